@@ -1,0 +1,73 @@
+"""The record of one point of a sweep, and the records of what was measured there. Standard library only."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is generated. Its key names its results, so everything that changes an image is in here.
+
+    The number of samples is not: sample i is the same however many are asked for.
+    """
+
+    model: str  # name in conf/model
+    weights: str  # sha256 of the pipeline's files, 16 hex digits
+    task: str  # "txt2img"
+    scheduler: str  # short name in bench/schedulers.py
+    scheduler_class: str
+    scheduler_flags: str  # JSON of the flags laid over the model's own scheduler config
+    steps: int  # num_inference_steps, >= 1
+    guidance: float  # guidance_scale, >= 0; classifier-free guidance is on above 1
+    seed: int  # of the noise; sample i adds its index
+    prompts: str  # name of the prompt set
+    prompts_hash: str  # sha256 of its texts in order, 16 hex digits
+    height: int  # pixels
+    width: int
+    dtype: str  # "float32", "bfloat16" or "float16"
+    engine: str  # libraries and device kind that computed it, e.g. "diffusers 0.42.1, torch 2.15.0, cpu"
+
+    @property
+    def key(self) -> str:
+        """Content hash, 20 hex digits."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def curve(self) -> tuple:
+        """What all points of one quality-versus-steps curve share."""
+        return (self.model, self.task, self.scheduler, self.guidance, self.seed, self.prompts)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Work per sample, as counted by hooks on the denoiser while generating."""
+
+    nfe: int  # denoiser evaluations; a guided evaluation counts once
+    network_passes: int  # samples through the network: nfe x 2 under guidance
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One latency pass: batch_size prompts from text to decoded images, repeated."""
+
+    batch_size: int
+    warmup_runs: int
+    timed_runs: int
+    total_s: list[float]  # [timed_runs] wall time of one batch
+    text_s: list[float]  # [timed_runs] of it in the text encoder(s)
+    denoise_s: list[float]  # [timed_runs] from the first to the last denoiser call
+    decode_s: list[float]  # [timed_runs] in the VAE decoder
+    calibration_s: list[float]  # [timed_runs] fixed workload timed between the runs
+    peak_memory_bytes: int  # resident set on CPU, allocated on CUDA
+    threads: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a sweep: a cell, how many samples of it, and what is measured."""
+
+    cell: Cell
+    samples: int
+    metrics: dict[str, str]  # metric name -> kind of its stored estimate

@@ -1,0 +1,111 @@
+"""A run as tidy rows, one per cell, from the store alone.
+
+Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_n_per_dim.
+"""
+
+import math
+
+import numpy as np
+
+from bench.cell import Cost, Entry, Latency
+from bench.run import Run
+from bench.store import Store
+from metrics.estimate import Estimate
+
+# Column -> what it holds; the order is that of results.csv.
+COLUMNS = {
+    "key": "content hash of the cell, names its folder in the store",
+    "model": "model name in conf/model",
+    "task": "txt2img",
+    "scheduler": "scheduler short name",
+    "steps": "num_inference_steps as asked for",
+    "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "seed": "first noise seed; sample i uses seed + i",
+    "samples": "images scored",
+    "prompts": "prompt set",
+    "height": "pixels",
+    "width": "pixels",
+    "dtype": "number format of the pipeline",
+    "status": "done or failed",
+    "message": "why it failed, last line of the traceback",
+    "nfe": "denoiser evaluations per sample, counted",
+    "network_passes": "samples sent through the denoiser per image, counted: 2 x nfe under guidance",
+    "latency_batch_size": "images per timed batch",
+    "latency_p50_s": "median seconds per image: batch wall time / batch size",
+    "latency_p95_s": "95th percentile of the same",
+    "latency_text_s": "median seconds per image in the text encoder",
+    "latency_denoise_s": "median seconds per image in the denoising loop",
+    "latency_decode_s": "median seconds per image in the VAE decoder",
+    "calibration_s": "median seconds of the fixed workload timed beside",
+    "throughput_images_per_s": "1 / latency_p50_s",
+    "peak_memory_bytes": "peak of the latency pass: resident set on a CPU, allocated on CUDA",
+    "engine": "libraries and device kind",
+    "weights": "hash of the model's files",
+}
+
+
+def rows(run: Run) -> list[dict]:
+    """One dict per entry: COLUMNS, then the metrics; what is unknown is nan or an empty string."""
+    return [_row(run.store, entry) for entry in run.entries]
+
+
+def metric_names(run: Run) -> list[str]:
+    """Quality metrics of a run in the order they were asked for."""
+    return list(dict.fromkeys(name for entry in run.entries for name in entry.metrics))
+
+
+def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
+    """The stored estimate of a metric, None when the cell has none."""
+    record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
+    return record and Estimate(record["value"], np.array(record["influence"]))
+
+
+def _row(store: Store, entry: Entry) -> dict:
+    cell, key = entry.cell, entry.cell.key
+    status = store.read_record(key, "status") or {"status": "failed", "message": "not run yet"}
+    row = {
+        **dict.fromkeys(COLUMNS, math.nan),
+        **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
+        "samples": entry.samples,
+        "status": status["status"],
+        "message": status["message"],
+        **_cost_columns(store.read_record(key, "cost")),
+        **_latency_columns(store.read_record(key, "latency")),
+    }
+    for metric in entry.metrics:
+        row |= _metric_columns(store, entry, metric)
+    return row
+
+
+def _cost_columns(record: dict | None) -> dict:
+    return vars(Cost(**record)) if record else {}
+
+
+def _latency_columns(record: dict | None) -> dict:
+    if not record:
+        return {}
+    latency = Latency(**record)
+    per_image = np.array(latency.total_s) / latency.batch_size
+    p50 = float(np.median(per_image))
+    return {
+        "latency_batch_size": latency.batch_size,
+        "latency_p50_s": p50,
+        "latency_p95_s": float(np.quantile(per_image, 0.95)),
+        "latency_text_s": float(np.median(latency.text_s)) / latency.batch_size,
+        "latency_denoise_s": float(np.median(latency.denoise_s)) / latency.batch_size,
+        "latency_decode_s": float(np.median(latency.decode_s)) / latency.batch_size,
+        "calibration_s": float(np.median(latency.calibration_s)),
+        "throughput_images_per_s": 1 / p50,
+        "peak_memory_bytes": latency.peak_memory_bytes,
+    }
+
+
+def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
+    record = store.read_record(entry.cell.key, entry.metrics[metric])
+    if record is None:
+        return {metric: math.nan, f"{metric}_se": math.nan}
+    estimate = Estimate(record["value"], np.array(record["influence"]))
+    columns = {metric: estimate.value, f"{metric}_se": estimate.se}
+    if "features" in record:
+        columns[f"{metric}_n_per_dim"] = estimate.samples / record["features"]
+    return columns

@@ -1,0 +1,51 @@
+"""A run folder: which entries a sweep has, and where their store is.
+
+runs/<name>/sweep.json          the entries, the environment, the store's path
+runs/<name>/config.yaml         the resolved config
+runs/<name>/store.json, cells/  the store, unless the sweep was told to use another
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.cell import Cell, Entry
+from bench.errors import UserError
+from bench.store import Store, write_atomically
+
+
+@dataclass(frozen=True)
+class Run:
+    """A sweep as recorded in its folder."""
+
+    folder: Path
+    store: Store
+    entries: list[Entry]
+    environment: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def save_run(run: Run) -> None:
+    relative = os.path.relpath(run.store.root, run.folder)
+    record = {
+        "store": relative,
+        "entries": [asdict(entry) for entry in run.entries],
+        "environment": run.environment,
+    }
+    write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
+
+
+def load_run(folder: Path) -> Run:
+    """Raises UserError when folder is not a run."""
+    path = folder / "sweep.json"
+    if not path.exists():
+        raise UserError(
+            f"{folder} is not a run: it has no sweep.json; `denoisebench list runs` names the runs"
+        )
+    record = json.loads(path.read_text())
+    entries = [Entry(**{**entry, "cell": Cell(**entry["cell"])}) for entry in record["entries"]]
+    return Run(folder, Store(folder / record["store"]), entries, record["environment"])

@@ -1,0 +1,193 @@
+"""The store: immutable, checksummed shards under a cell's key. The only truth of a sweep.
+
+    <root>/store.json                                       schema version
+    <root>/cells/<key>/cell-<sha>.json                      a record: JSON
+    <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors   a shard: arrays of samples [0, 64)
+
+<sha> begins the SHA-256 of the file's content, so a truncated or altered file does not match its
+own name: it is moved to <root>/damaged/ and counts as missing. Files appear by an atomic rename;
+a process killed in mid-write leaves only a `.partial` file, which the next writer of that cell removes.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from bench.errors import UserError
+
+SCHEMA = 1
+_SHA_DIGITS = 16
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file that holds arrays of samples start..stop-1."""
+
+    path: Path
+    start: int
+    stop: int
+
+
+class Store:
+    """Shards and records by cell key. Raises UserError for a foreign schema or a full disk."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        _check_schema(root)
+
+    def shards(self, key: str, kind: str) -> list[Shard]:
+        """Intact shards of a kind, by their first sample."""
+        paths = sorted(self._folder(key).glob(f"{kind}-????????-????????-*.safetensors"))
+        return [_parse(path) for path in paths if self._read(path) is not None]
+
+    def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
+        """Ranges of [0, samples) that no shard of the kind covers."""
+        gaps, done = [], 0
+        for shard in self.shards(key, kind):
+            if shard.start > done:
+                gaps.append((done, min(shard.start, samples)))
+            done = max(done, shard.stop)
+            if done >= samples:
+                return gaps
+        return [*gaps, (done, samples)] if done < samples else gaps
+
+    def write(self, key: str, kind: str, start: int, arrays: dict[str, np.ndarray]) -> None:
+        """Stores arrays of equal first dimension as samples start.. of the kind."""
+        stop = start + len(next(iter(arrays.values())))
+        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", content)
+
+    def read(self, key: str, kind: str, samples: int) -> dict[str, np.ndarray]:
+        """The first `samples` samples of every array of a kind.
+
+        Raises LookupError when some are missing.
+        """
+        parts: list[dict[str, np.ndarray]] = []
+        done = 0
+        for shard in self.shards(key, kind):
+            if shard.start <= done < min(shard.stop, samples):
+                arrays = load(self._read(shard.path) or b"")
+                parts.append({name: array[done - shard.start :] for name, array in arrays.items()})
+                done = shard.stop
+        if done < samples:
+            raise LookupError(f"{kind} of cell {key}: {done} of {samples} samples stored")
+        return {n: np.concatenate([part[n] for part in parts])[:samples] for n in parts[0]}
+
+    def write_record(self, key: str, kind: str, record: dict) -> None:
+        """Stores a JSON record; the newest of a kind is the one that counts."""
+        old = list(self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}.json"))
+        new = self._write(key, kind, ".json", json.dumps(record, indent=1).encode())
+        for path in old:
+            if path != new:
+                path.unlink(missing_ok=True)
+
+    def read_record(self, key: str, kind: str) -> dict | None:
+        """The record of a kind, or None when there is no intact one."""
+        paths = self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}.json")
+        for path in sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True):
+            content = self._read(path)
+            if content is not None:
+                return json.loads(content)
+        return None
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held while a cell is worked on, so that two sweeps on one store do no work twice."""
+        folder = self._folder(key)
+        _guard_disk(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+        with (folder / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # the system releases it when the process dies
+            for stale in folder.glob("*.partial"):
+                stale.unlink(missing_ok=True)
+            yield
+
+    def _folder(self, key: str) -> Path:
+        return self.root / "cells" / key
+
+    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> Path:
+        folder = self._folder(key)
+        path = folder / f"{stem}-{_digest(content)}{suffix}"
+        _guard_disk(lambda: _write_atomically(path, content), path)
+        return path
+
+    def _read(self, path: Path) -> bytes | None:
+        """Content of an intact file; a damaged one is moved aside and None is returned."""
+        content = path.read_bytes()
+        if path.stem.endswith(_digest(content)):
+            return content
+        aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+        _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
+        return None
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all. Raises UserError when the disk is full."""
+    _guard_disk(lambda: _write_atomically(path, content), path)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _guard_disk(action, path: Path) -> None:
+    try:
+        action()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"disk full while writing {path}: free some space and run the same command again, "
+                "finished shards are kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise UserError(
+                f"cannot write {path}: {error.strerror}; choose another run folder"
+            ) from error
+        raise
+
+
+def _check_schema(root: Path) -> None:
+    marker = root / "store.json"
+    if not marker.exists():
+        write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
+        return
+    try:
+        found = json.loads(marker.read_text())["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{marker} is not a denoisebench store: choose another folder") from error
+    if found != SCHEMA:
+        raise UserError(
+            f"the store {root} has schema {found}, this version reads {SCHEMA}: "
+            "use the version that wrote it, or choose another run folder"
+        )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_SHA_DIGITS]
+
+
+def _parse(path: Path) -> Shard:
+    start, stop = path.stem.split("-")[-3:-1]
+    return Shard(path, int(start), int(stop))

@@ -1,0 +1,152 @@
+"""The training loop that every network of the zoo shares: seeded, resumable, CPU or GPU.
+
+Everything random in step s comes from a generator seeded by (seed, s), so a run that was
+interrupted and resumed sees the same data as one that was not. Checkpoints are safetensors.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+CHECKPOINTS = Path("zoo/checkpoints")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run is, apart from the network and its loss."""
+
+    name: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    ema_decay: float = 0.999
+    warmup_steps: int = 200
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    checkpoint_every: int = 250
+    sheet_every: int = 1000
+
+
+Loss = Callable[[nn.Module, torch.Generator, int], Tensor]
+Sheet = Callable[[nn.Module, Path], None]
+
+
+def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: Sheet) -> nn.Module:
+    """Trains network and returns its exponential moving average, resuming where it stopped.
+
+    loss(network, generator, step) is the scalar to descend; sheet(network, path) draws what
+    the network can do by now.
+    """
+    folder = CHECKPOINTS / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    network.to(device).train()
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
+    )
+    optimizer = torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    step = _resume(folder, network, average.module, optimizer)
+    started, first, smooth = time.monotonic(), step, None
+    while step < recipe.steps:
+        value = _update(recipe, network, average, optimizer, loss, step)
+        smooth = value if smooth is None else 0.98 * smooth + 0.02 * value
+        step += 1
+        if step % 50 == 0:
+            _report(recipe, folder, step, smooth, (time.monotonic() - started) / (step - first))
+        if step % recipe.checkpoint_every == 0 or step == recipe.steps:
+            _save(folder, step, network, average.module, optimizer)
+        if step % recipe.sheet_every == 0 or step == recipe.steps:
+            sheet(average.module.eval(), folder / f"sheet_{step:06d}.png")
+    return average.module.eval()
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed << 32) + step)
+
+
+def describe(recipe: Recipe) -> dict:
+    """What a model card says of the run: the recipe and the loss as logged."""
+    log = [json.loads(line) for line in (CHECKPOINTS / recipe.name / "log.jsonl").open()]
+    return {**asdict(recipe), "losses": {row["step"]: row["loss"] for row in log}}
+
+
+def _update(recipe, network, average, optimizer, loss, step) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * _schedule(recipe, step)
+    value = loss(network, step_generator(recipe.seed, step), step)
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+    optimizer.step()
+    average.update_parameters(network)
+    # The plain average of AveragedModel's first update would keep the untrained weights.
+    if step < recipe.warmup_steps:
+        average.module.load_state_dict(network.state_dict())
+    return float(value.detach())
+
+
+def _schedule(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then half a cosine to 2 % of the peak."""
+    progress = step / recipe.steps
+    return min(1, (step + 1) / recipe.warmup_steps) * (
+        0.02 + 0.49 * (1 + math.cos(math.pi * progress))
+    )
+
+
+def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float) -> None:
+    left = (recipe.steps - step) * step_s / 60
+    print(
+        f"{recipe.name} {step}/{recipe.steps} loss {value:.5f} {step_s:.3f} s/step {left:.1f} min left",
+        flush=True,
+    )
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": step, "loss": round(value, 6)}) + "\n")
+
+
+def _save(folder: Path, step: int, network: nn.Module, average: nn.Module, optimizer) -> None:
+    names = [name for name, _ in network.named_parameters()]
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    for name, state in zip(names, optimizer.state_dict()["state"].values(), strict=True):
+        tensors |= {f"optimizer.{key}.{name}": value for key, value in state.items()}
+    temporary = folder / "checkpoint.partial"
+    save_file(
+        {k: v.contiguous().cpu().clone() for k, v in tensors.items()},
+        temporary,
+        {"step": str(step)},
+    )
+    temporary.replace(folder / "checkpoint.safetensors")
+    (folder / "step").write_text(str(step))
+
+
+def _resume(folder: Path, network: nn.Module, average: nn.Module, optimizer) -> int:
+    """Loads the last checkpoint if there is one; returns the number of steps done."""
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        (folder / "log.jsonl").unlink(missing_ok=True)
+        return 0
+    tensors = load_file(path)
+    network.load_state_dict(_under("network.", tensors))
+    average.load_state_dict(_under("average.", tensors))
+    state = {}
+    for index, (name, _) in enumerate(network.named_parameters()):
+        keys = ("step", "exp_avg", "exp_avg_sq")
+        state[index] = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    return int((folder / "step").read_text())
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
