@@ -71,3 +71,4 @@ class Entry:
     cell: Cell
     samples: int
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
+    latency: str = ""  # kind of its latency record, empty when latency is not measured

@@ -70,7 +70,7 @@ def _row(store: Store, entry: Entry) -> dict:
         "status": status["status"],
         "message": status["message"],
         **_cost_columns(store.read_record(key, "cost")),
-        **_latency_columns(store.read_record(key, "latency")),
+        **_latency_columns(entry.latency and store.read_record(key, entry.latency)),
     }
     for metric in entry.metrics:
         row |= _metric_columns(store, entry, metric)
@@ -81,7 +81,7 @@ def _cost_columns(record: dict | None) -> dict:
     return vars(Cost(**record)) if record else {}
 
 
-def _latency_columns(record: dict | None) -> dict:
+def _latency_columns(record: dict | str | None) -> dict:
     if not record:
         return {}
     latency = Latency(**record)

@@ -65,8 +65,7 @@ class Store:
     def write(self, key: str, kind: str, start: int, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of equal first dimension as samples start.. of the kind."""
         stop = start + len(next(iter(arrays.values())))
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", content)
+        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", _pack(arrays))
 
     def read(self, key: str, kind: str, samples: int) -> dict[str, np.ndarray]:
         """The first `samples` samples of every array of a kind.
@@ -85,21 +84,21 @@ class Store:
         return {n: np.concatenate([part[n] for part in parts])[:samples] for n in parts[0]}
 
     def write_record(self, key: str, kind: str, record: dict) -> None:
-        """Stores a JSON record; the newest of a kind is the one that counts."""
-        old = list(self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}.json"))
-        new = self._write(key, kind, ".json", json.dumps(record, indent=1).encode())
-        for path in old:
-            if path != new:
-                path.unlink(missing_ok=True)
+        """Stores a JSON record in place of the last one of its kind."""
+        self._replace(key, kind, ".json", json.dumps(record, indent=1).encode())
 
     def read_record(self, key: str, kind: str) -> dict | None:
         """The record of a kind, or None when there is no intact one."""
-        paths = self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}.json")
-        for path in sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True):
-            content = self._read(path)
-            if content is not None:
-                return json.loads(content)
-        return None
+        content = self._newest(key, kind, ".json")
+        return None if content is None else json.loads(content)
+
+    def write_arrays(self, key: str, kind: str, arrays: dict[str, np.ndarray]) -> None:
+        """Like write_record, for arrays of any shapes."""
+        self._replace(key, kind, ".safetensors", _pack(arrays))
+
+    def read_arrays(self, key: str, kind: str) -> dict[str, np.ndarray] | None:
+        content = self._newest(key, kind, ".safetensors")
+        return None if content is None else load(content)
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
@@ -120,6 +119,22 @@ class Store:
         path = folder / f"{stem}-{_digest(content)}{suffix}"
         _guard_disk(lambda: _write_atomically(path, content), path)
         return path
+
+    def _files(self, key: str, kind: str, suffix: str) -> list[Path]:
+        return list(self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}{suffix}"))
+
+    def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
+        old = self._files(key, kind, suffix)
+        new = self._write(key, kind, suffix, content)
+        for path in old:
+            if path != new:
+                path.unlink(missing_ok=True)
+
+    def _newest(self, key: str, kind: str, suffix: str) -> bytes | None:
+        """Content of the newest intact file of a kind; a kill may have left two."""
+        paths = self._files(key, kind, suffix)
+        contents = map(self._read, sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True))
+        return next((content for content in contents if content is not None), None)
 
     def _read(self, path: Path) -> bytes | None:
         """Content of an intact file; a damaged one is moved aside and None is returned."""
@@ -186,6 +201,10 @@ def _check_schema(root: Path) -> None:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_SHA_DIGITS]
+
+
+def _pack(arrays: dict[str, np.ndarray]) -> bytes:
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _parse(path: Path) -> Shard:

@@ -1,0 +1,60 @@
+"""The command line: `denoisebench …` and `python -m bench …`. Configuration stops here."""
+
+import sys
+from pathlib import Path
+
+# Hydra finds launchers only under a package named hydra_plugins; ours is a portion of it.
+sys.path.append(str(Path(__file__).parent / "_plugins"))
+
+from bench.errors import UserError
+
+USAGE = """usage: denoisebench COMMAND …
+
+  sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4,8 guidance=1,4
+                           experiment=demo is a ready one; --dry-run prints the grid; --cfg job the config
+  report RUN               write results, figures and report.html again, from the store alone
+  log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
+  list WHAT                models | schedulers | metrics | prompts | experiments | runs
+
+RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed, 2 usage error."""
+
+
+def main() -> None:
+    """Console entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and returns its exit code; a user's error is one clear message and code 2."""
+    from bench import commands
+
+    known = {
+        "sweep": commands.sweep,
+        "report": commands.report,
+        "log": commands.log,
+        "list": commands.show,
+    }
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name not in known:
+        if "=" not in name and not name.startswith("-"):
+            return _complain(f"unknown command {name!r}; use one of {', '.join(known)}")
+        name, rest = "sweep", arguments  # python -m bench -m model=… is Hydra's own way to call
+    try:
+        return known[name](rest)
+    except UserError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return _complain("stopped; the same command goes on where it stopped", code=130)
+
+
+def _complain(message: str, code: int = 2) -> int:
+    for line in message.splitlines():
+        print(f"denoisebench: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What each command of the door does. Heavy libraries are imported inside, so that --help is quick."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from bench.errors import UserError
+
+_HYDRA_FLAGS = (
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "--shell-completion",
+    "-sc",
+)
+
+
+def sweep(arguments: list[str]) -> int:
+    """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
+    codes: list[int] = []
+
+    def task(configs: list[dict]) -> None:
+        codes.append(_sweep_grid(configs))
+
+    if "--dry-run" in arguments:
+        arguments = [*(a for a in arguments if a != "--dry-run"), "dry_run=true"]
+    asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
+    if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
+        arguments = ["--multirun", *arguments]
+    _call_hydra(task, arguments)
+    return max(codes, default=0)
+
+
+def report(arguments: list[str]) -> int:
+    """Results, figures and page of a run, from its store alone."""
+    from reports.report import write_report
+
+    _console().print(
+        f"report: {write_report(_run_folder(arguments))}", highlight=False, soft_wrap=True
+    )
+    return 0
+
+
+def log(arguments: list[str]) -> int:
+    """Publishes a run to MLflow again."""
+    import yaml
+
+    from bench.run import load_run
+    from bench.settings import TrackingSettings
+
+    folder, overrides = _run_folder(arguments[:1]), arguments[1:]
+    recorded = yaml.safe_load((folder / "config.yaml").read_text())["tracking"]
+    recorded = recorded if isinstance(recorded, dict) else recorded[0]
+    changes = dict(override.removeprefix("tracking.").split("=", 1) for override in overrides)
+    settings = TrackingSettings(**{**recorded, "kind": "mlflow", **changes})
+    return 0 if _publish(load_run(folder), settings) else 1
+
+
+def show(arguments: list[str]) -> int:
+    """Lists what there is to choose from."""
+    from bench.listing import LISTINGS
+    from bench.plan import nearest
+
+    if len(arguments) != 1 or arguments[0] not in LISTINGS:
+        wanted = arguments[0] if arguments else ""
+        raise UserError(f"list {wanted}: {nearest(wanted, LISTINGS)}")
+    _console().print(LISTINGS[arguments[0]]())
+    return 0
+
+
+def _sweep_grid(configs: list[dict]) -> int:
+    from bench.plan import plan_sweep
+    from bench.sweep import grid_table, run_sweep
+
+    plan, console = plan_sweep(configs), _console()
+    if plan.settings.dry_run:
+        console.print(grid_table(plan))
+        return 0
+    outcome = run_sweep(plan, console)
+    _finish(outcome, plan.settings.tracking)
+    if outcome.failed:
+        console.print(
+            f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "
+            "the same command tries them again",
+            style="bold red",
+            soft_wrap=True,
+        )
+    return 1 if outcome.failed else 0
+
+
+def _finish(outcome, tracking) -> None:
+    """Report, tracking and summary; what was already there for the same results is left."""
+    from reports.frame import load_frame
+    from reports.report import write_report
+    from reports.summary import summary_table
+
+    folder, console = outcome.run.folder, _console()
+    page = folder / "report.html"
+    if outcome.computed or not page.exists():
+        write_report(folder)
+    if tracking.kind == "mlflow":
+        _publish(outcome.run, tracking)
+    console.print(summary_table(load_frame(outcome.run)))
+    if not outcome.computed:
+        console.print("every cell was already in the store: nothing was generated", highlight=False)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def _publish(run, tracking) -> bool:
+    """True when MLflow has the run; a tracking server that is down is said once and stops nothing."""
+    from bench.tracking import TrackingDown, publish
+
+    try:
+        where = publish(run, tracking.uri, tracking.experiment)
+    except TrackingDown as error:
+        print(f"denoisebench: {error}", file=sys.stderr)
+        return False
+    _console().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
+    return True
+
+
+def _call_hydra(task, arguments: list[str]) -> None:
+    """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
+    import hydra
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        hydra.main(config_path="pkg://conf", config_name="sweep", version_base="1.3")(task)()
+    except MissingConfigException as error:
+        raise UserError(_unknown_choice(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_one_line(error)) from error
+
+
+def _unknown_choice(error) -> str:
+    from bench.plan import nearest
+
+    missing = str(error.missing_cfg_file)
+    group, _, name = missing.rpartition("/")
+    if not error.options:
+        return f"{missing}: there is no such config"
+    return f"{group}={name}: unknown; {nearest(name, error.options)}"
+
+
+def _one_line(error: Exception) -> str:
+    from bench.plan import nearest
+    from bench.settings import Settings
+
+    text = str(error)
+    unknown = re.search(r"Could not override '([\w.]+)'", text)
+    if unknown:
+        name = unknown.group(1)
+        return f"{name}: there is no such setting; {nearest(name, Settings.model_fields)}"
+    return " ".join(text.split())
+
+
+def _run_folder(arguments: list[str]) -> Path:
+    if len(arguments) != 1:
+        raise UserError(
+            "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
+        )
+    return Path(arguments[0])
+
+
+def _console():
+    from rich.console import Console
+
+    return Console()

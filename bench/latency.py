@@ -1,0 +1,85 @@
+"""The latency pass: one configuration alone, warmed up, repeated, beside a fixed calibration workload."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.cell import Cell, Latency
+from bench.probes import Stages, synchronise, watched
+from bench.sampling import generate
+
+_CALIBRATION_SIZE, _CALIBRATION_REPEATS = 384, 4  # matrix products of about 10 ms on one core
+
+
+def measure_latency(
+    pipeline: Any, cell: Cell, prompts: Sequence[str], *, warmup_runs: int, timed_runs: int
+) -> Latency:
+    """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
+    device = pipeline.device
+    for _ in range(warmup_runs):
+        generate(pipeline, cell, prompts, start=0)
+    _calibrate(device)
+    _reset_peak_memory(device)
+    totals, calibrations, seen = [], [], []
+    for _ in range(timed_runs):
+        total, stages = _timed_run(pipeline, cell, prompts)
+        totals.append(total)
+        seen.append(stages)
+        calibrations.append(_calibrate(device))
+    return Latency(
+        batch_size=len(prompts),
+        warmup_runs=warmup_runs,
+        timed_runs=timed_runs,
+        total_s=totals,
+        text_s=[stages.text_s for stages in seen],
+        denoise_s=[stages.denoise_s for stages in seen],
+        decode_s=[stages.decode_s for stages in seen],
+        calibration_s=calibrations,
+        peak_memory_bytes=_peak_memory(device),
+        threads=torch.get_num_threads(),
+    )
+
+
+def _timed_run(pipeline: Any, cell: Cell, prompts: Sequence[str]) -> tuple[float, Stages]:
+    with watched(pipeline) as stages:
+        synchronise(pipeline.device)
+        start = time.perf_counter()
+        generate(pipeline, cell, prompts, start=0)
+        synchronise(pipeline.device)
+        return time.perf_counter() - start, stages
+
+
+def _calibrate(device: torch.device) -> float:
+    """Seconds of a fixed workload: what a slower machine or moment slows down alike."""
+    matrix = torch.ones(_CALIBRATION_SIZE, _CALIBRATION_SIZE, device=device)
+    synchronise(device)
+    start = time.perf_counter()
+    for _ in range(_CALIBRATION_REPEATS):
+        matrix = (matrix @ matrix) / _CALIBRATION_SIZE
+    synchronise(device)
+    return time.perf_counter() - start
+
+
+def _reset_peak_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, see proc(5)
+        except OSError:
+            return  # not permitted in some containers: the peak is then that of the whole process
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

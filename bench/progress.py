@@ -1,0 +1,70 @@
+"""The progress line of a sweep: a bar on a terminal, one plain line per cell elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bench.plan import Job
+
+
+class SweepProgress:
+    """Time left comes from the work left, counted in denoiser passes, not in cells."""
+
+    def __init__(self, jobs: list[Job], console: Console):
+        self._console = console
+        self._work = sum(map(job_work, jobs))
+        self._done = 0.0
+        self._cells, self._finished = len(jobs), 0
+        self._started = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("cells", total=self._cells, left="")
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._bar:
+            yield
+
+    def samples_done(self, job: Job, samples: int) -> None:
+        """Counts images that were just generated."""
+        self._done += samples * job.expected_passes
+        self._bar.update(self._task, description=cell_name(job), left=self._left())
+
+    def cell_done(self, job: Job, status: str, work_before: float) -> None:
+        """Counts a finished cell, whatever part of it had to be done."""
+        self._finished += 1
+        self._done = work_before + job_work(job)
+        self._bar.update(self._task, completed=self._finished, left=self._left())
+        if not self._console.is_terminal:
+            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {status}; {self._left()}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def work_done(self) -> float:
+        return self._done
+
+    def _left(self) -> str:
+        elapsed = time.monotonic() - self._started
+        left = elapsed / max(self._done, 1) * max(self._work - self._done, 0)
+        return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
+
+
+def cell_name(job: Job) -> str:
+    cell = job.entry.cell
+    return f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+
+
+def job_work(job: Job) -> float:
+    """Denoiser passes of a whole cell; a pass in a latency run of small batches costs a few times as much."""
+    timing = job.settings.latency
+    runs = (timing.timed_runs + timing.warmup_runs) * timing.batch_size * 5
+    return job.expected_passes * (job.entry.samples + runs)

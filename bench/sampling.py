@@ -1,0 +1,79 @@
+"""Prompts and noise to images through a diffusers pipeline."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.cell import Cell
+from bench.schedulers import build_scheduler
+
+
+def sample_seed(seed: int, index: int) -> int:
+    """Seed of sample `index`; the streams of two seeds share nothing."""
+    return int(
+        np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
+    )
+
+
+def sample_generators(seed: int, start: int, stop: int) -> list[torch.Generator]:
+    """One CPU generator per sample, so that noise depends on neither batch nor device."""
+    return [torch.Generator().manual_seed(sample_seed(seed, i)) for i in range(start, stop)]
+
+
+@torch.no_grad()
+def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> np.ndarray:
+    """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts are given.
+
+    Raises FloatingPointError when a pixel is not finite.
+    """
+    scheduler_config = pipeline.scheduler.config
+    pipeline.scheduler = build_scheduler(
+        cell.scheduler_class, cell.scheduler_flags, scheduler_config
+    )
+    try:
+        images = pipeline(
+            list(prompts),
+            height=cell.height,
+            width=cell.width,
+            num_inference_steps=cell.steps,
+            guidance_scale=cell.guidance,
+            generator=sample_generators(cell.seed, start, start + len(prompts)),
+            output_type="pt",
+        ).images
+    finally:
+        pipeline.scheduler = type(pipeline.scheduler).from_config(scheduler_config)
+    return _to_uint8(images)
+
+
+@contextmanager
+def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterator[None]:
+    """Within the context a text encoder computes each batch of tokens once; memory outlives it."""
+    originals = [encoder.forward for encoder in encoders]
+    for number, encoder in enumerate(encoders):
+        encoder.forward = _remember(encoder.forward, memory, number)
+    try:
+        yield
+    finally:
+        for encoder, original in zip(encoders, originals, strict=True):
+            encoder.forward = original
+
+
+def _remember(forward: Any, memory: dict, number: int) -> Any:
+    def remembering(input_ids: Tensor, *args: Any, **kwargs: Any) -> Any:
+        key = (number, input_ids.shape, input_ids.cpu().numpy().tobytes(), str(sorted(kwargs)))
+        if key not in memory:
+            memory[key] = forward(input_ids, *args, **kwargs)
+        return memory[key]
+
+    return remembering
+
+
+def _to_uint8(images: Tensor) -> np.ndarray:
+    if not torch.isfinite(images).all():
+        bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
+        raise FloatingPointError(f"{bad} of {len(images)} images have pixels that are not finite")
+    return (images.float() * 255).round().to(torch.uint8).cpu().numpy()

@@ -1,0 +1,136 @@
+"""One warm process: models, prompt embeddings, extractors and reference statistics are loaded once."""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from bench.cell import Cost
+from bench.errors import UserError
+from bench.plan import Job, device_of
+from bench.prompts import load_prompts
+from bench.store import Store
+
+Progress = Callable[[int], None]  # called with the number of samples just generated
+
+
+class Session:
+    """Runs jobs on one store. Everything heavy is imported and loaded when first needed."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self._pipelines: dict[tuple, Any] = {}
+        self._embeddings: dict = {}
+        self._scorer: Any = None
+
+    def is_done(self, job: Job) -> bool:
+        """Nothing of the job is missing."""
+        key, entry = job.entry.cell.key, job.entry
+        status = self.store.read_record(key, "status")
+        kinds = [*entry.metrics.values(), *([entry.latency] if entry.latency else [])]
+        return (
+            status is not None
+            and status["status"] == "done"
+            and not self.store.missing(key, "images", entry.samples)
+            and all(self.store.read_record(key, kind) is not None for kind in kinds)
+        )
+
+    def run(self, job: Job, progress: Progress = lambda samples: None) -> str:
+        """Does what is missing of a job; returns its status. A failure becomes the cell's record.
+
+        Raises UserError for what would fail every cell: a full disk, weights that are not there.
+        """
+        key = job.entry.cell.key
+        with self.store.lock(key):
+            try:
+                self.store.write_record(key, "cell", asdict(job.entry.cell))
+                self._generate(job, progress)
+                self._measure_latency(job)
+                self._score(job)
+                return self._finish(key, "done", "", "")
+            except UserError:
+                raise
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}".splitlines()[0]
+                return self._finish(key, "failed", message, traceback.format_exc())
+
+    def _finish(self, key: str, status: str, message: str, trace: str) -> str:
+        record = {"status": status, "message": message, "traceback": trace}
+        old = self.store.read_record(key, "status") or {}
+        if {name: old.get(name) for name in record} != record:
+            self.store.write_record(key, "status", {**record, "finished_unix_s": time.time()})
+        return status
+
+    def _generate(self, job: Job, progress: Progress) -> None:
+        entry, size = job.entry, job.settings.batch_size
+        for start, stop in self.store.missing(entry.cell.key, "images", entry.samples):
+            for first in range(start, stop, size):
+                last = min(first + size, stop)
+                self._generate_batch(job, first, last)
+                progress(last - first)
+
+    def _generate_batch(self, job: Job, first: int, last: int) -> None:
+        from bench.probes import text_encoders_of, watched
+        from bench.sampling import generate, remembered_embeddings
+
+        pipeline, cell = self._pipeline(job), job.entry.cell
+        prompts = _prompts(job, last)[first:last]
+        with (
+            remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
+            watched(pipeline) as stages,
+        ):
+            images = generate(pipeline, cell, prompts, first)
+        cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
+        if self.store.read_record(cell.key, "cost") is None:
+            self.store.write_record(cell.key, "cost", asdict(cost))
+        self.store.write(cell.key, "images", first, {"images": images})
+
+    def _measure_latency(self, job: Job) -> None:
+        from bench.latency import measure_latency
+
+        kind, settings = job.entry.latency, job.settings.latency
+        if not kind or self.store.read_record(job.entry.cell.key, kind) is not None:
+            return
+        latency = measure_latency(
+            self._pipeline(job),
+            job.entry.cell,
+            _prompts(job, settings.batch_size),
+            warmup_runs=settings.warmup_runs,
+            timed_runs=settings.timed_runs,
+        )
+        self.store.write_record(job.entry.cell.key, kind, asdict(latency))
+
+    def _score(self, job: Job) -> None:
+        from bench.scoring import Scorer
+
+        if self._scorer is None:
+            self._scorer = Scorer(self.store, device_of(job.settings))
+        prompts = _prompts(job, job.entry.samples)
+        for metric, kind in job.entry.metrics.items():
+            if self.store.read_record(job.entry.cell.key, kind) is None:
+                self._scorer.score(job.entry, metric, job.settings.metrics, prompts)
+
+    def _pipeline(self, job: Job) -> Any:
+        from bench.models import load_pipeline
+
+        key = (job.folder, job.settings.model.dtype)
+        if key not in self._pipelines:
+            self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
+            self._embeddings.clear()
+            _use_threads(job.settings.threads)
+            device = device_of(job.settings)
+            self._pipelines[key] = load_pipeline(job.folder, job.settings.model.dtype, device)
+        return self._pipelines[key]
+
+
+def _prompts(job: Job, count: int) -> tuple[str, ...]:
+    settings = job.settings.prompts
+    return load_prompts(settings.path, settings.column, count)
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)

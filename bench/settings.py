@@ -1,0 +1,119 @@
+"""The composed config of one job, checked: types, ranges, no unknown keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_Count = Annotated[int, Field(strict=True, ge=1)]
+_NotNegative = Annotated[int, Field(strict=True, ge=0)]
+_Name = Annotated[str, Field(min_length=1, pattern=r"^[\w.\-]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSettings(_Strict):
+    name: _Name
+    path: str
+    height: _Count
+    width: _Count
+    dtype: Literal["float32", "bfloat16", "float16"]
+
+
+class SchedulerSettings(_Strict):
+    name: str
+
+
+class TaskSettings(_Strict):
+    name: Literal["txt2img"]
+
+
+class PromptSettings(_Strict):
+    name: _Name
+    path: str | None
+    column: str | None
+
+
+class FrechetSettings(_Strict):
+    """A Fréchet distance: its column is fid for kind inception, else fd_<name>."""
+
+    name: _Name
+    kind: Literal["attributes", "inception", "open_clip"]
+    model: str | None = None  # open_clip only
+    weights: str | None = None
+
+    @property
+    def metric(self) -> str:
+        return "fid" if self.kind == "inception" else f"fd_{self.name}"
+
+
+class ClipSettings(_Strict):
+    name: _Name
+    model: str
+    weights: str | None = None
+
+    @property
+    def metric(self) -> str:
+        return f"clip_score_{self.name}"
+
+
+class MetricsSettings(_Strict):
+    name: str
+    reference: str
+    reference_samples: Annotated[int, Field(strict=True, ge=2)]
+    frechet: tuple[FrechetSettings, ...] = ()
+    clip_score: tuple[ClipSettings, ...] = ()
+
+
+class TrackingSettings(_Strict):
+    kind: Literal["mlflow", "none"]
+    uri: str | None = None
+    experiment: str = "denoisebench"
+
+
+class LatencySettings(_Strict):
+    batch_size: _Count
+    warmup_runs: _NotNegative
+    timed_runs: _NotNegative  # 0 leaves the pass out
+
+
+class Settings(_Strict):
+    """One job of a sweep."""
+
+    model: ModelSettings
+    scheduler: SchedulerSettings
+    task: TaskSettings
+    prompts: PromptSettings
+    metrics: MetricsSettings
+    tracking: TrackingSettings
+    latency: LatencySettings
+    steps: _Count
+    guidance: Annotated[float, Field(ge=0)]
+    seed: _NotNegative
+    samples: Annotated[int, Field(strict=True, ge=2)]
+    batch_size: _Count
+    device: Literal["auto", "cpu", "cuda"]
+    threads: _NotNegative
+    runs: str
+    run: _Name | None
+    store: str | None
+    dry_run: bool
+
+
+def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
+    """The settings, or None and every problem on a line of its own with its cure."""
+    try:
+        return Settings(**config), []
+    except ValidationError as error:
+        return None, [_problem(item) for item in error.errors()]
+
+
+def _problem(item) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting; remove it"
+    if item["type"] == "missing":
+        return f"{where}: is missing; give it a value"
+    message = item["msg"].replace("Input should be", "must be")
+    return f"{where}={item['input']}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,104 @@
+"""Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bench.plan import Plan
+from bench.progress import SweepProgress, cell_name
+from bench.prompts import load_prompts
+from bench.run import Run, save_run
+from bench.session import Session
+from bench.store import Store, write_atomically
+
+_LIBRARIES = (
+    "denoisebench",
+    "torch",
+    "diffusers",
+    "transformers",
+    "torchmetrics",
+    "open_clip_torch",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sweep did."""
+
+    run: Run
+    computed: int  # cells of which something was missing
+    failed: int
+
+
+def run_sweep(plan: Plan, console: Console) -> Outcome:
+    """Raises UserError for what stops the whole sweep; finished shards are kept."""
+    run = Run(plan.run_folder, Store(plan.store_root), [j.entry for j in plan.jobs], _environment())
+    _record(plan, run)
+    session = Session(run.store)
+    todo = [job for job in plan.jobs if not session.is_done(job)]
+    progress = SweepProgress(todo, console)
+    statuses = []
+    with progress.shown():
+        for job in todo:
+            before = progress.work_done
+            status = session.run(job, lambda samples, job=job: progress.samples_done(job, samples))
+            progress.cell_done(job, status, before)
+            statuses.append(status)
+    return Outcome(run, computed=len(todo), failed=statuses.count("failed"))
+
+
+def grid_table(plan: Plan) -> Table:
+    """The grid with the expected number of denoiser evaluations, for --dry-run."""
+    table = Table("cell", "samples", "NFE", "network passes", title=f"{len(plan.jobs)} cells")
+    for job in plan.jobs:
+        samples = str(job.entry.samples)
+        table.add_row(cell_name(job), samples, str(job.expected_nfe), str(job.expected_passes))
+    total = sum(job.expected_passes * job.entry.samples for job in plan.jobs)
+    table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
+    return table
+
+
+def _record(plan: Plan, run: Run) -> None:
+    """What a report needs beside the store, written first so that a killed sweep has it too."""
+    prompts = {}
+    for job in plan.jobs:
+        settings = job.settings.prompts
+        known = prompts.get(settings.name, ())
+        texts = load_prompts(settings.path, settings.column, job.entry.samples)
+        prompts[settings.name] = max(known, texts, key=len)
+    write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
+    config = [job.settings.model_dump(mode="json") for job in plan.jobs]
+    write_atomically(run.folder / "config.yaml", yaml.safe_dump(_folded(config)).encode())
+    save_run(run)
+
+
+def _folded(configs: list[dict]) -> dict:
+    """What all jobs share once, and the list of values of what differs."""
+    folded = {}
+    for name in configs[0]:
+        values = []
+        for config in configs:
+            if config[name] not in values:
+                values.append(config[name])
+        folded[name] = values[0] if len(values) == 1 else values
+    return folded
+
+
+def _environment() -> dict[str, str]:
+    libraries = {name: version(name) for name in _LIBRARIES}
+    machine = {"python": platform.python_version(), "platform": platform.platform()}
+    return {**libraries, **machine, "processor": _processor()}
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        return f"{len(names)} x {names[0]}"
+    except (OSError, IndexError):
+        return platform.processor()

@@ -1,0 +1,58 @@
+"""Copies trained networks into the package, in half precision: what users load."""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+from bench.paths import EMBEDDED
+from metrics.attributes import AttributeNet
+from zoo.training import CHECKPOINTS
+
+
+def release_ddpm() -> Path:
+    """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
+    out = EMBEDDED / "shapes-ddpm"
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        CHECKPOINTS / "ddpm" / "final", torch_dtype=torch.float16
+    )
+    pipeline.save_pretrained(out)
+    _copy_log("ddpm", out)
+    _copy_log("vae", out / "vae")
+    return out
+
+
+def release_features() -> Path:
+    out = EMBEDDED / "shapes-features"
+    out.mkdir(parents=True, exist_ok=True)
+    network = AttributeNet.load(CHECKPOINTS / "features" / "final" / "features.safetensors")
+    network.half().save(out / "features.safetensors")
+    _copy_log("features", out)
+    return out
+
+
+def release_clip() -> Path:
+    out, source = EMBEDDED / "shapes-clip", CHECKPOINTS / "clip" / "final"
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("open_clip_config.json", "bpe.txt.gz"):
+        (out / name).write_bytes((source / name).read_bytes())
+    tensors = load_file(source / "open_clip_model.safetensors")
+    save_file({k: v.half() for k, v in tensors.items()}, out / "open_clip_model.safetensors")
+    _copy_log("clip", out)
+    return out
+
+
+def _copy_log(name: str, out: Path) -> None:
+    """The training record, its losses thinned to about twenty."""
+    record = json.loads((CHECKPOINTS / name / "final" / "training.json").read_text())
+    steps = list(record["losses"])
+    kept = {*steps[:: max(1, len(steps) // 20)], steps[-1]}
+    record["losses"] = {step: loss for step, loss in record["losses"].items() if step in kept}
+    (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    for release in (release_ddpm, release_features, release_clip):
+        print(release())
