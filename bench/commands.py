@@ -154,6 +154,8 @@ def _one_line(error: Exception) -> str:
     from bench.plan import nearest
     from bench.settings import Settings
 
+    if getattr(error, "override", None):  # Hydra's grammar could not read it
+        return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
     text = str(error)
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:

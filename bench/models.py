@@ -45,7 +45,7 @@ def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     pipeline = DiffusionPipeline.from_pretrained(
-        folder, torch_dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+        folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

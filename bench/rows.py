@@ -57,7 +57,7 @@ def metric_names(run: Run) -> list[str]:
 def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     """The stored estimate of a metric, None when the cell has none."""
     record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
-    return record and Estimate(record["value"], np.array(record["influence"]))
+    return None if record is None else Estimate(record["value"], np.array(record["influence"]))
 
 
 def _row(store: Store, entry: Entry) -> dict:
@@ -70,7 +70,7 @@ def _row(store: Store, entry: Entry) -> dict:
         "status": status["status"],
         "message": status["message"],
         **_cost_columns(store.read_record(key, "cost")),
-        **_latency_columns(entry.latency and store.read_record(key, entry.latency)),
+        **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
     for metric in entry.metrics:
         row |= _metric_columns(store, entry, metric)
@@ -81,7 +81,7 @@ def _cost_columns(record: dict | None) -> dict:
     return vars(Cost(**record)) if record else {}
 
 
-def _latency_columns(record: dict | str | None) -> dict:
+def _latency_columns(record: dict | None) -> dict:
     if not record:
         return {}
     latency = Latency(**record)

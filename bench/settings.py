@@ -103,10 +103,24 @@ class Settings(_Strict):
 
 def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
     """The settings, or None and every problem on a line of its own with its cure."""
+    unset = [f"{name}: has no value yet; give it one" for name in _unset(config)]
+    if unset:
+        return None, unset
     try:
         return Settings(**config), []
     except ValidationError as error:
         return None, [_problem(item) for item in error.errors()]
+
+
+def _unset(config: dict, prefix: str = "") -> list[str]:
+    """Names whose value is OmegaConf's ???: a config that waits for the user."""
+    found = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found += _unset(value, f"{prefix}{name}.")
+        elif value == "???":
+            found.append(f"{prefix}{name}")
+    return found
 
 
 def _problem(item) -> str:

@@ -48,8 +48,7 @@ class Store:
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
-        paths = sorted(self._folder(key).glob(f"{kind}-????????-????????-*.safetensors"))
-        return [_parse(path) for path in paths if self._read(path) is not None]
+        return [shard for shard in self._named(key, kind) if self._read(shard.path) is not None]
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
@@ -68,17 +67,19 @@ class Store:
         self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", _pack(arrays))
 
     def read(self, key: str, kind: str, samples: int) -> dict[str, np.ndarray]:
-        """The first `samples` samples of every array of a kind.
+        """The first `samples` samples of every array of a kind, reading no shard beyond them.
 
         Raises LookupError when some are missing.
         """
         parts: list[dict[str, np.ndarray]] = []
         done = 0
-        for shard in self.shards(key, kind):
+        for shard in self._named(key, kind):
             if shard.start <= done < min(shard.stop, samples):
-                arrays = load(self._read(shard.path) or b"")
-                parts.append({name: array[done - shard.start :] for name, array in arrays.items()})
-                done = shard.stop
+                content = self._read(shard.path)
+                if content is not None:
+                    skip = done - shard.start
+                    parts.append({name: array[skip:] for name, array in load(content).items()})
+                    done = shard.stop
         if done < samples:
             raise LookupError(f"{kind} of cell {key}: {done} of {samples} samples stored")
         return {n: np.concatenate([part[n] for part in parts])[:samples] for n in parts[0]}
@@ -110,6 +111,11 @@ class Store:
             for stale in folder.glob("*.partial"):
                 stale.unlink(missing_ok=True)
             yield
+
+    def _named(self, key: str, kind: str) -> list[Shard]:
+        """Shards by their names alone, in the order of their first sample."""
+        paths = self._folder(key).glob(f"{kind}-????????-????????-*.safetensors")
+        return [_parse(path) for path in sorted(paths)]
 
     def _folder(self, key: str) -> Path:
         return self.root / "cells" / key

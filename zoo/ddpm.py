@@ -16,7 +16,7 @@ from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer
 
-RECIPE = Recipe("ddpm", steps=12000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
+RECIPE = Recipe("ddpm", steps=11000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
 SCENES = 131072  # distinct training scenes, encoded once
 CAPTION_DROPOUT = 0.1  # share of samples trained without a caption, for classifier-free guidance
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less
@@ -47,8 +47,8 @@ class ShapesDDPM(nn.Module):
         )
         self.unet = UNet2DConditionModel(
             sample_size=8,
-            in_channels=4,
-            out_channels=4,
+            in_channels=8,
+            out_channels=8,
             block_out_channels=(64, 128),
             layers_per_block=1,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -86,7 +86,7 @@ def train(device: str) -> Path:
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
         index = torch.randint(SCENES, (RECIPE.batch_size,), generator=generator)
         t = torch.randint(len(signal), (RECIPE.batch_size,), generator=generator)
-        noise = torch.randn(RECIPE.batch_size, 4, 8, 8, generator=generator)
+        noise = torch.randn(RECIPE.batch_size, 8, 8, 8, generator=generator)
         dropped = torch.rand(RECIPE.batch_size, generator=generator) < CAPTION_DROPOUT
         caption = torch.where(dropped[:, None], unconditional, tokens[index])
         alpha = signal[t][:, None, None, None]
@@ -153,7 +153,7 @@ def _tokens(words, texts: list[str]) -> Tensor:
 
 @torch.no_grad()
 def _encoded_scenes(vae: AutoencoderKL, device: str) -> Tensor:
-    """Scaled latents [SCENES, 4, 8, 8] float16 of the training scenes, made once and kept on disk."""
+    """Scaled latents [SCENES, 8, 8, 8] float16 of the training scenes, made once and kept on disk."""
     path = CHECKPOINTS / "ddpm" / "latents.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

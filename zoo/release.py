@@ -16,7 +16,7 @@ def release_ddpm() -> Path:
     """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
     out = EMBEDDED / "shapes-ddpm"
     pipeline = StableDiffusionPipeline.from_pretrained(
-        CHECKPOINTS / "ddpm" / "final", torch_dtype=torch.float16
+        CHECKPOINTS / "ddpm" / "final", dtype=torch.float16
     )
     pipeline.save_pretrained(out)
     _copy_log("ddpm", out)

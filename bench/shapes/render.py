@@ -15,7 +15,7 @@ from bench.shapes.world import (
     draw_scenes,
 )
 
-_SHADE = 0.48  # the second colour of a texture is the object's colour times this
+_SHADE = 0.40  # the second colour of a texture is the object's colour times this
 _CHUNK = 256  # scenes drawn at once: their float images stay in the processor's cache
 
 
@@ -141,17 +141,17 @@ def _wave(u, period):
 
 
 def _striped(x, y, r):
-    return np.clip(_wave(y, 4.0) + 0.5, 0, 1)
+    return np.clip(_wave(y, 5.0) + 0.5, 0, 1)
 
 
 def _checkered(x, y, r):
-    light_x, light_y = (np.clip(2 * _wave(u, 5.6), -1, 1) for u in (x, y))
+    light_x, light_y = (np.clip(2 * _wave(u, 7.0), -1, 1) for u in (x, y))
     return 0.5 + 0.5 * light_x * light_y
 
 
 def _dotted(x, y, r):
-    near_x, near_y = ((u / 4 + 0.5) % 1 * 4 - 2 for u in (x, y))
-    return np.clip(np.hypot(near_x, near_y) - 1.2 + 0.5, 0, 1)
+    near_x, near_y = (((u / 5 + 0.5) % 1 - 0.5) * 5 for u in (x, y))
+    return np.clip(np.hypot(near_x, near_y) - 1.5 + 0.5, 0, 1)
 
 
 _LIGHTS = {"solid": _solid, "striped": _striped, "checkered": _checkered, "dotted": _dotted}

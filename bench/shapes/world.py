@@ -25,7 +25,7 @@ COLOURS = {
 }
 BACKGROUNDS = {**COLOURS, "grey": (0.50, 0.50, 0.50), "black": (0.07, 0.07, 0.07)}
 TEXTURES = ("solid", "striped", "checkered", "dotted")
-SIZES = {"small": (4.4, 5.2), "large": (6.6, 7.5)}  # radius in pixels, lowest and highest
+SIZES = {"small": (4.8, 5.4), "large": (6.8, 7.5)}  # radius in pixels, lowest and highest
 RELATIONS = ("left of", "right of", "above", "below")
 
 WORDS = tuple(

@@ -1,0 +1,148 @@
+"""What a tracker is told of a run: its curves and a summary, as plain records. Knows no tracker."""
+
+import hashlib
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from bench.cell import Cell, Cost, Entry
+from bench.rows import COLUMNS, rows
+from bench.run import Run
+
+_NO_MEASUREMENT = {*Cell.__dataclass_fields__, "key", "samples", "status", "message"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The row of a finished cell and when it was measured."""
+
+    entry: Entry
+    row: dict
+    time_ms: int  # Unix time
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Finite measurements by their grouped names."""
+        numbers = {k: v for k, v in self.row.items() if isinstance(v, int | float)}
+        return {
+            self._grouped(name): value
+            for name, value in numbers.items()
+            if name not in _NO_MEASUREMENT and math.isfinite(value)
+        }
+
+    def _grouped(self, column: str) -> str:
+        """The column behind a group: MLflow charts groups as sections, by the alphabet."""
+        if column in self.entry.metrics:
+            return f"quality/{column}"
+        if column not in COLUMNS:
+            return f"uncertainty/{column}"
+        return f"work/{column}" if column in Cost.__dataclass_fields__ else f"speed/{column}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One MLflow run as it should be."""
+
+    name: str
+    identity: str  # hash by which it is found again
+    params: dict[str, str]
+    tags: dict[str, str]
+    points: Sequence[Measured] = ()
+    complete: bool = True  # every cell is finished
+
+    @property
+    def content(self) -> str:
+        """Hash of all that is published but the files."""
+        points = [(point.entry.cell.steps, point.time_ms, point.values) for point in self.points]
+        return _hash([self.name, self.params, self.tags, points, self.complete])
+
+
+def targets(run: Run) -> list[Target]:
+    """One per curve that has a finished cell, then the summary. None when no cell is finished."""
+    measured = _measured(run)
+    if not measured:
+        return []
+    wanted = Counter(_hash(_shared(entry)) for entry in run.entries)
+    curves: dict[str, list[Measured]] = defaultdict(list)
+    for point in measured:
+        curves[_hash(_shared(point.entry))].append(point)
+    varying = _varying(run.entries)
+    return [
+        *(
+            _curve(run, points, varying, len(points) == wanted[key])
+            for key, points in curves.items()
+        ),
+        _summary(run, measured),
+    ]
+
+
+def _measured(run: Run) -> list[Measured]:
+    found = []
+    for entry, row in zip(run.entries, rows(run), strict=True):
+        status = run.store.read_record(entry.cell.key, "status")
+        if status and status["status"] == "done":
+            found.append(Measured(entry, row, round(1000 * status["finished_unix_s"])))
+    return found
+
+
+def _curve(run: Run, points: list[Measured], varying: set[str], complete: bool) -> Target:
+    params = _shared(points[0].entry)
+    cell = points[0].entry.cell
+    extra = [f"{name}={params[name]}" for name in params if name in varying]
+    return Target(
+        name=" ".join([cell.model, cell.scheduler, f"g={cell.guidance:g}", *extra]),
+        identity=_hash([run.name, params]),
+        params=params,
+        tags={
+            "kind": "curve",
+            "sweep_id": _sweep_id(run),
+            **{name: params[name] for name in ("model", "task", "scheduler", "guidance", "seed")},
+        },
+        points=points,
+        complete=complete,
+    )
+
+
+def _summary(run: Run, done: Sequence[Measured]) -> Target:
+    """The run that holds the files, known by the cell finished first: resuming keeps that one."""
+    first = min((point.time_ms, point.row["key"]) for point in done)
+    sweep_id = _sweep_id(run)
+    return Target(
+        name=f"{run.name} summary",
+        identity=_hash([run.name, "summary", first]),
+        params={},
+        tags={
+            "kind": "summary",
+            "sweep_id": sweep_id,
+            "cells": str(len(run.entries)),
+            "cells_done": str(len(done)),
+            **{f"environment.{name}": str(text) for name, text in run.environment.items()},
+            "mlflow.note.content": f"The curves of this sweep: `tags.sweep_id = '{sweep_id}'`. "
+            "Report, figures and tables are among the artifacts.",
+        },
+        complete=len(done) == len(run.entries),
+    )
+
+
+def _shared(entry: Entry) -> dict[str, str]:
+    """What all points of a curve have in common, as MLflow params."""
+    fields = {**asdict(entry.cell), "samples": entry.samples}
+    return {name: str(value) for name, value in fields.items() if name != "steps"}
+
+
+def _varying(entries: Sequence[Entry]) -> set[str]:
+    """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
+    axes = ("task", "seed", "prompts", "height", "width", "dtype", "samples")
+    return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
+
+
+def _sweep_id(run: Run) -> str:
+    """Without quotes: it stands between some in MLflow's filters."""
+    name = run.name.replace("'", "_")
+    return f"{name}-{_hash([asdict(entry) for entry in run.entries])[:8]}"
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

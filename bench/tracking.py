@@ -1,0 +1,242 @@
+"""Copies a run to MLflow: one flat run per curve, with step = num_inference_steps, and a summary.
+
+Idempotent: a curve's run is found again by a hash of what its cells share and by when they were
+measured, and a metric's timestamp is its cell's finish time, so MLflow recognises every value it
+has. MLflow stays a copy: whatever is wrong with it becomes one TrackingDown, and publishing again
+completes what is missing. For the driver alone; workers know nothing of MLflow.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import sqlite3
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bench.run import Run
+from bench.tracked import Measured, Target, targets
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
+_FILES = ("report.html", "results.csv", "results.parquet", "config.yaml", "sweep.json")
+_BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
+_TAG_CHARACTERS = 5000  # that every MLflow server takes
+
+# A server that is down is found out within one timeout. No retries: a request repeated after a
+# timeout may be served twice and leave a second run. Variables that are set already win.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "12",  # seconds
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+# Part of an HTTP library's message -> what to say instead of all of it.
+_CAUSES = {
+    "Connection refused": "nothing answers there (connection refused)",
+    "timed out": "no answer in time",
+    "Name or service not known": "no such host",
+    "Failed to resolve": "no such host",
+}
+
+
+class TrackingDown(Exception):
+    """MLflow did not take the run. The message is one line and says how to publish it later."""
+
+
+def default_uri(runs: Path) -> str:
+    """The tracking URI of the SQLite file in the folder that holds the run folders."""
+    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+
+
+def publish(run: Run, uri: str | None, experiment: str) -> str:
+    """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
+
+    Raises TrackingDown when MLflow is absent, cannot be reached or refuses.
+    """
+    uri = uri or default_uri(run.folder.parent)
+    wanted = targets(run)
+    try:
+        with _quiet(), _alone(uri, run):
+            return _publish(run, wanted, uri, experiment)
+    except Exception as error:  # MLflow's, SQLAlchemy's, requests': none may cost a sweep
+        raise TrackingDown(
+            f"MLflow at {_without_password(uri)}: {_first_line(error)}; nothing is lost, "
+            f"publish later with `denoisebench log {run.folder}`"
+        ) from error
+
+
+def _publish(run: Run, wanted: list[Target], uri: str, experiment: str) -> str:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment_id = _experiment_id(client, uri, experiment)
+    for target in wanted:
+        run_id = _bring(client, experiment_id, target)
+        if target is wanted[-1]:
+            _log_files(client, run_id, run.folder)
+    page = f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
+    if wanted:
+        only = f"tags.sweep_id = '{wanted[-1].tags['sweep_id']}' and tags.kind = 'curve'"
+        page = f"{page}&searchFilter={quote(only)}"
+    if uri.startswith("http"):
+        return f"{_without_password(uri).rstrip('/')}/{page}"
+    uri = _without_password(uri)
+    return f"`mlflow server --backend-store-uri {uri}`, then http://127.0.0.1:5000/{page}"
+
+
+def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
+    """Makes the target's run, or adds to it what it lacks. Returns its id."""
+    from mlflow.entities import Param, RunTag
+
+    times = [point.time_ms for point in target.points]
+    metrics = _metrics(target.points)
+    tags = {
+        **target.tags,
+        "identity": target.identity,
+        "mlflow.runName": target.name,
+        "mlflow.source.name": "denoisebench",
+    }
+    tags = {_sanitised(name): text[:_TAG_CHARACTERS] for name, text in tags.items()}
+    found = _find(client, experiment_id, target, metrics)
+    if found and found.data.tags.get("content") == target.content:
+        return found.info.run_id
+    found = found or client.create_run(experiment_id, min(times, default=None), tags)
+    run_id = found.info.run_id
+    params = [Param(name, text) for name, text in target.params.items()]
+    client.log_batch(run_id, metrics[:_BATCH], params, [RunTag(*tag) for tag in tags.items()])
+    for start in range(_BATCH, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics[start : start + _BATCH])
+    status = "FINISHED" if target.complete else "FAILED"
+    client.set_terminated(run_id, status, max(times, default=None))
+    client.set_tag(run_id, "content", target.content)  # last: it says that the rest is there
+    return run_id
+
+
+def _find(
+    client: "MlflowClient", experiment_id: str, target: Target, metrics: list
+) -> "MlflowRun | None":
+    """The run to add to: of that identity, and with no other value at a step of ours.
+
+    So a cell measured anew, or by someone else under the same name, starts another run instead of
+    putting a second value at the same step.
+    """
+    for found in client.search_runs([experiment_id], f"tags.identity = '{target.identity}'"):
+        if found.data.tags.get("content") == target.content:
+            return found
+        ours = {(m.key, m.step): (m.value, m.timestamp) for m in metrics}
+        names = found.data.metrics.keys() & {m.key for m in metrics}
+        theirs = [m for name in names for m in client.get_metric_history(found.info.run_id, name)]
+        shared = [m for m in theirs if (m.key, m.step) in ours]
+        agree = all(ours[m.key, m.step] == (m.value, m.timestamp) for m in shared)
+        if agree and (shared or not theirs):
+            return found
+    return None
+
+
+def _metrics(points: Sequence[Measured]) -> list:
+    from mlflow.entities import Metric
+
+    return [
+        Metric(_sanitised(name), value, point.time_ms, point.entry.cell.steps)
+        for point in points
+        for name, value in point.values.items()
+    ]
+
+
+def _sanitised(name: str) -> str:
+    """MLflow's keys: letters, digits and _ - . space : /"""
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+
+
+def _log_files(client: "MlflowClient", run_id: str, folder: Path) -> None:
+    for name in _FILES:
+        if (folder / name).is_file():
+            client.log_artifact(run_id, str(folder / name))
+    if (folder / "figures").is_dir():
+        client.log_artifacts(run_id, str(folder / "figures"), "figures")
+
+
+def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    """Makes the experiment if need be; with a SQLite file its artifacts lie beside that file."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        database = _sqlite_path(uri)
+        artifacts = (database.parent / "mlflow-artifacts").as_uri() if database else None
+        with suppress(MlflowException):  # another publisher was first
+            return client.create_experiment(name, artifacts)
+        found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage == "deleted":
+        raise ValueError(f"experiment {name!r} is deleted: restore it or set tracking.experiment")
+    return found.experiment_id
+
+
+@contextmanager
+def _alone(uri: str, run: Run) -> Iterator[None]:
+    """One publisher at a time: per SQLite file, whose creation two would corrupt, else per run."""
+    database = _sqlite_path(uri)
+    lock = database.with_name(f"{database.name}.lock") if database else run.folder / "tracking.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # the system releases it when the process dies
+        if database:
+            _use_write_ahead_log(database)
+        yield
+
+
+def _use_write_ahead_log(database: Path) -> None:
+    """Halves the time of a write and lets a server read meanwhile; some network disks cannot."""
+    connection = sqlite3.connect(database)
+    try:
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of a sqlite:/// URI, else None."""
+    match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
+    return Path(match[1]).resolve() if match and match[1] != ":memory:" else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow neither logs, warns, prints nor waits long; settings are as before afterwards."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # for good: it has its own thread
+    added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
+    level = logging.root.manager.disable
+    os.environ.update(added)
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+        for name in added:
+            del os.environ[name]
+
+
+def _first_line(error: Exception) -> str:
+    """The cause in a line, without what the HTTP libraries wrap around it."""
+    if isinstance(error, ImportError):
+        return f"cannot be imported ({error})"
+    text = str(error).strip() or type(error).__name__
+    for sign, cause in _CAUSES.items():
+        if sign in text:
+            return cause
+    return _without_password(text.splitlines()[0]).split(". ")[0][:300]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)

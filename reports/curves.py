@@ -1,0 +1,107 @@
+"""Quality curves and what each extra step buys. NumPy and pandas only.
+
+A curve is one scheduler in one panel; a panel is everything else that was held fixed: model, task,
+prompts, guidance, noise seed, samples, image size, number format and engine.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from metrics.estimate import Estimate, paired_difference
+from metrics.specs import metric_spec
+from reports.frame import describe, done, varying
+
+PANEL_FIELDS = (
+    "model",
+    "task",
+    "prompts",
+    "guidance",
+    "seed",
+    "samples",
+    "height",
+    "width",
+    "dtype",
+    "engine",
+    "weights",
+)
+Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
+_POINT_COLUMNS = ("panel", "scheduler", "steps", "nfe", "latency_p50_s", "latency_batch_size")
+_GAIN_COLUMNS = ("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "low", "high")
+
+
+def panel_names(frame: pd.DataFrame) -> list[str]:
+    """The columns that tell panels apart; guidance is always named."""
+    return [name for name in PANEL_FIELDS if name in ("guidance", *varying(frame, PANEL_FIELDS))]
+
+
+def with_panels(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column `panel` that names what is held fixed, as far as it varies."""
+    names = panel_names(frame)
+    return frame.assign(panel=[describe(row, names) for row in frame.to_dict("records")])
+
+
+def sign(metric: str) -> int:
+    """+1 when a higher value is better, -1 when a lower one is."""
+    return 1 if metric_spec(metric).better == "higher" else -1
+
+
+def curve_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Scored cells: _POINT_COLUMNS, value, se, low and high (95 %), by panel, scheduler, steps.
+
+    Keeps the row numbers of the frame, so a point finds its estimate.
+    """
+    points = _scored(frame, metric)
+    points = points.loc[:, list(_POINT_COLUMNS)].assign(
+        value=points[metric],
+        se=points[f"{metric}_se"],
+        low=points[metric] - Z95 * points[f"{metric}_se"],
+        high=points[metric] + Z95 * points[f"{metric}_se"],
+    )
+    order = [_ranks(points[name]) for name in ("panel", "scheduler")]
+    return points.iloc[np.lexsort([points["steps"], *reversed(order)])]
+
+
+def marginal_gains(
+    frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
+) -> pd.DataFrame:
+    """Improvement per extra step between neighbouring step counts of each curve.
+
+    gain = sign · (q(steps_to) - q(steps_from)) / (steps_to - steps_from): positive is better
+    whatever the metric's direction. The 95 % interval is of the paired difference.
+    """
+    points = curve_points(frame, metric)
+    records = [
+        _gain(low, high, sign(metric), estimates)
+        for _, curve in points.groupby(["panel", "scheduler"], sort=False)
+        for low, high in pairwise(curve.itertuples())
+    ]
+    return pd.DataFrame.from_records(records, columns=list(_GAIN_COLUMNS))
+
+
+def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The points of each panel, in the order of the frame."""
+    for name, group in points.groupby("panel", sort=False):
+        yield str(name), group
+
+
+def _scored(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    finished = done(with_panels(frame))
+    scored = finished[np.isfinite(finished[metric].astype(float))]
+    return scored.drop_duplicates(["panel", "scheduler", "steps"])
+
+
+def _ranks(names: pd.Series) -> np.ndarray:
+    """Place of each name in the order of first appearance."""
+    return pd.factorize(names)[0]
+
+
+def _gain(before, after, direction: int, estimates: Mapping[int, Estimate]) -> tuple:
+    steps = after.steps - before.steps
+    change = paired_difference(estimates[after.Index], estimates[before.Index])
+    gain, se = direction * change.value / steps, change.se / steps
+    interval = (gain - Z95 * se, gain + Z95 * se)
+    return (after.panel, after.scheduler, before.steps, after.steps, gain, se, *interval)

@@ -1,0 +1,89 @@
+"""A run as a pandas DataFrame, and as results.parquet and results.csv. No statistics here."""
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bench.rows import COLUMNS, metric_names, read_estimate, rows
+from bench.run import Run
+from bench.store import write_atomically
+from metrics.estimate import Estimate
+
+# Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
+_COUNTS = ("nfe", "network_passes", "latency_batch_size", "peak_memory_bytes")
+_METRIC_SUFFIXES = ("", "_se", "_n_per_dim")
+
+
+def load_frame(run: Run) -> pd.DataFrame:
+    """One row per entry of the sweep, in its order; COLUMNS first, then those of each metric."""
+    metrics = metric_names(run)
+    extra = [metric + suffix for metric in metrics for suffix in _METRIC_SUFFIXES]
+    records = rows(run)
+    present = {name for record in records for name in record}
+    frame = pd.DataFrame.from_records(
+        records, columns=[*COLUMNS, *(name for name in extra if name in present)]
+    )
+    return frame.astype({name: "Int64" for name in _COUNTS})
+
+
+def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:
+    """Estimates of a metric by row number of the frame; rows without one are left out."""
+    found = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
+    return {i: estimate for i, estimate in found.items() if estimate is not None}
+
+
+def frame_metrics(frame: pd.DataFrame) -> list[str]:
+    """Quality metrics of a frame: the columns that have a standard error beside them."""
+    return [name for name in frame.columns if f"{name}_se" in frame.columns]
+
+
+def done(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] == "done"]
+
+
+def failed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] != "done"]
+
+
+def write_results(frame: pd.DataFrame, folder: Path) -> None:
+    """results.parquet and results.csv, each whole or not at all."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomically(folder / "results.parquet", buffer.getvalue())
+    write_atomically(folder / "results.csv", frame.to_csv(index=False).encode())
+
+
+def read_results(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "results.parquet")
+
+
+def varying(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Those of the columns that hold more than one value."""
+    return [name for name in columns if frame[name].nunique(dropna=False) > 1]
+
+
+def only_value(frame: pd.DataFrame, column: str) -> object:
+    """The value that all rows share, None when they differ or there are no rows."""
+    values = frame[column].unique()
+    return values[0] if len(values) == 1 else None
+
+
+def describe(record: Mapping, columns: Iterable[str]) -> str:
+    """`shapes-ddpm, guidance 4`: the named columns of a row, in words."""
+    return ", ".join(_WORDS.get(name, "{}").format(_plain(record[name])) for name in columns)
+
+
+_WORDS = {
+    "guidance": "guidance {}",
+    "seed": "seed {}",
+    "samples": "{} samples",
+    "height": "height {}",
+    "width": "width {}",
+    "steps": "{} steps",
+}
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

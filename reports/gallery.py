@@ -1,0 +1,127 @@
+"""The sample grid: one prompt and noise under every scheduler (rows) and step count (columns)."""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from bench.run import Run
+from reports.curves import with_panels
+
+PROMPTS_SHOWN = 4
+_MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
+_THUMBNAIL = 128  # pixels, longest side of a tile
+_SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One sample of one cell."""
+
+    image: np.ndarray | None  # [3, H, W] uint8, None when the cell has no images
+    missing: str  # why there is none: "failed", "not stored", or "" when it was not swept
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of one panel for one sample."""
+
+    panel: str
+    steps: list[int]
+    rows: list[tuple[str, list[Tile]]]  # scheduler, one tile per step count
+
+
+@dataclass(frozen=True)
+class Block:
+    """One prompt with the grids of every panel that used it."""
+
+    sample: int
+    caption: str
+    grids: list[Grid]
+
+
+def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
+    """The first prompts of each prompt set; empty when no cell has images."""
+    frame = with_panels(frame)
+    count = max(1, min(PROMPTS_SHOWN, _MOST_TILES // max(len(frame), 1)))
+    images = _read_images(run, frame, count)
+    if not images:
+        return []
+    return [
+        Block(i, _caption(run, str(name), i), [_grid(cells, images, i) for cells in _panels(group)])
+        for name, group in frame.groupby("prompts", sort=False)
+        for i in range(min(count, int(group["samples"].max())))
+    ]
+
+
+def tile_uri(image: np.ndarray) -> str:
+    """A WebP data URI of an image [3, H, W] uint8, made smaller where it is large."""
+    picture = _picture(image)
+    lossless = max(picture.size) <= _SMALL
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", lossless=lossless, quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def enlarged(image: np.ndarray, side: int) -> Image.Image:
+    """The image with its longest side at `side` pixels; small ones keep their hard pixels."""
+    picture = _picture(image)
+    kind = Image.Resampling.NEAREST if max(picture.size) <= _SMALL else Image.Resampling.LANCZOS
+    scale = side / max(picture.size)
+    return picture.resize([round(length * scale) for length in picture.size], kind)
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    return [group for _, group in frame.groupby("panel", sort=False)]
+
+
+def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndarray]:
+    """Images [n, 3, H, W] uint8 of the first samples, by row number; done cells only."""
+    found = {}
+    for i, entry in enumerate(run.entries):
+        if frame.loc[i, "status"] == "done":
+            try:
+                wanted = min(count, entry.samples)
+                found[i] = run.store.read(entry.cell.key, "images", wanted)["images"]
+            except LookupError:
+                continue  # its tile says so
+    return found
+
+
+def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Grid:
+    steps = sorted(int(n) for n in cells["steps"].unique())
+    rows = [
+        (str(scheduler), [_tile(group[group["steps"] == n], images, sample) for n in steps])
+        for scheduler, group in cells.groupby("scheduler", sort=False)
+    ]
+    return Grid(str(cells["panel"].iloc[0]), steps, rows)
+
+
+def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:
+    if cells.empty:
+        return Tile(None, "")
+    row = cells.index[0]
+    if row in images and sample < len(images[row]):
+        return Tile(images[row][sample], "")
+    return Tile(None, "failed" if cells["status"].iloc[0] != "done" else "not stored")
+
+
+def _caption(run: Run, prompt_set: str, sample: int) -> str:
+    """The prompt of a sample; a run without prompts.json shows its number instead."""
+    texts = _prompts(run).get(prompt_set)
+    return texts[sample % len(texts)] if texts else f"prompt {sample} of {prompt_set}"
+
+
+def _prompts(run: Run) -> dict[str, Sequence[str]]:
+    path = run.folder / "prompts.json"
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,179 @@
+"""report.html: one file that loads nothing from anywhere. Knows the page's words, no statistics.
+
+Names and prompts come from users. Every text goes through Jinja's autoescape and every chart
+through its `tojson`; a content security policy lets only this page's own scripts run.
+"""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from bench.run import Run
+from metrics.specs import metric_spec
+from reports.figures import Figure
+from reports.formats import decimals_for, duration, number, plus_minus, significant
+from reports.frame import failed, frame_metrics
+from reports.gallery import Block, tile_uri
+from reports.headline import Observation, Setting
+from reports.table import cells_table
+
+_HERE = Path(__file__).parent
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page shows, beside the run and its frame."""
+
+    observations: dict[str, list[Observation]]  # by metric
+    figures: dict[str, list[Figure]]  # by metric
+    blocks: Sequence[Block]  # of the gallery
+    script: str  # defines window.vegaEmbed
+
+
+def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            name=run.name,
+            nonce=secrets.token_urlsafe(16),
+            style=(_HERE / "report.css").read_text(),
+            bundle=_inline(content.script),
+            script=_inline((_HERE / "report.js").read_text()),
+            summary=_summary(frame),
+            facts=_facts(frame),
+            metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
+            blocks=content.blocks,
+            columns=cells_table(frame),
+            statuses=frame["status"].tolist(),
+            failures=failed(frame).to_dict("records"),
+            notes=_notes(frame),
+            environment=run.environment,
+            config=_config(run),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tile_uri"] = tile_uri
+    return environment
+
+
+def _inline(code: str) -> str:
+    """Code that cannot end its own script element."""
+    return re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
+
+
+def _summary(frame: pd.DataFrame) -> str:
+    """`24 cells: 3 schedulers, 4 step counts, 2 guidance scales. 1 failed.`"""
+    counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
+    counts |= {"guidance": "guidance scale", "seed": "seed"}
+    parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
+    bad = len(failed(frame))
+    return f"{_count(len(frame), 'cell')}: {', '.join(parts)}." + (f" {bad} failed." if bad else "")
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def _facts(frame: pd.DataFrame) -> dict[str, str]:
+    """What was swept: every value of every axis."""
+    size = frame["width"].astype(str) + " x " + frame["height"].astype(str) + " pixels"
+    facts = {
+        "Model": _values(frame["model"]),
+        "Task": _values(frame["task"]),
+        "Schedulers": _values(frame["scheduler"]),
+        "Steps": _values(frame["steps"].sort_values()),
+        "Guidance": _values(frame["guidance"].sort_values()),
+        "Noise seed": _values(frame["seed"]),
+        "Samples per cell": _values(frame["samples"]),
+        "Prompts": _values(frame["prompts"]),
+        "Image size": _values(size),
+        "Number format": _values(frame["dtype"]),
+        "Latency batch": _values(frame["latency_batch_size"].dropna()) or "not measured",
+        "Computed by": _values(frame["engine"]),
+    }
+    if frame["calibration_s"].notna().any():
+        low, high = frame["calibration_s"].min(), frame["calibration_s"].max()
+        facts["Calibration workload"] = f"{duration(low)} to {duration(high)} over all cells"
+    return facts
+
+
+def _values(column: pd.Series) -> str:
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in column.unique())
+
+
+def _metric_section(metric: str, content: Content) -> dict:
+    """Title, direction, headline rows and figures of one metric."""
+    spec = metric_spec(metric)
+    return {
+        "metric": metric,
+        "label": spec.label,
+        "meaning": spec.meaning,
+        "better": spec.better,
+        "rows": _headlines(content.observations[metric]),
+        "figures": content.figures[metric],
+    }
+
+
+def _headlines(seen: Sequence[Observation]) -> list[dict]:
+    """Rows of the table at the top, every column with decimals of its own."""
+    decimals = decimals_for([one.best.se for one in seen])
+    gap_decimals = decimals_for([one.gap_se for one in seen])
+    return [_headline(one, decimals, gap_decimals) for one in seen]
+
+
+def _headline(seen: Observation, decimals: int, gap_decimals: int) -> dict:
+    row = {"panel": seen.panel, "best": _setting(seen.best, decimals), "same": True}
+    if not seen.same:
+        unit = "" if seen.cost == "latency_p50_s" else " (in NFE)"
+        row |= {
+            "same": False,
+            "cheapest": _setting(seen.cheapest, decimals),
+            "gap": plus_minus(seen.gap, seen.gap_se, gap_decimals),
+            "ratio": f"{significant(seen.cost_ratio, 2)}\N{MULTIPLICATION SIGN}{unit}",
+        }
+    return row
+
+
+def _setting(setting: Setting, decimals: int) -> dict:
+    return {
+        "name": f"{setting.scheduler}, {setting.steps} steps",
+        "value": plus_minus(setting.value, setting.se, decimals),
+        "latency": duration(setting.latency_p50_s),
+        "nfe": number(setting.nfe, 0),
+    }
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Limits of the numbers that a reader of this run should know."""
+    notes = []
+    for metric in frame_metrics(frame):
+        ratio = frame.get(f"{metric}_n_per_dim")
+        if ratio is not None and ratio.notna().any():
+            notes.append(
+                f"{metric_spec(metric).label}: {significant(ratio.min(), 2)} samples per feature "
+                "dimension. A Fréchet distance of n samples is too high by about C/n, and C "
+                "differs between cells: compare it within this report, not with published numbers."
+            )
+    return notes
+
+
+def _config(run: Run) -> str:
+    """The resolved config, with user names and passwords in addresses left out."""
+    path = run.folder / "config.yaml"
+    return _PASSWORD.sub("***", path.read_text()) if path.exists() else ""

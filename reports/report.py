@@ -1,0 +1,58 @@
+"""Everything a run's folder shows of it, made from the store alone: tables, figures, page."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.run import load_run
+from bench.store import write_atomically
+from reports import figures
+from reports.contact_sheet import sheets
+from reports.figures import Figure
+from reports.formats import slug
+from reports.frame import frame_metrics, load_estimates, load_frame, write_results
+from reports.gallery import Block, gallery
+from reports.headline import observations
+from reports.html import Content, render_html
+
+
+def write_report(folder: Path) -> Path:
+    """Writes results.csv, results.parquet, figures/ and report.html; returns the page's path.
+
+    Raises UserError when folder is not a run.
+    """
+    run = load_run(folder)
+    frame = load_frame(run)
+    write_results(frame, folder)
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    content = Content(
+        {metric: observations(frame, metric, found) for metric, found in estimates.items()},
+        {metric: figures.figures(frame, metric, found) for metric, found in estimates.items()},
+        gallery(run, frame),
+        figures.javascript_bundle(),
+    )
+    for drawn in content.figures.values():
+        _write_figures(drawn, folder / "figures")
+    _write_sheets(content.blocks, folder / "figures")
+    page = folder / "report.html"
+    write_atomically(page, render_html(run, frame, content).encode())
+    return page
+
+
+def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:
+    for figure in drawn:
+        svg = figures.to_svg(figure)
+        write_atomically(folder / f"{figure.name}.svg", svg.encode())
+        write_atomically(folder / f"{figure.name}.png", figures.to_png(svg))
+
+
+def _write_sheets(blocks: Sequence[Block], folder: Path) -> None:
+    """gallery_<panel>.png; panels whose names look alike as file names get a number."""
+    taken: set[str] = set()
+    for panel, sheet in sheets(blocks).items():
+        stem = f"gallery_{slug(panel)}"
+        name = stem if stem not in taken else f"{stem}_{len(taken)}"
+        taken.add(name)
+        buffer = io.BytesIO()
+        sheet.save(buffer, "PNG")
+        write_atomically(folder / f"{name}.png", buffer.getvalue())

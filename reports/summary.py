@@ -1,0 +1,66 @@
+"""The end of a sweep in a terminal: one line per curve, its best step count. No statistics."""
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from metrics.specs import metric_spec
+from reports.curves import panel_names, sign, with_panels
+from reports.formats import MISSING, decimals_for, duration, plus_minus
+from reports.frame import done, failed, frame_metrics
+
+
+def summary_table(frame: pd.DataFrame) -> Table:
+    """One line per curve, at the step count that is best by the first metric.
+
+    Columns that hold a single value are named in the title instead.
+    """
+    frame = with_panels(frame)
+    metrics = frame_metrics(frame)
+    names = [*panel_names(frame), "scheduler"]
+    table = Table(title=Text(_title(frame, metrics)), title_justify="left", caption=_caption(frame))
+    for name in names:
+        right = pd.api.types.is_numeric_dtype(frame[name])
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    table.add_column("best steps", justify="right")
+    for metric in metrics:
+        spec = metric_spec(metric)
+        arrow = "↓" if spec.better == "lower" else "↑"
+        table.add_column(Text(f"{spec.label} {arrow}"), justify="right")
+    table.add_column("latency", justify="right")
+    decimals = [decimals_for(frame[f"{metric}_se"]) for metric in metrics]
+    for _, curve in frame.groupby(["panel", "scheduler"], sort=False):
+        table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals)))
+    return table
+
+
+def _title(frame: pd.DataFrame, metrics: list[str]) -> str:
+    models = ", ".join(frame["model"].unique())
+    if not metrics:
+        return models
+    first = metric_spec(metrics[0]).label
+    return f"{models}: best steps of each curve by {first}, ± standard error"
+
+
+def _caption(frame: pd.DataFrame) -> Text | None:
+    bad = len(failed(frame))
+    return Text(f"{bad} of {len(frame)} cells failed", style="red") if bad else None
+
+
+def _line(
+    curve: pd.DataFrame, names: list[str], metrics: list[str], decimals: list[int]
+) -> list[str]:
+    """Texts of one row; dashes when no cell of the curve was scored."""
+    first = curve.iloc[0]
+    texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
+    scored = done(curve).dropna(subset=metrics[:1])
+    if scored.empty or not metrics:
+        state = "failed" if len(failed(curve)) else MISSING
+        return [*texts, state, *[MISSING] * (len(metrics) + 1)]
+    best = scored.iloc[int(np.argmax(sign(metrics[0]) * scored[metrics[0]].to_numpy()))]
+    values = [
+        plus_minus(best[metric], best[f"{metric}_se"], places)
+        for metric, places in zip(metrics, decimals, strict=True)
+    ]
+    return [*texts, str(best["steps"]), *values, duration(best["latency_p50_s"])]

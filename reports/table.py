@@ -1,0 +1,87 @@
+"""The table of all cells as texts with sort keys. Units are chosen once per column."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.specs import metric_spec
+from reports.curves import PANEL_FIELDS
+from reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
+from reports.frame import frame_metrics, varying
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; texts and sort_keys have one item per row."""
+
+    title: str
+    unit: str
+    numeric: bool
+    texts: list[str]
+    sort_keys: list[float | str]
+
+
+_TITLES = {"scheduler": "Scheduler", "steps": "Steps", "guidance": "Guidance"}
+_LATENCIES = {
+    "latency_p50_s": "Latency p50",
+    "latency_p95_s": "p95",
+    "latency_text_s": "text",
+    "latency_denoise_s": "denoise",
+    "latency_decode_s": "decode",
+}
+
+
+def cells_table(frame: pd.DataFrame) -> list[Column]:
+    """What names a cell (as far as it varies), its scores, its cost and its status."""
+    names = [*(n for n in varying(frame, PANEL_FIELDS) if n != "guidance"), *_TITLES]
+    return [
+        *(_plain(frame, name) for name in names),
+        *(_metric(frame, metric) for metric in frame_metrics(frame)),
+        _measured(frame["nfe"], "NFE", "per image", "{:.0f}".format),
+        _measured(frame["network_passes"], "Passes", "per image", "{:.0f}".format),
+        *_latencies(frame),
+        _measured(frame["throughput_images_per_s"], "Throughput", "images/s", "{:.2f}".format),
+        _measured(frame["peak_memory_bytes"], "Peak memory", "MiB", mebibytes),
+        _column("Status", frame["status"].tolist()),
+    ]
+
+
+def _plain(frame: pd.DataFrame, name: str) -> Column:
+    title = _TITLES.get(name, name.capitalize())
+    if pd.api.types.is_numeric_dtype(frame[name]):
+        return _measured(frame[name], title, "", "{:g}".format)
+    return _column(title, frame[name].tolist())
+
+
+def _column(title: str, texts: list[str]) -> Column:
+    return Column(title, "", False, texts, [text.lower() for text in texts])
+
+
+def _measured(
+    values: Iterable[float], title: str, unit: str, text: Callable[[float], str]
+) -> Column:
+    keys = [math.nan if pd.isna(value) else float(value) for value in values]
+    texts = [text(key) if math.isfinite(key) else MISSING for key in keys]
+    return Column(title, unit, True, texts, [key if math.isfinite(key) else "" for key in keys])
+
+
+def _metric(frame: pd.DataFrame, metric: str) -> Column:
+    spec, errors = metric_spec(metric), frame[f"{metric}_se"]
+    decimals = decimals_for(errors)
+    column = _measured(frame[metric], spec.label, f"{spec.better} is better", str)
+    pairs = zip(frame[metric], errors, strict=True)
+    texts = [plus_minus(value, error, decimals) for value, error in pairs]
+    return Column(column.title, column.unit, True, texts, column.sort_keys)
+
+
+def _latencies(frame: pd.DataFrame) -> list[Column]:
+    """All parts in one unit: milliseconds while the slowest image takes less than ten seconds."""
+    slowest, fastest = frame["latency_p95_s"].max(), frame["latency_p50_s"].min()
+    unit, scale = ("s", 1.0) if slowest >= 10 else ("ms", 1e3)
+    decimals = 2 if unit == "s" else 1 if fastest < 0.1 else 0
+    return [
+        _measured(frame[name], title, f"{unit}/image", lambda s: number(s * scale, decimals))
+        for name, title in _LATENCIES.items()
+    ]

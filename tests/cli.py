@@ -1,0 +1,39 @@
+"""The real command line, called in this process or in one of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.__main__ import run
+
+
+def call(capsys, *arguments):
+    """Exit code, standard output and standard error of `denoisebench ARGUMENTS`."""
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def start(*arguments, **options):
+    """`python -m bench ARGUMENTS` as a process."""
+    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def tiny(folder: Path, *more: str) -> list[str]:
+    """A sweep of one cell in a second or two: overrides in `more` win."""
+    return [
+        "sweep",
+        f"runs={folder}",
+        "run=tiny",
+        "samples=8",
+        "batch_size=4",
+        "steps=2",
+        "guidance=1",
+        "metrics.reference_samples=256",
+        "latency.timed_runs=1",
+        "tracking=none",
+        "threads=1",
+        *more,
+    ]

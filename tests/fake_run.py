@@ -1,0 +1,141 @@
+"""Fabricates a small run in a real store, so that reports can be tested without a network.
+
+Quality follows a power law in the steps; per-sample influences share a part across step counts, as
+common random numbers make them do.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from bench.cell import Cell, Cost, Entry, Latency
+from bench.run import Run, save_run
+from bench.store import Store
+
+FD, CLIP = "fd_shapes", "clip_score_tiny"
+PROMPTS = [
+    "a small striped red ring left of a large solid blue square on a yellow background",
+    "a large dotted green star on a grey background",
+    "a small solid white cross above a large checkered purple circle on a black background",
+]
+_SIZE = 32  # pixels
+
+
+def fabricate(
+    folder: Path,
+    *,
+    models=("shapes-ddpm",),
+    schedulers=("ddim", "euler", "heun"),
+    steps=(2, 4, 8, 16),
+    guidances=(1.0, 4.0),
+    seeds=(0,),
+    samples=32,
+    failed=(),
+    prompts=PROMPTS,
+) -> Run:
+    """A saved run over the grid; failed lists (scheduler, steps) that raised."""
+    store = Store(folder)
+    entries = [
+        Entry(_cell(model, scheduler, n, guidance, seed), samples, {FD: FD, CLIP: CLIP}, "latency")
+        for model in models
+        for scheduler in schedulers
+        for guidance in guidances
+        for seed in seeds
+        for n in steps
+    ]
+    ranks = {name: rank for rank, name in enumerate(schedulers)}
+    for entry in entries:
+        if (entry.cell.scheduler, entry.cell.steps) in failed:
+            _fail(store, entry)
+        else:
+            _finish(store, entry, ranks[entry.cell.scheduler])
+    run = Run(folder, store, entries, {"python": "3.11.9", "torch": "2.15.0", "device": "cpu"})
+    save_run(run)
+    (folder / "prompts.json").write_text(json.dumps({"shapes": list(prompts)}))
+    (folder / "config.yaml").write_text("samples: 32\nseed: 0\n")
+    return run
+
+
+def _cell(model: str, scheduler: str, steps: int, guidance: float, seed: int) -> Cell:
+    return Cell(
+        model=model,
+        weights="0123456789abcdef",
+        task="txt2img",
+        scheduler=scheduler,
+        scheduler_class=f"{scheduler.title()}Scheduler",
+        scheduler_flags="{}",
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        prompts="shapes",
+        prompts_hash="fedcba9876543210",
+        height=_SIZE,
+        width=_SIZE,
+        dtype="float32",
+        engine="diffusers 0.42.1, torch 2.15.0, cpu",
+    )
+
+
+def _fail(store: Store, entry: Entry) -> None:
+    status = {"status": "failed", "message": "IndexError: index 33 is out of bounds & <sad>"}
+    store.write_record(entry.cell.key, "status", status)
+
+
+def _finish(store: Store, entry: Entry, rank: int) -> None:
+    cell, key, n = entry.cell, entry.cell.key, entry.samples
+    nfe = 2 * cell.steps - 1 if cell.scheduler == "heun" else cell.steps
+    error = (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
+    store.write_record(key, "cost", vars(Cost(nfe, nfe * (2 if cell.guidance > 1 else 1))))
+    store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
+    _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
+    _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)
+    store.write(key, "images", 0, {"images": _images(n, cell.seed, min(1.0, error / 20))})
+    store.write_record(key, "status", {"status": "done", "message": ""})
+
+
+def _latency(nfe: int, guidance: float, seed: int) -> Latency:
+    runs = 9
+    denoise = 0.004 * nfe * (1.7 if guidance > 1 else 1) * _jitter(seed, runs)
+    text, decode = 0.003 * _jitter(seed + 1, runs), 0.006 * _jitter(seed + 2, runs)
+    return Latency(
+        batch_size=1,
+        warmup_runs=2,
+        timed_runs=runs,
+        total_s=list(text + denoise + decode),
+        text_s=list(text),
+        denoise_s=list(denoise),
+        decode_s=list(decode),
+        calibration_s=list(0.012 * _jitter(seed + 3, runs)),
+        peak_memory_bytes=900 * 2**20 + nfe * 2**16,
+        threads=1,
+    )
+
+
+def _jitter(seed: int, runs: int) -> np.ndarray:
+    return 1 + 0.05 * np.random.default_rng(seed).random(runs)
+
+
+def _estimate(store: Store, entry: Entry, metric: str, value: float, *, spread: float) -> None:
+    """A record as the scorer writes it: the shared noise of a sample, and the cell's own."""
+    shared = np.random.default_rng(entry.cell.seed).standard_normal(entry.samples)
+    own = np.random.default_rng(int(entry.cell.key[:8], 16)).standard_normal(entry.samples)
+    influence = spread * (shared + 0.3 * own)
+    influence -= influence.mean()
+    noisy = value + 0.3 * influence.std() / entry.samples**0.5 * np.sin(entry.cell.steps)
+    record = {"value": float(noisy), "influence": influence.tolist()}
+    if metric == FD:
+        record["features"] = 64
+    store.write_record(entry.cell.key, entry.metrics[metric], record)
+
+
+def _images(samples: int, seed: int, noise: float) -> np.ndarray:
+    """Coloured discs [N, 3, 32, 32] uint8 under noise of the given share."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:_SIZE, :_SIZE]
+    colour, background = generator.integers(0, 256, (2, samples, 3, 1, 1))
+    centre = generator.uniform(10, 22, (samples, 2, 1, 1))
+    disc = ((x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2 < 60)[:, None]
+    clean = np.where(disc, colour, background)
+    grain = generator.integers(0, 256, clean.shape)
+    return np.rint((1 - noise) * clean + noise * grain).astype(np.uint8)

@@ -1,0 +1,43 @@
+"""The cell's key: equal content, equal key; any change, another key."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from bench.cell import Cell
+
+CELL = Cell(
+    model="m",
+    weights="w",
+    task="txt2img",
+    scheduler="ddim",
+    scheduler_class="DDIMScheduler",
+    scheduler_flags="{}",
+    steps=10,
+    guidance=4.0,
+    seed=0,
+    prompts="p",
+    prompts_hash="h",
+    height=32,
+    width=32,
+    dtype="float32",
+    engine="e",
+)
+
+
+def test_the_key_is_the_content():
+    assert CELL.key == replace(CELL).key
+    assert len(CELL.key) == 20
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Cell)])
+def test_every_field_changes_the_key(name):
+    value = getattr(CELL, name)
+    other = value + 1 if isinstance(value, int | float) else value + "x"
+    assert replace(CELL, **{name: other}).key != CELL.key
+
+
+def test_the_points_of_a_curve_differ_in_steps_alone():
+    assert replace(CELL, steps=20).curve == CELL.curve
+    assert replace(CELL, guidance=1.0).curve != CELL.curve
+    assert replace(CELL, scheduler="euler").curve != CELL.curve

@@ -1,0 +1,89 @@
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import CLIP, FD, fabricate
+
+from metrics.estimate import Estimate
+from reports.curves import Z95, curve_points, marginal_gains, panels, with_panels
+from reports.frame import load_estimates, load_frame
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path / "run", failed=[("euler", 4)])
+
+
+def test_gain_per_step_agrees_with_a_computation_by_hand(run):
+    frame = load_frame(run).query("scheduler == 'ddim' and guidance == 1.0").iloc[[1, 3]]
+    a, b = np.array([1.0, -1.0, 2.0, -2.0]), np.array([0.5, -1.5, 2.0, -1.0])
+    frame[FD] = [10.0, 4.0]  # at 4 and 16 steps
+    estimates = {frame.index[0]: Estimate(10.0, a), frame.index[1]: Estimate(4.0, b)}
+    (gain,) = marginal_gains(frame, FD, estimates).to_dict("records")
+    assert (gain["steps_from"], gain["steps_to"]) == (4, 16)
+    assert gain["gain"] == pytest.approx(0.5)  # a distance that falls by 6 over 12 steps
+    # differences b - a: -0.5, -0.5, 0, 1: mean 0, sum of squares 1.5
+    se = np.sqrt(1.5 / 3) / np.sqrt(4) / 12
+    assert gain["se"] == pytest.approx(se)
+    assert gain["low"] == pytest.approx(0.5 - 1.959964 * se)
+    assert gain["high"] == pytest.approx(0.5 + 1.959964 * se)
+
+
+def test_a_rising_score_is_a_positive_gain_where_higher_is_better(run):
+    frame, estimates = load_frame(run), load_estimates(run, CLIP)
+    gains = marginal_gains(frame, CLIP, estimates).query("scheduler == 'heun'")
+    first = gains.iloc[0]
+    by_steps = frame.query("scheduler == 'heun' and guidance == 1.0").set_index("steps")[CLIP]
+    assert by_steps[4] > by_steps[2]
+    assert first["gain"] == pytest.approx((by_steps[4] - by_steps[2]) / 2)
+
+
+def test_paired_intervals_are_narrower_than_unpaired_ones(run):
+    frame, estimates = load_frame(run), load_estimates(run, FD)
+    se = frame.set_index(["scheduler", "guidance", "steps"])[f"{FD}_se"]
+    gain = marginal_gains(frame, FD, estimates).query("scheduler == 'ddim' and steps_to == 16")
+    unpaired = np.hypot(se["ddim", 1.0, 8], se["ddim", 1.0, 16]) / 8
+    assert gain["se"].iloc[0] < 0.5 * unpaired
+
+
+def test_a_failed_cell_is_stepped_over(run):
+    gains = marginal_gains(load_frame(run), FD, load_estimates(run, FD)).query(
+        "scheduler == 'euler' and panel == 'guidance 1'"
+    )
+    assert gains[["steps_from", "steps_to"]].values.tolist() == [[2, 8], [8, 16]]
+
+
+def test_points_hold_95_percent_intervals_and_keep_row_numbers(run):
+    frame = load_frame(run)
+    points = curve_points(frame, FD)
+    assert len(points) == 22
+    np.testing.assert_array_equal(points["value"], frame.loc[points.index, FD])
+    np.testing.assert_allclose(points["high"] - points["low"], 2 * Z95 * points["se"])
+
+
+def test_points_are_ordered_by_steps_within_a_curve_whatever_the_order_of_the_sweep(tmp_path):
+    shuffled = load_frame(fabricate(tmp_path / "run", steps=(16, 2, 8)))
+    for _, curve in curve_points(shuffled, FD).groupby(["panel", "scheduler"]):
+        assert curve["steps"].tolist() == [2, 8, 16]
+
+
+def test_one_step_count_has_no_gain(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(8,))
+    assert marginal_gains(load_frame(run), FD, load_estimates(run, FD)).empty
+
+
+def test_models_and_seeds_get_panels_of_their_own(tmp_path):
+    frame = load_frame(fabricate(tmp_path / "run", models=("a", "b"), seeds=(0, 7), steps=(2, 4)))
+    names = [name for name, _ in panels(curve_points(frame, FD))]
+    assert names[:3] == ["a, guidance 1, seed 0", "a, guidance 1, seed 7", "a, guidance 4, seed 0"]
+    assert len(names) == 8
+
+
+def test_repeated_cells_are_drawn_once(run):
+    frame = load_frame(run)
+    twice = pd.concat([frame, frame], ignore_index=True)
+    assert len(curve_points(twice, FD)) == len(curve_points(frame, FD))
+
+
+def test_guidance_is_named_even_when_it_is_the_only_one(tmp_path):
+    frame = load_frame(fabricate(tmp_path / "run", guidances=(7.5,), steps=(2,)))
+    assert set(with_panels(frame)["panel"]) == {"guidance 7.5"}

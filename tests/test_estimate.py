@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pytest
+
+from metrics.estimate import Estimate, mean_estimate, paired_difference
+
+
+def test_a_mean_has_the_textbook_standard_error():
+    values = np.array([1.0, 4.0, 4.0, 7.0])
+    estimate = mean_estimate(values)
+    assert estimate.value == 4
+    assert estimate.samples == 4
+    np.testing.assert_allclose(estimate.influence, values - 4)
+    assert estimate.se == pytest.approx(np.sqrt(6) / 2)
+
+
+def test_integers_and_lists_become_float64():
+    assert mean_estimate(np.array([1, 2, 4])).influence.dtype == np.float64
+
+
+def test_one_sample_has_no_standard_error():
+    assert math.isnan(mean_estimate(np.array([3.0])).se)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [mean_estimate(rng.normal(2, 3, 100)).interval(0.9) for _ in range(1000)]
+    covered = np.mean([low < 2 < high for low, high in intervals])
+    assert covered == pytest.approx(0.9, abs=0.03)
+
+
+def test_the_interval_is_symmetric_and_grows_with_the_level():
+    estimate = mean_estimate(np.array([0.0, 1.0, 2.0, 5.0]))
+    low, high = estimate.interval()
+    assert (low + high) / 2 == pytest.approx(estimate.value)
+    assert high - low == pytest.approx(2 * 1.959964 * estimate.se, rel=1e-6)
+    assert np.diff(estimate.interval(0.99)) > high - low
+
+
+def test_a_paired_difference_equals_the_estimate_of_the_differences():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=50), rng.normal(size=50)
+    difference, direct = (
+        paired_difference(mean_estimate(a), mean_estimate(b)),
+        mean_estimate(a - b),
+    )
+    assert difference.value == pytest.approx(direct.value)
+    assert difference.se == pytest.approx(direct.se)
+
+
+def test_shared_noise_cancels_in_a_paired_difference():
+    noise = np.random.default_rng(0).normal(size=50)
+    difference = paired_difference(mean_estimate(noise + 1), mean_estimate(noise))
+    assert difference.value == pytest.approx(1)
+    assert difference.se == pytest.approx(0, abs=1e-12)
+
+
+def test_estimates_of_different_length_cannot_be_paired():
+    with pytest.raises(ValueError, match="cannot pair 3 samples with 2"):
+        paired_difference(Estimate(0, np.zeros(3)), Estimate(0, np.zeros(2)))

@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import CLIP, FD, fabricate
+
+from bench.rows import COLUMNS
+from reports.frame import (
+    describe,
+    failed,
+    frame_metrics,
+    load_estimates,
+    load_frame,
+    read_results,
+    varying,
+    write_results,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path / "run", failed=[("heun", 16)])
+
+
+def test_columns_come_in_the_documented_order_then_the_metrics(run):
+    frame = load_frame(run)
+    tail = [FD, f"{FD}_se", f"{FD}_n_per_dim", CLIP, f"{CLIP}_se"]
+    assert list(frame.columns) == [*COLUMNS, *tail]
+    assert frame_metrics(frame) == [FD, CLIP]
+
+
+def test_a_failed_cell_keeps_its_row_without_numbers(run):
+    lost = failed(load_frame(run))
+    assert lost[["scheduler", "steps"]].values.tolist() == [["heun", 16]] * 2
+    assert lost["message"].str.startswith("IndexError").all()
+    assert lost[[FD, f"{FD}_se", "nfe", "latency_p50_s"]].isna().all(axis=None)
+
+
+def test_parquet_keeps_values_and_types(run, tmp_path):
+    frame = load_frame(run)
+    write_results(frame, tmp_path)
+    pd.testing.assert_frame_equal(read_results(tmp_path), frame)
+
+
+def test_csv_keeps_every_digit(run, tmp_path):
+    frame = load_frame(run)
+    write_results(frame, tmp_path)
+    read = pd.read_csv(tmp_path / "results.csv")
+    assert list(read.columns) == list(frame.columns)
+    for name in (FD, f"{CLIP}_se", "latency_p95_s"):
+        np.testing.assert_array_equal(read[name], frame[name])
+    assert read["nfe"].dropna().tolist() == frame["nfe"].dropna().tolist()
+
+
+def test_estimates_belong_to_the_rows_of_the_frame(run):
+    frame, estimates = load_frame(run), load_estimates(run, FD)
+    assert set(estimates) == set(frame.index[frame["status"] == "done"])
+    for row, estimate in estimates.items():
+        assert estimate.value == frame.loc[row, FD]
+        assert estimate.se == frame.loc[row, f"{FD}_se"]
+
+
+def test_only_columns_with_several_values_vary(run):
+    assert varying(load_frame(run), ["model", "guidance", "seed", "steps"]) == ["guidance", "steps"]
+
+
+def test_braces_in_a_name_are_text():
+    assert describe({"model": "{0.__class__}", "guidance": 4.0}, ["model", "guidance"]) == (
+        "{0.__class__}, guidance 4"
+    )

@@ -1,0 +1,84 @@
+import base64
+import io
+
+import numpy as np
+from fake_run import PROMPTS, fabricate
+from PIL import Image
+
+from reports.contact_sheet import sheets
+from reports.frame import load_frame
+from reports.gallery import enlarged, gallery, tile_uri
+
+
+def decoded(uri):
+    head, content = uri.split(",", 1)
+    assert head == "data:image/webp;base64"
+    return np.array(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
+
+
+def test_every_tile_is_the_stored_sample_under_its_prompt(tmp_path):
+    run = fabricate(tmp_path / "run")
+    blocks = gallery(run, load_frame(run))
+    assert [block.caption for block in blocks] == [*PROMPTS, PROMPTS[0]]
+    entry = next(e for e in run.entries if (e.cell.scheduler, e.cell.steps) == ("euler", 8))
+    stored = run.store.read(entry.cell.key, "images", 3)["images"][2]
+    grid = blocks[2].grids[0]
+    scheduler, tiles = grid.rows[1]
+    assert (grid.panel, scheduler, grid.steps) == ("guidance 1", "euler", [2, 4, 8, 16])
+    np.testing.assert_array_equal(tiles[2].image, stored)
+
+
+def test_failed_and_missing_cells_leave_marked_tiles(tmp_path):
+    run = fabricate(tmp_path / "run", failed=[("heun", 16)])
+    key = next(e.cell.key for e in run.entries if (e.cell.scheduler, e.cell.steps) == ("ddim", 2))
+    for path in (tmp_path / "run" / "cells" / key).glob("images-*"):
+        path.unlink()
+    rows = dict(gallery(run, load_frame(run))[0].grids[0].rows)
+    assert (rows["heun"][3].image, rows["heun"][3].missing) == (None, "failed")
+    assert (rows["ddim"][0].image, rows["ddim"][0].missing) == (None, "not stored")
+
+
+def test_small_images_survive_their_data_uri_unchanged():
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    np.testing.assert_array_equal(decoded(tile_uri(image)), image.transpose(1, 2, 0))
+
+
+def test_large_images_become_thumbnails():
+    image = np.zeros((3, 512, 768), np.uint8)
+    assert decoded(tile_uri(image)).shape == (85, 128, 3)
+
+
+def test_small_images_are_enlarged_without_smoothing():
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    expected = image.transpose(1, 2, 0).repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(np.array(enlarged(image, 64)), expected)
+
+
+def test_a_run_without_prompt_texts_or_with_fewer_samples_still_has_a_gallery(tmp_path):
+    run = fabricate(tmp_path / "run", samples=2)
+    (tmp_path / "run" / "prompts.json").unlink()
+    blocks = gallery(run, load_frame(run))
+    assert [block.caption for block in blocks] == ["prompt 0 of shapes", "prompt 1 of shapes"]
+
+
+def test_a_huge_sweep_shows_fewer_prompts(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.gallery._MOST_TILES", 50)
+    run = fabricate(tmp_path / "run")  # 24 cells
+    assert len(gallery(run, load_frame(run))) == 2
+
+
+def test_sheets_are_one_picture_per_panel_with_a_tile_per_cell(tmp_path):
+    run = fabricate(tmp_path / "run")
+    made = sheets(gallery(run, load_frame(run)))
+    assert list(made) == ["guidance 1", "guidance 4"]
+    colours = {sheet.size for sheet in made.values()}
+    assert len(colours) == 1
+    width, height = colours.pop()
+    assert width > 4 * 72
+    assert height > 4 * 3 * 72
+
+
+def test_without_images_there_is_no_gallery(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(2,), failed=[("ddim", 2)])
+    assert gallery(run, load_frame(run)) == []
+    assert sheets([]) == {}

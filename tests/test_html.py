@@ -1,0 +1,170 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from fake_run import CLIP, FD, fabricate
+
+from reports.figures import figures
+from reports.frame import frame_metrics, load_estimates, load_frame
+from reports.gallery import gallery
+from reports.headline import observations
+from reports.html import Content, render_html
+
+ATTACKS = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 191 }}")
+
+
+class Page(HTMLParser):
+    """Elements with attributes, and the text of every script."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.scripts, self.words, self._tag = [], [], [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._tag = tag
+        if tag == "script":
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_endtag(self, tag):
+        self._tag = ""
+
+    def handle_data(self, data):
+        if self._tag == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def rendered(run, script="window.vegaEmbed = null;"):
+    frame = load_frame(run)
+    found = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    content = Content(
+        {metric: observations(frame, metric, some) for metric, some in found.items()},
+        {metric: figures(frame, metric, some) for metric, some in found.items()},
+        gallery(run, frame),
+        script,
+    )
+    return render_html(run, frame, content)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A page on a run whose every name is an attack."""
+    folder = tmp_path_factory.mktemp("hostile") / '"><img src=x onerror=alert(2)>'
+    run = fabricate(
+        folder,
+        models=ATTACKS[1:],
+        schedulers=ATTACKS[:2],
+        steps=(2, 4, 8),
+        guidances=(4.0,),
+        prompts=ATTACKS,
+        failed=[(ATTACKS[0], 8)],
+    )
+    run.environment["gpu"] = ATTACKS[0]
+    (folder / "config.yaml").write_text(ATTACKS[0])
+    return Page(rendered(run))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return fabricate(tmp_path_factory.mktemp("plain") / "run", failed=[("heun", 16)])
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return Page(rendered(run))
+
+
+def nonce_of(text):
+    (nonce,) = set(re.findall(r'nonce="([\w-]+)"', text))
+    return nonce
+
+
+def test_hostile_names_and_prompts_inject_nothing(hostile):
+    page = hostile
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        assert tag != "img" or attributes["src"].startswith("data:image/webp;base64,")
+    kinds = [attributes.get("type", "code") for attributes, _ in page.scripts]
+    assert kinds.count("code") == 2
+    assert set(kinds) == {"code", "application/json"}
+    for attack in ATTACKS:
+        assert attack in page.text
+
+
+def test_charts_carry_hostile_names_as_data(hostile):
+    charts = [text for attributes, text in hostile.scripts if "type" in attributes]
+    assert len(charts) == 10
+    for text in charts:
+        assert "<" not in text
+        records = json.loads(text)["datasets"]["cells"]
+        assert {record["scheduler"] for record in records} == set(ATTACKS[:2])
+
+
+def test_only_the_pages_own_scripts_may_run_and_nothing_is_loaded(hostile):
+    page = hostile
+    (policy,) = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
+    (nonce,) = re.findall(r"script-src 'nonce-([\w-]+)'", policy)
+    assert policy.startswith("default-src 'none'")
+    assert [a["nonce"] for a, _ in page.scripts if "type" not in a] == [nonce, nonce]
+    for _, attributes in page.elements:
+        for name in ("src", "href", "action", "data", "poster", "srcset"):
+            assert not re.match(r"\s*(https?:)?//", attributes.get(name) or "")
+        assert "url(" not in (attributes.get("style") or "")
+    assert not [tag for tag, _ in page.elements if tag in ("link", "iframe", "object", "base")]
+
+
+def test_each_page_has_a_nonce_of_its_own(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(2,))
+    assert nonce_of(rendered(run)) != nonce_of(rendered(run))
+
+
+def test_a_script_cannot_end_its_own_element(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(2,))
+    page = Page(rendered(run, script='f("</SCRIPT><b>", "<!--")'))
+    code = [text for attributes, text in page.scripts if "type" not in attributes]
+    assert code[0] == r'f("\x3c/SCRIPT><b>", "\x3c!--")'
+
+
+def test_the_page_tells_what_was_swept_and_how_to_read_it(page):
+    text = page.text
+    assert "24 cells: 1 model, 3 schedulers, 4 step counts, 2 guidance scales, 1 seed." in text
+    assert "lower is better" in text
+    assert "higher is better" in text
+    assert "0.50 samples per feature dimension" in text
+    assert "Observations, not decisions" in text
+
+
+def test_failed_cells_are_shown_with_their_messages(run, page):
+    assert "2 failed." in page.text
+    assert page.text.count("IndexError: index 33 is out of bounds & <sad>") == 2
+    for entry in run.entries:
+        failed = (entry.cell.scheduler, entry.cell.steps) == ("heun", 16)
+        assert (entry.cell.key in page.text) == failed
+
+
+def test_every_cell_has_a_row_and_every_figure_a_title(run, page):
+    labels = [a["aria-label"] for tag, a in page.elements if a.get("class") == "canvas"]
+    assert len(labels) == 10
+    keys = [a for tag, a in page.elements if tag == "td" and "data-key" in a]
+    assert len(keys) % len(run.entries) == 0
+    assert {a["id"] for tag, a in page.elements if tag == "figure" and "id" in a} >= {
+        f"{metric}_vs_steps" for metric in (FD, CLIP)
+    }
+
+
+def test_passwords_in_the_config_are_left_out(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(2,))
+    (run.folder / "config.yaml").write_text("uri: https://ann:hunter2@mlflow.example/x\n")
+    text = rendered(run)
+    assert "hunter2" not in text
+    assert "https://***@mlflow.example/x" in text

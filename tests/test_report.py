@@ -1,0 +1,46 @@
+import pandas as pd
+import pytest
+from fake_run import CLIP, FD, fabricate
+
+from bench.errors import UserError
+from reports.report import write_report
+
+GRID = {"steps": (2, 4), "schedulers": ("ddim", "euler"), "samples": 8}
+
+
+def test_a_report_leaves_page_tables_figures_and_galleries(tmp_path):
+    folder = tmp_path / "run"
+    fabricate(folder, **GRID)
+    page = write_report(folder)
+    assert page == folder / "report.html"
+    stems = ("vs_steps", "vs_nfe", "vs_seconds", "gain_per_step", "vs_latency_pareto")
+    expected = {f"{m}_{s}.{kind}" for m in (FD, CLIP) for s in stems for kind in ("svg", "png")}
+    expected |= {"gallery_guidance_1.png", "gallery_guidance_4.png"}
+    assert {path.name for path in (folder / "figures").iterdir()} == expected
+    text = page.read_text()
+    assert "window.vegaEmbed=" in text
+    for name in expected - {"gallery_guidance_1.png", "gallery_guidance_4.png"}:
+        assert f'href="figures/{name}"' in text
+    assert len(pd.read_parquet(folder / "results.parquet")) == 8
+    assert len(pd.read_csv(folder / "results.csv")) == 8
+
+
+def test_a_sweep_that_failed_altogether_still_has_a_report(tmp_path):
+    folder = tmp_path / "run"
+    fabricate(folder, **GRID, failed=[(s, n) for s in ("ddim", "euler") for n in (2, 4)])
+    text = write_report(folder).read_text()
+    assert text.count("IndexError") == 8
+    assert not (folder / "figures").exists()
+
+
+def test_panels_whose_names_look_alike_keep_a_gallery_each(tmp_path):
+    folder = tmp_path / "run"
+    fabricate(folder, **GRID | {"models": ("a-b", "a_b"), "guidances": (1.0,)})
+    write_report(folder)
+    names = sorted(path.name for path in (folder / "figures").glob("gallery_*"))
+    assert names == ["gallery_a_b_guidance_1.png", "gallery_a_b_guidance_1_1.png"]
+
+
+def test_a_folder_that_is_no_run_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="is not a run"):
+        write_report(tmp_path)

@@ -1,0 +1,138 @@
+"""Noise, prompts and probes on the embedded pipeline."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from test_cell import CELL
+
+from bench.latency import measure_latency
+from bench.models import load_pipeline, model_folder
+from bench.probes import text_encoders_of, watched
+from bench.prompts import load_prompts
+from bench.sampling import generate, remembered_embeddings, sample_generators, sample_seed
+from bench.schedulers import SCHEDULERS
+
+PROMPTS = load_prompts(None, None, 6)
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    folder = model_folder("shapes-ddpm", "embedded:shapes-ddpm")
+    return load_pipeline(folder, "float32", "cpu")
+
+
+def cell(scheduler="ddim", steps=3, guidance=4.0):
+    spec = SCHEDULERS[scheduler]
+    import json
+
+    return replace(
+        CELL,
+        scheduler=scheduler,
+        scheduler_class=spec.class_name,
+        scheduler_flags=json.dumps(spec.flags),
+        steps=steps,
+        guidance=guidance,
+    )
+
+
+def test_noise_depends_on_seed_and_index_alone():
+    whole = [torch.randn(4, generator=g) for g in sample_generators(3, 0, 6)]
+    part = [torch.randn(4, generator=g) for g in sample_generators(3, 2, 5)]
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:5], part, strict=True))
+
+
+def test_the_streams_of_two_seeds_share_nothing():
+    seeds = {(s, i): sample_seed(s, i) for s in range(5) for i in range(200)}
+    assert len(set(seeds.values())) == len(seeds)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "euler_a"])
+def test_images_do_not_depend_on_the_batch_size(pipeline, scheduler):
+    whole = generate(pipeline, cell(scheduler), PROMPTS, 0).astype(int)
+    parts = [generate(pipeline, cell(scheduler), PROMPTS[i : i + 2], i) for i in (0, 2, 4)]
+    # float32 sums in another order may round a grey level the other way
+    assert np.abs(np.concatenate(parts).astype(int) - whole).max() <= 1
+
+
+def test_the_same_noise_and_prompt_meet_in_every_scheduler(pipeline):
+    """A first step from nearly pure noise differs little between first-order solvers."""
+    one, two = (generate(pipeline, cell(s, 1), PROMPTS, 0).astype(int) for s in ("ddim", "euler"))
+    other = generate(pipeline, cell("ddim", 1), PROMPTS, 100).astype(int)
+    assert np.abs(one - two).mean() < 0.6 * np.abs(one - other).mean()
+
+
+def test_sampling_twice_gives_the_same_bytes(pipeline):
+    first, second = (generate(pipeline, cell("euler_a"), PROMPTS, 0) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("steps", [3, 7])
+def test_counted_evaluations_are_the_expected_ones(pipeline, name, steps):
+    with watched(pipeline) as stages:
+        images = generate(pipeline, cell(name, steps, guidance=1.0), PROMPTS[:1], 0)
+    assert stages.calls == SCHEDULERS[name].expected_nfe(steps)
+    assert images.shape == (1, 3, 32, 32)
+
+
+def test_every_scheduler_runs_at_its_least_steps(pipeline):
+    for name, spec in SCHEDULERS.items():
+        generate(pipeline, cell(name, spec.min_steps), PROMPTS[:1], 0)
+
+
+def test_guidance_doubles_the_passes_and_not_the_evaluations(pipeline):
+    seen = {}
+    for guidance in (1.0, 4.0):
+        with watched(pipeline) as stages:
+            generate(pipeline, cell(guidance=guidance), PROMPTS, 0)
+        seen[guidance] = (stages.calls, stages.rows // len(PROMPTS))
+    assert seen == {1.0: (3, 3), 4.0: (3, 6)}
+
+
+def test_probes_leave_the_pipeline_as_it_was(pipeline):
+    with watched(pipeline):
+        pass
+    with watched(pipeline) as stages:
+        generate(pipeline, cell(), PROMPTS[:1], 0)
+    assert stages.calls == 3
+    assert "decode" in type(pipeline.vae).__dict__ or hasattr(pipeline.vae, "decode")
+    assert not pipeline.unet._forward_pre_hooks
+    assert not pipeline.unet._forward_hooks
+
+
+def test_remembered_embeddings_change_no_pixel_and_spare_the_encoder(pipeline):
+    fresh = generate(pipeline, cell(), PROMPTS, 0)
+    memory = {}
+    for _ in range(2):
+        with remembered_embeddings(text_encoders_of(pipeline), memory):
+            assert np.array_equal(generate(pipeline, cell(), PROMPTS, 0), fresh)
+    calls = []
+    handle = pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+    encoder = pipeline.text_encoder
+    original = encoder.forward
+    encoder.forward = lambda *a, **k: pytest.fail("the encoder was asked again")
+    with remembered_embeddings([encoder], memory):
+        generate(pipeline, cell(), PROMPTS, 0)
+    encoder.forward = original
+    handle.remove()
+
+
+def test_images_that_are_not_finite_are_an_error(pipeline, monkeypatch):
+    nan = SimpleNamespace(sample=torch.full((2, 3, 32, 32), float("nan")))
+    monkeypatch.setattr(pipeline.vae, "decode", lambda *a, **k: (nan.sample,))
+    with pytest.raises(FloatingPointError, match="2 of 2 images"):
+        generate(pipeline, cell(), PROMPTS[:2], 0)
+
+
+def test_the_latency_pass_times_its_stages_and_counts_its_runs(pipeline):
+    latency = measure_latency(pipeline, cell(), PROMPTS[:2], warmup_runs=1, timed_runs=3)
+    assert latency.batch_size == 2
+    stages = zip(latency.text_s, latency.denoise_s, latency.decode_s, strict=True)
+    for total, parts in zip(latency.total_s, stages, strict=True):
+        assert all(part > 0 for part in parts)
+        assert sum(parts) < total
+    assert len(latency.total_s) == len(latency.calibration_s) == 3
+    assert latency.peak_memory_bytes > 10**7

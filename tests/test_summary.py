@@ -1,0 +1,42 @@
+import io
+
+from fake_run import fabricate
+from rich.console import Console
+
+from reports.frame import load_frame
+from reports.summary import summary_table
+
+
+def printed(run, width=100):
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(summary_table(load_frame(run)))
+    return stream.getvalue()
+
+
+def test_there_is_one_line_per_curve_within_100_columns(tmp_path):
+    text = printed(fabricate(tmp_path / "run", models=("one", "two")))
+    lines = [line for line in text.splitlines() if "ms" in line]
+    assert len(lines) == 12
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+
+
+def test_a_line_shows_the_best_step_count_of_its_curve(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("heun",), guidances=(4.0,))
+    frame = load_frame(run)
+    best = frame.sort_values("fd_shapes").iloc[0]
+    (line,) = [line for line in printed(run).splitlines() if "heun" in line]
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert cells[:3] == ["4", "heun", str(best["steps"])]
+    assert cells[3].split(" ± ")[0] == f"{best['fd_shapes']:.1f}"
+
+
+def test_failures_are_counted_and_a_curve_without_scores_says_failed(tmp_path):
+    text = printed(fabricate(tmp_path / "run", failed=[("heun", n) for n in (2, 4, 8, 16)]))
+    assert "8 of 24 cells failed" in text
+    assert len([line for line in text.splitlines() if "heun" in line and "failed" in line]) == 2
+
+
+def test_markup_in_names_is_shown_as_it_is(tmp_path):
+    text = printed(fabricate(tmp_path / "run", schedulers=("[red]x[/red]",)))
+    assert "[red]x[/red]" in text

@@ -1,0 +1,250 @@
+"""Sweeps through the real command line: store, resume, failure, damage, kill -9."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import references
+import torch
+from cli import call, start, tiny
+from safetensors.torch import load_file, save_file
+
+from bench.paths import EMBEDDED, resolve
+from bench.prompts import load_prompts
+from bench.run import load_run
+from bench.shapes.render import dataset
+from bench.shapes.world import REFERENCE_SEED
+from metrics.extractors import attribute_extractor, open_clip_scorer
+
+
+def results(folder):
+    return pd.read_parquet(Path(folder) / "results.parquet")
+
+
+def store_files(folder):
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.stat().st_size)
+        for p in sorted((Path(folder) / "cells").rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A finished small sweep; tests that change it copy it first."""
+    from bench.__main__ import run
+
+    folder = tmp_path_factory.mktemp("swept")
+    arguments = ["scheduler=ddim,heun", "steps=2,3", "guidance=1,4"]
+    assert run(tiny(folder, *arguments)) == 0
+    return folder
+
+
+@pytest.fixture()
+def copied(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+GRID = ("scheduler=ddim,heun", "steps=2,3", "guidance=1,4")
+
+
+def test_a_sweep_scores_every_cell(swept):
+    frame = results(swept / "tiny")
+    assert len(frame) == 8
+    assert set(frame.status) == {"done"}
+    measured = ["fd_shapes", "clip_score_shapes", "latency_p50_s", "latency_p95_s", "peak_memory_bytes"]
+    measured += ["fd_shapes_se", "clip_score_shapes_se", "throughput_images_per_s", "calibration_s"]
+    assert frame[measured].notna().all().all()
+    assert (frame.fd_shapes > 0).all()
+    guided = frame.guidance > 1
+    assert (frame.network_passes == frame.nfe * np.where(guided, 2, 1)).all()
+    assert (frame.nfe == np.where(frame.scheduler == "heun", 2 * frame.steps - 1, frame.steps)).all()
+    stages = frame[["latency_text_s", "latency_denoise_s", "latency_decode_s"]]
+    assert (stages > 0).all().all()
+
+
+def test_the_run_folder_holds_everything_a_reader_needs(swept):
+    names = {path.name for path in (swept / "tiny").iterdir()}
+    expected = {"report.html", "results.parquet", "results.csv", "config.yaml", "sweep.json"}
+    assert expected | {"figures", "cells", "prompts.json"} <= names
+
+
+def test_one_cell_s_scores_agree_with_slow_independent_code(swept):
+    run = load_run(swept / "tiny")
+    entry = next(e for e in run.entries if e.cell.guidance > 1)
+    row = results(swept / "tiny").set_index("key").loc[entry.cell.key]
+    images = torch.from_numpy(run.store.read(entry.cell.key, "images", 8)["images"])
+    extract = attribute_extractor(resolve("embedded:shapes-features/features.safetensors"), "shapes")
+    reference = extract(torch.from_numpy(dataset(REFERENCE_SEED, 0, 256)[0])).numpy()
+    slow = references.frechet_distance(extract(images).numpy(), reference)
+    assert row.fd_shapes == pytest.approx(slow, rel=1e-5)
+    scorer = open_clip_scorer(f"local-dir:{EMBEDDED / 'shapes-clip'}")
+    texts = scorer.embed_text(list(load_prompts(None, None, 8))).numpy()
+    pictures = scorer(images).numpy()
+    assert row.clip_score_shapes == pytest.approx(references.clip_score(pictures, texts), rel=1e-5)
+
+
+def test_a_second_run_generates_nothing(copied, capsys):
+    before = store_files(copied / "tiny")
+    code, out, _ = call(capsys, *tiny(copied, *GRID))
+    assert code == 0
+    assert "nothing was generated" in out
+    assert store_files(copied / "tiny") == before
+
+
+def test_more_samples_keep_the_first_ones(copied, capsys):
+    before = store_files(copied / "tiny")
+    code, _, _ = call(capsys, *tiny(copied, *GRID, "samples=12"))
+    assert code == 0
+    after = store_files(copied / "tiny")
+    kept = [name for name in before if "/images-" in name]
+    assert kept
+    assert all(after[name] == before[name] for name in kept)
+    frame = results(copied / "tiny")
+    assert set(frame.samples) == {12}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_shard_is_redone_alone(copied, capsys, damage):
+    before = results(copied / "tiny").set_index("key")
+    cells = sorted((copied / "tiny" / "cells").glob("*/images-00000000-*"))
+    victim, others = cells[0], store_files(copied / "tiny")
+    content = victim.read_bytes()
+    victim.write_bytes(content[:-9] if damage == "truncated" else content[:-1] + b"?")
+    code, _, _ = call(capsys, *tiny(copied, *GRID))
+    assert code == 0
+    assert victim.read_bytes() == content  # the same bytes, so the same name
+    after = store_files(copied / "tiny")
+    changed = {name for name in others if after.get(name) != others[name]}
+    assert changed == {str(victim.relative_to(copied / "tiny"))}
+    frame = results(copied / "tiny").set_index("key")
+    assert frame.fd_shapes.equals(before.fd_shapes)
+    assert len(list((copied / "tiny" / "damaged").iterdir())) == 1
+
+
+def test_two_sweeps_share_a_store(tmp_path, capsys):
+    store = f"store={tmp_path / 'store'}"
+    call(capsys, *tiny(tmp_path / "runs", store, "run=one", "steps=2"))
+    code, _, _ = call(capsys, *tiny(tmp_path / "runs", store, "run=two", "steps=2,3"))
+    assert code == 0
+    one, two = results(tmp_path / "runs" / "one"), results(tmp_path / "runs" / "two")
+    assert set(one.key) < set(two.key)
+    shared = two.set_index("key").loc[one.key]
+    assert shared.latency_p50_s.tolist() == one.latency_p50_s.tolist()  # not measured again
+
+
+def test_a_store_of_another_version_is_refused_untouched(copied, capsys):
+    (copied / "tiny" / "store.json").write_text(json.dumps({"schema": 99}))
+    before = store_files(copied / "tiny")
+    for command in (tiny(copied, *GRID), ["report", copied / "tiny"], ["log", copied / "tiny"]):
+        code, _, err = call(capsys, *command)
+        assert code == 2
+        assert "schema 99" in err
+        assert len(err.splitlines()) == 1
+    assert store_files(copied / "tiny") == before
+
+
+def broken_model(folder):
+    """A copy of the embedded model whose denoiser answers nan."""
+    shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    save_file({k: v * float("nan") if k == "conv_out.bias" else v for k, v in weights.items()}, path)
+    return folder
+
+
+def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
+    folder = broken_model(tmp_path / "broken")
+    paths = f"model.path={folder},embedded:shapes-ddpm"
+    code, out, _ = call(capsys, *tiny(tmp_path / "runs", paths))
+    assert code == 1
+    assert "1 of 2 cells failed" in " ".join(out.split())
+    frame = results(tmp_path / "runs" / "tiny").set_index("status")
+    assert "not finite" in frame.loc["failed"].message
+    assert np.isnan(frame.loc["failed"].fd_shapes)
+    assert frame.loc["done"].fd_shapes > 0
+    run = load_run(tmp_path / "runs" / "tiny")
+    key = frame.loc["failed"].key
+    assert "Traceback" in run.store.read_record(key, "status")["traceback"]
+    assert "not finite" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+
+
+def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
+    folder = broken_model(tmp_path / "incomplete")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}"))
+    assert code == 2
+    assert f"no .safetensors file in {folder / 'unet'}" in err
+    shutil.rmtree(folder / "vae")
+    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}"))
+    assert code == 2
+    assert f"{folder / 'vae'} is missing" in err
+
+
+def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
+    import errno
+    import os
+
+    real, written = os.fsync, []
+
+    def fsync(descriptor):
+        written.append(descriptor)
+        if len(written) > 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    code, _, err = call(capsys, *tiny(tmp_path, "steps=2,3"))
+    assert code == 2
+    assert "disk full" in err
+    assert len(err.splitlines()) == 1
+    monkeypatch.undo()
+    kept = {name for name in store_files(tmp_path / "tiny") if "/images-" in name}
+    assert kept
+    code, _, _ = call(capsys, *tiny(tmp_path, "steps=2,3"))
+    assert code == 0
+    assert kept < set(store_files(tmp_path / "tiny"))
+
+
+def test_kill_9_loses_at_most_the_shard_in_flight(tmp_path):
+    arguments = tiny(tmp_path, "samples=48", "steps=6")
+    process = start(*arguments)
+    shards = []
+    deadline = time.monotonic() + 120
+    while len(shards) < 3 and time.monotonic() < deadline and process.poll() is None:
+        shards = list(tmp_path.glob("tiny/cells/*/images-*.safetensors"))
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    survivors = {p: p.stat().st_mtime_ns for p in tmp_path.glob("tiny/cells/*/images-*.safetensors")}
+    assert 3 <= len(survivors) < 12, "killed too early or too late to show anything"
+    resumed = start(*arguments)
+    _, err = resumed.communicate(timeout=240)
+    assert resumed.returncode == 0, err
+    after = {p: p.stat().st_mtime_ns for p in tmp_path.glob("tiny/cells/*/images-*.safetensors")}
+    assert len(after) == 12
+    assert all(after[path] == stamp for path, stamp in survivors.items())
+    assert results(tmp_path / "tiny").status.tolist() == ["done"]
+
+
+def test_jobs_of_one_model_run_next_to_each_other(tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(EMBEDDED / "shapes-ddpm", other)
+    paths = f"model.path=embedded:shapes-ddpm,{other}"
+    call(capsys, *tiny(tmp_path / "runs", paths, "model.name=a", "steps=2,3"))
+    call(capsys, *tiny(tmp_path / "runs", "steps=2,3", paths, "model.name=b", "run=b"))
+    entries = load_run(tmp_path / "runs" / "b").entries
+    assert [entry.cell.steps for entry in entries] == [2, 3] * 1 or len(entries) == 2
+
+
+def test_python_m_bench_is_the_same_door(tmp_path):
+    process = start("-m", *tiny(tmp_path)[1:], "dry_run=true")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "steps=2" in out

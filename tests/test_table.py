@@ -1,0 +1,59 @@
+import math
+
+import pytest
+from fake_run import FD, fabricate
+
+from reports.formats import MISSING
+from reports.frame import load_frame
+from reports.table import cells_table
+
+
+@pytest.fixture
+def frame(tmp_path):
+    return load_frame(fabricate(tmp_path / "run", failed=[("heun", 16)]))
+
+
+def column(frame, title):
+    (found,) = [one for one in cells_table(frame) if one.title == title]
+    return found
+
+
+def test_every_column_has_one_text_and_one_sort_key_per_row(frame):
+    for one in cells_table(frame):
+        assert len(one.texts) == len(one.sort_keys) == len(frame)
+
+
+def test_values_show_their_standard_error_and_sort_by_the_raw_number(frame):
+    scores = column(frame, "Fréchet distance (shapes)")
+    assert scores.unit == "lower is better"
+    assert scores.sort_keys[0] == frame[FD][0]
+    assert scores.texts[0].count("±") == 1
+
+
+def test_a_failed_cell_has_dashes_and_empty_sort_keys(frame):
+    row = int(frame.index[frame["status"] == "failed"][0])
+    for title in ("NFE", "Latency p50", "Fréchet distance (shapes)", "Peak memory"):
+        assert column(frame, title).texts[row] == MISSING
+        assert column(frame, title).sort_keys[row] == ""
+    assert column(frame, "Status").texts[row] == "failed"
+
+
+def test_what_all_cells_share_has_no_column(frame):
+    titles = [one.title for one in cells_table(frame)]
+    assert "Model" not in titles
+    assert titles[:3] == ["Scheduler", "Steps", "Guidance"]
+    frame.loc[0, "model"] = "other"
+    assert cells_table(frame)[0].title == "Model"
+
+
+def test_slow_images_are_in_seconds_and_fast_ones_in_milliseconds(frame):
+    assert column(frame, "Latency p50").unit == "ms/image"
+    assert column(frame, "Latency p50").texts[0] == f"{1e3 * frame['latency_p50_s'][0]:.1f}"
+    slow = frame.assign(latency_p95_s=60.0)
+    assert column(slow, "Latency p50").unit == "s/image"
+
+
+def test_a_table_of_failures_alone_is_still_a_table(frame):
+    lost = frame[frame["status"] == "failed"].reset_index(drop=True)
+    assert set(column(lost, "Latency p50").texts) == {MISSING}
+    assert all(math.isnan(v) for v in lost["latency_p50_s"])

@@ -1,0 +1,220 @@
+"""Publishing to MLflow, against real SQLite files."""
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from published import EXPERIMENT, STEPS, client_of, contents, finish, history, make_run, runs_of
+
+from bench.rows import rows
+from bench.run import load_run
+from bench.tracking import TrackingDown, default_uri, publish
+
+MEASURED = {
+    "quality/fd_shapes",
+    "uncertainty/fd_shapes_se",
+    "work/nfe",
+    "work/network_passes",
+    "speed/latency_batch_size",
+    "speed/latency_p50_s",
+    "speed/latency_p95_s",
+    "speed/latency_text_s",
+    "speed/latency_denoise_s",
+    "speed/latency_decode_s",
+    "speed/calibration_s",
+    "speed/throughput_images_per_s",
+    "speed/peak_memory_bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database; making one takes seconds."""
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    client_of(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def uri(tmp_path: Path, template: Path) -> str:
+    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
+    return default_uri(tmp_path)
+
+
+def test_every_measured_value_lies_at_its_number_of_steps(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    publish(run, None, EXPERIMENT)
+    curves = {found.data.tags["scheduler"]: found for found in runs_of(uri, "curve")}
+    assert set(curves) == {"ddim", "euler"}
+    for scheduler, found in curves.items():
+        mine = [row for row in rows(run) if row["scheduler"] == scheduler]
+        assert set(found.data.metrics) == MEASURED
+        for metric in MEASURED:
+            expected = [(row["steps"], row[metric.split("/")[-1]]) for row in mine]
+            assert history(uri, found.info.run_id, metric) == expected
+        assert found.info.run_name == f"shapes {scheduler} g=4"
+        assert found.data.params["guidance"] == "4.0"
+        assert "steps" not in found.data.params
+
+
+def test_values_that_are_not_finite_are_left_out(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    key = run.entries[0].cell.key
+    run.store.write_record(key, "fd_shapes-4", {"value": math.inf, "influence": [0.0, math.nan]})
+    run.store.write_record(key, "cost", {"nfe": math.nan, "network_passes": 4})
+    publish(run, None, EXPERIMENT)
+    ddim = next(found for found in runs_of(uri, "curve") if found.data.tags["scheduler"] == "ddim")
+    for metric in ("quality/fd_shapes", "uncertainty/fd_shapes_se", "work/nfe"):
+        assert [step for step, _ in history(uri, ddim.info.run_id, metric)] == [4, 8]
+    assert [step for step, _ in history(uri, ddim.info.run_id, "work/network_passes")] == [2, 4, 8]
+
+
+def test_the_summary_holds_the_files_and_the_environment(tmp_path: Path, uri: str):
+    publish(make_run(tmp_path / "demo"), None, EXPERIMENT)
+    [found] = runs_of(uri, "summary")
+    client = client_of(uri)
+    names = {item.path for item in client.list_artifacts(found.info.run_id)}
+    assert names == {"report.html", "sweep.json", "figures"}
+    assert [f.path for f in client.list_artifacts(found.info.run_id, "figures")] == [
+        "figures/quality.svg"
+    ]
+    assert found.info.artifact_uri.startswith(tmp_path.as_uri())
+    assert found.data.tags["environment.torch"] == "2.15"
+    ids = {run.data.tags["sweep_id"] for run in runs_of(uri, "curve")}
+    assert ids == {found.data.tags["sweep_id"]}
+
+
+def test_publishing_twice_changes_nothing(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    first_answer = publish(run, None, EXPERIMENT)
+    before = contents(uri)
+    assert publish(load_run(tmp_path / "demo"), None, EXPERIMENT) == first_answer
+    assert contents(uri) == before
+
+
+def test_cells_that_finish_later_join_their_curve(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    late = run.entries[-1].cell.key
+    failed = {"status": "failed", "message": "broken", "finished_unix_s": 1_700_000_100.0}
+    run.store.write_record(late, "status", failed)
+    publish(run, None, EXPERIMENT)
+    euler = next(r for r in runs_of(uri, "curve") if r.data.tags["scheduler"] == "euler")
+    assert [step for step, _ in history(uri, euler.info.run_id, "quality/fd_shapes")] == [2, 4]
+    assert euler.info.status == "FAILED"
+
+    finish(run, run.entries[-1], 1_700_000_200.0)
+    publish(run, None, EXPERIMENT)
+    assert len(runs_of(uri, "curve")) == 2
+    assert [step for step, _ in history(uri, euler.info.run_id, "quality/fd_shapes")] == [2, 4, 8]
+    assert client_of(uri).get_run(euler.info.run_id).info.status == "FINISHED"
+
+
+def test_a_longer_grid_extends_the_same_curves(tmp_path: Path, uri: str):
+    publish(make_run(tmp_path / "demo"), None, EXPERIMENT)
+    extended = make_run(tmp_path / "demo", (*STEPS, 16))
+    publish(extended, None, EXPERIMENT)
+    curves = runs_of(uri, "curve")
+    assert len(curves) == 2
+    for found in curves:
+        steps = [step for step, _ in history(uri, found.info.run_id, "quality/fd_shapes")]
+        assert steps == [*STEPS, 16]
+    assert len(runs_of(uri, "summary")) == 1
+
+
+@pytest.mark.parametrize(
+    ("finished_unix_s", "value"), [(1_800_000_000.0, 2.5), (1_700_000_001.25, 2.6)]
+)
+def test_a_cell_measured_again_never_adds_a_second_value_at_its_step(
+    tmp_path: Path, uri: str, finished_unix_s: float, value: float
+):
+    run = make_run(tmp_path / "demo")
+    publish(run, None, EXPERIMENT)
+    finish(run, run.entries[1], finished_unix_s, value)
+    publish(run, None, EXPERIMENT)
+    publish(run, None, EXPERIMENT)
+    curves = [r for r in runs_of(uri, "curve") if r.data.tags["scheduler"] == "ddim"]
+    assert len(curves) == 2
+    for found in curves:
+        assert [s for s, _ in history(uri, found.info.run_id, "quality/fd_shapes")] == list(STEPS)
+
+
+def test_a_metric_added_later_joins_the_same_curves(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    publish(run, None, EXPERIMENT)
+    entries = [
+        replace(entry, metrics={**entry.metrics, "clip_score": "clip_score-4"})
+        for entry in run.entries
+    ]
+    for entry in entries:
+        score = {"value": 30.0, "influence": [-1.0, 1.0, -0.5, 0.5]}
+        run.store.write_record(entry.cell.key, "clip_score-4", score)
+    publish(replace(run, entries=entries), None, EXPERIMENT)
+    curves = runs_of(uri, "curve")
+    assert len(curves) == 2
+    for found in curves:
+        assert history(uri, found.info.run_id, "quality/clip_score") == [(n, 30.0) for n in STEPS]
+        assert len(history(uri, found.info.run_id, "quality/fd_shapes")) == len(STEPS)
+
+
+def test_a_sweep_without_a_finished_cell_publishes_nothing(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    nothing = replace(run, entries=[replace(e, cell=replace(e.cell, seed=9)) for e in run.entries])
+    publish(nothing, None, EXPERIMENT)
+    assert runs_of(uri, "curve") == runs_of(uri, "summary") == []
+
+
+def test_a_sweep_over_seeds_names_them(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    again = [replace(entry, cell=replace(entry.cell, seed=7)) for entry in run.entries]
+    both = replace(run, entries=[*run.entries, *again])
+    for number, entry in enumerate(again):
+        finish(both, entry, 1_700_001_000.0 + number)
+    publish(both, None, EXPERIMENT)
+    names = {found.info.run_name for found in runs_of(uri, "curve")}
+    assert names == {f"shapes {s} g=4 seed={n}" for s in ("ddim", "euler") for n in (0, 7)}
+
+
+_PUBLISH = """
+import sys
+from pathlib import Path
+from bench.run import load_run
+from bench.tracking import publish
+publish(load_run(Path(sys.argv[1])), None, "curves")
+"""
+
+
+def test_two_publishers_share_a_database_that_neither_found(tmp_path: Path):
+    folders = [make_run(tmp_path / name).folder for name in ("one", "two")]
+    commands = [[sys.executable, "-c", _PUBLISH, str(folder)] for folder in folders]
+    workers = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+        )
+        for command in commands
+    ]
+    outputs = [worker.communicate(timeout=240)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert outputs == ["", ""]  # MLflow's own chatter is silenced
+    uri = default_uri(tmp_path)
+    assert len(runs_of(uri, "curve")) == 4
+    assert {found.info.run_name for found in runs_of(uri, "summary")} == {
+        "one summary",
+        "two summary",
+    }
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_without_mlflow_the_message_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(TrackingDown, match=r"cannot be imported .*denoisebench log"):
+        publish(make_run(tmp_path / "demo"), None, EXPERIMENT)
+
+
+def test_a_database_of_something_else_is_one_line(tmp_path: Path):
+    run = make_run(tmp_path / "demo")
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(TrackingDown, match="not a database"):
+        publish(run, None, EXPERIMENT)
