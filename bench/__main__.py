@@ -11,7 +11,8 @@ from bench.errors import UserError
 USAGE = """usage: denoisebench COMMAND …
 
   sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4,8 guidance=1,4
-                           experiment=demo is a ready one; --dry-run prints the grid; --cfg job the config
+                           experiment=demo is a ready one; --dry-run prints the grid and its cost,
+                           --cfg job the config
   report RUN               write results, figures and report.html again, from the store alone
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | metrics | prompts | experiments | runs

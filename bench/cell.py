@@ -1,4 +1,4 @@
-"""The record of one point of a sweep, and the records of what was measured there. Standard library only."""
+"""One point of a sweep and what was measured there, as plain records. Standard library only."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class Cell:
     height: int  # pixels
     width: int
     dtype: str  # "float32", "bfloat16" or "float16"
-    engine: str  # libraries and device kind that computed it, e.g. "diffusers 0.42.1, torch 2.15.0, cpu"
+    engine: str  # what computed it, e.g. "diffusers 0.42.1, torch 2.15.0, cpu"
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""What each command of the door does. Heavy libraries are imported inside, so that --help is quick."""
+"""What each command does. Heavy libraries are imported inside, so that --help is quick."""
 
 import os
 import re
@@ -112,7 +112,7 @@ def _finish(outcome, tracking) -> None:
 
 
 def _publish(run, tracking) -> bool:
-    """True when MLflow has the run; a tracking server that is down is said once and stops nothing."""
+    """True when MLflow has the run; a server that is down is said once and stops nothing."""
     from bench.tracking import TrackingDown, publish
 
     try:
@@ -151,10 +151,12 @@ def _unknown_choice(error) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    from hydra.errors import OverrideParseException
+
     from bench.plan import nearest
     from bench.settings import Settings
 
-    if getattr(error, "override", None):  # Hydra's grammar could not read it
+    if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
     text = str(error)
     unknown = re.search(r"Could not override '([\w.]+)'", text)

@@ -1,4 +1,4 @@
-"""The latency pass: one configuration alone, warmed up, repeated, beside a fixed calibration workload."""
+"""The latency pass: one cell alone, warmed up, repeated, beside a fixed calibration workload."""
 
 import resource
 import sys

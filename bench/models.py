@@ -1,33 +1,40 @@
 """Models: a diffusers pipeline from a local folder, in one precision, on one device."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
 from bench.paths import existing
 
-DTYPES = ("float32", "bfloat16", "float16")
-
 
 def model_folder(name: str, path: str) -> Path:
-    """The pipeline's folder. Raises UserError when there is no complete one."""
-    folder = existing(path, f"weights of model {name}")
-    if not (folder / "model_index.json").exists():
+    """The pipeline's folder. Raises UserError that names every part that is not there."""
+    what = f"weights of model {name}"
+    folder = existing(path, what)
+    index = folder / "model_index.json"
+    if not index.exists():
         raise UserError(
-            f"weights of model {name}: {folder} has no model_index.json; "
+            f"{what}: {folder} has no model_index.json; "
             f"place a folder saved by a diffusers pipeline there or set model.path"
         )
-    for part, value in json.loads((folder / "model_index.json").read_text()).items():
-        is_network = isinstance(value, list) and value[0] is not None and (folder / part).is_dir()
-        if is_network and (folder / part / "config.json").exists():
-            if not list((folder / part).glob("*.safetensors")):
-                raise UserError(
-                    f"weights of model {name}: no .safetensors file in {folder / part}; place it there"
-                )
-        elif isinstance(value, list) and value[0] is not None and not (folder / part).is_dir():
-            raise UserError(f"weights of model {name}: folder {folder / part} is missing")
+    parts = json.loads(index.read_text()).items()
+    named = [part for part, value in parts if isinstance(value, list) and value[0] is not None]
+    problems = [
+        f"{what}: {lack}; place it there" for part in named for lack in _lacks(folder / part)
+    ]
+    if problems:
+        raise UserError("\n".join(problems))
     return folder
+
+
+def _lacks(part: Path) -> Iterator[str]:
+    """What a part of a pipeline lacks: its folder, or the weights beside its config."""
+    if not part.is_dir():
+        yield f"folder {part} is missing"
+    elif (part / "config.json").exists() and not list(part.glob("*.safetensors")):
+        yield f"no .safetensors file in {part}"
 
 
 def train_timesteps(folder: Path) -> int:
@@ -41,9 +48,11 @@ def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    for library in (logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
     pipeline = DiffusionPipeline.from_pretrained(
         folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
     )

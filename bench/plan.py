@@ -1,4 +1,4 @@
-"""From composed configs to a checked plan: every problem of the whole grid is found before anything loads."""
+"""From composed configs to a checked plan: every problem is found before anything loads."""
 
 import difflib
 import hashlib
@@ -110,12 +110,13 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
 
 def _unfit(settings: Settings) -> Iterable[str]:
     """Values that are valid alone but not together."""
-    spec = SCHEDULERS.get(settings.scheduler.name)
+    name = settings.scheduler.name
+    spec = SCHEDULERS.get(name)
     if spec is None:
-        yield f"scheduler={settings.scheduler.name}: unknown; {nearest(settings.scheduler.name, SCHEDULERS)}"
+        yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
     elif settings.steps < spec.min_steps:
         yield (
-            f"steps={settings.steps}: scheduler={settings.scheduler.name} needs at least "
+            f"steps={settings.steps}: scheduler={name} needs at least "
             f"{spec.min_steps}; raise steps or leave that scheduler out"
         )
     if settings.metrics.reference == "renders" and settings.model.height != 32:
@@ -147,8 +148,7 @@ def _entry(settings: Settings, folder: Path) -> Entry:
         engine=f"diffusers {version('diffusers')}, torch {version('torch')}, {device_of(settings)}",
     )
     metrics = {
-        metric.metric: estimate_kind(metric, settings)
-        for metric in (*settings.metrics.frechet, *settings.metrics.clip_score)
+        name: estimate_kind(metric, settings) for name, metric in settings.metrics.by_metric.items()
     }
     timing = f"latency_b{latency.batch_size}_w{latency.warmup_runs}_r{latency.timed_runs}"
     return Entry(cell, settings.samples, metrics, timing if latency.timed_runs else "")

@@ -55,7 +55,7 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         return time.perf_counter()
 
     def denoiser_starts(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        state = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
+        state = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
         stages.calls += 1
         stages.rows += len(state)
         stages.denoise_starts.append(now())

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.plan import Job
 
+_SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
+
 
 class SweepProgress:
     """Time left comes from the work left, counted in denoiser passes, not in cells."""
@@ -64,7 +66,7 @@ def cell_name(job: Job) -> str:
 
 
 def job_work(job: Job) -> float:
-    """Denoiser passes of a whole cell; a pass in a latency run of small batches costs a few times as much."""
+    """Denoiser passes of a whole cell, those of a latency run weighted by what they cost."""
     timing = job.settings.latency
-    runs = (timing.timed_runs + timing.warmup_runs) * timing.batch_size * 5
+    runs = (timing.timed_runs + timing.warmup_runs) * timing.batch_size * _SMALL_BATCH
     return job.expected_passes * (job.entry.samples + runs)

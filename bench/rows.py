@@ -29,7 +29,7 @@ COLUMNS = {
     "status": "done or failed",
     "message": "why it failed, last line of the traceback",
     "nfe": "denoiser evaluations per sample, counted",
-    "network_passes": "samples sent through the denoiser per image, counted: 2 x nfe under guidance",
+    "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
     "latency_p95_s": "95th percentile of the same",

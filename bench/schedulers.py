@@ -1,4 +1,4 @@
-"""The schedulers by short name, built from the model's own scheduler config. Data, then one builder."""
+"""Schedulers by short name, built from the model's own config. Data, then one builder."""
 
 import json
 from dataclasses import dataclass, field

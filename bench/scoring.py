@@ -42,8 +42,7 @@ class Scorer:
         self, entry: Entry, metric: str, settings: MetricsSettings, prompts: tuple[str, ...]
     ) -> None:
         """Makes one estimate of one cell, from stored features where they are stored."""
-        by_name = {m.metric: m for m in (*settings.frechet, *settings.clip_score)}
-        chosen = by_name[metric]
+        chosen = settings.by_metric[metric]
         if isinstance(chosen, FrechetSettings):
             reference = self._reference(chosen, settings)
             features = torch.from_numpy(self._features(entry, chosen))
@@ -68,7 +67,7 @@ class Scorer:
         return self._per_sample(entry, features_kind(metric), cosines)
 
     def _per_sample(self, entry: Entry, kind: str, read: Any) -> np.ndarray:
-        """What `read(images, start)` gives for every sample of a cell; only what is missing is read."""
+        """`read(images, start)` for every sample of a cell, stored as it is made."""
         key = entry.cell.key
         gaps = self._store.missing(key, kind, entry.samples)
         if gaps:
@@ -142,7 +141,9 @@ def _given_statistics(path: Path, settings: MetricsSettings) -> FeatureStats:
         raise UserError(f"metrics.reference={path}: has no mu and sigma, only {arrays.files}")
     count = settings.reference_samples
     scatter = np.asarray(arrays["sigma"], np.float64) * (count - 1)
-    return FeatureStats.from_arrays({"count": [count], "mean": arrays["mu"], "scatter": scatter})
+    return FeatureStats.from_arrays(
+        {"count": np.array([count]), "mean": arrays["mu"], "scatter": scatter}
+    )
 
 
 def _build(metric: FrechetSettings | ClipSettings, device: str) -> Any:

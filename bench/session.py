@@ -1,4 +1,4 @@
-"""One warm process: models, prompt embeddings, extractors and reference statistics are loaded once."""
+"""One warm process: models, embeddings, extractors and references are loaded once."""
 
 import time
 import traceback
@@ -44,7 +44,8 @@ class Session:
         key = job.entry.cell.key
         with self.store.lock(key):
             try:
-                self.store.write_record(key, "cell", asdict(job.entry.cell))
+                if self.store.read_record(key, "cell") is None:
+                    self.store.write_record(key, "cell", asdict(job.entry.cell))
                 self._generate(job, progress)
                 self._measure_latency(job)
                 self._score(job)

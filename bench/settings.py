@@ -49,6 +49,8 @@ class FrechetSettings(_Strict):
 
 
 class ClipSettings(_Strict):
+    """A CLIP score by an open_clip model; its column is clip_score_<name>."""
+
     name: _Name
     model: str
     weights: str | None = None
@@ -64,6 +66,12 @@ class MetricsSettings(_Strict):
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     frechet: tuple[FrechetSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
+
+    @property
+    def by_metric(self) -> dict[str, FrechetSettings | ClipSettings]:
+        """What is measured, by column name."""
+        chosen: list[FrechetSettings | ClipSettings] = [*self.frechet, *self.clip_score]
+        return {metric.metric: metric for metric in chosen}
 
 
 class TrackingSettings(_Strict):

@@ -1,12 +1,13 @@
 """The store: immutable, checksummed shards under a cell's key. The only truth of a sweep.
 
-    <root>/store.json                                       schema version
-    <root>/cells/<key>/cell-<sha>.json                      a record: JSON
-    <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors   a shard: arrays of samples [0, 64)
+    <root>/store.json                         schema version
+    <root>/cells/<key>/cell-<sha>.json        a record: JSON
+    <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors
+                                              a shard: arrays of samples [0, 64)
 
 <sha> begins the SHA-256 of the file's content, so a truncated or altered file does not match its
 own name: it is moved to <root>/damaged/ and counts as missing. Files appear by an atomic rename;
-a process killed in mid-write leaves only a `.partial` file, which the next writer of that cell removes.
+a process killed in mid-write leaves only a `.partial` file, which the cell's next writer removes.
 """
 
 import errno

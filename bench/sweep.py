@@ -3,7 +3,9 @@
 import json
 import platform
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import yaml
 from rich.console import Console
@@ -46,7 +48,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
     with progress.shown():
         for job in todo:
             before = progress.work_done
-            status = session.run(job, lambda samples, job=job: progress.samples_done(job, samples))
+            status = session.run(job, partial(progress.samples_done, job))
             progress.cell_done(job, status, before)
             statuses.append(status)
     return Outcome(run, computed=len(todo), failed=statuses.count("failed"))
@@ -65,7 +67,7 @@ def grid_table(plan: Plan) -> Table:
 
 def _record(plan: Plan, run: Run) -> None:
     """What a report needs beside the store, written first so that a killed sweep has it too."""
-    prompts = {}
+    prompts: dict[str, tuple[str, ...]] = {}
     for job in plan.jobs:
         settings = job.settings.prompts
         known = prompts.get(settings.name, ())
@@ -97,8 +99,8 @@ def _environment() -> dict[str, str]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         return f"{len(names)} x {names[0]}"
     except (OSError, IndexError):
         return platform.processor()

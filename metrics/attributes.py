@@ -1,6 +1,7 @@
-"""A small convolutional network that reads the attributes of 32x32 scenes; its features feed the Fréchet distance.
+"""A small convolutional network that reads the attributes of 32x32 scenes.
 
-The layout of the heads travels with the weights, so the network knows nothing of the world it reads.
+Its features feed the Fréchet distance. The layout of the heads travels with the weights, so the
+network knows nothing of the world it reads.
 """
 
 import json
@@ -36,7 +37,7 @@ class AttributeNet(nn.Module):
         return self.trunk(images.float() / 127.5 - 1)
 
     def logits(self, features: Tensor) -> dict[str, Tensor]:
-        """One [N, size] tensor per head. The features pass a ReLU so that heads see nonlinear parts."""
+        """One [N, size] tensor per head, from rectified features."""
         return {name: head(features.relu()) for name, head in self.heads.items()}
 
     def save(self, path: Path) -> None:

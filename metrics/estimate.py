@@ -1,4 +1,4 @@
-"""A metric is an estimate: its value, its standard error and each sample's part in it. NumPy only."""
+"""A metric is an estimate: a value, a standard error, each sample's part in it. NumPy only."""
 
 from dataclasses import dataclass
 from statistics import NormalDist

@@ -18,7 +18,9 @@ def call(capsys, *arguments):
 def start(*arguments, **options):
     """`python -m bench ARGUMENTS` as a process."""
     command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def tiny(folder: Path, *more: str) -> list[str]:

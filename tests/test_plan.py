@@ -1,9 +1,11 @@
 """The grid is checked as a whole: every problem at once, each with its cure."""
 
+from types import SimpleNamespace
+
 import pytest
 from cli import call, tiny
 
-from bench.plan import nearest
+from bench.plan import _grouped, nearest
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,9 @@ from bench.plan import nearest
         ("metrics.reference=nowhere", "reference images: nothing at nowhere"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_2(override, message, tmp_path, capsys, monkeypatch):
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    override, message, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setenv("DENOISEBENCH_WEIGHTS", str(tmp_path))
     code, _, err = call(capsys, *tiny(tmp_path, *override.split()))
     assert code == 2
@@ -83,6 +87,12 @@ def test_a_dry_run_shows_the_grid_with_its_cost_and_makes_nothing(tmp_path, caps
 def test_equal_cells_are_run_once(tmp_path, capsys):
     _, out, _ = call(capsys, *tiny(tmp_path, "guidance=4,4.0", "--dry-run"))
     assert "1 cells" in out
+
+
+def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():
+    jobs = [SimpleNamespace(folder=f, steps=n) for n in (2, 8, 4) for f in ("b", "a")]
+    order = [(job.folder, job.steps) for job in _grouped(jobs)]
+    assert order == [("b", 2), ("b", 8), ("b", 4), ("a", 2), ("a", 8), ("a", 4)]
 
 
 def test_the_nearest_names_are_offered_or_else_all():

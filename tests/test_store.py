@@ -17,7 +17,7 @@ from bench.store import SCHEMA, Store
 KEY = "0123456789abcdef0123"
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store")
 

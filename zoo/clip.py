@@ -86,7 +86,7 @@ def train(device: str) -> Path:
 
 @torch.no_grad()
 def measure(network: nn.Module, words, device: str) -> dict[str, float]:
-    """Among 128 held-out captions: how often the image's own is nearest; mean cosine of true pairs."""
+    """How often an image's own caption is nearest of 128 held-out ones; mean cosine of pairs."""
     right, cosines = [], []
     for start in range(0, HELD_OUT, 128):
         images, texts = dataset(HELD_OUT_SEED, start, start + 128)

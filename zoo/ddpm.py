@@ -1,4 +1,4 @@
-"""Trains shapes-ddpm: an epsilon-prediction UNet and its text encoder on the autoencoder's latents."""
+"""Trains shapes-ddpm: an epsilon-prediction UNet and its text encoder, on latents."""
 
 import argparse
 import json
@@ -153,7 +153,7 @@ def _tokens(words, texts: list[str]) -> Tensor:
 
 @torch.no_grad()
 def _encoded_scenes(vae: AutoencoderKL, device: str) -> Tensor:
-    """Scaled latents [SCENES, 8, 8, 8] float16 of the training scenes, made once and kept on disk."""
+    """Scaled latents [SCENES, 8, 8, 8] float16 of the training scenes, kept on disk."""
     path = CHECKPOINTS / "ddpm" / "latents.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

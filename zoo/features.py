@@ -1,4 +1,4 @@
-"""Trains the feature network of the Fréchet distance: it reads the attributes of a scene from its pixels."""
+"""Trains the feature network of the Fréchet distance: it reads a scene's attributes from pixels."""
 
 import argparse
 import json

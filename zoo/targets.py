@@ -1,4 +1,4 @@
-"""What a network is trained to read from a scene or a caption: class indices, -1 where there is none."""
+"""What a network is trained to read from a scene: class indices, -1 where there is none."""
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ def caption_targets(scenes: Scenes) -> dict[str, Tensor]:
 
 
 def positions(scenes: Scenes) -> Tensor:
-    """Centres [N, 4] in [-1, 1], left or upper object first; nan where there is no second object."""
+    """Centres [N, 4] in [-1, 1], left or upper object first; nan for no second object."""
     centre = np.take_along_axis(scenes.centre, _spatial_order(scenes)[:, :, None], 1)
     centre = 2 * centre / IMAGE_SIZE - 1
     centre[scenes.count == 1, 1] = np.nan

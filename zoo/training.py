@@ -106,7 +106,8 @@ def _schedule(recipe: Recipe, step: int) -> float:
 def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float) -> None:
     left = (recipe.steps - step) * step_s / 60
     print(
-        f"{recipe.name} {step}/{recipe.steps} loss {value:.5f} {step_s:.3f} s/step {left:.1f} min left",
+        f"{recipe.name} {step}/{recipe.steps} loss {value:.5f} "
+        f"{step_s:.3f} s/step {left:.1f} min left",
         flush=True,
     )
     with (folder / "log.jsonl").open("a") as log:

@@ -1,6 +1,7 @@
-"""Byte-pair merges under which every word of the embedded world is one token, and any other text still has tokens."""
+"""Byte-pair merges: a word of the embedded world is one token, other text still has tokens."""
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 from open_clip.tokenizer import bytes_to_unicode
@@ -34,7 +35,7 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def save_bpe(path: Path) -> None:
-    """The same merges in the gzip form that open_clip's tokenizer reads: a header, then one a line."""
+    """The same merges in the gzip form that open_clip reads: a header, then one a line."""
     lines = ["# denoisebench shapes", *(" ".join(pair) for pair in merges())]
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
@@ -43,7 +44,7 @@ def _apply(tokens: list[str], ranked: list[tuple[str, str]]) -> list[str]:
     """Byte-pair encoding: always the pair of the highest priority first."""
     rank = {pair: index for index, pair in enumerate(ranked)}
     while len(tokens) > 1:
-        pair = min(zip(tokens, tokens[1:], strict=False), key=lambda p: rank.get(p, len(rank)))
+        pair = min(pairwise(tokens), key=lambda p: rank.get(p, len(rank)))
         if pair not in rank:
             break
         merged, i = [], 0

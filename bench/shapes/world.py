@@ -30,8 +30,10 @@ RELATIONS = ("left of", "right of", "above", "below")
 
 WORDS = tuple(
     dict.fromkeys(
-        ("a", "on", "of", "background", *SHAPES, *BACKGROUNDS, *TEXTURES, *SIZES)
-        + tuple(word for relation in RELATIONS for word in relation.split())
+        [
+            *("a", "on", "of", "background", *SHAPES, *BACKGROUNDS, *TEXTURES, *SIZES),
+            *(word for relation in RELATIONS for word in relation.split()),
+        ]
     )
 )
 

@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+# Threads that wait without spinning: two processes on two cores do not stall each other.
+export OMP_WAIT_POLICY := PASSIVE
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(STAMP) ## Make .venv from the pinned lock and install this folder into it
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "denoisebench needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(STAMP)
+
+demo: install ## Sweep the embedded model and open the way to its report
+	$(BIN)/denoisebench sweep experiment=demo
+
+check: install ## Lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check ## Lint, types and tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+test-slow: install ## The tests that take longer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+bench: install ## Speed, as ratios within one run
+	$(BIN)/python -m benchmarks
+
+zoo: install ## Train and release the embedded networks (hours on two cores, resumable)
+	$(BIN)/python -m zoo.vae $(ZOO)
+	$(BIN)/python -m zoo.features $(ZOO)
+	$(BIN)/python -m zoo.clip $(ZOO)
+	$(BIN)/python -m zoo.ddpm $(ZOO)
+	$(BIN)/python -m zoo.release
+	$(BIN)/python -m zoo.quality
+
+lock: install ## Pin the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+.PHONY: help install demo check test test-slow bench zoo lock

@@ -1,0 +1,80 @@
+"""Who may import whom, and who owns each heavy library, read from the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("bench", "metrics", "reports", "zoo")
+MAY_IMPORT = {
+    "metrics": set(),
+    "bench": {"metrics"},
+    "reports": {"metrics", "bench"},
+    "zoo": {"metrics", "bench"},
+}
+OWNERS = {
+    "hydra": ("bench/commands.py", "bench/_plugins/"),
+    "omegaconf": ("bench/commands.py", "bench/_plugins/"),
+    "mlflow": ("bench/tracking.py",),
+    "diffusers": ("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "zoo/"),
+    "open_clip": ("metrics/extractors.py", "zoo/"),
+    "torch_fidelity": ("metrics/extractors.py",),
+    "torchmetrics": ("metrics/extractors.py",),
+    "altair": ("reports/figures.py",),
+    "vl_convert": ("reports/figures.py",),
+}
+# The pure parts of other layers that reports may use: none of them loads a model.
+REPORTS_MAY_USE = {
+    "metrics.estimate",
+    "metrics.specs",
+    "bench.cell",
+    "bench.errors",
+    "bench.rows",
+    "bench.run",
+    "bench.schedulers",
+    "bench.store",
+}
+
+
+def sources():
+    return [path for name in OURS for path in sorted((ROOT / name).rglob("*.py"))]
+
+
+def imported(path):
+    """Full names of all modules a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_layers(path):
+    relative = str(path.relative_to(ROOT))
+    package = relative.split("/")[0]
+    allowed = MAY_IMPORT[package] | {package}
+    if relative == "bench/commands.py":
+        allowed = allowed | {"reports"}  # the door puts the layers together
+    for name in imported(path):
+        top = name.split(".")[0]
+        if top in OURS:
+            assert top in allowed, f"{relative} imports {name}"
+        if package == "reports" and top in ("bench", "metrics"):
+            assert name in REPORTS_MAY_USE, f"{relative} imports {name}"
+        owners = OWNERS.get(top)
+        assert owners is None or relative.startswith(owners), f"{relative} imports {name}"
+
+
+def test_reports_and_help_load_no_heavy_library():
+    code = (
+        "import sys, reports.report, bench.__main__\n"
+        "bench.__main__.run(['--help'])\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'hydra', 'mlflow', 'open_clip'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
