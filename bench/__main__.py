@@ -10,12 +10,11 @@ from bench.errors import UserError
 
 USAGE = """usage: denoisebench COMMAND …
 
-  sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4,8 guidance=1,4
-                           experiment=demo is a ready one; --dry-run prints the grid and its cost,
-                           --cfg job the config
+  sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4 guidance=1,4
+                           experiment=demo is ready-made; --dry-run prints the grid
   report RUN               write results, figures and report.html again, from the store alone
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
-  list WHAT                models | schedulers | metrics | prompts | experiments | runs
+  list WHAT                models | schedulers | metrics | prompts | experiments | columns | runs
 
 RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed, 2 usage error."""
 
@@ -26,7 +25,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command and returns its exit code; a user's error is one clear message and code 2."""
+    """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
     from bench import commands
 
     known = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 
+_PLAIN_WIDTH = 120  # characters of tables that go to a file
 _HYDRA_FLAGS = (
     "--help",
     "-h",
@@ -177,4 +178,5 @@ def _run_folder(arguments: list[str]) -> Path:
 def _console():
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)

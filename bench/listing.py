@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bench.rows import COLUMNS
 from bench.schedulers import SCHEDULERS
 
 
@@ -15,6 +16,16 @@ def schedulers() -> Table:
     for name, spec in SCHEDULERS.items():
         nfe, noisy = str(spec.expected_nfe(10)), "yes" if spec.stochastic else "no"
         table.add_row(name, spec.label, spec.class_name, nfe, noisy, str(spec.min_steps))
+    return table
+
+
+def columns() -> Table:
+    """Columns of results.parquet and results.csv."""
+    table = Table("column", "what")
+    for name, meaning in COLUMNS.items():
+        table.add_row(name, meaning)
+    table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
+    table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
     return table
 
 
@@ -44,5 +55,6 @@ LISTINGS = {
     "metrics": lambda: _choices("metrics"),
     "prompts": lambda: _choices("prompts"),
     "experiments": lambda: _choices("experiment"),
+    "columns": columns,
     "runs": runs,
 }

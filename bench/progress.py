@@ -41,13 +41,13 @@ class SweepProgress:
         self._done += samples * job.expected_passes
         self._bar.update(self._task, description=cell_name(job), left=self._left())
 
-    def cell_done(self, job: Job, status: str, work_before: float) -> None:
+    def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
         self._finished += 1
         self._done = work_before + job_work(job)
         self._bar.update(self._task, completed=self._finished, left=self._left())
         if not self._console.is_terminal:
-            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {status}; {self._left()}"
+            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {said}; {self._left()}"
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @property

@@ -11,9 +11,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from bench.plan import Plan
+from bench.plan import Job, Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
+from bench.rows import read_estimate
 from bench.run import Run, save_run
 from bench.session import Session
 from bench.store import Store, write_atomically
@@ -49,7 +50,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         for job in todo:
             before = progress.work_done
             status = session.run(job, partial(progress.samples_done, job))
-            progress.cell_done(job, status, before)
+            progress.cell_done(job, _said(run.store, job, status), before)
             statuses.append(status)
     return Outcome(run, computed=len(todo), failed=statuses.count("failed"))
 
@@ -63,6 +64,14 @@ def grid_table(plan: Plan) -> Table:
     total = sum(job.expected_passes * job.entry.samples for job in plan.jobs)
     table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
     return table
+
+
+def _said(store: Store, job: Job, status: str) -> str:
+    """What the progress line tells of a finished cell."""
+    if status != "done":
+        return f"{status}: {(store.read_record(job.entry.cell.key, 'status') or {})['message']}"
+    found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
+    return ", ".join(f"{name} {e.value:.2f} ± {e.se:.2f}" for name, e in found if e)
 
 
 def _record(plan: Plan, run: Run) -> None:

@@ -1,0 +1,174 @@
+"""Measures the released generator and writes the model cards of all networks.
+
+Everything is read from the package's own weights, so the cards say what users load.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.cell import Cell
+from bench.models import load_pipeline
+from bench.paths import EMBEDDED
+from bench.sampling import generate
+from bench.schedulers import SCHEDULERS
+from bench.shapes.render import dataset, render
+from bench.shapes.world import HELD_OUT_SEED, PROMPT_SEED, REFERENCE_SEED, captions, draw_scenes
+from metrics.attributes import AttributeNet
+from metrics.extractors import attribute_extractor
+from metrics.frechet import FeatureStats, frechet_estimate
+from zoo.data import save_sheet, to_signed
+from zoo.features import accuracy
+from zoo.targets import image_targets
+
+GUIDANCE, JUDGED_STEPS = 4.0, 50
+JUDGED, SCORED, REFERENCE = 512, 512, 20000  # images
+CURVE_STEPS = (2, 8, 32)
+LICENCE = "Apache-2.0"
+
+
+def main() -> None:
+    features = EMBEDDED / "shapes-features" / "features.safetensors"
+    pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
+    judge = AttributeNet.load(features)
+    measured = {
+        "read_right": read_right(pipeline, judge),
+        "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
+        "fd_shapes": frechet_by_steps(pipeline, features),
+    }
+    write_json(EMBEDDED / "shapes-ddpm" / "quality.json", measured)
+    sample_sheet(pipeline, EMBEDDED / "shapes-ddpm" / "samples.png")
+    write_json(
+        EMBEDDED / "shapes-features" / "quality.json", {"held_out_accuracy": accuracy(judge)}
+    )
+    write_cards()
+    print(json.dumps(measured, indent=1))
+
+
+def draw(pipeline, prompts: list[str], steps: int, guidance: float = GUIDANCE) -> np.ndarray:
+    """Images [N, 3, 32, 32] uint8 by DDIM."""
+    cell = Cell(
+        **{name: "" for name in ("weights", "task", "prompts", "prompts_hash", "dtype", "engine")},
+        model="shapes-ddpm",
+        scheduler="ddim",
+        scheduler_class=SCHEDULERS["ddim"].class_name,
+        scheduler_flags="{}",
+        steps=steps,
+        guidance=guidance,
+        seed=0,
+        height=32,
+        width=32,
+    )
+    parts = [generate(pipeline, cell, prompts[i : i + 64], i) for i in range(0, len(prompts), 64)]
+    return np.concatenate(parts)
+
+
+def read_right(pipeline, judge: AttributeNet) -> dict[str, float]:
+    """Share of single-object prompts whose attributes the judge reads in the generated image."""
+    scenes = single_object_scenes(PROMPT_SEED, JUDGED)
+    return judged(judge, draw(pipeline, captions(scenes), JUDGED_STEPS), scenes)
+
+
+def read_right_reconstructed(pipeline, judge: AttributeNet) -> dict[str, float]:
+    """The same of renders that went through the autoencoder: the most a generator can reach."""
+    scenes = single_object_scenes(HELD_OUT_SEED, JUDGED)
+    images = to_signed(torch.from_numpy(render(scenes)))
+    with torch.no_grad():
+        decoded = pipeline.vae.decode(pipeline.vae.encode(images).latent_dist.mean).sample
+    pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
+    return judged(judge, pixels, scenes)
+
+
+def single_object_scenes(seed: int, count: int):
+    scenes = draw_scenes(seed, 0, 3 * count)
+    return scenes[np.flatnonzero(scenes.count == 1)[:count]]
+
+
+@torch.no_grad()
+def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
+    logits = judge.logits(judge(torch.from_numpy(images)))
+    targets = image_targets(scenes)
+    names = ("shape0", "colour0", "texture0", "size0", "background")
+    right = {name: logits[name].argmax(1) == targets[name] for name in names}
+    right["shape and colour"] = right["shape0"] & right["colour0"]
+    return {
+        name.removesuffix("0"): round(float(hit.float().mean()), 4) for name, hit in right.items()
+    }
+
+
+def frechet_by_steps(pipeline, features: Path) -> dict[str, dict[str, float]]:
+    extract = attribute_extractor(features, "shapes")
+    reference = FeatureStats.empty(extract.dim)
+    for start in range(0, REFERENCE, 500):
+        images, _ = dataset(REFERENCE_SEED, start, start + 500)
+        reference = reference.merge(FeatureStats.from_features(extract(torch.from_numpy(images))))
+    prompts = captions(draw_scenes(PROMPT_SEED, 0, SCORED))
+    found = {}
+    for steps in CURVE_STEPS:
+        images = torch.from_numpy(draw(pipeline, prompts, steps))
+        estimate = frechet_estimate(extract(images), reference)
+        found[str(steps)] = {"value": round(estimate.value, 4), "se": round(estimate.se, 4)}
+    return found
+
+
+def sample_sheet(pipeline, path: Path) -> None:
+    """Forty-eight prompts in order, none left out."""
+    images = draw(pipeline, captions(draw_scenes(PROMPT_SEED, 0, 48)), JUDGED_STEPS)
+    save_sheet(to_signed(torch.from_numpy(images)), path, columns=12)
+
+
+def write_cards() -> None:
+    for name, folder, what in (
+        ("vae", "shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
+        ("ddpm", "shapes-ddpm", "epsilon-prediction UNet and CLIP text encoder on these latents"),
+        ("features", "shapes-features", "attribute network, 64 features for the Fréchet distance"),
+        ("clip", "shapes-clip", "open_clip model for the CLIP score"),
+    ):
+        write_card(name, EMBEDDED / folder, what)
+
+
+def write_card(name: str, folder: Path, what: str) -> None:
+    record = json.loads((folder / "training.json").read_text())
+    quality = folder / "quality.json"
+    measured = record.pop("measured", {}) | (
+        json.loads(quality.read_text()) if quality.exists() else {}
+    )
+    losses = record.pop("losses")
+    lines = [
+        f"# {name}: {what}",
+        "",
+        f"Trained by `python -m zoo.{name}` on scenes rendered by `bench/shapes`; "
+        f"no other data. Licence: {LICENCE}.",
+        "",
+        "| recipe | |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in record.items()),
+        "",
+        "Measured by `python -m zoo.quality` or at the end of training:",
+        "",
+        "```json",
+        json.dumps(measured, indent=1),
+        "```",
+        "",
+        "| step | training loss (running mean) |",
+        "|---:|---:|",
+        *(f"| {step} | {loss} |" for step, loss in losses.items()),
+    ]
+    if (folder / "samples.png").exists():
+        lines += [
+            "",
+            f"DDIM, {JUDGED_STEPS} steps, guidance {GUIDANCE:g}:",
+            "",
+            "![samples](samples.png)",
+        ]
+    (folder / "README.md").write_text("\n".join(lines) + "\n")
+
+
+def write_json(path: Path, record: dict) -> None:
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
