@@ -48,18 +48,18 @@ def report(arguments: list[str]) -> int:
 
 
 def log(arguments: list[str]) -> int:
-    """Publishes a run to MLflow again."""
+    """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
     import yaml
 
     from bench.run import load_run
-    from bench.settings import TrackingSettings
+    from bench.settings import tracking_settings
 
-    folder, overrides = _run_folder(arguments[:1]), arguments[1:]
-    recorded = yaml.safe_load((folder / "config.yaml").read_text())["tracking"]
-    recorded = recorded if isinstance(recorded, dict) else recorded[0]
-    changes = dict(override.removeprefix("tracking.").split("=", 1) for override in overrides)
-    settings = TrackingSettings(**{**recorded, "kind": "mlflow", **changes})
-    return 0 if _publish(load_run(folder), settings) else 1
+    run, changes = load_run(_run_folder(arguments[:1])), arguments[1:]
+    recorded = yaml.safe_load((run.folder / "config.yaml").read_text())["tracking"]
+    recorded = recorded[0] if isinstance(recorded, list) else recorded
+    changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
+    settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
+    return 0 if _publish(run, settings) else 1
 
 
 def show(arguments: list[str]) -> int:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.errors import UserError
+
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
 _Name = Annotated[str, Field(min_length=1, pattern=r"^[\w.\-]+$")]
@@ -118,6 +120,14 @@ def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
         return Settings(**config), []
     except ValidationError as error:
         return None, [_problem(item) for item in error.errors()]
+
+
+def tracking_settings(config: dict) -> TrackingSettings:
+    """Raises UserError for a value or a name that there is not."""
+    try:
+        return TrackingSettings(**config)
+    except ValidationError as error:
+        raise UserError("\n".join(f"tracking.{_problem(i)}" for i in error.errors())) from error
 
 
 def _unset(config: dict, prefix: str = "") -> list[str]:

@@ -1,7 +1,7 @@
 "use strict";
 (function () {
   const GAP = 20; // pixels between panels
-  const MARGIN = 80; // pixels for the value axis
+  const MARGIN = 96; // pixels for the value axis
   const NARROWEST = 300; // pixels of one panel
 
   /** Fits the panels of a faceted chart into the width of its box. */

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bench.__main__ import run
 
+GRID = ("scheduler=ddim,heun", "steps=2,3", "guidance=1,4")
+
 
 def call(capsys, *arguments):
     """Exit code, standard output and standard error of `denoisebench ARGUMENTS`."""

@@ -1,7 +1,10 @@
 """Shared fixtures. One thread: on a busy machine several spin against each other."""
 
+import shutil
+
 import pytest
 import torch
+from cli import GRID, tiny
 
 torch.set_num_threads(1)
 
@@ -9,3 +12,19 @@ torch.set_num_threads(1)
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory):
+    """The runs folder of a finished small sweep, see cli.GRID; tests that change it copy it."""
+    from bench.__main__ import run
+
+    folder = tmp_path_factory.mktemp("swept")
+    assert run(tiny(folder, *GRID)) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "runs")
+    return tmp_path / "runs"

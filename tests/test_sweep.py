@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import references
 import torch
-from cli import call, start, tiny
+from cli import GRID, call, start, tiny
 from safetensors.torch import load_file, save_file
 
 from bench.paths import EMBEDDED, resolve
@@ -32,26 +32,6 @@ def store_files(folder):
         for p in sorted((Path(folder) / "cells").rglob("*"))
         if p.is_file() and p.name != "lock"
     }
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """A finished small sweep; tests that change it copy it first."""
-    from bench.__main__ import run
-
-    folder = tmp_path_factory.mktemp("swept")
-    arguments = ["scheduler=ddim,heun", "steps=2,3", "guidance=1,4"]
-    assert run(tiny(folder, *arguments)) == 0
-    return folder
-
-
-@pytest.fixture
-def copied(swept, tmp_path):
-    shutil.copytree(swept, tmp_path / "runs")
-    return tmp_path / "runs"
-
-
-GRID = ("scheduler=ddim,heun", "steps=2,3", "guidance=1,4")
 
 
 def test_a_sweep_scores_every_cell(swept):

@@ -1,0 +1,125 @@
+"""The commands beside sweep, and an installed wheel."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from cli import call, tiny
+
+from bench.listing import LISTINGS
+from bench.rows import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run_folder(copied):
+    return copied / "tiny"
+
+
+def test_a_report_is_made_again_from_the_store_alone(run_folder, capsys):
+    products = [run_folder / name for name in ("report.html", "results.csv", "results.parquet")]
+    before = products[1].read_text()
+    for product in products:
+        product.unlink()
+    code, out, _ = call(capsys, "report", run_folder)
+    assert code == 0
+    assert str(products[0]) in out.replace("\n", "")
+    assert products[1].read_text() == before
+    assert products[0].exists()
+    assert products[2].exists()
+
+
+@pytest.mark.parametrize("command", ["report", "log"])
+def test_a_folder_that_is_no_run_is_a_usage_error(command, tmp_path, capsys):
+    code, _, err = call(capsys, command, tmp_path)
+    assert code == 2
+    assert "is not a run" in err
+    assert list(tmp_path.iterdir()) == []
+    code, _, err = call(capsys, command)
+    assert code == 2
+    assert "name one run folder" in err
+
+
+def test_a_tracking_server_that_is_down_is_one_line_that_says_how_to_replay(run_folder, capsys):
+    code, _, err = call(capsys, "log", run_folder, "tracking.uri=http://127.0.0.1:9")
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert f"denoisebench log {run_folder}" in err
+
+
+def test_a_log_setting_that_does_not_exist_is_a_usage_error(run_folder, capsys):
+    code, _, err = call(capsys, "log", run_folder, "tracking.url=x")
+    assert code == 2
+    assert "tracking.url" in err
+
+
+@pytest.mark.parametrize("what", LISTINGS)
+def test_every_listing_prints(what, capsys):
+    code, out, _ = call(capsys, "list", what)
+    assert code == 0
+    assert out.strip()
+
+
+def test_columns_are_documented(run_folder, capsys):
+    from bench.rows import rows
+    from bench.run import load_run
+
+    known = set(COLUMNS) | {"fd_shapes", "fd_shapes_se", "fd_shapes_n_per_dim"}
+    known |= {"clip_score_shapes", "clip_score_shapes_se"}
+    assert set(rows(load_run(run_folder))[0]) == known
+
+
+def test_help_names_every_command(capsys):
+    code, out, _ = call(capsys, "--help")
+    assert code == 0
+    assert all(f"  {name} " in out for name in ("sweep", "report", "log", "list"))
+
+
+def test_an_installed_wheel_sweeps_from_any_directory(tmp_path):
+    """Config, weights, launcher and report template travel in the wheel."""
+    source = tmp_path / "source"
+    files = subprocess.run(
+        [
+            "git",
+            "-C",
+            ROOT,
+            "ls-files",
+            "-z",
+            "bench",
+            "metrics",
+            "reports",
+            "conf",
+            "pyproject.toml",
+            "README.md",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, files):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    command = [sys.executable, "-c", build, tmp_path]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import bench; "
+        "assert 'installed' in bench.__file__; from bench.__main__ import main; main()"
+    )
+    arguments = tiny(Path("runs"), "samples=4")
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "installed", *arguments],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "runs" / "tiny" / "report.html").exists()
