@@ -1,5 +1,6 @@
 """The command line: `denoisebench …` and `python -m bench …`. Configuration stops here."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -7,6 +8,12 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent / "_plugins"))
 
 from bench.errors import UserError
+
+# A disk that is full, a folder that is a file or may not be written: no fault of the program.
+_USERS_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+}
 
 USAGE = """usage: denoisebench COMMAND …
 
@@ -46,8 +53,16 @@ def run(arguments: list[str]) -> int:
         return known[name](rest)
     except UserError as error:
         return _complain(str(error))
+    except OSError as error:
+        if error.errno not in _USERS_ERRORS:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}; mend that or choose another folder")
     except KeyboardInterrupt:
-        return _complain("stopped; the same command goes on where it stopped", code=130)
+        return _complain(
+            "stopped; the same command goes on where it stopped, `denoisebench report RUN` shows "
+            "what is done",
+            code=130,
+        )
 
 
 def _complain(message: str, code: int = 2) -> int:

@@ -26,18 +26,12 @@ class Cell:
     height: int  # pixels
     width: int
     dtype: str  # "float32", "bfloat16" or "float16"
-    engine: str  # what computed it, e.g. "diffusers 0.42.1, torch 2.15.0, cpu"
+    engine: str  # libraries and device kind, as in bench/plan.py
 
     @property
     def key(self) -> str:
         """Content hash, 20 hex digits."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-    @property
-    def curve(self) -> tuple:
-        """What all points of one quality-versus-steps curve share."""
-        return (self.model, self.task, self.scheduler, self.guidance, self.seed, self.prompts)
+        return digest(asdict(self), 20)
 
 
 @dataclass(frozen=True)
@@ -72,3 +66,15 @@ class Entry:
     samples: int
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
     latency: str = ""  # kind of its latency record, empty when latency is not measured
+
+    @property
+    def status_kind(self) -> str:
+        """Kind of the record that says how this entry ended: another sweep of the same cell may
+        have asked for more samples or other metrics."""
+        return f"status_{digest([self.samples, self.metrics, self.latency], 12)}"
+
+
+def digest(content: object, digits: int) -> str:
+    """Hash of anything JSON can hold, in hex digits."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.errors import UserError
 
@@ -28,12 +29,16 @@ def sweep(arguments: list[str]) -> int:
     def task(configs: list[dict]) -> None:
         codes.append(_sweep_grid(configs))
 
+    _refuse_other_launchers(arguments)
     if "--dry-run" in arguments:
         arguments = [*(a for a in arguments if a != "--dry-run"), "dry_run=true"]
     asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
     if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
         arguments = ["--multirun", *arguments]
-    _call_hydra(task, arguments)
+    with (
+        TemporaryDirectory() as scratch
+    ):  # Hydra's own record of a sweep; ours is in the run folder
+        _call_hydra(task, arguments if asks_hydra else [*arguments, f"hydra.sweep.dir={scratch}"])
     return max(codes, default=0)
 
 
@@ -74,6 +79,14 @@ def show(arguments: list[str]) -> int:
     return 0
 
 
+def _refuse_other_launchers(arguments: list[str]) -> None:
+    """Launchers that call the task once per cell would check and load everything each time."""
+    for argument in arguments:
+        name, _, launcher = argument.partition("=")
+        if name == "hydra/launcher" and launcher != "warm":
+            raise UserError(f"{argument}: only hydra/launcher=warm keeps a sweep in one process")
+
+
 def _sweep_grid(configs: list[dict]) -> int:
     from bench.plan import plan_sweep
     from bench.sweep import grid_table, run_sweep
@@ -97,12 +110,12 @@ def _sweep_grid(configs: list[dict]) -> int:
 def _finish(outcome, tracking) -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
     from reports.frame import load_frame
-    from reports.report import write_report
+    from reports.report import is_current, write_report
     from reports.summary import summary_table
 
     folder, console = outcome.run.folder, _console()
     page = folder / "report.html"
-    if outcome.computed or not page.exists():
+    if not is_current(outcome.run):
         write_report(folder)
     if tracking.kind == "mlflow":
         _publish(outcome.run, tracking)

@@ -19,7 +19,7 @@ def model_folder(name: str, path: str) -> Path:
             f"{what}: {folder} has no model_index.json; "
             f"place a folder saved by a diffusers pipeline there or set model.path"
         )
-    parts = json.loads(index.read_text()).items()
+    parts = _read_json(index, what).items()
     named = [part for part, value in parts if isinstance(value, list) and value[0] is not None]
     problems = [
         f"{what}: {lack}; place it there" for part in named for lack in _lacks(folder / part)
@@ -40,11 +40,21 @@ def _lacks(part: Path) -> Iterator[str]:
 def train_timesteps(folder: Path) -> int:
     """Length of the model's training grid: the most steps a scheduler can take."""
     config = folder / "scheduler" / "scheduler_config.json"
-    return json.loads(config.read_text()).get("num_train_timesteps", 1000)
+    return _read_json(config, f"scheduler config of {folder}").get("num_train_timesteps", 1000)
+
+
+def _read_json(path: Path, what: str) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
 
 
 def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
-    """The pipeline in evaluation mode with its progress bars off; safetensors only."""
+    """The pipeline in evaluation mode with its progress bars off; safetensors only.
+
+    A safety checker would replace images by black ones, which then counted in every metric.
+    """
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
@@ -56,5 +66,7 @@ def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
     pipeline = DiffusionPipeline.from_pretrained(
         folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
     )
+    if getattr(pipeline, "safety_checker", None) is not None:
+        pipeline.safety_checker = None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

@@ -33,7 +33,8 @@ def content_hash(path: Path) -> str:
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     digest = hashlib.sha256()
     for file in files:
-        if file.suffix not in _DOCUMENTS and not file.name.startswith("."):
+        inner = file.relative_to(path)
+        if file.suffix not in _DOCUMENTS and not any(part.startswith(".") for part in inner.parts):
             digest.update(str(file.relative_to(path)).encode())
             with file.open("rb") as handle:
                 digest.update(hashlib.file_digest(handle, "sha256").digest())

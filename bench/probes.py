@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,19 +14,21 @@ _ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
 @dataclass
 class Stages:
-    """What the probes saw of one or several pipeline calls."""
+    """What the probes saw of one pipeline call."""
 
     calls: int = 0  # denoiser calls
     rows: int = 0  # samples that went through the denoiser
     text_s: float = 0.0
     decode_s: float = 0.0
-    denoise_starts: list[float] = field(default_factory=list)
-    denoise_end: float = 0.0
+    denoise_start: float | None = None  # of the clock, seconds
+    decode_start: float | None = None
 
     @property
     def denoise_s(self) -> float:
-        """From the first denoiser call to the end of the last, scheduler steps between included."""
-        return self.denoise_end - self.denoise_starts[0] if self.denoise_starts else 0.0
+        """From the first denoiser call to the decoder, scheduler steps included."""
+        if self.denoise_start is None or self.decode_start is None:
+            return float("nan")
+        return self.decode_start - self.denoise_start
 
 
 def denoiser_of(pipeline: Any) -> nn.Module:
@@ -56,45 +58,50 @@ def watched(pipeline: Any) -> Iterator[Stages]:
 
     def denoiser_starts(module: nn.Module, args: tuple, kwargs: dict) -> None:
         state = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
+        if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
+            stages.denoise_start = now()
         stages.calls += 1
         stages.rows += len(state)
-        stages.denoise_starts.append(now())
 
-    def denoiser_ends(*_: Any) -> None:
-        stages.denoise_end = now()
+    def text_done(start: float, end: float) -> None:
+        stages.text_s += end - start
 
-    def add(stage: str) -> Callable[[float], None]:
-        return lambda seconds: setattr(stages, stage, getattr(stages, stage) + seconds)
+    def decode_done(start: float, end: float) -> None:
+        stages.decode_start = start if stages.decode_start is None else stages.decode_start
+        stages.decode_s += end - start
 
-    denoiser = denoiser_of(pipeline)
-    handles = [
-        denoiser.register_forward_pre_hook(denoiser_starts, with_kwargs=True),
-        denoiser.register_forward_hook(denoiser_ends),
-    ]
-    patches = [
-        _timed(encoder, "forward", add("text_s"), now) for encoder in text_encoders_of(pipeline)
-    ]
-    patches.append(_timed(pipeline.vae, "decode", add("decode_s"), now))
+    handle = denoiser_of(pipeline).register_forward_pre_hook(denoiser_starts, with_kwargs=True)
+    patches = [_timed(text, "forward", text_done, now) for text in text_encoders_of(pipeline)]
+    patches.append(_timed(pipeline.vae, "decode", decode_done, now))
     try:
         yield stages
     finally:
-        for handle in handles:
-            handle.remove()
+        handle.remove()
         for restore in patches:
             restore()
 
 
 def _timed(
-    module: nn.Module, method: str, add: Callable[[float], None], now: Callable[[], float]
+    module: nn.Module,
+    method: str,
+    done: Callable[[float, float], None],
+    now: Callable[[], float],
 ) -> Callable[[], None]:
-    """Times a method of one object; returns what undoes it."""
+    """Tells `done` when each call of one object's method started and ended; returns the undoing."""
     original = getattr(module, method)
 
     def timed(*args: Any, **kwargs: Any) -> Any:
         start = now()
         result = original(*args, **kwargs)
-        add(now() - start)
+        done(start, now())
         return result
 
     setattr(module, method, timed)
-    return lambda: setattr(module, method, original)
+    return lambda: _restore(module, method, original)
+
+
+def _restore(module: nn.Module, method: str, original: Any) -> None:
+    """Puts back what was there: the class's own method, or the patch that was there before."""
+    delattr(module, method)
+    if getattr(module, method) != original:
+        setattr(module, method, original)

@@ -1,58 +1,70 @@
 """Prompt sets: captions of the embedded world, or the lines of a file."""
 
-import hashlib
+import csv
 import json
 from functools import cache
 from pathlib import Path
 
+from bench.cell import digest
 from bench.errors import UserError
 from bench.paths import existing
 from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
-SHAPES = "shapes"  # captions drawn for the embedded world, as many as are asked for
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-@cache
 def load_prompts(path: str | None, column: str | None, samples: int) -> tuple[str, ...]:
     """The first `samples` prompts; a shorter file repeats. path None means the embedded world.
 
     Files: .txt (one a line), .csv, .tsv (with a header), .jsonl; column names the field.
+    Raises UserError for a file that cannot be read or holds no prompt.
     """
-    if path is None:
-        return tuple(captions(draw_scenes(PROMPT_SEED, 0, samples)))
-    texts = _read(existing(path, "prompt file"), column)
-    if not texts:
-        raise UserError(f"{path} holds no prompt")
+    texts = _captions(samples) if path is None else _file_prompts(path, column)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
-@cache
 def prompts_identity(path: str | None, column: str | None) -> str:
     """Hash of the whole set, 16 hex digits. The embedded world's is that of its first thousand."""
-    texts = (
-        load_prompts(None, None, 1000)
-        if path is None
-        else _read(existing(path, "prompt file"), column)
-    )
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    return digest(_captions(1000) if path is None else _file_prompts(path, column), 16)
+
+
+@cache
+def _captions(samples: int) -> tuple[str, ...]:
+    return tuple(captions(draw_scenes(PROMPT_SEED, 0, samples)))
+
+
+@cache
+def _file_prompts(path: str, column: str | None) -> tuple[str, ...]:
+    file = existing(path, "prompt file")
+    try:
+        texts = _read(file, column)
+    except (ValueError, csv.Error, IsADirectoryError) as error:
+        raise UserError(f"prompt file {path} cannot be read: {error}") from error
+    if not texts:
+        raise UserError(f"prompt file {path} holds no prompt")
+    return tuple(texts)
 
 
 def _read(path: Path, column: str | None) -> list[str]:
     if path.suffix == ".txt":
-        return [line for line in path.read_text().splitlines() if line.strip()]
-    readers = {".csv": ",", ".tsv": "\t"}
+        return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     if path.suffix == ".jsonl":
-        records = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    elif path.suffix in readers:
-        import csv
-
-        with path.open(newline="") as handle:
-            records = list(csv.DictReader(handle, delimiter=readers[path.suffix]))
+        lines = path.read_text("utf-8").splitlines()
+        records = [json.loads(line) for line in lines if line.strip()]
+    elif path.suffix in _DELIMITERS:
+        with path.open(newline="", encoding="utf-8") as handle:
+            records = list(csv.DictReader(handle, delimiter=_DELIMITERS[path.suffix]))
     else:
         raise UserError(f"prompt file {path}: use .txt, .csv, .tsv or .jsonl")
-    if not records or column not in records[0]:
-        names = ", ".join(records[0]) if records else "none"
-        raise UserError(
-            f"prompt file {path} has no column {column!r}: set prompts.column to one of {names}"
-        )
-    return [str(record[column]) for record in records]
+    return [_field(record, column, path, number) for number, record in enumerate(records, 1)]
+
+
+def _field(record: dict, column: str | None, path: Path, number: int) -> str:
+    text = record.get(column) if isinstance(record, dict) else None
+    if isinstance(text, str) and text.strip():
+        return text
+    names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
+    raise UserError(
+        f"prompt file {path}: record {number} has no text in column {column!r}; "
+        f"mend it or set prompts.column to one of {names}"
+    )

@@ -26,8 +26,9 @@ COLUMNS = {
     "height": "pixels",
     "width": "pixels",
     "dtype": "number format of the pipeline",
-    "status": "done or failed",
-    "message": "why it failed, last line of the traceback",
+    "status": "done, failed, or missing when the sweep did not get there",
+    "message": "why it failed, in a line",
+    "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
     "latency_batch_size": "images per timed batch",
@@ -37,11 +38,15 @@ COLUMNS = {
     "latency_denoise_s": "median seconds per image in the denoising loop",
     "latency_decode_s": "median seconds per image in the VAE decoder",
     "calibration_s": "median seconds of the fixed workload timed beside",
+    "threads": "CPU threads of the latency pass",
     "throughput_images_per_s": "1 / latency_p50_s",
-    "peak_memory_bytes": "peak of the latency pass: resident set on a CPU, allocated on CUDA",
+    "peak_memory_bytes": "peak of the process in the latency pass, scoring networks included: "
+    "resident set on a CPU, allocated on CUDA",
     "engine": "libraries and device kind",
     "weights": "hash of the model's files",
 }
+
+_NOT_RUN = {"status": "missing", "message": "not run yet", "traceback": ""}
 
 
 def rows(run: Run) -> list[dict]:
@@ -62,13 +67,14 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
 
 def _row(store: Store, entry: Entry) -> dict:
     cell, key = entry.cell, entry.cell.key
-    status = store.read_record(key, "status") or {"status": "failed", "message": "not run yet"}
+    status = store.read_record(key, entry.status_kind) or _NOT_RUN
     row = {
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
         "samples": entry.samples,
         "status": status["status"],
         "message": status["message"],
+        "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
@@ -97,6 +103,7 @@ def _latency_columns(record: dict | None) -> dict:
         "calibration_s": float(np.median(latency.calibration_s)),
         "throughput_images_per_s": 1 / p50,
         "peak_memory_bytes": latency.peak_memory_bytes,
+        "threads": latency.threads,
     }
 
 
@@ -107,5 +114,5 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
     estimate = Estimate(record["value"], np.array(record["influence"]))
     columns = {metric: estimate.value, f"{metric}_se": estimate.se}
     if "features" in record:
-        columns[f"{metric}_n_per_dim"] = estimate.samples / record["features"]
+        columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
     return columns

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
-from bench.store import Store, write_atomically
+from bench.store import SCHEMA, Store, write_atomically
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Run:
 
 
 def save_run(run: Run) -> None:
-    relative = os.path.relpath(run.store.root, run.folder)
     record = {
-        "store": relative,
+        "schema": SCHEMA,
+        "store": os.path.relpath(run.store.root, run.folder),
         "entries": [asdict(entry) for entry in run.entries],
         "environment": run.environment,
     }
@@ -40,12 +40,21 @@ def save_run(run: Run) -> None:
 
 
 def load_run(folder: Path) -> Run:
-    """Raises UserError when folder is not a run."""
+    """Raises UserError when folder is not a run that this version can read."""
     path = folder / "sweep.json"
     if not path.exists():
         raise UserError(
             f"{folder} is not a run: it has no sweep.json; `denoisebench list runs` names the runs"
         )
-    record = json.loads(path.read_text())
+    try:
+        record = json.loads(path.read_text())
+        schema = record["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path} has schema {schema}, this version reads {SCHEMA}: "
+            "use the version that wrote it, or sweep again"
+        )
     entries = [Entry(**{**entry, "cell": Cell(**entry["cell"])}) for entry in record["entries"]]
     return Run(folder, Store(folder / record["store"]), entries, record["environment"])

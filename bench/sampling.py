@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from bench.cell import Cell
 from bench.schedulers import build_scheduler
 
+_REMEMBERED = 512  # batches of embeddings: a bound on memory for large prompt sets
+
 
 def sample_seed(seed: int, index: int) -> int:
     """Seed of sample `index`; the streams of two seeds share nothing."""
@@ -30,10 +32,8 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
 
     Raises FloatingPointError when a pixel is not finite.
     """
-    scheduler_config = pipeline.scheduler.config
-    pipeline.scheduler = build_scheduler(
-        cell.scheduler_class, cell.scheduler_flags, scheduler_config
-    )
+    own = pipeline.scheduler
+    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
     try:
         images = pipeline(
             list(prompts),
@@ -45,7 +45,7 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
             output_type="pt",
         ).images
     finally:
-        pipeline.scheduler = type(pipeline.scheduler).from_config(scheduler_config)
+        pipeline.scheduler = own
     return _to_uint8(images)
 
 
@@ -59,15 +59,20 @@ def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterat
         yield
     finally:
         for encoder, original in zip(encoders, originals, strict=True):
-            encoder.forward = original
+            del encoder.forward
+            if encoder.forward != original:  # there was a patch before this one
+                encoder.forward = original
 
 
 def _remember(forward: Any, memory: dict, number: int) -> Any:
     def remembering(input_ids: Tensor, *args: Any, **kwargs: Any) -> Any:
         key = (number, input_ids.shape, input_ids.cpu().numpy().tobytes(), str(sorted(kwargs)))
-        if key not in memory:
-            memory[key] = forward(input_ids, *args, **kwargs)
-        return memory[key]
+        if key in memory:
+            return memory[key]
+        output = forward(input_ids, *args, **kwargs)
+        if len(memory) < _REMEMBERED:
+            memory[key] = output
+        return output
 
     return remembering
 

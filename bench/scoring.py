@@ -1,7 +1,6 @@
 """Stored images to stored features to stored estimates."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,12 @@ import torch
 
 from bench.cell import Entry
 from bench.errors import UserError
+from bench.kinds import Metric, features_kind, reference_key
 from bench.paths import LOCAL_FOLDER, existing, resolve
-from bench.plan import features_kind, reference_key
+from bench.references import given_moments, reference_batches
 from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
 from bench.store import Store
-from metrics.alignment import clip_score_estimate
-from metrics.estimate import Estimate
+from metrics.alignment import clip_score_estimate, clustered
 from metrics.extractors import (
     UnusableExtractor,
     attribute_extractor,
@@ -26,7 +23,7 @@ from metrics.extractors import (
 from metrics.frechet import FeatureStats, frechet_estimate
 
 _BATCH = 256  # images per extractor call
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+PerSample = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 class Scorer:
@@ -34,77 +31,85 @@ class Scorer:
 
     def __init__(self, store: Store, device: str):
         self._store, self._device = store, device
-        self._extractors: dict[FrechetSettings | ClipSettings, Any] = {}
+        self._extractors: dict[Metric, Any] = {}
         self._references: dict[str, FeatureStats] = {}
         self._texts: dict[tuple, torch.Tensor] = {}
+
+    def warm_up(self, settings: MetricsSettings) -> None:
+        """Loads every network now, so that memory measured later does not depend on the order."""
+        for metric in settings.by_metric.values():
+            self._extractor(metric)
 
     def score(
         self, entry: Entry, metric: str, settings: MetricsSettings, prompts: tuple[str, ...]
     ) -> None:
-        """Makes one estimate of one cell, from stored features where they are stored."""
+        """Makes one estimate of one cell, from stored features where they are stored.
+
+        Samples of one prompt are one independent unit, see metrics.alignment.clustered.
+        """
         chosen = settings.by_metric[metric]
+        record: dict[str, object] = {}
         if isinstance(chosen, FrechetSettings):
             reference = self._reference(chosen, settings)
             features = torch.from_numpy(self._features(entry, chosen))
-            record = _record(frechet_estimate(features, reference)) | {"features": reference.dim}
+            estimate = frechet_estimate(features, reference)
+            record["features"] = reference.dim
         else:
-            record = _record(clip_score_estimate(self._cosines(entry, chosen, prompts)))
+            estimate = clip_score_estimate(self._cosines(entry, chosen, prompts))
+        if len(set(prompts)) < len(prompts):
+            estimate = clustered(estimate, np.array(prompts))
+        record |= {"value": estimate.value, "influence": estimate.influence.tolist()}
         self._store.write_record(entry.cell.key, entry.metrics[metric], record)
 
     def _features(self, entry: Entry, metric: FrechetSettings) -> np.ndarray:
-        extract = self._extractor(metric)
-        return self._per_sample(entry, features_kind(metric), lambda images, _: extract(images))
+        def features(images: torch.Tensor, _: int) -> torch.Tensor:
+            return self._extractor(metric)(images)
+
+        return self._per_sample(entry, features_kind(metric), features)
 
     def _cosines(self, entry: Entry, metric: ClipSettings, prompts: tuple[str, ...]) -> np.ndarray:
-        scorer = self._extractor(metric)
-        if (metric, prompts) not in self._texts:
-            self._texts[metric, prompts] = scorer.embed_text(list(prompts))
-        texts = self._texts[metric, prompts]
-
         def cosines(images: torch.Tensor, start: int) -> torch.Tensor:
-            return (scorer(images) * texts[start : start + len(images)]).sum(1)
+            scorer = self._extractor(metric)
+            if (metric, prompts) not in self._texts:
+                self._texts[metric, prompts] = scorer.embed_text(list(prompts))
+            texts = self._texts[metric, prompts][start : start + len(images)]
+            return (scorer(images) * texts).sum(1)
 
         return self._per_sample(entry, features_kind(metric), cosines)
 
-    def _per_sample(self, entry: Entry, kind: str, read: Any) -> np.ndarray:
+    def _per_sample(self, entry: Entry, kind: str, read: PerSample) -> np.ndarray:
         """`read(images, start)` for every sample of a cell, stored as it is made."""
         key = entry.cell.key
-        gaps = self._store.missing(key, kind, entry.samples)
-        if gaps:
-            images = self._store.read(key, "images", entry.samples)["images"]
-        for start, stop in gaps:
+        for start, stop in self._store.missing(key, kind, entry.samples):
             for first in range(start, stop, _BATCH):
-                batch = torch.from_numpy(images[first : min(first + _BATCH, stop)])
-                self._store.write(key, kind, first, {"values": read(batch, first).cpu().numpy()})
+                last = min(first + _BATCH, stop)
+                images = torch.from_numpy(self._store.read(key, "images", last, first)["images"])
+                self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
         return self._store.read(key, kind, entry.samples)["values"]
 
     def _reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
         key = reference_key(metric, settings)
         if key not in self._references:
-            self._references[key] = self._stored_reference(key, metric, settings)
-        return self._references[key]
-
-    def _stored_reference(
-        self, key: str, metric: FrechetSettings, settings: MetricsSettings
-    ) -> FeatureStats:
-        stored = self._store.read_arrays(key, "statistics")
-        if stored is None:
-            stats = self._make_reference(metric, settings)
             with self._store.lock(key):
-                self._store.write_arrays(key, "statistics", stats.to_arrays())
-            return stats
-        return FeatureStats.from_arrays(stored)
+                stored = self._store.read_arrays(key, "statistics")
+                if stored is None:
+                    stored = self._make_reference(metric, settings).to_arrays()
+                    self._store.write_arrays(key, "statistics", stored)
+            self._references[key] = FeatureStats.from_arrays(stored)
+        return self._references[key]
 
     def _make_reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
         if settings.reference.endswith(".npz"):
-            return _given_statistics(existing(settings.reference, "reference"), settings)
+            mu, sigma = given_moments(existing(settings.reference, "reference"))
+            count = settings.reference_samples
+            return FeatureStats(count, torch.from_numpy(mu), torch.from_numpy(sigma * (count - 1)))
         extract = self._extractor(metric)
         stats = FeatureStats.empty(extract.dim)
-        for images in reference_images(settings):
+        for images in reference_batches(settings):
             stats = stats.merge(FeatureStats.from_features(extract(torch.from_numpy(images)).cpu()))
         return stats
 
-    def _extractor(self, metric: FrechetSettings | ClipSettings) -> Any:
+    def _extractor(self, metric: Metric) -> Any:
         if metric not in self._extractors:
             try:
                 self._extractors[metric] = _build(metric, self._device)
@@ -113,59 +118,18 @@ class Scorer:
         return self._extractors[metric]
 
 
-def reference_images(settings: MetricsSettings) -> Iterator[np.ndarray]:
-    """Batches [N, 3, H, W] uint8 of the reference distribution."""
-    total = settings.reference_samples
-    if settings.reference == "renders":
-        for start in range(0, total, _BATCH):
-            yield dataset(REFERENCE_SEED, start, min(start + _BATCH, total))[0]
-        return
-    folder = existing(settings.reference, "reference images")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
-    if len(paths) < 2:
-        raise UserError(f"metrics.reference={folder}: holds fewer than two images")
-    for path in paths[:total]:
-        yield _picture(path)[None]
-
-
-def _picture(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1).copy()
-
-
-def _given_statistics(path: Path, settings: MetricsSettings) -> FeatureStats:
-    """The usual mu and sigma of pytorch-fid. Raises UserError when the file has none."""
-    arrays = np.load(path, allow_pickle=False)
-    if not {"mu", "sigma"} <= set(arrays.files):
-        raise UserError(f"metrics.reference={path}: has no mu and sigma, only {arrays.files}")
-    count = settings.reference_samples
-    scatter = np.asarray(arrays["sigma"], np.float64) * (count - 1)
-    return FeatureStats.from_arrays(
-        {"count": np.array([count]), "mean": arrays["mu"], "scatter": scatter}
-    )
-
-
-def _build(metric: FrechetSettings | ClipSettings, device: str) -> Any:
+def _build(metric: Metric, device: str) -> Any:
     if isinstance(metric, FrechetSettings) and metric.kind == "attributes":
         return attribute_extractor(resolve(metric.weights or ""), metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "inception":
         return inception_extractor(resolve(metric.weights) if metric.weights else None, device)
-    model, weights = open_clip_source(metric)
+    model, weights = _open_clip_source(metric)
     return open_clip_scorer(model, weights, name=metric.name, device=device)
 
 
-def open_clip_source(metric: FrechetSettings | ClipSettings) -> tuple[str, str | None]:
+def _open_clip_source(metric: Metric) -> tuple[str, str | None]:
     """open_clip's own two arguments, with embedded folders resolved."""
     model = metric.model or ""
     if model.startswith(LOCAL_FOLDER):
         return f"{LOCAL_FOLDER}{resolve(model.removeprefix(LOCAL_FOLDER))}", None
     return model, metric.weights
-
-
-def _record(estimate: Estimate) -> dict:
-    return {"value": estimate.value, "influence": _floats(estimate.influence)}
-
-
-def _floats(values: Iterable[float]) -> list[float]:
-    return [float(value) for value in values]

@@ -1,12 +1,13 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
+import gc
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from bench.cell import Cost
+from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
@@ -27,13 +28,13 @@ class Session:
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing."""
         key, entry = job.entry.cell.key, job.entry
-        status = self.store.read_record(key, "status")
+        status = self.store.read_record(key, entry.status_kind)
         kinds = [*entry.metrics.values(), *([entry.latency] if entry.latency else [])]
         return (
             status is not None
             and status["status"] == "done"
-            and not self.store.missing(key, "images", entry.samples)
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
+            and not self.store.missing(key, "images", entry.samples)
         )
 
     def run(self, job: Job, progress: Progress = lambda samples: None) -> str:
@@ -49,18 +50,18 @@ class Session:
                 self._generate(job, progress)
                 self._measure_latency(job)
                 self._score(job)
-                return self._finish(key, "done", "", "")
+                return self._finish(job.entry, "done", "", "")
             except UserError:
                 raise
             except Exception as error:
                 message = f"{type(error).__name__}: {error}".splitlines()[0]
-                return self._finish(key, "failed", message, traceback.format_exc())
+                return self._finish(job.entry, "failed", message, traceback.format_exc())
 
-    def _finish(self, key: str, status: str, message: str, trace: str) -> str:
+    def _finish(self, entry: Entry, status: str, message: str, trace: str) -> str:
         record = {"status": status, "message": message, "traceback": trace}
-        old = self.store.read_record(key, "status") or {}
-        if {name: old.get(name) for name in record} != record:
-            self.store.write_record(key, "status", {**record, "finished_unix_s": time.time()})
+        self.store.write_record(
+            entry.cell.key, entry.status_kind, {**record, "finished_unix_s": time.time()}
+        )
         return status
 
     def _generate(self, job: Job, progress: Progress) -> None:
@@ -76,7 +77,7 @@ class Session:
         from bench.sampling import generate, remembered_embeddings
 
         pipeline, cell = self._pipeline(job), job.entry.cell
-        prompts = _prompts(job, last)[first:last]
+        prompts = _prompts(job)[first:last]
         with (
             remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
             watched(pipeline) as stages,
@@ -88,29 +89,36 @@ class Session:
         self.store.write(cell.key, "images", first, {"images": images})
 
     def _measure_latency(self, job: Job) -> None:
-        from bench.latency import measure_latency
-
         kind, settings = job.entry.latency, job.settings.latency
         if not kind or self.store.read_record(job.entry.cell.key, kind) is not None:
             return
+        from bench.latency import measure_latency
+
+        pipeline = self._pipeline(job)
+        self._scorer_of(job).warm_up(job.settings.metrics)
+        prompts = _prompts(job)
         latency = measure_latency(
-            self._pipeline(job),
+            pipeline,
             job.entry.cell,
-            _prompts(job, settings.batch_size),
+            [prompts[i % len(prompts)] for i in range(settings.batch_size)],
             warmup_runs=settings.warmup_runs,
             timed_runs=settings.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
 
     def _score(self, job: Job) -> None:
+        key, entry = job.entry.cell.key, job.entry
+        for metric, kind in entry.metrics.items():
+            if self.store.read_record(key, kind) is None:
+                scorer = self._scorer_of(job)
+                scorer.score(entry, metric, job.settings.metrics, _prompts(job))
+
+    def _scorer_of(self, job: Job) -> Any:
         from bench.scoring import Scorer
 
         if self._scorer is None:
             self._scorer = Scorer(self.store, device_of(job.settings))
-        prompts = _prompts(job, job.entry.samples)
-        for metric, kind in job.entry.metrics.items():
-            if self.store.read_record(job.entry.cell.key, kind) is None:
-                self._scorer.score(job.entry, metric, job.settings.metrics, prompts)
+        return self._scorer
 
     def _pipeline(self, job: Job) -> Any:
         from bench.models import load_pipeline
@@ -119,15 +127,16 @@ class Session:
         if key not in self._pipelines:
             self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
             self._embeddings.clear()
+            gc.collect()
             _use_threads(job.settings.threads)
             device = device_of(job.settings)
             self._pipelines[key] = load_pipeline(job.folder, job.settings.model.dtype, device)
         return self._pipelines[key]
 
 
-def _prompts(job: Job, count: int) -> tuple[str, ...]:
+def _prompts(job: Job) -> tuple[str, ...]:
     settings = job.settings.prompts
-    return load_prompts(settings.path, settings.column, count)
+    return load_prompts(settings.path, settings.column, job.entry.samples)
 
 
 def _use_threads(threads: int) -> None:

@@ -1,14 +1,15 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
-_Name = Annotated[str, Field(min_length=1, pattern=r"^[\w.\-]+$")]
+_Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
 
 
 class _Strict(BaseModel):
@@ -32,9 +33,13 @@ class TaskSettings(_Strict):
 
 
 class PromptSettings(_Strict):
-    name: _Name
+    name: _Name | None  # None: the file's own name
     path: str | None
     column: str | None
+
+    @property
+    def label(self) -> str:
+        return self.name or Path(self.path or "prompts").stem
 
 
 class FrechetSettings(_Strict):
@@ -44,6 +49,13 @@ class FrechetSettings(_Strict):
     kind: Literal["attributes", "inception", "open_clip"]
     model: str | None = None  # open_clip only
     weights: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_network(self) -> "FrechetSettings":
+        needed = {"attributes": self.weights, "open_clip": self.model}
+        if self.kind in needed and not needed[self.kind]:
+            raise ValueError("attributes needs weights, open_clip needs model")
+        return self
 
     @property
     def metric(self) -> str:
@@ -68,6 +80,12 @@ class MetricsSettings(_Strict):
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     frechet: tuple[FrechetSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_distinct_columns(self) -> "MetricsSettings":
+        if len(self.by_metric) < len(self.frechet) + len(self.clip_score):
+            raise ValueError("two metrics have the same column; give them different names")
+        return self
 
     @property
     def by_metric(self) -> dict[str, FrechetSettings | ClipSettings]:

@@ -27,7 +27,9 @@ from safetensors.numpy import load, save
 from bench.errors import UserError
 
 SCHEMA = 1
+_MARKER = "store.json"
 _SHA_DIGITS = 16
+_UNWRITABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _log = logging.getLogger(__name__)
 
 
@@ -44,12 +46,22 @@ class Store:
     """Shards and records by cell key. Raises UserError for a foreign schema or a full disk."""
 
     def __init__(self, root: Path):
+        """Opens a store. Raises UserError when there is none at root."""
         self.root = root
+        self._verified: set[tuple[Path, int, int]] = set()
         _check_schema(root)
+
+    @classmethod
+    def make(cls, root: Path) -> "Store":
+        """Opens a store, an empty one if there is none."""
+        marker = root / _MARKER
+        if not marker.exists():
+            write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
+        return cls(root)
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
-        return [shard for shard in self._named(key, kind) if self._read(shard.path) is not None]
+        return [shard for shard in self._named(key, kind) if self._is_intact(shard.path)]
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
@@ -67,23 +79,23 @@ class Store:
         stop = start + len(next(iter(arrays.values())))
         self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", _pack(arrays))
 
-    def read(self, key: str, kind: str, samples: int) -> dict[str, np.ndarray]:
-        """The first `samples` samples of every array of a kind, reading no shard beyond them.
+    def read(self, key: str, kind: str, stop: int, start: int = 0) -> dict[str, np.ndarray]:
+        """Samples start..stop-1 of every array of a kind; no other shard is read.
 
         Raises LookupError when some are missing.
         """
         parts: list[dict[str, np.ndarray]] = []
-        done = 0
+        done = start
         for shard in self._named(key, kind):
-            if shard.start <= done < min(shard.stop, samples):
+            if shard.start <= done < min(shard.stop, stop):
                 content = self._read(shard.path)
                 if content is not None:
                     skip = done - shard.start
                     parts.append({name: array[skip:] for name, array in load(content).items()})
                     done = shard.stop
-        if done < samples:
-            raise LookupError(f"{kind} of cell {key}: {done} of {samples} samples stored")
-        return {n: np.concatenate([part[n] for part in parts])[:samples] for n in parts[0]}
+        if done < stop:
+            raise LookupError(f"{kind} of cell {key}: {done} of {stop} samples stored")
+        return {n: np.concatenate([part[n] for part in parts])[: stop - start] for n in parts[0]}
 
     def write_record(self, key: str, kind: str, record: dict) -> None:
         """Stores a JSON record in place of the last one of its kind."""
@@ -140,17 +152,37 @@ class Store:
     def _newest(self, key: str, kind: str, suffix: str) -> bytes | None:
         """Content of the newest intact file of a kind; a kill may have left two."""
         paths = self._files(key, kind, suffix)
-        contents = map(self._read, sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True))
-        return next((content for content in contents if content is not None), None)
+        while paths:
+            contents = map(self._read, sorted(paths, key=_age))
+            found = next((content for content in contents if content is not None), None)
+            if found is not None:
+                return found
+            paths = self._files(key, kind, suffix)  # another process may have replaced them
+        return None
+
+    def _is_intact(self, path: Path) -> bool:
+        """Reads a file once per process, as long as it stays as it was."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return False
+        mark = (path, stat.st_mtime_ns, stat.st_size)
+        if mark not in self._verified and self._read(path) is not None:
+            self._verified.add(mark)
+        return mark in self._verified
 
     def _read(self, path: Path) -> bytes | None:
-        """Content of an intact file; a damaged one is moved aside and None is returned."""
-        content = path.read_bytes()
-        if path.stem.endswith(_digest(content)):
-            return content
-        aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
-        aside.parent.mkdir(exist_ok=True)
-        path.replace(aside)
+        """Content of an intact file; None for one that another process took away, and for a
+        damaged one, which is moved aside."""
+        try:
+            content = path.read_bytes()
+            if path.stem.endswith(_digest(content)):
+                return content
+            aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
+            aside.parent.mkdir(exist_ok=True)
+            path.replace(aside)
+        except FileNotFoundError:
+            return None
         _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
         return None
 
@@ -183,18 +215,25 @@ def _guard_disk(action, path: Path) -> None:
                 f"disk full while writing {path}: free some space and run the same command again, "
                 "finished shards are kept"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in _UNWRITABLE:
             raise UserError(
                 f"cannot write {path}: {error.strerror}; choose another run folder"
             ) from error
         raise
 
 
+def _age(path: Path) -> float:
+    """Sorts the newest first and what has just been taken away last."""
+    try:
+        return -path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _check_schema(root: Path) -> None:
-    marker = root / "store.json"
+    marker = root / _MARKER
     if not marker.exists():
-        write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
-        return
+        raise UserError(f"there is no store at {root}: put it back, or sweep again")
     try:
         found = json.loads(marker.read_text())["schema"]
     except (ValueError, KeyError, TypeError) as error:

@@ -1,16 +1,15 @@
 """Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
 
 import json
-import platform
+import re
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.machine import environment
 from bench.plan import Job, Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
@@ -18,15 +17,6 @@ from bench.rows import read_estimate
 from bench.run import Run, save_run
 from bench.session import Session
 from bench.store import Store, write_atomically
-
-_LIBRARIES = (
-    "denoisebench",
-    "torch",
-    "diffusers",
-    "transformers",
-    "torchmetrics",
-    "open_clip_torch",
-)
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,9 @@ class Outcome:
 
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
-    run = Run(plan.run_folder, Store(plan.store_root), [j.entry for j in plan.jobs], _environment())
+    run = Run(
+        plan.run_folder, Store.make(plan.store_root), [j.entry for j in plan.jobs], environment()
+    )
     _record(plan, run)
     session = Session(run.store)
     todo = [job for job in plan.jobs if not session.is_done(job)]
@@ -69,7 +61,8 @@ def grid_table(plan: Plan) -> Table:
 def _said(store: Store, job: Job, status: str) -> str:
     """What the progress line tells of a finished cell."""
     if status != "done":
-        return f"{status}: {(store.read_record(job.entry.cell.key, 'status') or {})['message']}"
+        record = store.read_record(job.entry.cell.key, job.entry.status_kind)
+        return f"{status}: {record['message'] if record else 'no record'}"
     found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
     return ", ".join(f"{name} {e.value:.2f} ± {e.se:.2f}" for name, e in found if e)
 
@@ -79,12 +72,12 @@ def _record(plan: Plan, run: Run) -> None:
     prompts: dict[str, tuple[str, ...]] = {}
     for job in plan.jobs:
         settings = job.settings.prompts
-        known = prompts.get(settings.name, ())
         texts = load_prompts(settings.path, settings.column, job.entry.samples)
-        prompts[settings.name] = max(known, texts, key=len)
+        prompts[settings.label] = max(prompts.get(settings.label, ()), texts, key=len)
     write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
     config = [job.settings.model_dump(mode="json") for job in plan.jobs]
-    write_atomically(run.folder / "config.yaml", yaml.safe_dump(_folded(config)).encode())
+    text = re.sub(r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(config)))  # no passwords of URIs
+    write_atomically(run.folder / "config.yaml", text.encode())
     save_run(run)
 
 
@@ -98,18 +91,3 @@ def _folded(configs: list[dict]) -> dict:
                 values.append(config[name])
         folded[name] = values[0] if len(values) == 1 else values
     return folded
-
-
-def _environment() -> dict[str, str]:
-    libraries = {name: version(name) for name in _LIBRARIES}
-    machine = {"python": platform.python_version(), "platform": platform.platform()}
-    return {**libraries, **machine, "processor": _processor()}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        return f"{len(names)} x {names[0]}"
-    except (OSError, IndexError):
-        return platform.processor()

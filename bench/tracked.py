@@ -11,7 +11,7 @@ from bench.cell import Cell, Cost, Entry
 from bench.rows import COLUMNS, rows
 from bench.run import Run
 
-_NO_MEASUREMENT = {*Cell.__dataclass_fields__, "key", "samples", "status", "message"}
+_NO_MEASUREMENT = {*Cell.__dataclass_fields__, "key", "samples", "status", "message", "traceback"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def targets(run: Run) -> list[Target]:
 def _measured(run: Run) -> list[Measured]:
     found = []
     for entry, row in zip(run.entries, rows(run), strict=True):
-        status = run.store.read_record(entry.cell.key, "status")
+        status = run.store.read_record(entry.cell.key, entry.status_kind)
         if status and status["status"] == "done":
             found.append(Measured(entry, row, round(1000 * status["finished_unix_s"])))
     return found

@@ -61,7 +61,7 @@ def harness() -> list[tuple[str, str]]:
     """A warm sweep of one cell against the bare pipeline calls that it makes."""
     with tempfile.TemporaryDirectory() as folder:
         job = one_job(folder)
-        session = Session(Store(Path(folder) / "store"))
+        session = Session(Store.make(Path(folder) / "store"))
         session.run(one_job(folder, seed=1))  # loads everything
         swept = timed(lambda: session.run(job), repeats=1)
         resumed = timed(lambda: session.run(job))

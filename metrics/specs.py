@@ -37,7 +37,3 @@ def metric_spec(name: str) -> MetricSpec:
                 spec.meaning.format(source=source),
             )
     raise KeyError(name)
-
-
-def is_metric(name: str) -> bool:
-    return name in _FAMILIES or any(name.startswith(f"{family}_") for family in _FAMILIES)

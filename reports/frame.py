@@ -12,7 +12,7 @@ from bench.store import write_atomically
 from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
-_COUNTS = ("nfe", "network_passes", "latency_batch_size", "peak_memory_bytes")
+_COUNTS = ("nfe", "network_passes", "latency_batch_size", "peak_memory_bytes", "threads")
 _METRIC_SUFFIXES = ("", "_se", "_n_per_dim")
 
 
@@ -44,7 +44,7 @@ def done(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["status"] != "done"]
+    return frame[frame["status"] == "failed"]
 
 
 def write_results(frame: pd.DataFrame, folder: Path) -> None:
@@ -52,11 +52,11 @@ def write_results(frame: pd.DataFrame, folder: Path) -> None:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomically(folder / "results.parquet", buffer.getvalue())
-    write_atomically(folder / "results.csv", frame.to_csv(index=False).encode())
+    write_atomically(folder / "results.csv", csv_bytes(frame))
 
 
-def read_results(folder: Path) -> pd.DataFrame:
-    return pd.read_parquet(folder / "results.parquet")
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
 
 
 def varying(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

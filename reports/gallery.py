@@ -19,12 +19,15 @@ _THUMBNAIL = 128  # pixels, longest side of a tile
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
+_ABSENT = {"done": "not stored", "failed": "failed", "missing": "not run"}  # by a cell's status
+
+
 @dataclass(frozen=True, eq=False)
 class Tile:
     """One sample of one cell."""
 
     image: np.ndarray | None  # [3, H, W] uint8, None when the cell has no images
-    missing: str  # why there is none: "failed", "not stored", or "" when it was not swept
+    missing: str  # why there is none, a value of _ABSENT, or "" when it was not swept
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Ti
     row = cells.index[0]
     if row in images and sample < len(images[row]):
         return Tile(images[row][sample], "")
-    return Tile(None, "failed" if cells["status"].iloc[0] != "done" else "not stored")
+    return Tile(None, _ABSENT[cells["status"].iloc[0]])
 
 
 def _caption(run: Run, prompt_set: str, sample: int) -> str:

@@ -82,8 +82,9 @@ def _summary(frame: pd.DataFrame) -> str:
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
     counts |= {"guidance": "guidance scale", "seed": "seed"}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
-    bad = len(failed(frame))
-    return f"{_count(len(frame), 'cell')}: {', '.join(parts)}." + (f" {bad} failed." if bad else "")
+    lost = [f" {len(failed(frame))} failed.", f" {(frame['status'] == 'missing').sum()} not run."]
+    text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
+    return text + "".join(part for part in lost if not part.startswith(" 0 "))
 
 
 def _count(n: int, word: str) -> str:

@@ -4,13 +4,13 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.run import load_run
+from bench.run import Run, load_run
 from bench.store import write_atomically
 from reports import figures
 from reports.contact_sheet import sheets
 from reports.figures import Figure
 from reports.formats import slug
-from reports.frame import frame_metrics, load_estimates, load_frame, write_results
+from reports.frame import csv_bytes, frame_metrics, load_estimates, load_frame, write_results
 from reports.gallery import Block, gallery
 from reports.headline import observations
 from reports.html import Content, render_html
@@ -37,6 +37,17 @@ def write_report(folder: Path) -> Path:
     page = folder / "report.html"
     write_atomically(page, render_html(run, frame, content).encode())
     return page
+
+
+def is_current(run: Run) -> bool:
+    """Whether the page was written after a results.csv that says what the store says now."""
+    page, table = run.folder / "report.html", run.folder / "results.csv"
+    return (
+        page.exists()
+        and table.exists()
+        and page.stat().st_mtime_ns >= table.stat().st_mtime_ns
+        and table.read_bytes() == csv_bytes(load_frame(run))
+    )
 
 
 def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:

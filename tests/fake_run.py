@@ -35,7 +35,7 @@ def fabricate(
     prompts=PROMPTS,
 ) -> Run:
     """A saved run over the grid; failed lists (scheduler, steps) that raised."""
-    store = Store(folder)
+    store = Store.make(folder)
     entries = [
         Entry(_cell(model, scheduler, n, guidance, seed), samples, {FD: FD, CLIP: CLIP}, "latency")
         for model in models
@@ -79,7 +79,8 @@ def _cell(model: str, scheduler: str, steps: int, guidance: float, seed: int) ->
 
 def _fail(store: Store, entry: Entry) -> None:
     status = {"status": "failed", "message": "IndexError: index 33 is out of bounds & <sad>"}
-    store.write_record(entry.cell.key, "status", status)
+    status["traceback"] = "Traceback (most recent call last):\n  <b>sad</b> & so on"
+    store.write_record(entry.cell.key, entry.status_kind, status)
 
 
 def _finish(store: Store, entry: Entry, rank: int) -> None:
@@ -91,7 +92,8 @@ def _finish(store: Store, entry: Entry, rank: int) -> None:
     _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)
     store.write(key, "images", 0, {"images": _images(n, cell.seed, min(1.0, error / 20))})
-    store.write_record(key, "status", {"status": "done", "message": ""})
+    status = {"status": "done", "message": "", "traceback": ""}
+    store.write_record(key, entry.status_kind, status)
 
 
 def _latency(nfe: int, guidance: float, seed: int) -> Latency:

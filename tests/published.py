@@ -41,9 +41,9 @@ def make_run(folder: Path, steps: tuple[int, ...] = STEPS) -> Run:
         for scheduler in ("ddim", "euler")
         for n in steps
     ]
-    run = Run(folder, Store(folder), entries, {"python": "3.11", "torch": "2.15"})
+    run = Run(folder, Store.make(folder), entries, {"python": "3.11", "torch": "2.15"})
     for number, entry in enumerate(entries):
-        if run.store.read_record(entry.cell.key, "status") is None:
+        if run.store.read_record(entry.cell.key, entry.status_kind) is None:
             finish(run, entry, 1_700_000_000.25 + number)
     save_run(run)
     (folder / "report.html").write_text("<p>report</p>")
@@ -62,8 +62,9 @@ def finish(run: Run, entry: Entry, finished_unix_s: float, value: float | None =
     run.store.write_record(key, "latency-1", latency)
     run.store.write_record(key, "fd_shapes-4", score)
     run.store.write_record(key, "cost", {"nfe": steps, "network_passes": 2 * steps})
-    status = {"status": "done", "message": "", "finished_unix_s": finished_unix_s}
-    run.store.write_record(key, "status", status)
+    status = {"status": "done", "message": "", "traceback": ""}
+    status |= {"finished_unix_s": finished_unix_s}
+    run.store.write_record(key, entry.status_kind, status)
 
 
 def client_of(uri: str):

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bench.cell import Cell
+from bench.cell import Cell, Entry
 
 CELL = Cell(
     model="m",
@@ -37,7 +37,12 @@ def test_every_field_changes_the_key(name):
     assert replace(CELL, **{name: other}).key != CELL.key
 
 
-def test_the_points_of_a_curve_differ_in_steps_alone():
-    assert replace(CELL, steps=20).curve == CELL.curve
-    assert replace(CELL, guidance=1.0).curve != CELL.curve
-    assert replace(CELL, scheduler="euler").curve != CELL.curve
+def test_what_is_asked_of_a_cell_names_its_status():
+    entry = Entry(CELL, 8, {"fd": "estimate_fd_1"}, "latency_1")
+    assert entry.status_kind == replace(entry).status_kind
+    others = (
+        replace(entry, samples=9),
+        replace(entry, metrics={"fd": "estimate_fd_2"}),
+        replace(entry, latency=""),
+    )
+    assert len({entry.status_kind, *(other.status_kind for other in others)}) == 4

@@ -10,7 +10,6 @@ from reports.frame import (
     frame_metrics,
     load_estimates,
     load_frame,
-    read_results,
     varying,
     write_results,
 )
@@ -38,7 +37,7 @@ def test_a_failed_cell_keeps_its_row_without_numbers(run):
 def test_parquet_keeps_values_and_types(run, tmp_path):
     frame = load_frame(run)
     write_results(frame, tmp_path)
-    pd.testing.assert_frame_equal(read_results(tmp_path), frame)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "results.parquet"), frame)
 
 
 def test_csv_keeps_every_digit(run, tmp_path):

@@ -19,7 +19,7 @@ KEY = "0123456789abcdef0123"
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store")
+    return Store.make(tmp_path / "store")
 
 
 def values(start, stop):

@@ -97,9 +97,10 @@ def test_publishing_twice_changes_nothing(tmp_path: Path, uri: str):
 
 def test_cells_that_finish_later_join_their_curve(tmp_path: Path, uri: str):
     run = make_run(tmp_path / "demo")
-    late = run.entries[-1].cell.key
-    failed = {"status": "failed", "message": "broken", "finished_unix_s": 1_700_000_100.0}
-    run.store.write_record(late, "status", failed)
+    late = run.entries[-1]
+    failed = {"status": "failed", "message": "broken", "traceback": "broken"}
+    failed |= {"finished_unix_s": 1_700_000_100.0}
+    run.store.write_record(late.cell.key, late.status_kind, failed)
     publish(run, None, EXPERIMENT)
     euler = next(r for r in runs_of(uri, "curve") if r.data.tags["scheduler"] == "euler")
     assert [step for step, _ in history(uri, euler.info.run_id, "quality/fd_shapes")] == [2, 4]

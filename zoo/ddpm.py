@@ -16,7 +16,7 @@ from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer
 
-RECIPE = Recipe("ddpm", steps=9000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
+RECIPE = Recipe("ddpm", steps=14000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
 SCENES = 131072  # distinct training scenes, encoded once
 CAPTION_DROPOUT = 0.1  # share of samples trained without a caption, for classifier-free guidance
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less
@@ -159,7 +159,7 @@ def _encoded_scenes(vae: AutoencoderKL, device: str) -> Tensor:
         path.parent.mkdir(parents=True, exist_ok=True)
         batches = (images_of(batch_scenes(i, 256), device) for i in range(SCENES // 256))
         encoded = [vae.encode(b).latent_dist.mean * vae.config.scaling_factor for b in batches]
-        save_file({"latents": torch.cat(encoded).half().cpu()}, path)
+        save_file({"latents": torch.cat(encoded).half().cpu().contiguous()}, path)
     return load_file(path)["latents"]
 
 

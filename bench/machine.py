@@ -1,0 +1,31 @@
+"""The machine a sweep runs on."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+_LIBRARIES = (
+    "denoisebench",
+    "torch",
+    "diffusers",
+    "transformers",
+    "torchmetrics",
+    "open_clip_torch",
+)
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, as recorded with a run."""
+    libraries = {name: version(name) for name in _LIBRARIES}
+    machine = {"python": platform.python_version(), "platform": platform.platform()}
+    return {**libraries, **machine, "processor": processor()}
+
+
+def processor() -> str:
+    """Number and name of the processors."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        return f"{len(names)} x {names[0]}"
+    except (OSError, IndexError):
+        return platform.processor()

@@ -1,0 +1,66 @@
+"""The reference side of a Fréchet distance: renders, a folder of images, or given statistics."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from PIL import Image
+
+from bench.errors import UserError
+from bench.kinds import RENDERS
+from bench.paths import existing
+from bench.settings import MetricsSettings
+from bench.shapes.render import dataset
+from bench.shapes.world import REFERENCE_SEED
+
+_BATCH = 256  # images
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+
+def check_reference(settings: MetricsSettings) -> None:
+    """Raises UserError for a reference that cannot be used, before anything is generated."""
+    if settings.reference == RENDERS or not settings.frechet:
+        return
+    path = existing(settings.reference, "reference images")
+    if path.suffix == ".npz":
+        given_moments(path)
+    elif len(_pictures(path)) < 2:
+        raise UserError(f"metrics.reference={path}: holds fewer than two images")
+
+
+def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
+    """Batches [N, 3, H, W] uint8 of the reference images; images of other sizes come one by one."""
+    total = settings.reference_samples
+    if settings.reference == RENDERS:
+        for start in range(0, total, _BATCH):
+            yield dataset(REFERENCE_SEED, start, min(start + _BATCH, total))[0]
+        return
+    batch: list[np.ndarray] = []
+    for path in _pictures(existing(settings.reference, "reference images"))[:total]:
+        image = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
+        if batch and (image.shape != batch[0].shape or len(batch) == _BATCH):
+            yield np.stack(batch)
+            batch = []
+        batch.append(image)
+    yield np.stack(batch)
+
+
+def given_moments(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """mu [D] and sigma [D, D] of an .npz as pytorch-fid writes it."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            mu, sigma = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
+    except (KeyError, ValueError, OSError, BadZipFile) as error:
+        raise UserError(
+            f"metrics.reference={path}: holds no readable mu and sigma ({error})"
+        ) from error
+    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
+        raise UserError(
+            f"metrics.reference={path}: mu {mu.shape} and sigma {sigma.shape} do not match"
+        )
+    return mu, sigma
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
