@@ -20,7 +20,7 @@ class SweepProgress:
         self._work = sum(map(job_work, jobs))
         self._done = 0.0
         self._cells, self._finished = len(jobs), 0
-        self._started = time.monotonic()
+        self._first: tuple[float, float] | None = None  # clock and work when the loading was over
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -39,6 +39,7 @@ class SweepProgress:
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self._done += samples * job.expected_passes
+        self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, description=cell_name(job), left=self._left())
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
@@ -55,8 +56,11 @@ class SweepProgress:
         return self._done
 
     def _left(self) -> str:
-        elapsed = time.monotonic() - self._started
-        left = elapsed / max(self._done, 1) * max(self._work - self._done, 0)
+        if self._first is None or self._done <= self._first[1]:
+            return ""
+        started, before = self._first
+        pace = (time.monotonic() - started) / (self._done - before)
+        left = pace * max(self._work - self._done, 0)
         return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
 
 

@@ -1,11 +1,17 @@
 """The grid is checked as a whole: every problem at once, each with its cure."""
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from cli import call, tiny
+from PIL import Image
 
+from bench.paths import EMBEDDED
 from bench.plan import _grouped, nearest
+from bench.prompts import load_prompts
 
 
 @pytest.mark.parametrize(
@@ -37,6 +43,15 @@ from bench.plan import _grouped, nearest
         ("scheduler=pndm", "scheduler=pndm needs at least"),
         ("metrics=standard", "metrics.reference: has no value yet"),
         ("metrics.reference=nowhere", "reference images: nothing at nowhere"),
+        ("latency.batch_size=1,4", "latency: a sweep has one; run a sweep for each value"),
+        ("run=a,b", "run: a sweep has one"),
+        ("run=..", "run=..: "),
+        ("guidance=0,1", "guidance=0, 1: all switch classifier-free guidance off"),
+        ("model.width=64", "is for images of 32x32 and shapes-ddpm makes 64x32"),
+        ("model.height=33", "must be multiples of 8"),
+        ("hydra/launcher=basic", "only hydra/launcher=warm"),
+        ("metrics.clip_score=[{name:x,model:nothing}]", "open_clip has no model nothing"),
+        ("metrics.frechet=[{name:x,kind:attributes}]", "attributes needs weights"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(
@@ -61,9 +76,90 @@ def test_all_problems_of_a_grid_are_shown_at_once_and_each_once(tmp_path, capsys
         assert sum(part in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.txt", "\n \n", "holds no prompt"),
+        ("p.jsonl", '{"text": "a"}\nnonsense', "cannot be read"),
+        ("p.jsonl", '{"text": "a"}\n{"other": 1}', "record 2 has no text in column 'text'"),
+        ("p.csv", "text,more\na,1\n,2\n", "record 2 has no text in column 'text'"),
+        ("p.csv", "a,b\n1,2\n", "set prompts.column to one of a, b"),
+        ("p.pdf", "a", "use .txt, .csv, .tsv or .jsonl"),
+        ("p.txt", b"\xff\xfe", "cannot be read"),
+    ],
+)
+def test_a_bad_prompt_file_is_one_clear_line(name, content, message, tmp_path, capsys):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    choice = ("prompts=file", f"prompts.path={path}", "prompts.column=text")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *choice))
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "first"),
+    [
+        ("parti.tsv", "Prompt", "bond"),
+        ("geneval.jsonl", "prompt", "a photo of a bench"),
+        ("mlperf_coco2014_5000.tsv", "caption", "A city at night with people walking around."),
+    ],
+)
+def test_real_prompt_files_are_read(name, column, first):
+    path = Path(__file__).parents[2] / "shared" / "data" / "prompts" / name
+    if not path.exists():
+        pytest.skip("the prompt sets are not beside this checkout")
+    assert load_prompts(str(path), column, 3)[0] == first
+
+
+def test_a_short_prompt_file_repeats(tmp_path):
+    path = tmp_path / "two.txt"
+    path.write_text("one\ntwo\n")
+    assert load_prompts(str(path), None, 5) == ("one", "two", "one", "two", "one")
+
+
+@pytest.mark.parametrize("part", ["model_index.json", "scheduler/scheduler_config.json"])
+def test_a_damaged_model_folder_is_named(part, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
+    (folder / part).write_text("{")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"model.path={folder}"))
+    assert code == 2
+    assert str(folder / part) in err
+    assert len(err.splitlines()) == 1
+
+
+def test_two_models_of_one_name_are_refused(tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
+    (folder / "scheduler" / "extra.json").write_text("{}")
+    paths = f"model.path={folder},embedded:shapes-ddpm"
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", paths))
+    assert code == 2
+    assert "model shapes-ddpm: names 2 different ones" in err
+
+
+@pytest.mark.parametrize("kind", ["empty folder", "no mu", "no npz"])
+def test_a_reference_that_cannot_be_used_is_found_first(kind, tmp_path, capsys):
+    path = tmp_path / ("images" if kind == "empty folder" else "stats.npz")
+    if kind == "empty folder":
+        path.mkdir()
+    elif kind == "no mu":
+        np.savez(path, other=np.ones(3))
+    else:
+        path.write_text("hello")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"metrics.reference={path}"))
+    assert code == 2
+    assert f"metrics.reference={path}: holds" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_missing_inception_weights_say_what_to_place_where(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DENOISEBENCH_WEIGHTS", str(tmp_path))
     (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (32, 32)).save(tmp_path / "images" / name)
     grid = ("metrics=standard", f"metrics.reference={tmp_path / 'images'}", "metrics.clip_score=[]")
     code, _, err = call(capsys, *tiny(tmp_path, *grid))
     assert code == 2
@@ -90,7 +186,10 @@ def test_equal_cells_are_run_once(tmp_path, capsys):
 
 
 def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():
-    jobs = [SimpleNamespace(folder=f, steps=n) for n in (2, 8, 4) for f in ("b", "a")]
+    model = SimpleNamespace(dtype="float32")
+    settings = SimpleNamespace(model=model)
+    pairs = [(f, n) for n in (2, 8, 4) for f in ("b", "a")]
+    jobs = [SimpleNamespace(folder=f, steps=n, settings=settings) for f, n in pairs]
     order = [(job.folder, job.steps) for job in _grouped(jobs)]
     assert order == [("b", 2), ("b", 8), ("b", 4), ("a", 2), ("a", 8), ("a", 4)]
 

@@ -7,19 +7,20 @@ import time
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pandas as pd
 import pytest
 import references
 import torch
 from cli import GRID, call, start, tiny
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from bench.paths import EMBEDDED, resolve
-from bench.prompts import load_prompts
+from bench.paths import EMBEDDED
 from bench.run import load_run
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
-from metrics.extractors import attribute_extractor, open_clip_scorer
+from metrics.attributes import AttributeNet
 
 
 def results(folder):
@@ -64,20 +65,24 @@ def test_the_run_folder_holds_everything_a_reader_needs(swept):
 
 
 def test_one_cell_s_scores_agree_with_slow_independent_code(swept):
+    """From the stored images on, with nothing of ours but the networks' weights."""
     run = load_run(swept / "tiny")
     entry = next(e for e in run.entries if e.cell.guidance > 1)
     row = results(swept / "tiny").set_index("key").loc[entry.cell.key]
     images = torch.from_numpy(run.store.read(entry.cell.key, "images", 8)["images"])
-    extract = attribute_extractor(
-        resolve("embedded:shapes-features/features.safetensors"), "shapes"
-    )
-    reference = extract(torch.from_numpy(dataset(REFERENCE_SEED, 0, 256)[0])).numpy()
-    slow = references.frechet_distance(extract(images).numpy(), reference)
-    assert row.fd_shapes == pytest.approx(slow, rel=1e-5)
-    scorer = open_clip_scorer(f"local-dir:{EMBEDDED / 'shapes-clip'}")
-    texts = scorer.embed_text(list(load_prompts(None, None, 8))).numpy()
-    pictures = scorer(images).numpy()
-    assert row.clip_score_shapes == pytest.approx(references.clip_score(pictures, texts), rel=1e-5)
+    network = AttributeNet.load(EMBEDDED / "shapes-features" / "features.safetensors")
+    reference = network(torch.from_numpy(dataset(REFERENCE_SEED, 0, 256)[0])).numpy()
+    slow = references.frechet_distance(network(images).numpy(), reference)
+    assert row.fd_shapes == pytest.approx(slow, rel=1e-4)
+    folder = EMBEDDED / "shapes-clip"
+    clip, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+    words = open_clip.get_tokenizer(f"local-dir:{folder}", bpe_path=str(folder / "bpe.txt.gz"))
+    pictures = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).numpy()]
+    prompts = json.loads((swept / "tiny" / "prompts.json").read_text())["shapes"][:8]
+    with torch.no_grad():
+        seen = clip.eval().encode_image(torch.stack([preprocess(p) for p in pictures])).numpy()
+        said = clip.encode_text(words(prompts)).numpy()
+    assert row.clip_score_shapes == pytest.approx(references.clip_score(seen, said), rel=1e-4)
 
 
 def test_a_second_run_generates_nothing(copied, capsys):
@@ -153,18 +158,63 @@ def broken_model(folder):
 
 def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
     folder = broken_model(tmp_path / "broken")
-    paths = f"model.path={folder},embedded:shapes-ddpm"
-    code, out, _ = call(capsys, *tiny(tmp_path / "runs", paths))
+    config = tmp_path / "conf" / "model" / "broken.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"{{name: broken, path: {folder}, height: 32, width: 32, dtype: float32}}")
+    choice = (f"--config-dir={tmp_path / 'conf'}", "model=broken,shapes-ddpm")
+    code, out, _ = call(capsys, *tiny(tmp_path / "runs", *choice))
     assert code == 1
     assert "1 of 2 cells failed" in " ".join(out.split())
     frame = results(tmp_path / "runs" / "tiny").set_index("status")
     assert "not finite" in frame.loc["failed"].message
+    assert "Traceback" in frame.loc["failed"].traceback
     assert np.isnan(frame.loc["failed"].fd_shapes)
     assert frame.loc["done"].fd_shapes > 0
+    assert "FloatingPointError" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+
+
+def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
+    code, _, _ = call(capsys, *tiny(copied, "scheduler=heun", "steps=3", "guidance=4"))
+    assert code == 0
+    assert len(results(copied / "tiny")) == 1
+    call(capsys, *tiny(copied, *GRID))
+    assert len(results(copied / "tiny")) == 8
+    assert set(results(copied / "tiny").status) == {"done"}
+
+
+def test_cells_that_were_not_reached_are_missing_and_not_failed(copied, capsys):
+    run = load_run(copied / "tiny")
+    key = run.entries[-1].cell.key
+    shutil.rmtree(copied / "tiny" / "cells" / key)
+    code, _, _ = call(capsys, "report", copied / "tiny")
+    assert code == 0
+    assert results(copied / "tiny").set_index("key").loc[key].status == "missing"
+
+
+def test_a_store_that_is_gone_is_said_and_nothing_is_written_over(tmp_path, capsys):
+    store = tmp_path / "store"
+    call(capsys, *tiny(tmp_path / "runs", f"store={store}"))
+    before = (tmp_path / "runs" / "tiny" / "results.csv").read_bytes()
+    store.rename(tmp_path / "elsewhere")
+    code, _, err = call(capsys, "report", tmp_path / "runs" / "tiny")
+    assert code == 2
+    assert "there is no store at" in err
+    assert not store.exists()
+    assert (tmp_path / "runs" / "tiny" / "results.csv").read_bytes() == before
+
+
+def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
+    path = tmp_path / "two.txt"
+    path.write_text("a small solid red circle on a black background\na large star\n")
+    choice = ("prompts=file", f"prompts.path={path}")
+    code, _, _ = call(capsys, *tiny(tmp_path / "runs", *choice))
+    assert code == 0
     run = load_run(tmp_path / "runs" / "tiny")
-    key = frame.loc["failed"].key
-    assert "Traceback" in run.store.read_record(key, "status")["traceback"]
-    assert "not finite" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+    record = run.store.read_record(
+        run.entries[0].cell.key, run.entries[0].metrics["clip_score_shapes"]
+    )
+    assert len(record["influence"]) == 2
+    assert run.entries[0].cell.prompts == "two"
 
 
 def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
