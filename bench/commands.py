@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 from bench.errors import UserError
 
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
+# Hydra's flags that take a value, in the next word unless an equals sign joins it.
+_VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
 _HYDRA_FLAGS = (
     "--help",
     "-h",
@@ -145,13 +147,25 @@ def _call_hydra(task, arguments: list[str]) -> None:
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = [sys.argv[0], *_flags_first(arguments)]
     try:
         hydra.main(config_path="pkg://conf", config_name="sweep", version_base="1.3")(task)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error)) from error
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """Hydra's parser wants its flags before the overrides."""
+    words = iter(arguments)
+    flags: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        (flags if word.startswith("-") else overrides).append(word)
+        if word in _VALUE_FLAGS:
+            flags.extend([next(words, "")])
+    return [*flags, *overrides]
 
 
 def _unknown_choice(error) -> str:

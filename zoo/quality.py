@@ -21,6 +21,7 @@ from metrics.extractors import attribute_extractor
 from metrics.frechet import FeatureStats, frechet_estimate
 from zoo.data import save_sheet, to_signed
 from zoo.features import accuracy
+from zoo.release import read_record, write_record
 from zoo.targets import image_targets
 
 GUIDANCE, JUDGED_STEPS = 4.0, 50
@@ -33,18 +34,18 @@ def main() -> None:
     features = EMBEDDED / "shapes-features" / "features.safetensors"
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
     judge = AttributeNet.load(features)
-    measured = {
-        "read_right": read_right(pipeline, judge),
-        "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
-        "fd_shapes": frechet_by_steps(pipeline, features),
+    quality = {
+        "ddpm": {
+            "read_right": read_right(pipeline, judge),
+            "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
+            "fd_shapes": frechet_by_steps(pipeline, features),
+        },
+        "features": {"held_out_accuracy": accuracy(judge)},
     }
-    write_json(EMBEDDED / "shapes-ddpm" / "quality.json", measured)
+    write_record("quality", quality)
     sample_sheet(pipeline, EMBEDDED / "shapes-ddpm" / "samples.png")
-    write_json(
-        EMBEDDED / "shapes-features" / "quality.json", {"held_out_accuracy": accuracy(judge)}
-    )
-    write_cards()
-    print(json.dumps(measured, indent=1))
+    write_cards(quality)
+    print(json.dumps(quality, indent=1))
 
 
 def draw(pipeline, prompts: list[str], steps: int, guidance: float = GUIDANCE) -> np.ndarray:
@@ -119,34 +120,36 @@ def sample_sheet(pipeline, path: Path) -> None:
     save_sheet(to_signed(torch.from_numpy(images)), path, columns=12)
 
 
-def write_cards() -> None:
+def write_cards(quality: dict[str, dict]) -> None:
     for name, folder, what in (
         ("vae", "shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
         ("ddpm", "shapes-ddpm", "epsilon-prediction UNet and CLIP text encoder on these latents"),
         ("features", "shapes-features", "attribute network, 64 features for the Fréchet distance"),
         ("clip", "shapes-clip", "open_clip model for the CLIP score"),
     ):
-        write_card(name, EMBEDDED / folder, what)
+        card = model_card(name, what, read_record(name), quality.get(name, {}))
+        if name == "ddpm":
+            card += (
+                f"\nDDIM, {JUDGED_STEPS} steps, guidance {GUIDANCE:g}:\n\n![samples](samples.png)\n"
+            )
+        (EMBEDDED / folder / "README.md").write_text(card)
 
 
-def write_card(name: str, folder: Path, what: str) -> None:
-    record = json.loads((folder / "training.json").read_text())
-    quality = folder / "quality.json"
-    measured = record.pop("measured", {}) | (
-        json.loads(quality.read_text()) if quality.exists() else {}
-    )
-    losses = record.pop("losses")
+def model_card(name: str, what: str, record: dict, quality: dict) -> str:
+    """Markdown: data, recipe, what was measured, losses."""
+    measured, losses = record.pop("measured", {}) | quality, record.pop("losses")
     lines = [
         f"# {name}: {what}",
         "",
-        f"Trained by `python -m zoo.{name}` on scenes rendered by `bench/shapes`; "
-        f"no other data. Licence: {LICENCE}.",
+        f"Trained by `python -m zoo.{name}` on scenes rendered by `bench/shapes` and their",
+        f"captions; no other data. Licence: {LICENCE}.",
         "",
         "| recipe | |",
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in record.items()),
         "",
-        "Measured by `python -m zoo.quality` or at the end of training:",
+        "Measured on held-out scenes and prompts, at the end of training or by",
+        "`python -m zoo.quality`:",
         "",
         "```json",
         json.dumps(measured, indent=1),
@@ -156,18 +159,7 @@ def write_card(name: str, folder: Path, what: str) -> None:
         "|---:|---:|",
         *(f"| {step} | {loss} |" for step, loss in losses.items()),
     ]
-    if (folder / "samples.png").exists():
-        lines += [
-            "",
-            f"DDIM, {JUDGED_STEPS} steps, guidance {GUIDANCE:g}:",
-            "",
-            "![samples](samples.png)",
-        ]
-    (folder / "README.md").write_text("\n".join(lines) + "\n")
-
-
-def write_json(path: Path, record: dict) -> None:
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Copies trained networks into the package, in half precision: what users load."""
+"""Copies trained networks into the package, in half precision: what users load.
+
+The training records stay in zoo/records, for the model cards.
+"""
 
 import json
 from pathlib import Path
@@ -11,6 +14,8 @@ from bench.paths import EMBEDDED
 from metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS
 
+RECORDS = Path(__file__).parent / "records"
+
 
 def release_ddpm() -> Path:
     """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
@@ -19,8 +24,8 @@ def release_ddpm() -> Path:
         CHECKPOINTS / "ddpm" / "final", dtype=torch.float16
     )
     pipeline.save_pretrained(out)
-    _copy_log("ddpm", out)
-    _copy_log("vae", out / "vae")
+    _keep_record("ddpm")
+    _keep_record("vae")
     return out
 
 
@@ -29,7 +34,7 @@ def release_features() -> Path:
     out.mkdir(parents=True, exist_ok=True)
     network = AttributeNet.load(CHECKPOINTS / "features" / "final" / "features.safetensors")
     network.half().save(out / "features.safetensors")
-    _copy_log("features", out)
+    _keep_record("features")
     return out
 
 
@@ -40,17 +45,27 @@ def release_clip() -> Path:
         (out / name).write_bytes((source / name).read_bytes())
     tensors = load_file(source / "open_clip_model.safetensors")
     save_file({k: v.half() for k, v in tensors.items()}, out / "open_clip_model.safetensors")
-    _copy_log("clip", out)
+    _keep_record("clip")
     return out
 
 
-def _copy_log(name: str, out: Path) -> None:
+def _keep_record(name: str) -> None:
     """The training record, its losses thinned to about twenty."""
     record = json.loads((CHECKPOINTS / name / "final" / "training.json").read_text())
     steps = list(record["losses"])
     kept = {*steps[:: max(1, len(steps) // 20)], steps[-1]}
     record["losses"] = {step: loss for step, loss in record["losses"].items() if step in kept}
-    (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(name, record)
+
+
+def write_record(name: str, record: dict) -> None:
+    RECORDS.mkdir(exist_ok=True)
+    (RECORDS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def read_record(name: str) -> dict:
+    path = RECORDS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: S
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     step = _resume(folder, network, average.module, optimizer)
+    average.n_averaged.fill_(step)  # zero would make the next update copy the network
     started, first, smooth = time.monotonic(), step, None
     while step < recipe.steps:
         value = _update(recipe, network, average, optimizer, loss, step)
@@ -66,8 +67,16 @@ def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: S
         if step % recipe.checkpoint_every == 0 or step == recipe.steps:
             _save(folder, step, network, average.module, optimizer)
         if step % recipe.sheet_every == 0 or step == recipe.steps:
+            _restore_masks(average.module, network)
             sheet(average.module.eval(), folder / f"sheet_{step:06d}.png")
     return average.module.eval()
+
+
+def _restore_masks(average: nn.Module, network: nn.Module) -> None:
+    """An attention mask holds -inf, whose running average is nan."""
+    for averaged, own in zip(average.buffers(), network.buffers(), strict=True):
+        if not own.isfinite().all():
+            averaged.copy_(own)
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:

@@ -1,0 +1,56 @@
+"""The training loop: an interrupted run ends where an uninterrupted one does; the vocabulary."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from bench.shapes.world import PROMPT_SEED, WORDS, captions, draw_scenes
+from zoo import training
+from zoo.training import Recipe, fit
+from zoo.vocabulary import CAPTION_TOKENS, tokenizer
+
+RECIPE = Recipe("toy", steps=6, batch_size=4, learning_rate=0.1, seed=5, warmup_steps=2)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def train(stop_before=None):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    def loss(module, generator, step):
+        if step == stop_before:
+            raise Interrupted
+        inputs = torch.randn(8, 3, generator=generator)
+        return (module(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+
+    recipe = replace(RECIPE, checkpoint_every=2, sheet_every=100)
+    return fit(recipe, network, loss, device="cpu", sheet=lambda module, path: None)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "whole")
+    whole = train()
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "resumed")
+    with pytest.raises(Interrupted):
+        train(stop_before=5)  # the last checkpoint is of step 4
+    resumed = train()
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_every_word_of_the_world_is_one_token_and_other_text_has_some():
+    words = tokenizer()
+    for word in WORDS:
+        assert len(words(word).input_ids) == 3, word  # start, the word, end
+    assert len(words("zebra").input_ids) > 3
+
+
+def test_no_caption_is_cut():
+    words = tokenizer()
+    texts = captions(draw_scenes(PROMPT_SEED, 0, 2000))
+    assert max(len(ids) for ids in words(texts).input_ids) <= CAPTION_TOKENS
