@@ -29,10 +29,7 @@ check: install ## Lint and types
 	$(BIN)/mypy
 
 test: check ## Lint, types and tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
-
-test-slow: install ## The tests that take longer
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 bench: install ## Speed, as ratios within one run
 	$(BIN)/python -m benchmarks
@@ -48,4 +45,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo check test test-slow bench zoo lock
+.PHONY: help install demo check test bench zoo lock
