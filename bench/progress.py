@@ -66,7 +66,8 @@ class SweepProgress:
 
 def cell_name(job: Job) -> str:
     cell = job.entry.cell
-    return f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+    name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+    return f"{name} seed={cell.seed}" if cell.seed else name
 
 
 def job_work(job: Job) -> float:
