@@ -58,12 +58,12 @@ class Session:
                 return self._finish(job.entry, "failed", message, traceback.format_exc())
 
     def _finish(self, entry: Entry, status: str, message: str, trace: str) -> str:
-        """Records the end; what was damaged and made again the same keeps its time."""
-        record: dict = {"status": status, "message": message, "traceback": trace}
-        old = self.store.read_record(entry.cell.key, entry.status_kind) or {}
-        if {name: old.get(name) for name in record} != record:
-            record |= {"finished_unix_s": time.time()}
-            self.store.write_record(entry.cell.key, entry.status_kind, record)
+        """Records how an entry ended, and once when its cell was first finished."""
+        key = entry.cell.key
+        record = {"status": status, "message": message, "traceback": trace}
+        self.store.write_record(key, entry.status_kind, record)
+        if status == "done" and self.store.read_record(key, "finished") is None:
+            self.store.write_record(key, "finished", {"unix_s": time.time()})
         return status
 
     def _generate(self, job: Job, progress: Progress) -> None:

@@ -82,8 +82,9 @@ def _measured(run: Run) -> list[Measured]:
     found = []
     for entry, row in zip(run.entries, rows(run), strict=True):
         status = run.store.read_record(entry.cell.key, entry.status_kind)
-        if status and status["status"] == "done":
-            found.append(Measured(entry, row, round(1000 * status["finished_unix_s"])))
+        finished = run.store.read_record(entry.cell.key, "finished")
+        if finished and status and status["status"] == "done":
+            found.append(Measured(entry, row, round(1000 * finished["unix_s"])))
     return found
 
 

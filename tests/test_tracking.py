@@ -19,6 +19,7 @@ MEASURED = {
     "work/nfe",
     "work/network_passes",
     "speed/latency_batch_size",
+    "speed/threads",
     "speed/latency_p50_s",
     "speed/latency_p95_s",
     "speed/latency_text_s",
@@ -99,7 +100,6 @@ def test_cells_that_finish_later_join_their_curve(tmp_path: Path, uri: str):
     run = make_run(tmp_path / "demo")
     late = run.entries[-1]
     failed = {"status": "failed", "message": "broken", "traceback": "broken"}
-    failed |= {"finished_unix_s": 1_700_000_100.0}
     run.store.write_record(late.cell.key, late.status_kind, failed)
     publish(run, None, EXPERIMENT)
     euler = next(r for r in runs_of(uri, "curve") if r.data.tags["scheduler"] == "euler")
@@ -152,6 +152,8 @@ def test_a_metric_added_later_joins_the_same_curves(tmp_path: Path, uri: str):
     for entry in entries:
         score = {"value": 30.0, "influence": [-1.0, 1.0, -0.5, 0.5]}
         run.store.write_record(entry.cell.key, "clip_score-4", score)
+        done = {"status": "done", "message": "", "traceback": ""}
+        run.store.write_record(entry.cell.key, entry.status_kind, done)
     publish(replace(run, entries=entries), None, EXPERIMENT)
     curves = runs_of(uri, "curve")
     assert len(curves) == 2
