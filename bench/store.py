@@ -144,7 +144,9 @@ class Store:
 
     def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
         old = self._files(key, kind, suffix)
-        new = self._write(key, kind, suffix, content)
+        new = self._folder(key) / f"{kind}-{_digest(content)}{suffix}"
+        if new not in old or not self._is_intact(new):
+            self._write(key, kind, suffix, content)
         for path in old:
             if path != new:
                 path.unlink(missing_ok=True)
