@@ -20,7 +20,7 @@ class Cell:
     scheduler_flags: str  # JSON of the flags laid over the model's own scheduler config
     steps: int  # num_inference_steps, >= 1
     guidance: float  # guidance_scale, >= 0; classifier-free guidance is on above 1
-    seed: int  # of the noise; sample i adds its index
+    seed: int  # of the noise: sample i draws from (seed, i)
     prompts: str  # name of the prompt set
     prompts_hash: str  # sha256 of its texts in order, 16 hex digits
     height: int  # pixels

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.cell import Cell
 from bench.schedulers import build_scheduler
 
-_REMEMBERED = 512  # batches of embeddings: a bound on memory for large prompt sets
+_REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
 
 def sample_seed(seed: int, index: int) -> int:
@@ -70,11 +70,19 @@ def _remember(forward: Any, memory: dict, number: int) -> Any:
         if key in memory:
             return memory[key]
         output = forward(input_ids, *args, **kwargs)
-        if len(memory) < _REMEMBERED:
+        if (len(memory) + 1) * _bytes_of(output) <= _REMEMBERED_BYTES:  # batches are of one size
             memory[key] = output
         return output
 
     return remembering
+
+
+def _bytes_of(output: Any) -> int:
+    """Of all tensors in what a text encoder returns: a tensor, or a record or tuple of them."""
+    if isinstance(output, Tensor):
+        return output.nbytes
+    parts = output.values() if isinstance(output, dict) else output
+    return sum(_bytes_of(part) for part in parts if part is not None)
 
 
 def _to_uint8(images: Tensor) -> np.ndarray:

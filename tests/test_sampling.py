@@ -8,6 +8,7 @@ import pytest
 import torch
 from test_cell import CELL
 
+from bench import sampling
 from bench.latency import measure_latency
 from bench.models import load_pipeline, model_folder
 from bench.probes import text_encoders_of, watched
@@ -119,6 +120,14 @@ def test_remembered_embeddings_change_no_pixel_and_spare_the_encoder(pipeline):
         generate(pipeline, cell(), PROMPTS, 0)
     encoder.forward = original
     handle.remove()
+
+
+def test_remembered_embeddings_stay_within_their_bytes(pipeline, monkeypatch):
+    monkeypatch.setattr(sampling, "_REMEMBERED_BYTES", 3 * 24 * 128 * 4)  # less than one batch
+    memory = {}
+    with remembered_embeddings(text_encoders_of(pipeline), memory):
+        generate(pipeline, cell(), PROMPTS, 0)
+    assert not memory
 
 
 def test_images_that_are_not_finite_are_an_error(pipeline, monkeypatch):

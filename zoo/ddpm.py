@@ -16,7 +16,7 @@ from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer
 
-RECIPE = Recipe("ddpm", steps=14000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
+RECIPE = Recipe("ddpm", steps=10000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
 SCENES = 131072  # distinct training scenes, encoded once
 CAPTION_DROPOUT = 0.1  # share of samples trained without a caption, for classifier-free guidance
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less

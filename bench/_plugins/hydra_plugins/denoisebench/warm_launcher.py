@@ -1,21 +1,42 @@
 """A Hydra launcher that composes the whole grid first and hands it to one warm process."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import cast
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+_HERE = "hydra_plugins.denoisebench.warm_launcher"
+
 
 @dataclass
 class WarmLauncherConfig:
-    _target_: str = "hydra_plugins.denoisebench.warm_launcher.WarmLauncher"
+    _target_: str = f"{_HERE}.WarmLauncher"
+
+
+@dataclass
+class WarmSweeperConfig(BasicSweeperConf):
+    _target_: str = f"{_HERE}.WarmSweeper"
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="warm", node=WarmLauncherConfig)
+ConfigStore.instance().store(group="hydra/sweeper", name="warm", node=WarmSweeperConfig)
+
+
+class WarmSweeper(BasicSweeper):
+    """Hydra's own sweeper without its trial composition of every job: the launcher composes the
+    whole grid before anything runs, so a bad name is found as early."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        pass
 
 
 class WarmLauncher(Launcher):
@@ -24,12 +45,14 @@ class WarmLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self._context, self._task, self._config = hydra_context, task_function, config
+        self._loader = cast(ConfigLoaderImpl, hydra_context.config_loader)
+        self._task, self._config = task_function, config
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        configs = [self._compose(list(overrides)) for overrides in job_overrides]
+        configs = [self._compose(overrides) for overrides in job_overrides]
         result = self._task([OmegaConf.to_container(config, resolve=True) for config in configs])
         return [
             JobReturn(
@@ -38,8 +61,17 @@ class WarmLauncher(Launcher):
             for overrides, config in zip(job_overrides, configs, strict=True)
         ]
 
-    def _compose(self, overrides: list[str]) -> DictConfig:
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
-        with open_dict(config):
-            del config["hydra"]
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        """One job's config. Hydra merges the chosen files, then sets values; the files are merged
+        once for each choice, since that takes a tenth of a second and setting values does not."""
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        values = [o for o in parsed if not self._loader.repository.group_exists(o.key_or_group)]
+        chosen = tuple(str(o.input_line) for o in parsed if o not in values)
+        if chosen not in self._composed:
+            config = self._loader.load_sweep_config(self._config, list(chosen))
+            with open_dict(config):
+                del config["hydra"]
+            self._composed[chosen] = config
+        config = deepcopy(self._composed[chosen])
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
