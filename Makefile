@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEVICE := cpu
 STAMP := $(VENV)/installed
 
 # Threads that wait without spinning: two processes on two cores do not stall each other.
@@ -34,11 +35,11 @@ test: check ## Lint, types and tests
 bench: install ## Speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
-zoo: install ## Train and release the embedded networks (hours on two cores, resumable)
-	$(BIN)/python -m zoo.vae $(ZOO)
-	$(BIN)/python -m zoo.features $(ZOO)
-	$(BIN)/python -m zoo.clip $(ZOO)
-	$(BIN)/python -m zoo.ddpm $(ZOO)
+zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
+	$(BIN)/python -m zoo.vae --device $(DEVICE)
+	$(BIN)/python -m zoo.features --device $(DEVICE)
+	$(BIN)/python -m zoo.clip --device $(DEVICE)
+	$(BIN)/python -m zoo.ddpm --device $(DEVICE)
 	$(BIN)/python -m zoo.release
 	$(BIN)/python -m zoo.quality
 

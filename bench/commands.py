@@ -3,10 +3,20 @@
 import os
 import re
 import sys
+from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.run import Run
+    from bench.settings import TrackingSettings
+    from bench.sweep import Outcome
 
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
@@ -27,9 +37,10 @@ _HYDRA_FLAGS = (
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     codes: list[int] = []
+    unknown, arguments = _without_unknown_choices(arguments)
 
     def task(configs: list[dict]) -> None:
-        codes.append(_sweep_grid(configs))
+        codes.append(_sweep_grid(configs, unknown))
 
     _refuse_other_launchers(arguments)
     if "--dry-run" in arguments:
@@ -37,10 +48,13 @@ def sweep(arguments: list[str]) -> int:
     asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
     if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
         arguments = ["--multirun", *arguments]
-    with (
-        TemporaryDirectory() as scratch
-    ):  # Hydra's own record of a sweep; ours is in the run folder
-        _call_hydra(task, arguments if asks_hydra else [*arguments, f"hydra.sweep.dir={scratch}"])
+    with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
+        own = [] if asks_hydra else [f"hydra.sweep.dir={scratch}"]
+        try:
+            _call_hydra(task, [*arguments, *own])
+        except UserError as error:
+            known = [problem for problem in unknown if problem not in str(error)]
+            raise UserError("\n".join([*known, str(error)])) from error
     return max(codes, default=0)
 
 
@@ -62,8 +76,14 @@ def log(arguments: list[str]) -> int:
     from bench.settings import tracking_settings
 
     run, changes = load_run(_run_folder(arguments[:1])), arguments[1:]
-    recorded = yaml.safe_load((run.folder / "config.yaml").read_text())["tracking"]
-    recorded = recorded[0] if isinstance(recorded, list) else recorded
+    foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
+    if foreign:
+        raise UserError(f"{foreign[0]}: log takes tracking.uri=… and tracking.experiment=… only")
+    path = run.folder / "config.yaml"
+    try:
+        recorded = yaml.safe_load(path.read_text())["tracking"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
     settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
     return 0 if _publish(run, settings) else 1
@@ -89,11 +109,42 @@ def _refuse_other_launchers(arguments: list[str]) -> None:
             raise UserError(f"{argument}: only hydra/launcher=warm keeps a sweep in one process")
 
 
-def _sweep_grid(configs: list[dict]) -> int:
+def _without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is wrong with names of config files, and the arguments that are left.
+
+    Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
+    checked without them. Config folders of the user's own are left to Hydra.
+    """
+    from bench.plan import nearest
+
+    if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
+        return [], arguments
+    problems, kept = [], []
+    for argument in arguments:
+        group, _, choice = argument.partition("=")
+        options = _options(group)
+        names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
+        unknown = [name for name in names if name not in options]
+        problems += [f"{group}={name}: unknown; {nearest(name, options)}" for name in unknown]
+        if not unknown:
+            kept.append(argument)
+    return problems, kept
+
+
+def _options(group: str) -> set[str]:
+    """Names of the files of a config group; none when there is no such group."""
+    folder = files("conf").joinpath(group)
+    if not re.fullmatch(r"\w+", group) or not folder.is_dir():
+        return set()
+    found = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
+    return found | ({"null"} if found else set())
+
+
+def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
     from bench.plan import plan_sweep
     from bench.sweep import grid_table, run_sweep
 
-    plan, console = plan_sweep(configs), _console()
+    plan, console = plan_sweep(configs, known_problems), _console()
     if plan.settings.dry_run:
         console.print(grid_table(plan))
         return 0
@@ -109,7 +160,7 @@ def _sweep_grid(configs: list[dict]) -> int:
     return 1 if outcome.failed else 0
 
 
-def _finish(outcome, tracking) -> None:
+def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
     from reports.frame import load_frame
     from reports.report import is_current, write_report
@@ -119,15 +170,15 @@ def _finish(outcome, tracking) -> None:
     page = folder / "report.html"
     if not is_current(outcome.run):
         write_report(folder)
+    console.print(summary_table(load_frame(outcome.run)))
     if tracking.kind == "mlflow":
         _publish(outcome.run, tracking)
-    console.print(summary_table(load_frame(outcome.run)))
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 
-def _publish(run, tracking) -> bool:
+def _publish(run: "Run", tracking: "TrackingSettings") -> bool:
     """True when MLflow has the run; a server that is down is said once and stops nothing."""
     from bench.tracking import TrackingDown, publish
 
@@ -140,7 +191,7 @@ def _publish(run, tracking) -> bool:
     return True
 
 
-def _call_hydra(task, arguments: list[str]) -> None:
+def _call_hydra(task: Callable[[list[dict]], None], arguments: list[str]) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
     import hydra
@@ -202,7 +253,7 @@ def _run_folder(arguments: list[str]) -> Path:
     return Path(arguments[0])
 
 
-def _console():
+def _console() -> "Console":
     from rich.console import Console
 
     console = Console()

@@ -1,6 +1,5 @@
 """Names of what the store holds of a cell; they change with all that the content depends on."""
 
-import os
 from pathlib import Path
 
 from bench.cell import digest
@@ -11,7 +10,7 @@ from bench.settings import ClipSettings, FrechetSettings, MetricsSettings, Setti
 from bench.shapes.render import fingerprint
 
 RENDERS = "renders"  # the reference distribution of the embedded world
-SCORING = 1  # raise it when features or estimates are computed in another way
+SCORING = 2  # raise it when features or estimates are computed in another way
 
 Metric = FrechetSettings | ClipSettings
 
@@ -43,7 +42,11 @@ def latency_kind(settings: Settings, device: str) -> str:
     """Empty when latency is not measured. A time belongs to a machine and a number of threads."""
     if not settings.latency.timed_runs:
         return ""
-    basis = [settings.latency.model_dump(), settings.threads or os.cpu_count(), processor(), device]
+    import torch
+
+    threads = settings.threads or torch.get_num_threads()
+    accelerator = torch.cuda.get_device_name() if device == "cuda" else ""
+    basis = [settings.latency.model_dump(), threads, processor(), device, accelerator]
     return f"latency_{digest(basis, 12)}"
 
 

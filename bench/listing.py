@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bench.errors import UserError
 from bench.rows import COLUMNS
 from bench.schedulers import SCHEDULERS
 
@@ -26,15 +27,24 @@ def columns() -> Table:
         table.add_row(name, meaning)
     table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
     table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
+    table.add_row(
+        "<metric>_floor",
+        "of a Fréchet distance: what as many samples of the reference itself would score, by their "
+        "number alone",
+    )
     return table
 
 
 def runs() -> Table:
+    from bench.run import load_run
+
     table = Table("run", "cells", title="runs/")
     for marker in sorted(Path("runs").glob("*/sweep.json")):
-        from bench.run import load_run
-
-        table.add_row(str(marker.parent), str(len(load_run(marker.parent).entries)))
+        try:
+            cells = str(len(load_run(marker.parent).entries))
+        except UserError as error:
+            cells = str(error)
+        table.add_row(str(marker.parent), cells)
     return table
 
 

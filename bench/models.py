@@ -54,18 +54,24 @@ def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
     """The pipeline in evaluation mode with its progress bars off; safetensors only.
 
     A safety checker would replace images by black ones, which then counted in every metric.
+    Raises UserError for files that are damaged or do not fit together.
     """
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
+    from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
-    pipeline = DiffusionPipeline.from_pretrained(
-        folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
-    )
+    try:
+        pipeline = DiffusionPipeline.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"{folder} cannot be loaded ({said}); place its files again") from error
     if getattr(pipeline, "safety_checker", None) is not None:
         pipeline.safety_checker = None
     pipeline.set_progress_bar_config(disable=True)

@@ -51,9 +51,9 @@ class Plan:
     settings: Settings  # of the first job; what a sweep has one of is read from it
 
 
-def plan_sweep(configs: Iterable[dict]) -> Plan:
+def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
     """Raises UserError that lists every problem of the grid, one a line."""
-    problems: dict[str, None] = {}  # in order, each once
+    problems = dict.fromkeys(known_problems)  # in order, each once
     jobs = []
     for config in configs:
         job, found = _job(config)
@@ -100,7 +100,8 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         limit = train_timesteps(folder)
         if settings.steps > limit:
             problems.append(
-                f"steps={settings.steps}: {settings.model.name} has only {limit} timesteps"
+                f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
+                f"ask for {limit} or fewer"
             )
         check_reference(settings.metrics)
         if problems:

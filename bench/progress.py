@@ -20,7 +20,9 @@ class SweepProgress:
         self._work = sum(map(job_work, jobs))
         self._done = 0.0
         self._cells, self._finished = len(jobs), 0
-        self._first: tuple[float, float] | None = None  # clock and work when the loading was over
+        self._first: tuple[float, float] | None = (
+            None  # clock and work when all was loaded: one cell on
+        )
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -39,16 +41,17 @@ class SweepProgress:
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self._done += samples * job.expected_passes
-        self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, description=cell_name(job), left=self._left())
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
         self._finished += 1
         self._done = work_before + job_work(job)
+        self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, completed=self._finished, left=self._left())
         if not self._console.is_terminal:
-            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {said}; {self._left()}"
+            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {said}"
+            line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @property

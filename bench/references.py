@@ -5,7 +5,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bench.errors import UserError
 from bench.kinds import RENDERS
@@ -15,6 +15,7 @@ from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
 
 _BATCH = 256  # images
+_DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
@@ -24,9 +25,18 @@ def check_reference(settings: MetricsSettings) -> None:
         return
     path = existing(settings.reference, "reference images")
     if path.suffix == ".npz":
-        given_moments(path)
-    elif len(_pictures(path)) < 2:
-        raise UserError(f"metrics.reference={path}: holds fewer than two images")
+        dim = len(given_moments(path)[0])
+        for metric in settings.frechet:
+            if dim != _DIMENSIONS.get(metric.kind, dim):
+                raise UserError(
+                    f"metrics.reference={path}: holds {dim} dimensions, {metric.metric} has "
+                    f"{_DIMENSIONS[metric.kind]}; give statistics of the same features"
+                )
+        return
+    pictures = _pictures(path)
+    if len(pictures) < 2:
+        raise UserError(f"metrics.reference={path}: holds fewer than two images; add some")
+    _read_image(pictures[0])
 
 
 def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
@@ -38,7 +48,7 @@ def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
         return
     batch: list[np.ndarray] = []
     for path in _pictures(existing(settings.reference, "reference images"))[:total]:
-        image = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
+        image = _read_image(path)
         if batch and (image.shape != batch[0].shape or len(batch) == _BATCH):
             yield np.stack(batch)
             batch = []
@@ -59,7 +69,19 @@ def given_moments(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"metrics.reference={path}: mu {mu.shape} and sigma {sigma.shape} do not match"
         )
+    if not (np.isfinite(mu).all() and np.isfinite(sigma).all() and np.allclose(sigma, sigma.T)):
+        raise UserError(
+            f"metrics.reference={path}: mu or sigma is not finite, or sigma no covariance"
+        )
     return mu, sigma
+
+
+def _read_image(path: Path) -> np.ndarray:
+    """[3, H, W] uint8."""
+    try:
+        return np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"reference image {path} cannot be read: mend or remove it") from error
 
 
 def _pictures(folder: Path) -> list[Path]:

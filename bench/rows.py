@@ -1,6 +1,7 @@
 """A run as tidy rows, one per cell, from the store alone.
 
-Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_n_per_dim.
+Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_n_per_dim
+and <metric>_floor.
 """
 
 import math
@@ -23,6 +24,7 @@ COLUMNS = {
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",
+    "distinct_prompts": "different prompts among the samples scored: what standard errors count",
     "height": "pixels",
     "width": "pixels",
     "dtype": "number format of the pipeline",
@@ -33,7 +35,7 @@ COLUMNS = {
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
-    "latency_p95_s": "95th percentile of the same over the timed runs: with five of them about the slowest",
+    "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",
     "latency_text_s": "median seconds per image in the text encoder",
     "latency_denoise_s": "median seconds per image in the denoising loop",
     "latency_decode_s": "median seconds per image in the VAE decoder",
@@ -62,7 +64,12 @@ def metric_names(run: Run) -> list[str]:
 def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     """The stored estimate of a metric, None when the cell has none."""
     record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
-    return None if record is None else Estimate(record["value"], np.array(record["influence"]))
+    return None if record is None else _estimate(record)
+
+
+def _estimate(record: dict) -> Estimate:
+    clusters = np.array(record["clusters"]) if "clusters" in record else None
+    return Estimate(record["value"], np.array(record["influence"]), clusters)
 
 
 def _row(store: Store, entry: Entry) -> dict:
@@ -111,8 +118,13 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
     record = store.read_record(entry.cell.key, entry.metrics[metric])
     if record is None:
         return {metric: math.nan, f"{metric}_se": math.nan}
-    estimate = Estimate(record["value"], np.array(record["influence"]))
-    columns = {metric: estimate.value, f"{metric}_se": estimate.se}
+    estimate = _estimate(record)
+    columns = {
+        metric: estimate.value,
+        f"{metric}_se": estimate.se,
+        "distinct_prompts": len(estimate.units),
+    }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
+        columns[f"{metric}_floor"] = record.get("floor", math.nan)  # older records lack it
     return columns

@@ -48,13 +48,16 @@ def load_run(folder: Path) -> Run:
         )
     try:
         record = json.loads(path.read_text())
-        schema = record["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+        if record["schema"] == SCHEMA:
+            entries = [_entry(entry) for entry in record["entries"]]
+            return Run(folder, Store(folder / record["store"]), entries, record["environment"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
-    if schema != SCHEMA:
-        raise UserError(
-            f"{path} has schema {schema}, this version reads {SCHEMA}: "
-            "use the version that wrote it, or sweep again"
-        )
-    entries = [Entry(**{**entry, "cell": Cell(**entry["cell"])}) for entry in record["entries"]]
-    return Run(folder, Store(folder / record["store"]), entries, record["environment"])
+    raise UserError(
+        f"{path} has schema {record['schema']}, this version reads {SCHEMA}: "
+        "use the version that wrote it, or sweep again"
+    )
+
+
+def _entry(record: dict) -> Entry:
+    return Entry(**{**record, "cell": Cell(**record["cell"])})

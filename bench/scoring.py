@@ -13,14 +13,15 @@ from bench.paths import LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
 from bench.store import Store
-from metrics.alignment import clip_score_estimate, clustered
+from metrics.alignment import clip_score_estimate
+from metrics.estimate import clusters_of
 from metrics.extractors import (
     UnusableExtractor,
     attribute_extractor,
     inception_extractor,
     open_clip_scorer,
 )
-from metrics.frechet import FeatureStats, frechet_estimate
+from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
 
 _BATCH = 256  # images per extractor call
 PerSample = Callable[[torch.Tensor, int], torch.Tensor]
@@ -45,20 +46,21 @@ class Scorer:
     ) -> None:
         """Makes one estimate of one cell, from stored features where they are stored.
 
-        Samples of one prompt are one independent unit, see metrics.alignment.clustered.
+        Samples of one prompt are one independent unit, see metrics.estimate.
         """
-        chosen = settings.by_metric[metric]
+        chosen, clusters = settings.by_metric[metric], clusters_of(prompts)
         record: dict[str, object] = {}
         if isinstance(chosen, FrechetSettings):
             reference = self._reference(chosen, settings)
             features = torch.from_numpy(self._features(entry, chosen))
-            estimate = frechet_estimate(features, reference)
+            estimate = frechet_estimate(features, reference, clusters)
             record["features"] = reference.dim
+            record["floor"] = frechet_floor(reference, entry.samples)
         else:
-            estimate = clip_score_estimate(self._cosines(entry, chosen, prompts))
-        if len(set(prompts)) < len(prompts):
-            estimate = clustered(estimate, np.array(prompts))
+            estimate = clip_score_estimate(self._cosines(entry, chosen, prompts), clusters)
         record |= {"value": estimate.value, "influence": estimate.influence.tolist()}
+        if clusters is not None:
+            record["clusters"] = clusters.tolist()
         self._store.write_record(entry.cell.key, entry.metrics[metric], record)
 
     def _features(self, entry: Entry, metric: FrechetSettings) -> np.ndarray:

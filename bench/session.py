@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from bench.cell import Cost, Entry
 from bench.errors import UserError
+from bench.kinds import features_kind
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.store import Store
@@ -26,24 +29,31 @@ class Session:
         self._scorer: Any = None
 
     def is_done(self, job: Job) -> bool:
-        """Nothing of the job is missing."""
+        """Nothing of the job is missing, down to the features its estimates were made from."""
         key, entry = job.entry.cell.key, job.entry
         status = self.store.read_record(key, entry.status_kind)
-        kinds = [*entry.metrics.values(), *([entry.latency] if entry.latency else [])]
+        kinds = ["cell", "cost", "finished", *entry.metrics.values()]
+        kinds += [entry.latency] if entry.latency else []
+        shards = ["images", *map(features_kind, job.settings.metrics.by_metric.values())]
         return (
             status is not None
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
-            and not self.store.missing(key, "images", entry.samples)
+            and not any(self.store.missing(key, kind, entry.samples) for kind in shards)
         )
 
-    def run(self, job: Job, progress: Progress = lambda samples: None) -> str:
+    def run(
+        self, job: Job, progress: Progress = lambda samples: None, *, wait: bool = True
+    ) -> str | None:
         """Does what is missing of a job; returns its status. A failure becomes the cell's record.
 
-        Raises UserError for what would fail every cell: a full disk, weights that are not there.
+        Returns None when another process works on the cell and wait is False. Raises UserError for
+        what would fail every cell: a full disk, weights that are not there.
         """
         key = job.entry.cell.key
-        with self.store.lock(key):
+        with self.store.lock(key, wait=wait) as held:
+            if not held:
+                return None
             try:
                 if self.store.read_record(key, "cell") is None:
                     self.store.write_record(key, "cell", asdict(job.entry.cell))
@@ -58,12 +68,12 @@ class Session:
                 return self._finish(job.entry, "failed", message, traceback.format_exc())
 
     def _finish(self, entry: Entry, status: str, message: str, trace: str) -> str:
-        """Records how an entry ended, and once when its cell was first finished."""
+        """Records once when a cell was first finished, then how the entry ended."""
         key = entry.cell.key
-        record = {"status": status, "message": message, "traceback": trace}
-        self.store.write_record(key, entry.status_kind, record)
         if status == "done" and self.store.read_record(key, "finished") is None:
             self.store.write_record(key, "finished", {"unix_s": time.time()})
+        record = {"status": status, "message": message, "traceback": trace}
+        self.store.write_record(key, entry.status_kind, record)
         return status
 
     def _generate(self, job: Job, progress: Progress) -> None:
@@ -71,10 +81,14 @@ class Session:
         for start, stop in self.store.missing(entry.cell.key, "images", entry.samples):
             for first in range(start, stop, size):
                 last = min(first + size, stop)
-                self._generate_batch(job, first, last)
+                images = self._images(job, first, last)
+                self.store.write(entry.cell.key, "images", first, {"images": images})
                 progress(last - first)
+        if self.store.read_record(entry.cell.key, "cost") is None:
+            self._images(job, 0, 1)  # its record was lost: one sample counts as well as many
 
-    def _generate_batch(self, job: Job, first: int, last: int) -> None:
+    def _images(self, job: Job, first: int, last: int) -> np.ndarray:
+        """Images of samples first to last - 1; their cost is recorded if it is not yet."""
         from bench.probes import text_encoders_of, watched
         from bench.sampling import generate, remembered_embeddings
 
@@ -85,10 +99,10 @@ class Session:
             watched(pipeline) as stages,
         ):
             images = generate(pipeline, cell, prompts, first)
-        cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
         if self.store.read_record(cell.key, "cost") is None:
+            cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
             self.store.write_record(cell.key, "cost", asdict(cost))
-        self.store.write(cell.key, "images", first, {"images": images})
+        return images
 
     def _measure_latency(self, job: Job) -> None:
         kind, settings = job.entry.latency, job.settings.latency
@@ -111,7 +125,9 @@ class Session:
     def _score(self, job: Job) -> None:
         key, entry = job.entry.cell.key, job.entry
         for metric, kind in entry.metrics.items():
-            if self.store.read_record(key, kind) is None:
+            features = features_kind(job.settings.metrics.by_metric[metric])
+            complete = not self.store.missing(key, features, entry.samples)
+            if not complete or self.store.read_record(key, kind) is None:
                 scorer = self._scorer_of(job)
                 scorer.score(entry, metric, job.settings.metrics, _prompts(job))
 

@@ -119,7 +119,7 @@ class Settings(_Strict):
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
     seed: _NotNegative
-    samples: Annotated[int, Field(strict=True, ge=2)]
+    samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count
     device: Literal["auto", "cpu", "cuda"]
     threads: _NotNegative

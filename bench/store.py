@@ -16,7 +16,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,15 +115,22 @@ class Store:
         return None if content is None else load(content)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Held while a cell is worked on, so that two sweeps on one store do no work twice."""
+    def lock(self, key: str, *, wait: bool = True) -> Iterator[bool]:
+        """Held while a cell is worked on, so that two sweeps on one store do no work twice.
+
+        Yields whether it is held: with wait=False another process may have it.
+        """
         folder = self._folder(key)
         _guard_disk(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
         with (folder / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # the system releases it when the process dies
+            try:  # the system releases a lock when its process dies
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
             for stale in folder.glob("*.partial"):
                 stale.unlink(missing_ok=True)
-            yield
+            yield True
 
     def _named(self, key: str, kind: str) -> list[Shard]:
         """Shards by their names alone, in the order of their first sample."""
@@ -208,7 +215,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _guard_disk(action, path: Path) -> None:
+def _guard_disk(action: Callable[[], object], path: Path) -> None:
     try:
         action()
     except OSError as error:

@@ -9,12 +9,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.errors import UserError
 from bench.machine import environment
 from bench.plan import Job, Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
 from bench.rows import read_estimate
-from bench.run import Run, save_run
+from bench.run import Run, load_run, save_run
 from bench.session import Session
 from bench.store import Store, write_atomically
 
@@ -33,18 +34,44 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
     run = Run(
         plan.run_folder, Store.make(plan.store_root), [j.entry for j in plan.jobs], environment()
     )
+    _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)
     todo = [job for job in plan.jobs if not session.is_done(job)]
     progress = SweepProgress(todo, console)
-    statuses = []
-    with progress.shown():
-        for job in todo:
-            before = progress.work_done
-            status = session.run(job, partial(progress.samples_done, job))
+    statuses: list[str] = []
+
+    def attempt(job: Job, wait: bool) -> bool:
+        before = progress.work_done
+        status = session.run(job, partial(progress.samples_done, job), wait=wait)
+        if status is not None:
             progress.cell_done(job, _said(run.store, job, status), before)
             statuses.append(status)
+        return status is not None
+
+    with progress.shown():
+        # What another sweep is at comes last: by then it is done, and nothing waited for it.
+        taken = [job for job in todo if not attempt(job, wait=False)]
+        for job in taken:
+            attempt(job, wait=True)
     return Outcome(run, computed=len(todo), failed=statuses.count("failed"))
+
+
+def _say_what_is_replaced(run: Run, console: Console) -> None:
+    """A run folder shows one grid: cells of an earlier one stay in the store, but out of sight."""
+    try:
+        earlier = load_run(run.folder).entries
+    except UserError:
+        return
+    kept = {entry.cell.key for entry in run.entries}
+    lost = sum(entry.cell.key not in kept for entry in earlier)
+    if lost:
+        console.print(
+            f"{lost} cells of the earlier sweep in {run.folder} are not in this one: they stay in "
+            "the store, out of the report; run=NAME keeps two reports",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def grid_table(plan: Plan) -> Table:

@@ -10,7 +10,7 @@ def clip_score_estimate(cosines: np.ndarray, clusters: np.ndarray | None = None)
 
     Neither samples nor mean are clamped: a clamp would hide how bad a cell is, and has no
     derivative. torchmetrics clamps the mean at 0; Hessel et al. clamp samples and scale by 2.5.
-    clusters [N] names the prompt of each sample where prompts repeat, see clustered.
+    clusters [N] numbers the prompts of the samples where some repeat, see Estimate.
     """
     cosines = np.asarray(cosines, np.float64)
     if cosines.ndim != 1 or len(cosines) == 0:
@@ -18,20 +18,4 @@ def clip_score_estimate(cosines: np.ndarray, clusters: np.ndarray | None = None)
     broken = int(np.sum(~np.isfinite(cosines)))
     if broken:
         raise ValueError(f"{broken} of {len(cosines)} cosines are not finite")
-    estimate = mean_estimate(100 * cosines)
-    return estimate if clusters is None else clustered(estimate, clusters)
-
-
-def clustered(estimate: Estimate, clusters: np.ndarray) -> Estimate:
-    """The same value with one influence per cluster, in sorted order of the clusters' names.
-
-    Samples of one prompt are alike, so n of them are worth fewer: the clusters are the independent
-    units, and the sum over a cluster is its influence (Liang & Zeger, 1986). Works for any metric.
-    Raises ValueError when clusters is not one name per sample.
-    """
-    clusters = np.asarray(clusters)
-    if clusters.shape != (estimate.samples,):
-        raise ValueError(f"{clusters.shape} clusters for {estimate.samples} samples")
-    names, index = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(index, estimate.influence, len(names))
-    return Estimate(estimate.value, sums * len(names) / estimate.samples)
+    return mean_estimate(100 * cosines, clusters)

@@ -1,5 +1,6 @@
 """A metric is an estimate: a value, a standard error, each sample's part in it. NumPy only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -10,22 +11,36 @@ import numpy as np
 class Estimate:
     """A value with the first-order influence of every sample (Hampel, 1974).
 
-    influence has mean zero, and the standard error is its standard deviation over sqrt(n).
+    influence has mean zero. Where samples are alike, as those of one prompt are, clusters numbers
+    them 0..G-1: the clusters are the independent units, and n samples are worth fewer.
     """
 
     value: float
     influence: np.ndarray  # [n] float64
+    clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
 
     @property
     def samples(self) -> int:
         return len(self.influence)
 
     @property
+    def units(self) -> np.ndarray:
+        """Influence of each independent unit; the value's error is that of their mean.
+
+        Of a cluster it is the sum over its samples times G/n (Liang & Zeger, 1986).
+        """
+        if self.clusters is None:
+            return self.influence
+        sums = np.bincount(self.clusters, self.influence)
+        return sums * len(sums) / self.samples
+
+    @property
     def se(self) -> float:
-        """Standard error; nan for fewer than two samples."""
-        if self.samples < 2:
-            return float("nan")
-        return float(np.std(self.influence, ddof=1) / np.sqrt(self.samples))
+        """Standard error; nan for fewer than two independent units."""
+        units = self.units
+        return (
+            float(np.std(units, ddof=1) / np.sqrt(len(units))) if len(units) > 1 else float("nan")
+        )
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Normal confidence interval."""
@@ -33,18 +48,30 @@ class Estimate:
         return self.value - reach, self.value + reach
 
 
-def mean_estimate(values: np.ndarray) -> Estimate:
+def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Estimate:
     """The mean of per-sample values [n]."""
     values = np.asarray(values, np.float64)
     mean = float(values.mean())
-    return Estimate(mean, values - mean)
+    return Estimate(mean, values - mean, clusters)
 
 
 def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b when sample i of both had the same prompt and noise.
 
-    Raises ValueError when the numbers of samples differ.
+    Raises ValueError when the numbers of samples or their clusters differ.
     """
     if a.samples != b.samples:
         raise ValueError(f"cannot pair {a.samples} samples with {b.samples}")
-    return Estimate(a.value - b.value, a.influence - b.influence)
+    if not np.array_equal(_numbers(a), _numbers(b)):
+        raise ValueError("cannot pair samples of different clusters")
+    return Estimate(a.value - b.value, a.influence - b.influence, a.clusters)
+
+
+def _numbers(estimate: Estimate) -> np.ndarray:
+    return np.arange(estimate.samples) if estimate.clusters is None else estimate.clusters
+
+
+def clusters_of(names: Sequence[str]) -> np.ndarray | None:
+    """Numbers [n] of equal names, None when all differ."""
+    found, clusters = np.unique(np.array(names), return_inverse=True)
+    return None if len(found) == len(names) else clusters

@@ -7,11 +7,14 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from metrics.specs import metric_spec
-from reports.curves import Z95
+from reports.curves import Z95, sign
 from reports.formats import decimals_for, duration, number, plus_minus
 from reports.frame import describe, only_value
+
+_LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 
 
 def point_records(points: pd.DataFrame) -> list[dict]:
@@ -44,6 +47,41 @@ def gain_records(gains: pd.DataFrame) -> list[dict]:
 def changes(gains: pd.DataFrame) -> list[str]:
     """`8 → 16` for each row."""
     return [f"{a} → {b}" for a, b in zip(gains["steps_from"], gains["steps_to"], strict=True)]
+
+
+def front_labels(points: pd.DataFrame, metric: str, panel: tuple[float, float]) -> pd.DataFrame:
+    """Points (of pareto.with_front, and floor) with `label` and its shift label_dx, label_dy.
+
+    Shifts are in pixels, panel is its width and height in pixels. A label lies on the side of the
+    front where points are beaten, and beyond the labels right of it that it would cover.
+    """
+    away = -sign(metric)  # upwards, along the value axis, where lower is better
+    scale = np.log if is_logarithmic(metric, points) else np.positive
+    x = _pixels(np.log(points["latency_p50_s"]), np.log(points["latency_p50_s"]), panel[0])
+    y = _pixels(scale(points["value"]), scale(points[["value", "low", "high", "floor"]]), panel[1])
+    text = points["scheduler"] + " " + points["steps"].astype(str)
+    length = _LETTER * text.str.len()
+    start = (x + 6).clip(upper=panel[0] - length)
+    height = pd.Series(math.nan, index=points.index)
+    for _, front in points[points["front"]].sort_values("latency_p50_s").groupby("panel"):
+        i = front.index
+        height[i] = stacked(*(v[i].to_numpy() for v in (start, start + length, away * y)))
+    return points.assign(label=text, label_dx=start - x, label_dy=y - away * height)
+
+
+def stacked(start: np.ndarray, end: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Heights [N] of texts from start to end: a line above bottom and all later texts beneath."""
+    height = np.array(bottom)
+    for i in reversed(range(len(height))):
+        beneath = height[i + 1 :][start[i + 1 :] < end[i]]
+        height[i] = _LINE + max(height[i], beneath.max(initial=height[i]))
+    return height
+
+
+def shared_floor(frame: pd.DataFrame, metric: str) -> float:
+    """What perfect samples would score in every cell; nan where unknown or where cells differ."""
+    floors = frame.get(f"{metric}_floor", pd.Series(dtype=float)).dropna().unique()
+    return float(floors[0]) if len(floors) == 1 else math.nan
 
 
 def is_logarithmic(metric: str, points: pd.DataFrame) -> bool:
@@ -93,6 +131,12 @@ def batch_words(frame: pd.DataFrame) -> str:
     """The batch size of the latency pass: `batch of 1`, or its range."""
     sizes = sorted(frame["latency_batch_size"].dropna().unique())
     return f"batch of {' to '.join(f'{s:g}' for s in dict.fromkeys((sizes[0], sizes[-1])))}"
+
+
+def _pixels(values: pd.Series, shown: ArrayLike, length: float) -> pd.Series:
+    """Places of values on an axis of so many pixels that holds all that is shown."""
+    ends = (np.nanmin(shown), np.nanmax(shown))
+    return pd.Series(np.interp(values, ends, (0, length)), index=values.index)
 
 
 def _intervals(table: pd.DataFrame, decimals: list[int]) -> list[str]:

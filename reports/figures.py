@@ -3,7 +3,7 @@
 A specification holds its data; names taken from the user are data and titles, never field names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,12 @@ from reports import theme
 from reports.chart_data import (
     batch_words,
     changes,
+    front_labels,
     gain_records,
     is_logarithmic,
     point_records,
     round_numbers,
+    shared_floor,
     signed_ticks,
     subtitle,
 )
@@ -63,11 +65,15 @@ class _Cost:
 _STEPS = _Cost("steps", "Steps (num_inference_steps)", "steps", "steps", 2)
 _NFE = _Cost("nfe", "NFE (denoiser evaluations per image)", "nfe", "denoiser evaluations", 2)
 _SECONDS = _Cost("latency_p50_s", "Latency (s per image, median)", "seconds", "latency", 10)
+_PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def figures(frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate]) -> list[Figure]:
     """All figures of a metric for which the frame has numbers."""
     points = curve_points(frame, metric)
+    points = points.assign(
+        floor=shared_floor(frame, metric), place=pd.factorize(points["scheduler"])[0]
+    )
     drawn = [
         _curves(frame, metric, points[points[cost.field].notna()], cost)
         for cost in (_STEPS, _NFE, _SECONDS)
@@ -100,23 +106,33 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
     look, y = _look(points), _value_axis(metric, points)
     pick, shown = _highlight()
     base = alt.Chart().encode(x=_cost_axis(points, cost), color=look["color"])
-    faint = min(0.14, 0.6 / len(_schedulers(points)))  # many bands over each other grow dark
-    band = alt.condition(pick, alt.value(faint), alt.value(0.02))
+    lines = base.mark_line().encode(
+        y=y("value"),
+        order="steps:Q",
+        strokeDash=look["strokeDash"],
+        strokeWidth=look["strokeWidth"],
+        opacity=shown,
+    )
+    marks = _marks(base, look).encode(y=y("value"), size=look["size"], opacity=shown)
+    # A band runs along x: it needs two points, and costs that grow with the steps as the line does.
+    banded = cost is not _SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
     layers = [
-        base.mark_area().encode(y=y("low"), y2="high:Q", opacity=band),
-        base.mark_line(strokeWidth=1.8).encode(
-            y=y("value"), order="steps:Q", strokeDash=look["strokeDash"], opacity=shown
+        *(
+            _bands(base, y, pick, len(_schedulers(points)))
+            if banded
+            else [_bars(base, y).encode(opacity=shown)]
         ),
-        _marks(base, look).encode(y=y("value"), opacity=shown).add_params(pick),
+        lines,
+        marks.add_params(pick),
+        *_floor(points, y),
     ]
-    if points.groupby(["panel", "scheduler"]).size().min() == 1:  # a band needs two points
-        layers.insert(0, base.mark_rule().encode(y=y("low"), y2="high:Q", opacity=shown))
     words = _Words(
         f"vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
         _subtitle(frame, metric, cost),
-        "Bands: 95 % confidence intervals of each value by itself. Neighbouring points share "
-        "prompts and noise, so their difference is known better than the bands suggest.",
+        f"{'Bands' if banded else 'Bars'}: 95{_PERCENT} confidence intervals of each value by "
+        "itself. Neighbouring points share prompts and noise, so their difference is known better "
+        "than these suggest.",
     )
     return _figure(metric, point_records(points), layers, words)
 
@@ -133,7 +149,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
     )
     layers = [
         alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0)),
-        base.mark_rule(strokeWidth=1.6).encode(y=y("low"), y2="high:Q"),
+        _bars(base, y),
         _marks(base, look, steps="change").encode(y=y("gain")),
     ]
     words = _Words(
@@ -141,7 +157,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
         f"{label}: gain per extra step",
         f"{subtitle(frame, metric)} · above zero is an improvement",
         "Change between neighbouring step counts, divided by the steps added; above zero is an "
-        "improvement whatever the metric's direction. Bars: 95 % intervals of the paired "
+        f"improvement whatever the metric's direction. Bars: 95{_PERCENT} intervals of the paired "
         "difference, same prompts and noise. A bar that reaches zero: no gain was resolved.",
     )
     return _figure(metric, gain_records(gains), layers, words)
@@ -149,26 +165,29 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
 
 def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
     look, y = _look(points), _value_axis(metric, points)
-    x = _cost_axis(points, _SECONDS)
-    front = alt.Chart().transform_filter("datum.front").encode(x=x, y=y("value"))
-    faded = alt.condition("datum.front", alt.value(1), alt.value(0.35))
-    base = alt.Chart().encode(x=x, color=look["color"], opacity=faded)
+    width = theme.PANEL_WIDTHS[_columns(points["panel"].nunique())]
+    points = front_labels(points, metric, (width, theme.PANEL_HEIGHT))
+    base = alt.Chart().encode(x=_cost_axis(points, _SECONDS))
+    beaten = base.transform_filter("!datum.front").encode(color=alt.value(theme.FAINT))
+    front = base.transform_filter("datum.front")
+    coloured = front.encode(color=look["color"])
     layers = [
+        *_floor(points, y),
         front.mark_line(interpolate="step-after", color=theme.QUIET, strokeWidth=1.2).encode(
-            order=f"{_SECONDS.field}:Q"
+            y=y("value"), order=f"{_SECONDS.field}:Q"
         ),
-        base.mark_rule(strokeWidth=1).encode(y=y("low"), y2="high:Q"),
-        _marks(base, look).encode(y=y("value")),
-        front.mark_text(dx=7, dy=-8, align="left", fontSize=11, color=theme.INK).encode(
-            text="steps:Q"
-        ),
+        _bars(beaten, y),
+        _marks(beaten, look).encode(y=y("value")),
+        _bars(coloured, y),
+        _marks(coloured, look).encode(y=y("value"), size=alt.value(theme.SIZES[0])),
+        *_labels(front.encode(y=y("value"))),
     ]
     words = _Words(
         "vs_latency_pareto",
         f"{metric_spec(metric).label} against latency, with the Pareto front",
         _subtitle(frame, metric, _SECONDS),
-        "Full colour and a number (steps): cells that no other cell beats on both axes, as "
-        "measured. Bars: 95 % confidence intervals of the value.",
+        "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
+        f"measured. Bars: 95{_PERCENT} confidence intervals of the value.",
     )
     return _figure(metric, point_records(points), layers, words)
 
@@ -176,7 +195,7 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
 def _figure(metric: str, records: list[dict], layers: list, words: _Words) -> Figure:
     """Layers over the records, one panel beside the other."""
     panels = list(dict.fromkeys(record["panel"] for record in records))
-    columns = {1: 1, 2: 2, 4: 2}.get(len(panels), 3)
+    columns = _columns(len(panels))
     chart = (
         alt.layer(*layers, data=alt.NamedData("cells"))
         .properties(width=theme.PANEL_WIDTHS[columns], height=theme.PANEL_HEIGHT)
@@ -198,6 +217,68 @@ def _figure(metric: str, records: list[dict], layers: list, words: _Words) -> Fi
     return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
 
 
+def _columns(panels: int) -> int:
+    """How many panels stand side by side."""
+    return {1: 1, 2: 2, 4: 2}.get(panels, 3)
+
+
+def _bands(
+    base: alt.Chart, y: Callable[[str], alt.Y], pick: alt.Parameter, count: int
+) -> list[alt.Chart]:
+    """Intervals along the lines, with edges; pale where many of them lie over each other."""
+    pale, edge = (
+        alt.condition(pick, alt.value(min(most, all_together / count)), alt.value(0.02))
+        for most, all_together in ((0.08, 0.3), (0.5, 2.0))
+    )
+    return [
+        base.mark_area().encode(y=y("low"), y2="high:Q", opacity=pale),
+        *(
+            base.mark_line(strokeWidth=0.8).encode(y=y(end), opacity=edge)
+            for end in ("low", "high")
+        ),
+    ]
+
+
+def _bars(base: alt.Chart, y: Callable[[str], alt.Y]) -> alt.Chart:
+    """The interval of each point by itself."""
+    return base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
+
+
+def _floor(points: pd.DataFrame, y: Callable[[str], alt.Y]) -> list[alt.Chart]:
+    """What perfect samples would score, once per panel; nothing where that is unknown."""
+    if points["floor"].isna().any():
+        return []
+    base = alt.Chart().transform_aggregate(floor="min(floor)", groupby=["panel"])
+    line = base.mark_rule(strokeDash=[5, 4], color=theme.QUIET)
+    text = base.mark_text(
+        text="perfect samples at this n",
+        align="left",
+        baseline="bottom",
+        dx=4,
+        dy=-3,
+        fontSize=theme.LABEL_SIZE,
+        color=theme.QUIET,
+    )
+    return [line.encode(y=y("floor")), text.encode(x=alt.value(0), y=y("floor"))]
+
+
+def _labels(base: alt.Chart) -> list[alt.Chart]:
+    """The labels of chart_data.front_labels on a white halo, each with a rule to its point."""
+    dx, dy = alt.expr("datum.label_dx"), alt.expr("datum.label_dy")
+
+    def texts(**look: Any) -> alt.Chart:
+        return base.mark_text(
+            align="left", baseline="middle", dx=dx, dy=dy, fontSize=theme.LABEL_SIZE, **look
+        ).encode(text="label:N")
+
+    rule = base.mark_rule(color=theme.QUIET, strokeWidth=0.6, y2Offset=dy)
+    return [
+        rule.encode(y2="value:Q"),
+        texts(stroke="white", strokeWidth=3),
+        texts(color=theme.INK),
+    ]
+
+
 def _marks(base: alt.Chart, look: dict, steps: str = "steps") -> alt.Chart:
     """Point markers with their tooltip; `steps` is the field that says which step counts."""
     texts = {
@@ -205,34 +286,36 @@ def _marks(base: alt.Chart, look: dict, steps: str = "steps") -> alt.Chart:
         steps: "steps",
         "nfe": "NFE",
         "value_text": "gain per step" if steps == "change" else "value ± se",
-        "interval_text": "95 % interval",
+        "interval_text": f"95{_PERCENT} interval",
         "latency_text": "latency per image",
     }
     if steps == "change":
         texts = {name: text for name, text in texts.items() if name not in ("nfe", "latency_text")}
     tooltip = [alt.Tooltip(f"{name}:N", title=text) for name, text in texts.items()]
-    return base.mark_point(filled=True, size=55, opacity=1).encode(
+    return base.mark_point(filled=True, size=55, opacity=1, stroke="white", strokeWidth=0.7).encode(
         shape=look["shape"], tooltip=tooltip
     )
 
 
 def _look(points: pd.DataFrame) -> dict:
-    """Colour, shape and dash of each scheduler; one merged legend."""
+    """Colour and shape of each scheduler, in one legend; dash, size and width of its `place`."""
     names = _schedulers(points)
     legend = alt.Legend(orient="top", columns=theme.LEGEND_COLUMNS, symbolOpacity=1)
 
-    def cycle(values: tuple) -> alt.Scale:
-        return alt.Scale(domain=names, range=[values[i % len(values)] for i in range(len(names))])
+    def cycle(domain: list, looks: Sequence) -> alt.Scale:
+        return alt.Scale(domain=domain, range=[looks[i % len(looks)] for i in range(len(domain))])
 
-    scales = {
-        "color": cycle(theme.COLOURS),
-        "shape": cycle(theme.SHAPES),
-        "strokeDash": cycle(theme.DASHES),
-    }
-    kinds = {"color": alt.Color, "shape": alt.Shape, "strokeDash": alt.StrokeDash}
+    def falling(ends: tuple[float, float]) -> alt.Scale:
+        return alt.Scale(domain=[0, max(1, len(names) - 1)], range=ends)
+
+    dashes = cycle([*range(len(names))], theme.DASHES)
+    colours, shapes = cycle(names, theme.COLOURS), cycle(names, theme.SHAPES)
     return {
-        name: kind("scheduler:N", title=None, legend=legend, scale=scales[name])
-        for name, kind in kinds.items()
+        "color": alt.Color("scheduler:N", title=None, legend=legend, scale=colours),
+        "shape": alt.Shape("scheduler:N", title=None, legend=legend, scale=shapes),
+        "strokeDash": alt.StrokeDash("place:O", legend=None, scale=dashes),
+        "strokeWidth": alt.StrokeWidth("place:Q", legend=None, scale=falling(theme.WIDTHS)),
+        "size": alt.Size("place:Q", legend=None, scale=falling(theme.SIZES)),
     }
 
 
@@ -247,7 +330,7 @@ def _highlight() -> tuple[alt.Parameter, Any]:
 
 
 def _cost_axis(points: pd.DataFrame, cost: _Cost) -> alt.X:
-    axis = alt.Axis(format="~g", labelOverlap="greedy", tickCount=6)
+    axis = alt.Axis(format="~r", labelOverlap="greedy", tickCount=6)
     if cost is _STEPS:
         axis = alt.Axis(values=sorted(points["steps"].unique().tolist()), labelOverlap="greedy")
     if cost is _SECONDS:
@@ -266,9 +349,9 @@ def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
     title = f"{spec.label} ({spec.unit}), " if spec.unit else f"{spec.label}, "
     if is_logarithmic(metric, points):
         scale = alt.Scale(type="log", nice=False, padding=6)
-        axis = _round_axis(points[["value", "low", "high"]])
+        axis = _round_axis(points[["value", "low", "high", "floor"]])
     else:
-        scale, axis = alt.Scale(zero=False), alt.Axis(format="~g", tickCount=6)
+        scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
     return lambda field: alt.Y(
         f"{field}:Q", title=f"{title}{spec.better} is better", scale=scale, axis=axis
     )
@@ -277,17 +360,20 @@ def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
 def _round_axis(values: pd.DataFrame | pd.Series) -> alt.Axis:
     """A logarithmic axis with 1, 2, 5 ticks, or the library's own where those are too few."""
     ticks = round_numbers(values)
-    return alt.Axis(values=ticks or alt.Undefined, format="~g", labelOverlap="greedy", tickCount=5)
+    return alt.Axis(values=ticks or alt.Undefined, format="~r", labelOverlap="greedy", tickCount=5)
 
 
 def _signed_axis(title: str, gains: pd.DataFrame) -> Callable[[str], alt.Y]:
-    ticks = signed_ticks(gains)
+    ticks, padding = signed_ticks(gains), theme.PANEL_HEIGHT / 20  # bars keep off the frame
     if ticks:
-        scale = alt.Scale(type="symlog", constant=min(t for t in ticks if t > 0), nice=False)
-        axis = alt.Axis(values=ticks, format="~g", grid=True)
+        constant = min(t for t in ticks if t > 0)
+        scale = alt.Scale(type="symlog", constant=constant, nice=False, padding=padding)
+        axis = alt.Axis(values=ticks, format="~r", grid=True)
+        titles = [title, "(symmetric-logarithmic axis)"]
     else:
-        scale, axis = alt.Scale(), alt.Axis(format="~g", tickCount=6, grid=True)
-    return lambda field: alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis)
+        scale, titles = alt.Scale(padding=padding), [title]
+        axis = alt.Axis(format="~r", tickCount=6, grid=True)
+    return lambda field: alt.Y(f"{field}:Q", title=titles, scale=scale, axis=axis)
 
 
 def _subtitle(frame: pd.DataFrame, metric: str, cost: _Cost) -> str:

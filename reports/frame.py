@@ -12,8 +12,11 @@ from bench.store import write_atomically
 from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
-_COUNTS = ("nfe", "network_passes", "latency_batch_size", "peak_memory_bytes", "threads")
-_METRIC_SUFFIXES = ("", "_se", "_n_per_dim")
+_COUNTS = (
+    *("distinct_prompts", "nfe", "network_passes"),
+    *("latency_batch_size", "peak_memory_bytes", "threads"),
+)
+_METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")
 
 
 def load_frame(run: Run) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.estimate import Estimate, paired_difference
+from reports.cautions import FEWEST_SAMPLES, samples_per_dim, timings_are_even
 from reports.curves import Z95, curve_points, panels, sign
 
 SMALLEST_SAVING = 1.05  # ratio of costs; timings of equal work differ by a few per cent
@@ -37,7 +38,7 @@ class Observation:
     gap: float  # how much worse cheapest is than best, >= 0
     gap_se: float  # of the paired difference; 0 when they are the same cell
     cost_ratio: float  # cost of best / cost of cheapest
-    cost: str  # "latency_p50_s", or "nfe" when a cell of the panel was not timed
+    cost: str  # "latency_p50_s", or "nfe" when a cell was not timed or timings are uneven
 
     @property
     def same(self) -> bool:
@@ -49,21 +50,29 @@ class Observation:
 def observations(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> list[Observation]:
-    """One per panel that has a scored cell."""
+    """One per panel that has a scored cell; none where bias can turn the order of cells around."""
+    if samples_per_dim(frame, metric) < FEWEST_SAMPLES:
+        return []
     points = curve_points(frame, metric)
-    return [_observe(metric, name, group, estimates) for name, group in panels(points)]
+    even = timings_are_even(frame)
+    return [_observe(metric, name, group, estimates, even) for name, group in panels(points)]
 
 
 def _observe(
-    metric: str, panel: str, points: pd.DataFrame, estimates: Mapping[int, Estimate]
+    metric: str,
+    panel: str,
+    points: pd.DataFrame,
+    estimates: Mapping[int, Estimate],
+    even: bool,
 ) -> Observation:
+    """even: latencies can be compared."""
     best = points.index[int(np.argmax(sign(metric) * points["value"].to_numpy()))]
-    cost = "latency_p50_s" if points["latency_p50_s"].notna().all() else "nfe"
+    cost = "latency_p50_s" if even and points["latency_p50_s"].notna().all() else "nfe"
     gaps = {i: paired_difference(estimates[best], estimates[i]) for i in points.index}
     near = [i for i, gap in gaps.items() if i == best or abs(gap.value) <= Z95 * gap.se]
     costs = points.loc[near, cost].astype(float).to_dict()
-    known = [best, *(i for i in near if costs[best] >= SMALLEST_SAVING * costs[i])]
-    cheapest = min(known, key=costs.__getitem__)
+    cheaper = [i for i in near if costs[best] >= SMALLEST_SAVING * costs[i]]
+    cheapest = min([best, *cheaper], key=costs.__getitem__)
     gap = gaps[cheapest]
     return Observation(
         metric=metric,

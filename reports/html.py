@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench.run import Run
 from metrics.specs import metric_spec
+from reports.cautions import cautions
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
 from reports.frame import failed, frame_metrics
@@ -53,7 +54,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             columns=cells_table(frame),
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
-            notes=_notes(frame),
+            cautions=cautions(frame),
             environment=run.environment,
             config=_config(run),
         )
@@ -158,20 +159,6 @@ def _setting(setting: Setting, decimals: int) -> dict:
         "latency": duration(setting.latency_p50_s),
         "nfe": number(setting.nfe, 0),
     }
-
-
-def _notes(frame: pd.DataFrame) -> list[str]:
-    """Limits of the numbers that a reader of this run should know."""
-    notes = []
-    for metric in frame_metrics(frame):
-        ratio = frame.get(f"{metric}_n_per_dim")
-        if ratio is not None and ratio.notna().any():
-            notes.append(
-                f"{metric_spec(metric).label}: {significant(ratio.min(), 2)} samples per feature "
-                "dimension. A Fréchet distance of n samples is too high by about C/n, and C "
-                "differs between cells: compare it within this report, not with published numbers."
-            )
-    return notes
 
 
 def _config(run: Run) -> str:

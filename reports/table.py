@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ class Column:
     numeric: bool
     texts: list[str]
     sort_keys: list[float | str]
+    full_title: str = ""  # where the title is a short form
 
 
 _TITLES = {"scheduler": "Scheduler", "steps": "Steps", "guidance": "Guidance"}
@@ -34,7 +35,8 @@ _LATENCIES = {
 
 
 def cells_table(frame: pd.DataFrame) -> list[Column]:
-    """What names a cell (as far as it varies), its scores, its cost and its status."""
+    """What names a cell (as far as it varies), its scores and cost; statuses where one failed."""
+    statuses = frame["status"].tolist()
     names = [*(n for n in varying(frame, PANEL_FIELDS) if n != "guidance"), *_TITLES]
     return [
         *(_plain(frame, name) for name in names),
@@ -44,7 +46,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
         *_latencies(frame),
         _measured(frame["throughput_images_per_s"], "Throughput", "images/s", "{:.2f}".format),
         _measured(frame["peak_memory_bytes"], "Peak memory", "MiB", mebibytes),
-        _column("Status", frame["status"].tolist()),
+        *([_column("Status", statuses)] if {*statuses} != {"done"} else []),
     ]
 
 
@@ -70,10 +72,11 @@ def _measured(
 def _metric(frame: pd.DataFrame, metric: str) -> Column:
     spec, errors = metric_spec(metric), frame[f"{metric}_se"]
     decimals = decimals_for(errors)
-    column = _measured(frame[metric], spec.label, f"{spec.better} is better", str)
+    short = spec.label.replace("Fréchet distance", "FD").replace("CLIP score", "CLIP")
+    column = _measured(frame[metric], short, f"{spec.better} is better", str)
     pairs = zip(frame[metric], errors, strict=True)
     texts = [plus_minus(value, error, decimals) for value, error in pairs]
-    return Column(column.title, column.unit, True, texts, column.sort_keys)
+    return replace(column, texts=texts, full_title=spec.label)
 
 
 def _latencies(frame: pd.DataFrame) -> list[Column]:

@@ -1,10 +1,21 @@
 """How figures look: colours, shapes, sizes and the Vega-Lite configuration. Data only.
 
-Colours are those of Okabe and Ito (2008) that stand out on white; every scheduler has its own shape
-too, so that a figure can be read without colour.
+Colours are those of Okabe and Ito (2008) that stand out on white, then two that keep as far from
+them under every colour blindness; every scheduler has its own shape too, so that a figure can be
+read without colour.
 """
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#882255",
+    "#7F4F24",
+)
 SHAPES = (
     "circle",
     "square",
@@ -14,9 +25,14 @@ SHAPES = (
     "triangle-down",
     "triangle-right",
     "triangle-left",
+    "M0,-1L.29,-.4L.95,-.31L.47,.15L.59,.81L0,.5L-.59,.81L-.47,.15L-.95,-.31L-.29,-.4Z",  # a star
 )
-DASHES = tuple(dash for dash in ([1, 0], [5, 3], [2, 2]) for _ in COLOURS)
-INK, QUIET, _GRID = "#1f2328", "#59636e", "#e9ebee"
+# What coincides is drawn over each other: later lines have gaps, later marks and lines are smaller.
+DASHES = ([1, 0], [6, 4], [1, 0], [2, 3])
+SIZES = (110, 40)  # of marks, square pixels, from the first scheduler to the last
+WIDTHS = (2.8, 1.4)  # of lines, pixels, likewise
+INK, QUIET, FAINT, _GRID = "#1f2328", "#59636e", "#b1bac4", "#e9ebee"
+LABEL_SIZE = 11  # pixels
 PANEL_WIDTHS = {1: 640, 2: 400, 3: 270}  # pixels, by panels side by side
 PANEL_HEIGHT = 300
 LEGEND_COLUMNS = 5
@@ -30,7 +46,7 @@ CONFIG = {
         "domainColor": "#8c959f",
         "tickColor": "#8c959f",
         "labelColor": QUIET,
-        "labelFontSize": 11,
+        "labelFontSize": LABEL_SIZE,
         "titleColor": INK,
         "titleFontSize": 12,
         "titleFontWeight": "normal",

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import references
 
-from metrics.alignment import clip_score_estimate, clustered
-from metrics.estimate import mean_estimate, paired_difference
+from metrics.alignment import clip_score_estimate
+from metrics.estimate import clusters_of, mean_estimate, paired_difference
 
 
 def embeddings(seed: int, n: int = 12, dim: int = 5) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_repeated_prompts_give_the_standard_error_of_their_means():
     rng = np.random.default_rng(0)
     names = [f"prompt {i}" for i in range(10) for _ in range(4)]
     values = np.repeat(rng.normal(size=10), 4) + 0.1 * rng.normal(size=40)
-    estimate = clip_score_estimate(values / 100, np.array(names))
+    estimate = clip_score_estimate(values / 100, clusters_of(names))
     assert estimate.value == pytest.approx(values.mean())
     assert estimate.se == pytest.approx(references.cluster_standard_error(values, names))
     assert estimate.influence.mean() == pytest.approx(0, abs=1e-12)
@@ -48,7 +48,7 @@ def test_the_clustered_standard_error_matches_replication_for_unequal_clusters()
     sizes = np.tile([1, 2, 3, 6], 15)
     clusters = np.repeat(np.arange(60), sizes)
     draws = [rng.normal(size=60)[clusters] + rng.normal(size=len(clusters)) for _ in range(500)]
-    estimates = [clustered(mean_estimate(values), clusters) for values in draws]
+    estimates = [mean_estimate(values, clusters) for values in draws]
     spread = np.std([estimate.value for estimate in estimates], ddof=1)
     assert np.mean([e.se for e in estimates]) / spread == pytest.approx(1, abs=0.1)
 
@@ -56,17 +56,21 @@ def test_the_clustered_standard_error_matches_replication_for_unequal_clusters()
 def test_a_cluster_per_sample_changes_nothing():
     plain = clip_score_estimate(np.array([0.1, 0.5, 0.2]))
     single = clip_score_estimate(np.array([0.1, 0.5, 0.2]), np.arange(3))
-    np.testing.assert_allclose(single.influence, plain.influence)
+    np.testing.assert_allclose(single.units, plain.influence)
+    assert clusters_of(["a", "c", "b"]) is None
 
 
-def test_clustered_cells_pair_whatever_the_order_of_their_samples():
-    values, prompts = np.arange(6) / 10, np.array(["a", "b", "c", "a", "b", "c"])
-    order = np.array([5, 0, 3, 1, 4, 2])
-    one = clip_score_estimate(values, prompts)
-    two = clip_score_estimate(values[order], prompts[order])
+def test_clustered_cells_keep_every_sample_and_pair_by_cluster():
+    rng = np.random.default_rng(2)
+    clusters = clusters_of([f"prompt {i}" for i in range(50)] * 4)
+    one = clip_score_estimate(rng.normal(size=200), clusters)
+    two = clip_score_estimate(rng.normal(size=200), clusters)
     difference = paired_difference(one, two)
-    assert difference.value == pytest.approx(0, abs=1e-12)
-    assert difference.se == pytest.approx(0, abs=1e-12)
+    assert difference.samples == 200
+    assert len(difference.units) == 50
+    assert difference.se == pytest.approx(np.std(one.units - two.units, ddof=1) / 50**0.5)
+    with pytest.raises(ValueError, match="different clusters"):
+        paired_difference(one, clip_score_estimate(rng.normal(size=200)))
 
 
 def test_unusable_cosines_are_refused_with_the_reason():
@@ -76,5 +80,3 @@ def test_unusable_cosines_are_refused_with_the_reason():
         clip_score_estimate(np.zeros(0))
     with pytest.raises(ValueError, match="1 of 2 cosines are not finite"):
         clip_score_estimate(np.array([np.nan, 0.1]))
-    with pytest.raises(ValueError, match="clusters for 3 samples"):
-        clip_score_estimate(np.zeros(3), np.zeros(2))

@@ -7,15 +7,19 @@ from fake_run import CLIP, FD, fabricate
 
 from reports.chart_data import (
     batch_words,
+    front_labels,
     gain_records,
     is_logarithmic,
     point_records,
     round_numbers,
+    shared_floor,
     signed_ticks,
+    stacked,
     subtitle,
 )
 from reports.curves import curve_points, marginal_gains
 from reports.frame import load_estimates, load_frame
+from reports.pareto import with_front
 
 
 @pytest.fixture
@@ -50,6 +54,37 @@ def test_distances_are_logarithmic_only_while_their_intervals_are_positive(run):
     assert is_logarithmic(FD, points)
     assert not is_logarithmic(CLIP, points)
     assert not is_logarithmic(FD, points.assign(low=points["low"] - 100))
+
+
+def test_the_floor_is_known_only_where_all_cells_share_it(run):
+    frame = load_frame(run)
+    assert shared_floor(frame, FD) == 1.5
+    assert np.isnan(shared_floor(frame, CLIP))
+    frame.loc[0, f"{FD}_floor"] = 2.0
+    assert np.isnan(shared_floor(frame, FD))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_labels_of_a_front_never_cover_each_other(seed):
+    generator = np.random.default_rng(seed)
+    start = np.sort(generator.uniform(0, 400, 12))
+    end, bottom = start + 60, np.sort(generator.uniform(0, 300, 12))[::-1]
+    height = stacked(start, end, bottom)
+    assert (height >= bottom + 13).all()
+    for i in range(12):
+        for j in range(i):
+            assert start[i] >= end[j] or height[j] - height[i] >= 13
+
+
+@pytest.mark.parametrize(("metric", "direction"), [(FD, -1), (CLIP, 1)])
+def test_labels_lie_on_the_beaten_side_and_within_the_panel(run, metric, direction):
+    points = curve_points(load_frame(run), metric).assign(floor=np.nan)
+    labelled = front_labels(with_front(points, direction), metric, (400, 300))
+    front = labelled[labelled["front"]]
+    assert (direction * front["label_dy"] >= 13).all()
+    x = np.log(points["latency_p50_s"])
+    anchor = np.interp(x[front.index], [x.min(), x.max()], [0, 400])
+    assert (anchor + front["label_dx"] + 6 * front["label"].str.len() <= 400.001).all()
 
 
 def test_round_numbers_are_one_two_five_within_the_range():

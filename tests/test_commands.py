@@ -50,6 +50,42 @@ def test_a_tracking_server_that_is_down_is_one_line_that_says_how_to_replay(run_
     assert f"denoisebench log {run_folder}" in err
 
 
+@pytest.mark.parametrize("change", ["uri=http://127.0.0.1:9", "tracking.uri"])
+def test_a_log_setting_without_its_group_or_value_is_a_usage_error(run_folder, capsys, change):
+    code, _, err = call(capsys, "log", run_folder, change)
+    assert code == 2
+    assert f"{change}: log takes tracking.uri=" in err
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("sweep.json", '{"schema": 1}'), ("config.yaml", "[")]
+)
+def test_a_damaged_run_folder_is_one_line_and_listed_as_such(
+    run_folder, capsys, monkeypatch, file, content
+):
+    (run_folder / file).write_text(content)
+    code, _, err = call(capsys, "log", run_folder)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"{file} cannot be read: run the sweep again" in err
+    monkeypatch.chdir(run_folder.parents[1])
+    code, out, _ = call(capsys, "list", "runs")
+    assert code == 0
+    assert ("cannot be read" in out) == (file == "sweep.json")
+
+
+def test_unknown_names_are_said_together_with_the_other_problems(capsys):
+    names = ("scheduler=ddmi,euler", "metrics=shape", "model=shape")
+    code, _, err = call(capsys, "sweep", *names, "steps=0", "guidance=nan")
+    assert code == 2
+    lines = err.splitlines()
+    assert len(lines) == 5
+    assert "metrics=shape: unknown; did you mean shapes?" in err
+    code, _, err = call(capsys, "sweep", "model=shape", "stepz=2")
+    assert code == 2
+    assert [line.split()[1] for line in err.splitlines()] == ["model=shape:", "stepz:"]
+
+
 def test_a_log_setting_that_does_not_exist_is_a_usage_error(run_folder, capsys):
     code, _, err = call(capsys, "log", run_folder, "tracking.url=x")
     assert code == 2
@@ -67,7 +103,7 @@ def test_columns_are_documented(run_folder, capsys):
     from bench.rows import rows
     from bench.run import load_run
 
-    known = set(COLUMNS) | {"fd_shapes", "fd_shapes_se", "fd_shapes_n_per_dim"}
+    known = set(COLUMNS) | {"fd_shapes", "fd_shapes_se", "fd_shapes_n_per_dim", "fd_shapes_floor"}
     known |= {"clip_score_shapes", "clip_score_shapes_se"}
     assert set(rows(load_run(run_folder))[0]) == known
 

@@ -1,3 +1,4 @@
+import re
 import xml.etree.ElementTree as ElementTree
 
 import altair as alt
@@ -43,12 +44,71 @@ def test_steps_are_on_a_binary_logarithmic_axis_and_distances_on_a_logarithmic_o
     assert encoding["y"]["scale"]["type"] == "log"
 
 
-def test_nine_schedulers_differ_in_colour_and_shape_together(tmp_path):
+def test_nine_schedulers_differ_in_colour_and_in_shape(tmp_path):
     figure = drawn(fabricate(tmp_path / "run", schedulers=NINE, steps=(2, 4)))[0]
     (marks,) = [one for one in encodings(figure.spec) if "shape" in one]
-    looks = zip(marks["color"]["scale"]["range"], marks["shape"]["scale"]["range"], strict=True)
-    assert marks["color"]["scale"]["domain"] == list(NINE)
-    assert len(set(looks)) == 9
+    for channel in ("color", "shape"):
+        assert marks[channel]["scale"]["domain"] == list(NINE)
+        assert len(set(marks[channel]["scale"]["range"])) == 9
+
+
+@pytest.mark.parametrize("metric", [FD, CLIP])
+def test_no_number_on_an_axis_has_an_exponent(tmp_path, metric):
+    run = fabricate(tmp_path / "run")
+    frame = load_frame(run)
+    frame[[metric, f"{metric}_se"]] *= 10  # ticks in tens
+    for figure in figures(frame, metric, load_estimates(run, metric)):
+        texts = [text for text in ElementTree.fromstring(to_svg(figure)).itertext() if text.strip()]
+        assert not [text for text in texts if re.fullmatch(r".*\de[+\-\u2212]?\d+", text)]
+
+
+def kinds(figure):
+    return [layer["mark"]["type"] for layer in figure.spec["spec"]["layer"]]
+
+
+def test_against_seconds_every_point_has_a_bar_of_its_own(tmp_path):
+    steps, nfe, seconds = drawn(fabricate(tmp_path / "run"), CLIP)[:3]
+    assert kinds(steps)[0] == kinds(nfe)[0] == "area"
+    assert kinds(seconds) == ["rule", "line", "point"]
+    assert seconds.note.startswith("Bars")
+
+
+def test_later_marks_are_smaller_and_every_second_line_has_gaps(tmp_path):
+    _, _, _, line, marks, *_ = encodings(drawn(fabricate(tmp_path / "run"))[0].spec)
+    assert line["strokeDash"]["scale"]["range"][:2] == [[1, 0], [6, 4]]
+    assert marks["size"]["scale"]["range"] == [110, 40]
+
+
+def test_only_frechet_charts_show_what_perfect_samples_score_and_only_where_cells_agree(tmp_path):
+    run = fabricate(tmp_path / "run")
+    frame, estimates = load_frame(run), load_estimates(run, FD)
+
+    def marked(frame):
+        made = figures(frame, FD, estimates)
+        return [one.name for one in made if "perfect samples at this n" in to_svg(one)]
+
+    stems = ("vs_steps", "vs_nfe", "vs_seconds", "vs_latency_pareto")
+    assert marked(frame) == [f"{FD}_{stem}" for stem in stems]
+    assert marked(frame.assign(**{f"{FD}_floor": range(len(frame))})) == []
+    assert marked(frame.drop(columns=f"{FD}_floor")) == []
+    assert not [one for one in drawn(run, CLIP) if "perfect samples" in to_svg(one)]
+
+
+def test_points_on_the_front_are_named_and_drawn_last(tmp_path):
+    front = drawn(fabricate(tmp_path / "run"), CLIP)[-1]
+    names = {r["label"] for r in front.spec["datasets"]["cells"] if r["front"]}
+    assert names <= set(ElementTree.fromstring(to_svg(front)).itertext())
+    layers = front.spec["spec"]["layer"]
+    points = [one["transform"][0]["filter"] for one in layers if one["mark"]["type"] == "point"]
+    assert points == ["!datum.front", "datum.front"]
+
+
+def test_a_wide_range_of_gains_says_what_its_axis_is(tmp_path):
+    gains = drawn(fabricate(tmp_path / "run", samples=4096), FD)[3]
+    y = encodings(gains.spec)[1]["y"]
+    assert y["scale"]["type"] == "symlog"
+    assert y["scale"]["padding"] == 15
+    assert "(symmetric-logarithmic axis)" in y["title"]
 
 
 def test_figures_without_numbers_are_not_drawn(tmp_path):

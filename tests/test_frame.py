@@ -22,7 +22,7 @@ def run(tmp_path):
 
 def test_columns_come_in_the_documented_order_then_the_metrics(run):
     frame = load_frame(run)
-    tail = [FD, f"{FD}_se", f"{FD}_n_per_dim", CLIP, f"{CLIP}_se"]
+    tail = [FD, f"{FD}_se", f"{FD}_n_per_dim", f"{FD}_floor", CLIP, f"{CLIP}_se"]
     assert list(frame.columns) == [*COLUMNS, *tail]
     assert frame_metrics(frame) == [FD, CLIP]
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from metrics.estimate import paired_difference
-from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate, frechet_floor
 
 
 def draw(n: int, dim: int, generator: torch.Generator, offset: float = 0.0) -> Tensor:
@@ -228,3 +228,24 @@ def test_unusable_features_are_refused_with_the_reason():
     broken[2, 1] = torch.nan
     with pytest.raises(ValueError, match="1 samples are not finite, first 2"):
         frechet_estimate(broken, stats)
+
+
+def test_the_floor_is_what_the_reference_itself_scores(generator):
+    population = FeatureStats(10**9, torch.zeros(16).double(), 10**9 * draw_cov(16))
+    root = torch.linalg.cholesky(population.cov)
+    for samples, tolerance in ((64, 0.1), (512, 0.05)):
+        drawn = torch.randn(200, samples, 16, generator=generator, dtype=torch.float64) @ root.T
+        scores = [frechet_distance(FeatureStats.from_features(x), population) for x in drawn]
+        assert frechet_floor(population, samples) == pytest.approx(np.mean(scores), rel=tolerance)
+
+
+def test_the_floor_counts_the_sampling_of_the_reference_too(generator):
+    reference = FeatureStats.from_features(draw(100, 4, generator))
+    alone = frechet_floor(reference, 10**12)
+    assert frechet_floor(reference, 100) == pytest.approx(2 * alone)
+
+
+def draw_cov(dim: int) -> Tensor:
+    """Variances over three decades, correlated."""
+    scale = torch.logspace(0.5, -1, dim).double()
+    return scale.diag() + 0.2 * scale.outer(scale)

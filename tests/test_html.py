@@ -140,7 +140,6 @@ def test_the_page_tells_what_was_swept_and_how_to_read_it(page):
     assert "24 cells: 1 model, 3 schedulers, 4 step counts, 2 guidance scales, 1 seed." in text
     assert "lower is better" in text
     assert "higher is better" in text
-    assert "0.50 samples per feature dimension" in text
     assert "Observations, not decisions" in text
 
 
@@ -160,6 +159,19 @@ def test_every_cell_has_a_row_and_every_figure_a_title(run, page):
     assert {a["id"] for tag, a in page.elements if tag == "figure" and "id" in a} >= {
         f"{metric}_vs_steps" for metric in (FD, CLIP)
     }
+
+
+def test_every_entry_of_the_navigation_lands_on_its_own_section(page):
+    targets = [a["href"][1:] for tag, a in page.elements if a.get("href", "").startswith("#")]
+    sections = [a["id"] for tag, a in page.elements if tag == "section"]
+    assert targets == sections
+
+
+def test_prompts_keep_their_writing_direction_to_themselves(page):
+    tags = [tag for tag, _ in page.elements]
+    prompts = [i for i, (tag, _) in enumerate(page.elements) if tag == "bdi"]
+    assert len(prompts) == 4
+    assert {tags[i - 1] for i in prompts} == {"figcaption"}
 
 
 def test_passwords_in_the_config_are_left_out(tmp_path):

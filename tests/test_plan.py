@@ -21,7 +21,7 @@ from bench.prompts import load_prompts
         ("steps=-5", "steps=-5: must be"),
         ("steps=2.5", "steps=2.5: must be a valid integer"),
         ("steps=many", "steps=many: must be a valid integer"),
-        ("steps=5000", "has only 1000 timesteps"),
+        ("steps=5000", "was trained on 1000 timesteps; ask for 1000 or fewer"),
         ("guidance=nan", "guidance=nan: must be a finite number"),
         ("guidance=inf", "guidance=inf: must be a finite number"),
         ("guidance=-1", "guidance=-1: must be greater than or equal to 0"),
@@ -153,6 +153,24 @@ def test_a_reference_that_cannot_be_used_is_found_first(kind, tmp_path, capsys):
     assert code == 2
     assert f"metrics.reference={path}: holds" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_reference_of_other_features_or_a_broken_picture_is_found_first(tmp_path, capsys):
+    stats = tmp_path / "stats.npz"
+    np.savez(stats, mu=np.zeros(2048), sigma=np.eye(2048))
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"metrics.reference={stats}"))
+    assert code == 2
+    assert "holds 2048 dimensions, fd_shapes has 64" in err
+    np.savez(stats, mu=np.zeros(64), sigma=np.full((64, 64), np.nan))
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"metrics.reference={stats}"))
+    assert code == 2
+    assert "not finite" in err
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"no picture")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"metrics.reference={tmp_path}"))
+    assert code == 2
+    assert "a.png cannot be read: mend or remove it" in err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_missing_inception_weights_say_what_to_place_where(tmp_path, capsys, monkeypatch):

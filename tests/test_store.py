@@ -160,3 +160,12 @@ def test_a_lock_keeps_a_second_process_out_and_dies_with_its_holder(store):
             assert rival.stdout.readline() == "held\n"
             rival.stdin.close()
             assert rival.wait(30) == 0
+
+
+def test_a_lock_can_be_tried_without_waiting(store):
+    with store.lock("aa") as held:
+        assert held
+        with Store(store.root).lock("aa", wait=False) as again:
+            assert not again
+    with Store(store.root).lock("aa", wait=False) as again:
+        assert again

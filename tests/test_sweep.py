@@ -123,6 +123,47 @@ def test_a_damaged_shard_is_redone_alone(copied, capsys, damage):
     assert len(list((copied / "tiny" / "damaged").iterdir())) == 1
 
 
+def test_whatever_file_of_a_cell_is_lost_comes_back(copied, capsys):
+    """A different kind in each of the eight cells: damaged, or never written because of a kill."""
+    before = results(copied / "tiny").set_index("key")
+    kinds = ("cell", "cost", "finished", "status", "latency", "estimate", "features", "cosines")
+    folders = sorted((copied / "tiny" / "cells").glob("*/cell-*"))
+    for kind, path in zip(kinds, folders, strict=True):
+        victim = next(path.parent.glob(f"{kind}[-_]*"))
+        if kind == "finished":
+            victim.unlink()
+        else:
+            victim.write_bytes(victim.read_bytes()[:-3])
+    code, out, _ = call(capsys, *tiny(copied, *GRID))
+    assert code == 0
+    assert "nothing was generated" not in out
+    for kind, path in zip(kinds, folders, strict=True):
+        assert list(path.parent.glob(f"{kind}[-_]*")), kind
+    after = results(copied / "tiny").set_index("key")
+    measured = ["nfe", "network_passes", "fd_shapes", "fd_shapes_se", "clip_score_shapes"]
+    pd.testing.assert_frame_equal(after[measured], before[measured])
+    assert len(list((copied / "tiny" / "damaged").iterdir())) == 7
+    _, out, _ = call(capsys, *tiny(copied, *GRID))
+    assert "nothing was generated" in out
+
+
+def test_a_cell_that_another_sweep_works_on_is_done_last_and_once(copied, capsys):
+    run = load_run(copied / "tiny")
+    first, second = (entry.cell.key for entry in run.entries[:2])
+    for key in (first, second):
+        shutil.rmtree(copied / "tiny" / "cells" / key)
+    with run.store.lock(first):
+        process = start(*tiny(copied, *GRID))
+        deadline = time.monotonic() + 120
+        while not run.store.shards(second, "images") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert run.store.shards(second, "images")
+        assert not run.store.shards(first, "images")
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert len(run.store.shards(first, "images")) == 2
+
+
 def test_two_sweeps_share_a_store(tmp_path, capsys):
     store = f"store={tmp_path / 'store'}"
     call(capsys, *tiny(tmp_path / "runs", store, "run=one", "steps=2"))
@@ -174,8 +215,9 @@ def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
 
 
 def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
-    code, _, _ = call(capsys, *tiny(copied, "scheduler=heun", "steps=3", "guidance=4"))
+    code, out, _ = call(capsys, *tiny(copied, "scheduler=heun", "steps=3", "guidance=4"))
     assert code == 0
+    assert "7 cells of the earlier sweep" in out
     assert len(results(copied / "tiny")) == 1
     call(capsys, *tiny(copied, *GRID))
     assert len(results(copied / "tiny")) == 8
@@ -213,7 +255,10 @@ def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
     record = run.store.read_record(
         run.entries[0].cell.key, run.entries[0].metrics["clip_score_shapes"]
     )
-    assert len(record["influence"]) == 2
+    assert len(record["influence"]) == 8
+    assert record["clusters"] == [1, 0] * 4  # by the alphabet
+    assert results(tmp_path / "runs" / "tiny").distinct_prompts.tolist() == [2]
+    assert "Only 2 different prompts" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
     assert run.entries[0].cell.prompts == "two"
 
 
@@ -227,6 +272,16 @@ def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}"))
     assert code == 2
     assert f"{folder / 'vae'} is missing" in err
+
+
+def test_damaged_weights_are_one_line(tmp_path, capsys):
+    folder = broken_model(tmp_path / "damaged")
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}", "steps=2,3"))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"{folder} cannot be loaded" in err
 
 
 def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(

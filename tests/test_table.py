@@ -24,7 +24,8 @@ def test_every_column_has_one_text_and_one_sort_key_per_row(frame):
 
 
 def test_values_show_their_standard_error_and_sort_by_the_raw_number(frame):
-    scores = column(frame, "Fréchet distance (shapes)")
+    scores = column(frame, "FD (shapes)")
+    assert scores.full_title == "Fréchet distance (shapes)"
     assert scores.unit == "lower is better"
     assert scores.sort_keys[0] == frame[FD][0]
     assert scores.texts[0].count("±") == 1
@@ -32,10 +33,15 @@ def test_values_show_their_standard_error_and_sort_by_the_raw_number(frame):
 
 def test_a_failed_cell_has_dashes_and_empty_sort_keys(frame):
     row = int(frame.index[frame["status"] == "failed"][0])
-    for title in ("NFE", "Latency p50", "Fréchet distance (shapes)", "Peak memory"):
+    for title in ("NFE", "Latency p50", "FD (shapes)", "Peak memory"):
         assert column(frame, title).texts[row] == MISSING
         assert column(frame, title).sort_keys[row] == ""
     assert column(frame, "Status").texts[row] == "failed"
+
+
+def test_a_status_is_shown_only_where_a_cell_failed(frame):
+    finished = frame[frame["status"] == "done"].reset_index(drop=True)
+    assert "Status" not in [one.title for one in cells_table(finished)]
 
 
 def test_what_all_cells_share_has_no_column(frame):

@@ -1,5 +1,6 @@
 """The training loop: an interrupted run ends where an uninterrupted one does; the vocabulary."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,14 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path, monke
     resumed = train()
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
+    train()
+    monkeypatch.setattr(sys.modules[__name__], "RECIPE", replace(RECIPE, steps=8))
+    with pytest.raises(SystemExit, match="another recipe"):
+        train()
 
 
 def test_every_word_of_the_world_is_one_token_and_other_text_has_some():

@@ -16,10 +16,18 @@ from zoo.data import to_signed
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, merges, save_bpe
 
-RECIPE = Recipe("clip", steps=5000, batch_size=64, learning_rate=2e-3, seed=19, ema_decay=0.998)
 MAX_NOISE = 0.1  # of the [-1, 1] range: generated images are not as clean as renders
 MAX_SCALE = 100.0  # of the logits, as in Radford et al. (2021)
 HELD_OUT = 2048  # pairs
+RECIPE = Recipe(
+    "clip",
+    steps=5000,
+    batch_size=64,
+    learning_rate=2e-3,
+    seed=19,
+    ema_decay=0.998,
+    details={"max_noise": MAX_NOISE, "max_scale": MAX_SCALE},
+)
 CONFIG = {
     "model_cfg": {
         "embed_dim": 64,
@@ -53,7 +61,7 @@ def train(device: str) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     (out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1))
     save_bpe(out / "bpe.txt.gz")
-    words = open_clip.get_tokenizer(f"local-dir:{out}", bpe_path=str(out / "bpe.txt.gz"))
+    words = tokenizer_of(out)
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
         images, texts = dataset(
@@ -82,6 +90,11 @@ def train(device: str) -> Path:
     )
     print(measured)
     return out
+
+
+def tokenizer_of(folder: Path):
+    """The tokenizer of a model folder, with the merges that lie in it."""
+    return open_clip.get_tokenizer(f"local-dir:{folder}", bpe_path=str(folder / "bpe.txt.gz"))
 
 
 @torch.no_grad()

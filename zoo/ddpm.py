@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,14 +17,27 @@ from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer
 
-RECIPE = Recipe("ddpm", steps=10000, batch_size=64, learning_rate=8e-4, seed=13, warmup_steps=400)
 SCENES = 131072  # distinct training scenes, encoded once
 CAPTION_DROPOUT = 0.1  # share of samples trained without a caption, for classifier-free guidance
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less
-PROBE_WEIGHT = (
-    0.05  # reading the attributes off the caption's embedding teaches the text encoder early
+# Reading the attributes off the caption's embedding teaches the text encoder early.
+PROBE_WEIGHT = 0.05
+RECIPE = Recipe(
+    "ddpm",
+    steps=10000,
+    batch_size=64,
+    learning_rate=8e-4,
+    seed=13,
+    warmup_steps=400,
+    details={
+        "scenes": SCENES,
+        "caption_dropout": CAPTION_DROPOUT,
+        "min_snr": MIN_SNR,
+        "probe_weight": PROBE_WEIGHT,
+    },
 )
 WIDTH = 128
+LATENT = (8, 8, 8)  # channels, height, width
 
 
 class ShapesDDPM(nn.Module):
@@ -74,52 +88,69 @@ def scheduler() -> DDIMScheduler:
     )
 
 
+@dataclass(frozen=True)
+class TrainingSet:
+    """Everything about the training scenes that a step draws from."""
+
+    latents: Tensor  # [SCENES, *LATENT] float16
+    tokens: Tensor  # [SCENES, CAPTION_TOKENS]
+    no_caption: Tensor  # [CAPTION_TOKENS]
+    targets: dict[str, Tensor]  # attributes named in the captions, [SCENES] each
+
+
 def train(device: str) -> Path:
     """Trains (or resumes) and saves the pipeline; returns its folder."""
     words = tokenizer()
     vae = AutoencoderKL.from_pretrained(CHECKPOINTS / "vae" / "final").to(device).eval()
-    latents = _encoded_scenes(vae, device)
-    tokens = _tokens(words, captions(draw_scenes(TRAIN_SEED, 0, SCENES)))
-    unconditional = _tokens(words, [""])[0]
+    scenes = draw_scenes(TRAIN_SEED, 0, SCENES)
+    data = TrainingSet(
+        latents=_encoded_scenes(vae, device),
+        tokens=_tokens(words, captions(scenes)),
+        no_caption=_tokens(words, [""])[0],
+        targets=caption_targets(scenes),
+    )
     signal = scheduler().alphas_cumprod
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
-        index = torch.randint(SCENES, (RECIPE.batch_size,), generator=generator)
-        t = torch.randint(len(signal), (RECIPE.batch_size,), generator=generator)
-        noise = torch.randn(RECIPE.batch_size, 8, 8, 8, generator=generator)
-        dropped = torch.rand(RECIPE.batch_size, generator=generator) < CAPTION_DROPOUT
-        caption = torch.where(dropped[:, None], unconditional, tokens[index])
-        alpha = signal[t][:, None, None, None]
-        noisy = (alpha.sqrt() * latents[index].float() + (1 - alpha).sqrt() * noise).to(device)
-        encoded = network.text_encoder(caption.to(device))
-        noisy = noisy.to(memory_format=torch.channels_last)
-        predicted = network.unet(noisy, t.to(device), encoded.last_hidden_state).sample
-        error = (predicted - noise.to(device)).square().mean((1, 2, 3))
-        snr = (signal[t] / (1 - signal[t])).to(device)
-        targets = caption_targets(draw_scenes_at(index))
-        kept = ~dropped
-        logits = {k: probe(encoded.pooler_output[kept]) for k, probe in network.probes.items()}
-        read = attribute_loss(logits, {k: v[kept] for k, v in targets.items()})
-        return (error * snr.clamp(max=MIN_SNR) / snr).mean() + PROBE_WEIGHT * read
-
-    scenes = draw_scenes(TRAIN_SEED, 0, SCENES)
-
-    def draw_scenes_at(index: Tensor):
-        return scenes[index.numpy()]
+        return _loss(network, data, signal, generator, device)
 
     def sheet(network: nn.Module, path: Path) -> None:
-        pipeline = assemble(network, vae, words)
-        _sample_sheet(pipeline, path)
+        _sample_sheet(assemble(network, vae, words), path)
 
     torch.manual_seed(RECIPE.seed)
     network = ShapesDDPM(len(words), words.bos_token_id, words.eos_token_id)
-    network = fit(
-        RECIPE, network.to(memory_format=torch.channels_last), loss, device=device, sheet=sheet
-    )
+    network = network.to(memory_format=torch.channels_last)
+    network = fit(RECIPE, network, loss, device=device, sheet=sheet)
     out = CHECKPOINTS / "ddpm" / "final"
     assemble(network, vae, words).to("cpu").save_pretrained(out)
     (out / "training.json").write_text(json.dumps(describe(RECIPE), indent=1))
     return out
+
+
+def _loss(
+    network: nn.Module, data: TrainingSet, signal: Tensor, generator: torch.Generator, device: str
+) -> Tensor:
+    """Weighted error of the predicted noise, and of the attributes read off the captions.
+
+    signal: alphas_cumprod [num_train_timesteps].
+    """
+    size = RECIPE.batch_size
+    index = torch.randint(SCENES, (size,), generator=generator)
+    t = torch.randint(len(signal), (size,), generator=generator)
+    noise = torch.randn(size, *LATENT, generator=generator)
+    dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
+    alpha = signal[t][:, None, None, None]
+    noisy = (alpha.sqrt() * data.latents[index].float() + (1 - alpha).sqrt() * noise).to(device)
+    noisy = noisy.to(memory_format=torch.channels_last)
+    caption = torch.where(dropped[:, None], data.no_caption, data.tokens[index])
+    encoded = network.text_encoder(caption.to(device))
+    predicted = network.unet(noisy, t.to(device), encoded.last_hidden_state).sample
+    error = (predicted - noise.to(device)).square().mean((1, 2, 3))
+    snr = (signal[t] / (1 - signal[t])).to(device)
+    kept = ~dropped
+    logits = {name: probe(encoded.pooler_output[kept]) for name, probe in network.probes.items()}
+    read = attribute_loss(logits, {name: v[index[kept]] for name, v in data.targets.items()})
+    return (error * snr.clamp(max=MIN_SNR) / snr).mean() + PROBE_WEIGHT * read
 
 
 def assemble(network: nn.Module, vae: AutoencoderKL, words) -> StableDiffusionPipeline:

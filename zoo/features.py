@@ -14,10 +14,18 @@ from zoo.data import batch_scenes
 from zoo.targets import IMAGE_HEADS, POSITION_HEAD, attribute_loss, image_targets, positions
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 
-RECIPE = Recipe("features", steps=3500, batch_size=96, learning_rate=3e-3, seed=17, ema_decay=0.995)
 MAX_NOISE = 12.0  # grey levels: generated images are not as clean as renders
 POSITION_WEIGHT = 0.5
 HELD_OUT = 8192  # scenes
+RECIPE = Recipe(
+    "features",
+    steps=3500,
+    batch_size=96,
+    learning_rate=3e-3,
+    seed=17,
+    ema_decay=0.995,
+    details={"max_noise_grey_levels": MAX_NOISE, "position_weight": POSITION_WEIGHT},
+)
 
 
 def train(device: str) -> Path:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import torch
 
 from bench.cell import Cell
@@ -19,10 +20,13 @@ from bench.shapes.world import HELD_OUT_SEED, PROMPT_SEED, REFERENCE_SEED, capti
 from metrics.attributes import AttributeNet
 from metrics.extractors import attribute_extractor
 from metrics.frechet import FeatureStats, frechet_estimate
+from zoo.clip import measure as measure_clip
+from zoo.clip import tokenizer_of
 from zoo.data import save_sheet, to_signed
 from zoo.features import accuracy
 from zoo.release import read_record, write_record
 from zoo.targets import image_targets
+from zoo.vae import measure as measure_vae
 
 GUIDANCE, JUDGED_STEPS = 4.0, 50
 JUDGED, SCORED, REFERENCE = 512, 512, 20000  # images
@@ -34,7 +38,11 @@ def main() -> None:
     features = EMBEDDED / "shapes-features" / "features.safetensors"
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
     judge = AttributeNet.load(features)
+    clip = EMBEDDED / "shapes-clip"
+    clip_network = open_clip.create_model(f"local-dir:{clip}").eval()
     quality = {
+        "vae": measure_vae(pipeline.vae, "cpu"),
+        "clip": measure_clip(clip_network, tokenizer_of(clip), "cpu"),
         "ddpm": {
             "read_right": read_right(pipeline, judge),
             "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
@@ -127,7 +135,7 @@ def write_cards(quality: dict[str, dict]) -> None:
         ("features", "shapes-features", "attribute network, 64 features for the Fréchet distance"),
         ("clip", "shapes-clip", "open_clip model for the CLIP score"),
     ):
-        card = model_card(name, what, read_record(name), quality.get(name, {}))
+        card = model_card(name, what, read_record(name), quality[name])
         if name == "ddpm":
             card += (
                 f"\nDDIM, {JUDGED_STEPS} steps, guidance {GUIDANCE:g}:\n\n![samples](samples.png)\n"
@@ -136,8 +144,10 @@ def write_cards(quality: dict[str, dict]) -> None:
 
 
 def model_card(name: str, what: str, record: dict, quality: dict) -> str:
-    """Markdown: data, recipe, what was measured, losses."""
-    measured, losses = record.pop("measured", {}) | quality, record.pop("losses")
+    """Markdown: data, recipe, what was measured of the released weights, losses."""
+    losses = record["losses"]
+    recipe = {k: v for k, v in record.items() if k not in ("losses", "measured", "details")}
+    recipe |= record["details"]
     lines = [
         f"# {name}: {what}",
         "",
@@ -146,13 +156,13 @@ def model_card(name: str, what: str, record: dict, quality: dict) -> str:
         "",
         "| recipe | |",
         "|---|---|",
-        *(f"| {key} | {value} |" for key, value in record.items()),
+        *(f"| {key} | {value} |" for key, value in recipe.items()),
         "",
-        "Measured on held-out scenes and prompts, at the end of training or by",
+        "The released weights, in half precision, on held-out scenes and prompts, by",
         "`python -m zoo.quality`:",
         "",
         "```json",
-        json.dumps(measured, indent=1),
+        json.dumps(quality, indent=1),
         "```",
         "",
         "| step | training loss (running mean) |",

@@ -64,8 +64,7 @@ def write_record(name: str, record: dict) -> None:
 
 
 def read_record(name: str) -> dict:
-    path = RECORDS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads((RECORDS / f"{name}.json").read_text())
 
 
 if __name__ == "__main__":

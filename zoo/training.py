@@ -8,10 +8,11 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -34,6 +35,7 @@ class Recipe:
     clip_norm: float = 1.0
     checkpoint_every: int = 250
     sheet_every: int = 1000
+    details: dict[str, float] = field(default_factory=dict)  # of this network's data and loss
 
 
 Loss = Callable[[nn.Module, torch.Generator, int], Tensor]
@@ -55,7 +57,7 @@ def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: S
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    step = _resume(folder, network, average.module, optimizer)
+    step = _resume(recipe, folder, network, average.module, optimizer)
     average.n_averaged.fill_(step)  # zero would make the next update copy the network
     started, first, smooth = time.monotonic(), step, None
     while step < recipe.steps:
@@ -65,7 +67,7 @@ def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: S
         if step % 50 == 0:
             _report(recipe, folder, step, smooth, (time.monotonic() - started) / (step - first))
         if step % recipe.checkpoint_every == 0 or step == recipe.steps:
-            _save(folder, step, network, average.module, optimizer)
+            _save(recipe, folder, step, network, average.module, optimizer)
         if step % recipe.sheet_every == 0 or step == recipe.steps:
             _restore_masks(average.module, network)
             sheet(average.module.eval(), folder / f"sheet_{step:06d}.png")
@@ -123,7 +125,8 @@ def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float
         log.write(json.dumps({"step": step, "loss": round(value, 6)}) + "\n")
 
 
-def _save(folder: Path, step: int, network: nn.Module, average: nn.Module, optimizer) -> None:
+def _save(recipe, folder: Path, step: int, network, average, optimizer) -> None:
+    """One file, replaced whole: weights, average, optimizer, and whose and which step they are."""
     names = [name for name, _ in network.named_parameters()]
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
@@ -133,18 +136,24 @@ def _save(folder: Path, step: int, network: nn.Module, average: nn.Module, optim
     save_file(
         {k: v.contiguous().cpu().clone() for k, v in tensors.items()},
         temporary,
-        {"step": str(step)},
+        {"step": str(step), "recipe": _identity(recipe)},
     )
     temporary.replace(folder / "checkpoint.safetensors")
-    (folder / "step").write_text(str(step))
 
 
-def _resume(folder: Path, network: nn.Module, average: nn.Module, optimizer) -> int:
-    """Loads the last checkpoint if there is one; returns the number of steps done."""
+def _resume(recipe: Recipe, folder: Path, network, average, optimizer) -> int:
+    """Loads the last checkpoint if there is one; returns the number of steps done.
+
+    Raises SystemExit for a checkpoint of another recipe: going on would be a run of neither.
+    """
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         (folder / "log.jsonl").unlink(missing_ok=True)
         return 0
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    if metadata["recipe"] != _identity(recipe):
+        raise SystemExit(f"{path} was trained by another recipe: move {folder} away to start anew")
     tensors = load_file(path)
     network.load_state_dict(_under("network.", tensors))
     average.load_state_dict(_under("average.", tensors))
@@ -155,7 +164,11 @@ def _resume(folder: Path, network: nn.Module, average: nn.Module, optimizer) -> 
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )
-    return int((folder / "step").read_text())
+    return int(metadata["step"])
+
+
+def _identity(recipe: Recipe) -> str:
+    return json.dumps(asdict(recipe), sort_keys=True)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

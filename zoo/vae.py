@@ -12,10 +12,17 @@ from bench.shapes.world import HELD_OUT_SEED
 from zoo.data import batch_scenes, images_of, save_sheet
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 
-RECIPE = Recipe("vae", steps=6000, batch_size=32, learning_rate=2e-3, seed=11)
 KL_WEIGHT = 1e-4  # keeps the latents near unit scale, too weak to cost detail
 EDGE_WEIGHT = 0.5  # of the error's own slopes: without it textures are learned last
 HELD_OUT = 2048  # scenes
+RECIPE = Recipe(
+    "vae",
+    steps=6000,
+    batch_size=32,
+    learning_rate=2e-3,
+    seed=11,
+    details={"kl_weight": KL_WEIGHT, "edge_weight": EDGE_WEIGHT},
+)
 
 
 def build() -> AutoencoderKL:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -23,8 +23,9 @@ class WarmLauncherConfig:
 
 
 @dataclass
-class WarmSweeperConfig(BasicSweeperConf):
+class WarmSweeperConfig:
     _target_: str = f"{_HERE}.WarmSweeper"
+    params: dict[str, str] | None = None
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="warm", node=WarmLauncherConfig)
@@ -34,6 +35,9 @@ ConfigStore.instance().store(group="hydra/sweeper", name="warm", node=WarmSweepe
 class WarmSweeper(BasicSweeper):
     """Hydra's own sweeper without its trial composition of every job: the launcher composes the
     whole grid before anything runs, so a bad name is found as early."""
+
+    def __init__(self, params: dict[str, str] | None = None):
+        super().__init__(max_batch_size=None, params=params)  # a sweep is one list of jobs
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass

@@ -1,0 +1,87 @@
+"""What to know before believing the numbers of a run: too few samples, uneven timings."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from metrics.specs import metric_spec
+from reports.formats import duration, significant
+from reports.frame import done, frame_metrics
+
+AMPLE_SAMPLES = 4.0  # per feature dimension: below, small differences of a Fréchet distance mislead
+FEWEST_SAMPLES = 2.0  # below, bias alone can turn the order of cells around
+_ENOUGH_PROMPTS = 10
+# Ratios beyond which a machine was busy while it was timed.
+_CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
+_RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
+_PACE_SPREAD = 1.5  # of a cell's time per evaluation to the median cell's of the same work
+_FEW = 0.1  # share of cells that may be jumpy by chance
+_SAME_WORK = ("model", "dtype", "height", "width")
+
+
+def cautions(frame: pd.DataFrame) -> list[str]:
+    """Sentences for the top of a page."""
+    texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
+    texts.append(_few_prompts(frame))
+    uneven = list(_unevenness(frame))
+    if uneven:
+        texts.append(
+            f"Timings are uneven: {'; '.join(uneven)}. Something else was running; savings are "
+            "given in NFE, and latencies are best measured again on a quiet machine."
+        )
+    return [text for text in texts if text]
+
+
+def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:
+    """Of a Fréchet distance, the least of all cells; infinite for a metric that is a mean."""
+    ratio = frame.get(f"{metric}_n_per_dim")
+    return float("inf") if ratio is None or ratio.isna().all() else float(ratio.min())
+
+
+def timings_are_even(frame: pd.DataFrame) -> bool:
+    """Whether latencies of different cells can be compared."""
+    return not list(_unevenness(frame))
+
+
+def _few_samples(frame: pd.DataFrame, metric: str) -> str:
+    ratio = samples_per_dim(frame, metric)
+    if ratio >= AMPLE_SAMPLES:
+        return ""
+    floor, samples = frame[f"{metric}_floor"].median(), frame["samples"].min()
+    enough = round(samples * AMPLE_SAMPLES / ratio)
+    order = ", and can turn the order of cells around" if ratio < FEWEST_SAMPLES else ""
+    return (
+        f"{metric_spec(metric).label}: {samples} samples are {significant(ratio, 2)} per feature "
+        f"dimension. Perfect images would score about {significant(floor, 2)} by their small "
+        "number alone. That bias differs a little between cells"
+        f"{order}: read no small difference off this run. samples={enough} makes "
+        f"{AMPLE_SAMPLES:g} a dimension; the images that are there are kept."
+    )
+
+
+def _few_prompts(frame: pd.DataFrame) -> str:
+    prompts = frame["distinct_prompts"].min()
+    if pd.isna(prompts) or prompts >= _ENOUGH_PROMPTS:
+        return ""
+    return (
+        f"Only {prompts} different prompts: errors are those of other prompts like them, which "
+        f"takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+    )
+
+
+def _unevenness(frame: pd.DataFrame) -> Iterator[str]:
+    timed = done(frame).dropna(subset=["latency_p50_s", "calibration_s"])
+    if timed.empty:
+        return
+    low, high = timed["calibration_s"].min(), timed["calibration_s"].max()
+    if high > _CALIBRATION_SPREAD * low:
+        yield f"the calibration workload took {duration(low)} to {duration(high)}"
+    jumpy = int((timed["latency_p95_s"] > _RUN_SPREAD * timed["latency_p50_s"]).sum())
+    if jumpy > _FEW * len(timed):
+        yield f"repetitions of one cell differ in {jumpy} of {len(timed)} cells"
+    nfe = timed["nfe"].astype(float)
+    pace = timed["latency_denoise_s"] / nfe
+    alike = [*(timed[name] for name in _SAME_WORK), timed["network_passes"].astype(float) / nfe]
+    slow = int((pace > _PACE_SPREAD * pace.groupby(alike).transform("median")).sum())
+    if slow:
+        yield f"{slow} of {len(timed)} cells took far longer per evaluation than the others"

@@ -1,0 +1,80 @@
+import pandas as pd
+import pytest
+from fake_run import FD, fabricate
+
+from reports.cautions import cautions, timings_are_even
+from reports.frame import load_estimates, load_frame
+from reports.headline import observations
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path / "run")
+
+
+@pytest.fixture
+def frame(run) -> pd.DataFrame:
+    """A quiet machine and enough samples, whatever the fabricated run says."""
+    frame = load_frame(run)
+    frame["calibration_s"] = 0.005
+    frame["latency_p95_s"] = frame["latency_p50_s"]
+    frame["latency_denoise_s"] = 0.01 * frame["network_passes"].astype(float)
+    return frame
+
+
+def test_ample_samples_on_a_quiet_machine_need_no_caution(frame):
+    assert cautions(frame) == []
+    assert timings_are_even(frame)
+
+
+def test_few_samples_are_said_with_their_bias_and_the_number_that_is_enough(frame):
+    frame[f"{FD}_n_per_dim"] = 2.0
+    frame[f"{FD}_floor"] = 17.0
+    (text,) = cautions(frame)
+    assert "score about 17" in text
+    assert f"samples={2 * frame['samples'].min()}" in text
+    assert "order" not in text
+
+
+def test_too_few_samples_name_no_best_cell(run, frame):
+    estimates = load_estimates(run, FD)
+    assert observations(frame, FD, estimates)
+    frame[f"{FD}_n_per_dim"] = 1.0
+    assert "turn the order of cells around" in cautions(frame)[0]
+    assert observations(frame, FD, estimates) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "said"),
+    [
+        ("calibration_s", 1.5, "calibration workload took 5.00 ms to 7.50 ms"),
+        ("latency_denoise_s", 2.0, "1 of 24 cells took far longer per evaluation"),
+    ],
+)
+def test_one_slow_cell_makes_timings_uneven_and_savings_count_evaluations(
+    run, frame, column, factor, said
+):
+    row = frame[frame["status"] == "done"].index[3]
+    frame.loc[row, column] *= factor
+    (text,) = cautions(frame)
+    assert said in text
+    assert not timings_are_even(frame)
+    assert {one.cost for one in observations(frame, FD, load_estimates(run, FD))} == {"nfe"}
+
+
+def test_few_prompts_are_said(frame):
+    frame["distinct_prompts"] = 2
+    assert "Only 2 different prompts" in cautions(frame)[0]
+
+
+def test_a_few_jumpy_cells_are_chance_many_are_not(frame):
+    rows = frame[frame["status"] == "done"].index
+    frame.loc[rows[:2], "latency_p95_s"] *= 2
+    assert timings_are_even(frame)
+    frame.loc[rows[:3], "latency_p95_s"] = 2 * frame.loc[rows[:3], "latency_p50_s"]
+    assert "3 of 24 cells" in cautions(frame)[0]
+
+
+def test_a_run_without_latency_has_nothing_to_say_of_it(frame):
+    frame[["latency_p50_s", "calibration_s"]] = float("nan")
+    assert cautions(frame) == []
