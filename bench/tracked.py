@@ -11,7 +11,10 @@ from bench.cell import Cell, Cost, Entry
 from bench.rows import COLUMNS, rows
 from bench.run import Run
 
-_NO_MEASUREMENT = {*Cell.__dataclass_fields__, "key", "samples", "status", "message", "traceback"}
+_NO_MEASUREMENT = {
+    *Cell.__dataclass_fields__,
+    *("key", "samples", "distinct_prompts", "status", "message", "traceback"),
+}
 
 
 @dataclass(frozen=True)
