@@ -5,7 +5,8 @@ from pathlib import Path
 from bench.cell import digest
 from bench.errors import UserError
 from bench.machine import processor
-from bench.paths import LOCAL_FOLDER, content_hash, existing, resolve
+from bench.models import find_model
+from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.settings import ClipSettings, FrechetSettings, MetricsSettings, Settings
 from bench.shapes.render import fingerprint
 
@@ -26,6 +27,8 @@ def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
     """Of the reference statistics of a Fréchet distance; it stands where a cell's key does."""
     if settings.reference == RENDERS:
         source = fingerprint()
+    elif settings.reference.startswith(CLOSED_FORM):
+        source = find_model("of the reference", settings.reference).weights
     else:
         source = content_hash(existing(settings.reference, "reference images"))
     return f"reference_{digest([features_kind(metric), source, settings.reference_samples], 12)}"
@@ -56,6 +59,8 @@ def metric_weights(metric: Metric) -> list[Path]:
     Raises UserError that says what to place where when they are not there.
     """
     what = f"weights of metric {metric.metric}"
+    if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
+        return []
     if isinstance(metric, FrechetSettings) and metric.kind == "attributes":
         return [existing(metric.weights or "", what)]
     if metric.model and metric.model.startswith(LOCAL_FOLDER):

@@ -12,11 +12,12 @@ from bench.schedulers import SCHEDULERS
 
 def schedulers() -> Table:
     table = Table(
-        "name", "label", "diffusers class", "NFE at 10 steps", "stochastic", "least steps"
+        "name", "label", "diffusers class", "drives", "NFE at 10 steps", "stochastic", "least steps"
     )
     for name, spec in SCHEDULERS.items():
         nfe, noisy = str(spec.expected_nfe(10)), "yes" if spec.stochastic else "no"
-        table.add_row(name, spec.label, spec.class_name, nfe, noisy, str(spec.min_steps))
+        facts = (spec.family, nfe, noisy, str(spec.min_steps))
+        table.add_row(name, spec.label, spec.class_name, *facts)
     return table
 
 

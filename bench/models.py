@@ -1,16 +1,49 @@
-"""Models: a diffusers pipeline from a local folder, in one precision, on one device."""
+"""Models: a diffusers pipeline from a local folder, or one in closed form; found, then loaded."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cell import digest
 from bench.errors import UserError
-from bench.paths import existing
+from bench.paths import CLOSED_FORM, content_hash, existing
 
 
-def model_folder(name: str, path: str) -> Path:
-    """The pipeline's folder. Raises UserError that names every part that is not there."""
+@dataclass(frozen=True)
+class FoundModel:
+    """A model that is there, and what a plan needs to know of it before anything is loaded."""
+
+    source: Path | str  # folder of a pipeline, or the name of a closed-form model
+    weights: str  # content hash, 16 hex digits
+    family: str  # "diffusion" or "flow"
+    train_timesteps: int  # length of the training grid: the most steps a scheduler can take
+
+
+def find_model(name: str, path: str) -> FoundModel:
+    """Raises UserError that names every part that is not there."""
+    if path.startswith(CLOSED_FORM):
+        return _closed_form(name, path.removeprefix(CLOSED_FORM))
+    folder = _model_folder(name, path)
+    config = _read_json(
+        folder / "scheduler" / "scheduler_config.json", f"scheduler config of {folder}"
+    )
+    family = "flow" if config.get("_class_name", "").startswith("FlowMatch") else "diffusion"
+    return FoundModel(folder, content_hash(folder), family, config.get("num_train_timesteps", 1000))
+
+
+def _closed_form(name: str, problem: str) -> FoundModel:
+    from bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION
+
+    if problem not in PROBLEMS:
+        known = ", ".join(PROBLEMS)
+        raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
+    family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
+    return FoundModel(problem, digest([problem, VERSION], 16), family, TRAIN_TIMESTEPS)
+
+
+def _model_folder(name: str, path: str) -> Path:
     what = f"weights of model {name}"
     folder = existing(path, what)
     index = folder / "model_index.json"
@@ -37,12 +70,6 @@ def _lacks(part: Path) -> Iterator[str]:
         yield f"no .safetensors file in {part}"
 
 
-def train_timesteps(folder: Path) -> int:
-    """Length of the model's training grid: the most steps a scheduler can take."""
-    config = folder / "scheduler" / "scheduler_config.json"
-    return _read_json(config, f"scheduler config of {folder}").get("num_train_timesteps", 1000)
-
-
 def _read_json(path: Path, what: str) -> dict:
     try:
         return json.loads(path.read_text())
@@ -50,8 +77,8 @@ def _read_json(path: Path, what: str) -> dict:
         raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
 
 
-def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
-    """The pipeline in evaluation mode with its progress bars off; safetensors only.
+def load_pipeline(source: Path | str, dtype: str, device: str) -> Any:
+    """The pipeline of a FoundModel in evaluation mode with its progress bars off; safetensors only.
 
     A safety checker would replace images by black ones, which then counted in every metric.
     Raises UserError for files that are damaged or do not fit together.
@@ -65,13 +92,17 @@ def load_pipeline(folder: Path, dtype: str, device: str) -> Any:
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
+    if isinstance(source, str):
+        from bench.closed_form import closed_form_pipeline
+
+        return closed_form_pipeline(source).to(device, getattr(torch, dtype))
     try:
         pipeline = DiffusionPipeline.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+            source, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, SafetensorError) as error:
         said = str(error).splitlines()[0]
-        raise UserError(f"{folder} cannot be loaded ({said}); place its files again") from error
+        raise UserError(f"{source} cannot be loaded ({said}); place its files again") from error
     if getattr(pipeline, "safety_checker", None) is not None:
         pipeline.safety_checker = None
     pipeline.set_progress_bar_config(disable=True)

@@ -8,6 +8,7 @@ from bench.errors import UserError
 
 EMBEDDED = Path(__file__).parent / "shapes" / "weights"
 _PREFIX = "embedded:"
+CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their exact statistics
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.kinds import RENDERS, estimate_kind, latency_kind
-from bench.models import model_folder, train_timesteps
-from bench.paths import content_hash
-from bench.prompts import load_prompts, prompts_identity
+from bench.models import FoundModel, find_model
+from bench.paths import CLOSED_FORM
+from bench.prompts import COMPONENTS, load_prompts, prompts_identity
 from bench.references import check_reference
 from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
@@ -32,7 +32,7 @@ class Job:
 
     settings: Settings
     entry: Entry
-    folder: Path  # of the model
+    model: FoundModel
     expected_nfe: int
 
     @property
@@ -96,21 +96,16 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         return None, problems
     problems = list(_unfit(settings))
     try:
-        folder = model_folder(settings.model.name, settings.model.path)
-        limit = train_timesteps(folder)
-        if settings.steps > limit:
-            problems.append(
-                f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
-                f"ask for {limit} or fewer"
-            )
+        model = find_model(settings.model.name, settings.model.path)
+        problems += _unfit_for(model, settings)
         check_reference(settings.metrics)
         if problems:
             return None, problems
-        entry = _entry(settings, folder)
+        entry = _entry(settings, model)
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
     spec = SCHEDULERS[settings.scheduler.name]
-    return Job(settings, entry, folder, spec.expected_nfe(settings.steps)), []
+    return Job(settings, entry, model, spec.expected_nfe(settings.steps)), []
 
 
 def _unfit(settings: Settings) -> Iterator[str]:
@@ -130,8 +125,31 @@ def _unfit(settings: Settings) -> Iterator[str]:
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
             f"{model.width}x{model.height}; choose metrics=standard"
         )
-    if model.width % 8 or model.height % 8:
+    closed_form = model.path.startswith(CLOSED_FORM)
+    if not closed_form and (model.width % 8 or model.height % 8):
         yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
+    if closed_form != (settings.prompts.path == COMPONENTS):
+        yield (
+            f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
+            "prompts=components, and no others do"
+        )
+
+
+def _unfit_for(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What this model cannot do."""
+    limit, name = model.train_timesteps, settings.scheduler.name
+    if settings.steps > limit:
+        yield (
+            f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
+            f"ask for {limit} or fewer"
+        )
+    spec = SCHEDULERS.get(name)
+    if spec and spec.family != model.family:
+        fit = ", ".join(n for n, other in SCHEDULERS.items() if other.family == model.family)
+        yield (
+            f"scheduler={name}: drives {spec.family} models and {settings.model.name} is a "
+            f"{model.family} model; choose of {fit}"
+        )
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
@@ -157,13 +175,13 @@ def _plain(value: object) -> object:
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-def _entry(settings: Settings, folder: Path) -> Entry:
+def _entry(settings: Settings, found: FoundModel) -> Entry:
     spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
     model, prompts = settings.model, settings.prompts
     load_prompts(prompts.path, prompts.column, settings.samples)  # a bad file is found here
     cell = Cell(
         model=model.name,
-        weights=content_hash(folder),
+        weights=found.weights,
         task=settings.task.name,
         scheduler=settings.scheduler.name,
         scheduler_class=spec.class_name,
@@ -195,6 +213,6 @@ def _engine(settings: Settings, device: str) -> str:
 
 def _grouped(jobs: list[Job]) -> list[Job]:
     """Jobs of one model and precision next to each other, in the order they came."""
-    loads = [(job.folder, job.settings.model.dtype) for job in jobs]
+    loads = [(job.model, job.settings.model.dtype) for job in jobs]
     order = {load: place for place, load in reversed(list(enumerate(loads)))}
-    return sorted(jobs, key=lambda job: order[job.folder, job.settings.model.dtype])
+    return sorted(jobs, key=lambda job: order[job.model, job.settings.model.dtype])

@@ -10,21 +10,27 @@ from bench.errors import UserError
 from bench.paths import existing
 from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
+COMPONENTS = "components"  # "component 0", "component 1", …: each model takes them modulo its own
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def load_prompts(path: str | None, column: str | None, samples: int) -> tuple[str, ...]:
-    """The first `samples` prompts; a shorter file repeats. path None means the embedded world.
+    """The first `samples` prompts; a shorter file repeats. path None means the embedded world,
+    COMPONENTS the components of closed-form models.
 
     Files: .txt (one a line), .csv, .tsv (with a header), .jsonl; column names the field.
     Raises UserError for a file that cannot be read or holds no prompt.
     """
+    if path == COMPONENTS:
+        return tuple(f"component {i}" for i in range(samples))
     texts = _captions(samples) if path is None else _file_prompts(path, column)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
 def prompts_identity(path: str | None, column: str | None) -> str:
     """Hash of the whole set, 16 hex digits. The embedded world's is that of its first thousand."""
+    if path == COMPONENTS:
+        return digest(COMPONENTS, 16)
     return digest(_captions(1000) if path is None else _file_prompts(path, column), 16)
 
 

@@ -9,7 +9,8 @@ from PIL import Image, UnidentifiedImageError
 
 from bench.errors import UserError
 from bench.kinds import RENDERS
-from bench.paths import existing
+from bench.models import find_model
+from bench.paths import CLOSED_FORM, existing
 from bench.settings import MetricsSettings
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
@@ -22,6 +23,14 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 def check_reference(settings: MetricsSettings) -> None:
     """Raises UserError for a reference that cannot be used, before anything is generated."""
     if settings.reference == RENDERS or not settings.frechet:
+        return
+    if settings.reference.startswith(CLOSED_FORM):
+        find_model("of metrics.reference", settings.reference)
+        if any(metric.kind != "pixels" for metric in settings.frechet):
+            raise UserError(
+                f"metrics.reference={settings.reference}: exact statistics are of pixels; "
+                "use metrics=exact"
+            )
         return
     path = existing(settings.reference, "reference images")
     if path.suffix == ".npz":

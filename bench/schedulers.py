@@ -17,6 +17,7 @@ class SchedulerSpec:
     flags: dict[str, Any] = field(default_factory=dict)
     stochastic: bool = False
     min_steps: int = 1
+    family: str = "diffusion"  # of the models it can drive; on another it gives noise, no error
 
     def expected_nfe(self, steps: int) -> int:
         a, b = self.evaluations
@@ -36,6 +37,10 @@ SCHEDULERS = {
         "DPMSolverMultistepScheduler", "DPM++ 2M Karras", flags={"use_karras_sigmas": True}
     ),
     "unipc": SchedulerSpec("UniPCMultistepScheduler", "UniPC"),
+    "flow_euler": SchedulerSpec("FlowMatchEulerDiscreteScheduler", "Flow Euler", family="flow"),
+    "flow_heun": SchedulerSpec(
+        "FlowMatchHeunDiscreteScheduler", "Flow Heun", (2, -1), family="flow"
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Stored images to stored features to stored estimates."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from bench.cell import Entry
 from bench.errors import UserError
 from bench.kinds import Metric, features_kind, reference_key
-from bench.paths import LOCAL_FOLDER, existing, resolve
+from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
 from bench.store import Store
@@ -20,6 +21,7 @@ from metrics.extractors import (
     attribute_extractor,
     inception_extractor,
     open_clip_scorer,
+    pixel_extractor,
 )
 from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
 
@@ -101,15 +103,16 @@ class Scorer:
         return self._references[key]
 
     def _make_reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
-        if settings.reference.endswith(".npz"):
-            mu, sigma = given_moments(existing(settings.reference, "reference"))
-            count = settings.reference_samples
-            return FeatureStats(count, torch.from_numpy(mu), torch.from_numpy(sigma * (count - 1)))
+        source, count = settings.reference, settings.reference_samples
+        if source.startswith(CLOSED_FORM):
+            from bench.closed_form import exact_moments
+
+            return FeatureStats.from_moments(*exact_moments(source.removeprefix(CLOSED_FORM)))
+        if source.endswith(".npz"):
+            return FeatureStats.from_moments(*given_moments(existing(source, "reference")), count)
         extract = self._extractor(metric)
-        stats = FeatureStats.empty(extract.dim)
-        for images in reference_batches(settings):
-            stats = stats.merge(FeatureStats.from_features(extract(torch.from_numpy(images)).cpu()))
-        return stats
+        batches = (extract(torch.from_numpy(images)) for images in reference_batches(settings))
+        return reduce(FeatureStats.merge, map(FeatureStats.from_features, batches))
 
     def _extractor(self, metric: Metric) -> Any:
         if metric not in self._extractors:
@@ -121,6 +124,8 @@ class Scorer:
 
 
 def _build(metric: Metric, device: str) -> Any:
+    if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
+        return pixel_extractor(metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "attributes":
         return attribute_extractor(resolve(metric.weights or ""), metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "inception":

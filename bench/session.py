@@ -141,14 +141,14 @@ class Session:
     def _pipeline(self, job: Job) -> Any:
         from bench.models import load_pipeline
 
-        key = (job.folder, job.settings.model.dtype)
+        key = (job.model, job.settings.model.dtype)
         if key not in self._pipelines:
             self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
             self._embeddings.clear()
             gc.collect()
             _use_threads(job.settings.threads)
             device = device_of(job.settings)
-            self._pipelines[key] = load_pipeline(job.folder, job.settings.model.dtype, device)
+            self._pipelines[key] = load_pipeline(job.model.source, job.settings.model.dtype, device)
         return self._pipelines[key]
 
 

@@ -46,7 +46,7 @@ class FrechetSettings(_Strict):
     """A Fréchet distance: its column is fid for kind inception, else fd_<name>."""
 
     name: _Name
-    kind: Literal["attributes", "inception", "open_clip"]
+    kind: Literal["attributes", "inception", "open_clip", "pixels"]
     model: str | None = None  # open_clip only
     weights: str | None = None
 

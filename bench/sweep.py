@@ -91,7 +91,7 @@ def _said(store: Store, job: Job, status: str) -> str:
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)
         return f"{status}: {record['message'] if record else 'no record'}"
     found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
-    return ", ".join(f"{name} {e.value:.2f} ± {e.se:.2f}" for name, e in found if e)
+    return ", ".join(f"{name} {e.value:.4g} ± {e.se:.2g}" for name, e in found if e)
 
 
 def _record(plan: Plan, run: Run) -> None:

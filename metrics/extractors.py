@@ -62,7 +62,7 @@ class Extractor:
 
     name: str
     identity: str  # which weights and which resizing; recorded with the results
-    dim: int
+    dim: int | None  # None: as many as the images have values
     network: Callable[[Tensor], Tensor]  # takes uint8 images on the device
     device: torch.device
 
@@ -115,6 +115,17 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
 
     return Extractor(
         name, f"{_digest(path)}, not resized", FEATURES, features, torch.device(device)
+    )
+
+
+def pixel_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
+    """Features [N, C * H * W]: the grey levels / 255 themselves, for small images."""
+    return Extractor(
+        name,
+        "pixels, not resized",
+        None,
+        lambda images: images.flatten(1).float() / 255,
+        torch.device(device),
     )
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from metrics.estimate import Estimate
 
+EXACT = 10**12  # samples behind moments that are known, not estimated
+
 
 @dataclass(frozen=True, eq=False)  # comparing tensors with == has no single answer
 class FeatureStats:
@@ -39,6 +41,11 @@ class FeatureStats:
         mean = features.mean(0)
         centred = features - mean
         return cls(len(features), mean, centred.T @ centred)
+
+    @classmethod
+    def from_moments(cls, mean: np.ndarray, cov: np.ndarray, count: int = EXACT) -> "FeatureStats":
+        """Of a known mean [D] and covariance [D, D], as of so many samples."""
+        return cls(count, torch.from_numpy(mean), torch.from_numpy(cov) * (count - 1))
 
     def merge(self, other: "FeatureStats") -> "FeatureStats":
         """Statistics of both sets together (Chan, Golub & LeVeque, 1979)."""

@@ -19,7 +19,10 @@ OWNERS = {
     "hydra": ("bench/commands.py", "bench/_plugins/"),
     "omegaconf": ("bench/commands.py", "bench/_plugins/"),
     "mlflow": ("bench/tracking.py",),
-    "diffusers": ("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "zoo/"),
+    "diffusers": (
+        *("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "bench/closed_form.py"),
+        "zoo/",
+    ),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
     "torchmetrics": ("metrics/extractors.py",),

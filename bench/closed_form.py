@@ -1,0 +1,188 @@
+"""Closed-form models as diffusers pipelines: small images whose exact distribution is known.
+
+Prompts ask for components: "component 7" is component 7 modulo their number. They run through the
+same path as real models, in milliseconds, so a sweep of them is measured against mathematics.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    ModelMixin,
+)
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from torch import Tensor
+
+from bench.analytic import Level, Mixture, prediction
+
+SIZE = 4  # pixels
+CHANNELS = 3
+REACH = 5.0  # data units from mid grey to black or white
+TRAIN_TIMESTEPS = 1000
+VERSION = 1  # raise it when a problem changes
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model: its data and the path of noise it was, so to speak, trained on."""
+
+    data: Callable[[], Mixture]
+    unconditional: Callable[[], Mixture]  # what guidance leads away from
+    path: str  # "vp" or "flow"
+
+
+def _gaussian(shift: float) -> Mixture:
+    """Standard deviations from 0.9 down to 0.1: coarse and fine detail."""
+    variance = torch.logspace(math.log10(0.9), -1, SIZE * SIZE * CHANNELS).double().square()
+    return Mixture.gaussian(shift * torch.ones_like(variance), variance)
+
+
+def _mixture() -> Mixture:
+    """Four components: two by two, apart by ten of their standard deviations in every pixel."""
+    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]).double()
+    means = 1.5 * signs.repeat_interleave(SIZE * SIZE * CHANNELS // 2, dim=1)
+    return Mixture(torch.full((4,), 0.25).double(), means, torch.full_like(means, 0.09))
+
+
+PROBLEMS = {
+    "gaussian": Problem(lambda: _gaussian(0.5), lambda: _gaussian(0.0), "vp"),
+    "mixture": Problem(_mixture, _mixture, "vp"),
+    "mixture-flow": Problem(_mixture, _mixture, "flow"),
+}
+
+
+def exact_moments(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and covariance [D, D] of the images, as grey levels / 255, of a problem.
+
+    Rounding to whole grey levels adds a twelfth of one squared (Sheppard's correction).
+    """
+    data, scale = PROBLEMS[name].data(), 1 / (2 * REACH)
+    rounding = torch.eye(data.means.shape[1]).double() / 12 / 255**2
+    return (0.5 + scale * data.mean).numpy(), (scale**2 * data.cov + rounding).numpy()
+
+
+class ClosedFormDenoiser(ModelMixin, ConfigMixin):
+    """The ideal denoiser of a problem, called as a network is."""
+
+    @register_to_config
+    def __init__(self, problem: str):
+        super().__init__()
+        chosen = PROBLEMS[problem]
+        self._data, self._unconditional = chosen.data(), chosen.unconditional()
+        self._path = chosen.path
+        signal = _vp_scheduler().alphas_cumprod.double()
+        self.register_buffer("log_ratio", ((1 - signal) / signal).log() / 2, persistent=False)
+
+    def level(self, timestep: float) -> Level:
+        """The noise level a timestep stands for, between whole ones by the log of sigma/alpha."""
+        if self._path == "flow":
+            return Level.flow(timestep / TRAIN_TIMESTEPS)
+        table = self.log_ratio.double().cpu().numpy()
+        return Level.vp_from_ratio(math.exp(np.interp(timestep, np.arange(len(table)), table)))
+
+    def forward(self, sample: Tensor, timestep: Tensor, component: Tensor) -> Tensor:
+        """sample [N, C, H, W]; component [N], -1 for none. Returns the prediction, alike."""
+        level, x = self.level(float(timestep)), sample.flatten(1).double()
+        kind = "flow_prediction" if self._path == "flow" else "epsilon"
+        out = torch.empty_like(x)
+        for index in component.unique().tolist():
+            chosen = component == index
+            data = self._unconditional if index < 0 else self._data.component(index)
+            out[chosen] = prediction(data.denoise(x[chosen], level), x[chosen], level, kind)
+        return out.view_as(sample).to(sample.dtype)
+
+    def component_of(self, prompt: str) -> int:
+        """Raises ValueError for a prompt that names none."""
+        found = re.fullmatch(r"component (\d+)", prompt)
+        if not found:
+            raise ValueError(f"a closed-form model takes prompts=components, not {prompt!r}")
+        return int(found.group(1)) % len(self._data.weights)
+
+
+class AffineDecoder:
+    """Data units to the pixels in [0, 1]: stands where a VAE does."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents / REACH / 2 + 0.5).clamp(0, 1)
+
+
+class ClosedFormPipeline(DiffusionPipeline):
+    """Called as StableDiffusionPipeline is, with what bench.sampling hands over."""
+
+    unet: ClosedFormDenoiser
+    scheduler: Any
+    vae: AffineDecoder
+
+    def __init__(self, unet: ClosedFormDenoiser, scheduler: Any, vae: AffineDecoder):
+        super().__init__()
+        self.register_modules(unet=unet, scheduler=scheduler, vae=vae)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        *,
+        height: int,
+        width: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: list[torch.Generator],
+        output_type: str,
+    ) -> SimpleNamespace:
+        components = torch.tensor([self.unet.component_of(prompt) for prompt in prompts])
+        guided = guidance_scale > 1
+        if guided:
+            components = torch.cat([torch.full_like(components, -1), components])
+        self.scheduler.set_timesteps(num_inference_steps, device=self.device)
+        x = self._noise((CHANNELS, height, width), generator)
+        for t in self.scheduler.timesteps:
+            rows = self._scaled(torch.cat([x, x]) if guided else x, t)
+            output = self.unet(rows, t, components.to(self.device))
+            if guided:
+                without, conditional = output.chunk(2)
+                output = without + guidance_scale * (conditional - without)
+            x = self.scheduler.step(output, t, x, **self._step_arguments(generator)).prev_sample
+        return SimpleNamespace(images=self.vae.decode(x))
+
+    def _noise(self, shape: Sequence[int], generators: list[torch.Generator]) -> Tensor:
+        noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
+        scale = getattr(self.scheduler, "init_noise_sigma", 1.0)  # flow schedulers have none
+        return noise.to(self.device, self.unet.dtype) * scale
+
+    def _scaled(self, rows: Tensor, t: Tensor) -> Tensor:
+        scale = getattr(self.scheduler, "scale_model_input", None)  # flow schedulers have none
+        return scale(rows, t) if scale else rows
+
+    def _step_arguments(self, generators: list[torch.Generator]) -> dict[str, Any]:
+        takes = inspect.signature(self.scheduler.step).parameters
+        return {"generator": generators} if "generator" in takes else {}
+
+
+def closed_form_pipeline(name: str) -> Any:
+    """The pipeline of a problem, with the scheduler config that its path calls for."""
+    flow = PROBLEMS[name].path == "flow"
+    scheduler = FlowMatchEulerDiscreteScheduler() if flow else _vp_scheduler()
+    return ClosedFormPipeline(ClosedFormDenoiser(name), scheduler, AffineDecoder())
+
+
+def _vp_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule, with the start at pure noise."""
+    return DDIMScheduler(
+        num_train_timesteps=TRAIN_TIMESTEPS,
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        set_alpha_to_one=True,
+        timestep_spacing="trailing",
+    )
