@@ -208,7 +208,7 @@ def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():
     settings = SimpleNamespace(model=model)
     pairs = [(f, n) for n in (2, 8, 4) for f in ("b", "a")]
     jobs = [SimpleNamespace(model=f, steps=n, settings=settings) for f, n in pairs]
-    order = [(job.folder, job.steps) for job in _grouped(jobs)]
+    order = [(job.model, job.steps) for job in _grouped(jobs)]
     assert order == [("b", 2), ("b", 8), ("b", 4), ("a", 2), ("a", 8), ("a", 4)]
 
 
