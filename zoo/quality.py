@@ -4,6 +4,7 @@ Everything is read from the package's own weights, so the cards say what users l
 """
 
 import json
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from bench.schedulers import SCHEDULERS
 from bench.shapes.render import dataset, render
 from bench.shapes.world import HELD_OUT_SEED, PROMPT_SEED, REFERENCE_SEED, captions, draw_scenes
 from metrics.attributes import AttributeNet
+from metrics.estimate import paired_difference
 from metrics.extractors import attribute_extractor
-from metrics.frechet import FeatureStats, frechet_estimate
+from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
 from zoo.clip import measure as measure_clip
 from zoo.clip import tokenizer_of
 from zoo.data import save_sheet, to_signed
@@ -29,8 +31,8 @@ from zoo.targets import image_targets
 from zoo.vae import measure as measure_vae
 
 GUIDANCE, JUDGED_STEPS = 4.0, 50
-JUDGED, SCORED, REFERENCE = 512, 512, 20000  # images
-CURVE_STEPS = (2, 8, 32)
+JUDGED, SCORED, REFERENCE = 512, 1024, 20000  # images
+CURVE_GUIDANCE, CURVE_STEPS = (1.0, GUIDANCE), (2, 8, 32)
 LICENCE = "Apache-2.0"
 
 
@@ -107,18 +109,30 @@ def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
     }
 
 
-def frechet_by_steps(pipeline, features: Path) -> dict[str, dict[str, float]]:
+def frechet_by_steps(pipeline, features: Path) -> dict[str, dict]:
+    """Of each guidance and step count: the distance, and its fall since the step count before."""
     extract = attribute_extractor(features, "shapes")
-    reference = FeatureStats.empty(extract.dim)
-    for start in range(0, REFERENCE, 500):
-        images, _ = dataset(REFERENCE_SEED, start, start + 500)
-        reference = reference.merge(FeatureStats.from_features(extract(torch.from_numpy(images))))
+    batches = (dataset(REFERENCE_SEED, i, i + 500)[0] for i in range(0, REFERENCE, 500))
+    reference = reduce(
+        FeatureStats.merge,
+        (FeatureStats.from_features(extract(torch.from_numpy(images))) for images in batches),
+    )
     prompts = captions(draw_scenes(PROMPT_SEED, 0, SCORED))
-    found = {}
-    for steps in CURVE_STEPS:
-        images = torch.from_numpy(draw(pipeline, prompts, steps))
-        estimate = frechet_estimate(extract(images), reference)
-        found[str(steps)] = {"value": round(estimate.value, 4), "se": round(estimate.se, 4)}
+    found: dict[str, dict] = {
+        "samples": SCORED,
+        "perfect_samples_score": round(frechet_floor(reference, SCORED), 2),
+    }
+    for guidance in CURVE_GUIDANCE:
+        before = None
+        for steps in CURVE_STEPS:
+            images = torch.from_numpy(draw(pipeline, prompts, steps, guidance))
+            now = frechet_estimate(extract(images), reference)
+            row = {"value": round(now.value, 2), "se": round(now.se, 2)}
+            if before is not None:
+                fall = paired_difference(before, now)
+                row |= {"fall": round(fall.value, 2), "fall_se": round(fall.se, 2)}
+            found[f"guidance {guidance:g}, {steps} steps"] = row
+            before = now
     return found
 
 

@@ -1,9 +1,11 @@
 """Copies trained networks into the package, in half precision: what users load.
 
-The training records stay in zoo/records, for the model cards.
+The training records stay in zoo/records, for the model cards. `python -m zoo.release NAME …`
+releases some networks only: ddpm, which brings its autoencoder, features, clip.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -67,6 +69,8 @@ def read_record(name: str) -> dict:
     return json.loads((RECORDS / f"{name}.json").read_text())
 
 
+RELEASES = {"ddpm": release_ddpm, "features": release_features, "clip": release_clip}
+
 if __name__ == "__main__":
-    for release in (release_ddpm, release_features, release_clip):
-        print(release())
+    for name in sys.argv[1:] or RELEASES:
+        print(RELEASES[name]())
