@@ -22,6 +22,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## Sweep the embedded model and open the way to its report
 	$(BIN)/denoisebench sweep experiment=demo
 
+pictures: demo ## Copy the demo's pictures into docs/pictures, where README shows them
+	mkdir -p docs/pictures
+	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
+		runs/demo/figures/gallery_guidance_4.png docs/pictures/
+
 check: install ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +49,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo check test bench zoo lock
+.PHONY: help install demo pictures check test bench zoo lock

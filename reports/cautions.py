@@ -26,8 +26,8 @@ def cautions(frame: pd.DataFrame) -> list[str]:
     uneven = list(_unevenness(frame))
     if uneven:
         texts.append(
-            f"Timings are uneven: {'; '.join(uneven)}. Something else was running; savings are "
-            "given in NFE, and latencies are best measured again on a quiet machine."
+            f"Timings are uneven: {'; '.join(uneven)}. Other work on the machine does that; "
+            "savings are given in NFE, and latencies are best measured again when it is quiet."
         )
     return [text for text in texts if text]
 
