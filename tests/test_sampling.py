@@ -9,8 +9,9 @@ import torch
 from test_cell import CELL
 
 from bench import sampling
+from bench.cell import Cell
 from bench.latency import measure_latency
-from bench.models import load_pipeline, model_folder
+from bench.models import find_model, load_pipeline
 from bench.probes import text_encoders_of, watched
 from bench.prompts import load_prompts
 from bench.sampling import generate, remembered_embeddings, sample_generators, sample_seed
@@ -21,7 +22,7 @@ PROMPTS = load_prompts(None, None, 6)
 
 @pytest.fixture(scope="module")
 def pipeline():
-    folder = model_folder("shapes-ddpm", "embedded:shapes-ddpm")
+    folder = find_model("shapes-ddpm", "embedded:shapes-ddpm").source
     return load_pipeline(folder, "float32", "cpu")
 
 
@@ -70,18 +71,28 @@ def test_sampling_twice_gives_the_same_bytes(pipeline):
     assert np.array_equal(first, second)
 
 
+def fitting(pipeline, one: Cell) -> tuple:
+    """Pipeline, cell and prompt of the family that the cell's scheduler drives."""
+    if SCHEDULERS[one.scheduler].family == "diffusion":
+        return pipeline, one, PROMPTS[:1]
+    flow = load_pipeline("mixture-flow", "float32", "cpu")
+    return flow, replace(one, height=4, width=4), ["component 0"]
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("steps", [3, 7])
 def test_counted_evaluations_are_the_expected_ones(pipeline, name, steps):
+    pipeline, one, prompts = fitting(pipeline, cell(name, steps, guidance=1.0))
     with watched(pipeline) as stages:
-        images = generate(pipeline, cell(name, steps, guidance=1.0), PROMPTS[:1], 0)
+        images = generate(pipeline, one, prompts, 0)
     assert stages.calls == SCHEDULERS[name].expected_nfe(steps)
-    assert images.shape == (1, 3, 32, 32)
+    assert images.shape == (1, 3, one.height, one.width)
 
 
-def test_every_scheduler_runs_at_its_least_steps(pipeline):
-    for name, spec in SCHEDULERS.items():
-        generate(pipeline, cell(name, spec.min_steps), PROMPTS[:1], 0)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_runs_at_its_least_steps(pipeline, name):
+    pipeline, one, prompts = fitting(pipeline, cell(name, SCHEDULERS[name].min_steps))
+    assert len(generate(pipeline, one, prompts, 0)) == 1
 
 
 def test_guidance_doubles_the_passes_and_not_the_evaluations(pipeline):
