@@ -163,7 +163,7 @@ def _gaussian_flow(data: Mixture, x: Tensor, start: Level, end: Level) -> Tensor
 def _angles(start: float, end: float) -> Tensor:
     """Angles from start towards end in equal steps of log tan, no closer to clean data than
     _SMALLEST. Pure noise, where the logarithm has no start, is left by one step of its own."""
-    first, last = min(math.tan(start), _LARGEST), max(math.tan(end), _SMALLEST)
+    first, last = (min(max(math.tan(a), _SMALLEST), _LARGEST) for a in (start, end))
     grid = torch.linspace(math.log(first), math.log(last), _FLOW_STEPS + 1, dtype=torch.float64)
     before = [start] if math.tan(start) > _LARGEST else []
     return torch.cat([torch.tensor(before, dtype=torch.float64), grid.exp().atan()])

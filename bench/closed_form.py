@@ -1,6 +1,6 @@
 """Closed-form models as diffusers pipelines: small images whose exact distribution is known.
 
-Prompts ask for components: "component 7" is component 7 modulo their number. They run through the
+"component 7" asks for component 7 modulo their number, "sample 7" for any. They run through the
 same path as real models, in milliseconds, so a sweep of them is measured against mathematics.
 """
 
@@ -102,11 +102,11 @@ class ClosedFormDenoiser(ModelMixin, ConfigMixin):
         return out.view_as(sample).to(sample.dtype)
 
     def component_of(self, prompt: str) -> int:
-        """Raises ValueError for a prompt that names none."""
-        found = re.fullmatch(r"component (\d+)", prompt)
+        """-1 when any will do. Raises ValueError for a prompt of another kind."""
+        found = re.fullmatch(r"(component|sample) (\d+)", prompt)
         if not found:
             raise ValueError(f"a closed-form model takes prompts=components, not {prompt!r}")
-        return int(found.group(1)) % len(self._data.weights)
+        return -1 if found[1] == "sample" else int(found[2]) % len(self._data.weights)
 
 
 class AffineDecoder:

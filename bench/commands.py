@@ -137,7 +137,7 @@ def _options(group: str) -> set[str]:
     if not re.fullmatch(r"\w+", group) or not folder.is_dir():
         return set()
     found = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
-    return found | ({"null"} if found else set())
+    return found | {"null"} if group == "experiment" else found
 
 
 def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:

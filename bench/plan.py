@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from bench.cell import Cell, Entry
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.kinds import RENDERS, estimate_kind, latency_kind
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
-from bench.prompts import COMPONENTS, load_prompts, prompts_identity
+from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
 from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
@@ -54,6 +55,9 @@ class Plan:
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
     """Raises UserError that lists every problem of the grid, one a line."""
     problems = dict.fromkeys(known_problems)  # in order, each once
+    if problems:  # names that there are not: what they were to fit with cannot be judged
+        more = chain.from_iterable(check_settings(config)[1] for config in configs)
+        raise UserError("\n".join(problems | dict.fromkeys(more)))
     jobs = []
     for config in configs:
         job, found = _job(config)
@@ -128,10 +132,17 @@ def _unfit(settings: Settings) -> Iterator[str]:
     closed_form = model.path.startswith(CLOSED_FORM)
     if not closed_form and (model.width % 8 or model.height % 8):
         yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
-    if closed_form != (settings.prompts.path == COMPONENTS):
+    if closed_form != (settings.prompts.path in CLOSED_FORM_PROMPTS):
         yield (
             f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
-            "prompts=components, and no others do"
+            "prompts=components or unconditional, and no others do"
+        )
+    if closed_form and (model.width, model.height) != (4, 4):
+        yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
+    if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:
+        yield (
+            f"model={model.name}: its data without a component is another Gaussian; use "
+            "prompts=components"
         )
 
 
@@ -155,7 +166,7 @@ def _unfit_for(model: FoundModel, settings: Settings) -> Iterator[str]:
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     """What fits each job but not the sweep as a whole."""
     for name in _SHARED:
-        if len({json.dumps(_plain(getattr(job.settings, name))) for job in jobs}) > 1:
+        if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
             yield f"{name}: a sweep has one; run a sweep for each value"
     identities = defaultdict(set)
     for job in jobs:
@@ -171,8 +182,12 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         yield f"guidance={values}: all switch classifier-free guidance off; keep one of them"
 
 
-def _plain(value: object) -> object:
-    return value.model_dump() if hasattr(value, "model_dump") else value
+def _shared(settings: Settings, name: str) -> object:
+    value = getattr(settings, name)
+    plain = value.model_dump() if hasattr(value, "model_dump") else value
+    if name == "metrics" and settings.metrics.reference.startswith(CLOSED_FORM):
+        plain["reference"] = CLOSED_FORM  # each closed-form model has its own exact statistics
+    return plain
 
 
 def _entry(settings: Settings, found: FoundModel) -> Entry:

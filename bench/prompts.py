@@ -5,33 +5,44 @@ import json
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from bench.cell import digest
 from bench.errors import UserError
 from bench.paths import existing
 from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
-COMPONENTS = "components"  # "component 0", "component 1", …: each model takes them modulo its own
+# Prompts of closed-form models, told apart by number, so that each is a sample of its own.
+COMPONENTS = "components"  # a component drawn at random; each model takes the number modulo its own
+UNCONDITIONAL = "unconditional"  # no component asked for
+CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def load_prompts(path: str | None, column: str | None, samples: int) -> tuple[str, ...]:
-    """The first `samples` prompts; a shorter file repeats. path None means the embedded world,
-    COMPONENTS the components of closed-form models.
+    """The first `samples` prompts; a shorter file repeats. path None means the embedded world.
 
     Files: .txt (one a line), .csv, .tsv (with a header), .jsonl; column names the field.
     Raises UserError for a file that cannot be read or holds no prompt.
     """
-    if path == COMPONENTS:
-        return tuple(f"component {i}" for i in range(samples))
+    if path in CLOSED_FORM_PROMPTS:
+        return _closed_form_prompts(path, samples)
     texts = _captions(samples) if path is None else _file_prompts(path, column)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
 def prompts_identity(path: str | None, column: str | None) -> str:
     """Hash of the whole set, 16 hex digits. The embedded world's is that of its first thousand."""
-    if path == COMPONENTS:
-        return digest(COMPONENTS, 16)
+    if path in CLOSED_FORM_PROMPTS:
+        return digest(_closed_form_prompts(path, 1000), 16)
     return digest(_captions(1000) if path is None else _file_prompts(path, column), 16)
+
+
+def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
+    if path == UNCONDITIONAL:
+        return tuple(f"sample {i}" for i in range(samples))
+    drawn = np.random.default_rng(PROMPT_SEED).integers(10**9, size=samples)
+    return tuple(f"component {number}" for number in drawn)
 
 
 @cache

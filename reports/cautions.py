@@ -8,8 +8,7 @@ from metrics.specs import metric_spec
 from reports.formats import duration, significant
 from reports.frame import done, frame_metrics
 
-AMPLE_SAMPLES = 4.0  # per feature dimension: below, small differences of a Fréchet distance mislead
-FEWEST_SAMPLES = 2.0  # below, bias alone can turn the order of cells around
+AMPLE_SAMPLES = 4.0  # per feature dimension: below, bias can turn the order of close cells around
 _ENOUGH_PROMPTS = 10
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
@@ -47,14 +46,14 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
     ratio = samples_per_dim(frame, metric)
     if ratio >= AMPLE_SAMPLES:
         return ""
-    floor, samples = frame[f"{metric}_floor"].median(), frame["samples"].min()
+    least = frame.sort_values(f"{metric}_n_per_dim").iloc[0]
+    floor, samples = least[f"{metric}_floor"], least["samples"]
     enough = round(samples * AMPLE_SAMPLES / ratio)
-    order = ", and can turn the order of cells around" if ratio < FEWEST_SAMPLES else ""
     return (
         f"{metric_spec(metric).label}: {samples} samples are {significant(ratio, 2)} per feature "
         f"dimension. Perfect images would score about {significant(floor, 2)} by their small "
-        "number alone. That bias differs a little between cells"
-        f"{order}: read no small difference off this run. samples={enough} makes "
+        "number alone. That bias differs a little between cells and can turn the order of close "
+        f"ones around: no best cell is named. samples={enough} makes "
         f"{AMPLE_SAMPLES:g} a dimension; the images that are there are kept."
     )
 

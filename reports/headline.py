@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.estimate import Estimate, paired_difference
-from reports.cautions import FEWEST_SAMPLES, samples_per_dim, timings_are_even
+from reports.cautions import AMPLE_SAMPLES, samples_per_dim, timings_are_even
 from reports.curves import Z95, curve_points, panels, sign
 
 SMALLEST_SAVING = 1.05  # ratio of costs; timings of equal work differ by a few per cent
@@ -51,7 +51,7 @@ def observations(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> list[Observation]:
     """One per panel that has a scored cell; none where bias can turn the order of cells around."""
-    if samples_per_dim(frame, metric) < FEWEST_SAMPLES:
+    if samples_per_dim(frame, metric) < AMPLE_SAMPLES:
         return []
     points = curve_points(frame, metric)
     even = timings_are_even(frame)

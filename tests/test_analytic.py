@@ -82,6 +82,9 @@ def test_the_flow_of_a_mixture_is_the_same_in_two_legs_and_back(three, generator
     legs = exact_flow(three, exact_flow(three, x, start, middle), middle, end)
     torch.testing.assert_close(legs, through, rtol=0, atol=1e-6)
     torch.testing.assert_close(exact_flow(three, through, end, start), x, rtol=0, atol=1e-6)
+    clean = exact_flow(three, x, start, Level.flow(0.0))
+    again = exact_flow(three, clean, Level.flow(0.0), start)
+    torch.testing.assert_close(again, x, rtol=0, atol=1e-4)
 
 
 def test_the_flow_carries_noise_to_the_mixture(three, generator):

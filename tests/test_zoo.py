@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.paths import EMBEDDED
 from bench.shapes.world import PROMPT_SEED, WORDS, captions, draw_scenes
 from zoo import training
 from zoo.training import Recipe, fit
@@ -50,6 +51,12 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(sys.modules[__name__], "RECIPE", replace(RECIPE, steps=8))
     with pytest.raises(SystemExit, match="another recipe"):
         train()
+
+
+def test_the_shipped_networks_stay_within_30_mb():
+    sizes = [path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")]
+    assert len(sizes) == 5
+    assert sum(sizes) < 30e6
 
 
 def test_every_word_of_the_world_is_one_token_and_other_text_has_some():
