@@ -251,7 +251,7 @@ def _floor(points: pd.DataFrame, y: Callable[[str], alt.Y]) -> list[alt.Chart]:
     base = alt.Chart().transform_aggregate(floor="min(floor)", groupby=["panel"])
     line = base.mark_rule(strokeDash=[5, 4], color=theme.QUIET)
     text = base.mark_text(
-        text="perfect samples at this n, about",
+        text="perfect samples score about this",
         align="left",
         baseline="bottom",
         dx=4,

@@ -85,7 +85,7 @@ def test_only_frechet_charts_show_what_perfect_samples_score_and_only_where_cell
 
     def marked(frame):
         made = figures(frame, FD, estimates)
-        return [one.name for one in made if "perfect samples at this n" in to_svg(one)]
+        return [one.name for one in made if "perfect samples score about this" in to_svg(one)]
 
     stems = ("vs_steps", "vs_nfe", "vs_seconds", "vs_latency_pareto")
     assert marked(frame) == [f"{FD}_{stem}" for stem in stems]
