@@ -1,9 +1,10 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
 import gc
+import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.store import Store
 
+_log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
@@ -148,13 +150,31 @@ class Session:
             gc.collect()
             _use_threads(job.settings.threads)
             device = device_of(job.settings)
-            self._pipelines[key] = load_pipeline(job.model.source, job.settings.model.dtype, device)
+            pipeline = load_pipeline(job.model.source, job.settings.model.dtype, device)
+            _warn_of_long_prompts(job.settings.model.name, pipeline, _prompts(job))
+            self._pipelines[key] = pipeline
         return self._pipelines[key]
 
 
 def _prompts(job: Job) -> tuple[str, ...]:
     settings = job.settings.prompts
     return load_prompts(settings.path, settings.column, job.entry.samples)
+
+
+def _warn_of_long_prompts(name: str, pipeline: Any, prompts: Sequence[str]) -> None:
+    """Text encoders ignore what exceeds their context, and diffusers' own warning is silenced."""
+    parts = (getattr(pipeline, part, None) for part in ("tokenizer", "tokenizer_2", "tokenizer_3"))
+    tokenizers = [tokenizer for tokenizer in parts if tokenizer is not None]
+    if not tokenizers:
+        return
+    widest = max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length)
+    most = widest.model_max_length
+    cut = sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids)
+    if cut:
+        _log.warning(
+            "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
+            *(cut, len(prompts), most, name),
+        )
 
 
 def _use_threads(threads: int) -> None:

@@ -262,6 +262,16 @@ def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
     assert run.entries[0].cell.prompts == "two"
 
 
+def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
+    path = tmp_path / "long.txt"
+    path.write_text(
+        "a small solid red circle on a black background\n" + "a large star " * 20 + "\n"
+    )
+    choice = ("prompts=file", f"prompts.path={path}", "samples=4")
+    assert call(capsys, *tiny(tmp_path / "runs", *choice))[0] == 0
+    assert "2 of 4 prompts exceed the 24 tokens that shapes-ddpm reads" in caplog.text
+
+
 def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
     folder = broken_model(tmp_path / "incomplete")
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
