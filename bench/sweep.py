@@ -1,6 +1,7 @@
 """Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from bench.rows import read_estimate
 from bench.run import Run, load_run, save_run
 from bench.session import Session
 from bench.store import Store, write_atomically
+from metrics.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,14 @@ def _said(store: Store, job: Job, status: str) -> str:
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)
         return f"{status}: {record['message'] if record else 'no record'}"
     found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
-    return ", ".join(f"{name} {e.value:.4g} ± {e.se:.2g}" for name, e in found if e)
+    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in found if e)
+
+
+def _plus_minus(estimate: Estimate) -> str:
+    """Two digits of the error, and as many decimals of the value."""
+    known = math.isfinite(estimate.se) and estimate.se > 0
+    decimals = max(1 - math.floor(math.log10(estimate.se)), 0) if known else 2
+    return f"{estimate.value:.{decimals}f} ± {estimate.se:.{decimals}f}"
 
 
 def _record(plan: Plan, run: Run) -> None:
