@@ -176,7 +176,7 @@ def closed_form_pipeline(name: str) -> Any:
 
 
 def _vp_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule, with the start at pure noise."""
+    """Stable Diffusion's noise schedule, run from its last timestep to clean data."""
     return DDIMScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         beta_schedule="scaled_linear",
