@@ -137,7 +137,7 @@ def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
     try:
         return Settings(**config), []
     except ValidationError as error:
-        return None, [_problem(item) for item in error.errors()]
+        return None, [config_problem(item) for item in error.errors()]
 
 
 def tracking_settings(config: dict) -> TrackingSettings:
@@ -145,7 +145,7 @@ def tracking_settings(config: dict) -> TrackingSettings:
     try:
         return TrackingSettings(**config)
     except ValidationError as error:
-        raise UserError("\n".join(f"tracking.{_problem(i)}" for i in error.errors())) from error
+        raise UserError("\n".join(f"tracking.{config_problem(i)}" for i in error.errors())) from error
 
 
 def _unset(config: dict, prefix: str = "") -> list[str]:
@@ -159,7 +159,7 @@ def _unset(config: dict, prefix: str = "") -> list[str]:
     return found
 
 
-def _problem(item) -> str:
+def config_problem(item) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: there is no such setting; remove it"

@@ -1,0 +1,298 @@
+"""Defects of diffusers' schedulers that `denoisebench verify` measured, by diffusers version.
+
+A table, checked both ways: verify fails when it measures what is not listed, and when what is
+listed is gone. Sweeps warn of those that they would hit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Config = Mapping[str, Any]  # of a scheduler: the model's own with the flags over it
+
+_LEADING_BY_DEFAULT = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
+_SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+_EXPONENTIAL_SOLVERS = (
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "SASolverScheduler",
+)
+_SPACED = (
+    *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler"),
+    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler"),
+    *("DEISMultistepScheduler", "UniPCMultistepScheduler", "SASolverScheduler"),
+)
+_VP = ("scaled_linear", "linear", "cosine", "zero_snr")
+_FLOW_MATCH = (
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "FlowMatchLCMScheduler",
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is wrong, where it is measured, and what to do."""
+
+    name: str
+    who: tuple[str, ...]  # classes of diffusers, or names of the catalogue
+    checks: tuple[str, ...]  # of bench.verify.judge.LIMITS
+    effect: str
+    advice: str
+    grids: tuple[str, ...] = ()  # none: any
+    paths: tuple[str, ...] = ()
+    issues: tuple[int, ...] = ()  # of the diffusers repository
+    hits: Callable[[Config, int], bool] | None = None  # for sweeps, by config and steps
+
+    def is_about(self, scheduler: str, class_name: str) -> bool:
+        return bool({"*", scheduler, class_name} & set(self.who))
+
+    def covers(self, grid: str, path: str) -> bool:
+        return (not self.grids or grid in self.grids) and (not self.paths or path in self.paths)
+
+
+def _spaced(spacing: str) -> Callable[[Config, int], bool]:
+    return lambda config, steps: config["timestep_spacing"] == spacing
+
+
+def _trailing_drifts(config: Config, steps: int) -> bool:
+    return config["timestep_spacing"] == "trailing" and bool(_trained(config) % steps)
+
+
+def _one_too_many(config: Config, steps: int) -> bool:
+    """Exactly as diffusers makes the timesteps: rounding errors of arange add one."""
+    made = len(np.arange(_trained(config), 0, -_trained(config) / steps))
+    return config["timestep_spacing"] == "trailing" and made != steps
+
+
+def _repeats_a_timestep(config: Config, steps: int) -> bool:
+    """Where rounded timesteps of dense noise levels coincide: by path, the least such steps."""
+    if not any(config.get(flag) for flag in _SIGMA_FLAGS):
+        return False
+    beta = bool(config.get("use_beta_sigmas"))
+    if config.get("beta_schedule") == "squaredcos_cap_v2":
+        return steps >= (3 if beta else 4 if config.get("use_karras_sigmas") else 6)
+    if config.get("rescale_betas_zero_snr"):
+        return steps >= (4 if beta else 21)
+    return beta and config.get("beta_schedule") == "scaled_linear" and steps >= 32
+
+
+def _cosine(config: Config) -> bool:
+    return config.get("beta_schedule") == "squaredcos_cap_v2"
+
+
+def _shifted(config: Config, steps: int) -> bool:
+    return config.get("shift", 1.0) != 1.0 and not config.get("use_dynamic_shifting")
+
+
+def _trained(config: Config) -> int:
+    return config.get("num_train_timesteps", 1000)
+
+
+_DIFFUSERS_0_42 = (
+    Known(
+        "trailing-drift",
+        ("DDIMScheduler", "PNDMScheduler"),
+        ("timesteps", "timestep bias", "bump"),
+        "with trailing spacing the state runs ahead of its timesteps when the steps do not divide "
+        "the training timesteps: quality jumps up and down between neighbouring step counts",
+        "use 10, 20, 25, 40, 50 or 100 steps, or scheduler=euler, the same solver without the drift",
+        grids=("trailing",),
+        issues=(9261,),
+        hits=_trailing_drifts,
+    ),
+    Known(
+        "linspace-stride",
+        ("DDIMScheduler", "PNDMScheduler"),
+        ("timesteps", "timestep bias", "residual noise", "bump"),
+        "with linspace spacing a step goes to t - 1000 // N while the next timestep lies further "
+        "down: the state is noisier or cleaner than the model is told",
+        "set timestep_spacing=trailing, or use scheduler=euler",
+        grids=("linspace",),
+        issues=(12633, 11347),
+        hits=_spaced("linspace"),
+    ),
+    Known(
+        "trailing-extra-step",
+        _SPACED,
+        ("nfe",),
+        "at some step counts (61, 103, 121, …) trailing spacing makes one timestep too many, the "
+        "last one -1: one evaluation more, and DDIM reads the noisiest level there and returns noise",
+        "use one step more or fewer",
+        grids=("trailing",),
+        hits=_one_too_many,
+    ),
+    Known(
+        "leading-start",
+        _SPACED,
+        ("start",),
+        "leading spacing starts below the last training timestep, where data still have a signal "
+        "that pure noise lacks, and the start moves with the number of steps",
+        "set timestep_spacing=trailing in the model's scheduler config",
+        grids=("leading",),
+        hits=_spaced("leading"),
+    ),
+    Known(
+        "last-sigma-repeated",
+        ("flow_deis", "flow_sa_solver"),
+        ("residual noise",),
+        "the last noise level is used twice, so the last step does nothing and noise stays in the "
+        "result: 1/8 of it at 8 steps",
+        "use scheduler=flow_dpmpp_2m or flow_unipc",
+        issues=(6477,),
+        hits=lambda config, steps: bool(config.get("use_flow_sigmas")),
+    ),
+    Known(
+        "smallest-level-left",
+        ("deis", "deis_3", "sa_solver", "PNDMScheduler", "TCDScheduler"),
+        ("residual noise",),
+        "the result keeps the smallest training noise level (0.03 with Stable Diffusion's "
+        "schedule): the last step does not go to clean data",
+        "nothing to do for images: it is below one grey level of contrast in most models",
+        issues=(6477,),
+    ),
+    Known(
+        "shift-applied-twice",
+        _FLOW_MATCH,
+        ("training grid",),
+        "a static shift is applied to the smallest noise level twice: the last step starts from "
+        "shift times the noise that the model was trained to end with",
+        "give sigmas of your own, or shift=1 with shifted sigmas",
+        grids=("native",),
+        paths=("flow_shift3",),
+        issues=(13243,),
+        hits=_shifted,
+    ),
+    Known(
+        "half-the-variance",
+        ("flow_euler_sde",),
+        ("variance", "wrong mode", "band gain"),
+        "stochastic_sampling=True takes the denoised mean for a sample: results have half the "
+        "variance of the data, however many steps",
+        "leave stochastic_sampling off, unless the model is distilled for it",
+        hits=lambda config, steps: bool(config.get("stochastic_sampling")),
+    ),
+    Known(
+        "duplicate-timesteps",
+        _EXPONENTIAL_SOLVERS,
+        ("runs",),
+        "noise levels close to the start round to the same timestep, and the scheduler stops with "
+        "an IndexError or AssertionError",
+        "use fewer steps, or no karras, exponential or beta sigmas with this noise schedule",
+        paths=_VP,
+        issues=(12771,),
+        hits=_repeats_a_timestep,
+    ),
+    Known(
+        "cosine-nan",
+        (
+            "EulerAncestralDiscreteScheduler",
+            "KDPM2DiscreteScheduler",
+            "KDPM2AncestralDiscreteScheduler",
+        ),
+        ("runs",),
+        "rounding of the cosine schedule's largest noise levels gives NaN, at few steps and with "
+        "karras sigmas",
+        "use more steps, or another scheduler with the cosine schedule",
+        paths=("cosine", "linear"),
+        issues=(14213,),
+        hits=lambda config, steps: (
+            _cosine(config) and (steps <= 10 or bool(config.get("use_karras_sigmas")))
+        ),
+    ),
+    Known(
+        "start-up-order",
+        ("lms", "dpmpp_3m", "deis_3", "unipc_3", "flow_unipc", "flow_deis"),
+        ("order",),
+        "the first steps are of lower order, and their error stays: the full order is not reached",
+        "expect order 2 to 3 in practice",
+    ),
+    Known(
+        "truncated-timesteps",
+        _EXPONENTIAL_SOLVERS,
+        ("timesteps", "timestep bias", "noise level"),
+        "timesteps of exponential and beta sigmas are cut to whole numbers, not rounded: the "
+        "model is told up to one timestep too little noise",
+        "nothing to do: it costs less than a percent at usual steps",
+        grids=("exponential", "beta"),
+    ),
+    Known(
+        "truncated-flow-timesteps",
+        ("flow_dpmpp_2m", "flow_unipc", "flow_deis"),
+        ("timesteps", "timestep bias"),
+        "timesteps of flow sigmas are cut to whole numbers, not rounded: the model is told up to one "
+        "timestep too little noise",
+        "nothing to do: it costs less than a percent at usual steps",
+    ),
+    Known(
+        "beta-sigmas-sparse",
+        ("*",),
+        ("band gain", "variance", "wrong mode"),
+        "beta sigmas leave few steps for small noise where the schedule starts high: detail comes "
+        "out soft or gritty at 20 steps",
+        "use karras sigmas",
+        grids=("beta",),
+        hits=lambda config, steps: bool(config.get("use_beta_sigmas")),
+    ),
+    Known(
+        "cosine-start",
+        ("EulerDiscreteScheduler", "HeunDiscreteScheduler", "PNDMScheduler"),
+        ("band gain",),
+        "the cosine schedule starts at sigma = 20,000, where solvers that step in sigma or in "
+        "timesteps go wrong with few steps: contrast is far too strong or too weak",
+        "use scheduler=dpmpp_2m or unipc with the cosine schedule",
+        paths=("cosine",),
+        hits=lambda config, steps: _cosine(config),
+    ),
+    Known(
+        "flow-karras-start",
+        ("flow_euler",),
+        ("band gain", "wrong mode"),
+        "karras and exponential sigmas leave few steps near pure noise, where a flow decides what "
+        "the image is: too little contrast, samples in the wrong mode",
+        "use the native sigmas, with a shift if need be",
+        grids=("karras", "exponential"),
+        hits=lambda config, steps: any(config.get(flag) for flag in _SIGMA_FLAGS[:2]),
+    ),
+    Known(
+        "pndm-velocity",
+        ("PNDMScheduler",),
+        ("prediction types",),
+        "with v_prediction the second evaluation mixes two noise levels, and the order falls to 1",
+        "use another scheduler with v_prediction models",
+        hits=lambda config, steps: config.get("prediction_type") == "v_prediction",
+    ),
+    Known(
+        "single-precision",
+        ("lms", "deis_3"),
+        ("single precision", "bump"),
+        "coefficients are computed from close numbers in single precision: errors grow with the "
+        "steps, to 0.02 standard deviations for DEIS 3 at 512",
+        "use fewer than 100 steps: more gain nothing",
+        hits=lambda config, steps: steps >= 200,
+    ),
+)
+KNOWN = {"0.42.1": _DIFFUSERS_0_42}
+
+
+def known_defects(version: str) -> tuple[Known, ...]:
+    """The table of a diffusers version; that of the newest measured one where there is none."""
+    return KNOWN.get(version, _DIFFUSERS_0_42)
+
+
+def warnings_for(
+    scheduler: str, class_name: str, config: Config, steps: int, table: Iterable[Known]
+) -> list[Known]:
+    """Listed defects that a run would hit. config: the model's, with the scheduler's flags."""
+    default = "leading" if class_name in _LEADING_BY_DEFAULT else "linspace"
+    full = {"timestep_spacing": default, **config}
+    return [
+        known
+        for known in table
+        if known.hits and known.is_about(scheduler, class_name) and known.hits(full, steps)
+    ]

@@ -1,0 +1,73 @@
+"""What was measured against what is known: what is new, and what is gone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.known_defects import Known
+from bench.verify.judge import Check
+from bench.verify.verify import Row
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that is not met."""
+
+    row: Row
+    check: Check
+    known: Known | None
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A listed defect that a scheduler no longer shows."""
+
+    scheduler: str
+    known: Known
+
+
+def findings(rows: Iterable[Row], classes: Mapping[str, str], table: Iterable[Known]) -> list:
+    """Every check that is not met, with its entry of the table. classes: by scheduler name."""
+    table = tuple(table)
+    return [
+        Finding(row, check, _entry(row, check, classes[row.scheduler], table))
+        for row in rows
+        for check in row.checks
+        if check.bad
+    ]
+
+
+def gone(
+    rows: Iterable[Row], found: Iterable[Finding], classes: Mapping[str, str], table: Iterable[Known]
+) -> list[Gone]:
+    """Entries of the table that name a scheduler that was verified where they say, and is well."""
+    rows = list(rows)
+    seen = {(finding.row.scheduler, finding.known.name) for finding in found if finding.known}
+    return [
+        Gone(scheduler, known)
+        for known in table
+        if known.who != ("*",)
+        for scheduler in dict.fromkeys(row.scheduler for row in rows)
+        if known.is_about(scheduler, classes[scheduler])
+        and (scheduler, known.name) not in seen
+        and _was_looked_at(known, [row for row in rows if row.scheduler == scheduler])
+    ]
+
+
+def _entry(row: Row, check: Check, class_name: str, table: tuple[Known, ...]) -> Known | None:
+    fits = (
+        known
+        for known in table
+        if known.is_about(row.scheduler, class_name)
+        and check.name in known.checks
+        and known.covers(row.grid, row.path)
+    )
+    return next(fits, None)
+
+
+def _was_looked_at(known: Known, rows: list[Row]) -> bool:
+    return any(
+        check.name in known.checks
+        for row in rows
+        if known.covers(row.grid, row.path)
+        for check in row.checks
+    )

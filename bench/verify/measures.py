@@ -1,0 +1,235 @@
+"""What is measured of a scheduler: numbers, no judgement. None where a run failed."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.analytic import Level
+from bench.verify.case import DATA, TWO, Case, many
+from bench.verify.paths import TRAIN_TIMESTEPS
+from bench.verify.problems import BANDS, CLEAN, modes
+from bench.verify.trajectory import Call
+
+USUAL_STEPS = 20
+ALL_STEPS = tuple(range(1, 101))
+THIN_STEPS = (*range(1, 25), *range(25, 101, 12))
+FEW_STEPS = (1, 2, 3, 4, 8, 20, 32)
+PROBE_STEPS = (8, 30)  # one divides the training timesteps, the other does not
+# Each holds a level that all of them share: Karras' last one, t = 39 of nested trailing grids.
+ORDER_STEPS = {"sigmas": (16, 32, 64, 128), "timesteps": (25, 50, 100, 200)}
+LONG_STEPS = 256  # for rounding errors to add up
+MANY_STEPS = 100  # for a stochastic scheduler to be near its limit
+_FLOOR = 1e-12
+_NOISE = math.log(1e3)  # of sigma / alpha
+_TRUE = torch.tensor(BANDS).double()
+
+
+def scan(case: Case, steps: tuple[int, ...]) -> list[dict[str, Any]]:
+    """A record for each number of steps, driven as a network is: it believes timesteps, and all is
+    in the precision that the scheduler itself chooses."""
+    few = many(64) if case.random else None
+    return [_scanned(case, n, few) for n in steps]
+
+
+def _scanned(case: Case, steps: int, noise: Tensor | None) -> dict[str, Any]:
+    run = case.run(steps, noise, double=False)
+    if not run.trajectory:
+        return {"steps": steps, "raises": run.error}
+    record = {"steps": steps, "raises": None, "nfe": len(run.trajectory.calls)}
+    return record if case.random else {**record, "error": final_error(run.trajectory.final)}
+
+
+def moments(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [D] over the noise; exact from the two samples z = 0, 1."""
+    if len(states) == 2:
+        return states[0], (states[1] - states[0]).abs()
+    return states.mean(0), states.std(0)
+
+
+def final_error(final: Tensor) -> float:
+    """Root mean square over the bands of the errors of mean and standard deviation, in standard
+    deviations of the data."""
+    mean, std = (moment[1:] for moment in moments(final))
+    squares = (mean - 1).square() / _TRUE + (std / _TRUE.sqrt() - 1).square()
+    return float(squares.mean().sqrt())
+
+
+def probe(case: Case, steps: int) -> dict[str, float] | None:
+    """The noise levels that states really have, against those that the model is told.
+
+    offset_max, offset_mean: true timestep minus told, in training timesteps (deterministic
+    schedulers). level_error: the largest |log sigma| or |alpha| difference. residual: noise left in
+    the result, as the standard deviation on a point mass. start: alpha told at the first call.
+    """
+    run = case.run(steps, told=False)
+    if not run.trajectory:
+        return None
+    pairs = [(_true_level(call), call) for call in run.trajectory.calls]
+    errors = [
+        max(abs(_log(true.sigma) - _log(call.told.sigma)), abs(true.alpha - call.told.alpha))
+        for true, call in pairs
+    ]
+    found = {
+        "level_error": max(errors),
+        "residual": float(moments(run.trajectory.final)[1][0]),
+        "start": pairs[0][1].told.alpha / pairs[0][1].told.radius,
+    }
+    if not case.random:
+        offsets = [
+            case.path.timestep(true) - call.timestep
+            for true, call in pairs
+            if _log_ratio(call.told) < _NOISE  # where there is no signal a timestep says nothing
+        ]
+        found |= {"offset_max": max(offsets, key=abs, default=0.0)}
+        found |= {"offset_mean": sum(offsets) / max(len(offsets), 1)}
+    return found
+
+
+def _true_level(call: Call) -> Level:
+    mean, std = moments(call.state)
+    return Level(float(mean[0]), float(std[0]))
+
+
+def _log(value: float) -> float:
+    return math.log(max(value, _FLOOR))
+
+
+def _log_ratio(level: Level) -> float:
+    return _log(level.sigma) - _log(level.alpha)
+
+
+def order(case: Case) -> dict[str, Any] | None:
+    """Observed order of convergence before the last jump, at a level that all grids share.
+
+    The denoiser is given the grid's own levels, so that rounded timesteps play no part. The
+    finished state nearest to the last one of the coarsest run is compared with the exact flow;
+    the order is the slope of log error against log N over the finest three.
+    """
+    if case.run(USUAL_STEPS).error:
+        return None
+    steps = ORDER_STEPS["sigmas" if hasattr(case.scheduler(), "sigmas") else "timesteps"]
+    errors: list[float] = []
+    target = None
+    for n in steps:
+        run = case.run(n, told=False)
+        if not run.trajectory:
+            return None
+        finished = run.trajectory.calls[:: case.subject.spec.period]
+        target = _log_ratio(finished[-1].grid) if target is None else target
+        nearest = sorted(reversed(finished), key=lambda c: abs(_log_ratio(c.grid) - target))[0]
+        errors.append(_state_error(nearest))
+    slope = np.polyfit(np.log(steps[-3:]), np.log(np.maximum(errors[-3:], _FLOOR)), 1)[0]
+    window = [steps[-3], steps[-1]]
+    return {"value": -float(slope), "window": window, "steps": list(steps), "errors": errors}
+
+
+def _state_error(call: Call) -> float:
+    """Against the exact flow, in standard deviations of the marginal, over the bands."""
+    difference = call.state - DATA.state(TWO, call.grid)
+    return float((difference / DATA.spread(call.grid))[:, 1:].square().mean().sqrt())
+
+
+def error_parts(case: Case) -> dict[str, float] | None:
+    """Where the error at the usual steps comes from, each in standard deviations of the data.
+
+    integrator: what there is before the last call, carried to clean data exactly. last_jump: the
+    last step alone. timesteps: what it adds that the model believes rounded timesteps.
+    """
+    grid, told = case.run(USUAL_STEPS, told=False), case.run(USUAL_STEPS)
+    if not (grid.trajectory and told.trajectory):
+        return None
+    last, final = grid.trajectory.calls[-1], grid.trajectory.final
+    carried = DATA.carried(last.state, last.grid)
+    return {
+        "integrator": _size(carried - DATA.state(TWO, CLEAN)),
+        "last_jump": _size(final - carried),
+        "timesteps": _size(told.trajectory.final - final),
+    }
+
+
+def _size(difference: Tensor) -> float:
+    return float((difference[:, 1:] / _TRUE.sqrt()).square().mean().sqrt())
+
+
+def gains(case: Case, steps: int) -> list[float] | None:
+    """Standard deviation of the result over the true one, for each of BANDS."""
+    run = case.run(steps)
+    if not run.trajectory:
+        return None
+    return (moments(run.trajectory.final)[1][1:] / _TRUE.sqrt()).tolist()
+
+
+def wrong_mode_rate(case: Case, samples: int = 1024) -> float | None:
+    """Share of samples that end in another mode than the exact flow takes them to.
+
+    Where noise is added a sample has no mode of its own: then half the sum of the differences
+    between the shares of the modes and the true ones, the least share that must be wrong.
+    """
+    quantiles = (torch.arange(samples).double() + 0.5) / samples
+    noise, problem = torch.special.ndtri(quantiles)[:, None], modes()
+    run = case.run(USUAL_STEPS, noise, problem)
+    if not run.trajectory:
+        return None
+    found = (run.trajectory.final - problem.data.means[:, 0]).abs().argmin(1)
+    if not case.random:
+        return float((found != problem.mode(noise)).double().mean())
+    shares = found.bincount(minlength=len(problem.data.weights)) / samples
+    return float((shares - problem.data.weights).abs().sum() / 2)
+
+
+def single_precision_error(case: Case) -> float | None:
+    """Between single and double precision after many steps, in standard deviations of the data."""
+    double = case.run(LONG_STEPS, told=False)
+    single = case.run(LONG_STEPS, told=False, double=False)
+    if not (double.trajectory and single.trajectory):
+        return None
+    return _size(single.trajectory.final.double() - double.trajectory.final)
+
+
+def determinism(case: Case) -> dict[str, bool] | None:
+    """Whether a seed fixes the result, without drawing from the global generator."""
+    state = torch.get_rng_state()
+    once, again = (case.run(8, many(16), seed=3) for _ in range(2))
+    untouched = torch.equal(state, torch.get_rng_state())
+    torch.set_rng_state(state)
+    if not (once.trajectory and again.trajectory):
+        return None
+    return {
+        "same": torch.equal(once.trajectory.final, again.trajectory.final),
+        "own_generator": untouched,
+    }
+
+
+def disagreement(cases: list[Case]) -> float | None:
+    """Largest difference between results by what the network predicts, in standard deviations of
+    the data: it is the same denoiser."""
+    runs = [case.run(USUAL_STEPS, many(16), told=False) for case in cases]
+    finals = [run.trajectory.final for run in runs if run.trajectory]
+    if len(finals) < 2:
+        return None
+    return max(_size(final - finals[0]) for final in finals[1:])
+
+
+def training_grid_error(case: Case) -> float | None:
+    """Largest difference of log sigma between the training grid and a run over all its steps.
+
+    None for a scheduler that does not keep its training grid or cannot run all of it.
+    """
+    try:
+        scheduler = case.scheduler()
+        trained = _grid(scheduler)
+        scheduler.set_timesteps(TRAIN_TIMESTEPS)
+        run = _grid(scheduler)
+    except Exception:  # said already by the scan, in the cases that a user would run
+        return None
+    if not len(trained) or len(trained) != len(run):
+        return None
+    return float((trained.log() - run.log()).abs().max())
+
+
+def _grid(scheduler: Any) -> Tensor:
+    sigmas = torch.as_tensor(getattr(scheduler, "sigmas", ())).double()
+    return sigmas[sigmas > 0].unique()

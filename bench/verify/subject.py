@@ -1,0 +1,95 @@
+"""What is verified: a scheduler class with its flags, and the grids and paths it takes."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path as File
+from typing import Any
+
+from bench.errors import UserError
+from bench.schedulers import SchedulerSpec, scheduler_class, scheduler_from
+from bench.verify.paths import PATHS, Path
+
+SPACINGS = ("trailing", "linspace", "leading")
+CONFIGURED = "as configured"  # the scheduler's own flags choose the grid
+_SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+# Off, whatever the class's default: they change samples and have nothing to do with the solver.
+_NO_CLIPPING = {"clip_sample": False, "thresholding": False}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scheduler as the catalogue or the user describes it."""
+
+    name: str
+    spec: SchedulerSpec
+    own_class: Any = field(default=None, compare=False)  # of the user's
+
+    @property
+    def scheduler_class(self) -> Any:
+        return self.own_class or scheduler_class(self.spec.class_name)
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """By name, the usual one first."""
+        fit = {name: path for name, path in PATHS.items() if path.family == self.spec.family}
+        return {name: path for name, path in fit.items() if name != "zero_snr" or self._zero_snr}
+
+    @cached_property
+    def grids(self) -> dict[str, dict[str, Any]]:
+        """Flags by name of the grid, the usual one first."""
+        return dict(self._grids())
+
+    def build(self, path: Path, grid: str, prediction_type: str) -> Any:
+        """A fresh scheduler."""
+        config = {**path.config, **_NO_CLIPPING, **self.grids[grid]}
+        if self.spec.family == "diffusion":
+            config["prediction_type"] = prediction_type
+        known = {name: value for name, value in config.items() if name in {*self._takes, "shift"}}
+        return scheduler_from(self.scheduler_class, self.spec.flags, known)
+
+    @property
+    def _zero_snr(self) -> bool:
+        return "rescale_betas_zero_snr" in self._takes
+
+    @cached_property
+    def _takes(self) -> set[str]:
+        return set(inspect.signature(self.scheduler_class.__init__).parameters)
+
+    def _grids(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        takes, flags = self._takes, self.spec.flags
+        if any(flags.get(flag) for flag in (*_SIGMA_FLAGS, "use_flow_sigmas")):
+            yield CONFIGURED, {}
+            return
+        if "timestep_spacing" in takes and "timestep_spacing" not in flags:
+            for spacing in SPACINGS:
+                yield spacing, {"timestep_spacing": spacing}
+        else:
+            yield "native", {}
+        for flag in _SIGMA_FLAGS:
+            if flag in takes:
+                yield flag.split("_")[1], {flag: True}
+        if "sigma_schedule" in takes:
+            yield "exponential", {"sigma_schedule": "exponential"}
+
+
+def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
+    """A class of the user's own, by `package.module.Class`; modules of this folder are found too.
+
+    Raises UserError when there is none.
+    """
+    module, _, name = dotted.rpartition(".")
+    if str(File.cwd()) not in sys.path:
+        sys.path.append(str(File.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"scheduler.class_name={dotted}: cannot be imported ({error}); give package.module.Class"
+        ) from error
+    if not (isinstance(found, type) and hasattr(found, "set_timesteps")):
+        raise UserError(f"scheduler.class_name={dotted}: is no scheduler class of diffusers' kind")
+    return Subject(name, SchedulerSpec(name, name, flags=flags, **facts), found)

@@ -1,0 +1,116 @@
+"""Drives a scheduler with a closed-form denoiser and watches: states, levels, calls."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.analytic import Level
+from bench.verify.paths import Path
+from bench.verify.problems import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One evaluation of the denoiser."""
+
+    timestep: float
+    told: Level  # what the timestep says
+    grid: Level  # what the scheduler's own noise grid says of the state
+    state: Tensor  # [N, D] as the model is given it
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """A whole run."""
+
+    calls: list[Call]
+    final: Tensor  # [N, D]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How a run is done, beside the scheduler."""
+
+    problem: Problem
+    path: Path
+    prediction_type: str
+    told: bool = True  # the denoiser believes the timestep, as a network does, or the grid
+    double: bool = True  # or single precision
+    seed: int = 0  # of the noise that a stochastic scheduler adds
+
+
+def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajectory:
+    """Runs a fresh scheduler from the exact state at its first level.
+
+    noise: [N, D] float64, standard normal: mapped to the exact marginal at that level, so that no
+    error comes from the start. A scheduler's error is the caller's to catch.
+    """
+    scheduler.set_timesteps(steps)
+    if drive.double:
+        _to_double(scheduler)
+    extra = _step_arguments(scheduler, torch.Generator().manual_seed(drive.seed))
+    x, calls = _start(scheduler, noise, drive), []
+    for t in scheduler.timesteps:
+        model_input = _scaled(scheduler, x, t)
+        told = drive.path.told(float(t))
+        grid = _grid_level(scheduler, x, model_input, told, drive.path)
+        state = model_input.flatten(1)
+        calls.append(Call(float(t), told, grid, state.clone()))
+        level = told if drive.told else grid
+        denoised = drive.problem.denoise(state, level)
+        output = drive.path.output(denoised, state, level, drive.prediction_type)
+        x = scheduler.step(output.view_as(x), t, x, **extra).prev_sample
+    return Trajectory(calls, x.flatten(1))
+
+
+def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
+    """The state at the first level, as the scheduler keeps it: [N, D, 1, 1]."""
+    t = scheduler.timesteps[0]
+    x = torch.ones(1, 1, 1, 1, dtype=torch.float64 if drive.double else torch.float32)
+    scaled = _scaled(scheduler, x, t)
+    level = _grid_level(scheduler, x, scaled, drive.path.told(float(t)), drive.path)
+    state = drive.problem.state(noise, level) / float(scaled)
+    return state[..., None, None].to(x)
+
+
+def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
+    scale: Callable | None = getattr(scheduler, "scale_model_input", None)  # flow ones have none
+    return scale(x, t) if scale else x
+
+
+def _grid_level(scheduler: Any, x: Tensor, scaled: Tensor, told: Level, path: Path) -> Level:
+    """The noise level of the scheduler's own grid at this call.
+
+    Where the state is scaled for the model, the scale tells; else scheduler.sigmas; else there is
+    no grid but the timesteps.
+    """
+    scale = _ratio(scaled, x)
+    if path.family == "diffusion" and abs(scale - 1) > 1e-9:
+        return Level(scale, math.sqrt(max(1 - scale**2, 0)))
+    sigmas = getattr(scheduler, "sigmas", None)
+    if sigmas is None:
+        return told
+    index = getattr(scheduler, "step_index", None) or 0
+    return path.at(float(sigmas[index]))
+
+
+def _ratio(scaled: Tensor, x: Tensor) -> float:
+    place = int(x.abs().argmax())
+    return float(scaled.flatten()[place] / x.flatten()[place])
+
+
+def _to_double(scheduler: Any) -> None:
+    """Grids are kept in single precision, which would hide orders above two."""
+    for name, value in vars(scheduler).items():
+        if isinstance(value, Tensor) and value.dtype == torch.float32:
+            setattr(scheduler, name, value.double())
+
+
+def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
+    takes = inspect.signature(scheduler.step).parameters
+    return {"generator": generator} if "generator" in takes else {}

@@ -1,0 +1,129 @@
+"""Measures and judges schedulers: every path and grid of each."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.verify import measures
+from bench.verify.case import Case
+from bench.verify.judge import Check, judge, worst
+from bench.verify.subject import CONFIGURED, Subject
+
+# Where the order shows best: smooth grids that end at the same level for any number of steps.
+_SMOOTH = ("karras", CONFIGURED, "native", "trailing")
+# What diffusers' classes say of a prediction type that they do not know.
+_UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
+_SLOW = (  # more than a millisecond a step: the scan is thinned
+    *("LMSDiscreteScheduler", "SASolverScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A verified case: plain data, as verify.json holds it."""
+
+    scheduler: str
+    path: str
+    grid: str
+    prediction_type: str
+    numbers: dict[str, Any]
+    checks: list[Check]
+
+    @property
+    def verdict(self) -> str:
+        return worst([check.verdict for check in self.checks])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
+    """The rows of each subject as it is done, in order; its cases side by side."""
+    parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(parts))) as pool:
+        done = pool.map(_verify_part, *zip(*parts, strict=True))
+        for subject in subjects:
+            cases = len(subject.paths) * len(subject.grids)
+            yield [row for _ in range(cases) for row in next(done)]
+
+
+def _verify_part(subject: Subject, path: str, grid: str) -> list[Row]:
+    """The rows of a case, one for each prediction type."""
+    import torch
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # states are tiny: more threads only wait for each other
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(_rows(subject, path, grid))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rows(subject: Subject, path: str, grid: str) -> Iterator[Row]:
+    usual_path, usual_grid = next(iter(subject.paths)), next(iter(subject.grids))
+    smooth = next((name for name in _SMOOTH if name in subject.grids), usual_grid)
+    cases = [Case(subject, path, grid, p) for p in subject.paths[path].predictions]
+    numbers = _numbers(cases[0], scan_all=(path, grid) == (usual_path, usual_grid))
+    if grid == smooth and not cases[0].random:
+        numbers["order"] = measures.order(cases[0])
+    if grid == usual_grid != CONFIGURED:
+        numbers["training_grid"] = measures.training_grid_error(cases[0])
+    if path != usual_path:
+        yield _row(cases[0], numbers)
+        return
+    numbers |= _closer(cases, grid == usual_grid)
+    if grid == smooth and not cases[0].random:
+        numbers["single_precision"] = measures.single_precision_error(cases[0])
+    yield _row(cases[0], numbers)
+    yield from (_row(case, _short(case)) for case in cases[1:])
+
+
+def _row(case: Case, numbers: dict[str, Any]) -> Row:
+    names = (case.subject.name, case.path_name, case.grid, case.prediction_type)
+    return Row(*names, numbers, judge(numbers, case.subject.spec))
+
+
+def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
+    steps = measures.FEW_STEPS
+    if scan_all:
+        slow = case.subject.spec.class_name in _SLOW
+        steps = measures.THIN_STEPS if slow else measures.ALL_STEPS
+    return {
+        "scan": measures.scan(case, steps),
+        "probes": {n: measures.probe(case, n) for n in measures.PROBE_STEPS},
+        "end": case.path.start.alpha / case.path.start.radius,
+        "gains": measures.gains(case, measures.MANY_STEPS if case.random else measures.USUAL_STEPS),
+        "parts": None if case.random else measures.error_parts(case),
+    }
+
+
+def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:
+    """What is measured on the usual path alone."""
+    found: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
+    if not cases[0].subject.spec.distilled:
+        found["wrong_mode"] = measures.wrong_mode_rate(cases[0])
+    if usual_grid:
+        found["determinism"] = measures.determinism(cases[0])
+    return found
+
+
+def _short(case: Case) -> dict[str, Any]:
+    """What tells one prediction type from another."""
+    run = case.run(measures.USUAL_STEPS)
+    if run.error and _UNSUPPORTED.match(run.error):
+        return {"unsupported": run.error}
+    return {
+        "scan": measures.scan(case, (measures.USUAL_STEPS,)),
+        "probes": {},
+        "end": 0.0,
+        "gains": None if case.random else measures.gains(case, measures.USUAL_STEPS),
+    }
