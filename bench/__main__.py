@@ -19,11 +19,13 @@ USAGE = """usage: denoisebench COMMAND …
 
   sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4 guidance=1,4
                            experiment=demo is ready-made; --dry-run prints the grid
+  verify [KEY=VALUE …]     measure schedulers against closed-form truth: scheduler=all or names
   report RUN               write results, figures and report.html again, from the store alone
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | metrics | prompts | experiments | columns | runs
 
-RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed, 2 usage error."""
+RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed or
+a scheduler deviates, 2 usage error."""
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def run(arguments: list[str]) -> int:
 
     known = {
         "sweep": commands.sweep,
+        "verify": commands.verify,
         "report": commands.report,
         "log": commands.log,
         "list": commands.show,

@@ -169,10 +169,14 @@ class ClosedFormPipeline(DiffusionPipeline):
 
 
 def closed_form_pipeline(name: str) -> Any:
-    """The pipeline of a problem, with the scheduler config that its path calls for."""
+    """The pipeline of a problem."""
+    return ClosedFormPipeline(ClosedFormDenoiser(name), problem_scheduler(name), AffineDecoder())
+
+
+def problem_scheduler(name: str) -> Any:
+    """With the config that the problem's path calls for."""
     flow = PROBLEMS[name].path == "flow"
-    scheduler = FlowMatchEulerDiscreteScheduler() if flow else _vp_scheduler()
-    return ClosedFormPipeline(ClosedFormDenoiser(name), scheduler, AffineDecoder())
+    return FlowMatchEulerDiscreteScheduler() if flow else _vp_scheduler()
 
 
 def _vp_scheduler() -> DDIMScheduler:

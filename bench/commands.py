@@ -1,5 +1,6 @@
 """What each command does. Heavy libraries are imported inside, so that --help is quick."""
 
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from bench.run import Run
     from bench.settings import TrackingSettings
@@ -55,6 +57,24 @@ def sweep(arguments: list[str]) -> int:
         except UserError as error:
             known = [problem for problem in unknown if problem not in str(error)]
             raise UserError("\n".join([*known, str(error)])) from error
+    return max(codes, default=0)
+
+
+def verify(arguments: list[str]) -> int:
+    """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
+    listed defect is gone."""
+    codes: list[int] = []
+    unknown, arguments = _without_unknown_choices(_all_schedulers(arguments))
+    if unknown:
+        raise UserError("\n".join(unknown))
+
+    def task(configs: list[dict]) -> None:
+        codes.append(_verify(configs))
+
+    asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
+    with TemporaryDirectory() as scratch:
+        own = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
+        _call_hydra(task, [*arguments, *own], "verify")
     return max(codes, default=0)
 
 
@@ -101,6 +121,41 @@ def show(arguments: list[str]) -> int:
     return 0
 
 
+def _all_schedulers(arguments: list[str]) -> list[str]:
+    """scheduler=all, and no scheduler at all, as the list of all."""
+    from bench.schedulers import SCHEDULERS
+
+    every = f"scheduler={','.join(SCHEDULERS)}"
+    named = any(a.startswith(("scheduler=", "own.class_name=", "-")) for a in arguments)
+    expanded = [every if argument == "scheduler=all" else argument for argument in arguments]
+    return expanded if named else [*expanded, every]
+
+
+def _verify(configs: list[dict]) -> int:
+    from time import perf_counter
+
+    from bench.store import write_atomically
+    from bench.verify.record import make_record, passed
+    from bench.verify.settings import what_to_verify
+    from bench.verify.verify import verify
+    from reports.verify_page import write_verification
+    from reports.verify_tables import verification_text
+
+    subjects, folder = what_to_verify(configs)
+    console, start, rows = _console(), perf_counter(), []
+    with _progress(console) as progress:
+        task = progress.add_task("measuring", total=len(subjects))
+        for found in verify(subjects):
+            rows += found
+            progress.update(task, advance=1, description=found[-1].scheduler)
+    record = make_record(subjects, rows, perf_counter() - start)
+    write_atomically(folder / "verify.json", json.dumps(record, indent=1).encode())
+    page = write_verification(record, folder)
+    console.print(verification_text(record))
+    console.print(f"page: {page}", highlight=False, soft_wrap=True)
+    return 0 if passed(record) else 1
+
+
 def _refuse_other_launchers(arguments: list[str]) -> None:
     """Launchers that call the task once per cell would check and load everything each time."""
     for argument in arguments:
@@ -145,6 +200,8 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
     from bench.sweep import grid_table, run_sweep
 
     plan, console = plan_sweep(configs, known_problems), _console()
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     if plan.settings.dry_run:
         console.print(grid_table(plan))
         return 0
@@ -191,7 +248,9 @@ def _publish(run: "Run", tracking: "TrackingSettings") -> bool:
     return True
 
 
-def _call_hydra(task: Callable[[list[dict]], None], arguments: list[str]) -> None:
+def _call_hydra(
+    task: Callable[[list[dict]], None], arguments: list[str], config_name: str = "sweep"
+) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
     import hydra
@@ -200,7 +259,7 @@ def _call_hydra(task: Callable[[list[dict]], None], arguments: list[str]) -> Non
 
     sys.argv = [sys.argv[0], *_flags_first(arguments)]
     try:
-        hydra.main(config_path="pkg://conf", config_name="sweep", version_base="1.3")(task)()
+        hydra.main(config_path="pkg://conf", config_name=config_name, version_base="1.3")(task)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -251,6 +310,13 @@ def _run_folder(arguments: list[str]) -> Path:
             "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
         )
     return Path(arguments[0])
+
+
+def _progress(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    return Progress(*columns, console=console, transient=True)
 
 
 def _console() -> "Console":

@@ -49,6 +49,13 @@ class Known:
     issues: tuple[int, ...] = ()  # of the diffusers repository
     hits: Callable[[Config, int], bool] | None = None  # for sweeps, by config and steps
 
+    @property
+    def told(self) -> str:
+        """What a user reads, in a sentence or two."""
+        upstream = ", ".join(f"diffusers {number}" for number in self.issues)
+        source = f" ({upstream})" if upstream else ""
+        return f"{self.effect}{source}; {self.advice}"
+
     def is_about(self, scheduler: str, class_name: str) -> bool:
         return bool({"*", scheduler, class_name} & set(self.who))
 
@@ -101,7 +108,7 @@ _DIFFUSERS_0_42 = (
         ("timesteps", "timestep bias", "bump"),
         "with trailing spacing the state runs ahead of its timesteps when the steps do not divide "
         "the training timesteps: quality jumps up and down between neighbouring step counts",
-        "use 10, 20, 25, 40, 50 or 100 steps, or scheduler=euler, the same solver without the drift",
+        "use 10, 20, 25, 40, 50 or 100 steps, or scheduler=euler, the same solver without drift",
         grids=("trailing",),
         issues=(9261,),
         hits=_trailing_drifts,
@@ -122,7 +129,7 @@ _DIFFUSERS_0_42 = (
         _SPACED,
         ("nfe",),
         "at some step counts (61, 103, 121, …) trailing spacing makes one timestep too many, the "
-        "last one -1: one evaluation more, and DDIM reads the noisiest level there and returns noise",
+        "last one -1: one evaluation more, and DDIM and PNDM return noise",
         "use one step more or fewer",
         grids=("trailing",),
         hits=_one_too_many,
@@ -153,7 +160,7 @@ _DIFFUSERS_0_42 = (
         ("residual noise",),
         "the result keeps the smallest training noise level (0.03 with Stable Diffusion's "
         "schedule): the last step does not go to clean data",
-        "nothing to do for images: it is below one grey level of contrast in most models",
+        "use dpmpp_2m or unipc, which go to clean data, where this much noise matters",
         issues=(6477,),
     ),
     Known(
@@ -218,16 +225,16 @@ _DIFFUSERS_0_42 = (
         ("timesteps", "timestep bias", "noise level"),
         "timesteps of exponential and beta sigmas are cut to whole numbers, not rounded: the "
         "model is told up to one timestep too little noise",
-        "nothing to do: it costs less than a percent at usual steps",
+        "nothing to do: it costs less than 0.01 standard deviations at 20 steps",
         grids=("exponential", "beta"),
     ),
     Known(
         "truncated-flow-timesteps",
         ("flow_dpmpp_2m", "flow_unipc", "flow_deis"),
         ("timesteps", "timestep bias"),
-        "timesteps of flow sigmas are cut to whole numbers, not rounded: the model is told up to one "
-        "timestep too little noise",
-        "nothing to do: it costs less than a percent at usual steps",
+        "timesteps of flow sigmas are cut to whole numbers, not rounded: the model is told up to "
+        "one timestep too little noise",
+        "nothing to do: it costs less than 0.01 standard deviations at 20 steps",
     ),
     Known(
         "beta-sigmas-sparse",
@@ -271,8 +278,8 @@ _DIFFUSERS_0_42 = (
         "single-precision",
         ("lms", "deis_3"),
         ("single precision", "bump"),
-        "coefficients are computed from close numbers in single precision: errors grow with the "
-        "steps, to 0.02 standard deviations for DEIS 3 at 512",
+        "coefficients are computed from close numbers in single precision, and errors grow with "
+        "the steps",
         "use fewer than 100 steps: more gain nothing",
         hits=lambda config, steps: steps >= 200,
     ),

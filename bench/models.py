@@ -10,6 +10,8 @@ from bench.cell import digest
 from bench.errors import UserError
 from bench.paths import CLOSED_FORM, content_hash, existing
 
+_DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
+
 
 @dataclass(frozen=True)
 class FoundModel:
@@ -19,6 +21,8 @@ class FoundModel:
     weights: str  # content hash, 16 hex digits
     family: str  # "diffusion" or "flow"
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
+    scheduler_config: str  # JSON: what the schedulers that drive it are built from
+    distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
 
 
 def find_model(name: str, path: str) -> FoundModel:
@@ -29,18 +33,26 @@ def find_model(name: str, path: str) -> FoundModel:
     config = _read_json(
         folder / "scheduler" / "scheduler_config.json", f"scheduler config of {folder}"
     )
-    family = "flow" if config.get("_class_name", "").startswith("FlowMatch") else "diffusion"
-    return FoundModel(folder, content_hash(folder), family, config.get("num_train_timesteps", 1000))
+    own = config.get("_class_name", "")
+    return FoundModel(
+        folder,
+        content_hash(folder),
+        family="flow" if own.startswith("FlowMatch") else "diffusion",
+        train_timesteps=config.get("num_train_timesteps", 1000),
+        scheduler_config=json.dumps(config),
+        distilled=any(name in own for name in _DISTILLED),
+    )
 
 
 def _closed_form(name: str, problem: str) -> FoundModel:
-    from bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION
+    from bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION, problem_scheduler
 
     if problem not in PROBLEMS:
         known = ", ".join(PROBLEMS)
         raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
     family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
-    return FoundModel(problem, digest([problem, VERSION], 16), family, TRAIN_TIMESTEPS)
+    config = json.dumps(dict(problem_scheduler(problem).config), default=str)
+    return FoundModel(problem, digest([problem, VERSION], 16), family, TRAIN_TIMESTEPS, config)
 
 
 def _model_folder(name: str, path: str) -> Path:

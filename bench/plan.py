@@ -12,11 +12,12 @@ from pathlib import Path
 from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.kinds import RENDERS, estimate_kind, latency_kind
+from bench.known_defects import Known, known_defects, warnings_for
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import SCHEDULERS
+from bench.schedulers import SCHEDULERS, SchedulerSpec
 from bench.settings import Settings, check_settings
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
@@ -50,6 +51,7 @@ class Plan:
     run_folder: Path
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
+    warnings: list[str]  # known defects of schedulers that its cells hit
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -71,7 +73,8 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     settings = jobs[0].settings
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
-    return Plan(jobs, folder, Path(settings.store) if settings.store else folder, settings)
+    store = Path(settings.store) if settings.store else folder
+    return Plan(jobs, folder, store, settings, _warnings(jobs))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -118,10 +121,12 @@ def _unfit(settings: Settings) -> Iterator[str]:
     spec = SCHEDULERS.get(name)
     if spec is None:
         yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
-    elif settings.steps < spec.min_steps:
+    elif not spec.serves(settings.steps):
+        few = settings.steps < spec.min_steps
+        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
         yield (
-            f"steps={settings.steps}: scheduler={name} needs at least "
-            f"{spec.min_steps}; raise steps or leave that scheduler out"
+            f"steps={settings.steps}: scheduler={name} needs {bound}; "
+            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
         )
     small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
     if small and (model.width, model.height) != (32, 32):
@@ -154,13 +159,40 @@ def _unfit_for(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
-    spec = SCHEDULERS.get(name)
-    if spec and spec.family != model.family:
-        fit = ", ".join(n for n, other in SCHEDULERS.items() if other.family == model.family)
+    spec, own = SCHEDULERS.get(name), _kind(model)
+    if spec and _kind(spec) != own:
+        fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
         yield (
-            f"scheduler={name}: drives {spec.family} models and {settings.model.name} is a "
-            f"{model.family} model; choose of {fit}"
+            f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
+            f"{own} model; choose of {fit}"
         )
+
+
+def _kind(what: FoundModel | SchedulerSpec) -> str:
+    return f"distilled {what.family}" if what.distilled else what.family
+
+
+def _warnings(jobs: Sequence[Job]) -> list[str]:
+    """A sentence for each known defect, with the schedulers and steps that hit it."""
+    table = known_defects(version("diffusers"))
+    hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for job in jobs:
+        cell = job.entry.cell
+        config = {**json.loads(job.model.scheduler_config), **json.loads(cell.scheduler_flags)}
+        for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
+            hit[known][cell.scheduler].add(cell.steps)
+    return [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
+
+
+def _where(steps: dict[str, set[int]]) -> str:
+    """`ddim, euler at 16, 32 steps; heun at 8 steps`."""
+    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for scheduler, counts in steps.items():
+        alike[tuple(sorted(counts))].append(scheduler)
+    return "; ".join(
+        f"{', '.join(names)} at {', '.join(map(str, counts))} steps"
+        for counts, names in alike.items()
+    )
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:

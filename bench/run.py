@@ -23,6 +23,7 @@ class Run:
     store: Store
     entries: list[Entry]
     environment: dict[str, str]
+    warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit
 
     @property
     def name(self) -> str:
@@ -35,6 +36,7 @@ def save_run(run: Run) -> None:
         "store": os.path.relpath(run.store.root, run.folder),
         "entries": [asdict(entry) for entry in run.entries],
         "environment": run.environment,
+        "warnings": run.warnings,
     }
     write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
 
@@ -50,7 +52,8 @@ def load_run(folder: Path) -> Run:
         record = json.loads(path.read_text())
         if record["schema"] == SCHEMA:
             entries = [_entry(entry) for entry in record["entries"]]
-            return Run(folder, Store(folder / record["store"]), entries, record["environment"])
+            store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
+            return Run(folder, store, entries, record["environment"], warned)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

@@ -145,7 +145,9 @@ def tracking_settings(config: dict) -> TrackingSettings:
     try:
         return TrackingSettings(**config)
     except ValidationError as error:
-        raise UserError("\n".join(f"tracking.{config_problem(i)}" for i in error.errors())) from error
+        raise UserError(
+            "\n".join(f"tracking.{config_problem(i)}" for i in error.errors())
+        ) from error
 
 
 def _unset(config: dict, prefix: str = "") -> list[str]:

@@ -33,9 +33,9 @@ class Outcome:
 
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
-    run = Run(
-        plan.run_folder, Store.make(plan.store_root), [j.entry for j in plan.jobs], environment()
-    )
+    entries = [job.entry for job in plan.jobs]
+    store = Store.make(plan.store_root)
+    run = Run(plan.run_folder, store, entries, environment(), tuple(plan.warnings))
     _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)

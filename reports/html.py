@@ -39,14 +39,14 @@ class Content:
 
 def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             name=run.name,
             nonce=secrets.token_urlsafe(16),
             style=(_HERE / "report.css").read_text(),
-            bundle=_inline(content.script),
-            script=_inline((_HERE / "report.js").read_text()),
+            bundle=inline_script(content.script),
+            script=inline_script((_HERE / "report.js").read_text()),
             summary=_summary(frame),
             facts=_facts(frame),
             metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
@@ -54,14 +54,14 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             columns=cells_table(frame),
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
-            cautions=cautions(frame),
+            cautions=[*cautions(frame), *run.warnings],
             environment=run.environment,
             config=_config(run),
         )
     )
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -73,7 +73,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _inline(code: str) -> str:
+def inline_script(code: str) -> str:
     """Code that cannot end its own script element."""
     return re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
 

@@ -1,6 +1,6 @@
 """What was measured against what is known: what is new, and what is gone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.known_defects import Known
@@ -25,7 +25,9 @@ class Gone:
     known: Known
 
 
-def findings(rows: Iterable[Row], classes: Mapping[str, str], table: Iterable[Known]) -> list:
+def findings(
+    rows: Iterable[Row], classes: Mapping[str, str], table: Iterable[Known]
+) -> list[Finding]:
     """Every check that is not met, with its entry of the table. classes: by scheduler name."""
     table = tuple(table)
     return [
@@ -37,10 +39,12 @@ def findings(rows: Iterable[Row], classes: Mapping[str, str], table: Iterable[Kn
 
 
 def gone(
-    rows: Iterable[Row], found: Iterable[Finding], classes: Mapping[str, str], table: Iterable[Known]
+    rows: Sequence[Row],
+    found: Iterable[Finding],
+    classes: Mapping[str, str],
+    table: Iterable[Known],
 ) -> list[Gone]:
     """Entries of the table that name a scheduler that was verified where they say, and is well."""
-    rows = list(rows)
     seen = {(finding.row.scheduler, finding.known.name) for finding in found if finding.known}
     return [
         Gone(scheduler, known)

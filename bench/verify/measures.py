@@ -112,6 +112,7 @@ def order(case: Case) -> dict[str, Any] | None:
         return None
     steps = ORDER_STEPS["sigmas" if hasattr(case.scheduler(), "sigmas") else "timesteps"]
     errors: list[float] = []
+    nfe: list[int] = []
     target = None
     for n in steps:
         run = case.run(n, told=False)
@@ -121,9 +122,15 @@ def order(case: Case) -> dict[str, Any] | None:
         target = _log_ratio(finished[-1].grid) if target is None else target
         nearest = sorted(reversed(finished), key=lambda c: abs(_log_ratio(c.grid) - target))[0]
         errors.append(_state_error(nearest))
+        nfe.append(len(run.trajectory.calls))
     slope = np.polyfit(np.log(steps[-3:]), np.log(np.maximum(errors[-3:], _FLOOR)), 1)[0]
-    window = [steps[-3], steps[-1]]
-    return {"value": -float(slope), "window": window, "steps": list(steps), "errors": errors}
+    return {
+        "value": -float(slope),
+        "window": [steps[-3], steps[-1]],
+        "steps": list(steps),
+        "nfe": nfe,
+        "errors": errors,
+    }
 
 
 def _state_error(call: Call) -> float:

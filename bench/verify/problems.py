@@ -50,7 +50,7 @@ class Bands:
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """A mixture in one dimension. Its flow keeps the order of samples: quantiles go to quantiles."""
+    """A mixture in one dimension, where the flow keeps the order of samples."""
 
     data: Mixture
 

@@ -1,4 +1,4 @@
-"""verify.json: all that was measured and judged, as plain data for pages, tables and other tools."""
+"""verify.json: all that was measured and judged, as plain data for pages and other tools."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from bench.known_defects import known_defects
 from bench.machine import environment
 from bench.verify import measures
 from bench.verify.compare import Finding, findings, gone
-from bench.verify.judge import LIMITS, worst
+from bench.verify.judge import LIMITS, VERDICTS, worst
 from bench.verify.problems import BANDS
 from bench.verify.subject import Subject
 from bench.verify.verify import Row
@@ -47,9 +47,9 @@ def passed(record: dict[str, Any]) -> bool:
 
 
 def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) -> dict[str, Any]:
-    """A scheduler in one line: numbers of the case in which its order was measured, or the first."""
+    """A scheduler in one line, with the numbers of the case that shows its order best."""
     own = [row for row in rows if row.scheduler == subject.name]
-    shown = next((row for row in own if row.numbers.get("order")), own[0])
+    shown = next((row for row in own if row.numbers.get("order") or row.grid == "karras"), own[0])
     names = [one.known.name for one in found if one.row.scheduler == subject.name and one.known]
     numbers = shown.numbers
     return {
@@ -65,10 +65,17 @@ def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) ->
         "parts": numbers.get("parts"),
         "gains": numbers.get("gains"),
         "wrong_mode": numbers.get("wrong_mode"),
-        "verdict": worst([row.verdict for row in own]),
+        "verdict": shown.verdict,
+        "decided_by": _decided_by(shown),
+        "verdicts": {verdict: [row.verdict for row in own].count(verdict) for verdict in VERDICTS},
         "known": list(dict.fromkeys(names)),
         "new": sum(one.row.scheduler == subject.name and not one.known for one in found),
     }
+
+
+def _decided_by(row: Row) -> dict[str, Any] | None:
+    """The check that the verdict rests on: the first of the worst."""
+    return next((asdict(c) for c in row.checks if c.bad and c.verdict == row.verdict), None)
 
 
 def _nfe(scan: list[dict[str, Any]], steps: int) -> int | None:

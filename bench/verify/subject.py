@@ -88,8 +88,8 @@ def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"scheduler.class_name={dotted}: cannot be imported ({error}); give package.module.Class"
+            f"own.class_name={dotted}: cannot be imported ({error}); give package.module.Class"
         ) from error
     if not (isinstance(found, type) and hasattr(found, "set_timesteps")):
-        raise UserError(f"scheduler.class_name={dotted}: is no scheduler class of diffusers' kind")
+        raise UserError(f"own.class_name={dotted}: is no scheduler class of diffusers' kind")
     return Subject(name, SchedulerSpec(name, name, flags=flags, **facts), found)

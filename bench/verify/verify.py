@@ -13,8 +13,8 @@ from bench.verify.case import Case
 from bench.verify.judge import Check, judge, worst
 from bench.verify.subject import CONFIGURED, Subject
 
-# Where the order shows best: smooth grids that end at the same level for any number of steps.
-_SMOOTH = ("karras", CONFIGURED, "native", "trailing")
+# Where the order shows best: a smooth grid that ends at the same level for any number of steps.
+_SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
 # What diffusers' classes say of a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
 _SLOW = (  # more than a millisecond a step: the scan is thinned
@@ -70,7 +70,8 @@ def _verify_part(subject: Subject, path: str, grid: str) -> list[Row]:
 
 def _rows(subject: Subject, path: str, grid: str) -> Iterator[Row]:
     usual_path, usual_grid = next(iter(subject.paths)), next(iter(subject.grids))
-    smooth = next((name for name in _SMOOTH if name in subject.grids), usual_grid)
+    smooth = _SMOOTH[subject.spec.family]
+    smooth = smooth if smooth in subject.grids else usual_grid
     cases = [Case(subject, path, grid, p) for p in subject.paths[path].predictions]
     numbers = _numbers(cases[0], scan_all=(path, grid) == (usual_path, usual_grid))
     if grid == smooth and not cases[0].random:
@@ -93,7 +94,7 @@ def _row(case: Case, numbers: dict[str, Any]) -> Row:
 
 
 def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
-    steps = measures.FEW_STEPS
+    steps: tuple[int, ...] = measures.FEW_STEPS
     if scan_all:
         slow = case.subject.spec.class_name in _SLOW
         steps = measures.THIN_STEPS if slow else measures.ALL_STEPS
@@ -101,9 +102,15 @@ def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
         "scan": measures.scan(case, steps),
         "probes": {n: measures.probe(case, n) for n in measures.PROBE_STEPS},
         "end": case.path.start.alpha / case.path.start.radius,
-        "gains": measures.gains(case, measures.MANY_STEPS if case.random else measures.USUAL_STEPS),
+        "gains": measures.gains(case, _gain_steps(case)),
         "parts": None if case.random else measures.error_parts(case),
     }
+
+
+def _gain_steps(case: Case) -> int:
+    if not case.random:
+        return measures.USUAL_STEPS
+    return min(measures.MANY_STEPS, case.subject.spec.max_steps or measures.MANY_STEPS)
 
 
 def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""verify.html, schedulers.md and figures/ of `denoisebench verify`, from its record alone."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from bench.store import write_atomically
+from reports.figures import Figure, javascript_bundle, to_png, to_svg
+from reports.formats import MISSING
+from reports.html import inline_script, page_environment
+from reports.verify_figures import verify_figures
+from reports.verify_tables import headings, issue_links, line, markdown, number_text, where
+
+_HERE = Path(__file__).parent
+_MARKS = {"conforms": "✓", "deviates": "~", "defect": "✗"}
+
+
+def write_verification(record: dict[str, Any], folder: Path) -> Path:
+    """Returns the path of the page."""
+    figures = verify_figures(record)
+    for figure in figures:
+        svg = to_svg(figure)
+        write_atomically(folder / "figures" / f"{figure.name}.svg", svg.encode())
+        write_atomically(folder / "figures" / f"{figure.name}.png", to_png(svg))
+    write_atomically(folder / "schedulers.md", markdown(record).encode())
+    page = folder / "verify.html"
+    write_atomically(page, _render(record, figures).encode())
+    return page
+
+
+def _render(record: dict[str, Any], figures: list[Figure]) -> str:
+    environment = page_environment()
+    environment.globals |= {
+        "where": where,
+        "number_text": number_text,
+        "issue_links": issue_links,
+        "marks": _MARKS,
+    }
+    return environment.get_template("verify.html.j2").render(
+        nonce=secrets.token_urlsafe(16),
+        style=(_HERE / "report.css").read_text(),
+        bundle=inline_script(javascript_bundle()),
+        script=inline_script((_HERE / "report.js").read_text()),
+        record=record,
+        figures=figures,
+        headings=headings(record),
+        lines=[(summary, line(summary)) for summary in record["schedulers"]],
+        matrices=[_matrix(record, summary["name"]) for summary in record["schedulers"]],
+        counts=_counts(record),
+    )
+
+
+def _counts(record: dict[str, Any]) -> dict[str, int]:
+    verdicts = [row["verdict"] for row in record["rows"]]
+    return {verdict: verdicts.count(verdict) for verdict in _MARKS}
+
+
+def _matrix(record: dict[str, Any], scheduler: str) -> dict[str, Any]:
+    """Verdicts of a scheduler: a row for each grid, a column for each path and prediction type."""
+    rows = [row for row in record["rows"] if row["scheduler"] == scheduler]
+    columns = dict.fromkeys((row["path"], row["prediction_type"]) for row in rows)
+    cells = {(row["grid"], row["path"], row["prediction_type"]): row for row in rows}
+    grids = dict.fromkeys(row["grid"] for row in rows)
+    return {
+        "scheduler": scheduler,
+        "columns": [" ".join(column).replace("_", " ") for column in columns],
+        "rows": [
+            (grid, [_cell(cells.get((grid, *column))) for column in columns]) for grid in grids
+        ],
+    }
+
+
+def _cell(row: dict[str, Any] | None) -> dict[str, str]:
+    if row is None:
+        return {"verdict": "", "mark": "", "title": "not verified"}
+    if "unsupported" in row["numbers"]:
+        return {"verdict": "", "mark": MISSING, "title": row["numbers"]["unsupported"]}
+    bad = [check for check in row["checks"] if check["verdict"] != "conforms"]
+    title = "; ".join(f"{c['name']} {c['value']:.3g} {c['note']}".strip() for c in bad)
+    return {"verdict": row["verdict"], "mark": _MARKS[row["verdict"]], "title": title or "conforms"}

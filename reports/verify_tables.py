@@ -1,0 +1,183 @@
+"""What `denoisebench verify` found, as a table in a terminal and as Markdown."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.formats import MISSING
+
+_STYLES = {"conforms": "green", "deviates": "yellow", "defect": "red"}
+_UPSTREAM = "https://github.com/huggingface/diffusers/issues"
+
+
+def headings(record: dict[str, Any]) -> list[str]:
+    bands = [f"{band:g}" for band in record["bands"]]
+    return [
+        *("scheduler", "grid", "order", "NFE"),
+        *("integrator", "last jump", "timesteps"),
+        *(f"gain {band}" for band in bands),
+        *("wrong mode", "verdict", "found in all its cases"),
+    ]
+
+
+def line(summary: dict[str, Any]) -> list[str]:
+    """A scheduler's cells, in the order of `headings`."""
+    parts, gains = summary["parts"] or {}, summary["gains"] or [None] * 4
+    names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
+    return [
+        *(summary["name"], summary["grid"], order_text(summary), _text(summary["nfe"], "{}")),
+        *(_text(parts.get(name), "{:.1e}") for name in ("integrator", "last_jump", "timesteps")),
+        *(_text(gain, "{:.2f}") for gain in gains),
+        *(_text(summary["wrong_mode"], "{:.1%}"), verdict_text(summary), ", ".join(names)),
+    ]
+
+
+def order_text(summary: dict[str, Any]) -> str:
+    """`2.03 of 2`."""
+    if summary["stochastic"]:
+        return "noisy"
+    measured = summary["measured_order"]
+    found = f"{measured['value']:.2f}" if measured else MISSING
+    return f"{found} of {summary['order']}" if summary["order"] else found
+
+
+def verdict_text(summary: dict[str, Any]) -> str:
+    """`defect: timesteps 3.7`."""
+    check = summary["decided_by"]
+    if not check:
+        return summary["verdict"]
+    return f"{summary['verdict']}: {check['name']} {_short(check['value'])}"
+
+
+def where(finding: dict[str, Any]) -> str:
+    return f"{finding['scheduler']} ({finding['path']}, {finding['grid']})"
+
+
+def number_text(finding: dict[str, Any], limits: dict[str, Any]) -> str:
+    """`timesteps 3.7 (at N = 30), limit 0.75`."""
+    note = f" ({finding['note']})" if finding["note"] else ""
+    limit = limits[finding["name"]]["conforms"]
+    return f"{finding['name']} {_short(finding['value'])}{note}, limit {limit:g}"
+
+
+def issue_links(issues: list[int]) -> list[tuple[str, str]]:
+    return [(f"diffusers {number}", f"{_UPSTREAM}/{number}") for number in issues]
+
+
+def verification_text(record: dict[str, Any]) -> RenderableType:
+    """For the terminal."""
+    table = Table(title=Text(_title(record)), title_justify="left")
+    for heading in (
+        "scheduler",
+        "order",
+        "NFE",
+        "error parts",
+        "gains",
+        "verdict",
+        "found in all cases",
+    ):
+        table.add_column(heading, overflow="fold")
+    for summary in record["schedulers"]:
+        name, _, order, nfe, *numbers, verdict, names = line(summary)
+        parts, gains = " / ".join(numbers[:3]), " ".join(numbers[3:7])
+        found = Text(verdict, style=_STYLES[summary["verdict"]])
+        table.add_row(name, order, nfe, parts, gains, found, names)
+    return Group(table, *(Text(text, style=style) for text, style in _conclusions(record)))
+
+
+def _title(record: dict[str, Any]) -> str:
+    return (
+        f"diffusers {record['diffusers']} at {record['usual_steps']} steps: error parts = "
+        "integrator / last jump / timesteps, gains at variances "
+        + ", ".join(f"{band:g}" for band in record["bands"])
+    )
+
+
+def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield f"{len(record['rows'])} cases in {record['seconds']:.1f} s", ""
+    for finding in record["new"]:
+        told = number_text(finding, record["limits"])
+        yield f"not listed: {where(finding)}: {finding['verdict']}: {told}", "red"
+    for lost in record["gone"]:
+        yield f"listed, but gone: {lost['scheduler']}: {lost['name']}", "red"
+    if not record["new"] and not record["gone"]:
+        listed = ", ".join(known["name"] for known in record["known"]) or "none"
+        yield f"all that deviates is listed for this version: {listed}", "green"
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """docs/schedulers.md."""
+    return "\n".join(_markdown_lines(record)) + "\n"
+
+
+def _markdown_lines(record: dict[str, Any]) -> Iterator[str]:
+    environment = record["environment"]
+    yield "# Schedulers, measured"
+    yield ""
+    yield (
+        f"Made by `make schedulers` (`denoisebench verify`, {record['seconds']:.0f} s) with "
+        f"diffusers {record['diffusers']}, torch {environment['torch']}, Python "
+        f"{environment['python']}, on {environment['processor']}. Do not edit: make it again."
+    )
+    yield from ("", *_READING.splitlines(), "")
+    yield from _markdown_table(headings(record), [line(s) for s in record["schedulers"]])
+    yield from ("", "## Known defects, and what to do", "")
+    for known in record["known"]:
+        yield from _markdown_defect(known, record["limits"])
+    yield from ("## Limits", "")
+    limits = [
+        [name, limit["what"], f"{limit['conforms']:g}", f"{limit['deviates']:g}"]
+        for name, limit in record["limits"].items()
+    ]
+    yield from _markdown_table(["check", "of what", "conforms up to", "deviates up to"], limits)
+
+
+def _markdown_defect(known: dict[str, Any], limits: dict[str, Any]) -> Iterator[str]:
+    links = ", ".join(f"[{text}]({address})" for text, address in issue_links(known["issues"]))
+    yield f"### {known['name']}"
+    yield ""
+    yield f"{_sentence(known['effect'])} **{_sentence(known['advice'])}**"
+    yield ""
+    yield f"- Seen in: {', '.join(known['schedulers'])} ({known['cases']} cases)."
+    yield f"- Measured: {where(known['worst'])}: {number_text(known['worst'], limits)}."
+    if links:
+        yield f"- Upstream: {links}."
+    yield ""
+
+
+def _markdown_table(names: list[str], rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'|'.join(' --- ' for _ in names)}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _text(value: float | None, form: str) -> str:
+    return MISSING if value is None else form.format(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "not finite"
+
+
+_READING = """\
+Data are Gaussian, so the ideal denoiser and the exact result are known in closed form.
+
+- **order**: observed order of convergence before the last step, of the published one.
+- **integrator, last jump, timesteps**: where the error at 20 steps comes from, in standard
+  deviations of the data: the solver; the last step to clean data; timesteps rounded to whole
+  numbers, which the model believes.
+- **gain**: standard deviation of the result over the true one, for data of variance 10 (coarse
+  detail) to 0.01 (fine): below one looks soft, above one gritty. Of noisy schedulers at 100 steps.
+- **wrong mode**: samples of a mixture that end in another mode than the exact flow takes them to.
+
+Numbers and verdict are those of the grid named; the last column lists every deviation on any noise
+schedule, grid and prediction type. What a step buys in practice depends on the model: sweep it."""
