@@ -21,12 +21,13 @@ OWNERS = {
     "mlflow": ("bench/tracking.py",),
     "diffusers": (
         *("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "bench/closed_form.py"),
+        *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
     "torchmetrics": ("metrics/extractors.py",),
-    "altair": ("reports/figures.py",),
+    "altair": ("reports/figures.py", "reports/verify_figures.py"),
     "vl_convert": ("reports/figures.py",),
 }
 # The pure parts of other layers that reports may use: none of them loads a model.

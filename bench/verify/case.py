@@ -1,5 +1,6 @@
 """One combination that is verified, and a run of it whose failure is a result."""
 
+import warnings
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,7 +82,9 @@ class Case:
 
     def _follow(self, steps: int, noise: Tensor, drive: Drive) -> Run:
         try:
-            trajectory = follow(self.scheduler(), steps, noise, drive)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what matters of them shows in the numbers
+                trajectory = follow(self.scheduler(), steps, noise, drive)
         except Exception as error:  # whatever a scheduler raises is a result
             said = (str(error).splitlines() or [""])[0][:100]
             return Run(None, f"{type(error).__name__}: {said}".rstrip(": "))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -46,13 +45,13 @@ def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
     """The rows of each subject as it is done, in order; its cases side by side."""
     parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(parts))) as pool:
-        done = pool.map(_verify_part, *zip(*parts, strict=True))
+        done = pool.map(verify_case, *zip(*parts, strict=True))
         for subject in subjects:
             cases = len(subject.paths) * len(subject.grids)
             yield [row for _ in range(cases) for row in next(done)]
 
 
-def _verify_part(subject: Subject, path: str, grid: str) -> list[Row]:
+def verify_case(subject: Subject, path: str, grid: str) -> list[Row]:
     """The rows of a case, one for each prediction type."""
     import torch
     from diffusers.utils import logging
@@ -61,9 +60,7 @@ def _verify_part(subject: Subject, path: str, grid: str) -> list[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # states are tiny: more threads only wait for each other
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return list(_rows(subject, path, grid))
+        return list(_rows(subject, path, grid))
     finally:
         torch.set_num_threads(threads)
 

@@ -1,0 +1,78 @@
+"""Schedulers of diffusers with one planted fault each, for the tests of `denoisebench verify`."""
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+)
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedulerOutput
+
+
+class Sound(EulerDiscreteScheduler):
+    """No fault."""
+
+
+class WrongStep(EulerDiscreteScheduler):
+    """Steps two percent too far."""
+
+    def step(self, model_output, timestep, sample, **how):
+        result = super().step(model_output, timestep, sample, **how)
+        return EulerDiscreteSchedulerOutput(sample + 1.02 * (result.prev_sample - sample))
+
+
+class WrongCoefficient(DPMSolverMultistepScheduler):
+    """The second-order term weighs twice what it should: still first order, so it converges."""
+
+    def multistep_dpm_solver_second_order_update(self, model_output_list, sample, **how):
+        first = self.dpm_solver_first_order_update(model_output_list[-1], sample=sample)
+        second = super().multistep_dpm_solver_second_order_update(
+            model_output_list, sample=sample, **how
+        )
+        return first + 2 * (second - first)
+
+
+class OneTimestepOff(DDIMScheduler):
+    """Steps to the timestep before the one that comes next."""
+
+    def step(self, model_output, timestep, sample, **how):
+        stride = self.config.num_train_timesteps // self.num_inference_steps
+        previous, self.num_inference_steps = (
+            self.num_inference_steps,
+            self.config.num_train_timesteps // (stride + 1),
+        )
+        result = super().step(model_output, timestep, sample, **how)
+        self.num_inference_steps = previous
+        return result
+
+
+class TimestepsOff(EulerDiscreteScheduler):
+    """Tells the model the timestep before."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None, **how):
+        super().set_timesteps(num_inference_steps, device, **how)
+        self.timesteps = (self.timesteps - 1).clamp(min=0)
+
+
+class SkipsTheLast(EulerDiscreteScheduler):
+    """Leaves out the step to clean data."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None, **how):
+        super().set_timesteps(num_inference_steps, device, **how)
+        self.timesteps = self.timesteps[:-1]
+
+
+class Raises(EulerDiscreteScheduler):
+    def step(self, *arguments, **how):
+        raise RuntimeError("planted")
+
+
+class GivesNaN(HeunDiscreteScheduler):
+    def step(self, model_output, timestep, sample, **how):
+        return super().step(torch.full_like(model_output, torch.nan), timestep, sample, **how)
+
+
+class CannotBeMade(EulerDiscreteScheduler):
+    def __init__(self, **config):
+        raise RuntimeError("planted in the constructor")

@@ -1,0 +1,108 @@
+"""`denoisebench verify` through the real command line."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from cli import call
+
+from bench import known_defects as table
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory):
+    """Folder, exit code of a verification of two schedulers."""
+    from bench.__main__ import run
+
+    folder = tmp_path_factory.mktemp("verified")
+    return folder, run(["verify", "scheduler=ddim,flow_deis", f"out={folder}"])
+
+
+def record_of(folder):
+    return json.loads((folder / "verify.json").read_text())
+
+
+def test_all_that_deviates_is_listed(verified):
+    folder, code = verified
+    record = record_of(folder)
+    assert (code, record["new"], record["gone"]) == (0, [], [])
+    found = {known["name"]: known for known in record["known"]}
+    assert {"trailing-drift", "linspace-stride", "last-sigma-repeated"} <= set(found)
+    assert found["trailing-drift"]["issues"] == [9261]
+    assert found["trailing-drift"]["worst"]["value"] > 2
+
+
+def test_there_is_a_row_for_every_grid_path_and_prediction_type(verified):
+    rows = record_of(verified[0])["rows"]
+    ddim = {(r["path"], r["grid"]) for r in rows if r["scheduler"] == "ddim"}
+    paths, grids = zip(*ddim, strict=True)
+    assert set(paths) == {"scaled_linear", "linear", "cosine", "zero_snr"}
+    assert set(grids) == {"trailing", "linspace", "leading"}
+    usual = {r["prediction_type"] for r in rows if r["path"] == "scaled_linear"}
+    assert usual == {"epsilon", "v_prediction", "sample"}
+
+
+def test_the_page_stands_alone_and_names_what_was_found(verified):
+    folder, _ = verified
+    page = (folder / "verify.html").read_text()
+    assert "http" not in page.replace("https://github.com/huggingface/diffusers/issues/", "").split(
+        "<script nonce"
+    )[0].replace("https://vega.github.io/schema", "").replace("http-equiv", "")
+    assert "defect-trailing-drift" in page
+    assert "https://github.com/huggingface/diffusers/issues/9261" in page
+    assert (folder / "figures" / "verify_scan.svg").stat().st_size > 10_000
+    assert "## Known defects" in (folder / "schedulers.md").read_text()
+
+
+def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
+    own = ("own.class_name=broken_schedulers.SkipsTheLast", "own.order=1")
+    code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
+    assert (code, err) == (1, "")
+    assert "not listed: SkipsTheLast (scaled_linear, trailing): defect: residual noise" in out
+    names = {summary["name"] for summary in record_of(tmp_path)["schedulers"]}
+    assert names == {"SkipsTheLast"}
+
+
+def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
+    own = "own.class_name=broken_schedulers.CannotBeMade"
+    code, out, err = call(capsys, "verify", own, f"out={tmp_path}")
+    assert (code, err) == (1, "")
+    assert "RuntimeError: planted in the constructor" in out
+    assert "Nothing to draw" in (tmp_path / "verify.html").read_text()
+
+
+def test_a_listed_defect_that_is_gone_fails(tmp_path, capsys, monkeypatch):
+    known = replace(table.known_defects("0.42.1")[0], name="imagined", who=("flow_heun",))
+    known = replace(known, checks=("nfe",), grids=())
+    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: (*TABLE, known))
+    code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
+    assert code == 1
+    assert "listed, but gone: flow_heun: imagined" in out
+
+
+def test_a_defect_that_is_not_listed_fails(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: ())
+    code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
+    assert code == 1
+    assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out
+
+
+TABLE = table.known_defects("0.42.1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["scheduler=hoin"], "scheduler=hoin: unknown; did you mean heun"),
+        (["own.class_name=nowhere.Class"], "own.class_name=nowhere.Class: cannot be imported"),
+        (["scheduler=ddim", "own.order=-1"], "own.order=-1: must be greater"),
+        (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),
+        (["scheduler=ddim", "steps=20"], "steps: there is no such setting"),
+        (["scheduler=ddim", "out=a,b"], "out: name one folder"),
+    ],
+)
+def test_usage_errors_are_one_line_and_code_2(arguments, said, capsys):
+    code, _, err = call(capsys, "verify", *arguments)
+    assert code == 2
+    assert err.startswith(f"denoisebench: {said}")
+    assert len(err.splitlines()) == 1
