@@ -27,6 +27,11 @@ pictures: demo ## Copy the demo's pictures into docs/pictures, where README show
 	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
 		runs/demo/figures/gallery_guidance_4.png docs/pictures/
 
+schedulers: install ## Measure every scheduler and write docs/schedulers.md
+	$(BIN)/denoisebench verify
+	cp runs/verify/schedulers.md docs/
+	cp runs/verify/figures/verify_scan.svg docs/pictures/
+
 check: install ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,4 +54,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures check test bench zoo lock
+.PHONY: help install demo pictures schedulers check test bench zoo lock

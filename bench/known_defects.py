@@ -287,9 +287,14 @@ _DIFFUSERS_0_42 = (
 KNOWN = {"0.42.1": _DIFFUSERS_0_42}
 
 
+def table_for(version: str) -> str:
+    """The diffusers version whose table is used: the newest one measured where there is none."""
+    return version if version in KNOWN else list(KNOWN)[-1]
+
+
 def known_defects(version: str) -> tuple[Known, ...]:
-    """The table of a diffusers version; that of the newest measured one where there is none."""
-    return KNOWN.get(version, _DIFFUSERS_0_42)
+    """The table that is used with a diffusers version."""
+    return KNOWN[table_for(version)]
 
 
 def warnings_for(

@@ -12,12 +12,15 @@ from bench.schedulers import SCHEDULERS
 
 def schedulers() -> Table:
     table = Table(
-        "name", "label", "diffusers class", "drives", "NFE at 10 steps", "stochastic", "least steps"
+        *("name", "label", "diffusers class", "drives", "order", "NFE at 10 steps", "stochastic"),
+        "steps",
     )
     for name, spec in SCHEDULERS.items():
-        nfe, noisy = str(spec.expected_nfe(10)), "yes" if spec.stochastic else "no"
-        facts = (spec.family, nfe, noisy, str(spec.min_steps))
-        table.add_row(name, spec.label, spec.class_name, *facts)
+        drives = f"distilled {spec.family}" if spec.distilled else spec.family
+        order, noisy = str(spec.order or ""), "yes" if spec.stochastic else "no"
+        steps = f"{spec.min_steps} to {spec.max_steps}" if spec.max_steps else f"≥ {spec.min_steps}"
+        nfe = str(spec.expected_nfe(10))
+        table.add_row(name, spec.label, spec.class_name, drives, order, nfe, noisy, steps)
     return table
 
 

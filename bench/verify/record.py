@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from bench.known_defects import known_defects
+from bench.known_defects import known_defects, table_for
 from bench.machine import environment
 from bench.verify import measures
 from bench.verify.compare import Finding, findings, gone
@@ -27,6 +27,7 @@ def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float
     return {
         "schema": SCHEMA,
         "diffusers": version("diffusers"),
+        "table": table_for(version("diffusers")),
         "environment": environment(),
         "seconds": seconds,
         "bands": list(BANDS),
