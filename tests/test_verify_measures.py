@@ -74,8 +74,8 @@ def test_the_parts_of_an_error_are_those_of_the_method_worked_out_by_hand():
     # Two samples, z = 0 and z = 1: the first has no error, its mean is kept by linearity.
     integrator = math.sqrt(sum((carried - 1) ** 2 for _, carried in ends) / 8)
     jump = math.sqrt(sum((jumped - carried) ** 2 for jumped, carried in ends) / 8)
-    assert parts["last_jump"] == pytest.approx(jump, rel=0.02)
-    assert parts["integrator"] == pytest.approx(integrator, rel=0.02)
+    assert parts["last_jump"] == pytest.approx(jump, rel=1e-4)
+    assert parts["integrator"] == pytest.approx(integrator, rel=1e-4)
     assert parts["timesteps"] < 1e-6
 
 
