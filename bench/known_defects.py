@@ -179,8 +179,8 @@ _DIFFUSERS_0_42 = (
         "half-the-variance",
         ("flow_euler_sde",),
         ("variance", "wrong mode", "band gain"),
-        "stochastic_sampling=True takes the denoised mean for a sample: results have half the "
-        "variance of the data, however many steps",
+        "with stochastic_sampling=True the denoised mean is taken for a sample: results have half "
+        "the variance of the data, however many steps",
         "leave stochastic_sampling off, unless the model is distilled for it",
         hits=lambda config, steps: bool(config.get("stochastic_sampling")),
     ),

@@ -72,7 +72,8 @@ def test_sampling_twice_gives_the_same_bytes(pipeline):
 
 
 def fitting(pipeline, one: Cell) -> tuple:
-    """Pipeline, cell and prompt of the family that the cell's scheduler drives."""
+    """Pipeline, cell and prompt of the family that the scheduler drives; for EDM, of which there is
+    no model, one that it can count on."""
     if SCHEDULERS[one.scheduler].family == "diffusion":
         return pipeline, one, PROMPTS[:1]
     flow = load_pipeline("mixture-flow", "float32", "cpu")
