@@ -66,6 +66,7 @@ class Entry:
     samples: int
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
     latency: str = ""  # kind of its latency record, empty when latency is not measured
+    unsupported: str = ""  # why it cannot be run, empty when it can
 
     @property
     def status_kind(self) -> str:

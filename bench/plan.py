@@ -3,10 +3,11 @@
 import difflib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 from bench.cell import Cell, Entry
@@ -48,6 +49,7 @@ class Plan:
     """A sweep: its jobs, those of one model next to each other, and where it is kept."""
 
     jobs: list[Job]
+    entries: list[Entry]  # of the jobs, and of the cells of the grid that cannot be run
     run_folder: Path
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
@@ -60,21 +62,23 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     if problems:  # names that there are not: what they were to fit with cannot be judged
         more = chain.from_iterable(check_settings(config)[1] for config in configs)
         raise UserError("\n".join(problems | dict.fromkeys(more)))
-    jobs = []
+    grid = []
     for config in configs:
         job, found = _job(config)
         problems |= dict.fromkeys(found)
         if job:
-            jobs.append(job)
+            grid.append(job)
+    jobs = [job for job in grid if not job.entry.unsupported]
+    problems |= dict.fromkeys(_misfits(grid, jobs))
     problems |= dict.fromkeys(_conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
-    jobs = _grouped(list({(job.entry.cell.key, job.entry.samples): job for job in jobs}.values()))
+    jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
     settings = jobs[0].settings
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, folder, store, settings, _warnings(jobs))
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, _warnings(jobs))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -104,11 +108,11 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     problems = list(_unfit(settings))
     try:
         model = find_model(settings.model.name, settings.model.path)
-        problems += _unfit_for(model, settings)
         check_reference(settings.metrics)
         if problems:
             return None, problems
-        entry = _entry(settings, model)
+        unsupported = "\n".join(_unsupported(model, settings))
+        entry = replace(_entry(settings, model), unsupported=unsupported)
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
     spec = SCHEDULERS[settings.scheduler.name]
@@ -121,13 +125,6 @@ def _unfit(settings: Settings) -> Iterator[str]:
     spec = SCHEDULERS.get(name)
     if spec is None:
         yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
-    elif not spec.serves(settings.steps):
-        few = settings.steps < spec.min_steps
-        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
-        yield (
-            f"steps={settings.steps}: scheduler={name} needs {bound}; "
-            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
-        )
     small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
     if small and (model.width, model.height) != (32, 32):
         yield (
@@ -151,16 +148,23 @@ def _unfit(settings: Settings) -> Iterator[str]:
         )
 
 
-def _unfit_for(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What this model cannot do."""
+def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What this model, scheduler and number of steps cannot do together."""
     limit, name = model.train_timesteps, settings.scheduler.name
+    spec, own = SCHEDULERS[name], _kind(model)
+    if not spec.serves(settings.steps):
+        few = settings.steps < spec.min_steps
+        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
+        yield (
+            f"steps={settings.steps}: scheduler={name} needs {bound}; "
+            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
+        )
     if settings.steps > limit:
         yield (
             f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
-    spec, own = SCHEDULERS.get(name), _kind(model)
-    if spec and _kind(spec) != own:
+    if _kind(spec) != own:
         fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
         yield (
             f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
@@ -170,6 +174,24 @@ def _unfit_for(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 def _kind(what: FoundModel | SchedulerSpec) -> str:
     return f"distilled {what.family}" if what.distilled else what.family
+
+
+def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
+    """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
+    model or number of steps fits nowhere."""
+    for job in grid:
+        if any(value not in {axis(other) for other in jobs} for axis, value in _axes(job)):
+            yield from job.entry.unsupported.splitlines()
+
+
+def _axes(job: Job) -> Iterator[tuple[Callable[[Job], object], object]]:
+    for name in ("model", "scheduler", "steps"):
+        axis = attrgetter(f"entry.cell.{name}")
+        yield axis, axis(job)
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    return list({(job.entry.cell.key, job.entry.samples): job for job in jobs}.values())
 
 
 def _warnings(jobs: Sequence[Job]) -> list[str]:

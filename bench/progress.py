@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from bench.cell import Cell
 from bench.plan import Job
 
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
@@ -41,7 +42,7 @@ class SweepProgress:
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self._done += samples * job.expected_passes
-        self._bar.update(self._task, description=cell_name(job), left=self._left())
+        self._bar.update(self._task, description=cell_name(job.entry.cell), left=self._left())
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
@@ -50,7 +51,7 @@ class SweepProgress:
         self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, completed=self._finished, left=self._left())
         if not self._console.is_terminal:
-            line = f"[{self._finished}/{self._cells}] {cell_name(job)}: {said}"
+            line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.cell)}: {said}"
             line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -67,8 +68,7 @@ class SweepProgress:
         return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
 
 
-def cell_name(job: Job) -> str:
-    cell = job.entry.cell
+def cell_name(cell: Cell) -> str:
     name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
     return f"{name} seed={cell.seed}" if cell.seed else name
 

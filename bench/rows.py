@@ -28,8 +28,9 @@ COLUMNS = {
     "height": "pixels",
     "width": "pixels",
     "dtype": "number format of the pipeline",
-    "status": "done, failed, or missing when the sweep did not get there",
-    "message": "why it failed, in a line",
+    "status": "done, failed, unsupported when model, scheduler and steps do not fit together, or "
+    "missing when the sweep did not get there",
+    "message": "why it failed or is not supported, in a line",
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
@@ -74,7 +75,7 @@ def _estimate(record: dict) -> Estimate:
 
 def _row(store: Store, entry: Entry) -> dict:
     cell, key = entry.cell, entry.cell.key
-    status = store.read_record(key, entry.status_kind) or _NOT_RUN
+    status = _status(store, entry)
     row = {
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
@@ -88,6 +89,16 @@ def _row(store: Store, entry: Entry) -> dict:
     for metric in entry.metrics:
         row |= _metric_columns(store, entry, metric)
     return row
+
+
+def _status(store: Store, entry: Entry) -> dict:
+    if entry.unsupported:
+        return {"status": "unsupported", "message": _in_a_line(entry.unsupported), "traceback": ""}
+    return store.read_record(entry.cell.key, entry.status_kind) or _NOT_RUN
+
+
+def _in_a_line(text: str) -> str:
+    return "; ".join(text.splitlines())
 
 
 def _cost_columns(record: dict | None) -> dict:

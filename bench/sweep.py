@@ -33,9 +33,8 @@ class Outcome:
 
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
-    entries = [job.entry for job in plan.jobs]
     store = Store.make(plan.store_root)
-    run = Run(plan.run_folder, store, entries, environment(), tuple(plan.warnings))
+    run = Run(plan.run_folder, store, plan.entries, environment(), tuple(plan.warnings))
     _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)
@@ -81,7 +80,12 @@ def grid_table(plan: Plan) -> Table:
     table = Table("cell", "samples", "NFE", "network passes", title=f"{len(plan.jobs)} cells")
     for job in plan.jobs:
         samples = str(job.entry.samples)
-        table.add_row(cell_name(job), samples, str(job.expected_nfe), str(job.expected_passes))
+        table.add_row(
+            cell_name(job.entry.cell), samples, str(job.expected_nfe), str(job.expected_passes)
+        )
+    for entry in plan.entries:
+        if entry.unsupported:
+            table.add_row(cell_name(entry.cell), "unsupported", "", "")
     total = sum(job.expected_passes * job.entry.samples for job in plan.jobs)
     table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
     return table

@@ -67,7 +67,7 @@ def targets(run: Run) -> list[Target]:
     measured = _measured(run)
     if not measured:
         return []
-    wanted = Counter(_hash(_shared(entry)) for entry in run.entries)
+    wanted = Counter(_hash(_shared(entry)) for entry in _runnable(run))
     curves: dict[str, list[Measured]] = defaultdict(list)
     for point in measured:
         curves[_hash(_shared(point.entry))].append(point)
@@ -79,6 +79,10 @@ def targets(run: Run) -> list[Target]:
         ),
         _summary(run, measured),
     ]
+
+
+def _runnable(run: Run) -> list[Entry]:
+    return [entry for entry in run.entries if not entry.unsupported]
 
 
 def _measured(run: Run) -> list[Measured]:
@@ -126,7 +130,7 @@ def _summary(run: Run, done: Sequence[Measured]) -> Target:
             "mlflow.note.content": f"The curves of this sweep: `tags.sweep_id = '{sweep_id}'`. "
             "Report, figures and tables are among the artifacts.",
         },
-        complete=len(done) == len(run.entries),
+        complete=len(done) == len(_runnable(run)),
     )
 
 

@@ -50,6 +50,10 @@ def failed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["status"] == "failed"]
 
 
+def unsupported(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] == "unsupported"]
+
+
 def write_results(frame: pd.DataFrame, folder: Path) -> None:
     """results.parquet and results.csv, each whole or not at all."""
     buffer = io.BytesIO()

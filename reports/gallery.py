@@ -19,7 +19,8 @@ _THUMBNAIL = 128  # pixels, longest side of a tile
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
-_ABSENT = {"done": "not stored", "failed": "failed", "missing": "not run"}  # by a cell's status
+# By a cell's status.
+_ABSENT = {"done": "not stored", "failed": "failed", "missing": "not run", "unsupported": "n/a"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from metrics.specs import metric_spec
 from reports.cautions import cautions
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
-from reports.frame import failed, frame_metrics
+from reports.frame import failed, frame_metrics, unsupported
 from reports.gallery import Block, tile_uri
 from reports.headline import Observation, Setting
 from reports.table import cells_table
@@ -54,6 +54,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             columns=cells_table(frame),
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
+            unsupported=unsupported(frame).to_dict("records"),
             cautions=[*cautions(frame), *run.warnings],
             environment=run.environment,
             config=_config(run),
@@ -83,7 +84,11 @@ def _summary(frame: pd.DataFrame) -> str:
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
     counts |= {"guidance": "guidance scale", "seed": "seed"}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
-    lost = [f" {len(failed(frame))} failed.", f" {(frame['status'] == 'missing').sum()} not run."]
+    lost = [
+        f" {len(failed(frame))} failed.",
+        f" {(frame['status'] == 'missing').sum()} not run.",
+        f" {len(unsupported(frame))} not supported.",
+    ]
     text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
     return text + "".join(part for part in lost if not part.startswith(" 0 "))
 

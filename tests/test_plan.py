@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from cli import call, tiny
 from PIL import Image
@@ -221,3 +222,34 @@ def test_an_unknown_command_names_the_known_ones(capsys):
     code, _, err = call(capsys, "swep")
     assert code == 2
     assert "sweep" in err
+
+
+def test_corners_of_a_grid_that_do_not_fit_are_rows_that_say_why(tmp_path, capsys):
+    grid = ("model=gaussian,mixture-flow", "scheduler=pndm,ddim,flow_euler", "steps=2,3")
+    code, _, err = call(capsys, *tiny(tmp_path, *grid, "run=grid"))
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(tmp_path / "grid" / "results.csv")
+    status = frame.set_index(["model", "scheduler", "steps"])["status"].to_dict()
+    done = {cell for cell, said in status.items() if said == "done"}
+    assert done == {
+        ("gaussian", "pndm", 3),
+        *(("gaussian", "ddim", n) for n in (2, 3)),
+        *(("mixture-flow", "flow_euler", n) for n in (2, 3)),
+    }
+    assert {said for cell, said in status.items() if cell not in done} == {"unsupported"}
+    why = frame.set_index(["model", "scheduler", "steps"])["message"]
+    assert "scheduler=pndm needs at least 3" in why["gaussian", "pndm", 2]
+    assert (
+        "drives flow models and gaussian is a diffusion model" in why["gaussian", "flow_euler", 3]
+    )
+    page = (tmp_path / "grid" / "report.html").read_text()
+    assert "7 not supported" in page
+    assert "scheduler=pndm needs at least 3" in page
+
+
+def test_a_scheduler_that_fits_no_model_of_the_grid_is_refused(tmp_path, capsys):
+    grid = ("model=gaussian", "scheduler=ddim,flow_euler", "steps=2,3")
+    code, _, err = call(capsys, *tiny(tmp_path, *grid))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "scheduler=flow_euler: drives flow models" in err
