@@ -61,11 +61,11 @@ def run(arguments: list[str]) -> int:
             raise
         return _complain(f"{error.filename}: {error.strerror}; mend that or choose another folder")
     except KeyboardInterrupt:
-        return _complain(
-            "stopped; the same command goes on where it stopped, `denoisebench report RUN` shows "
-            "what is done",
-            code=130,
+        kept = (
+            "; the same command goes on where it stopped, `denoisebench report RUN` shows what is "
+            "done"
         )
+        return _complain("stopped" + (kept if name == "sweep" else ""), code=130)
 
 
 def _complain(message: str, code: int = 2) -> int:

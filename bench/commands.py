@@ -64,14 +64,16 @@ def verify(arguments: list[str]) -> int:
     """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
     listed defect is gone."""
     codes: list[int] = []
-    unknown, arguments = _without_unknown_choices(_all_schedulers(arguments))
+    asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
+    if not asks_hydra:
+        arguments = _all_schedulers(arguments)
+    unknown, arguments = _without_unknown_choices(arguments)
     if unknown:
         raise UserError("\n".join(unknown))
 
     def task(configs: list[dict]) -> None:
         codes.append(_verify(configs))
 
-    asks_hydra = any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments)
     with TemporaryDirectory() as scratch:
         own = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
         _call_hydra(task, [*arguments, *own], "verify")
@@ -126,9 +128,11 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
     from bench.schedulers import SCHEDULERS
 
     every = f"scheduler={','.join(SCHEDULERS)}"
-    named = any(a.startswith(("scheduler=", "own.class_name=", "-")) for a in arguments)
-    expanded = [every if argument == "scheduler=all" else argument for argument in arguments]
-    return expanded if named else [*expanded, every]
+    asked = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
+    if not asked:
+        return [*arguments, every]
+    whole = [a for a in asked if a.startswith("scheduler=") and "all" in a[10:].split(",")]
+    return [every if argument in whole else argument for argument in arguments]
 
 
 def _verify(configs: list[dict]) -> int:
@@ -142,6 +146,10 @@ def _verify(configs: list[dict]) -> int:
     from reports.verify_tables import verification_text
 
     subjects, folder = what_to_verify(configs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out={folder}: {error.strerror}; choose another folder") from error
     console, start, rows = _console(), perf_counter(), []
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(subjects))

@@ -4,8 +4,8 @@ A table, checked both ways: verify fails when it measures what is not listed, an
 listed is gone. Sweeps warn of those that they would hit.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,12 @@ Config = Mapping[str, Any]  # of a scheduler: the model's own with the flags ove
 
 _LEADING_BY_DEFAULT = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+_TO_CLEAN_DATA = (
+    *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler"),
+    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler"),
+    "UniPCMultistepScheduler",
+)
 _EXPONENTIAL_SOLVERS = (
     "DPMSolverMultistepScheduler",
     "DPMSolverSinglestepScheduler",
@@ -21,13 +27,13 @@ _EXPONENTIAL_SOLVERS = (
     "UniPCMultistepScheduler",
     "SASolverScheduler",
 )
-_SPACED = (
-    *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler"),
-    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler"),
-    *("DEISMultistepScheduler", "UniPCMultistepScheduler", "SASolverScheduler"),
-)
+_SPACED = (*_TO_CLEAN_DATA, "DEISMultistepScheduler", "SASolverScheduler")
 _VP = ("scaled_linear", "linear", "cosine", "zero_snr")
+_BETA = (
+    *_EXPONENTIAL_SOLVERS,
+    *("EulerDiscreteScheduler", "LMSDiscreteScheduler", "HeunDiscreteScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+)
 _FLOW_MATCH = (
     "FlowMatchEulerDiscreteScheduler",
     "FlowMatchHeunDiscreteScheduler",
@@ -41,13 +47,16 @@ class Known:
 
     name: str
     who: tuple[str, ...]  # classes of diffusers, or names of the catalogue
-    checks: tuple[str, ...]  # of bench.verify.judge.LIMITS
+    # Of bench.verify.judge.LIMITS, with the largest number that is expected: what was measured,
+    # and a fifth more.
+    checks: Mapping[str, float] = field(hash=False)
     effect: str
     advice: str
     grids: tuple[str, ...] = ()  # none: any
     paths: tuple[str, ...] = ()
     issues: tuple[int, ...] = ()  # of the diffusers repository
-    hits: Callable[[Config, int], bool] | None = None  # for sweeps, by config and steps
+    says: str = ""  # regular expression that what a check notes must match
+    hits: Callable[[Config, int], bool] | None = None  # by config and steps; none: not in sweeps
 
     @property
     def told(self) -> str:
@@ -56,25 +65,30 @@ class Known:
         source = f" ({upstream})" if upstream else ""
         return f"{self.effect}{source}; {self.advice}"
 
-    def is_about(self, scheduler: str, class_name: str) -> bool:
-        return bool({"*", scheduler, class_name} & set(self.who))
+    def is_about(self, names: Collection[str]) -> bool:
+        """names: of a scheduler in the catalogue and of its class, those it is made from too."""
+        return not set(self.who).isdisjoint(names)
+
+    def hits_at(self, config: Config, steps: int) -> bool:
+        """Whether a run is expected to show it. config: with the scheduler's flags in it."""
+        return self.hits is None or self.hits(config, steps)
 
     def covers(self, grid: str, path: str) -> bool:
         return (not self.grids or grid in self.grids) and (not self.paths or path in self.paths)
 
 
 def _spaced(spacing: str) -> Callable[[Config, int], bool]:
-    return lambda config, steps: config["timestep_spacing"] == spacing
+    return lambda config, steps: config.get("timestep_spacing") == spacing
 
 
 def _trailing_drifts(config: Config, steps: int) -> bool:
-    return config["timestep_spacing"] == "trailing" and bool(_trained(config) % steps)
+    return config.get("timestep_spacing") == "trailing" and bool(_trained(config) % steps)
 
 
 def _one_too_many(config: Config, steps: int) -> bool:
     """Exactly as diffusers makes the timesteps: rounding errors of arange add one."""
     made = len(np.arange(_trained(config), 0, -_trained(config) / steps))
-    return config["timestep_spacing"] == "trailing" and made != steps
+    return config.get("timestep_spacing") == "trailing" and made != steps
 
 
 def _repeats_a_timestep(config: Config, steps: int) -> bool:
@@ -93,6 +107,13 @@ def _cosine(config: Config) -> bool:
     return config.get("beta_schedule") == "squaredcos_cap_v2"
 
 
+def _early_cosine(config: Config, steps: int) -> bool:
+    """Of ancestral KDPM2: the step counts at which NaN was seen."""
+    dense = config.get("use_karras_sigmas") or config.get("use_beta_sigmas")
+    linear = config.get("beta_schedule") == "linear" and steps <= (4 if dense else 2)
+    return linear or (_cosine(config) and (bool(dense) or steps <= 10))
+
+
 def _shifted(config: Config, steps: int) -> bool:
     return config.get("shift", 1.0) != 1.0 and not config.get("use_dynamic_shifting")
 
@@ -105,7 +126,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "trailing-drift",
         ("DDIMScheduler", "PNDMScheduler"),
-        ("timesteps", "timestep bias", "bump"),
+        {"timesteps": 5.1, "timestep bias": 3.3, "bump": 6.1},
         "with trailing spacing the state runs ahead of its timesteps when the steps do not divide "
         "the training timesteps: quality jumps up and down between neighbouring step counts",
         "use 10, 20, 25, 40, 50 or 100 steps, or scheduler=euler, the same solver without drift",
@@ -116,7 +137,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "linspace-stride",
         ("DDIMScheduler", "PNDMScheduler"),
-        ("timesteps", "timestep bias", "residual noise", "bump"),
+        {"timesteps": 94, "timestep bias": 55, "residual noise": 6.4},
         "with linspace spacing a step goes to t - 1000 // N while the next timestep lies further "
         "down: the state is noisier or cleaner than the model is told",
         "set timestep_spacing=trailing, or use scheduler=euler",
@@ -127,7 +148,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "trailing-extra-step",
         _SPACED,
-        ("nfe",),
+        {"nfe": 2.4},
         "at some step counts (61, 103, 121, …) trailing spacing makes one timestep too many, the "
         "last one -1: one evaluation more, and DDIM and PNDM return noise",
         "use one step more or fewer",
@@ -137,7 +158,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "leading-start",
         _SPACED,
-        ("start",),
+        {"start": 0.24},
         "leading spacing starts below the last training timestep, where data still have a signal "
         "that pure noise lacks, and the start moves with the number of steps",
         "set timestep_spacing=trailing in the model's scheduler config",
@@ -145,9 +166,18 @@ _DIFFUSERS_0_42 = (
         hits=_spaced("leading"),
     ),
     Known(
+        "last-jump-soft",
+        (*_TO_CLEAN_DATA, "DPMSolverSinglestepScheduler"),
+        {"fine detail": 1.2},
+        "with evenly spaced timesteps the last step starts far from clean data: the finest detail "
+        "comes out soft at 20 steps, with KDPM2 gritty, whatever the order of the solver",
+        "use karras sigmas where the scheduler takes them, or more steps",
+        grids=("trailing", "linspace", "leading", "native"),
+    ),
+    Known(
         "last-sigma-repeated",
         ("flow_deis", "flow_sa_solver"),
-        ("residual noise",),
+        {"residual noise": 367},
         "the last noise level is used twice, so the last step does nothing and noise stays in the "
         "result: 1/8 of it at 8 steps",
         "use scheduler=flow_dpmpp_2m or flow_unipc",
@@ -157,7 +187,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "smallest-level-left",
         ("deis", "deis_3", "sa_solver", "PNDMScheduler", "TCDScheduler"),
-        ("residual noise",),
+        {"residual noise": 1.3},
         "the result keeps the smallest training noise level (0.03 with Stable Diffusion's "
         "schedule): the last step does not go to clean data",
         "use dpmpp_2m or unipc, which go to clean data, where this much noise matters",
@@ -166,7 +196,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "shift-applied-twice",
         _FLOW_MATCH,
-        ("training grid",),
+        {"training grid": 1.4},
         "a static shift is applied to the smallest noise level twice: the last step starts from "
         "shift times the noise that the model was trained to end with",
         "give sigmas of your own, or shift=1 with shifted sigmas",
@@ -178,7 +208,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "half-the-variance",
         ("flow_euler_sde",),
-        ("variance", "wrong mode", "band gain"),
+        {"variance": 0.40, "wrong mode": 0.22, "fine detail": 0.58},
         "with stochastic_sampling=True the denoised mean is taken for a sample: results have half "
         "the variance of the data, however many steps",
         "leave stochastic_sampling off, unless the model is distilled for it",
@@ -187,79 +217,127 @@ _DIFFUSERS_0_42 = (
     Known(
         "duplicate-timesteps",
         _EXPONENTIAL_SOLVERS,
-        ("runs",),
+        {"runs": 6.0},
         "noise levels close to the start round to the same timestep, and the scheduler stops with "
         "an IndexError or AssertionError",
         "use fewer steps, or no karras, exponential or beta sigmas with this noise schedule",
         paths=_VP,
         issues=(12771,),
+        says="^(IndexError|AssertionError)",
         hits=_repeats_a_timestep,
     ),
     Known(
-        "cosine-nan",
-        (
-            "EulerAncestralDiscreteScheduler",
-            "KDPM2DiscreteScheduler",
-            "KDPM2AncestralDiscreteScheduler",
-        ),
-        ("runs",),
-        "rounding of the cosine schedule's largest noise levels gives NaN, at few steps and with "
-        "karras sigmas",
-        "use more steps, or another scheduler with the cosine schedule",
+        "ancestral-nan",
+        ("EulerAncestralDiscreteScheduler",),
+        {"runs": 1.2},
+        "rounding makes the root of a negative number: NaN at 3 steps (trailing) or 4 (linspace) "
+        "with the cosine schedule",
+        "use another number of steps",
+        paths=("cosine",),
+        issues=(14213,),
+        says="^NaN",
+        hits=lambda config, steps: _cosine(config) and steps in (3, 4),
+    ),
+    Known(
+        "kdpm2-nan",
+        ("KDPM2DiscreteScheduler",),
+        {"runs": 3.6},
+        "with karras sigmas of the cosine schedule two noise levels coincide: NaN",
+        "use other sigmas, or another scheduler",
+        paths=("cosine",),
+        grids=("karras",),
+        says="^NaN",
+        hits=lambda config, steps: _cosine(config) and bool(config.get("use_karras_sigmas")),
+    ),
+    Known(
+        "kdpm2-ancestral-nan",
+        ("KDPM2AncestralDiscreteScheduler",),
+        {"runs": 7.2},
+        "rounding of large noise levels gives NaN: at few steps of the cosine schedule and at two "
+        "of the linear one, at most step counts with karras or beta sigmas",
+        "use another scheduler with these noise schedules",
         paths=("cosine", "linear"),
         issues=(14213,),
-        hits=lambda config, steps: (
-            _cosine(config) and (steps <= 10 or bool(config.get("use_karras_sigmas")))
-        ),
+        says="^NaN",
+        hits=_early_cosine,
     ),
     Known(
         "start-up-order",
-        ("lms", "dpmpp_3m", "deis_3", "unipc_3", "flow_unipc", "flow_deis"),
-        ("order",),
+        ("lms", "dpmpp_3m", "deis_3", "unipc_3"),
+        {"order": 1.5},
         "the first steps are of lower order, and their error stays: the full order is not reached",
-        "expect order 2 to 3 in practice",
+        "expect the order that was measured, and no gain over order 2 at few steps",
     ),
     Known(
         "truncated-timesteps",
         _EXPONENTIAL_SOLVERS,
-        ("timesteps", "timestep bias", "noise level"),
-        "timesteps of exponential and beta sigmas are cut to whole numbers, not rounded: the "
-        "model is told up to one timestep too little noise",
-        "nothing to do: it costs less than 0.01 standard deviations at 20 steps",
+        {"timesteps": 1.2, "timestep bias": 0.73},
+        "timesteps of exponential and beta sigmas are cut to whole numbers, not rounded: the model "
+        "is told up to one timestep too little noise. That costs up to 0.01 standard deviations at "
+        "20 steps, and much more with beta sigmas on a linear schedule",
+        "use karras sigmas, whose timesteps are rounded, or euler, heun or lms, which keep "
+        "fractions",
         grids=("exponential", "beta"),
     ),
     Known(
         "truncated-flow-timesteps",
-        ("flow_dpmpp_2m", "flow_unipc", "flow_deis"),
-        ("timesteps", "timestep bias"),
+        ("flow_dpmpp_2m", "flow_unipc", "flow_deis", "flow_sa_solver"),
+        {"timesteps": 1.3, "timestep bias": 0.76},
         "timesteps of flow sigmas are cut to whole numbers, not rounded: the model is told up to "
         "one timestep too little noise",
         "nothing to do: it costs less than 0.01 standard deviations at 20 steps",
     ),
     Known(
         "beta-sigmas-sparse",
-        ("*",),
-        ("band gain", "variance", "wrong mode"),
-        "beta sigmas leave few steps for small noise where the schedule starts high: detail comes "
-        "out soft or gritty at 20 steps",
-        "use karras sigmas",
+        _BETA,
+        {"band gain": 7.3, "fine detail": 8.7, "variance": 3.1, "wrong mode": 0.20},
+        "beta sigmas leave few steps for small noise where the schedule starts high: contrast "
+        "comes out wrong at 20 steps, on a cosine schedule by any factor",
+        "use trailing spacing, or karras sigmas with Stable Diffusion's schedule",
         grids=("beta",),
         hits=lambda config, steps: bool(config.get("use_beta_sigmas")),
     ),
     Known(
-        "cosine-start",
-        ("EulerDiscreteScheduler", "HeunDiscreteScheduler", "PNDMScheduler"),
-        ("band gain",),
-        "the cosine schedule starts at sigma = 20,000, where solvers that step in sigma or in "
-        "timesteps go wrong with few steps: contrast is far too strong or too weak",
+        "cosine-overshoot",
+        ("HeunDiscreteScheduler", "PNDMScheduler"),
+        {"band gain": 4.8, "fine detail": 0.55},
+        "the cosine schedule starts at sigma = 20,000, from where these solvers overshoot: "
+        "contrast is many times too strong below 100 steps",
         "use scheduler=dpmpp_2m or unipc with the cosine schedule",
+        grids=("trailing", "linspace", "karras"),
         paths=("cosine",),
-        hits=lambda config, steps: _cosine(config),
+        hits=lambda config, steps: (
+            _cosine(config) and config.get("timestep_spacing") != "leading" and steps < 100
+        ),
+    ),
+    Known(
+        "high-karras-soft",
+        ("EulerDiscreteScheduler", "LMSDiscreteScheduler"),
+        {"band gain": 0.48, "fine detail": 0.55},
+        "karras sigmas of the cosine and zero-SNR schedules start in the thousands: most steps go "
+        "to noise without any signal, and contrast is too weak below 30 steps",
+        "use trailing spacing without karras sigmas",
+        grids=("karras",),
+        paths=("cosine", "zero_snr"),
+        hits=lambda config, steps: (
+            (_cosine(config) or bool(config.get("rescale_betas_zero_snr")))
+            and bool(config.get("use_karras_sigmas"))
+            and steps < 30
+        ),
+    ),
+    Known(
+        "flow-shift-jump",
+        ("flow_euler", "flow_dpmpp_2m", "flow_unipc", "flow_deis"),
+        {"fine detail": 0.80},
+        "a shift takes steps from small noise: the last ones jump far, and the finest detail comes "
+        "out soft at 20 steps, with DEIS gritty",
+        "use more steps, or flow_heun",
+        paths=("flow_shift3",),
     ),
     Known(
         "flow-karras-start",
         ("flow_euler",),
-        ("band gain", "wrong mode"),
+        {"band gain": 0.73, "wrong mode": 0.23},
         "karras and exponential sigmas leave few steps near pure noise, where a flow decides what "
         "the image is: too little contrast, samples in the wrong mode",
         "use the native sigmas, with a shift if need be",
@@ -269,7 +347,7 @@ _DIFFUSERS_0_42 = (
     Known(
         "pndm-velocity",
         ("PNDMScheduler",),
-        ("prediction types",),
+        {"prediction types": 0.13, "order": 1.3},
         "with v_prediction the second evaluation mixes two noise levels, and the order falls to 1",
         "use another scheduler with v_prediction models",
         hits=lambda config, steps: config.get("prediction_type") == "v_prediction",
@@ -277,11 +355,11 @@ _DIFFUSERS_0_42 = (
     Known(
         "single-precision",
         ("lms", "deis_3"),
-        ("single precision", "bump"),
+        {"single precision": 0.0027, "bump": 1.6},
         "coefficients are computed from close numbers in single precision, and errors grow with "
         "the steps",
-        "use fewer than 100 steps: more gain nothing",
-        hits=lambda config, steps: steps >= 200,
+        "use fewer steps: more than 50 gain nothing",
+        hits=lambda config, steps: steps > 50,
     ),
 )
 KNOWN = {"0.42.1": _DIFFUSERS_0_42}
@@ -302,9 +380,9 @@ def warnings_for(
 ) -> list[Known]:
     """Listed defects that a run would hit. config: the model's, with the scheduler's flags."""
     default = "leading" if class_name in _LEADING_BY_DEFAULT else "linspace"
-    full = {"timestep_spacing": default, **config}
+    full, names = {"timestep_spacing": default, **config}, (scheduler, class_name)
     return [
         known
         for known in table
-        if known.hits and known.is_about(scheduler, class_name) and known.hits(full, steps)
+        if known.hits and known.is_about(names) and known.hits_at(full, steps)
     ]

@@ -44,7 +44,7 @@ def _render(record: dict[str, Any], figures: list[Figure]) -> str:
         record=record,
         figures=figures,
         headings=headings(record),
-        lines=[(summary, line(summary)) for summary in record["schedulers"]],
+        lines=[(summary, line(summary, len(record["bands"]))) for summary in record["schedulers"]],
         matrices=[_matrix(record, summary["name"]) for summary in record["schedulers"]],
         counts=_counts(record),
     )

@@ -20,19 +20,20 @@ def headings(record: dict[str, Any]) -> list[str]:
         *("scheduler", "grid", "order", "NFE"),
         *("integrator", "last jump", "timesteps"),
         *(f"gain {band}" for band in bands),
-        *("wrong mode", "verdict", "found in all its cases"),
+        *("wrong mode", "verdict", "all cases ✓ / ~ / ✗", "found in them"),
     ]
 
 
-def line(summary: dict[str, Any]) -> list[str]:
+def line(summary: dict[str, Any], bands: int) -> list[str]:
     """A scheduler's cells, in the order of `headings`."""
-    parts, gains = summary["parts"] or {}, summary["gains"] or [None] * 4
+    parts, gains = summary["parts"] or {}, summary["gains"] or [None] * bands
+    counts = " / ".join(str(summary["verdicts"][verdict]) for verdict in _STYLES)
     names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
     return [
         *(summary["name"], summary["grid"], order_text(summary), _text(summary["nfe"], "{}")),
         *(_text(parts.get(name), "{:.1e}") for name in ("integrator", "last_jump", "timesteps")),
         *(_text(gain, "{:.2f}") for gain in gains),
-        *(_text(summary["wrong_mode"], "{:.1%}"), verdict_text(summary), ", ".join(names)),
+        *(_text(summary["wrong_mode"], "{:.1%}"), verdict_text(summary), counts, ", ".join(names)),
     ]
 
 
@@ -82,10 +83,10 @@ def verification_text(record: dict[str, Any]) -> RenderableType:
     ):
         table.add_column(heading, overflow="fold")
     for summary in record["schedulers"]:
-        name, _, order, nfe, *numbers, verdict, names = line(summary)
+        name, _, order, nfe, *numbers, verdict, cases, names = line(summary, len(record["bands"]))
         parts, gains = " / ".join(numbers[:3]), " ".join(numbers[3:7])
         found = Text(verdict, style=_STYLES[summary["verdict"]])
-        table.add_row(name, order, nfe, parts, gains, found, names)
+        table.add_row(name, order, nfe, parts, gains, found, cases.replace(" ", ""), names)
     return Group(table, *(Text(text, style=style) for text, style in _conclusions(record)))
 
 
@@ -126,7 +127,9 @@ def _markdown_lines(record: dict[str, Any]) -> Iterator[str]:
         f"{environment['python']}, on {environment['processor']}. Do not edit: make it again."
     )
     yield from ("", *_READING.splitlines(), "")
-    yield from _markdown_table(headings(record), [line(s) for s in record["schedulers"]])
+    yield from _markdown_table(
+        headings(record), [line(s, len(record["bands"])) for s in record["schedulers"]]
+    )
     yield from ("", "## Known defects, and what to do", "")
     for known in record["known"]:
         yield from _markdown_defect(known, record["limits"])
@@ -181,5 +184,6 @@ Data are Gaussian, so the ideal denoiser and the exact result are known in close
   detail) to 0.01 (fine): below one looks soft, above one gritty. Of noisy schedulers at 100 steps.
 - **wrong mode**: samples of a mixture that end in another mode than the exact flow takes them to.
 
-Numbers and verdict are those of the grid named; the last column lists every deviation on any noise
-schedule, grid and prediction type. What a step buys in practice depends on the model: sweep it."""
+Numbers and verdict are those of the grid named, the last columns those of all noise schedules,
+grids and prediction types: how many conform, deviate or have a defect, and what was found. What a
+step buys in practice depends on the model: sweep it."""

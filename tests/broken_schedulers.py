@@ -4,6 +4,7 @@ import torch
 from diffusers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
 )
@@ -76,3 +77,41 @@ class GivesNaN(HeunDiscreteScheduler):
 class CannotBeMade(EulerDiscreteScheduler):
     def __init__(self, **config):
         raise RuntimeError("planted in the constructor")
+
+
+class OwnCounter(EulerDiscreteScheduler):
+    """Sound, on variance-preserving states, with a step counter of its own."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None, **how):
+        super().set_timesteps(num_inference_steps, device, **how)
+        self.place = 0
+
+    @property
+    def step_index(self):
+        return None
+
+    def scale_model_input(self, sample, timestep):
+        return sample
+
+    def step(self, model_output, timestep, sample):
+        if self.config.prediction_type != "epsilon":
+            raise ValueError("prediction_type: epsilon only")
+        here, there = self.sigmas[self.place : self.place + 2]
+        self.place += 1
+        x = sample * (here**2 + 1).sqrt() + (there - here) * model_output
+        return EulerDiscreteSchedulerOutput(x / (there**2 + 1).sqrt())
+
+
+class PassesOn(EulerAncestralDiscreteScheduler):
+    """Sound, and takes its generator through keyword arguments."""
+
+    def step(self, model_output, timestep, sample, **how):
+        return super().step(model_output, timestep, sample, **how)
+
+
+class AncestralTimestepsOff(EulerAncestralDiscreteScheduler):
+    """Tells the model the timestep before."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None):
+        super().set_timesteps(num_inference_steps, device)
+        self.timesteps = (self.timesteps - 1).clamp(min=0)

@@ -52,7 +52,7 @@ def test_a_skipped_last_step_leaves_noise_and_lacks_an_evaluation():
     ("name", "said"),
     [
         ("Raises", "RuntimeError: planted at N = 1"),
-        ("GivesNaN", "NaN in the result at N = 1"),
+        ("GivesNaN", "NaN or infinity in the result at N = 1"),
         ("CannotBeMade", "RuntimeError: planted in the constructor"),
     ],
 )
@@ -68,9 +68,26 @@ def test_what_does_not_run_gets_a_row_that_says_so(name, said):
         ("nowhere.Class", "cannot be imported"),
         ("broken_schedulers.Missing", "cannot be imported"),
         ("Class", "cannot be imported"),
+        (".odd.Class", "cannot be imported"),
+        ("broken_module.Class", "cannot be imported .planted"),
         ("pathlib.Path", "is no scheduler class"),
     ],
 )
 def test_what_is_no_scheduler_is_refused(dotted, said):
     with pytest.raises(UserError, match=said):
         own_subject(dotted, {})
+
+
+def test_a_sound_class_with_a_counter_of_its_own_conforms():
+    assert not bad(checks("OwnCounter", "karras", order=1))
+
+
+def test_a_generator_is_passed_through_keyword_arguments():
+    found = checks("PassesOn", "trailing", stochastic=True)
+    assert found["seed"].verdict == found["generator"].verdict == CONFORMS
+    assert found["prediction types"].verdict == CONFORMS
+
+
+def test_timesteps_off_by_one_are_found_where_noise_hides_them_from_sampling():
+    found = checks("AncestralTimestepsOff", "trailing", stochastic=True)
+    assert found["timestep bias"].verdict == DEFECT

@@ -73,7 +73,7 @@ def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
 
 def test_a_listed_defect_that_is_gone_fails(tmp_path, capsys, monkeypatch):
     known = replace(table.known_defects("0.42.1")[0], name="imagined", who=("flow_heun",))
-    known = replace(known, checks=("nfe",), grids=())
+    known = replace(known, checks={"nfe": 1.0}, grids=(), hits=None)
     monkeypatch.setattr("bench.verify.record.known_defects", lambda version: (*TABLE, known))
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
     assert code == 1
@@ -85,6 +85,40 @@ def test_a_defect_that_is_not_listed_fails(tmp_path, capsys, monkeypatch):
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
     assert code == 1
     assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out
+
+
+def test_a_broken_class_of_the_catalogue_is_not_excused(tmp_path, capsys, monkeypatch):
+    def step(self, *arguments, **how):
+        raise RuntimeError("completely broken")
+
+    monkeypatch.setattr("diffusers.DPMSolverMultistepScheduler.step", step)
+    code, out, _ = call(capsys, "verify", "scheduler=dpmpp_2m_karras", f"out={tmp_path}")
+    assert code == 1
+    assert "RuntimeError: completely broken at N = 1, 2, 3, 4" in " ".join(out.split())
+
+
+def test_worse_than_listed_is_not_excused(tmp_path, capsys, monkeypatch):
+    listed = [
+        replace(known, checks={n: v / 10 for n, v in known.checks.items()}) for known in TABLE
+    ]
+    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: tuple(listed))
+    code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
+    assert code == 1
+    assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out
+
+
+def test_a_sound_subclass_is_excused_as_its_base_is(tmp_path, capsys):
+    own = ("own.class_name=broken_schedulers.Sound", "own.order=1")
+    code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
+    assert (code, err) == (0, "")
+    assert "listed for this version" in out
+
+
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    code, _, err = call(capsys, "verify", "scheduler=ddim", f"out={tmp_path}/file")
+    assert code == 2
+    assert err.endswith("choose another folder\n")
 
 
 TABLE = table.known_defects("0.42.1")
@@ -99,6 +133,10 @@ TABLE = table.known_defects("0.42.1")
         (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),
         (["scheduler=ddim", "steps=20"], "steps: there is no such setting"),
         (["scheduler=ddim", "out=a,b"], "out: name one folder"),
+        (
+            ["own.class_name=broken_schedulers.Sound", "own.flags={use_karas_sigmas: true}"],
+            "own.flags: broken_schedulers.Sound takes no use_karas_sigmas",
+        ),
     ],
 )
 def test_usage_errors_are_one_line_and_code_2(arguments, said, capsys):

@@ -14,6 +14,9 @@ from bench.verify.problems import BANDS, Distilled, Problem, bands
 from bench.verify.subject import Subject
 from bench.verify.trajectory import Drive, Trajectory, follow
 
+# They take the network's result for a sample, so it must be one: the end of the exact flow.
+_CONSISTENCY_SAMPLERS = ("LCMScheduler", "FlowMatchLCMScheduler")
+_PLAIN = (str, int, float, bool)
 SAMPLES = 2048  # of stochastic schedulers: 1.6 % error of a standard deviation
 DATA = bands()
 TWO = torch.tensor([[0.0], [1.0]]).double().expand(2, 1 + len(BANDS))
@@ -51,6 +54,15 @@ class Case:
         return deepcopy(self._unused)
 
     @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the scheduler says of itself; empty where it cannot be made."""
+        try:
+            config = dict(self._unused.config)
+        except (Exception, SystemExit):
+            return {}
+        return {name: value for name, value in config.items() if isinstance(value, _PLAIN)}
+
+    @cached_property
     def _unused(self) -> Any:
         return self.subject.build(self.path, self.grid, self.prediction_type)
 
@@ -73,7 +85,8 @@ class Case:
             return self._runs[usual]
         if noise is None:
             noise = many(SAMPLES) if self.random else TWO
-        data = problem or (Distilled(DATA) if self.subject.spec.distilled else DATA)
+        consistent = self.subject.spec.class_name in _CONSISTENCY_SAMPLERS
+        data = problem or (Distilled(DATA) if consistent else DATA)
         drive = Drive(data, self.path, self.prediction_type, told, double, seed)
         run = self._follow(steps, noise, drive)
         if usual:
@@ -85,11 +98,11 @@ class Case:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what matters of them shows in the numbers
                 trajectory = follow(self.scheduler(), steps, noise, drive)
-        except Exception as error:  # whatever a scheduler raises is a result
+        except (Exception, SystemExit) as error:  # whatever a scheduler raises is a result
             said = (str(error).splitlines() or [""])[0][:100]
             return Run(None, f"{type(error).__name__}: {said}".rstrip(": "))
         if not trajectory.final.isfinite().all():
-            return Run(None, "NaN in the result")
+            return Run(None, "NaN or infinity in the result")
         return Run(trajectory)
 
 

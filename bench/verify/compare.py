@@ -1,11 +1,14 @@
 """What was measured against what is known: what is new, and what is gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.known_defects import Known
 from bench.verify.judge import Check
 from bench.verify.verify import Row
+
+Names = Collection[str]
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,12 @@ class Gone:
 
 
 def findings(
-    rows: Iterable[Row], classes: Mapping[str, str], table: Iterable[Known]
+    rows: Iterable[Row], aliases: Mapping[str, Names], table: Iterable[Known]
 ) -> list[Finding]:
-    """Every check that is not met, with its entry of the table. classes: by scheduler name."""
+    """Every check that is not met, with its entry of the table. aliases: by scheduler name."""
     table = tuple(table)
     return [
-        Finding(row, check, _entry(row, check, classes[row.scheduler], table))
+        Finding(row, check, _entry(row, check, aliases[row.scheduler], table))
         for row in rows
         for check in row.checks
         if check.bad
@@ -41,7 +44,7 @@ def findings(
 def gone(
     rows: Sequence[Row],
     found: Iterable[Finding],
-    classes: Mapping[str, str],
+    aliases: Mapping[str, Names],
     table: Iterable[Known],
 ) -> list[Gone]:
     """Entries of the table that name a scheduler that was verified where they say, and is well."""
@@ -49,21 +52,24 @@ def gone(
     return [
         Gone(scheduler, known)
         for known in table
-        if known.who != ("*",)
         for scheduler in dict.fromkeys(row.scheduler for row in rows)
-        if known.is_about(scheduler, classes[scheduler])
+        if known.is_about(aliases[scheduler])
         and (scheduler, known.name) not in seen
         and _was_looked_at(known, [row for row in rows if row.scheduler == scheduler])
     ]
 
 
-def _entry(row: Row, check: Check, class_name: str, table: tuple[Known, ...]) -> Known | None:
+def _entry(row: Row, check: Check, names: Names, table: tuple[Known, ...]) -> Known | None:
+    """The first entry that expects this: the check, no worse than measured before, there, at those
+    steps."""
     fits = (
         known
         for known in table
-        if known.is_about(row.scheduler, class_name)
-        and check.name in known.checks
+        if known.is_about(names)
+        and check.value <= known.checks.get(check.name, -1)
         and known.covers(row.grid, row.path)
+        and re.search(known.says, check.note)
+        and all(known.hits_at(row.config, n) for n in check.steps)
     )
     return next(fits, None)
 

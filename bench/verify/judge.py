@@ -1,14 +1,17 @@
 """From numbers to verdicts, each with the number that decided it. Limits are data."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bench.schedulers import SchedulerSpec
+
 CONFORMS, DEVIATES, DEFECT = "conforms", "deviates", "defect"
 VERDICTS = (CONFORMS, DEVIATES, DEFECT)  # from good to bad
-
 _FIRST_BUMP, _SMALL_ERROR = 4, 0.03  # steps; standard deviations of the data
+_ENOUGH_FOR_BUMPS = 20  # step counts
+_LOWEST_ORDER = 0.75  # of what converges
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,16 @@ LIMITS = {
     "runs": Limit(0, 0, "step counts that raise or give NaN"),
     "nfe": Limit(0, 0, "evaluations more or fewer than documented"),
     "order": Limit(0.25, 1.25, "order of convergence below the published one"),
+    "convergence": Limit(0, 0.25, f"order below {_LOWEST_ORDER}: errors do not vanish"),
     "timesteps": Limit(0.75, 1.75, "training timesteps between a state's noise and its timestep"),
     "timestep bias": Limit(0.3, 0.75, "the same, on average"),
-    "noise level": Limit(0.1, 0.2, "relative error of the states' noise level"),
-    "residual noise": Limit(0.001, 0.031, "standard deviation of noise left in the result"),
+    "noise level": Limit(0.1, 0.2, "relative error of the noise level of states, by sampling"),
+    "residual noise": Limit(0.05, 1.1, "noise left in the result, in smallest training levels"),
     "start": Limit(0.01, 0.1, "signal at the first timestep that pure noise lacks"),
     "training grid": Limit(0.01, 0.1, "log of sigma against training, at full steps"),
     "band gain": Limit(0.3, 0.7, "|log| of output over true standard deviation, 20 steps"),
-    "variance": Limit(0.15, 0.25, "relative error of the standard deviation, 100 steps"),
+    "fine detail": Limit(0.3, 1.0, "the same for the finest band alone"),
+    "variance": Limit(0.15, 0.25, "relative error of the standard deviation, most steps"),
     "wrong mode": Limit(0.1, 0.15, "share of samples that end in another mode, 20 steps"),
     "bump": Limit(1.2, 1.5, "error over the least error of fewer steps"),
     "single precision": Limit(1e-3, 1e-2, "difference to double precision, 256 steps"),
@@ -54,103 +59,139 @@ class Check:
     value: float
     verdict: str
     note: str = ""
+    steps: tuple[int, ...] = ()  # at which it was seen, where it depends on them
 
     @property
     def bad(self) -> bool:
         return self.verdict != CONFORMS
 
 
-def worst(verdicts: Iterator[str] | list[str]) -> str:
+def worst(verdicts: Iterable[str]) -> str:
     return max(verdicts, key=VERDICTS.index, default=CONFORMS)
 
 
-def judge(numbers: dict[str, Any], spec: Any) -> list[Check]:
-    """Checks of a case's numbers. spec: the catalogue's facts of the scheduler."""
+def severity(check: Check) -> tuple[int, float]:
+    """To sort checks by: the verdict, then how far the number is beyond its limit."""
+    ratio = check.value / (LIMITS[check.name].conforms or 1)
+    return VERDICTS.index(check.verdict), ratio
+
+
+def judge(numbers: dict[str, Any], spec: SchedulerSpec) -> list[Check]:
+    """Checks of a case's numbers, as bench.verify.verify gathers them."""
     if "unsupported" in numbers:
         return []
-    return [_check(*found) for found in _findings(numbers, spec)]
+    return [
+        *_of_scan(numbers["scan"], spec),
+        *_of_order(numbers.get("order"), spec),
+        *_of_probes(numbers["probes"], numbers),
+        *_of_gains(numbers.get("gains"), spec),
+        *_of_seeds(numbers.get("determinism")),
+        *(
+            _check(name, numbers[key])
+            for key, name in _PLAIN.items()
+            if numbers.get(key) is not None
+        ),
+    ]
 
 
-def _check(name: str, value: float, note: str = "") -> Check:
-    return Check(name, value, LIMITS[name].verdict(value), note)
+_PLAIN = {  # numbers that are judged as they are
+    "training_grid": "training grid",
+    "wrong_mode": "wrong mode",
+    "single_precision": "single precision",
+    "disagreement": "prediction types",
+}
 
 
-def _findings(numbers: dict[str, Any], spec: Any) -> Iterator[tuple]:
-    yield from _of_scan(numbers["scan"], spec)
-    if numbers.get("order") and spec.order:
-        found = numbers["order"]
-        low, high = found["window"]
-        note = f"{found['value']:.2f} against {spec.order}, N = {low} to {high}"
-        yield "order", max(0.0, spec.order - found["value"]), note
-    yield from _of_probes(numbers["probes"], numbers["end"], spec)
-    if numbers.get("gains"):
-        name = "variance" if spec.stochastic else "band gain"
-        coarse = numbers["gains"][:3]  # the finest band shows the last jump, not the solver
-        size = max(abs(g - 1) if spec.stochastic else abs(math.log(max(g, 1e-9))) for g in coarse)
-        yield name, size, "gains " + " ".join(f"{gain:.2f}" for gain in numbers["gains"])
-    named = {
-        "training_grid": "training grid",
-        "wrong_mode": "wrong mode",
-        "single_precision": "single precision",
-        "disagreement": "prediction types",
-    }
-    for key, name in named.items():
-        if numbers.get(key) is not None:
-            yield name, numbers[key]
-    if numbers.get("determinism"):
-        yield "seed", float(not numbers["determinism"]["same"])
-        yield "generator", float(not numbers["determinism"]["own_generator"])
+def _check(name: str, value: float, note: str = "", steps: tuple[int, ...] = ()) -> Check:
+    return Check(name, value, LIMITS[name].verdict(value), note, steps)
 
 
-def _of_scan(scan: list[dict[str, Any]], spec: Any) -> Iterator[tuple]:
+def _largest(name: str, values: dict[int, float]) -> Check:
+    """The check of the largest of the values by step count."""
+    at = max(values, key=values.__getitem__)
+    return _check(name, values[at], f"at N = {at}", (at,))
+
+
+def _of_scan(scan: list[dict[str, Any]], spec: SchedulerSpec) -> Iterator[Check]:
     served = [record for record in scan if spec.serves(record["steps"])]
-    raising = [record for record in served if record["raises"]]
-    steps = ", ".join(str(record["steps"]) for record in raising[:4])
-    more = ", …" if len(raising) > 4 else ""
-    note = f"{raising[0]['raises']} at N = {steps}{more}" if raising else ""
-    yield "runs", float(len(raising)), note
+    failed: dict[str, list[int]] = {}
+    for record in served:
+        if record["raises"]:
+            failed.setdefault(_kind(record["raises"]), []).append(record["steps"])
+    for steps in failed.values():
+        said = next(record["raises"] for record in served if record["steps"] == steps[0])
+        shown = ", ".join(map(str, steps[:4])) + (", …" if len(steps) > 4 else "")
+        yield _check("runs", float(len(steps)), f"{said} at N = {shown}", tuple(steps))
     ran = [record for record in served if not record["raises"]]
+    if not failed:
+        yield _check("runs", 0.0)
+    if not ran:
+        return
     extra = {r["steps"]: float(abs(r["nfe"] - spec.expected_nfe(r["steps"]))) for r in ran}
-    if extra:
-        yield "nfe", *_largest(extra)
+    yield _largest("nfe", extra)
     # A run of another length says nothing of its number of steps.
     errors = {r["steps"]: r["error"] for r in ran if "error" in r and not extra[r["steps"]]}
-    if len(errors) > 50:
-        bump, at = _bump(errors)
-        yield "bump", bump, f"at N = {at}"
+    if len(errors) > _ENOUGH_FOR_BUMPS:
+        yield _largest("bump", _bumps(errors))
 
 
-def _bump(errors: dict[int, float]) -> tuple[float, int]:
-    """The largest ratio of an error to the least one of fewer steps, and where.
+def _kind(message: str) -> str:
+    """An error message without its numbers."""
+    return "".join("#" if letter.isdigit() else letter for letter in message).replace("##", "#")
+
+
+def _bumps(errors: dict[int, float]) -> dict[int, float]:
+    """Ratio of each error to the least one of fewer steps.
 
     The first few steps and errors of a few percent are left out: they go up and down by chance.
     """
-    least, bump, at = math.inf, 0.0, 0
+    least, bumps = math.inf, {}
     for steps, error in sorted(errors.items()):
-        if steps < _FIRST_BUMP:
-            continue
-        if error / least > bump:
-            bump, at = error / least, steps
-        least = min(least, max(error, _SMALL_ERROR))
-    return bump, at
+        if steps >= _FIRST_BUMP:
+            bumps[steps] = error / least
+            least = min(least, max(error, _SMALL_ERROR))
+    return bumps
+
+
+def _of_order(order: dict[str, Any] | None, spec: SchedulerSpec) -> Iterator[Check]:
+    if not order or not spec.order:
+        return
+    low, high = order["window"]
+    note = f"{order['value']:.2f} against {spec.order}, N = {low} to {high}"
+    yield _check("order", max(0.0, spec.order - order["value"]), note)
+    yield _check("convergence", max(0.0, _LOWEST_ORDER - order["value"]), note)
 
 
 def _of_probes(
-    probes: dict[int, dict[str, float] | None], end: float, spec: Any
-) -> Iterator[tuple]:
-    """end: alpha of the last training timestep."""
+    probes: dict[int, dict[str, float] | None], numbers: dict[str, Any]
+) -> Iterator[Check]:
     found = {steps: probe for steps, probe in probes.items() if probe}
-    for name, key in (("timesteps", "offset_max"), ("timestep bias", "offset_mean")):
-        sizes = {steps: abs(probe[key]) for steps, probe in found.items() if key in probe}
-        if sizes:
-            yield name, *_largest(sizes)
-    if found:
-        if spec.stochastic:
-            yield "noise level", *_largest({n: probe["level_error"] for n, probe in found.items()})
-        yield "residual noise", *_largest({n: probe["residual"] for n, probe in found.items()})
-        yield "start", *_largest({n: probe["start"] - end for n, probe in found.items()})
+    if not found:
+        return
+    yield _largest("timesteps", {n: abs(probe["offset_max"]) for n, probe in found.items()})
+    yield _largest("timestep bias", {n: abs(probe["offset_mean"]) for n, probe in found.items()})
+    if all("level_error" in probe for probe in found.values()):
+        yield _largest("noise level", {n: probe["level_error"] for n, probe in found.items()})
+    least = numbers["smallest_level"]
+    yield _largest("residual noise", {n: probe["residual"] / least for n, probe in found.items()})
+    signal = {n: probe["start"] - numbers["signal_at_end"] for n, probe in found.items()}
+    yield _largest("start", signal)
 
 
-def _largest(values: dict[int, float]) -> tuple[float, str]:
-    at = max(values, key=values.__getitem__)
-    return values[at], f"at N = {at}"
+def _of_gains(gains: list[float] | None, spec: SchedulerSpec) -> Iterator[Check]:
+    """The finest band apart: it shows the last jump to clean data rather than the solver."""
+    if not gains:
+        return
+    note = "gains " + " ".join(f"{gain:.2f}" for gain in gains)
+    logs = [abs(math.log(max(gain, 1e-9))) for gain in gains]
+    if spec.stochastic:
+        yield _check("variance", max(abs(gain - 1) for gain in gains[:-1]), note)
+    else:
+        yield _check("band gain", max(logs[:-1]), note)
+    yield _check("fine detail", logs[-1], note)
+
+
+def _of_seeds(determinism: dict[str, bool] | None) -> Iterator[Check]:
+    if determinism:
+        yield _check("seed", float(not determinism["same"]))
+        yield _check("generator", float(not determinism["own_generator"]))

@@ -19,7 +19,11 @@ THIN_STEPS = (*range(1, 25), *range(25, 101, 12))
 FEW_STEPS = (1, 2, 3, 4, 8, 20, 32)
 PROBE_STEPS = (8, 30)  # one divides the training timesteps, the other does not
 # Each holds a level that all of them share: Karras' last one, t = 39 of nested trailing grids.
-ORDER_STEPS = {"sigmas": (16, 32, 64, 128), "timesteps": (25, 50, 100, 200)}
+ORDER_STEPS = {
+    "sigmas": (16, 32, 64, 128),
+    "timesteps": (25, 50, 100, 200),
+    "flow": (64, 128, 256, 512),  # exponential solvers are slow to show it from alpha = 0
+}
 LONG_STEPS = 256  # for rounding errors to add up
 MANY_STEPS = 100  # for a stochastic scheduler to be near its limit
 _FLOOR = 1e-12
@@ -60,32 +64,34 @@ def final_error(final: Tensor) -> float:
 def probe(case: Case, steps: int) -> dict[str, float] | None:
     """The noise levels that states really have, against those that the model is told.
 
-    offset_max, offset_mean: true timestep minus told, in training timesteps (deterministic
-    schedulers). level_error: the largest |log sigma| or |alpha| difference. residual: noise left in
-    the result, as the standard deviation on a point mass. start: alpha told at the first call.
+    offset_max, offset_mean: true timestep minus told, in training timesteps. Where noise is added
+    sampling hides small offsets: there they are those of the scheduler's own grid, and level_error
+    says how far the states are from it, as |log sigma| or |alpha|. residual: noise left in the
+    result, as the standard deviation on a point mass. start: alpha told at the first call.
     """
     run = case.run(steps, told=False)
     if not run.trajectory:
         return None
-    pairs = [(_true_level(call), call) for call in run.trajectory.calls]
-    errors = [
-        max(abs(_log(true.sigma) - _log(call.told.sigma)), abs(true.alpha - call.told.alpha))
-        for true, call in pairs
+    calls = run.trajectory.calls
+    pairs = [(call.grid if case.random else _true_level(call), call) for call in calls]
+    offsets = [
+        case.path.offset(level, call.timestep)
+        for level, call in pairs
+        if _log_ratio(call.told) < _NOISE  # where there is no signal a timestep says nothing
     ]
     found = {
-        "level_error": max(errors),
+        "offset_max": max(offsets, key=abs, default=0.0),
+        "offset_mean": sum(offsets) / max(len(offsets), 1),
         "residual": float(moments(run.trajectory.final)[1][0]),
-        "start": pairs[0][1].told.alpha / pairs[0][1].told.radius,
+        "start": calls[0].told.alpha / calls[0].told.radius,
     }
-    if not case.random:
-        offsets = [
-            case.path.timestep(true) - call.timestep
-            for true, call in pairs
-            if _log_ratio(call.told) < _NOISE  # where there is no signal a timestep says nothing
-        ]
-        found |= {"offset_max": max(offsets, key=abs, default=0.0)}
-        found |= {"offset_mean": sum(offsets) / max(len(offsets), 1)}
+    if case.random:
+        found["level_error"] = max(_level_error(_true_level(call), call.grid) for call in calls)
     return found
+
+
+def _level_error(true: Level, grid: Level) -> float:
+    return max(abs(_log(true.sigma) - _log(grid.sigma)), abs(true.alpha - grid.alpha))
 
 
 def _true_level(call: Call) -> Level:
@@ -110,7 +116,8 @@ def order(case: Case) -> dict[str, Any] | None:
     """
     if case.run(USUAL_STEPS).error:
         return None
-    steps = ORDER_STEPS["sigmas" if hasattr(case.scheduler(), "sigmas") else "timesteps"]
+    kind = "sigmas" if hasattr(case.scheduler(), "sigmas") else "timesteps"
+    steps = ORDER_STEPS["flow" if case.subject.spec.flags.get("use_flow_sigmas") else kind]
     errors: list[float] = []
     nfe: list[int] = []
     target = None

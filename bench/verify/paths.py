@@ -12,7 +12,8 @@ from bench.analytic import Level, prediction
 
 TRAIN_TIMESTEPS = 1000
 SIGMA_DATA = 0.5  # of EDM's preconditioning
-_EDM_START = math.log(80.0) / 4  # sigma_max
+_EDM_START, _EDM_END = math.log(80.0) / 4, 0.002  # timestep of sigma_max; sigma_min
+_EDM_UNITS = TRAIN_TIMESTEPS / (math.log(80.0 / _EDM_END) / 4)  # timesteps in one of its own
 _SD = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 _DDPM = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
 
@@ -40,6 +41,13 @@ class Path:
         last = {"diffusion": TRAIN_TIMESTEPS - 1, "flow": TRAIN_TIMESTEPS, "edm": _EDM_START}
         return self.told(last[self.family])
 
+    @property
+    def smallest(self) -> float:
+        """sigma / alpha of the training timestep that is nearest to clean data."""
+        first = {"diffusion": 0.0, "flow": 1.0, "edm": math.log(_EDM_END) / 4}
+        level = self.told(first[self.family])
+        return level.sigma / level.alpha
+
     def timestep(self, level: Level) -> float:
         """The timestep, with its fraction, that stands for a level: the inverse of `told`."""
         if self.family == "flow":
@@ -49,6 +57,11 @@ class Path:
             return ratio / 4
         table = _log_ratios(tuple(self.config.items()))
         return float(np.interp(ratio, table, np.arange(len(table))))
+
+    def offset(self, level: Level, timestep: float) -> float:
+        """How far a level is from what the timestep says, in training timesteps."""
+        unit = _EDM_UNITS if self.family == "edm" else 1.0
+        return unit * (self.timestep(level) - timestep)
 
     def at(self, sigma: float) -> Level:
         """The level of an entry of scheduler.sigmas, as the model sees it."""

@@ -9,7 +9,7 @@ from bench.known_defects import known_defects, table_for
 from bench.machine import environment
 from bench.verify import measures
 from bench.verify.compare import Finding, findings, gone
-from bench.verify.judge import LIMITS, VERDICTS, worst
+from bench.verify.judge import LIMITS, VERDICTS, severity, worst
 from bench.verify.problems import BANDS
 from bench.verify.subject import Subject
 from bench.verify.verify import Row
@@ -20,10 +20,11 @@ _TOLD = ("name", "effect", "advice", "issues")  # of a known defect
 
 def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     """seconds: what the measuring took."""
-    classes = {subject.name: subject.spec.class_name for subject in subjects}
+    aliases = {subject.name: subject.aliases for subject in subjects}
     table = known_defects(version("diffusers"))
-    found = findings(rows, classes, table)
-    lost = gone(rows, found, classes, table)
+    found = findings(rows, aliases, table)
+    catalogue = {subject.name for subject in subjects if not subject.own}
+    lost = gone([row for row in rows if row.scheduler in catalogue], found, aliases, table)
     return {
         "schema": SCHEMA,
         "diffusers": version("diffusers"),
@@ -75,8 +76,9 @@ def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) ->
 
 
 def _decided_by(row: Row) -> dict[str, Any] | None:
-    """The check that the verdict rests on: the first of the worst."""
-    return next((asdict(c) for c in row.checks if c.bad and c.verdict == row.verdict), None)
+    """The check that the verdict rests on: the one farthest beyond its limit."""
+    first = max((check for check in row.checks if check.bad), key=severity, default=None)
+    return asdict(first) if first else None
 
 
 def _nfe(scan: list[dict[str, Any]], steps: int) -> int | None:
@@ -93,7 +95,7 @@ def _known(found: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def _known_entry(ones: list[Finding]) -> dict[str, Any]:
-    worst_one = max(ones, key=lambda one: one.check.value / (LIMITS[one.check.name].conforms or 1))
+    worst_one = max(ones, key=lambda one: severity(one.check))
     return {
         **_told(ones[0].known),
         "schedulers": list(dict.fromkeys(one.row.scheduler for one in ones)),

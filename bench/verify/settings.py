@@ -20,10 +20,10 @@ class OwnSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    class_name: str | None
+    class_name: Annotated[str, Field(min_length=1)] | None
     flags: dict[str, Any] | None
     order: _Count | None
-    evaluations: tuple[int, int]
+    evaluations: tuple[_Count, int]
     period: _Count
     stochastic: bool
     family: Literal["diffusion", "flow", "edm"]
@@ -36,7 +36,7 @@ class VerifySettings(BaseModel):
 
     scheduler: SchedulerSettings
     own: OwnSettings
-    out: str
+    out: Annotated[str, Field(min_length=1)]
 
 
 def what_to_verify(configs: Iterable[dict]) -> tuple[list[Subject], Path]:

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as File
 from typing import Any
@@ -15,6 +15,7 @@ from bench.verify.paths import PATHS, Path
 
 SPACINGS = ("trailing", "linspace", "leading")
 CONFIGURED = "as configured"  # the scheduler's own flags choose the grid
+_METHODS = ("from_config", "set_timesteps", "step")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 # Off, whatever the class's default: they change samples and have nothing to do with the solver.
 _NO_CLIPPING = {"clip_sample": False, "thresholding": False}
@@ -26,11 +27,18 @@ class Subject:
 
     name: str
     spec: SchedulerSpec
-    own_class: Any = field(default=None, compare=False)  # of the user's
+    own: str = ""  # package.module.Class of the user's, empty for one of diffusers
 
-    @property
+    @cached_property
     def scheduler_class(self) -> Any:
-        return self.own_class or scheduler_class(self.spec.class_name)
+        return _imported(self.own) if self.own else scheduler_class(self.spec.class_name)
+
+    @cached_property
+    def aliases(self) -> tuple[str, ...]:
+        """Names by which the table of known defects may call it: its own in the catalogue, and
+        those of the classes of diffusers that it is or is made from."""
+        bases = [c.__name__ for c in self.scheduler_class.__mro__ if "diffusers" in c.__module__]
+        return tuple(bases) if self.own else (self.name, *bases)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -79,17 +87,31 @@ class Subject:
 def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
     """A class of the user's own, by `package.module.Class`; modules of this folder are found too.
 
-    Raises UserError when there is none.
+    Raises UserError when there is none, or it is not made as diffusers' schedulers are.
     """
-    module, _, name = dotted.rpartition(".")
     if str(File.cwd()) not in sys.path:
         sys.path.append(str(File.cwd()))
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = _imported(dotted)
+    except (Exception, SystemExit) as error:  # whatever a module of the user's raises
+        said = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise UserError(
-            f"own.class_name={dotted}: cannot be imported ({error}); give package.module.Class"
+            f"own.class_name={dotted}: cannot be imported ({said}); give package.module.Class"
         ) from error
-    if not (isinstance(found, type) and hasattr(found, "set_timesteps")):
-        raise UserError(f"own.class_name={dotted}: is no scheduler class of diffusers' kind")
-    return Subject(name, SchedulerSpec(name, name, flags=flags, **facts), found)
+    lacks = [name for name in _METHODS if not callable(getattr(found, name, None))]
+    if not isinstance(found, type) or lacks:
+        raise UserError(
+            f"own.class_name={dotted}: is no scheduler class of diffusers' kind; it lacks "
+            f"{', '.join(lacks) or 'a class'}"
+        )
+    takes = inspect.signature(found).parameters
+    unknown = [name for name in flags if name not in takes]
+    if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
+        raise UserError(f"own.flags: {dotted} takes no {', '.join(unknown)}")
+    name = dotted.rpartition(".")[2]
+    return Subject(name, SchedulerSpec(name, name, flags=flags, **facts), dotted)
+
+
+def _imported(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)

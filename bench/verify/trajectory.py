@@ -54,11 +54,11 @@ def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajector
     if drive.double:
         _to_double(scheduler)
     extra = _step_arguments(scheduler, torch.Generator().manual_seed(drive.seed))
-    x, calls = _start(scheduler, noise, drive), []
+    x, calls = _start(scheduler, noise, drive), list[Call]()
     for t in scheduler.timesteps:
         model_input = _scaled(scheduler, x, t)
         told = drive.path.told(float(t))
-        grid = _grid_level(scheduler, x, model_input, told, drive.path)
+        grid = _grid_level(scheduler, x, model_input, told, drive.path, len(calls))
         state = model_input.flatten(1)
         calls.append(Call(float(t), told, grid, state.clone()))
         level = told if drive.told else grid
@@ -73,7 +73,7 @@ def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
     t = scheduler.timesteps[0]
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64 if drive.double else torch.float32)
     scaled = _scaled(scheduler, x, t)
-    level = _grid_level(scheduler, x, scaled, drive.path.told(float(t)), drive.path)
+    level = _grid_level(scheduler, x, scaled, drive.path.told(float(t)), drive.path, 0)
     state = drive.problem.state(noise, level) / float(scaled)
     return state[..., None, None].to(x)
 
@@ -83,11 +83,13 @@ def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
     return scale(x, t) if scale else x
 
 
-def _grid_level(scheduler: Any, x: Tensor, scaled: Tensor, told: Level, path: Path) -> Level:
-    """The noise level of the scheduler's own grid at this call.
+def _grid_level(
+    scheduler: Any, x: Tensor, scaled: Tensor, told: Level, path: Path, call: int
+) -> Level:
+    """The noise level of the scheduler's own grid at a call, by its number.
 
-    Where the state is scaled for the model, the scale tells; else scheduler.sigmas; else there is
-    no grid but the timesteps.
+    Where the state is scaled for the model, the scale tells; else scheduler.sigmas at its own
+    index, or at the call's number where it keeps none; else there is no grid but the timesteps.
     """
     scale = _ratio(scaled, x)
     if path.family == "diffusion" and abs(scale - 1) > 1e-9:
@@ -95,8 +97,8 @@ def _grid_level(scheduler: Any, x: Tensor, scaled: Tensor, told: Level, path: Pa
     sigmas = getattr(scheduler, "sigmas", None)
     if sigmas is None:
         return told
-    index = getattr(scheduler, "step_index", None) or 0
-    return path.at(float(sigmas[index]))
+    index = getattr(scheduler, "step_index", None)
+    return path.at(float(sigmas[call if index is None else index]))
 
 
 def _ratio(scaled: Tensor, x: Tensor) -> float:
@@ -112,5 +114,9 @@ def _to_double(scheduler: Any) -> None:
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    takes = inspect.signature(scheduler.step).parameters
-    return {"generator": generator} if "generator" in takes else {}
+    """The generator, where the class takes one, or one that it is made from and passes on to."""
+    steps = [vars(cls)["step"] for cls in type(scheduler).__mro__ if "step" in vars(cls)]
+    takes = any("generator" in inspect.signature(step).parameters for step in steps)
+    own = inspect.signature(scheduler.step).parameters
+    passes = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values())
+    return {"generator": generator} if "generator" in own or (takes and passes) else {}

@@ -30,6 +30,7 @@ class Row:
     path: str
     grid: str
     prediction_type: str
+    config: dict[str, Any]  # of the scheduler
     numbers: dict[str, Any]
     checks: list[Check]
 
@@ -82,12 +83,16 @@ def _rows(subject: Subject, path: str, grid: str) -> Iterator[Row]:
     if grid == smooth and not cases[0].random:
         numbers["single_precision"] = measures.single_precision_error(cases[0])
     yield _row(cases[0], numbers)
-    yield from (_row(case, _short(case)) for case in cases[1:])
+    for case in cases[1:]:
+        short = _short(case)
+        if grid == smooth and not case.random and "unsupported" not in short:
+            short["order"] = measures.order(case)
+        yield _row(case, short)
 
 
 def _row(case: Case, numbers: dict[str, Any]) -> Row:
     names = (case.subject.name, case.path_name, case.grid, case.prediction_type)
-    return Row(*names, numbers, judge(numbers, case.subject.spec))
+    return Row(*names, case.config, numbers, judge(numbers, case.subject.spec))
 
 
 def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
@@ -98,7 +103,8 @@ def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
     return {
         "scan": measures.scan(case, steps),
         "probes": {n: measures.probe(case, n) for n in measures.PROBE_STEPS},
-        "end": case.path.start.alpha / case.path.start.radius,
+        "signal_at_end": case.path.start.alpha / case.path.start.radius,
+        "smallest_level": case.path.smallest,
         "gains": measures.gains(case, _gain_steps(case)),
         "parts": None if case.random else measures.error_parts(case),
     }
@@ -128,6 +134,5 @@ def _short(case: Case) -> dict[str, Any]:
     return {
         "scan": measures.scan(case, (measures.USUAL_STEPS,)),
         "probes": {},
-        "end": 0.0,
         "gains": None if case.random else measures.gains(case, measures.USUAL_STEPS),
     }
