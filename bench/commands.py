@@ -150,6 +150,8 @@ def _verify(configs: list[dict]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"out={folder}: {error.strerror}; choose another folder") from error
+    for subject in subjects:
+        subject.load()  # seconds of imports, which are not the schedulers'
     console, start, rows = _console(), perf_counter(), []
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(subjects))

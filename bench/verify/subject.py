@@ -51,6 +51,10 @@ class Subject:
         """Flags by name of the grid, the usual one first."""
         return dict(self._grids())
 
+    def load(self) -> None:
+        """Imports the class, and with it its library."""
+        _ = self.scheduler_class
+
     def build(self, path: Path, grid: str, prediction_type: str) -> Any:
         """A fresh scheduler."""
         config = {**path.config, **_NO_CLIPPING, **self.grids[grid]}
