@@ -43,6 +43,15 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The noise levels of a run, one per denoiser evaluation: what the denoiser was told."""
+
+    timesteps: list[float]  # training timesteps, with fractions where the scheduler has them
+    sigmas: list[float]  # sigma / alpha of a variance-preserving model, else sigma
+    scheduler_sigmas: list[float] | None  # the scheduler's own list, in its own units
+
+
+@dataclass(frozen=True)
 class Latency:
     """One latency pass: batch_size prompts from text to decoded images, repeated."""
 

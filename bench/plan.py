@@ -18,7 +18,7 @@ from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import SCHEDULERS, SchedulerSpec
+from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS, SchedulerSpec
 from bench.settings import Settings, check_settings
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
@@ -203,7 +203,22 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
         config = {**json.loads(job.model.scheduler_config), **json.loads(cell.scheduler_flags)}
         for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
             hit[known][cell.scheduler].add(cell.steps)
-    return [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
+    told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
+    return [*told, *_solver_switch(jobs)]
+
+
+def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
+    """Of curves that cross the step count at which multistep solvers change their last step."""
+    steps: dict[str, set[int]] = defaultdict(set)
+    for job in jobs:
+        if job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
+            steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
+    crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
+    if crossing:
+        yield (
+            f"{', '.join(crossing)}: below {FULL_ORDER} steps the last step is of lower order "
+            f"(lower_order_final); a jump of the curve there is the solver's"
+        )
 
 
 def _where(steps: dict[str, set[int]]) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ class Stages:
     decode_s: float = 0.0
     denoise_start: float | None = None  # of the clock, seconds
     decode_start: float | None = None
+    timesteps: list[Any] = field(default_factory=list)  # as the denoiser was given them
+    scheduler: Any = None  # that ran
 
     @property
     def denoise_s(self) -> float:
@@ -60,6 +62,9 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         state = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
+        given = args[1] if len(args) > 1 else kwargs["timestep"]
+        stages.timesteps.append(given)  # read later: reading waits for the device
+        stages.scheduler = pipeline.scheduler
         stages.calls += 1
         stages.rows += len(state)
 

@@ -34,6 +34,9 @@ COLUMNS = {
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
+    "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
+    "preserving model, else sigma; all levels are in the cell's grid record",
+    "sigma_end": "that of the last evaluation",
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
     "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",
@@ -84,6 +87,7 @@ def _row(store: Store, entry: Entry) -> dict:
         "message": status["message"],
         "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
+        **_grid_columns(store.read_record(key, "grid")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
     for metric in entry.metrics:
@@ -103,6 +107,12 @@ def _in_a_line(text: str) -> str:
 
 def _cost_columns(record: dict | None) -> dict:
     return vars(Cost(**record)) if record else {}
+
+
+def _grid_columns(record: dict | None) -> dict:
+    if not record:
+        return {}
+    return {"sigma_start": record["sigmas"][0], "sigma_end": record["sigmas"][-1]}
 
 
 def _latency_columns(record: dict | None) -> dict:

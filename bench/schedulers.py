@@ -8,6 +8,10 @@ from bench.errors import UserError
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
+# Below so many steps these classes end with a step of lower order, from there on they do not. Of
+# the others some always do and some never do, though all have the flag lower_order_final.
+FULL_ORDER = 15
+LOWER_ORDER_FINAL = ("DEISMultistepScheduler",)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.store import Store
 
+_COUNTED = ("cost", "grid")  # records of what hooks saw while generating
 _log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
@@ -34,7 +35,7 @@ class Session:
         """Nothing of the job is missing, down to the features its estimates were made from."""
         key, entry = job.entry.cell.key, job.entry
         status = self.store.read_record(key, entry.status_kind)
-        kinds = ["cell", "cost", "finished", *entry.metrics.values()]
+        kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
         shards = ["images", *map(features_kind, job.settings.metrics.by_metric.values())]
         return (
@@ -86,11 +87,14 @@ class Session:
                 images = self._images(job, first, last)
                 self.store.write(entry.cell.key, "images", first, {"images": images})
                 progress(last - first)
-        if self.store.read_record(entry.cell.key, "cost") is None:
-            self._images(job, 0, 1)  # its record was lost: one sample counts as well as many
+        if any(self.store.read_record(entry.cell.key, kind) is None for kind in _COUNTED):
+            self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 
     def _images(self, job: Job, first: int, last: int) -> np.ndarray:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
+        import torch
+
+        from bench.grids import executed_grid
         from bench.probes import text_encoders_of, watched
         from bench.sampling import generate, remembered_embeddings
 
@@ -104,6 +108,10 @@ class Session:
         if self.store.read_record(cell.key, "cost") is None:
             cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
             self.store.write_record(cell.key, "cost", asdict(cost))
+        if self.store.read_record(cell.key, "grid") is None:
+            visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
+            grid = executed_grid(visited, stages.scheduler)
+            self.store.write_record(cell.key, "grid", asdict(grid))
         return images
 
     def _measure_latency(self, job: Job) -> None:

@@ -15,6 +15,7 @@ _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
 _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
 _PACE_SPREAD = 1.5  # of a cell's time per evaluation to the median cell's of the same work
 _FEW = 0.1  # share of cells that may be jumpy by chance
+_START_SPREAD = 1.02  # largest to smallest start of a curve
 _SAME_WORK = ("model", "dtype", "height", "width")
 
 
@@ -22,6 +23,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
     texts.append(_few_prompts(frame))
+    texts.append(_moving_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
         texts.append(
@@ -65,6 +67,28 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     return (
         f"Only {prompts} different prompts: errors are those of other prompts like them, which "
         f"takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+    )
+
+
+def _moving_starts(frame: pd.DataFrame) -> str:
+    """Curves whose steps do not all start at the same noise: they differ by more than steps."""
+    started = frame.dropna(subset=["sigma_start"])
+    found: dict[tuple[str, str], list[str]] = {}
+    for _, curve in started.groupby(["model", "scheduler"], sort=False):
+        starts = curve.groupby("steps")["sigma_start"].first()
+        if starts.max() > _START_SPREAD * starts.min():
+            shown = ", ".join(f"{significant(s)} at {n}" for n, s in starts.items())
+            first = curve.iloc[0]
+            found.setdefault((first["model"], shown), []).append(first["scheduler"])
+    if not found:
+        return ""
+    curves = "; ".join(
+        f"{', '.join(names)} on {model}: {shown} steps" for (model, shown), names in found.items()
+    )
+    return (
+        f"The noise that a run starts from moves with the number of steps ({curves}). Part of what "
+        "these curves show is the start, not the steps; timestep_spacing=trailing in the model's "
+        "scheduler config keeps it."
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cell import Cell, Cost, Entry, Latency
+from bench.cell import Cell, Cost, Entry, Grid, Latency
 from bench.run import Run, save_run
 from bench.store import Store
 
@@ -88,6 +88,8 @@ def _finish(store: Store, entry: Entry, rank: int) -> None:
     nfe = 2 * cell.steps - 1 if cell.scheduler == "heun" else cell.steps
     error = (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
     store.write_record(key, "cost", vars(Cost(nfe, nfe * (2 if cell.guidance > 1 else 1))))
+    grid = Grid([999.0, 19.0], [14.6, 0.1], None)
+    store.write_record(key, "grid", vars(grid))
     store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
     _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)

@@ -7,7 +7,7 @@ from cli import call, tiny
 
 from bench.known_defects import known_defects, warnings_for
 from bench.run import load_run
-from bench.schedulers import SCHEDULERS
+from bench.schedulers import LOWER_ORDER_FINAL, SCHEDULERS
 from bench.verify import measures
 from bench.verify.case import Case
 from bench.verify.judge import LIMITS
@@ -127,3 +127,24 @@ def test_records_of_runs_without_warnings_can_be_read(copied):
     del record["warnings"]
     path.write_text(json.dumps(record))
     assert load_run(copied / "tiny").warnings == ()
+
+
+def fall_at_15(name):
+    """Of the error, by one step more, over that of the step before."""
+    one = case(name, next(iter(Subject(name, SCHEDULERS[name]).paths)), "trailing")
+    errors = [record["error"] for record in measures.scan(one, (13, 14, 15))]
+    return (errors[2] / errors[1]) / (errors[1] / errors[0])
+
+
+def test_the_classes_that_change_at_15_steps_are_those_of_the_table():
+    spaced = ("deis", "dpmpp_2m", "dpmpp_3m", "unipc", "euler")
+    changing = {SCHEDULERS[name].class_name for name in spaced if fall_at_15(name) < 0.9}
+    assert changing == set(LOWER_ORDER_FINAL)
+
+
+def test_a_curve_that_crosses_15_steps_is_warned_of(tmp_path, capsys):
+    grid = ("model=gaussian", "scheduler=deis,dpmpp_2m", "steps=10,20", "--dry-run")
+    _, out, _ = call(capsys, *tiny(tmp_path, *grid))
+    assert "warning: deis: below 15 steps the last step is of lower order" in out
+    _, out, _ = call(capsys, *tiny(tmp_path, *grid[:2], "steps=16,20", "--dry-run"))
+    assert "below 15" not in out
