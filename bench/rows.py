@@ -28,8 +28,9 @@ COLUMNS = {
     "height": "pixels",
     "width": "pixels",
     "dtype": "number format of the pipeline",
-    "status": "done, failed, unsupported when model, scheduler and steps do not fit together, or "
-    "missing when the sweep did not get there",
+    "flat_images": "images that are black or of one colour",
+    "status": "done; failed; degenerate when too many images show nothing; unsupported when model, "
+    "scheduler and steps do not fit together; missing when the sweep did not get there",
     "message": "why it failed or is not supported, in a line",
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
@@ -87,6 +88,7 @@ def _row(store: Store, entry: Entry) -> dict:
         "message": status["message"],
         "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
+        "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }

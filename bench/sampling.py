@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
+from bench.outputs import overflow_hint
 from bench.schedulers import build_scheduler
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
@@ -46,7 +47,7 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
         ).images
     finally:
         pipeline.scheduler = own
-    return _to_uint8(images)
+    return _to_uint8(images, cell.dtype)
 
 
 @contextmanager
@@ -85,8 +86,10 @@ def _bytes_of(output: Any) -> int:
     return sum(_bytes_of(part) for part in parts if part is not None)
 
 
-def _to_uint8(images: Tensor) -> np.ndarray:
+def _to_uint8(images: Tensor, dtype: str) -> np.ndarray:
     if not torch.isfinite(images).all():
         bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
-        raise FloatingPointError(f"{bad} of {len(images)} images have pixels that are not finite")
+        raise FloatingPointError(
+            f"{bad} of {len(images)} images have pixels that are not finite{overflow_hint(dtype)}"
+        )
     return (images.float() * 255).round().to(torch.uint8).cpu().numpy()

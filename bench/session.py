@@ -13,6 +13,7 @@ import numpy as np
 from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.kinds import features_kind
+from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.store import Store
@@ -61,6 +62,9 @@ class Session:
                 if self.store.read_record(key, "cell") is None:
                     self.store.write_record(key, "cell", asdict(job.entry.cell))
                 self._generate(job, progress)
+                flat = self._flat_images(job)
+                if flat > MOST_FLAT * job.entry.samples:
+                    return self._finish(job.entry, "degenerate", _told(job, flat), "")
                 self._measure_latency(job)
                 self._score(job)
                 return self._finish(job.entry, "done", "", "")
@@ -89,6 +93,19 @@ class Session:
                 progress(last - first)
         if any(self.store.read_record(entry.cell.key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
+
+    def _flat_images(self, job: Job) -> int:
+        """How many of the images show nothing; counted once."""
+        key, samples = job.entry.cell.key, job.entry.samples
+        record = self.store.read_record(key, "flat")
+        if record is None or record["samples"] != samples:
+            size = job.settings.batch_size
+            ranges = [(first, min(first + size, samples)) for first in range(0, samples, size)]
+            read = (self.store.read(key, "images", stop, start) for start, stop in ranges)
+            flat = sum(count_flat(arrays["images"]) for arrays in read)
+            record = {"samples": samples, "flat": flat}
+            self.store.write_record(key, "flat", record)
+        return record["flat"]
 
     def _images(self, job: Job, first: int, last: int) -> np.ndarray:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
@@ -190,3 +207,8 @@ def _use_threads(threads: int) -> None:
 
     if threads:
         torch.set_num_threads(threads)
+
+
+def _told(job: Job, flat: int) -> str:
+    hint = overflow_hint(job.entry.cell.dtype)
+    return f"{flat} of {job.entry.samples} images are black or of one colour: not scored{hint}"

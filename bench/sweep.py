@@ -55,7 +55,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         taken = [job for job in todo if not attempt(job, wait=False)]
         for job in taken:
             attempt(job, wait=True)
-    return Outcome(run, computed=len(todo), failed=statuses.count("failed"))
+    return Outcome(run, computed=len(todo), failed=len(statuses) - statuses.count("done"))
 
 
 def _say_what_is_replaced(run: Run, console: Console) -> None:

@@ -13,7 +13,7 @@ from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
-    *("distinct_prompts", "nfe", "network_passes"),
+    *("distinct_prompts", "flat_images", "nfe", "network_passes"),
     *("latency_batch_size", "peak_memory_bytes", "threads"),
 )
 _METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")
@@ -47,7 +47,8 @@ def done(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["status"] == "failed"]
+    """Those that raised, and those whose images show nothing."""
+    return frame[frame["status"].isin(["failed", "degenerate"])]
 
 
 def unsupported(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,8 +19,14 @@ _THUMBNAIL = 128  # pixels, longest side of a tile
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
-# By a cell's status.
-_ABSENT = {"done": "not stored", "failed": "failed", "missing": "not run", "unsupported": "n/a"}
+_MADE = ("done", "degenerate")  # statuses of cells that have images
+# What stands for an image, by the cell's status.
+_ABSENT = {
+    **dict.fromkeys(_MADE, "not stored"),
+    "failed": "failed",
+    "missing": "not run",
+    "unsupported": "n/a",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +99,7 @@ def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndar
     """Images [n, 3, H, W] uint8 of the first samples, by row number; done cells only."""
     found = {}
     for i, entry in enumerate(run.entries):
-        if frame.loc[i, "status"] == "done":
+        if frame.loc[i, "status"] in _MADE:
             try:
                 wanted = min(count, entry.samples)
                 found[i] = run.store.read(entry.cell.key, "images", wanted)["images"]

@@ -1,0 +1,83 @@
+"""Images that show nothing are found before they are scored."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cli import call, tiny
+
+from bench.outputs import count_flat, overflow_hint
+from bench.run import load_run
+from bench.sampling import _to_uint8
+
+
+def images(*colours):
+    return np.stack([np.full((3, 8, 8), c, np.uint8) for c in colours])
+
+
+def test_black_and_one_coloured_images_are_flat():
+    assert count_flat(images(0, 255, 127)) == 3
+
+
+def test_a_colour_that_differs_between_channels_is_flat():
+    one = np.stack([np.full((8, 8), c, np.uint8) for c in (10, 200, 90)])[None]
+    assert count_flat(one) == 1
+
+
+def test_rounding_does_not_make_an_image_and_a_small_object_does():
+    grained, spotted = images(100, 100)
+    grained[:, ::2] += 2
+    spotted[0, 3, 3] += 40
+    assert count_flat(np.stack([grained, spotted])) == 1
+
+
+def test_random_images_are_not_flat():
+    noise = np.random.default_rng(0).integers(0, 256, (16, 3, 8, 8)).astype(np.uint8)
+    assert count_flat(noise) == 0
+
+
+def test_infinite_pixels_name_the_usual_cause_in_half_precision():
+    broken = torch.full((2, 3, 4, 4), torch.nan)
+    with pytest.raises(FloatingPointError, match="overflow in a float16 VAE"):
+        _to_uint8(broken, "float16")
+    with pytest.raises(FloatingPointError, match=r"not finite$"):
+        _to_uint8(broken, "float32")
+    assert overflow_hint("bfloat16") == ""
+
+
+def blacken(monkeypatch, share):
+    """The closed-form decoder returns black for a share of each batch."""
+    from bench.closed_form import AffineDecoder
+
+    plain = AffineDecoder.decode
+
+    def decode(self, latents):
+        pixels = plain(self, latents)
+        pixels[: round(share * len(pixels))] = 0
+        return pixels
+
+    monkeypatch.setattr(AffineDecoder, "decode", decode)
+
+
+def test_a_cell_of_black_frames_is_degenerate_and_not_scored(tmp_path, capsys, monkeypatch):
+    blacken(monkeypatch, 0.5)
+    arguments = tiny(tmp_path, "model=gaussian", "scheduler=ddim")
+    code, out, _ = call(capsys, *arguments)
+    assert code == 1
+    assert "4 of 8 images are black or of one colour: not scored" in out
+    row = pd.read_csv(tmp_path / "tiny" / "results.csv").iloc[0]
+    assert (row["status"], row["flat_images"]) == ("degenerate", 4)
+    assert row.filter(like="fd_").isna().all()
+    assert "4 of 8 images are black" in (tmp_path / "tiny" / "report.html").read_text()
+    store = load_run(tmp_path / "tiny").store
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("images-*")}
+    assert call(capsys, *arguments)[0] == 1
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("images-*")} == before
+
+
+def test_a_few_are_counted_only(tmp_path, capsys, monkeypatch):
+    blacken(monkeypatch, 1 / 32)
+    grid = ("model=gaussian", "scheduler=ddim", "samples=32", "batch_size=32")
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    row = pd.read_csv(tmp_path / "tiny" / "results.csv").iloc[0]
+    assert (row["status"], row["flat_images"]) == ("done", 1)
