@@ -55,7 +55,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
             unsupported=unsupported(frame).to_dict("records"),
-            cautions=[*cautions(frame), *run.warnings],
+            cautions=[*cautions(frame), *(f"{warning}." for warning in run.warnings)],
             environment=run.environment,
             config=_config(run),
         )
