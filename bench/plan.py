@@ -40,8 +40,10 @@ class Job:
 
     @property
     def expected_passes(self) -> int:
-        """Samples through the denoiser per image, classifier-free guidance included."""
-        return self.expected_nfe * (2 if self.settings.guidance > 1 else 1)
+        """Samples through the denoiser per image: guidance doubles them, but for distilled models,
+        which take it as an input."""
+        guided = self.settings.guidance > 1 and not self.model.distilled
+        return self.expected_nfe * (2 if guided else 1)
 
 
 @dataclass(frozen=True)
