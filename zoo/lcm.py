@@ -67,8 +67,7 @@ def scheduler() -> LCMScheduler:
 
 def student_of(teacher: UNet2DConditionModel) -> UNet2DConditionModel:
     """The teacher, and an input for the guidance that changes nothing yet."""
-    config = {**teacher.config, "time_cond_proj_dim": GUIDANCE_WIDTH}
-    student = UNet2DConditionModel.from_config(config)
+    student = UNet2DConditionModel.from_config(teacher.config, time_cond_proj_dim=GUIDANCE_WIDTH)
     student.load_state_dict(teacher.state_dict(), strict=False)
     nn.init.zeros_(student.time_embedding.cond_proj.weight)
     return student.to(memory_format=torch.channels_last)
