@@ -43,7 +43,9 @@ MUON_RATE = 8e-3
 WIDTH, HEADS, LAYERS = 128, 4, 6
 RECIPE = Recipe(
     "flow",
-    steps=6000,
+    steps=4500,
+    horizon=6000,
+    cooldown_steps=900,
     batch_size=32,
     learning_rate=2e-3,
     seed=23,

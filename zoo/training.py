@@ -32,6 +32,8 @@ class Recipe:
     seed: int
     ema_decay: float = 0.999
     warmup_steps: int = 200
+    horizon: int = 0  # steps of the half cosine of the learning rate, 0: all; a run may end before
+    cooldown_steps: int = 0  # at the end, a line to zero over what the cosine leaves
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     checkpoint_every: int = 250
@@ -121,11 +123,11 @@ def _update(recipe, network, average, optimizers: list[Optimizer], loss, step) -
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine to 2 % of the peak."""
-    progress = step / recipe.steps
-    return min(1, (step + 1) / recipe.warmup_steps) * (
-        0.02 + 0.49 * (1 + math.cos(math.pi * progress))
-    )
+    """Linear warm-up, half a cosine to 2 % of the peak, and a linear cool-down."""
+    progress = step / (recipe.horizon or recipe.steps)
+    warm = min(1, (step + 1) / recipe.warmup_steps)
+    cool = min(1, (recipe.steps - step) / recipe.cooldown_steps) if recipe.cooldown_steps else 1
+    return warm * cool * (0.02 + 0.49 * (1 + math.cos(math.pi * progress)))
 
 
 def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float) -> None:
