@@ -40,13 +40,14 @@ GUIDANCE_WIDTH = 256  # of the guidance embedding
 HUBER = 1e-3  # Song & Dhariwal (2023): below it the error counts squared, above it plain
 RECIPE = Recipe(
     "lcm",
-    steps=2000,
+    steps=800,
     batch_size=32,
-    learning_rate=2e-4,
+    learning_rate=3e-4,
     seed=29,
-    ema_decay=0.995,
-    warmup_steps=100,
+    ema_decay=0.99,
+    warmup_steps=50,
     weight_decay=0.0,
+    sheet_every=400,
     details={
         "scenes": SCENES,
         "grid": GRID,

@@ -55,6 +55,7 @@ class Generator:
     scheduler: str  # as the card calls it
     judged_steps: tuple[int, ...]  # the last one draws the sample sheet
     curve_steps: tuple[int, ...]
+    note: str = ""  # for the card: what its name does not say
 
 
 GENERATORS = {
@@ -64,11 +65,20 @@ GENERATORS = {
     "flow": Generator(
         "rectified-flow transformer, Stable Diffusion 3 in small, on latents of vae",
         "Euler",
-        (28, 50),
+        (28,),
         (2, 8, 32),
+        "Call the pipeline with `max_sequence_length=0`: without a T5 encoder it appends so many\n"
+        "zero tokens, and the transformer was trained without them. The text encoders are\n"
+        "shapes-ddpm's, frozen. Four fifths of a training target are the velocity that\n"
+        "shapes-ddpm's denoiser sees, so the two models are not independent.",
     ),
     "lcm": Generator(
-        "latent consistency model distilled from ddpm", "LCM", (1, 2, 4, 8), (1, 2, 4, 8)
+        "latent consistency model on latents of vae, for one to eight steps",
+        "LCM",
+        (1, 2, 4, 8),
+        (1, 2, 4, 8),
+        "Distilled from shapes-ddpm, guidance included: `guidance_scale` from 1 to 6 is an input\n"
+        "of the network, and a step is one pass whatever it is.",
     ),
 }
 CARDS = {
@@ -220,6 +230,7 @@ def write_cards(quality: dict[str, dict]) -> None:
         if name in GENERATORS:
             generator = GENERATORS[name]
             steps = generator.judged_steps[-1]
+            card += f"\n{generator.note}\n" if generator.note else ""
             card += f"\n{generator.scheduler}, {steps} steps, guidance {GUIDANCE:g}:\n\n"
             card += "![samples](samples.png)\n"
         (EMBEDDED / folder / "README.md").write_text(card)
