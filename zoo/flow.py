@@ -39,7 +39,7 @@ from zoo.vocabulary import tokenizer
 
 TAUGHT = 0.8  # share of the teacher's velocity in a target
 TAUGHT_SIGMAS = (0.03, 0.9)  # outside, the teacher's noise schedule ends or its velocity is coarse
-MUON_RATE = 8e-3
+MUON_RATE = 4.0  # times the learning rate of the rest
 WIDTH, HEADS, LAYERS = 128, 4, 6
 RECIPE = Recipe(
     "flow",
@@ -53,8 +53,19 @@ RECIPE = Recipe(
         "scenes": SCENES,
         "caption_dropout": CAPTION_DROPOUT,
         "taught": TAUGHT,
-        "muon_learning_rate": MUON_RATE,
+        "muon_rate": MUON_RATE,
     },
+)
+# A warm restart (Loshchilov & Hutter, 2017), from the average of the weights.
+RESTART = Recipe(
+    "flow-restart",
+    steps=900,
+    batch_size=32,
+    learning_rate=1e-3,
+    seed=31,
+    ema_decay=0.99,
+    warmup_steps=50,
+    details=RECIPE.details,
 )
 
 
@@ -150,7 +161,7 @@ def muon_and_adamw(recipe: Recipe, network: nn.Module) -> list[Optimizer]:
     rest = [weight for weight in network.parameters() if weight not in blocks]
     decay = recipe.weight_decay
     adamw = AdamW(rest, recipe.learning_rate, (0.9, 0.95), weight_decay=decay, fused=True)
-    return [Muon(matrices, MUON_RATE, decay), adamw]
+    return [Muon(matrices, MUON_RATE * recipe.learning_rate, decay), adamw]
 
 
 def train(device: str) -> Path:
@@ -170,11 +181,20 @@ def train(device: str) -> Path:
 
     torch.manual_seed(RECIPE.seed)
     network = build_transformer(*(e.cpu() for e in embed(encoders, data.tokens[:512])[:2]))
-    network = fit(RECIPE, network, loss, device=device, sheet=sheet, optimizers=muon_and_adamw)
+    for recipe in (RECIPE, RESTART):
+        network = fit(recipe, network, loss, device=device, sheet=sheet, optimizers=muon_and_adamw)
     out = CHECKPOINTS / "flow" / "final"
     assemble(network, vae, encoders, words).to("cpu").save_pretrained(out)
-    (out / "training.json").write_text(json.dumps(describe(RECIPE), indent=1))
+    (out / "training.json").write_text(json.dumps(_record(), indent=1))
     return out
+
+
+def _record() -> dict:
+    """Of both runs: the recipe, what the restart changes of it, and the losses in one row."""
+    record, again = describe(RECIPE), describe(RESTART)
+    losses = {int(step) + RECIPE.steps: loss for step, loss in again.pop("losses").items()}
+    changed = {name: value for name, value in again.items() if value != record[name]}
+    return {**record, "restart": changed, "losses": {**record["losses"], **losses}}
 
 
 def _loss(

@@ -40,14 +40,14 @@ GUIDANCE_WIDTH = 256  # of the guidance embedding
 HUBER = 1e-3  # Song & Dhariwal (2023): below it the error counts squared, above it plain
 RECIPE = Recipe(
     "lcm",
-    steps=800,
+    steps=400,
     batch_size=32,
     learning_rate=3e-4,
     seed=29,
-    ema_decay=0.99,
+    ema_decay=0.98,
     warmup_steps=50,
     weight_decay=0.0,
-    sheet_every=400,
+    sheet_every=200,
     details={
         "scenes": SCENES,
         "grid": GRID,

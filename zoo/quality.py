@@ -225,7 +225,8 @@ def sample_sheet(pipeline, path: Path, steps: int) -> None:
 
 
 def write_cards(quality: dict[str, dict]) -> None:
-    for name, (folder, what) in CARDS.items():
+    for name in quality:
+        folder, what = CARDS[name]
         card = model_card(name, what, read_record(name), quality[name])
         if name in GENERATORS:
             generator = GENERATORS[name]

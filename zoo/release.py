@@ -13,6 +13,7 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
+from bench.models import absent_parts
 from bench.paths import EMBEDDED
 from metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS
@@ -37,7 +38,10 @@ def _release_pipeline(name: str) -> Path:
     """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
     out = EMBEDDED / f"shapes-{name}"
     source = CHECKPOINTS / name / "final"
-    DiffusionPipeline.from_pretrained(source, dtype=torch.float16).save_pretrained(out)
+    pipeline = DiffusionPipeline.from_pretrained(
+        source, dtype=torch.float16, **absent_parts(source)
+    )
+    pipeline.save_pretrained(out)
     _keep_record(name)
     return out
 
