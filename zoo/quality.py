@@ -66,7 +66,7 @@ GENERATORS = {
         "rectified-flow transformer, Stable Diffusion 3 in small, on latents of vae",
         "Euler",
         (28,),
-        (2, 8, 32),
+        (2, 4, 8),
         "Call the pipeline with `max_sequence_length=0`: without a T5 encoder it appends so many\n"
         "zero tokens, and the transformer was trained without them. The text encoders are\n"
         "shapes-ddpm's, frozen. Four fifths of a training target are the velocity that\n"
