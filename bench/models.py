@@ -74,6 +74,12 @@ def _model_folder(name: str, path: str) -> Path:
     return folder
 
 
+def absent_parts(folder: Path) -> dict[str, None]:
+    """Parts a pipeline was saved without, as diffusers wants to be told: SD3's third encoder."""
+    parts = _read_json(folder / "model_index.json", f"index of {folder}").items()
+    return {part: None for part, value in parts if isinstance(value, list) and value[0] is None}
+
+
 def _lacks(part: Path) -> Iterator[str]:
     """What a part of a pipeline lacks: its folder, or the weights beside its config."""
     if not part.is_dir():
@@ -110,7 +116,11 @@ def load_pipeline(source: Path | str, dtype: str, device: str) -> Any:
         return closed_form_pipeline(source).to(device, getattr(torch, dtype))
     try:
         pipeline = DiffusionPipeline.from_pretrained(
-            source, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+            source,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            **absent_parts(source),
         )
     except (OSError, ValueError, SafetensorError) as error:
         said = str(error).splitlines()[0]

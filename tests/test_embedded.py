@@ -31,10 +31,15 @@ def test_the_autoencoder_reconstructs_to_26_db(pipeline):
     assert (-10 * error.log10()).mean() >= 26
 
 
-def test_requested_shape_and_colour_are_drawn(pipeline, judge):
+@pytest.mark.parametrize(
+    ("model", "steps", "share"),
+    [("shapes-ddpm", 25, 0.8), ("shapes-flow", 28, 0.65), ("shapes-lcm", 4, 0.8)],
+)
+def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
+    pipeline = load_pipeline(EMBEDDED / model, "float32", "cpu")
     scenes = single_object_scenes(PROMPT_SEED, 64)
-    right = judged(judge, draw(pipeline, captions(scenes), steps=25), scenes)
-    assert right["shape and colour"] >= 0.8
+    right = judged(judge, draw(pipeline, captions(scenes), steps), scenes)
+    assert right["shape and colour"] >= share
 
 
 def test_the_frechet_distance_falls_from_2_to_8_to_32_steps(pipeline, judge):

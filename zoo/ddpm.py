@@ -2,23 +2,27 @@
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from bench.shapes.world import PROMPT_SEED, TRAIN_SEED, captions, draw_scenes
-from zoo.data import batch_scenes, images_of, save_sheet
+from zoo.generators import (
+    CAPTION_DROPOUT,
+    LATENT,
+    SCENES,
+    CaptionedLatents,
+    captioned_latents,
+    sample_sheet,
+    trained_vae,
+    training_scenes,
+)
 from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer
 
-SCENES = 131072  # distinct training scenes, encoded once
-CAPTION_DROPOUT = 0.1  # share of samples trained without a caption, for classifier-free guidance
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less
 # Reading the attributes off the caption's embedding teaches the text encoder early.
 PROBE_WEIGHT = 0.05
@@ -37,7 +41,6 @@ RECIPE = Recipe(
     },
 )
 WIDTH = 128
-LATENT = (8, 8, 8)  # channels, height, width
 
 
 class ShapesDDPM(nn.Module):
@@ -88,34 +91,21 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Everything about the training scenes that a step draws from."""
-
-    latents: Tensor  # [SCENES, *LATENT] float16
-    tokens: Tensor  # [SCENES, CAPTION_TOKENS]
-    no_caption: Tensor  # [CAPTION_TOKENS]
-    targets: dict[str, Tensor]  # attributes named in the captions, [SCENES] each
-
-
 def train(device: str) -> Path:
     """Trains (or resumes) and saves the pipeline; returns its folder."""
     words = tokenizer()
-    vae = AutoencoderKL.from_pretrained(CHECKPOINTS / "vae" / "final").to(device).eval()
-    scenes = draw_scenes(TRAIN_SEED, 0, SCENES)
-    data = TrainingSet(
-        latents=_encoded_scenes(vae, device),
-        tokens=_tokens(words, captions(scenes)),
-        no_caption=_tokens(words, [""])[0],
-        targets=caption_targets(scenes),
-    )
+    vae = trained_vae(device)
+    scenes = training_scenes()
+    data = captioned_latents(vae, words, scenes)
+    targets = caption_targets(scenes)
     signal = scheduler().alphas_cumprod
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
-        return _loss(network, data, signal, generator, device)
+        return _loss(network, data, targets, signal, generator)
 
     def sheet(network: nn.Module, path: Path) -> None:
-        _sample_sheet(assemble(network, vae, words), path)
+        pipeline = assemble(network, vae, words)
+        sample_sheet(pipeline, path, num_inference_steps=20, guidance_scale=4.0)
 
     torch.manual_seed(RECIPE.seed)
     network = ShapesDDPM(len(words), words.bos_token_id, words.eos_token_id)
@@ -128,13 +118,18 @@ def train(device: str) -> Path:
 
 
 def _loss(
-    network: nn.Module, data: TrainingSet, signal: Tensor, generator: torch.Generator, device: str
+    network: nn.Module,
+    data: CaptionedLatents,
+    targets: dict[str, Tensor],
+    signal: Tensor,
+    generator: torch.Generator,
 ) -> Tensor:
     """Weighted error of the predicted noise, and of the attributes read off the captions.
 
+    targets: attributes named in the captions, [SCENES] each;
     signal: alphas_cumprod [num_train_timesteps].
     """
-    size = RECIPE.batch_size
+    size, device = RECIPE.batch_size, network.unet.device
     index = torch.randint(SCENES, (size,), generator=generator)
     t = torch.randint(len(signal), (size,), generator=generator)
     noise = torch.randn(size, *LATENT, generator=generator)
@@ -142,14 +137,13 @@ def _loss(
     alpha = signal[t][:, None, None, None]
     noisy = (alpha.sqrt() * data.latents[index].float() + (1 - alpha).sqrt() * noise).to(device)
     noisy = noisy.to(memory_format=torch.channels_last)
-    caption = torch.where(dropped[:, None], data.no_caption, data.tokens[index])
-    encoded = network.text_encoder(caption.to(device))
+    encoded = network.text_encoder(data.captions_of(index, dropped).to(device))
     predicted = network.unet(noisy, t.to(device), encoded.last_hidden_state).sample
     error = (predicted - noise.to(device)).square().mean((1, 2, 3))
     snr = (signal[t] / (1 - signal[t])).to(device)
     kept = ~dropped
     logits = {name: probe(encoded.pooler_output[kept]) for name, probe in network.probes.items()}
-    read = attribute_loss(logits, {name: v[index[kept]] for name, v in data.targets.items()})
+    read = attribute_loss(logits, {name: v[index[kept]] for name, v in targets.items()})
     return (error * snr.clamp(max=MIN_SNR) / snr).mean() + PROBE_WEIGHT * read
 
 
@@ -166,32 +160,6 @@ def assemble(network: nn.Module, vae: AutoencoderKL, words) -> StableDiffusionPi
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-def _sample_sheet(pipeline: StableDiffusionPipeline, path: Path, samples: int = 48) -> None:
-    prompts = captions(draw_scenes(PROMPT_SEED, 0, samples))
-    generators = [torch.Generator().manual_seed(i) for i in range(samples)]
-    images = pipeline(
-        prompts, num_inference_steps=20, guidance_scale=4.0, generator=generators, output_type="pt"
-    ).images
-    save_sheet(images * 2 - 1, path, 12)
-    path.with_suffix(".txt").write_text("\n".join(prompts))
-
-
-def _tokens(words, texts: list[str]) -> Tensor:
-    return words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
-
-
-@torch.no_grad()
-def _encoded_scenes(vae: AutoencoderKL, device: str) -> Tensor:
-    """Scaled latents [SCENES, 8, 8, 8] float16 of the training scenes, kept on disk."""
-    path = CHECKPOINTS / "ddpm" / "latents.safetensors"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        batches = (images_of(batch_scenes(i, 256), device) for i in range(SCENES // 256))
-        encoded = [vae.encode(b).latent_dist.mean * vae.config.scaling_factor for b in batches]
-        save_file({"latents": torch.cat(encoded).half().cpu().contiguous()}, path)
-    return load_file(path)["latents"]
 
 
 if __name__ == "__main__":

@@ -1,23 +1,33 @@
-"""Measures the released generator and writes the model cards of all networks.
+"""Measures the released networks and writes their model cards.
 
 Everything is read from the package's own weights, so the cards say what users load.
+`python -m zoo.quality NAME …` measures some only: vae, ddpm, flow, lcm, features, clip.
 """
 
 import json
-from functools import reduce
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import torch
+from diffusers import StableDiffusion3Pipeline
 
-from bench.cell import Cell
 from bench.models import load_pipeline
 from bench.paths import EMBEDDED
-from bench.sampling import generate
-from bench.schedulers import SCHEDULERS
+from bench.sampling import sample_generators
 from bench.shapes.render import dataset, render
-from bench.shapes.world import HELD_OUT_SEED, PROMPT_SEED, REFERENCE_SEED, captions, draw_scenes
+from bench.shapes.world import (
+    HELD_OUT_SEED,
+    IMAGE_SIZE,
+    PROMPT_SEED,
+    REFERENCE_SEED,
+    captions,
+    draw_scenes,
+)
 from metrics.attributes import AttributeNet
 from metrics.estimate import paired_difference
 from metrics.extractors import attribute_extractor
@@ -30,56 +40,128 @@ from zoo.release import read_record, write_record
 from zoo.targets import image_targets
 from zoo.vae import measure as measure_vae
 
-GUIDANCE, JUDGED_STEPS = 4.0, 50
+GUIDANCE = 4.0
 JUDGED, SCORED, REFERENCE = 512, 1024, 20000  # images
-CURVE_GUIDANCE, CURVE_STEPS = (1.0, GUIDANCE), (2, 8, 32)
+CURVE_GUIDANCE = (1.0, GUIDANCE)
 LICENCE = "Apache-2.0"
+FEATURES = EMBEDDED / "shapes-features" / "features.safetensors"
 
 
-def main() -> None:
-    features = EMBEDDED / "shapes-features" / "features.safetensors"
-    pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
-    judge = AttributeNet.load(features)
-    clip = EMBEDDED / "shapes-clip"
-    clip_network = open_clip.create_model(f"local-dir:{clip}").eval()
-    quality = {
-        "vae": measure_vae(pipeline.vae, "cpu"),
-        "clip": measure_clip(clip_network, tokenizer_of(clip), "cpu"),
-        "ddpm": {
-            "read_right": read_right(pipeline, judge),
-            "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
-            "fd_shapes": frechet_by_steps(pipeline, features),
+@dataclass(frozen=True)
+class Generator:
+    """A released pipeline and the step counts it is measured at, with its own scheduler."""
+
+    what: str
+    scheduler: str  # as the card calls it
+    judged_steps: tuple[int, ...]  # the last one draws the sample sheet
+    curve_steps: tuple[int, ...]
+    note: str = ""  # for the card: what its name does not say
+
+
+GENERATORS = {
+    "ddpm": Generator(
+        "epsilon-prediction UNet and CLIP text encoder on latents of vae", "DDIM", (50,), (2, 8, 32)
+    ),
+    "flow": Generator(
+        "rectified-flow transformer, Stable Diffusion 3 in small, on latents of vae",
+        "Euler",
+        (28,),
+        (2, 4, 8),
+        "Call the pipeline with `max_sequence_length=0`: without a T5 encoder it appends so many\n"
+        "zero tokens, and the transformer was trained without them. The text encoders are\n"
+        "shapes-ddpm's, frozen. Four fifths of a training target are the velocity that\n"
+        "shapes-ddpm's denoiser sees, so the two models are not independent.",
+    ),
+    "lcm": Generator(
+        "latent consistency model on latents of vae, for one to eight steps",
+        "LCM",
+        (1, 2, 4, 8),
+        (1, 2, 4, 8),
+        "Distilled from shapes-ddpm, guidance included: `guidance_scale` from 1 to 6 is an input\n"
+        "of the network, and a step is one pass whatever it is.",
+    ),
+}
+CARDS = {
+    "vae": ("shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
+    **{name: (f"shapes-{name}", generator.what) for name, generator in GENERATORS.items()},
+    "features": ("shapes-features", "attribute network, 64 features for the Fréchet distance"),
+    "clip": ("shapes-clip", "open_clip model for the CLIP score"),
+}
+
+
+def main(names: list[str]) -> None:
+    for name in names:
+        quality = MEASURES[name]()
+        write_record("quality", {**read_record("quality"), name: quality})
+        print(name, json.dumps(quality, indent=1), flush=True)
+    write_cards(read_record("quality"))
+
+
+def measure_generator(name: str) -> dict:
+    generator = GENERATORS[name]
+    pipeline = load_pipeline(EMBEDDED / f"shapes-{name}", "float32", "cpu")
+    judge = AttributeNet.load(FEATURES)
+    sample_sheet(pipeline, EMBEDDED / f"shapes-{name}" / "samples.png", generator.judged_steps[-1])
+    return {
+        "read_right": {
+            f"guidance {GUIDANCE:g}, {steps} steps": read_right(pipeline, judge, steps)
+            for steps in generator.judged_steps
         },
-        "features": {"held_out_accuracy": accuracy(judge)},
+        "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
+        "fd_shapes": frechet_by_steps(pipeline, generator.curve_steps),
     }
-    write_record("quality", quality)
-    sample_sheet(pipeline, EMBEDDED / "shapes-ddpm" / "samples.png")
-    write_cards(quality)
-    print(json.dumps(quality, indent=1))
+
+
+def measure_released_vae() -> dict:
+    return measure_vae(load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu").vae, "cpu")
+
+
+def measure_released_features() -> dict:
+    return {"held_out_accuracy": accuracy(AttributeNet.load(FEATURES))}
+
+
+def measure_released_clip() -> dict:
+    folder = EMBEDDED / "shapes-clip"
+    network = open_clip.create_model(f"local-dir:{folder}").eval()
+    return measure_clip(network, tokenizer_of(folder), "cpu")
+
+
+MEASURES: dict[str, Callable[[], dict]] = {
+    "vae": measure_released_vae,
+    **{name: partial(measure_generator, name) for name in GENERATORS},
+    "features": measure_released_features,
+    "clip": measure_released_clip,
+}
 
 
 def draw(pipeline, prompts: list[str], steps: int, guidance: float = GUIDANCE) -> np.ndarray:
-    """Images [N, 3, 32, 32] uint8 by DDIM."""
-    cell = Cell(
-        **{name: "" for name in ("weights", "task", "prompts", "prompts_hash", "dtype", "engine")},
-        model="shapes-ddpm",
-        scheduler="ddim",
-        scheduler_class=SCHEDULERS["ddim"].class_name,
-        scheduler_flags="{}",
-        steps=steps,
-        guidance=guidance,
-        seed=0,
-        height=32,
-        width=32,
-    )
-    parts = [generate(pipeline, cell, prompts[i : i + 64], i) for i in range(0, len(prompts), 64)]
+    """Images [N, 3, 32, 32] uint8 by the pipeline's own scheduler."""
+    parts = []
+    for start in range(0, len(prompts), 64):
+        batch = prompts[start : start + 64]
+        images = pipeline(
+            batch,
+            height=IMAGE_SIZE,
+            width=IMAGE_SIZE,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=sample_generators(0, start, start + len(batch)),
+            output_type="pt",
+            **call_options(pipeline),
+        ).images
+        parts.append((images * 255).round().byte().numpy())
     return np.concatenate(parts)
 
 
-def read_right(pipeline, judge: AttributeNet) -> dict[str, float]:
+def call_options(pipeline) -> dict:
+    """SD3 without T5 appends max_sequence_length zero tokens; the transformer has learned none."""
+    return {"max_sequence_length": 0} if isinstance(pipeline, StableDiffusion3Pipeline) else {}
+
+
+def read_right(pipeline, judge: AttributeNet, steps: int) -> dict[str, float]:
     """Share of single-object prompts whose attributes the judge reads in the generated image."""
     scenes = single_object_scenes(PROMPT_SEED, JUDGED)
-    return judged(judge, draw(pipeline, captions(scenes), JUDGED_STEPS), scenes)
+    return judged(judge, draw(pipeline, captions(scenes), steps), scenes)
 
 
 def read_right_reconstructed(pipeline, judge: AttributeNet) -> dict[str, float]:
@@ -109,9 +191,9 @@ def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
     }
 
 
-def frechet_by_steps(pipeline, features: Path) -> dict[str, dict]:
+def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
     """Of each guidance and step count: the distance, and its fall since the step count before."""
-    extract = attribute_extractor(features, "shapes")
+    extract = attribute_extractor(FEATURES, "shapes")
     batches = (dataset(REFERENCE_SEED, i, i + 500)[0] for i in range(0, REFERENCE, 500))
     reference = reduce(
         FeatureStats.merge,
@@ -124,7 +206,7 @@ def frechet_by_steps(pipeline, features: Path) -> dict[str, dict]:
     }
     for guidance in CURVE_GUIDANCE:
         before = None
-        for steps in CURVE_STEPS:
+        for steps in curve_steps:
             images = torch.from_numpy(draw(pipeline, prompts, steps, guidance))
             now = frechet_estimate(extract(images), reference)
             row = {"value": round(now.value, 2), "se": round(now.se, 2)}
@@ -136,24 +218,22 @@ def frechet_by_steps(pipeline, features: Path) -> dict[str, dict]:
     return found
 
 
-def sample_sheet(pipeline, path: Path) -> None:
+def sample_sheet(pipeline, path: Path, steps: int) -> None:
     """Forty-eight prompts in order, none left out."""
-    images = draw(pipeline, captions(draw_scenes(PROMPT_SEED, 0, 48)), JUDGED_STEPS)
+    images = draw(pipeline, captions(draw_scenes(PROMPT_SEED, 0, 48)), steps)
     save_sheet(to_signed(torch.from_numpy(images)), path, columns=12)
 
 
 def write_cards(quality: dict[str, dict]) -> None:
-    for name, folder, what in (
-        ("vae", "shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
-        ("ddpm", "shapes-ddpm", "epsilon-prediction UNet and CLIP text encoder on these latents"),
-        ("features", "shapes-features", "attribute network, 64 features for the Fréchet distance"),
-        ("clip", "shapes-clip", "open_clip model for the CLIP score"),
-    ):
+    for name in quality:
+        folder, what = CARDS[name]
         card = model_card(name, what, read_record(name), quality[name])
-        if name == "ddpm":
-            card += (
-                f"\nDDIM, {JUDGED_STEPS} steps, guidance {GUIDANCE:g}:\n\n![samples](samples.png)\n"
-            )
+        if name in GENERATORS:
+            generator = GENERATORS[name]
+            steps = generator.judged_steps[-1]
+            card += f"\n{generator.note}\n" if generator.note else ""
+            card += f"\n{generator.scheduler}, {steps} steps, guidance {GUIDANCE:g}:\n\n"
+            card += "![samples](samples.png)\n"
         (EMBEDDED / folder / "README.md").write_text(card)
 
 
@@ -187,4 +267,4 @@ def model_card(name: str, what: str, record: dict, quality: dict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(MEASURES))

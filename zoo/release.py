@@ -1,17 +1,19 @@
 """Copies trained networks into the package, in half precision: what users load.
 
 The training records stay in zoo/records, for the model cards. `python -m zoo.release NAME …`
-releases some networks only: ddpm, which brings its autoencoder, features, clip.
+releases some networks only: ddpm, which brings its autoencoder, flow, lcm, features, clip.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
+from bench.models import absent_parts
 from bench.paths import EMBEDDED
 from metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS
@@ -20,15 +22,43 @@ RECORDS = Path(__file__).parent / "records"
 
 
 def release_ddpm() -> Path:
+    _keep_record("vae")
+    return _release_pipeline("ddpm")
+
+
+def release_flow() -> Path:
+    return _share_weights(_release_pipeline("flow"))
+
+
+def release_lcm() -> Path:
+    return _share_weights(_release_pipeline("lcm"))
+
+
+def _release_pipeline(name: str) -> Path:
     """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
-    out = EMBEDDED / "shapes-ddpm"
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        CHECKPOINTS / "ddpm" / "final", dtype=torch.float16
+    out = EMBEDDED / f"shapes-{name}"
+    source = CHECKPOINTS / name / "final"
+    pipeline = DiffusionPipeline.from_pretrained(
+        source, dtype=torch.float16, **absent_parts(source)
     )
     pipeline.save_pretrained(out)
-    _keep_record("ddpm")
-    _keep_record("vae")
+    _keep_record(name)
     return out
+
+
+def _share_weights(folder: Path) -> Path:
+    """Links to a file of shapes-ddpm instead of a copy: the generators have parts in common."""
+    originals = {path.read_bytes(): path for path in _weights(EMBEDDED / "shapes-ddpm")}
+    for path in _weights(folder):
+        original = originals.get(path.read_bytes())
+        if original and not path.is_symlink():
+            path.unlink()
+            path.symlink_to(os.path.relpath(original, path.parent))
+    return folder
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.safetensors"))
 
 
 def release_features() -> Path:
@@ -69,7 +99,13 @@ def read_record(name: str) -> dict:
     return json.loads((RECORDS / f"{name}.json").read_text())
 
 
-RELEASES = {"ddpm": release_ddpm, "features": release_features, "clip": release_clip}
+RELEASES = {
+    "ddpm": release_ddpm,
+    "flow": release_flow,
+    "lcm": release_lcm,
+    "features": release_features,
+    "clip": release_clip,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or RELEASES:

@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 CHECKPOINTS = Path("zoo/checkpoints")
@@ -31,6 +32,8 @@ class Recipe:
     seed: int
     ema_decay: float = 0.999
     warmup_steps: int = 200
+    horizon: int = 0  # steps of the half cosine of the learning rate, 0: all; a run may end before
+    cooldown_steps: int = 0  # at the end, a line to zero over what the cosine leaves
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     checkpoint_every: int = 250
@@ -40,9 +43,23 @@ class Recipe:
 
 Loss = Callable[[nn.Module, torch.Generator, int], Tensor]
 Sheet = Callable[[nn.Module, Path], None]
+Optimizers = Callable[[Recipe, nn.Module], list[Optimizer]]
 
 
-def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: Sheet) -> nn.Module:
+def adamw(recipe: Recipe, network: nn.Module) -> list[Optimizer]:
+    weights = network.parameters()
+    return [AdamW(weights, recipe.learning_rate, weight_decay=recipe.weight_decay)]
+
+
+def fit(
+    recipe: Recipe,
+    network: nn.Module,
+    loss: Loss,
+    *,
+    device: str,
+    sheet: Sheet,
+    optimizers: Optimizers = adamw,
+) -> nn.Module:
     """Trains network and returns its exponential moving average, resuming where it stopped.
 
     loss(network, generator, step) is the scalar to descend; sheet(network, path) draws what
@@ -54,20 +71,18 @@ def fit(recipe: Recipe, network: nn.Module, loss: Loss, *, device: str, sheet: S
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
     )
-    optimizer = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    step = _resume(recipe, folder, network, average.module, optimizer)
+    descent = optimizers(recipe, network)
+    step = _resume(recipe, folder, network, average.module, descent)
     average.n_averaged.fill_(step)  # zero would make the next update copy the network
     started, first, smooth = time.monotonic(), step, None
     while step < recipe.steps:
-        value = _update(recipe, network, average, optimizer, loss, step)
+        value = _update(recipe, network, average, descent, loss, step)
         smooth = value if smooth is None else 0.98 * smooth + 0.02 * value
         step += 1
         if step % 50 == 0:
             _report(recipe, folder, step, smooth, (time.monotonic() - started) / (step - first))
         if step % recipe.checkpoint_every == 0 or step == recipe.steps:
-            _save(recipe, folder, step, network, average.module, optimizer)
+            _save(recipe, folder, step, network, average.module, descent)
         if step % recipe.sheet_every == 0 or step == recipe.steps:
             _restore_masks(average.module, network)
             sheet(average.module.eval(), folder / f"sheet_{step:06d}.png")
@@ -91,14 +106,15 @@ def describe(recipe: Recipe) -> dict:
     return {**asdict(recipe), "losses": {row["step"]: row["loss"] for row in log}}
 
 
-def _update(recipe, network, average, optimizer, loss, step) -> float:
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * _schedule(recipe, step)
+def _update(recipe, network, average, optimizers: list[Optimizer], loss, step) -> float:
     value = loss(network, step_generator(recipe.seed, step), step)
-    optimizer.zero_grad(set_to_none=True)
+    network.zero_grad(set_to_none=True)
     value.backward()
     nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-    optimizer.step()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("peak", group["lr"]) * _schedule(recipe, step)
+        optimizer.step()
     average.update_parameters(network)
     # The plain average of AveragedModel's first update would keep the untrained weights.
     if step < recipe.warmup_steps:
@@ -107,11 +123,11 @@ def _update(recipe, network, average, optimizer, loss, step) -> float:
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine to 2 % of the peak."""
-    progress = step / recipe.steps
-    return min(1, (step + 1) / recipe.warmup_steps) * (
-        0.02 + 0.49 * (1 + math.cos(math.pi * progress))
-    )
+    """Linear warm-up, half a cosine to 2 % of the peak, and a linear cool-down."""
+    progress = step / (recipe.horizon or recipe.steps)
+    warm = min(1, (step + 1) / recipe.warmup_steps)
+    cool = min(1, (recipe.steps - step) / recipe.cooldown_steps) if recipe.cooldown_steps else 1
+    return warm * cool * (0.02 + 0.49 * (1 + math.cos(math.pi * progress)))
 
 
 def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float) -> None:
@@ -125,13 +141,13 @@ def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float
         log.write(json.dumps({"step": step, "loss": round(value, 6)}) + "\n")
 
 
-def _save(recipe, folder: Path, step: int, network, average, optimizer) -> None:
-    """One file, replaced whole: weights, average, optimizer, and whose and which step they are."""
-    names = [name for name, _ in network.named_parameters()]
+def _save(recipe, folder: Path, step: int, network, average, optimizers) -> None:
+    """One file, replaced whole: weights, average, optimizers, and whose and which step they are."""
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    for name, state in zip(names, optimizer.state_dict()["state"].values(), strict=True):
-        tensors |= {f"optimizer.{key}.{name}": value for key, value in state.items()}
+    for name, weight in network.named_parameters():
+        for state in (optimizer.state.get(weight, {}) for optimizer in optimizers):
+            tensors |= {f"optimizer.{name}.{key}": value for key, value in state.items()}
     temporary = folder / "checkpoint.partial"
     save_file(
         {k: v.contiguous().cpu().clone() for k, v in tensors.items()},
@@ -141,7 +157,7 @@ def _save(recipe, folder: Path, step: int, network, average, optimizer) -> None:
     temporary.replace(folder / "checkpoint.safetensors")
 
 
-def _resume(recipe: Recipe, folder: Path, network, average, optimizer) -> int:
+def _resume(recipe: Recipe, folder: Path, network, average, optimizers) -> int:
     """Loads the last checkpoint if there is one; returns the number of steps done.
 
     Raises SystemExit for a checkpoint of another recipe: going on would be a run of neither.
@@ -157,13 +173,14 @@ def _resume(recipe: Recipe, folder: Path, network, average, optimizer) -> int:
     tensors = load_file(path)
     network.load_state_dict(_under("network.", tensors))
     average.load_state_dict(_under("average.", tensors))
-    state = {}
-    for index, (name, _) in enumerate(network.named_parameters()):
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        state[index] = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+    for name, weight in network.named_parameters():
+        state = _under(f"optimizer.{name}.", tensors)
+        for optimizer in optimizers:
+            if any(weight is own for group in optimizer.param_groups for own in group["params"]):
+                optimizer.state[weight] = {
+                    key: value if key == "step" else value.to(weight)
+                    for key, value in state.items()
+                }
     return int(metadata["step"])
 
 
