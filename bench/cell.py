@@ -27,11 +27,15 @@ class Cell:
     width: int
     dtype: str  # "float32", "bfloat16" or "float16"
     engine: str  # libraries and device kind, as in bench/plan.py
+    call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
 
     @property
     def key(self) -> str:
-        """Content hash, 20 hex digits."""
-        return digest(asdict(self), 20)
+        """Content hash, 20 hex digits. What is empty is left out: older cells had no such field."""
+        content = asdict(self)
+        if not self.call:
+            del content["call"]
+        return digest(content, 20)
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,7 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         width=model.width,
         dtype=model.dtype,
         engine=_engine(settings, device),
+        call=json.dumps(model.call, sort_keys=True) if model.call else "",
     )
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)

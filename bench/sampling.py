@@ -1,5 +1,6 @@
 """Prompts and noise to images through a diffusers pipeline."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,7 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
             guidance_scale=cell.guidance,
             generator=sample_generators(cell.seed, start, start + len(prompts)),
             output_type="pt",
+            **json.loads(cell.call or "{}"),
         ).images
     finally:
         pipeline.scheduler = own

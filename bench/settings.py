@@ -22,6 +22,7 @@ class ModelSettings(_Strict):
     height: _Count
     width: _Count
     dtype: Literal["float32", "bfloat16", "float16"]
+    call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
 
 
 class SchedulerSettings(_Strict):

@@ -1,10 +1,10 @@
 """The cell's key: equal content, equal key; any change, another key."""
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
-from bench.cell import Cell, Entry
+from bench.cell import Cell, Entry, digest
 
 CELL = Cell(
     model="m",
@@ -46,3 +46,10 @@ def test_what_is_asked_of_a_cell_names_its_status():
         replace(entry, latency=""),
     )
     assert len({entry.status_kind, *(other.status_kind for other in others)}) == 4
+
+
+def test_further_arguments_of_a_call_name_another_cell_and_none_the_same_as_ever():
+    assert replace(CELL, call='{"max_sequence_length": 0}').key != CELL.key
+    older = asdict(CELL)
+    del older["call"]
+    assert CELL.key == digest(older, 20)
