@@ -48,6 +48,8 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 	$(BIN)/python -m zoo.features --device $(DEVICE)
 	$(BIN)/python -m zoo.clip --device $(DEVICE)
 	$(BIN)/python -m zoo.ddpm --device $(DEVICE)
+	$(BIN)/python -m zoo.flow --device $(DEVICE)
+	$(BIN)/python -m zoo.lcm --device $(DEVICE)
 	$(BIN)/python -m zoo.release
 	$(BIN)/python -m zoo.quality
 

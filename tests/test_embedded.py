@@ -33,6 +33,7 @@ def test_the_autoencoder_reconstructs_to_26_db(pipeline):
 
 @pytest.mark.parametrize(
     ("model", "steps", "share"),
+    # The first 64 prompts are harder for shapes-flow than the 512 of its card: 75 % against 86 %.
     [("shapes-ddpm", 25, 0.8), ("shapes-flow", 28, 0.65), ("shapes-lcm", 4, 0.8)],
 )
 def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
