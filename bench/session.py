@@ -14,6 +14,7 @@ from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.kinds import features_kind
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
+from bench.paths import CLOSED_FORM
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.store import Store
@@ -95,7 +96,10 @@ class Session:
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 
     def _flat_images(self, job: Job) -> int:
-        """How many of the images show nothing; counted once."""
+        """How many of the images show nothing; counted once. In closed form a flat image can be
+        right: data of one mean, or what too few steps make of them."""
+        if job.settings.model.path.startswith(CLOSED_FORM):
+            return 0
         key, samples = job.entry.cell.key, job.entry.samples
         record = self.store.read_record(key, "flat")
         if record is None or record["samples"] != samples:

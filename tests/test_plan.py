@@ -30,7 +30,7 @@ from bench.prompts import load_prompts
         ("seed=-1", "seed=-1: must be greater than or equal to 0"),
         ("batch_size=0", "batch_size=0: must be"),
         ("device=tpu", "device=tpu: must be 'auto', 'cpu' or 'cuda'"),
-        ("model=shapes-dpm", "did you mean shapes-ddpm?"),
+        ("model=shapes-dpm", "did you mean shapes-ddpm or"),
         ("scheduler=eular", "did you mean euler"),
         ("metrics=shape", "did you mean shapes?"),
         ("experiment=dmo", "did you mean demo?"),
