@@ -200,21 +200,23 @@ def _figure(metric: str, records: list[dict], layers: list, words: _Words) -> Fi
         alt.layer(*layers, data=alt.NamedData("cells"))
         .properties(width=theme.PANEL_WIDTHS[columns], height=theme.PANEL_HEIGHT)
         .facet(alt.Facet("panel:N", title=None, sort=panels), columns=columns)
-        .properties(
-            title=alt.TitleParams(
-                words.title,
-                subtitle=words.subtitle,
-                anchor="start",
-                fontSize=16,
-                subtitleFontSize=12,
-                subtitleColor=theme.QUIET,
-                offset=14,
-            )
-        )
+        .properties(title=chart_title(words.title, words.subtitle))
     )
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"cells": records}, "config": theme.CONFIG}
     return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
+
+
+def chart_title(title: str, subtitle: str) -> alt.TitleParams:
+    return alt.TitleParams(
+        title,
+        subtitle=subtitle,
+        anchor="start",
+        fontSize=16,
+        subtitleFontSize=12,
+        subtitleColor=theme.QUIET,
+        offset=14,
+    )
 
 
 def _columns(panels: int) -> int:

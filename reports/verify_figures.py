@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from reports import theme
-from reports.figures import Figure
+from reports.figures import Figure, chart_title
 
 _ROW_HEIGHT = 17  # pixels, of a chart with a row per scheduler
 _LARGEST_ERROR = 3.0  # drawn; what is worse leaves the chart at its top
@@ -251,17 +251,7 @@ def _faceted(
         .properties(width=theme.PANEL_WIDTHS[columns], height=height)
         .facet(alt.Facet("panel:N", title=None, sort=panels), columns=columns)
         .resolve_scale(y="independent" if rows else "shared")
-        .properties(
-            title=alt.TitleParams(
-                title,
-                subtitle=subtitle,
-                anchor="start",
-                fontSize=16,
-                subtitleFontSize=12,
-                subtitleColor=theme.QUIET,
-                offset=14,
-            )
-        )
+        .properties(title=chart_title(title, subtitle))
     )
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"points": points}, "config": theme.CONFIG}
