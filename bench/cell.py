@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class Cell:
 
     model: str  # name in conf/model
     weights: str  # sha256 of the pipeline's files, 16 hex digits
-    task: str  # "txt2img"
+    task: str  # "txt2img", "img2img" or "inpaint"
     scheduler: str  # short name in bench/schedulers.py
     scheduler_class: str
     scheduler_flags: str  # JSON of the flags laid over the model's own scheduler config
     steps: int  # num_inference_steps, >= 1
-    guidance: float  # guidance_scale, >= 0; classifier-free guidance is on above 1
+    guidance: float  # as the model's pipeline takes it, >= 0
     seed: int  # of the noise: sample i draws from (seed, i)
     prompts: str  # name of the prompt set
     prompts_hash: str  # sha256 of its texts in order, 16 hex digits
@@ -28,13 +28,24 @@ class Cell:
     dtype: str  # "float32", "bfloat16" or "float16"
     engine: str  # libraries and device kind, as in bench/plan.py
     call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
+    grid: str = "native"  # "native": the scheduler's own noise levels; "matched": bench/grids.py
+    guidance_form: str = "standard"  # what the weight means, see bench/guidance.py
+    guidance_rescale: float = 0.0  # 0 to 1: Lin et al. (2023), section 3.4
+    guidance_interval: str = ""  # JSON [low, high] of noise levels that are guided; empty for all
+    negative_prompt: str = ""
+    strength: float = 1.0  # of img2img and inpaint: the share of the trajectory that is run
+    inputs: str = ""  # hash of the input images and masks, 16 hex digits; empty for none
+    latents: str = ""  # hash of the initial noise that all samples share; empty for their own
 
     @property
     def key(self) -> str:
-        """Content hash, 20 hex digits. What is empty is left out: older cells had no such field."""
-        content = asdict(self)
-        if not self.call:
-            del content["call"]
+        """Content hash, 20 hex digits. What has its default is left out: older cells lack it."""
+        defaults = {field.name: field.default for field in fields(self)}
+        content = {
+            name: value
+            for name, value in asdict(self).items()
+            if defaults[name] is MISSING or value != defaults[name]
+        }
         return digest(content, 20)
 
 
