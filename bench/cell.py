@@ -91,6 +91,7 @@ class Entry:
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
     latency: str = ""  # kind of its latency record, empty when latency is not measured
     unsupported: str = ""  # why it cannot be run, empty when it can
+    asked_guidance: float | None = None  # the weight asked for, where the cell's means the same
 
     @property
     def status_kind(self) -> str:

@@ -8,8 +8,10 @@ import math
 
 import numpy as np
 
-from bench.cell import Cost, Entry, Latency
+from bench.cell import Cell, Cost, Entry, Latency
+from bench.guidance import Guidance
 from bench.run import Run
+from bench.schedulers import SCHEDULERS
 from bench.store import Store
 from metrics.estimate import Estimate
 
@@ -17,10 +19,19 @@ from metrics.estimate import Estimate
 COLUMNS = {
     "key": "content hash of the cell, names its folder in the store",
     "model": "model name in conf/model",
-    "task": "txt2img",
+    "task": "txt2img, img2img or inpaint",
     "scheduler": "scheduler short name",
     "steps": "num_inference_steps as asked for",
-    "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "guidance": "weight as asked for; what it means is the model's guidance_form",
+    "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
+    "embedded as an input, true_cfg, or ignored",
+    "guidance_weight": "the effective weight in the standard form, 1 for no guidance; of an "
+    "embedded one the weight that the network imitates",
+    "guidance_rescale": "0 to 1, share of the contrast added by guidance that is taken back",
+    "guidance_interval": "[low, high]: noise levels that are guided, all when empty",
+    "negative_prompt": "what guidance leads away from",
+    "strength": "of img2img and inpaint: share of the steps that is run",
+    "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",
@@ -34,7 +45,9 @@ COLUMNS = {
     "message": "why it failed or is not supported, in a line",
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
-    "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
+    "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
+    "is guided by a second pass",
+    "passes_per_step": "network_passes / executed_steps",
     "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
     "preserving model, else sigma; all levels are in the cell's grid record",
     "sigma_end": "that of the last evaluation",
@@ -84,10 +97,12 @@ def _row(store: Store, entry: Entry) -> dict:
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
         "samples": entry.samples,
+        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        "guidance_weight": _weight(cell),
         "status": status["status"],
         "message": status["message"],
         "traceback": status["traceback"],
-        **_cost_columns(store.read_record(key, "cost")),
+        **_cost_columns(cell, store.read_record(key, "cost")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
@@ -107,8 +122,20 @@ def _in_a_line(text: str) -> str:
     return "; ".join(text.splitlines())
 
 
-def _cost_columns(record: dict | None) -> dict:
-    return vars(Cost(**record)) if record else {}
+def _weight(cell: Cell) -> float:
+    return Guidance(cell.guidance_form, cell.guidance).standard_weight
+
+
+def _cost_columns(cell: Cell, record: dict | None) -> dict:
+    if not record:
+        return {}
+    cost = Cost(**record)
+    steps = SCHEDULERS[cell.scheduler].steps_of(cost.nfe)
+    return {
+        **vars(cost),
+        "executed_steps": steps,
+        "passes_per_step": cost.network_passes / steps,
+    }
 
 
 def _grid_columns(record: dict | None) -> dict:

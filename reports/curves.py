@@ -35,7 +35,10 @@ _GAIN_COLUMNS = ("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "
 
 def panel_names(frame: pd.DataFrame) -> list[str]:
     """The columns that tell panels apart; guidance is always named."""
-    return [name for name in PANEL_FIELDS if name in ("guidance", *varying(frame, PANEL_FIELDS))]
+    told = ["guidance", *varying(frame, PANEL_FIELDS)]
+    if frame.groupby("model")["weights"].nunique().max() <= 1:
+        told = [name for name in told if name != "weights"]  # the model says it
+    return [name for name in PANEL_FIELDS if name in told]
 
 
 def with_panels(frame: pd.DataFrame) -> pd.DataFrame:
