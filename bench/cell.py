@@ -55,6 +55,7 @@ class Cost:
 
     nfe: int  # denoiser evaluations; a guided evaluation counts once
     network_passes: int  # samples through the network: nfe x 2 under guidance
+    steps: int | None = None  # solver steps that were run; older records do not say
 
 
 @dataclass(frozen=True)

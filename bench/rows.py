@@ -11,7 +11,6 @@ import numpy as np
 from bench.cell import Cell, Cost, Entry, Latency
 from bench.guidance import Guidance
 from bench.run import Run
-from bench.schedulers import SCHEDULERS
 from bench.store import Store
 from metrics.estimate import Estimate
 
@@ -102,7 +101,7 @@ def _row(store: Store, entry: Entry) -> dict:
         "status": status["status"],
         "message": status["message"],
         "traceback": status["traceback"],
-        **_cost_columns(cell, store.read_record(key, "cost")),
+        **_cost_columns(store.read_record(key, "cost")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
@@ -126,16 +125,15 @@ def _weight(cell: Cell) -> float:
     return Guidance(cell.guidance_form, cell.guidance).standard_weight
 
 
-def _cost_columns(cell: Cell, record: dict | None) -> dict:
+def _cost_columns(record: dict | None) -> dict:
     if not record:
         return {}
     cost = Cost(**record)
-    steps = SCHEDULERS[cell.scheduler].steps_of(cost.nfe)
-    return {
-        **vars(cost),
-        "executed_steps": steps,
-        "passes_per_step": cost.network_passes / steps,
-    }
+    columns: dict[str, float] = {"nfe": cost.nfe, "network_passes": cost.network_passes}
+    if cost.steps:
+        columns["executed_steps"] = cost.steps
+        columns["passes_per_step"] = cost.network_passes / cost.steps
+    return columns
 
 
 def _grid_columns(record: dict | None) -> dict:

@@ -18,6 +18,7 @@ from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
+from bench.schedulers import SCHEDULERS
 from bench.store import Store
 
 _COUNTED = ("cost", "grid")  # records of what hooks saw while generating
@@ -128,7 +129,8 @@ class Session:
         ):
             images = generate(pipeline, cell, prompts, first, _inputs(job, first, last))
         if self.store.read_record(cell.key, "cost") is None:
-            cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
+            steps = SCHEDULERS[cell.scheduler].steps_of(stages.calls)
+            cost = Cost(stages.calls, stages.rows // len(prompts), steps)
             self.store.write_record(cell.key, "cost", asdict(cost))
         if self.store.read_record(cell.key, "grid") is None:
             visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
