@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
-from bench.kinds import RENDERS, estimate_kind, latency_kind
+from bench.inputs import input_problems, inputs_identity
+from bench.kinds import RENDERS, estimate_kind, latency_kind, left_out, measured
 from bench.known_defects import Known, known_defects, warnings_for
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
@@ -148,6 +149,7 @@ def _unfit(settings: Settings) -> Iterator[str]:
             f"model={model.name}: its data without a component is another Gaussian; use "
             "prompts=components"
         )
+    yield from input_problems(settings)
 
 
 def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -206,7 +208,8 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
         for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    return [*told, *_solver_switch(jobs)]
+    without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
+    return [*told, *_solver_switch(jobs), *without]
 
 
 def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
@@ -239,14 +242,28 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
             yield f"{name}: a sweep has one; run a sweep for each value"
-    identities = defaultdict(set)
+    identities, given = defaultdict(set), defaultdict(set)
     for job in jobs:
         cell = job.entry.cell
         identities["model", cell.model].add(cell.weights)
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
+        if cell.inputs:
+            given[cell.task, cell.prompts].add(cell.inputs)
     for (what, name), hashes in identities.items():
         if len(hashes) > 1:
             yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
+    for (task, prompts), hashes in given.items():
+        if len(hashes) > 1:
+            yield (
+                f"task.images, task.masks: task={task} has one choice of them with prompts="
+                f"{prompts}; run a sweep for each"
+            )
+    strengths = sorted({job.settings.strength for job in jobs} - {1.0})
+    if strengths and not any(job.entry.cell.inputs for job in jobs):
+        yield (
+            f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
+            "or inpaint, or leave strength out"
+        )
     unguided = sorted({job.settings.guidance for job in jobs if job.settings.guidance <= 1})
     if len(unguided) > 1:
         values = ", ".join(f"{value:g}" for value in unguided)
@@ -282,10 +299,12 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         dtype=model.dtype,
         engine=_engine(settings, device),
         call=json.dumps(model.call, sort_keys=True) if model.call else "",
+        strength=settings.strength if settings.task.images else 1.0,
+        inputs=inputs_identity(settings),
     )
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
-        for name, metric in settings.metrics.by_metric.items()
+        for name, metric in measured(settings).items()
     }
     return Entry(cell, settings.samples, metrics, latency_kind(settings, device))
 
