@@ -14,8 +14,8 @@ from pathlib import Path
 from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.guidance import FORMS, Guidance, form_of
-from bench.inputs import inputs_identity
-from bench.kinds import RENDERS, estimate_kind, latency_kind
+from bench.inputs import input_problems, inputs_identity
+from bench.kinds import RENDERS, estimate_kind, latency_kind, left_out, measured
 from bench.known_defects import Known, known_defects, warnings_for
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
@@ -192,6 +192,7 @@ def _unfit(settings: Settings) -> Iterator[str]:
             f"model={model.name}: its data without a component is another Gaussian; use "
             "prompts=components"
         )
+    yield from input_problems(settings)
 
 
 def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -299,10 +300,11 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
         for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    return [*told, *_solver_switch(jobs), *_left_out(jobs)]
+    without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
+    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without]
 
 
-def _left_out(jobs: Sequence[Job]) -> Iterator[str]:
+def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
     """Options of guidance that have no effect where guidance is no second pass."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for job in jobs:
@@ -344,14 +346,28 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
             yield f"{name}: a sweep has one; run a sweep for each value"
-    identities = defaultdict(set)
+    identities, given = defaultdict(set), defaultdict(set)
     for job in jobs:
         cell = job.entry.cell
         identities["model", cell.model].add(cell.weights)
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
+        if cell.inputs:
+            given[cell.task, cell.prompts].add(cell.inputs)
     for (what, name), hashes in identities.items():
         if len(hashes) > 1:
             yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
+    for (task, prompts), hashes in given.items():
+        if len(hashes) > 1:
+            yield (
+                f"task.images, task.masks: task={task} has one choice of them with prompts="
+                f"{prompts}; run a sweep for each"
+            )
+    strengths = sorted({job.settings.strength for job in jobs} - {1.0})
+    if strengths and not any(job.entry.cell.inputs for job in jobs):
+        yield (
+            f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
+            "or inpaint, or leave strength out"
+        )
 
 
 def _shared(settings: Settings, name: str) -> object:
@@ -390,11 +406,11 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
         negative_prompt=guidance.negative_prompt,
         strength=settings.strength if with_inputs else 1.0,
-        inputs=inputs_identity(settings) if with_inputs else "",
+        inputs=inputs_identity(settings),
     )
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
-        for name, metric in settings.metrics.by_metric.items()
+        for name, metric in measured(settings).items()
     }
     asked = settings.guidance if settings.guidance != guidance.weight else None
     return Entry(

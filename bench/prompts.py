@@ -38,6 +38,11 @@ def prompts_identity(path: str | None, column: str | None) -> str:
     return digest(_captions(1000) if path is None else _file_prompts(path, column), 16)
 
 
+def column_texts(path: str, column: str) -> tuple[str, ...]:
+    """What a column of a prompt file holds, record by record. Raises UserError as above."""
+    return _file_prompts(path, column)
+
+
 def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
     if path == UNCONDITIONAL:
         return tuple(f"sample {i}" for i in range(samples))
@@ -83,5 +88,5 @@ def _field(record: dict, column: str | None, path: Path, number: int) -> str:
     names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
     raise UserError(
         f"prompt file {path}: record {number} has no text in column {column!r}; "
-        f"mend it or set prompts.column to one of {names}"
+        f"mend it or choose a column of {names}"
     )

@@ -79,6 +79,27 @@ def _image_arguments(pipeline: Any, cell: Cell, inputs: Inputs | None) -> dict[s
     return arguments
 
 
+@torch.no_grad()
+def encode(pipeline: Any, images: Tensor) -> Tensor:
+    """Latents [N, ...] of images [N, 3, H, W] uint8: the mode that the pipeline's VAE gives, in the
+    units of the denoiser but not shifted."""
+    vae, own = pipeline.vae, pipeline.vae.dtype
+    overflows = own == torch.float16 and vae.config.get("force_upcast", False)
+    try:
+        if overflows:  # as the pipelines do
+            vae.to(torch.float32)
+        pixels = (images.to(vae.device).float() / 127.5 - 1).to(vae.dtype)
+        is_video = "temperal_downsample" in vae.config  # diffusers' spelling: an image is one frame
+        said = vae.encode(pixels[:, :, None] if is_video else pixels)
+    finally:
+        if overflows:
+            vae.to(own)
+    latents = said.latent_dist.mode() if hasattr(said, "latent_dist") else said.latent
+    std = vae.config.get("latents_std") or 1.0  # of each channel
+    scale = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
+    return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
+
+
 @contextmanager
 def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterator[None]:
     """Within the context a text encoder computes each batch of tokens once; memory outlives it."""

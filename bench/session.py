@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.inputs import Inputs, load_inputs
-from bench.kinds import features_kind
+from bench.kinds import features_kind, measured
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
 from bench.plan import Job, device_of
@@ -41,7 +42,7 @@ class Session:
         status = self.store.read_record(key, entry.status_kind)
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
-        shards = ["images", *map(features_kind, job.settings.metrics.by_metric.values())]
+        shards = ["images", *map(features_kind, measured(job.settings).values())]
         return (
             status is not None
             and status["status"] == "done"
@@ -145,7 +146,7 @@ class Session:
         from bench.latency import measure_latency
 
         pipeline = self._pipeline(job)
-        self._scorer_of(job).warm_up(job.settings.metrics)
+        self._scorer_of(job).warm_up(measured(job.settings).values())
         prompts = _prompts(job)
         latency = measure_latency(
             pipeline,
@@ -159,12 +160,17 @@ class Session:
 
     def _score(self, job: Job) -> None:
         key, entry = job.entry.cell.key, job.entry
-        for metric, kind in entry.metrics.items():
-            features = features_kind(job.settings.metrics.by_metric[metric])
-            complete = not self.store.missing(key, features, entry.samples)
-            if not complete or self.store.read_record(key, kind) is None:
+        for name, metric in measured(job.settings).items():
+            complete = not self.store.missing(key, features_kind(metric), entry.samples)
+            if not complete or self.store.read_record(key, entry.metrics[name]) is None:
                 scorer = self._scorer_of(job)
-                scorer.score(entry, metric, job.settings.metrics, _prompts(job))
+                scorer.score(entry, metric, job.settings, _prompts(job), partial(self._encode, job))
+
+    def _encode(self, job: Job, images: Any) -> Any:
+        """Latents of images, by the model's own VAE."""
+        from bench.sampling import encode
+
+        return encode(self._pipeline(job), images)
 
     def _scorer_of(self, job: Job) -> Any:
         from bench.scoring import Scorer

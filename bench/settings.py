@@ -1,5 +1,6 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,6 +41,8 @@ class SchedulerSettings(_Strict):
 
 
 class TaskSettings(_Strict):
+    """What a pipeline starts from; bench/inputs.py says what images and masks may be."""
+
     name: Literal["txt2img", "img2img", "inpaint"]
     images: str | None = None
     masks: str | None = None
@@ -87,12 +90,34 @@ class ClipSettings(_Strict):
         return f"clip_score_{self.name}"
 
 
+class FidelityMetric(_Strict):
+    """How close images are to their inputs: whole ones by one of metrics/fidelity.py's measures, or
+    one region of theirs."""
+
+    measure: str
+    extractor: FrechetSettings | None = None  # of cosine: whose features are compared
+
+    @property
+    def metric(self) -> str:
+        if self.measure in _REGION_MEASURES:
+            return self.measure
+        source = f"_{self.extractor.name}" if self.extractor else ""
+        return f"{self.measure}{source}_input"
+
+
+Metric = FrechetSettings | ClipSettings | FidelityMetric
+_REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
+
+
 class MetricsSettings(_Strict):
     name: str
     reference: str
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     frechet: tuple[FrechetSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
+    # To the input, for tasks that have one; cosine is of each Fréchet distance's features, regions
+    # are those of inpainting.
+    fidelity: tuple[Literal["psnr", "ssim", "latent_rmse", "cosine", "lpips", "regions"], ...] = ()
 
     @model_validator(mode="after")
     def _has_distinct_columns(self) -> "MetricsSettings":
@@ -105,6 +130,20 @@ class MetricsSettings(_Strict):
         """What is measured, by column name."""
         chosen: list[FrechetSettings | ClipSettings] = [*self.frechet, *self.clip_score]
         return {metric.metric: metric for metric in chosen}
+
+    def of_task(self, task: str) -> dict[str, Metric]:
+        """What is measured of a task's images, by column name."""
+        compared = [] if task == "txt2img" else [*self._fidelity(task)]
+        return self.by_metric | {metric.metric: metric for metric in compared}
+
+    def _fidelity(self, task: str) -> Iterator[FidelityMetric]:
+        for measure in self.fidelity:
+            if measure == "cosine":
+                yield from (FidelityMetric(measure=measure, extractor=e) for e in self.frechet)
+            elif measure != "regions":
+                yield FidelityMetric(measure=measure)
+            elif task == "inpaint":
+                yield from (FidelityMetric(measure=region) for region in _REGION_MEASURES)
 
 
 class TrackingSettings(_Strict):
@@ -131,10 +170,10 @@ class Settings(_Strict):
     latency: LatencySettings
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
-    guidance_rescale: Annotated[float, Field(ge=0, le=1)]
-    guidance_interval: _Interval | None
-    negative_prompt: str
-    strength: Annotated[float, Field(gt=0, le=1)]
+    guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    guidance_interval: _Interval | None = None
+    negative_prompt: str = ""
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count

@@ -27,7 +27,7 @@ OWNERS = {
     ),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
-    "torchmetrics": ("metrics/extractors.py",),
+    "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py"),
     "altair": ("reports/figures.py", "reports/verify_figures.py"),
     "vl_convert": ("reports/figures.py",),
 }
