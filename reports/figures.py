@@ -355,7 +355,7 @@ def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
     else:
         scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
     return lambda field: alt.Y(
-        f"{field}:Q", title=f"{title}{spec.better} is better", scale=scale, axis=axis
+        f"{field}:Q", title=f"{title}{spec.direction}", scale=scale, axis=axis
     )
 
 

@@ -131,7 +131,8 @@ def _metric_section(metric: str, content: Content) -> dict:
         "metric": metric,
         "label": spec.label,
         "meaning": spec.meaning,
-        "better": spec.better,
+        "direction": spec.direction,
+        "names_a_best": spec.names_a_best,
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
     }

@@ -34,14 +34,14 @@ def picture(path, seed=0, size=(48, 32), mode="RGB"):
     """A file of noise; size is width and height."""
     shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
     noise = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).save(path)
     return noise
 
 
 def mask(path, size=(48, 32), box=(20, 12, 32, 24)):
     """White within box: left, top, right, bottom."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("L", size, 0)
     image.paste(255, box)
     image.save(path)
