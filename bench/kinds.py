@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.cell import digest
 from bench.errors import UserError
 from bench.machine import processor
-from bench.models import find_model
+from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.settings import ClipSettings, FrechetSettings, MetricsSettings, Settings
 from bench.shapes.render import fingerprint
@@ -28,7 +28,7 @@ def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
     if settings.reference == RENDERS:
         source = fingerprint()
     elif settings.reference.startswith(CLOSED_FORM):
-        source = find_model("of the reference", settings.reference).weights
+        source = closed_form_model("of the reference", settings.reference).weights
     else:
         source = content_hash(existing(settings.reference, "reference images"))
     return f"reference_{digest([features_kind(metric), source, settings.reference_samples], 12)}"

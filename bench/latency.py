@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench.cell import Cell, Latency
@@ -17,17 +18,23 @@ _CALIBRATION_SIZE, _CALIBRATION_REPEATS = 384, 4  # matrix products of about 10 
 
 
 def measure_latency(
-    pipeline: Any, cell: Cell, prompts: Sequence[str], *, warmup_runs: int, timed_runs: int
+    pipeline: Any,
+    cell: Cell,
+    prompts: Sequence[str],
+    *,
+    warmup_runs: int,
+    timed_runs: int,
+    latents: np.ndarray | None = None,
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device = pipeline.device
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, start=0)
+        generate(pipeline, cell, prompts, 0, latents)
     _calibrate(device)
     _reset_peak_memory(device)
     totals, calibrations, seen = [], [], []
     for _ in range(timed_runs):
-        total, stages = _timed_run(pipeline, cell, prompts)
+        total, stages = _timed_run(pipeline, cell, prompts, latents)
         totals.append(total)
         seen.append(stages)
         calibrations.append(_calibrate(device))
@@ -45,11 +52,13 @@ def measure_latency(
     )
 
 
-def _timed_run(pipeline: Any, cell: Cell, prompts: Sequence[str]) -> tuple[float, Stages]:
+def _timed_run(
+    pipeline: Any, cell: Cell, prompts: Sequence[str], latents: np.ndarray | None
+) -> tuple[float, Stages]:
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, start=0)
+        generate(pipeline, cell, prompts, 0, latents)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

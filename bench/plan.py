@@ -14,8 +14,10 @@ from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.kinds import RENDERS, estimate_kind, latency_kind
 from bench.known_defects import Known, known_defects, warnings_for
+from bench.latents import check_latents
 from bench.models import FoundModel, find_model
-from bench.paths import CLOSED_FORM
+from bench.paths import CLOSED_FORM, content_hash, resolve
+from bench.pipelines import refusal
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
 from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS, SchedulerSpec
@@ -109,8 +111,10 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         return None, problems
     problems = list(_unfit(settings))
     try:
-        model = find_model(settings.model.name, settings.model.path)
+        model = find_model(settings.model)
         check_reference(settings.metrics)
+        if settings.latents:
+            check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
         unsupported = "\n".join(_unsupported(model, settings))
@@ -172,6 +176,8 @@ def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
             f"{own} model; choose of {fit}"
         )
+    elif reason := refusal(model, spec):
+        yield f"scheduler={name}: {settings.model.name}: {reason}"
 
 
 def _kind(what: FoundModel | SchedulerSpec) -> str:
@@ -206,7 +212,13 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
         for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    return [*told, *_solver_switch(jobs)]
+    return [*told, *_solver_switch(jobs), *_without_weights(jobs)]
+
+
+def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
+    names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
+    if names:
+        yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
 
 
 def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
@@ -264,7 +276,7 @@ def _shared(settings: Settings, name: str) -> object:
 def _entry(settings: Settings, found: FoundModel) -> Entry:
     spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
     model, prompts = settings.model, settings.prompts
-    load_prompts(prompts.path, prompts.column, settings.samples)  # a bad file is found here
+    load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
     cell = Cell(
         model=model.name,
         weights=found.weights,
@@ -276,13 +288,18 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         guidance=settings.guidance,
         seed=settings.seed,
         prompts=prompts.label,
-        prompts_hash=prompts_identity(prompts.path, prompts.column),
+        prompts_hash=prompts_identity(**prompts.source),
         height=model.height,
         width=model.width,
         dtype=model.dtype,
         engine=_engine(settings, device),
         call=json.dumps(model.call, sort_keys=True) if model.call else "",
+        guidance_form=model.guidance_form,
+        negative_prompt=settings.negative_prompt,
+        latents=content_hash(resolve(settings.latents)) if settings.latents else "",
     )
+    if cell.is_random:  # one sample, to count evaluations and see the grid
+        return Entry(cell, 1, {}, latency_kind(settings, device))
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
         for name, metric in settings.metrics.by_metric.items()
