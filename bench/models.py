@@ -201,29 +201,28 @@ def _single_file_pipeline(file: Path, config: Path, dtype: Any) -> Any:
 
 
 def _random_pipeline(folder: Path, dtype: Any, device: str) -> Any:
-    """The whole architecture, each part made from its config where it is to run."""
+    """The whole architecture, each network made from its config, where it is to run."""
     import diffusers
     import torch
     import transformers
 
-    made = {}
-    before = torch.get_default_dtype()
+    networks, before = {}, torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        for part, (library, name) in parts_of(folder).items():
-            cls = getattr(diffusers if library == "diffusers" else transformers, name, None)
-            if cls is None or not issubclass(cls, torch.nn.Module):
-                continue  # schedulers and tokenizers have no weights
-            with torch.device(device):
+        with torch.device(device):
+            for part, (library, name) in parts_of(folder).items():
+                cls = getattr(diffusers if library == "diffusers" else transformers, name, None)
+                if cls is None or not issubclass(cls, torch.nn.Module):
+                    continue  # schedulers and tokenizers have no weights
                 if library == "diffusers":
-                    made[part] = cls.from_config(cls.load_config(folder / part))
+                    network = cls.from_config(cls.load_config(folder / part))
                 else:
-                    config = cls.config_class.from_pretrained(folder / part)
-                    made[part] = cls(config)
+                    network = cls(cls.config_class.from_pretrained(folder / part))
+                networks[part] = network.to(dtype).eval()  # a config can insist on its own dtype
     finally:
         torch.set_default_dtype(before)
     return diffusers.DiffusionPipeline.from_pretrained(
-        folder, local_files_only=True, **made, **absent_parts(folder)
+        folder, local_files_only=True, **networks, **absent_parts(folder)
     )
 
 

@@ -1,5 +1,7 @@
 """Every pipeline class that conf/model names runs, tiny, through its ready config."""
 
+import shutil
+
 import pandas as pd
 import pytest
 from cli import call, tiny
@@ -79,3 +81,21 @@ def test_a_ready_config_runs(name, models, tmp_path, capsys):
             own = [sigma for sigma in grid["scheduler_sigmas"] if sigma > 0]
             ends = grid["sigmas"][0], grid["sigmas"][-1]
             assert ends == pytest.approx((own[0], own[-1]), rel=2e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_architecture_is_timed_without_its_weights(name, models, tmp_path, capsys):
+    folder = tmp_path / "configs"
+    weights = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(save_tiny(name, models), folder, ignore=weights)
+    more = ["model.weights=random", "model.dtype=bfloat16", "latency.timed_runs=2", "steps=3"]
+    more = [*overrides(name, models), f"model.path={folder}", *more]
+    rows = sweep(capsys, tmp_path, *more)
+    row = rows.iloc[0]
+    assert row["status"] == "done"
+    assert row["weights"].startswith("random ")
+    assert (row["nfe"], row["samples"]) == (SCHEDULERS[rows.index[0]].expected_nfe(3), 1)
+    assert row["latency_p50_s"] > 0
+    assert row["latency_denoise_s"] > 0
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    assert "random weights, for latency alone" in page

@@ -1,5 +1,6 @@
 """The pipeline classes of real models, tiny and with random weights: same code, no quality."""
 
+import re
 import string
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from diffusers import (
 )
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -422,3 +424,74 @@ TINY = {
     "z-image-turbo": lambda: _z_image({"shift": 3.0}),
     "qwen-image": _qwen_image,
 }
+
+# Names of weights in a single file of Stable Diffusion 1, by those of diffusers: for the blocks of
+# the tiny UNet and autoencoder alone.
+_UNET_NAMES = {
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0",
+    "down_blocks.0.resnets.0": "input_blocks.1.0",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0",
+    "down_blocks.1.attentions.0": "input_blocks.3.1",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0",
+    "up_blocks.0.attentions.0": "output_blocks.0.1",
+    "up_blocks.0.resnets.1": "output_blocks.1.0",
+    "up_blocks.0.attentions.1": "output_blocks.1.1",
+    "up_blocks.0.upsamplers.0": "output_blocks.1.2",
+    "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.resnets.1": "output_blocks.3.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+_RESNET_NAMES = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+_VAE_NAMES = {
+    "mid_block.resnets.0": "mid.block_1",
+    "mid_block.resnets.1": "mid.block_2",
+    "mid_block.attentions.0": "mid.attn_1",
+    "down_blocks.0.downsamplers.0": "down.0.downsample",
+    "up_blocks.0.upsamplers.0": "up.1.upsample",
+    "conv_norm_out": "norm_out",
+    "conv_shortcut": "nin_shortcut",
+    "group_norm": "norm",
+    "to_q": "q",
+    "to_k": "k",
+    "to_v": "v",
+    "to_out.0": "proj_out",
+    **{f"down_blocks.{i}.resnets.0": f"down.{i}.block.0" for i in (0, 1)},
+    **{f"up_blocks.{i}.resnets.{j}": f"up.{1 - i}.block.{j}" for i in (0, 1) for j in (0, 1)},
+}
+
+
+def as_single_file(pipeline: StableDiffusionPipeline, file: Path) -> Path:
+    """Writes the weights of the tiny sd15 as Stable Diffusion's authors published theirs."""
+    unet = {_renamed(k, _UNET_NAMES): v for k, v in pipeline.unet.state_dict().items()}
+    unet = {_renamed(k, _RESNET_NAMES if _of_resnet(k) else {}): v for k, v in unet.items()}
+    vae = {_renamed(k, _VAE_NAMES): v for k, v in pipeline.vae.state_dict().items()}
+    tensors = {f"model.diffusion_model.{name}": value for name, value in unet.items()}
+    tensors |= {f"first_stage_model.{name}": value for name, value in vae.items()}
+    prefix = "cond_stage_model.transformer.text_model."
+    tensors |= {prefix + k: v for k, v in pipeline.text_encoder.state_dict().items()}
+    save_file({name: value.clone() for name, value in tensors.items()}, file)
+    return file
+
+
+def _of_resnet(name: str) -> bool:
+    return "transformer_blocks" not in name and not name.startswith("time_embed")
+
+
+def _renamed(name: str, names: dict[str, str]) -> str:
+    for ours, theirs in names.items():
+        name = re.sub(rf"(^|\.){re.escape(ours)}(\.|$)", rf"\g<1>{theirs}\g<2>", name)
+    return name
