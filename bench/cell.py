@@ -4,6 +4,8 @@ import hashlib
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
 
+RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -13,7 +15,7 @@ class Cell:
     """
 
     model: str  # name in conf/model
-    weights: str  # sha256 of the pipeline's files, 16 hex digits
+    weights: str  # sha256 of the pipeline's files, 16 hex digits; after RANDOM of its configs
     task: str  # "txt2img", "img2img" or "inpaint"
     scheduler: str  # short name in bench/schedulers.py
     scheduler_class: str
@@ -36,6 +38,11 @@ class Cell:
     strength: float = 1.0  # of img2img and inpaint: the share of the trajectory that is run
     inputs: str = ""  # hash of the input images and masks, 16 hex digits; empty for none
     latents: str = ""  # hash of the initial noise that all samples share; empty for their own
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the model has no weights, and only its latency means something."""
+        return self.weights.startswith(RANDOM)
 
     @property
     def key(self) -> str:

@@ -15,11 +15,22 @@ def executed_grid(timesteps: Sequence[float], scheduler: Any) -> Grid:
     A timestep between two training timesteps is read by the logarithm of sigma, as schedulers do.
     """
     own = getattr(scheduler, "sigmas", None)
+    told = training_timesteps(timesteps, scheduler)
     return Grid(
-        timesteps=[float(t) for t in timesteps],
-        sigmas=[noise_level(float(t), scheduler) for t in timesteps],
+        timesteps=told,
+        sigmas=[noise_level(t, scheduler) for t in told],
         scheduler_sigmas=None if own is None else [float(sigma) for sigma in own],
     )
+
+
+def training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
+    """Denoisers are told training timesteps, or their share of all (Flux, Qwen-Image), or what is
+    missing to all of it (Z-Image): whichever comes closest to the scheduler's own timesteps."""
+    values, steps = np.array(told, dtype=np.float64), scheduler.config.num_train_timesteps
+    own = np.array([float(t) for t in scheduler.timesteps])
+    readings = (values, values * steps, (1 - values) * steps)
+    misses = [np.abs(reading[:, None] - own).min(1).sum() for reading in readings]
+    return readings[int(np.argmin(misses))].tolist()
 
 
 def noise_level(timestep: float, scheduler: Any) -> float:

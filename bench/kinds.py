@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.cell import digest
 from bench.errors import UserError
 from bench.machine import processor
-from bench.models import find_model
+from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.pictures import pictures_hash, pictures_in
 from bench.settings import FidelityMetric, FrechetSettings, Metric, MetricsSettings, Settings
@@ -51,7 +51,7 @@ def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
     if settings.reference == RENDERS:
         source = fingerprint()
     elif settings.reference.startswith(CLOSED_FORM):
-        source = find_model("of the reference", settings.reference).weights
+        source = closed_form_model("of the reference", settings.reference).weights
     else:
         path = existing(settings.reference, "reference images")
         source = pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench.cell import Cell, Latency
@@ -22,6 +23,7 @@ def measure_latency(
     cell: Cell,
     prompts: Sequence[str],
     inputs: Inputs | None = None,
+    latents: np.ndarray | None = None,
     *,
     warmup_runs: int,
     timed_runs: int,
@@ -29,12 +31,12 @@ def measure_latency(
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device = pipeline.device
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, 0, inputs)
+        generate(pipeline, cell, prompts, 0, inputs, latents)
     _calibrate(device)
     _reset_peak_memory(device)
     totals, calibrations, seen = [], [], []
     for _ in range(timed_runs):
-        total, stages = _timed_run(pipeline, cell, prompts, inputs)
+        total, stages = _timed_run(pipeline, cell, prompts, inputs, latents)
         totals.append(total)
         seen.append(stages)
         calibrations.append(_calibrate(device))
@@ -53,12 +55,16 @@ def measure_latency(
 
 
 def _timed_run(
-    pipeline: Any, cell: Cell, prompts: Sequence[str], inputs: Inputs | None
+    pipeline: Any,
+    cell: Cell,
+    prompts: Sequence[str],
+    inputs: Inputs | None,
+    latents: np.ndarray | None,
 ) -> tuple[float, Stages]:
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, 0, inputs)
+        generate(pipeline, cell, prompts, 0, inputs, latents)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

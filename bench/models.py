@@ -1,54 +1,109 @@
-"""Models: a diffusers pipeline from a local folder, or one in closed form; found, then loaded."""
+"""Models: a diffusers pipeline from a folder, a file or the hub, or one in closed form.
+
+Found and checked first, from files alone; loaded when a sweep comes to them.
+"""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cell import digest
+from bench.cell import RANDOM, digest
 from bench.errors import UserError
-from bench.paths import CLOSED_FORM, content_hash, existing
+from bench.model_files import (
+    INDEX,
+    SAFE,
+    absent_parts,
+    one_file,
+    own_code,
+    parts_of,
+    pipeline_folder,
+    read_json,
+    used_files,
+)
+from bench.paths import CLOSED_FORM, content_hash, resolve
+from bench.settings import ModelSettings
 
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the files of a model become a pipeline, where that is not the usual way."""
+
+    config: Path | None = None  # of a single file: folder with the configs of its parts
+    variant: str | None = None  # in the names of weight files, such as fp16
+    lora: Path | None = None  # file that is fused into the weights
+    random: bool = False  # no weights: each part made from its config
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)
 class FoundModel:
     """A model that is there, and what a plan needs to know of it before anything is loaded."""
 
-    source: Path | str  # folder of a pipeline, or the name of a closed-form model
-    weights: str  # content hash, 16 hex digits
+    source: Path | str  # folder of a pipeline, one file, or the name of a closed-form model
+    weights: str  # content hash, 16 hex digits; after RANDOM that of the configs alone
     family: str  # "diffusion" or "flow"
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
     pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
+    loading: Loading = Loading()
 
 
-def find_model(name: str, path: str) -> FoundModel:
+def find_model(settings: ModelSettings) -> FoundModel:
     """Raises UserError that names every part that is not there."""
-    if path.startswith(CLOSED_FORM):
-        return _closed_form(name, path.removeprefix(CLOSED_FORM))
-    folder = _model_folder(name, path)
-    config = _read_json(
+    if settings.path.startswith(CLOSED_FORM):
+        return closed_form_model(settings.name, settings.path)
+    what, random = f"weights of model {settings.name}", settings.weights == RANDOM
+    file = _single_file(settings, what)
+    folder = pipeline_folder(
+        settings.config if file and settings.config else settings.path,
+        what,
+        revision=None if file else settings.revision,
+        variant=settings.variant,
+        configs_only=random or file is not None,
+    )
+    if own_code(folder) and not settings.trust_remote_code:
+        raise UserError(
+            f"{what}: {folder} would run code of its own ({', '.join(own_code(folder))}); "
+            "read it, then set model.trust_remote_code=true"
+        )
+    lora = None
+    if settings.lora:
+        of = f"LoRA of model {settings.name}"
+        lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, of)
+    loading = Loading(
+        config=folder if file else None,
+        variant=settings.variant,
+        lora=lora,
+        random=random,
+        trust_remote_code=settings.trust_remote_code,
+    )
+    config = read_json(
         folder / "scheduler" / "scheduler_config.json", f"scheduler config of {folder}"
     )
     own = config.get("_class_name", "")
+    flow = own.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
+    distilled = any(name in own for name in _DISTILLED)
     return FoundModel(
-        folder,
-        content_hash(folder),
-        family="flow" if own.startswith("FlowMatch") else "diffusion",
+        file or folder,
+        _weights_hash(file or folder, loading),
+        family="flow" if flow else "diffusion",
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
-        pipeline_class=_read_json(folder / "model_index.json", f"index of {folder}")["_class_name"],
-        distilled=any(name in own for name in _DISTILLED),
+        distilled=distilled if settings.distilled is None else settings.distilled,
+        pipeline_class=str(read_json(folder / INDEX, what).get("_class_name", "")),
+        loading=loading,
     )
 
 
-def _closed_form(name: str, problem: str) -> FoundModel:
+def closed_form_model(name: str, path: str) -> FoundModel:
+    """Raises UserError when there is none of that path."""
     from bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION, problem_scheduler
 
+    problem = path.removeprefix(CLOSED_FORM)
     if problem not in PROBLEMS:
         known = ", ".join(PROBLEMS)
         raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
@@ -58,54 +113,40 @@ def _closed_form(name: str, problem: str) -> FoundModel:
     return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
 
 
-def _model_folder(name: str, path: str) -> Path:
-    what = f"weights of model {name}"
-    folder = existing(path, what)
-    index = folder / "model_index.json"
-    if not index.exists():
+def _single_file(settings: ModelSettings, what: str) -> Path | None:
+    """The file that holds all weights; None when the model is a folder or on the hub."""
+    path = resolve(settings.path)
+    if not path.is_file():
+        return None
+    if path.suffix != SAFE:
+        raise UserError(f"{what}: {path} is no {SAFE} file; save it as one, others can hold code")
+    if not settings.config:
         raise UserError(
-            f"{what}: {folder} has no model_index.json; "
-            f"place a folder saved by a diffusers pipeline there or set model.path"
+            f"{what}: a single file does not say what its parts are; set model.config to the "
+            "folder or hub id of the pipeline it is a version of"
         )
-    parts = _read_json(index, what).items()
-    named = [part for part, value in parts if isinstance(value, list) and value[0] is not None]
-    problems = [
-        f"{what}: {lack}; place it there" for part in named for lack in _lacks(folder / part)
-    ]
-    if problems:
-        raise UserError("\n".join(problems))
-    return folder
+    return path
 
 
-def absent_parts(folder: Path) -> dict[str, None]:
-    """Parts a pipeline was saved without, as diffusers wants to be told: SD3's third encoder."""
-    parts = _read_json(folder / "model_index.json", f"index of {folder}").items()
-    return {part: None for part, value in parts if isinstance(value, list) and value[0] is None}
+def _weights_hash(source: Path, loading: Loading) -> str:
+    """Of all that is loaded: a folder's files; a file and its configs; a LoRA over them."""
+    folder = loading.config or source
+    whole = not (loading.random or loading.config)
+    hashes = [content_hash(folder, used_files(folder, loading.variant, weights=whole))]
+    if loading.config and not loading.random:
+        hashes.append(content_hash(source))
+    if loading.lora:
+        hashes.append(content_hash(loading.lora))
+    found = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
+    return f"{RANDOM} {found}" if loading.random else found
 
 
-def _lacks(part: Path) -> Iterator[str]:
-    """What a part of a pipeline lacks: its folder, or the weights beside its config."""
-    if not part.is_dir():
-        yield f"folder {part} is missing"
-    elif (part / "config.json").exists() and not list(part.glob("*.safetensors")):
-        yield f"no .safetensors file in {part}"
-
-
-def _read_json(path: Path, what: str) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
-
-
-def load_pipeline(source: Path | str, dtype: str, device: str) -> Any:
+def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading = Loading()) -> Any:
     """The pipeline of a FoundModel in evaluation mode with its progress bars off; safetensors only.
 
-    A safety checker would replace images by black ones, which then counted in every metric.
     Raises UserError for files that are damaged or do not fit together.
     """
     import torch
-    from diffusers import DiffusionPipeline
     from diffusers.utils import logging
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
@@ -113,22 +154,80 @@ def load_pipeline(source: Path | str, dtype: str, device: str) -> Any:
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
+    number_format = getattr(torch, dtype)
     if isinstance(source, str):
         from bench.closed_form import closed_form_pipeline
 
-        return closed_form_pipeline(source).to(device, getattr(torch, dtype))
+        return closed_form_pipeline(source).to(device, number_format)
     try:
-        pipeline = DiffusionPipeline.from_pretrained(
-            source,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            **absent_parts(source),
-        )
+        if loading.random:
+            pipeline = _random_pipeline(loading.config or source, number_format, device)
+        elif loading.config:
+            pipeline = _single_file_pipeline(source, loading.config, number_format)
+        else:
+            pipeline = _folder_pipeline(source, loading, number_format)
+        if loading.lora:
+            _fuse_lora(pipeline, loading.lora)
     except (OSError, ValueError, SafetensorError) as error:
         said = str(error).splitlines()[0]
         raise UserError(f"{source} cannot be loaded ({said}); place its files again") from error
-    if getattr(pipeline, "safety_checker", None) is not None:
-        pipeline.safety_checker = None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:
+    from diffusers import DiffusionPipeline
+
+    return DiffusionPipeline.from_pretrained(
+        folder,
+        dtype=dtype,
+        variant=loading.variant,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=loading.trust_remote_code,
+        **absent_parts(folder),
+    )
+
+
+def _single_file_pipeline(file: Path, config: Path, dtype: Any) -> Any:
+    import diffusers
+
+    name = str(read_json(config / INDEX, f"index of {config}")["_class_name"])
+    cls: Any = getattr(diffusers, name, None)
+    if not hasattr(cls, "from_single_file"):
+        raise UserError(f"{file}: a {name} is not read from a single file; give its folder")
+    return cls.from_single_file(
+        str(file), config=str(config), dtype=dtype, local_files_only=True, **absent_parts(config)
+    )
+
+
+def _random_pipeline(folder: Path, dtype: Any, device: str) -> Any:
+    """The whole architecture, each network made from its config, where it is to run."""
+    import diffusers
+    import torch
+    import transformers
+
+    networks, before = {}, torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            for part, (library, name) in parts_of(folder).items():
+                cls = getattr(diffusers if library == "diffusers" else transformers, name, None)
+                if cls is None or not issubclass(cls, torch.nn.Module):
+                    continue  # schedulers and tokenizers have no weights
+                if library == "diffusers":
+                    network = cls.from_config(cls.load_config(folder / part))
+                else:
+                    network = cls(cls.config_class.from_pretrained(folder / part))
+                networks[part] = network.to(dtype).eval()  # a config can insist on its own dtype
+    finally:
+        torch.set_default_dtype(before)
+    return diffusers.DiffusionPipeline.from_pretrained(
+        folder, local_files_only=True, **networks, **absent_parts(folder)
+    )
+
+
+def _fuse_lora(pipeline: Any, file: Path) -> None:
+    pipeline.load_lora_weights(file.parent, weight_name=file.name, local_files_only=True)
+    pipeline.fuse_lora()
+    pipeline.unload_lora_weights()

@@ -17,8 +17,10 @@ from bench.guidance import FORMS, Guidance, form_of
 from bench.inputs import input_problems, inputs_identity
 from bench.kinds import RENDERS, estimate_kind, latency_kind, left_out, measured
 from bench.known_defects import Known, known_defects, warnings_for
+from bench.latents import check_latents
 from bench.models import FoundModel, find_model
-from bench.paths import CLOSED_FORM
+from bench.paths import CLOSED_FORM, content_hash, resolve
+from bench.pipelines import refusal
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
 from bench.schedulers import (
@@ -127,8 +129,10 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         return None, problems
     problems = list(_unfit(settings))
     try:
-        model = find_model(settings.model.name, settings.model.path)
+        model = find_model(settings.model)
         check_reference(settings.metrics)
+        if settings.latents:
+            check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
         unsupported = "\n".join(_unsupported(model, settings))
@@ -221,6 +225,8 @@ def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
             f"{own} model; choose of {fit}"
         )
+    elif reason := refusal(model, spec):
+        yield f"scheduler={name}: {settings.model.name}: {reason}"
 
 
 def _without_task(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -301,7 +307,7 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
     without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
-    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without]
+    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without, *_without_weights(jobs)]
 
 
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
@@ -314,6 +320,12 @@ def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
                 found[option, asked.form].add(job.settings.model.name)
     for (option, form), models in found.items():
         yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
+
+
+def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
+    names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
+    if names:
+        yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
 
 
 def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
@@ -381,7 +393,7 @@ def _shared(settings: Settings, name: str) -> object:
 def _entry(settings: Settings, found: FoundModel) -> Entry:
     spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
     model, prompts = settings.model, settings.prompts
-    load_prompts(prompts.path, prompts.column, settings.samples)  # a bad file is found here
+    load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
     guidance = _guidance(found, settings).settled()
     with_inputs = settings.task.name in WITH_INPUTS
     cell = Cell(
@@ -395,7 +407,7 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         guidance=guidance.weight,
         seed=settings.seed,
         prompts=prompts.label,
-        prompts_hash=prompts_identity(prompts.path, prompts.column),
+        prompts_hash=prompts_identity(**prompts.source),
         height=model.height,
         width=model.width,
         dtype=model.dtype,
@@ -407,7 +419,10 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         negative_prompt=guidance.negative_prompt,
         strength=settings.strength if with_inputs else 1.0,
         inputs=inputs_identity(settings),
+        latents=content_hash(resolve(settings.latents)) if settings.latents else "",
     )
+    if cell.is_random:  # one sample, to count evaluations and see the grid
+        return Entry(cell, 1, {}, latency_kind(settings, device))
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
         for name, metric in measured(settings).items()

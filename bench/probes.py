@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+# Names under which denoisers take the noisy state, and the timestep.
+_STATES, _TIMES = ("sample", "hidden_states", "x"), ("timestep", "t")
 
 
 @dataclass
 class Stages:
     """What the probes saw of one pipeline call."""
 
-    calls: int = 0  # denoiser calls
+    calls: int = 0  # denoiser evaluations: calls about one and the same state are one
     rows: int = 0  # samples that went through the denoiser
     text_s: float = 0.0
     decode_s: float = 0.0
@@ -24,6 +25,7 @@ class Stages:
     decode_start: float | None = None
     timesteps: list[Any] = field(default_factory=list)  # as the denoiser was given them
     scheduler: Any = None  # that ran
+    state: Any = None  # that the denoiser was last asked about
 
     @property
     def denoise_s(self) -> float:
@@ -40,16 +42,20 @@ def denoiser_of(pipeline: Any) -> nn.Module:
 
 def state_of(args: tuple, kwargs: dict) -> Any:
     """The noisy samples [N, ...] among the arguments of a denoiser's call."""
-    return args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
+    return args[0] if args else _named(kwargs, _STATES)
 
 
 def timestep_of(args: tuple, kwargs: dict) -> Any:
-    return args[1] if len(args) > 1 else kwargs["timestep"]
+    return args[1] if len(args) > 1 else _named(kwargs, _TIMES)
 
 
 def text_encoders_of(pipeline: Any) -> list[nn.Module]:
-    found = (getattr(pipeline, name, None) for name in _ENCODERS)
-    return [encoder for encoder in found if encoder is not None]
+    parts = sorted(pipeline.components.items())
+    return [
+        part
+        for name, part in parts
+        if name.startswith("text_encoder") and isinstance(part, nn.Module)
+    ]
 
 
 def synchronise(device: torch.device) -> None:
@@ -71,10 +77,13 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         state = state_of(args, kwargs)
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
-        stages.timesteps.append(timestep_of(args, kwargs))  # read later: reading waits
         stages.scheduler = pipeline.scheduler
-        stages.calls += 1
         stages.rows += len(state)
+        if state is stages.state:  # with and without the prompt, one call each: one evaluation
+            return
+        stages.state = state
+        stages.calls += 1
+        stages.timesteps.append(timestep_of(args, kwargs))  # read later: reading waits
 
     def text_done(start: float, end: float) -> None:
         stages.text_s += end - start
@@ -85,13 +94,19 @@ def watched(pipeline: Any) -> Iterator[Stages]:
 
     handle = denoiser_of(pipeline).register_forward_pre_hook(denoiser_starts, with_kwargs=True)
     patches = [_timed(text, "forward", text_done, now) for text in text_encoders_of(pipeline)]
-    patches.append(_timed(pipeline.vae, "decode", decode_done, now))
+    if getattr(pipeline, "vae", None) is not None:
+        patches.append(_timed(pipeline.vae, "decode", decode_done, now))
     try:
         yield stages
     finally:
+        stages.state = None
         handle.remove()
         for restore in patches:
             restore()
+
+
+def _named(kwargs: dict, names: tuple[str, ...]) -> Any:
+    return next(kwargs[name] for name in names if name in kwargs)
 
 
 def _timed(

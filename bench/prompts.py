@@ -1,7 +1,9 @@
-"""Prompt sets: captions of the embedded world, or the lines of a file."""
+"""Prompt sets: captions of the embedded world, the lines of a file, or a data set on the hub."""
 
 import csv
 import json
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from bench.cell import digest
 from bench.errors import UserError
+from bench.hub import DATASET, cached, download
 from bench.paths import existing
 from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
@@ -17,30 +20,47 @@ COMPONENTS = "components"  # a component drawn at random; each model takes the n
 UNCONDITIONAL = "unconditional"  # no component asked for
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_HUB = "hf:"  # before the id of a data set
+_CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
 
 
-def load_prompts(path: str | None, column: str | None, samples: int) -> tuple[str, ...]:
-    """The first `samples` prompts; a shorter file repeats. path None means the embedded world.
+def load_prompts(
+    path: str | None,
+    column: str | None,
+    samples: int,
+    split: str | None = None,
+    revision: str | None = None,
+) -> tuple[str, ...]:
+    """The first `samples` prompts; a shorter set repeats. path None means the embedded world.
 
-    Files: .txt (one a line), .csv, .tsv (with a header), .jsonl; column names the field.
-    Raises UserError for a file that cannot be read or holds no prompt.
+    Files: .txt (one a line), .csv, .tsv (with a header), .jsonl, .parquet; hf:ORG/NAME is a data
+    set on the hub, of which split and revision are given. column names the field.
+    Raises UserError for what cannot be read or holds no prompt.
     """
     if path in CLOSED_FORM_PROMPTS:
         return _closed_form_prompts(path, samples)
-    texts = _captions(samples) if path is None else _file_prompts(path, column)
+    texts = _captions(samples) if path is None else _given_prompts(path, column, split, revision)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
-def prompts_identity(path: str | None, column: str | None) -> str:
+def prompts_identity(
+    path: str | None,
+    column: str | None,
+    split: str | None = None,
+    revision: str | None = None,
+) -> str:
     """Hash of the whole set, 16 hex digits. The embedded world's is that of its first thousand."""
     if path in CLOSED_FORM_PROMPTS:
         return digest(_closed_form_prompts(path, 1000), 16)
-    return digest(_captions(1000) if path is None else _file_prompts(path, column), 16)
+    if path is None:
+        return digest(_captions(1000), 16)
+    return digest(_given_prompts(path, column, split, revision), 16)
 
 
+@cache
 def column_texts(path: str, column: str) -> tuple[str, ...]:
     """What a column of a prompt file holds, record by record. Raises UserError as above."""
-    return _file_prompts(path, column)
+    return tuple(_file_prompts(existing(path, "prompt file"), column))
 
 
 def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
@@ -56,29 +76,81 @@ def _captions(samples: int) -> tuple[str, ...]:
 
 
 @cache
-def _file_prompts(path: str, column: str | None) -> tuple[str, ...]:
-    file = existing(path, "prompt file")
-    try:
-        texts = _read(file, column)
-    except (ValueError, csv.Error, IsADirectoryError) as error:
-        raise UserError(f"prompt file {path} cannot be read: {error}") from error
+def _given_prompts(
+    path: str, column: str | None, split: str | None, revision: str | None
+) -> tuple[str, ...]:
+    """Of a file, or of the files of a data set one after the other."""
+    if path.startswith(_HUB):
+        files = _dataset_files(path.removeprefix(_HUB), split or "train", revision)
+    else:
+        files = [existing(path, "prompt file")]
+    texts = [text for file in files for text in _file_prompts(file, column)]
     if not texts:
         raise UserError(f"prompt file {path} holds no prompt")
     return tuple(texts)
 
 
+def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
+    """Parquet files of a split: of the data set itself when a revision is given, else of the copy
+    in parquet that the hub keeps of every data set."""
+    what, commit = f"prompts.path={_HUB}{name}", revision or _CONVERTED
+    patterns = [f"{split}/*.parquet", f"*/{split}/*.parquet"]
+    patterns += [f"{split}-*.parquet", f"*/{split}-*.parquet"]
+
+    def of_split(files: Iterable[str]) -> list[str]:
+        return sorted(file for file in files if any(fnmatch(file, p) for p in patterns))
+
+    def inside(folder: Path | None) -> list[str]:
+        paths = folder.rglob("*.parquet") if folder else ()
+        return of_split(path.relative_to(folder).as_posix() for path in paths if folder)
+
+    folder = cached(name, commit, patterns, DATASET)
+    if folder is None or not inside(folder):
+        folder = download(what, name, commit, of_split, DATASET)
+    files = inside(folder)
+    if not files:
+        raise UserError(f"{what}: has no .parquet file of a split {split}; set prompts.split")
+    subsets = sorted({str(Path(file).parent) for file in files})
+    if len(subsets) > 1:
+        raise UserError(
+            f"{what}: has {split} in several folders ({', '.join(subsets)}); download one and "
+            "give its file as prompts.path"
+        )
+    return [folder / file for file in files]
+
+
+def _file_prompts(file: Path, column: str | None) -> list[str]:
+    try:
+        return _read(file, column)
+    except (ValueError, csv.Error, OSError) as error:
+        raise UserError(f"prompt file {file} cannot be read: {error}") from error
+
+
 def _read(path: Path, column: str | None) -> list[str]:
     if path.suffix == ".txt":
         return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-    if path.suffix == ".jsonl":
+    if path.suffix == ".parquet":
+        records = _parquet_records(path, column)
+    elif path.suffix == ".jsonl":
         lines = path.read_text("utf-8").splitlines()
         records = [json.loads(line) for line in lines if line.strip()]
     elif path.suffix in _DELIMITERS:
         with path.open(newline="", encoding="utf-8") as handle:
             records = list(csv.DictReader(handle, delimiter=_DELIMITERS[path.suffix]))
     else:
-        raise UserError(f"prompt file {path}: use .txt, .csv, .tsv or .jsonl")
+        raise UserError(f"prompt file {path}: use .txt, .csv, .tsv, .jsonl or .parquet")
     return [_field(record, column, path, number) for number, record in enumerate(records, 1)]
+
+
+def _parquet_records(path: Path, column: str | None) -> list[dict]:
+    """Of the column alone, where there is one of that name: others may hold images."""
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if column not in names:
+            return [dict.fromkeys(names)]
+        return file.read([column]).to_pylist()
 
 
 def _field(record: dict, column: str | None, path: Path, number: int) -> str:

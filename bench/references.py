@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.kinds import RENDERS
-from bench.models import find_model
+from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, existing
 from bench.pictures import pictures_in, read_picture
 from bench.settings import MetricsSettings
@@ -24,7 +24,7 @@ def check_reference(settings: MetricsSettings) -> None:
     if settings.reference == RENDERS or not settings.frechet:
         return
     if settings.reference.startswith(CLOSED_FORM):
-        find_model("of metrics.reference", settings.reference)
+        closed_form_model("of metrics.reference", settings.reference)
         if any(metric.kind != "pixels" for metric in settings.frechet):
             raise UserError(
                 f"metrics.reference={settings.reference}: exact statistics are of pixels; "

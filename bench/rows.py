@@ -62,7 +62,8 @@ COLUMNS = {
     "peak_memory_bytes": "peak of the process in the latency pass, scoring networks included: "
     "resident set on a CPU, allocated on CUDA",
     "engine": "libraries and device kind",
-    "weights": "hash of the model's files",
+    "weights": "hash of the model's files; random, then that of its configs, where it was run "
+    "without weights: its images and quality mean nothing",
 }
 
 _NOT_RUN = {"status": "missing", "message": "not run yet", "traceback": ""}

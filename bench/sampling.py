@@ -35,11 +35,17 @@ def sample_generators(seed: int, start: int, stop: int) -> list[torch.Generator]
 
 @torch.no_grad()
 def generate(
-    pipeline: Any, cell: Cell, prompts: Sequence[str], start: int, inputs: Inputs | None = None
+    pipeline: Any,
+    cell: Cell,
+    prompts: Sequence[str],
+    start: int,
+    inputs: Inputs | None = None,
+    latents: np.ndarray | None = None,
 ) -> np.ndarray:
     """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
-    Raises FloatingPointError when a pixel is not finite.
+    latents [1, …] is noise of unit variance that all of them start from, in place of their own.
+    Raises FloatingPointError when a pixel is not finite, ValueError for images of another size.
     """
     own = pipeline.scheduler
     pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
@@ -51,12 +57,27 @@ def generate(
                 generator=sample_generators(cell.seed, start, start + len(prompts)),
                 output_type="pt",
                 **_guidance_arguments(cell, len(prompts)),
+                **_latents_argument(latents, cell.dtype, len(prompts)),
                 **_image_arguments(pipeline, cell, inputs),
                 **json.loads(cell.call or "{}"),
             ).images
     finally:
         pipeline.scheduler = own
-    return _to_uint8(images, cell.dtype)
+    if images.shape[-2:] != (cell.height, cell.width):
+        made = "x".join(str(size) for size in images.shape[:-3:-1])
+        raise ValueError(
+            f"the model made images of {made} where {cell.width}x{cell.height} was asked for: "
+            "choose a size that it can make, and latents that fit it"
+        )
+    return _to_uint8(images, cell)
+
+
+def _latents_argument(latents: np.ndarray | None, dtype: str, count: int) -> dict[str, Tensor]:
+    """Pipelines scale what they are given to the scheduler's first noise level themselves."""
+    if latents is None:
+        return {}
+    one = torch.from_numpy(latents).to(getattr(torch, dtype))
+    return {"latents": one.expand(count, *one.shape[1:]).clone()}
 
 
 def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
@@ -116,16 +137,26 @@ def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterat
 
 
 def _remember(forward: Any, memory: dict, number: int) -> Any:
-    def remembering(input_ids: Tensor, *args: Any, **kwargs: Any) -> Any:
-        key = (number, input_ids.shape, input_ids.cpu().numpy().tobytes(), str(sorted(kwargs)))
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        key = (number, *map(_content, args), *((name, _content(kwargs[name])) for name in kwargs))
         if key in memory:
             return memory[key]
-        output = forward(input_ids, *args, **kwargs)
+        output = forward(*args, **kwargs)
+        if isinstance(output, dict) and output.get("past_key_values") is not None:
+            output["past_key_values"] = None  # of use for writing text only, and large
         if (len(memory) + 1) * _bytes_of(output) <= _REMEMBERED_BYTES:  # batches are of one size
             memory[key] = output
         return output
 
     return remembering
+
+
+def _content(argument: Any) -> Any:
+    """What stands for an argument of a text encoder in a key: tokens and masks by their values."""
+    if isinstance(argument, Tensor):
+        flat = argument.detach().cpu().contiguous().flatten().view(torch.uint8)
+        return str(argument.dtype), tuple(argument.shape), flat.numpy().tobytes()
+    return repr(argument)
 
 
 def _bytes_of(output: Any) -> int:
@@ -136,10 +167,13 @@ def _bytes_of(output: Any) -> int:
     return sum(_bytes_of(part) for part in parts if part is not None)
 
 
-def _to_uint8(images: Tensor, dtype: str) -> np.ndarray:
+def _to_uint8(images: Tensor, cell: Cell) -> np.ndarray:
+    if cell.is_random:  # what comes out of no weights is noise, or nothing
+        images = images.nan_to_num().clamp(0, 1)
     if not torch.isfinite(images).all():
         bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
         raise FloatingPointError(
-            f"{bad} of {len(images)} images have pixels that are not finite{overflow_hint(dtype)}"
+            f"{bad} of {len(images)} images have pixels that are not finite"
+            f"{overflow_hint(cell.dtype)}"
         )
     return (images.float() * 255).round().to(torch.uint8).cpu().numpy()

@@ -149,6 +149,11 @@ def scheduler_class(class_name: str) -> Any:
 
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
-    """An object of the class. Those that can follow a flow call its shift flow_shift."""
-    shift = {"flow_shift": model_config.get("shift", 1.0)} if flags.get("use_flow_sigmas") else {}
-    return cls.from_config(model_config, **flags, **shift)
+    """An object of the class. The shift of a flow has two names: shift in FlowMatch classes, and
+    flow_shift in those that follow a flow by a flag; a model's config has the one or the other."""
+    shift = model_config.get("shift", model_config.get("flow_shift", 1.0))
+    if flags.get("use_flow_sigmas"):
+        flags = {**flags, "flow_shift": shift}
+    elif cls.__name__.startswith("FlowMatch"):
+        flags = {**flags, "shift": shift}
+    return cls.from_config(model_config, **flags)

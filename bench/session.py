@@ -1,6 +1,7 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
 import gc
+import inspect
 import logging
 import time
 import traceback
@@ -15,11 +16,13 @@ from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.inputs import Inputs, load_inputs
 from bench.kinds import features_kind, measured
+from bench.latents import given_latents
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
 from bench.schedulers import SCHEDULERS
+from bench.settings import ModelSettings
 from bench.store import Store
 
 _COUNTED = ("cost", "grid")  # records of what hooks saw while generating
@@ -100,8 +103,8 @@ class Session:
 
     def _flat_images(self, job: Job) -> int:
         """How many of the images show nothing; counted once. In closed form a flat image can be
-        right: data of one mean, or what too few steps make of them."""
-        if job.settings.model.path.startswith(CLOSED_FORM):
+        right: data of one mean, or what too few steps make of them. Random weights show nothing."""
+        if job.settings.model.path.startswith(CLOSED_FORM) or job.entry.cell.is_random:
             return 0
         key, samples = job.entry.cell.key, job.entry.samples
         record = self.store.read_record(key, "flat")
@@ -128,7 +131,8 @@ class Session:
             remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
             watched(pipeline) as stages,
         ):
-            images = generate(pipeline, cell, prompts, first, _inputs(job, first, last))
+            given = _inputs(job, first, last), _latents(job)
+            images = generate(pipeline, cell, prompts, first, *given)
         if self.store.read_record(cell.key, "cost") is None:
             steps = SCHEDULERS[cell.scheduler].steps_of(stages.calls)
             cost = Cost(stages.calls, stages.rows // len(prompts), steps)
@@ -153,6 +157,7 @@ class Session:
             job.entry.cell,
             [prompts[i % len(prompts)] for i in range(settings.batch_size)],
             _inputs(job, 0, settings.batch_size),
+            _latents(job),
             warmup_runs=settings.warmup_runs,
             timed_runs=settings.timed_runs,
         )
@@ -199,8 +204,9 @@ class Session:
         gc.collect()
         _use_threads(job.settings.threads)
         device = device_of(job.settings)
-        pipeline = load_pipeline(job.model.source, job.settings.model.dtype, device)
-        _warn_of_long_prompts(job.settings.model.name, pipeline, _prompts(job))
+        dtype = job.settings.model.dtype
+        pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
+        _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))
         self._pipelines[key] = pipeline
 
 
@@ -209,24 +215,37 @@ def _inputs(job: Job, first: int, last: int) -> Inputs | None:
 
 
 def _prompts(job: Job) -> tuple[str, ...]:
-    settings = job.settings.prompts
-    return load_prompts(settings.path, settings.column, job.entry.samples)
+    return load_prompts(**job.settings.prompts.source, samples=job.entry.samples)
 
 
-def _warn_of_long_prompts(name: str, pipeline: Any, prompts: Sequence[str]) -> None:
+def _latents(job: Job) -> np.ndarray | None:
+    path = job.settings.latents
+    return given_latents(path) if path else None
+
+
+def _warn_of_long_prompts(settings: ModelSettings, pipeline: Any, prompts: Sequence[str]) -> None:
     """Text encoders ignore what exceeds their context, and diffusers' own warning is silenced."""
-    parts = (getattr(pipeline, part, None) for part in ("tokenizer", "tokenizer_2", "tokenizer_3"))
-    tokenizers = [tokenizer for tokenizer in parts if tokenizer is not None]
+    parts = sorted(pipeline.components.items())
+    tokenizers = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
     if not tokenizers:
         return
-    widest = max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length)
-    most = widest.model_max_length
+    limits = [(_tokens_read(each, settings, pipeline), each) for each in tokenizers]
+    most, widest = max(limits, key=lambda pair: pair[0])
     cut = sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids)
     if cut:
         _log.warning(
             "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
-            *(cut, len(prompts), most, name),
+            *(cut, len(prompts), most, settings.name),
         )
+
+
+def _tokens_read(tokenizer: Any, settings: ModelSettings, pipeline: Any) -> int:
+    """The pipeline's own limit holds for all encoders but CLIP, whose context is its own."""
+    if type(tokenizer).__name__.startswith("CLIP"):
+        return tokenizer.model_max_length
+    limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
+    asked = settings.call.get("max_sequence_length", limit.default if limit else None)
+    return min(tokenizer.model_max_length, asked or tokenizer.model_max_length)
 
 
 def _use_threads(threads: int) -> None:

@@ -22,6 +22,16 @@ _Interval = Annotated[tuple[_Level, _Level], AfterValidator(_rising)]  # above o
 _Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
 
 
+# What to give where a config waits for the user.
+_CURES = {
+    "model.path": "give the folder of a pipeline, a .safetensors file or an id of the hub",
+    "prompts.path": "give a file of prompts, and with prompts.column the field that holds them",
+    "metrics.reference": "give a folder of images or an .npz with mu and sigma, or choose "
+    "metrics=clip or none",
+}
+_GIVE = "give it one"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -32,7 +42,16 @@ class ModelSettings(_Strict):
     height: _Count
     width: _Count
     dtype: Literal["float32", "bfloat16", "float16"]
+    revision: str | None = None  # of a hub id: commit hash, tag or branch
+    variant: str | None = None  # of weight files, such as fp16
+    config: str | None = None  # of a single file: folder or hub id of the pipeline's configs
+    lora: str | None = None  # file, folder or hub id
+    lora_file: str = "pytorch_lora_weights.safetensors"  # in that folder or repository
+    lora_revision: str | None = None
+    distilled: bool | None = None  # None: read off the model's own scheduler
     guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
+    weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
+    trust_remote_code: bool = False
     call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
 
 
@@ -52,6 +71,13 @@ class PromptSettings(_Strict):
     name: _Name | None  # None: the file's own name
     path: str | None
     column: str | None
+    split: str | None = None  # of a data set on the hub
+    revision: str | None = None  # of the same
+
+    @property
+    def source(self) -> dict[str, str | None]:
+        """What bench.prompts reads the texts from."""
+        return self.model_dump(exclude={"name"})
 
     @property
     def label(self) -> str:
@@ -174,6 +200,7 @@ class Settings(_Strict):
     guidance_interval: _Interval | None = None
     negative_prompt: str = ""
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
+    latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count
@@ -187,7 +214,7 @@ class Settings(_Strict):
 
 def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
     """The settings, or None and every problem on a line of its own with its cure."""
-    unset = [f"{name}: has no value yet; give it one" for name in _unset(config)]
+    unset = [f"{name}: has no value yet; {_CURES.get(name, _GIVE)}" for name in _unset(config)]
     if unset:
         return None, unset
     try:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.cell import Cell
-from bench.grids import noise_level
+from bench.grids import noise_level, training_timesteps
 from bench.probes import denoiser_of, state_of, timestep_of
 
 
@@ -65,8 +65,9 @@ class _Steering:
         if self._interval is None:
             return True
         timestep = float(torch.as_tensor(timestep_of(args, kwargs)).flatten()[0])
-        low, high = self._interval
-        return low < noise_level(timestep, self._pipeline.scheduler) <= high
+        scheduler, (low, high) = self._pipeline.scheduler, self._interval
+        told = training_timesteps([timestep], scheduler)
+        return low < noise_level(told[0], scheduler) <= high
 
 
 def _second_half(value: Any, rows: int) -> Any:

@@ -112,7 +112,7 @@ def _record(plan: Plan, run: Run) -> None:
     prompts: dict[str, tuple[str, ...]] = {}
     for job in plan.jobs:
         settings = job.settings.prompts
-        texts = load_prompts(settings.path, settings.column, job.entry.samples)
+        texts = load_prompts(**settings.source, samples=job.entry.samples)
         prompts[settings.label] = max(prompts.get(settings.label, ()), texts, key=len)
     write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
     config = [job.settings.model_dump(mode="json") for job in plan.jobs]

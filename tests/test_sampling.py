@@ -11,7 +11,8 @@ from test_cell import CELL
 from bench import sampling
 from bench.cell import Cell
 from bench.latency import measure_latency
-from bench.models import find_model, load_pipeline
+from bench.models import load_pipeline
+from bench.paths import EMBEDDED
 from bench.probes import text_encoders_of, watched
 from bench.prompts import load_prompts
 from bench.sampling import generate, remembered_embeddings, sample_generators, sample_seed
@@ -22,7 +23,7 @@ PROMPTS = load_prompts(None, None, 6)
 
 @pytest.fixture(scope="module")
 def pipeline():
-    folder = find_model("shapes-ddpm", "embedded:shapes-ddpm").source
+    folder = EMBEDDED / "shapes-ddpm"
     return load_pipeline(folder, "float32", "cpu")
 
 

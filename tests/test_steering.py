@@ -8,7 +8,8 @@ import pytest
 import torch
 from test_sampling import PROMPTS, cell
 
-from bench.models import find_model, load_pipeline
+from bench.models import load_pipeline
+from bench.paths import EMBEDDED
 from bench.probes import watched
 from bench.sampling import generate, sample_generators
 from bench.steering import _rescaled
@@ -18,8 +19,10 @@ EVERY, NONE = json.dumps([0, 1e9]), json.dumps([1e8, 1e9])
 
 @pytest.fixture(scope="module")
 def pipelines():
-    found = {n: find_model(n, f"embedded:{n}") for n in ("shapes-ddpm", "shapes-flow")}
-    return {name: load_pipeline(one.source, "float32", "cpu") for name, one in found.items()}
+    return {
+        name: load_pipeline(EMBEDDED / name, "float32", "cpu")
+        for name in ("shapes-ddpm", "shapes-flow")
+    }
 
 
 @pytest.fixture(scope="module", params=["shapes-ddpm", "shapes-flow"])

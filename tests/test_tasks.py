@@ -16,7 +16,8 @@ from diffusers import (
 from test_sampling import PROMPTS, cell
 
 from bench.inputs import Inputs
-from bench.models import find_model, load_pipeline
+from bench.models import load_pipeline
+from bench.paths import EMBEDDED
 from bench.sampling import generate, sample_generators
 from bench.shapes.render import dataset
 from bench.shapes.world import PROMPT_SEED
@@ -29,8 +30,7 @@ MASKS[:, 8:24, 12:28] = True
 
 @pytest.fixture(scope="module")
 def pipeline():
-    folder = find_model("shapes-ddpm", "embedded:shapes-ddpm").source
-    return load_pipeline(folder, "float32", "cpu")
+    return load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
 
 
 @pytest.mark.parametrize(

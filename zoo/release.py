@@ -13,7 +13,7 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from bench.models import absent_parts
+from bench.model_files import absent_parts
 from bench.paths import EMBEDDED
 from metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS

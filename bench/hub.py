@@ -1,0 +1,79 @@
+"""Files of the Hugging Face hub: from the local cache, else downloaded where there is a network."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+MODEL, DATASET = "model", "dataset"
+_PATIENCE = 10  # seconds until the hub counts as out of reach
+_failed: dict[tuple, Exception] = {}  # by repository, revision and kind
+Choose = Callable[[list[str]], list[str]]  # of the names of a repository's files, those needed
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether a path reads as ORG/NAME and nothing lies there."""
+    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
+
+
+def cached(
+    repo: str, revision: str | None, patterns: Sequence[str], kind: str = MODEL
+) -> Path | None:
+    """Folder of what the local cache holds of a repository; None when it knows of files of these
+    patterns that it lacks."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = snapshot_download(
+            repo,
+            repo_type=kind,
+            revision=revision,
+            allow_patterns=list(patterns),
+            local_files_only=True,
+        )
+    except (OSError, HFValidationError):
+        return None
+    return Path(found)
+
+
+def download(what: str, repo: str, revision: str | None, choose: Choose, kind: str = MODEL) -> Path:
+    """Folder with the files chosen. Raises UserError that says how else to get them; what could
+    not be had is not asked for again, since a hub out of reach takes its time to say so."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    key = (repo, revision, kind)
+    try:
+        if key in _failed:
+            raise _failed[key]
+        info: Any = HfApi().repo_info(repo, repo_type=kind, revision=revision, timeout=_PATIENCE)
+        patterns = [_literal(name) for name in choose([file.rfilename for file in info.siblings])]
+        found = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
+    except Exception as error:  # of many kinds: no network, no such name, no licence accepted
+        _failed[key] = error
+        raise UserError(_not_there(what, repo, revision, kind, error)) from error
+    return Path(found)
+
+
+def _literal(name: str) -> str:
+    """The pattern that matches this name alone."""
+    return re.sub(r"([\[*?])", r"[\1]", name)
+
+
+def _not_there(what: str, repo: str, revision: str | None, kind: str, error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError
+
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{what}: {repo} wants its licence accepted: do so at https://huggingface.co/{repo} "
+            "and log in with `hf auth login`"
+        )
+    options = ["--repo-type dataset"] if kind == DATASET else []
+    options += [f"--revision {revision}"] if revision else []
+    return (
+        f"{what}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
+        f"cache and cannot be downloaded ({type(error).__name__}): run "
+        f"`{' '.join(['hf download', repo, *options])}` where there is a network, or name a folder"
+    )

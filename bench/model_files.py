@@ -1,0 +1,175 @@
+"""The files a diffusers pipeline is made of: in a folder, or of a repository on the hub."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.hub import cached, download, is_hub_id
+from bench.paths import existing
+
+INDEX = "model_index.json"
+SAFE = ".safetensors"
+# Of the other formats of weights some can hold code, and none is loaded.
+_WEIGHTS = (SAFE, ".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx", ".pb")
+# Not loaded: a safety checker replaces images by black ones, which would count in every metric.
+_UNUSED = ("safety_checker",)
+
+
+def pipeline_folder(
+    path: str, what: str, *, revision: str | None, variant: str | None, configs_only: bool
+) -> Path:
+    """Folder with all that is wanted of a pipeline: configs and weights, or the configs alone.
+
+    Raises UserError that names every file that is not there.
+    """
+    if is_hub_id(path):
+        folder = _hub_folder(path, revision, what, variant, configs_only)
+    else:
+        folder = existing(path, what)
+    if not (folder / INDEX).exists():
+        raise UserError(
+            f"{what}: {folder} has no {INDEX}; "
+            f"place a folder saved by a diffusers pipeline there or set model.path"
+        )
+    problems = [f"{what}: {lack}" for lack in _lacks(folder, variant, configs_only)]
+    if problems:
+        raise UserError("\n".join(problems))
+    return folder
+
+
+def one_file(path: str, revision: str | None, name: str, what: str) -> Path:
+    """A .safetensors file: the path itself, or the file of this name in a folder or repository."""
+    if is_hub_id(path):
+        folder = cached(path, revision, [name])
+        if folder is None or not (folder / name).exists():
+            folder = download(what, path, revision, lambda files: [f for f in files if f == name])
+        found = folder / name
+    else:
+        found = existing(path, what)
+        found = found / name if found.is_dir() else found
+    if found.suffix != SAFE or not found.exists():
+        raise UserError(f"{what}: {found} is no {SAFE} file; give the path and name of one")
+    return found
+
+
+def used_files(folder: Path, variant: str | None, *, weights: bool) -> tuple[Path, ...]:
+    """What a pipeline is made of, out of all that its folder holds; its own code included."""
+    chosen = _chosen(_files(folder), variant, weights=weights)
+    return (folder / INDEX, *folder.glob("*.py"), *(folder / name for name in chosen))
+
+
+def own_code(folder: Path) -> list[str]:
+    """Python files in a pipeline's folder that its index asks to run."""
+    named = {value[0] for value in _index(folder).values() if isinstance(value, list) and value[0]}
+    return sorted(path.name for path in folder.rglob("*.py") if path.stem in named)
+
+
+def absent_parts(folder: Path) -> dict[str, None]:
+    """Parts to do without, as diffusers wants to be told: those a pipeline was saved without, such
+    as SD3's third encoder, and those that are of no use here."""
+    there = _parts(folder)
+    named = [part for part, value in _index(folder).items() if isinstance(value, list)]
+    return {part: None for part in named if part not in there and not part.startswith("_")}
+
+
+def read_json(path: Path, what: str) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
+
+
+def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
+    """Library and class of each part of a pipeline that is to be loaded."""
+    return {
+        part: (value[0], value[1])
+        for part, value in _index(folder).items()
+        if isinstance(value, list)
+        and value[0] is not None
+        and part not in _UNUSED
+        and not part.startswith("_")
+    }
+
+
+def _index(folder: Path) -> dict:
+    return read_json(folder / INDEX, f"index of {folder}")
+
+
+def _parts(folder: Path) -> list[str]:
+    return list(parts_of(folder))
+
+
+def _hub_folder(
+    repo: str, revision: str | None, what: str, variant: str | None, configs_only: bool
+) -> Path:
+    """From the cache when it holds all, else downloaded: the index, then what it names."""
+    folder = cached(repo, revision, [INDEX])
+    if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
+        return folder
+    index = download(what, repo, revision, lambda files: [f for f in files if f == INDEX])
+    if not (index / INDEX).exists():
+        return index
+    parts = _parts(index)
+
+    def choose(files: list[str]) -> list[str]:
+        inside = [file for file in files if str(Path(file).parent) in parts]
+        return [INDEX, *_chosen(inside, variant, weights=not configs_only)]
+
+    return download(what, repo, revision, choose)
+
+
+def _files(folder: Path) -> list[str]:
+    """Names of the files of a pipeline's parts, such as vae/config.json."""
+    parts = [part for name in _parts(folder) if (part := folder / name).is_dir()]
+    files = [file for part in parts for file in part.iterdir() if file.is_file()]
+    return [f"{file.parent.name}/{file.name}" for file in files]
+
+
+def _chosen(files: list[str], variant: str | None, *, weights: bool) -> list[str]:
+    """All that is no weights, and of each part the weights of the variant, or else plain ones."""
+    chosen = []
+    for part in sorted({Path(file).parent for file in files}):
+        inside = [Path(file) for file in files if Path(file).parent == part]
+        loaded = _chosen_weights(inside, variant) if weights else []
+        chosen += [str(p) for p in inside if p.suffix not in _WEIGHTS or p in loaded]
+    return chosen
+
+
+def _chosen_weights(files: list[Path], variant: str | None) -> list[Path]:
+    """The weight files of one part that are loaded: of the variant, if any, else the plain ones."""
+    safe = [path for path in files if path.suffix == SAFE]
+    of_variant = [path for path in safe if variant and _variant_of(path) == variant]
+    return of_variant or [path for path in safe if not _variant_of(path)]
+
+
+def _variant_of(path: Path) -> str:
+    """fp16 of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors."""
+    return path.stem.partition(".")[2].split("-0")[0]
+
+
+def _lacks(folder: Path, variant: str | None, configs_only: bool) -> Iterator[str]:
+    """What is missing of a pipeline's parts, with what to do."""
+    for name in _parts(folder):
+        part = folder / name
+        if not part.is_dir():
+            yield f"folder {part} is missing; place it there"
+        elif (part / "config.json").exists() and not configs_only:
+            yield from _lacking_weights(part, variant)
+
+
+def _lacking_weights(part: Path, variant: str | None) -> Iterator[str]:
+    chosen = _chosen_weights(list(part.iterdir()), variant)
+    if not chosen:
+        others = any(path.suffix in _WEIGHTS for path in part.iterdir())
+        cure = (
+            "save them as safetensors, other formats are not read" if others else "place it there"
+        )
+        yield f"no {SAFE} file in {part}; {cure}"
+        return
+    for index in part.glob(f"*{SAFE}.index*.json"):
+        shards = read_json(index, f"index of {part}").get("weight_map", {}).values()
+        for shard in sorted(set(shards)):
+            ours = _variant_of(Path(shard)) == _variant_of(chosen[0])
+            if ours and not (part / shard).exists():
+                yield f"{part / shard} is missing; place it there"
