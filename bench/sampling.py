@@ -1,8 +1,11 @@
 """Prompts and noise to images through a diffusers pipeline."""
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -35,7 +38,9 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
     Raises FloatingPointError when a pixel is not finite.
     """
     own = pipeline.scheduler
+    generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
+    seed_noise(pipeline.scheduler, generators)
     try:
         images = pipeline(
             list(prompts),
@@ -43,13 +48,35 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
             width=cell.width,
             num_inference_steps=cell.steps,
             guidance_scale=cell.guidance,
-            generator=sample_generators(cell.seed, start, start + len(prompts)),
+            generator=generators,
             output_type="pt",
             **json.loads(cell.call or "{}"),
         ).images
     finally:
         pipeline.scheduler = own
     return _to_uint8(images, cell.dtype)
+
+
+def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
+    """Lets the noise that steps add to a sample come from that sample's generator alone.
+
+    Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
+    this a sample would depend on its batch and on the process.
+    """
+    step = scheduler.step
+    given: dict[str, Any] = {}
+    if "generator" in signature(step).parameters:
+        given["generator"] = list(generators)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
+
+    @wraps(step)  # pipelines ask the signature what a step takes
+    def seeded(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():  # a Brownian tree rounds its ends, then finds itself beyond
+            warnings.filterwarnings("ignore", "Should have t[ab]")
+            return step(*args, **{**given, **kwargs})
+
+    scheduler.step = seeded
 
 
 @contextmanager
