@@ -39,7 +39,7 @@ _HYDRA_FLAGS = (
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     codes: list[int] = []
-    unknown, arguments = _without_unknown_choices(arguments)
+    unknown, arguments = _without_unknown_choices(list(map(_open_flag, arguments)))
 
     def task(configs: list[dict]) -> None:
         codes.append(_sweep_grid(configs, unknown))
@@ -164,6 +164,11 @@ def _verify(configs: list[dict]) -> int:
     console.print(verification_text(record))
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
     return 0 if passed(record) else 1
+
+
+def _open_flag(argument: str) -> str:
+    """Names of flags are those of the scheduler's class: Hydra is told to take any."""
+    return f"++{argument}" if argument.startswith("scheduler.flags.") else argument
 
 
 def _refuse_other_launchers(arguments: list[str]) -> None:

@@ -1,24 +1,24 @@
 """From composed configs to a checked plan: every problem is found before anything loads."""
 
-import difflib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 
 from bench.cell import Cell, Entry
-from bench.errors import UserError
+from bench.errors import UserError, nearest
+from bench.flags import Choice, asked, chosen, flag_problems
+from bench.grids import can_match, grid_flags
 from bench.kinds import RENDERS, estimate_kind, latency_kind
 from bench.known_defects import Known, known_defects, warnings_for
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS, SchedulerSpec
+from bench.schedulers import CLASSES, FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS
 from bench.settings import Settings, check_settings
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
@@ -37,6 +37,7 @@ class Job:
     entry: Entry
     model: FoundModel
     expected_nfe: int
+    base: str  # name in the catalogue of its scheduler, without flags
 
     @property
     def expected_passes(self) -> int:
@@ -55,7 +56,7 @@ class Plan:
     run_folder: Path
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
-    warnings: list[str]  # known defects of schedulers that its cells hit
+    warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -75,19 +76,13 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     problems |= dict.fromkeys(_conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
+    renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    settings = jobs[0].settings
+    settings, told = jobs[0].settings, [*_warnings(jobs), *renamed]
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, _warnings(jobs))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told)
 
 
 def device_of(settings: Settings) -> str:
@@ -113,20 +108,31 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         check_reference(settings.metrics)
         if problems:
             return None, problems
-        unsupported = "\n".join(_unsupported(model, settings))
-        entry = replace(_entry(settings, model), unsupported=unsupported)
+        choice, reasons = _choice(settings, model)
+        entry = replace(_entry(settings, model, choice), unsupported="\n".join(reasons))
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-    spec = SCHEDULERS[settings.scheduler.name]
-    return Job(settings, entry, model, spec.expected_nfe(settings.steps)), []
+    expected_nfe = SCHEDULERS[choice.base].expected_nfe(settings.steps)
+    return Job(settings, entry, model, expected_nfe, choice.base), []
+
+
+def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
+    """The scheduler to run, or the one asked for and why it cannot be run."""
+    scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
+    reasons = list(_unsupported(model, settings)) or list(
+        flag_problems(scheduler, config, settings.steps, settings.grid)
+    )
+    return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
 def _unfit(settings: Settings) -> Iterator[str]:
     """Values that are valid alone but not together."""
-    name, model, metrics = settings.scheduler.name, settings.model, settings.metrics
-    spec = SCHEDULERS.get(name)
-    if spec is None:
-        yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
+    scheduler, model, metrics = settings.scheduler, settings.model, settings.metrics
+    if scheduler.of not in SCHEDULERS:
+        what = "scheduler.base" if scheduler.base else "scheduler"
+        yield f"{what}={scheduler.of}: unknown; {nearest(scheduler.of, SCHEDULERS)}"
+    if scheduler.base and scheduler.name in SCHEDULERS:
+        yield f"scheduler.name={scheduler.name}: is in the catalogue; give yours another name"
     small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
     if small and (model.width, model.height) != (32, 32):
         yield (
@@ -152,7 +158,7 @@ def _unfit(settings: Settings) -> Iterator[str]:
 
 def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
     """What this model, scheduler and number of steps cannot do together."""
-    limit, name = model.train_timesteps, settings.scheduler.name
+    limit, name = model.train_timesteps, settings.scheduler.of
     spec, own = SCHEDULERS[name], _kind(model)
     if not spec.serves(settings.steps):
         few = settings.steps < spec.min_steps
@@ -166,34 +172,86 @@ def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
-    if _kind(spec) != own:
-        fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
+    fit = {n: other for n, other in SCHEDULERS.items() if other.kind == own}
+    if spec.kind != own:
         yield (
-            f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
-            f"{own} model; choose of {fit}"
+            f"scheduler={name}: drives {spec.kind} models and {settings.model.name} is a "
+            f"{own} model; choose of {', '.join(fit)}"
+        )
+        return
+    predicted = _predicted(model)
+    if predicted not in CLASSES[spec.class_name].predicts:
+        reading = [n for n in fit if predicted in CLASSES[fit[n].class_name].predicts]
+        yield (
+            f"scheduler={name}: cannot read prediction_type={predicted} of "
+            f"{settings.model.name}; choose of {', '.join(reading)}"
+        )
+    if settings.grid == "matched" and not can_match(spec):
+        matching = ", ".join(n for n in fit if can_match(fit[n]))
+        yield (
+            f"scheduler={name}: cannot be put on grid=matched; choose of {matching}"
+            if matching
+            else f"scheduler={name}: cannot be put on grid=matched; use grid=native"
         )
 
 
-def _kind(what: FoundModel | SchedulerSpec) -> str:
-    return f"distilled {what.family}" if what.distilled else what.family
+def _kind(model: FoundModel) -> str:
+    return f"distilled {model.family}" if model.distilled else model.family
+
+
+def _predicted(model: FoundModel) -> str:
+    if model.family == "flow":
+        return "flow_prediction"
+    return json.loads(model.scheduler_config).get("prediction_type", "epsilon")
 
 
 def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
     """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
-    model or number of steps fits nowhere."""
+    one of its flags, their model, grid or number of steps fits nowhere."""
+    fitting = {value for job in jobs for value in _axes(job)}
     for job in grid:
-        if any(value not in {axis(other) for other in jobs} for axis, value in _axes(job)):
+        if not _axes(job) <= fitting:
             yield from job.entry.unsupported.splitlines()
 
 
-def _axes(job: Job) -> Iterator[tuple[Callable[[Job], object], object]]:
-    for name in ("model", "scheduler", "steps"):
-        axis = attrgetter(f"entry.cell.{name}")
-        yield axis, axis(job)
+def _axes(job: Job) -> set[tuple[str, object]]:
+    cell, scheduler = job.entry.cell, job.settings.scheduler
+    own = {"model": cell.model, "scheduler": scheduler.name, "steps": cell.steps, "grid": cell.grid}
+    return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
 
 
-def _distinct(jobs: list[Job]) -> list[Job]:
-    return list({(job.entry.cell.key, job.entry.samples): job for job in jobs}.values())
+def _distinct(jobs: Sequence[Job]) -> list[Job]:
+    """The first of those that do the same."""
+    return list({_work(job): job for job in reversed(jobs)}.values())[::-1]
+
+
+def _work(job: Job) -> tuple[str, int]:
+    """What a job does, whatever its scheduler is called."""
+    config = json.dumps(_scheduler_config(job), sort_keys=True)
+    alike = replace(job.entry.cell, scheduler="", scheduler_flags=config)
+    return alike.key, job.entry.samples
+
+
+def _scheduler_config(job: Job) -> dict:
+    """The model's own with all that is laid over it."""
+    cell = job.entry.cell
+    flags = json.loads(cell.scheduler_flags)
+    laid = {**flags, **grid_flags(cell.scheduler_class, flags, cell.grid)}
+    return {**json.loads(job.model.scheduler_config), **laid}
+
+
+def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
+    """Cells that are another one under a second name: they are run once, and that is said."""
+    names = {_work(job): job.entry.cell.scheduler for job in reversed(jobs)}
+    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for job in jobs:
+        own, name = asked(job.settings.scheduler).name, names[_work(job)]
+        if own != name:
+            cell = job.entry.cell
+            grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
+            found[own, name][f"{cell.model}{grid}"] = None
+    for (own, name), where in found.items():
+        yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
 
 
 def _warnings(jobs: Sequence[Job]) -> list[str]:
@@ -202,8 +260,8 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
     hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
         cell = job.entry.cell
-        config = {**json.loads(job.model.scheduler_config), **json.loads(cell.scheduler_flags)}
-        for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
+        config = _scheduler_config(job)
+        for known in warnings_for(job.base, cell.scheduler_class, config, cell.steps, table):
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
     return [*told, *_solver_switch(jobs)]
@@ -213,7 +271,8 @@ def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
     """Of curves that cross the step count at which multistep solvers change their last step."""
     steps: dict[str, set[int]] = defaultdict(set)
     for job in jobs:
-        if job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
+        flag = _scheduler_config(job).get("lower_order_final", True)
+        if flag and job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
             steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
     crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
     if crossing:
@@ -244,6 +303,9 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         cell = job.entry.cell
         identities["model", cell.model].add(cell.weights)
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
+        if job.settings.scheduler.base:
+            own = asked(job.settings.scheduler)
+            identities["scheduler", own.name].add(json.dumps([own.base, own.flags]))
     for (what, name), hashes in identities.items():
         if len(hashes) > 1:
             yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
@@ -261,17 +323,17 @@ def _shared(settings: Settings, name: str) -> object:
     return plain
 
 
-def _entry(settings: Settings, found: FoundModel) -> Entry:
-    spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
+def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
+    device = device_of(settings)
     model, prompts = settings.model, settings.prompts
     load_prompts(prompts.path, prompts.column, settings.samples)  # a bad file is found here
     cell = Cell(
         model=model.name,
         weights=found.weights,
         task=settings.task.name,
-        scheduler=settings.scheduler.name,
-        scheduler_class=spec.class_name,
-        scheduler_flags=json.dumps(spec.flags, sort_keys=True),
+        scheduler=choice.name,
+        scheduler_class=SCHEDULERS[choice.base].class_name,
+        scheduler_flags=json.dumps(choice.flags, sort_keys=True),
         steps=settings.steps,
         guidance=settings.guidance,
         seed=settings.seed,
@@ -282,6 +344,7 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         dtype=model.dtype,
         engine=_engine(settings, device),
         call=json.dumps(model.call, sort_keys=True) if model.call else "",
+        grid=settings.grid,
     )
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)

@@ -70,6 +70,7 @@ class SweepProgress:
 
 def cell_name(cell: Cell) -> str:
     name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+    name += "" if cell.grid == "native" else f" grid={cell.grid}"
     return f"{name} seed={cell.seed}" if cell.seed else name
 
 

@@ -18,9 +18,11 @@ COLUMNS = {
     "key": "content hash of the cell, names its folder in the store",
     "model": "model name in conf/model",
     "task": "txt2img",
-    "scheduler": "scheduler short name",
+    "scheduler": "scheduler short name; flags that a sweep lays over it after a plus, where "
+    "+karras stands for use_karras_sigmas=true",
     "steps": "num_inference_steps as asked for",
     "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "grid": "native: the scheduler's own noise levels; matched: the same for all of a family",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
+from bench.grids import build_scheduler
 from bench.outputs import overflow_hint
-from bench.schedulers import build_scheduler
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
@@ -39,7 +39,9 @@ def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> n
     """
     own = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
-    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
+    pipeline.scheduler = build_scheduler(
+        cell.scheduler_class, cell.scheduler_flags, own.config, cell.grid
+    )
     seed_noise(pipeline.scheduler, generators)
     try:
         images = pipeline(

@@ -1,11 +1,10 @@
-"""Schedulers by short name and what their classes can do: data. Then one builder.
+"""Schedulers by short name and what their classes can do: data. Objects are built in grids.py.
 
 Not here, though diffusers has them: inverse and video schedulers, those of one pipeline's own
 (Wuerstchen, aMUSEd, Sana-Sprint, unCLIP, …), parallel copies of DDPM and DDIM, and IPNDM, whose
 timesteps lie in [0, 1].
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,8 +198,8 @@ SCHEDULERS = {
 
 
 def flags_text(flags: dict[str, Any]) -> str:
-    """`karras, solver_order=3`: as they stand in brackets behind a scheduler's name."""
-    return ", ".join(_flag_text(name, value) for name, value in sorted(flags.items()))
+    """`karras+solver_order=3`: as they stand behind a scheduler's name and a plus."""
+    return "+".join(_flag_text(name, value) for name, value in sorted(flags.items()))
 
 
 def _flag_text(flag: str, value: Any) -> str:
@@ -208,14 +207,6 @@ def _flag_text(flag: str, value: Any) -> str:
     name = short if short in SIGMAS else flag
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return name if value is True else f"{name}={shown.lower() if value is False else shown}"
-
-
-def build_scheduler(class_name: str, flags: str, model_config: dict) -> Any:
-    """A fresh scheduler object: the model's own config with the flags (JSON) over it.
-
-    One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
-    """
-    return scheduler_from(scheduler_class(class_name), json.loads(flags), model_config)
 
 
 def scheduler_class(class_name: str) -> Any:
@@ -229,6 +220,12 @@ def scheduler_class(class_name: str) -> Any:
 
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
-    """An object of the class. Those that can follow a flow call its shift flow_shift."""
+    """An object of the class."""
+    return cls.from_config(model_config, **laid_over(flags, model_config))
+
+
+def laid_over(flags: dict[str, Any], model_config: dict) -> dict[str, Any]:
+    """All that is laid over a model's config. Classes that can follow a flow call its shift
+    flow_shift."""
     shift = {"flow_shift": model_config.get("shift", 1.0)} if flags.get("use_flow_sigmas") else {}
-    return cls.from_config(model_config, **flags, **shift)
+    return {**shift, **flags}

@@ -26,7 +26,14 @@ class ModelSettings(_Strict):
 
 
 class SchedulerSettings(_Strict):
-    name: str
+    name: _Name  # in the catalogue, or the user's own for a base with flags
+    base: str | None = None
+    flags: dict[str, bool | int | float | str | None] = {}  # of the class, over the base's
+
+    @property
+    def of(self) -> str:
+        """The entry of the catalogue that the flags are laid over."""
+        return self.base or self.name
 
 
 class TaskSettings(_Strict):
@@ -119,6 +126,7 @@ class Settings(_Strict):
     latency: LatencySettings
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
+    grid: Literal["native", "matched"]
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count
