@@ -24,6 +24,7 @@ _OF_THE_MODEL = (
     *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
     "prediction_type",
 )
+_PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,12 @@ def flag_problems(
     if not unfit:
         unfit = [
             f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
-            f"{scheduler.of} at {steps} steps with grid={grid}; leave it out"
+            f"{scheduler.of} with grid={grid}, at {steps} steps or others; leave it out"
             for flag in changed
-            if not _has_effect(spec, flags, flag, config, steps, grid)
+            if not any(
+                _has_effect(spec, flags, flag, config, n, grid)
+                for n in dict.fromkeys((*_PROBE_STEPS, steps))
+            )
         ]
     yield from unfit
 

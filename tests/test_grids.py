@@ -45,7 +45,7 @@ def test_timesteps_are_those_the_denoiser_was_called_with(recorded):
 
 def test_sigmas_are_those_of_the_scheduler(recorded):
     euler = grids(recorded)["euler", 5]
-    assert euler.sigmas == pytest.approx(euler.scheduler_sigmas[:-1], rel=1e-5)
+    assert euler.sigmas == pytest.approx(euler.scheduler_sigmas[:-1], rel=3e-5)
     karras = grids(recorded)["dpmpp_2m_karras", 5]
     # whole timesteps: half of one is up to three percent in sigma, more at the end
     assert karras.sigmas[:-1] == pytest.approx(karras.scheduler_sigmas[:-2], rel=0.03)
@@ -123,7 +123,7 @@ def karras(first, last, steps):
 
 @pytest.mark.parametrize("model", ["mixture", "shapes-ddpm"])
 def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(model, tmp_path):
-    """Their own levels to a few millionths; the timesteps told, where a class rounds them, to half
+    """Their own levels to single precision; the timesteps told, where a class rounds them, to half
     a timestep, and the first and the last exactly."""
     betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     signal = np.cumprod(1 - betas)
@@ -131,21 +131,21 @@ def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(mode
     for (name, steps), grid in matched(tmp_path, model, "diffusion", 4, 7).items():
         levels = karras(trained[-1], trained[0], steps)
         own = np.array(grid.scheduler_sigmas)
-        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=1e-5), name
+        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
         told = of_each_step(name, grid.timesteps)
         places = np.interp(np.log(levels), np.log(trained), np.arange(1000))
         assert told == pytest.approx(places, abs=0.51), name
-        assert (grid.sigmas[0], grid.sigmas[-1]) == pytest.approx((levels[0], levels[-1]), rel=1e-5)
+        assert (grid.sigmas[0], grid.sigmas[-1]) == pytest.approx((levels[0], levels[-1]), rel=3e-5)
 
 
 @pytest.mark.parametrize("model", ["mixture-flow", "shapes-flow"])
 def test_on_the_matched_grid_all_flow_schedulers_visit_the_same_levels(model, tmp_path):
-    """Their own levels to a few millionths; the timesteps told, where a class cuts them to whole
+    """Their own levels to single precision; the timesteps told, where a class cuts them to whole
     ones, to one timestep."""
     for (name, steps), grid in matched(tmp_path, model, "flow", 4, 7).items():
         levels = 0.999 * (1 - np.arange(steps) / steps)  # both models have shift 1
         own = np.array(grid.scheduler_sigmas)
-        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=1e-5), name
+        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
         assert grid.timesteps == pytest.approx(1000 * levels, abs=1.01), name
 
 
