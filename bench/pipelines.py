@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.grids import build_scheduler
 from bench.models import FoundModel
-from bench.schedulers import SCHEDULERS, SchedulerSpec, build_scheduler
+from bench.schedulers import SCHEDULERS, SchedulerSpec
 
 # These give their scheduler noise levels or a shift of their own, not a number of steps alone.
 _GIVES_LEVELS = ("FluxPipeline", "QwenImagePipeline", "StableDiffusion3Pipeline", "ZImagePipeline")

@@ -1,43 +1,29 @@
 """From composed configs to a checked plan: every problem is found before anything loads."""
 
-import difflib
 import json
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
-from bench.guidance import FORMS, Guidance, form_of
-from bench.inputs import input_problems, inputs_identity
-from bench.kinds import RENDERS, estimate_kind, latency_kind, left_out, measured
-from bench.known_defects import Known, known_defects, warnings_for
+from bench.fits import expected_nfe, unfit, unsupported
+from bench.flags import Choice, asked, chosen, flag_problems
+from bench.inputs import inputs_identity
+from bench.job import Job, guidance_of, scheduler_config
+from bench.kinds import estimate_kind, latency_kind, measured
 from bench.latents import check_latents
 from bench.models import FoundModel, find_model
+from bench.notices import notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
-from bench.pipelines import refusal
-from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
+from bench.prompts import load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import (
-    FULL_ORDER,
-    LOWER_ORDER_FINAL,
-    SCHEDULERS,
-    SchedulerSpec,
-    scheduler_class,
-)
+from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
-from bench.tasks import (
-    DISTILLED_TIMESTEPS,
-    WITH_INPUTS,
-    executed_steps,
-    spreads_steps,
-    task_class,
-)
+from bench.tasks import WITH_INPUTS
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
@@ -45,25 +31,6 @@ _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
     *("dry_run", "device", "threads", "batch_size"),
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell with all that is needed to run and score it."""
-
-    settings: Settings
-    entry: Entry
-    model: FoundModel
-    expected_nfe: int
-
-    @property
-    def expected_passes(self) -> int:
-        """Samples through the denoiser per image, at most: an interval guides only some steps."""
-        return self.expected_nfe * self.guidance.passes
-
-    @property
-    def guidance(self) -> Guidance:
-        return _guidance(self.model, self.settings)
 
 
 @dataclass(frozen=True)
@@ -75,7 +42,7 @@ class Plan:
     run_folder: Path
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
-    warnings: list[str]  # known defects of schedulers that its cells hit
+    warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -95,19 +62,13 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     problems |= dict.fromkeys(_conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
+    renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    settings = jobs[0].settings
+    settings, told = jobs[0].settings, [*notices(jobs), *renamed]
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, _warnings(jobs))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told)
 
 
 def device_of(settings: Settings) -> str:
@@ -127,7 +88,7 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     settings, problems = check_settings(config)
     if settings is None:
         return None, problems
-    problems = list(_unfit(settings))
+    problems = list(unfit(settings))
     try:
         model = find_model(settings.model)
         check_reference(settings.metrics)
@@ -135,222 +96,62 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
             check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
-        unsupported = "\n".join(_unsupported(model, settings))
-        entry = replace(_entry(settings, model), unsupported=unsupported)
+        choice, reasons = _choice(settings, model)
+        entry = replace(_entry(settings, model, choice), unsupported="\n".join(reasons))
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-    return Job(settings, entry, model, _expected_nfe(model, settings)), []
+    return Job(settings, entry, model, expected_nfe(model, settings), choice.base), []
 
 
-def _expected_nfe(model: FoundModel, settings: Settings) -> int:
-    spec, steps = SCHEDULERS[settings.scheduler.name], settings.steps
-    if settings.task.name in WITH_INPUTS:
-        steps = _steps_left(model, settings)
-    return spec.expected_nfe(steps)
-
-
-def _steps_left(model: FoundModel, settings: Settings) -> int:
-    return executed_steps(
-        settings.steps,
-        settings.strength,
-        model.family,
-        consistency=spreads_steps(model.pipeline_class, settings.task.name),
+def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
+    """The scheduler to run, or the one asked for and why it cannot be run."""
+    scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
+    reasons = list(unsupported(model, settings)) or list(
+        flag_problems(scheduler, config, settings.steps, settings.grid)
     )
-
-
-def _guidance(model: FoundModel, settings: Settings) -> Guidance:
-    """As asked for, in the model's form."""
-    return Guidance(
-        settings.model.guidance_form or form_of(model.pipeline_class),
-        settings.guidance,
-        settings.guidance_rescale,
-        settings.guidance_interval,
-        settings.negative_prompt,
-    )
-
-
-def _unfit(settings: Settings) -> Iterator[str]:
-    """Values that are valid alone but not together."""
-    name, model, metrics = settings.scheduler.name, settings.model, settings.metrics
-    spec = SCHEDULERS.get(name)
-    if spec is None:
-        yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
-    small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
-    if small and (model.width, model.height) != (32, 32):
-        yield (
-            f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
-            f"{model.width}x{model.height}; choose metrics=standard"
-        )
-    closed_form = model.path.startswith(CLOSED_FORM)
-    if not closed_form and (model.width % 8 or model.height % 8):
-        yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
-    if closed_form != (settings.prompts.path in CLOSED_FORM_PROMPTS):
-        yield (
-            f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
-            "prompts=components or unconditional, and no others do"
-        )
-    if closed_form and (model.width, model.height) != (4, 4):
-        yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
-    if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:
-        yield (
-            f"model={model.name}: its data without a component is another Gaussian; use "
-            "prompts=components"
-        )
-    yield from input_problems(settings)
-
-
-def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What this model, scheduler and number of steps cannot do together."""
-    limit, name = model.train_timesteps, settings.scheduler.name
-    spec, own = SCHEDULERS[name], _kind(model)
-    if not spec.serves(settings.steps):
-        few = settings.steps < spec.min_steps
-        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
-        yield (
-            f"steps={settings.steps}: scheduler={name} needs {bound}; "
-            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
-        )
-    if settings.steps > limit:
-        yield (
-            f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
-            f"ask for {limit} or fewer"
-        )
-    yield from _guidance(model, settings).problems()
-    if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
-        yield "negative_prompt: closed-form models have no negative prompt; leave it out"
-    yield from _without_task(model, settings)
-    if _kind(spec) != own:
-        fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
-        yield (
-            f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
-            f"{own} model; choose of {fit}"
-        )
-    elif reason := refusal(model, spec):
-        yield f"scheduler={name}: {settings.model.name}: {reason}"
-
-
-def _without_task(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What keeps a model and scheduler from starting with an image."""
-    task, name = settings.task.name, settings.model.name
-    if task not in WITH_INPUTS:
-        return
-    if settings.model.path.startswith(CLOSED_FORM):
-        yield f"task={task}: {name} starts from noise alone; use task=txt2img"
-        return
-    if task_class(model.pipeline_class, task) is None:
-        yield (
-            f"task={task}: diffusers has no such pipeline for {name} ({model.pipeline_class}); use "
-            "task=txt2img"
-        )
-        return
-    yield from _too_short(model, settings)
-    chosen = scheduler_class(SCHEDULERS[settings.scheduler.name].class_name)
-    if model.family == "flow" and not hasattr(chosen, "scale_noise"):
-        able = ", ".join(
-            other
-            for other, spec in SCHEDULERS.items()
-            if _kind(spec) == _kind(model)
-            and hasattr(scheduler_class(spec.class_name), "scale_noise")
-        )
-        yield (
-            f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
-            f"choose of {able}"
-        )
-
-
-def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """Strengths that leave no step to run, or fewer timesteps than steps."""
-    steps, strength = settings.steps, settings.strength
-    asked = f"steps={steps}, strength={strength:g}"
-    if spreads_steps(model.pipeline_class, settings.task.name):
-        most = int(DISTILLED_TIMESTEPS * strength)
-        if steps > most:
-            yield f"{asked}: leaves {most} timesteps; lower steps to {most} or raise strength"
-    elif _steps_left(model, settings) < 1:
-        yield f"{asked}: leaves no step to run; ask for {math.ceil(1 / strength)} steps or more"
-
-
-def _kind(what: FoundModel | SchedulerSpec) -> str:
-    return f"distilled {what.family}" if what.distilled else what.family
+    return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
 def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
     """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
-    model or number of steps fits nowhere."""
+    one of its flags, their model, grid or number of steps fits nowhere."""
+    fitting = {value for job in jobs for value in _axes(job)}
     for job in grid:
-        if any(value not in {axis(other) for other in jobs} for axis, value in _axes(job)):
+        if not _axes(job) <= fitting:
             yield from job.entry.unsupported.splitlines()
 
 
-def _axes(job: Job) -> Iterator[tuple[Callable[[Job], object], object]]:
-    for name in ("model", "scheduler", "steps"):
-        axis = attrgetter(f"entry.cell.{name}")
-        yield axis, axis(job)
+def _axes(job: Job) -> set[tuple[str, object]]:
+    cell, scheduler = job.entry.cell, job.settings.scheduler
+    own = {name: getattr(cell, name) for name in ("model", "steps", "grid", "task", "strength")}
+    own |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
+    return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
 
 
-def _distinct(jobs: list[Job]) -> list[Job]:
-    """The first of each that would do the same."""
-    found: dict[tuple[str, int], Job] = {}
+def _distinct(jobs: Sequence[Job]) -> list[Job]:
+    """The first of those that do the same."""
+    return list({_work(job): job for job in reversed(jobs)}.values())[::-1]
+
+
+def _work(job: Job) -> tuple[str, int]:
+    """What a job does, whatever its scheduler is called."""
+    config = json.dumps(scheduler_config(job), sort_keys=True)
+    alike = replace(job.entry.cell, scheduler="", scheduler_flags=config)
+    return alike.key, job.entry.samples
+
+
+def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
+    """Cells that are another one under a second name: they are run once, and that is said."""
+    names = {_work(job): job.entry.cell.scheduler for job in reversed(jobs)}
+    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
-        found.setdefault((job.entry.cell.key, job.entry.samples), job)
-    return list(found.values())
-
-
-def _warnings(jobs: Sequence[Job]) -> list[str]:
-    """A sentence for each known defect, with the schedulers and steps that hit it."""
-    table = known_defects(version("diffusers"))
-    hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for job in jobs:
-        cell = job.entry.cell
-        config = {**json.loads(job.model.scheduler_config), **json.loads(cell.scheduler_flags)}
-        for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
-            hit[known][cell.scheduler].add(cell.steps)
-    told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
-    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without, *_without_weights(jobs)]
-
-
-def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
-    """Options of guidance that have no effect where guidance is no second pass."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for job in jobs:
-        asked = job.guidance
-        if FORMS[asked.form].off is None:
-            for option in asked.left_out():
-                found[option, asked.form].add(job.settings.model.name)
-    for (option, form), models in found.items():
-        yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
-
-
-def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
-    names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
-    if names:
-        yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
-
-
-def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of curves that cross the step count at which multistep solvers change their last step."""
-    steps: dict[str, set[int]] = defaultdict(set)
-    for job in jobs:
-        if job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
-            steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
-    crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
-    if crossing:
-        yield (
-            f"{', '.join(crossing)}: below {FULL_ORDER} steps the last step is of lower order "
-            f"(lower_order_final); a jump of the curve there is the solver's"
-        )
-
-
-def _where(steps: dict[str, set[int]]) -> str:
-    """`ddim, euler at 16, 32 steps; heun at 8 steps`."""
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for scheduler, counts in steps.items():
-        alike[tuple(sorted(counts))].append(scheduler)
-    return "; ".join(
-        f"{', '.join(names)} at {', '.join(map(str, counts))} steps"
-        for counts, names in alike.items()
-    )
+        own, name = asked(job.settings.scheduler).name, names[_work(job)]
+        if own != name:
+            cell = job.entry.cell
+            grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
+            found[own, name][f"{cell.model}{grid}"] = None
+    for (own, name), where in found.items():
+        yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
@@ -365,6 +166,9 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
         if cell.inputs:
             given[cell.task, cell.prompts].add(cell.inputs)
+        if job.settings.scheduler.base:
+            own = asked(job.settings.scheduler)
+            identities["scheduler", own.name].add(json.dumps([own.base, own.flags]))
     for (what, name), hashes in identities.items():
         if len(hashes) > 1:
             yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
@@ -390,19 +194,19 @@ def _shared(settings: Settings, name: str) -> object:
     return plain
 
 
-def _entry(settings: Settings, found: FoundModel) -> Entry:
-    spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
+def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
+    device = device_of(settings)
     model, prompts = settings.model, settings.prompts
     load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
-    guidance = _guidance(found, settings).settled()
+    guidance = guidance_of(found, settings).settled()
     with_inputs = settings.task.name in WITH_INPUTS
     cell = Cell(
         model=model.name,
         weights=found.weights,
         task=settings.task.name,
-        scheduler=settings.scheduler.name,
-        scheduler_class=spec.class_name,
-        scheduler_flags=json.dumps(spec.flags, sort_keys=True),
+        scheduler=choice.name,
+        scheduler_class=SCHEDULERS[choice.base].class_name,
+        scheduler_flags=json.dumps(choice.flags, sort_keys=True),
         steps=settings.steps,
         guidance=guidance.weight,
         seed=settings.seed,
@@ -420,6 +224,7 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         strength=settings.strength if with_inputs else 1.0,
         inputs=inputs_identity(settings),
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
+        grid=settings.grid,
     )
     if cell.is_random:  # one sample, to count evaluations and see the grid
         return Entry(cell, 1, {}, latency_kind(settings, device))

@@ -19,7 +19,8 @@ COLUMNS = {
     "key": "content hash of the cell, names its folder in the store",
     "model": "model name in conf/model",
     "task": "txt2img, img2img or inpaint",
-    "scheduler": "scheduler short name",
+    "scheduler": "scheduler short name; flags that a sweep lays over it after a plus, where "
+    "+karras stands for use_karras_sigmas=true",
     "steps": "num_inference_steps as asked for",
     "guidance": "weight as asked for; what it means is the model's guidance_form",
     "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
@@ -31,6 +32,7 @@ COLUMNS = {
     "negative_prompt": "what guidance leads away from",
     "strength": "of img2img and inpaint: share of the steps that is run",
     "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
+    "grid": "native: the scheduler's own noise levels; matched: the same for all of a family",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",

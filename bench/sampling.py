@@ -2,8 +2,11 @@
 
 import inspect
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
+from bench.grids import build_scheduler
 from bench.guidance import Guidance
 from bench.inputs import Inputs
 from bench.outputs import overflow_hint
-from bench.schedulers import build_scheduler
 from bench.steering import steered
 from bench.tasks import WITH_INPUTS, any_latents
 
@@ -48,13 +51,17 @@ def generate(
     Raises FloatingPointError when a pixel is not finite, ValueError for images of another size.
     """
     own = pipeline.scheduler
-    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
+    generators = sample_generators(cell.seed, start, start + len(prompts))
+    pipeline.scheduler = build_scheduler(
+        cell.scheduler_class, cell.scheduler_flags, own.config, cell.grid
+    )
+    seed_noise(pipeline.scheduler, generators)
     try:
         with steered(pipeline, cell), any_latents(pipeline):
             images = pipeline(
                 list(prompts),
                 num_inference_steps=cell.steps,
-                generator=sample_generators(cell.seed, start, start + len(prompts)),
+                generator=generators,
                 output_type="pt",
                 **_guidance_arguments(cell, len(prompts)),
                 **_latents_argument(latents, cell.dtype, len(prompts)),
@@ -119,6 +126,28 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
     std = vae.config.get("latents_std") or 1.0  # of each channel
     scale = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
     return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
+
+
+def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
+    """Lets the noise that steps add to a sample come from that sample's generator alone.
+
+    Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
+    this a sample would depend on its batch and on the process.
+    """
+    step = scheduler.step
+    given: dict[str, Any] = {}
+    if "generator" in signature(step).parameters:
+        given["generator"] = list(generators)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
+
+    @wraps(step)  # pipelines ask the signature what a step takes
+    def seeded(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():  # a Brownian tree rounds its ends, then finds itself beyond
+            warnings.filterwarnings("ignore", "Should have t[ab]")
+            return step(*args, **{**given, **kwargs})
+
+    scheduler.step = seeded
 
 
 @contextmanager

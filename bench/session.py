@@ -15,11 +15,12 @@ import numpy as np
 from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.inputs import Inputs, load_inputs
+from bench.job import Job
 from bench.kinds import features_kind, measured
 from bench.latents import given_latents
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
-from bench.plan import Job, device_of
+from bench.plan import device_of
 from bench.prompts import load_prompts
 from bench.schedulers import SCHEDULERS
 from bench.settings import ModelSettings
@@ -134,7 +135,7 @@ class Session:
             given = _inputs(job, first, last), _latents(job)
             images = generate(pipeline, cell, prompts, first, *given)
         if self.store.read_record(cell.key, "cost") is None:
-            steps = SCHEDULERS[cell.scheduler].steps_of(stages.calls)
+            steps = SCHEDULERS[job.base].steps_of(stages.calls)
             cost = Cost(stages.calls, stages.rows // len(prompts), steps)
             self.store.write_record(cell.key, "cost", asdict(cost))
         if self.store.read_record(cell.key, "grid") is None:

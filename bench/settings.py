@@ -56,7 +56,14 @@ class ModelSettings(_Strict):
 
 
 class SchedulerSettings(_Strict):
-    name: str
+    name: _Name  # in the catalogue, or the user's own for a base with flags
+    base: str | None = None
+    flags: dict[str, bool | int | float | str | None] = {}  # of the class, over the base's
+
+    @property
+    def of(self) -> str:
+        """The entry of the catalogue that the flags are laid over."""
+        return self.base or self.name
 
 
 class TaskSettings(_Strict):
@@ -201,6 +208,7 @@ class Settings(_Strict):
     negative_prompt: str = ""
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
+    grid: Literal["native", "matched"] = "native"
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UserError
+from bench.job import Job
 from bench.machine import environment
-from bench.plan import Job, Plan
+from bench.plan import Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
 from bench.rows import read_estimate

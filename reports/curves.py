@@ -1,7 +1,7 @@
 """Quality curves and what each extra step buys. NumPy and pandas only.
 
 A curve is one scheduler in one panel; a panel is everything else that was held fixed: model, task,
-prompts, guidance, noise seed, samples, image size, number format and engine.
+prompts, guidance, grid of noise levels, noise seed, samples, image size, number format and engine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ PANEL_FIELDS = (
     "task",
     "prompts",
     "guidance",
+    "grid",
     "seed",
     "samples",
     "height",

@@ -10,9 +10,10 @@ import pytest
 from cli import call, tiny
 from PIL import Image
 
+from bench.errors import nearest
 from bench.kinds import reference_key
 from bench.paths import EMBEDDED
-from bench.plan import _grouped, nearest
+from bench.plan import _grouped
 from bench.prompts import load_prompts
 from bench.settings import FrechetSettings, MetricsSettings
 

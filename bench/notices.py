@@ -1,0 +1,69 @@
+"""What to know of a sweep before it is run: defects that it will meet, options without effect."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+
+from bench.guidance import FORMS
+from bench.job import Job, scheduler_config
+from bench.kinds import left_out
+from bench.known_defects import Known, known_defects, warnings_for
+from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL
+
+
+def notices(jobs: Sequence[Job]) -> list[str]:
+    """A sentence for each known defect, with the schedulers and steps that hit it."""
+    table = known_defects(version("diffusers"))
+    hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for job in jobs:
+        cell = job.entry.cell
+        config = scheduler_config(job)
+        for known in warnings_for(job.base, cell.scheduler_class, config, cell.steps, table):
+            hit[known][cell.scheduler].add(cell.steps)
+    told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
+    without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
+    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without, *_without_weights(jobs)]
+
+
+def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
+    """Options of guidance that have no effect where guidance is no second pass."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for job in jobs:
+        asked = job.guidance
+        if FORMS[asked.form].off is None:
+            for option in asked.left_out():
+                found[option, asked.form].add(job.settings.model.name)
+    for (option, form), models in found.items():
+        yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
+
+
+def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
+    names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
+    if names:
+        yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
+
+
+def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
+    """Of curves that cross the step count at which multistep solvers change their last step."""
+    steps: dict[str, set[int]] = defaultdict(set)
+    for job in jobs:
+        flag = scheduler_config(job).get("lower_order_final", True)
+        if flag and job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
+            steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
+    crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
+    if crossing:
+        yield (
+            f"{', '.join(crossing)}: below {FULL_ORDER} steps the last step is of lower order "
+            f"(lower_order_final); a jump of the curve there is the solver's"
+        )
+
+
+def _where(steps: dict[str, set[int]]) -> str:
+    """`ddim, euler at 16, 32 steps; heun at 8 steps`."""
+    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for scheduler, counts in steps.items():
+        alike[tuple(sorted(counts))].append(scheduler)
+    return "; ".join(
+        f"{', '.join(names)} at {', '.join(map(str, counts))} steps"
+        for counts, names in alike.items()
+    )
