@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from bench.guidance import FORMS
 from bench.job import Job, scheduler_config
 from bench.kinds import left_out
 from bench.known_defects import Known, known_defects, warnings_for
+from bench.model_files import read_json
 from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL
 
 
@@ -22,7 +24,42 @@ def notices(jobs: Sequence[Job]) -> list[str]:
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
     without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
-    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without, *_without_weights(jobs)]
+    return [
+        *told,
+        *_solver_switch(jobs),
+        *_task_defects(jobs),
+        *_vain_options(jobs),
+        *without,
+        *_without_weights(jobs),
+    ]
+
+
+def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:
+    """Of diffusers 0.42's pipelines that start from an image; tests/test_tasks.py shows them."""
+    lagging = {job.entry.cell.scheduler for job in jobs if _lags(job)}
+    if lagging:
+        yield (
+            f"{', '.join(sorted(lagging))}: below strength 1 its state is a step noisier than the "
+            "denoiser is told; use another scheduler"
+        )
+    shifted = {job.entry.cell.model for job in jobs if _forgets_shift(job)}
+    if shifted:
+        yield (
+            f"{', '.join(sorted(shifted))}: the inpaint pipeline decodes without the VAE's "
+            "shift_factor, so colours are off"
+        )
+
+
+def _lags(job: Job) -> bool:
+    cell = job.entry.cell
+    return bool(cell.inputs) and cell.strength < 1 and cell.scheduler_class == "PNDMScheduler"
+
+
+def _forgets_shift(job: Job) -> bool:
+    if job.entry.cell.task != "inpaint" or "StableDiffusion3" not in job.model.pipeline_class:
+        return False
+    folder = job.model.loading.config or job.model.source
+    return bool(read_json(Path(folder) / "vae" / "config.json", "VAE config").get("shift_factor"))
 
 
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:

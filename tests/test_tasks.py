@@ -10,6 +10,7 @@ from cli import call, tiny
 from diffusers import (
     DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
+    PNDMScheduler,
     StableDiffusion3Img2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
 )
@@ -163,3 +164,57 @@ def test_what_cannot_be_is_one_clear_line(override, message, tmp_path, capsys):
     assert code == 2
     assert message in err
     assert not (tmp_path / "tiny").exists()
+
+
+def _largest_lie(scheduler, steps, strength):
+    """How far a state is from the noise level that the denoiser is told: data are a point, each
+    evaluation gives the exact noise, so the state should be alpha data + sigma noise throughout."""
+    data, noise = torch.tensor([0.5]).double(), torch.tensor([1.0]).double()
+    scheduler.set_timesteps(steps)
+    left = executed_steps(steps, strength, "diffusion")
+    timesteps = scheduler.timesteps[(steps - left) * scheduler.order :]
+    state, away = scheduler.add_noise(data, noise, timesteps[:1]), []
+    for t in timesteps:
+        alpha = scheduler.alphas_cumprod[t].double().sqrt()
+        sigma = (1 - alpha**2).sqrt()
+        away.append(float(abs(state - alpha * data - sigma * noise)))
+        state = scheduler.step((state - alpha * data) / sigma, t, state).prev_sample
+    return max(away)
+
+
+def test_pndm_runs_a_step_behind_below_strength_one_and_the_sweep_says_so(tmp_path, capsys):
+    config = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    pndm = PNDMScheduler(skip_prk_steps=True, steps_offset=1, **config)
+    ddim = DDIMScheduler(clip_sample=False, steps_offset=1, **config)
+    assert _largest_lie(ddim, 10, 0.7) < 1e-3
+    assert _largest_lie(pndm, 10, 1.0) < 1e-3
+    assert _largest_lie(pndm, 10, 0.7) > 0.05
+    sweep = tiny(tmp_path, "task=img2img", "strength=0.7", "steps=10", "scheduler=pndm,ddim")
+    out = call(capsys, *sweep, "--dry-run")[1]
+    assert "pndm: below strength 1 its state is a step noisier" in out
+
+
+def test_inpainting_with_sd3_forgets_the_shift_of_its_vae():
+    pipeline = task_pipeline(load_pipeline(EMBEDDED / "shapes-flow", "float32", "cpu"), "inpaint")
+    one = replace(cell("flow_euler", steps=2), task="inpaint", call='{"max_sequence_length": 0}')
+    plain, shifted = (_decoded_latents(pipeline, one, shift) for shift in (0.0, 0.5))
+    kept = ~torch.from_numpy(MASKS[:2, None, ::4, ::4]).expand_as(plain)
+    assert torch.allclose((plain - shifted)[kept], torch.tensor(0.5), atol=1e-4)  # it should be 0
+
+
+def _decoded_latents(pipeline, one, shift):
+    """What the VAE's decoder is given of an inpainted image."""
+    seen, decode = [], pipeline.vae.decode
+    pipeline.vae.register_to_config(shift_factor=shift)
+
+    def watched_decode(latents, **options):
+        seen.append(latents)
+        return decode(latents, **options)
+
+    pipeline.vae.decode = watched_decode
+    try:
+        generate(pipeline, one, PROMPTS[:2], 0, Inputs(IMAGES[:2], MASKS[:2]))
+    finally:
+        del pipeline.vae.decode
+        pipeline.vae.register_to_config(shift_factor=0.0)
+    return seen[0]
