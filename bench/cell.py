@@ -48,6 +48,11 @@ class Cell:
         }
         return digest(content, 20)
 
+    @property
+    def inputs_key(self) -> str:
+        """Where a store keeps its first inputs for reports, as it would a cell."""
+        return f"inputs_{self.inputs}_{self.width}x{self.height}"
+
 
 @dataclass(frozen=True)
 class Cost:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from bench.cell import Cost, Entry, Latency
+from bench.cell import Cell, Cost, Entry, Latency
 from bench.run import Run
 from bench.store import Store
 from metrics.estimate import Estimate
@@ -17,10 +17,11 @@ from metrics.estimate import Estimate
 COLUMNS = {
     "key": "content hash of the cell, names its folder in the store",
     "model": "model name in conf/model",
-    "task": "txt2img",
+    "task": "txt2img, img2img or inpaint",
     "scheduler": "scheduler short name",
     "steps": "num_inference_steps as asked for",
     "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "strength": "of img2img and inpaint: share of the steps that is run",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",
@@ -70,6 +71,12 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     """The stored estimate of a metric, None when the cell has none."""
     record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
     return None if record is None else _estimate(record)
+
+
+def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
+    """The first input images [N, 3, H, W] uint8, and masks [N, H, W] bool of inpainting; empty for
+    a cell without inputs."""
+    return store.read_arrays(cell.inputs_key, "shown") or {}
 
 
 def _estimate(record: dict) -> Estimate:

@@ -85,6 +85,7 @@ def describe(record: Mapping, columns: Iterable[str]) -> str:
 
 _WORDS = {
     "guidance": "guidance {}",
+    "strength": "strength {}",
     "seed": "seed {}",
     "samples": "{} samples",
     "height": "height {}",
