@@ -60,6 +60,7 @@ class Cost:
 
     nfe: int  # denoiser evaluations; a guided evaluation counts once
     network_passes: int  # samples through the network: nfe x 2 under guidance
+    steps: int | None = None  # solver steps that were run; older records do not say
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Entry:
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
     latency: str = ""  # kind of its latency record, empty when latency is not measured
     unsupported: str = ""  # why it cannot be run, empty when it can
+    asked_guidance: float | None = None  # the weight asked for, where the cell's means the same
 
     @property
     def status_kind(self) -> str:

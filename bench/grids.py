@@ -17,12 +17,12 @@ def executed_grid(timesteps: Sequence[float], scheduler: Any) -> Grid:
     own = getattr(scheduler, "sigmas", None)
     return Grid(
         timesteps=[float(t) for t in timesteps],
-        sigmas=[_sigma(float(t), scheduler) for t in timesteps],
+        sigmas=[noise_level(float(t), scheduler) for t in timesteps],
         scheduler_sigmas=None if own is None else [float(sigma) for sigma in own],
     )
 
 
-def _sigma(timestep: float, scheduler: Any) -> float:
+def noise_level(timestep: float, scheduler: Any) -> float:
     """Noise over signal on a variance-preserving path, sigma itself on the others."""
     name = type(scheduler).__name__
     if name.startswith("EDM"):

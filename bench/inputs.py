@@ -96,10 +96,8 @@ def input_problems(settings: Settings) -> Iterator[str]:
                 f"task.{part}={source}: prompts={prompts.label} is no file with columns; choose "
                 "prompts=file"
             )
-    if task.images is None:
-        return
-    if model.path.startswith(CLOSED_FORM):
-        yield f"task={task.name}: closed-form models start from noise alone; use task=txt2img"
+    if task.images is None or model.path.startswith(CLOSED_FORM):
+        return  # the plan says that those start from noise alone
     embedded = task.images in _STREAMS
     if embedded and (model.width, model.height) != (IMAGE_SIZE, IMAGE_SIZE):
         yield (

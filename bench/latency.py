@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from bench.cell import Cell, Latency
+from bench.inputs import Inputs
 from bench.probes import Stages, synchronise, watched
 from bench.sampling import generate
 
@@ -17,17 +18,23 @@ _CALIBRATION_SIZE, _CALIBRATION_REPEATS = 384, 4  # matrix products of about 10 
 
 
 def measure_latency(
-    pipeline: Any, cell: Cell, prompts: Sequence[str], *, warmup_runs: int, timed_runs: int
+    pipeline: Any,
+    cell: Cell,
+    prompts: Sequence[str],
+    inputs: Inputs | None = None,
+    *,
+    warmup_runs: int,
+    timed_runs: int,
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device = pipeline.device
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, start=0)
+        generate(pipeline, cell, prompts, 0, inputs)
     _calibrate(device)
     _reset_peak_memory(device)
     totals, calibrations, seen = [], [], []
     for _ in range(timed_runs):
-        total, stages = _timed_run(pipeline, cell, prompts)
+        total, stages = _timed_run(pipeline, cell, prompts, inputs)
         totals.append(total)
         seen.append(stages)
         calibrations.append(_calibrate(device))
@@ -45,11 +52,13 @@ def measure_latency(
     )
 
 
-def _timed_run(pipeline: Any, cell: Cell, prompts: Sequence[str]) -> tuple[float, Stages]:
+def _timed_run(
+    pipeline: Any, cell: Cell, prompts: Sequence[str], inputs: Inputs | None
+) -> tuple[float, Stages]:
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, start=0)
+        generate(pipeline, cell, prompts, 0, inputs)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

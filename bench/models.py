@@ -22,6 +22,7 @@ class FoundModel:
     family: str  # "diffusion" or "flow"
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
+    pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
 
 
@@ -40,6 +41,7 @@ def find_model(name: str, path: str) -> FoundModel:
         family="flow" if own.startswith("FlowMatch") else "diffusion",
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
+        pipeline_class=_read_json(folder / "model_index.json", f"index of {folder}")["_class_name"],
         distilled=any(name in own for name in _DISTILLED),
     )
 
@@ -52,7 +54,8 @@ def _closed_form(name: str, problem: str) -> FoundModel:
         raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
     family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
     config = json.dumps(dict(problem_scheduler(problem).config), default=str)
-    return FoundModel(problem, digest([problem, VERSION], 16), family, TRAIN_TIMESTEPS, config)
+    weights = digest([problem, VERSION], 16)
+    return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
 
 
 def _model_folder(name: str, path: str) -> Path:

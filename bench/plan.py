@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
+from bench.guidance import FORMS, Guidance, form_of
 from bench.inputs import input_problems, inputs_identity
 from bench.kinds import RENDERS, estimate_kind, latency_kind, left_out, measured
 from bench.known_defects import Known, known_defects, warnings_for
@@ -19,8 +21,21 @@ from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS, SchedulerSpec
+from bench.schedulers import (
+    FULL_ORDER,
+    LOWER_ORDER_FINAL,
+    SCHEDULERS,
+    SchedulerSpec,
+    scheduler_class,
+)
 from bench.settings import Settings, check_settings
+from bench.tasks import (
+    DISTILLED_TIMESTEPS,
+    WITH_INPUTS,
+    executed_steps,
+    spreads_steps,
+    task_class,
+)
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
@@ -41,10 +56,12 @@ class Job:
 
     @property
     def expected_passes(self) -> int:
-        """Samples through the denoiser per image: guidance doubles them, but for distilled models,
-        which take it as an input."""
-        guided = self.settings.guidance > 1 and not self.model.distilled
-        return self.expected_nfe * (2 if guided else 1)
+        """Samples through the denoiser per image, at most: an interval guides only some steps."""
+        return self.expected_nfe * self.guidance.passes
+
+    @property
+    def guidance(self) -> Guidance:
+        return _guidance(self.model, self.settings)
 
 
 @dataclass(frozen=True)
@@ -118,8 +135,34 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
         entry = replace(_entry(settings, model), unsupported=unsupported)
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-    spec = SCHEDULERS[settings.scheduler.name]
-    return Job(settings, entry, model, spec.expected_nfe(settings.steps)), []
+    return Job(settings, entry, model, _expected_nfe(model, settings)), []
+
+
+def _expected_nfe(model: FoundModel, settings: Settings) -> int:
+    spec, steps = SCHEDULERS[settings.scheduler.name], settings.steps
+    if settings.task.name in WITH_INPUTS:
+        steps = _steps_left(model, settings)
+    return spec.expected_nfe(steps)
+
+
+def _steps_left(model: FoundModel, settings: Settings) -> int:
+    return executed_steps(
+        settings.steps,
+        settings.strength,
+        model.family,
+        consistency=spreads_steps(model.pipeline_class, settings.task.name),
+    )
+
+
+def _guidance(model: FoundModel, settings: Settings) -> Guidance:
+    """As asked for, in the model's form."""
+    return Guidance(
+        settings.model.guidance_form or form_of(model.pipeline_class),
+        settings.guidance,
+        settings.guidance_rescale,
+        settings.guidance_interval,
+        settings.negative_prompt,
+    )
 
 
 def _unfit(settings: Settings) -> Iterator[str]:
@@ -168,12 +211,57 @@ def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
+    yield from _guidance(model, settings).problems()
+    if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
+        yield "negative_prompt: closed-form models have no negative prompt; leave it out"
+    yield from _without_task(model, settings)
     if _kind(spec) != own:
         fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
         yield (
             f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
             f"{own} model; choose of {fit}"
         )
+
+
+def _without_task(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What keeps a model and scheduler from starting with an image."""
+    task, name = settings.task.name, settings.model.name
+    if task not in WITH_INPUTS:
+        return
+    if settings.model.path.startswith(CLOSED_FORM):
+        yield f"task={task}: {name} starts from noise alone; use task=txt2img"
+        return
+    if task_class(model.pipeline_class, task) is None:
+        yield (
+            f"task={task}: diffusers has no such pipeline for {name} ({model.pipeline_class}); use "
+            "task=txt2img"
+        )
+        return
+    yield from _too_short(model, settings)
+    chosen = scheduler_class(SCHEDULERS[settings.scheduler.name].class_name)
+    if model.family == "flow" and not hasattr(chosen, "scale_noise"):
+        able = ", ".join(
+            other
+            for other, spec in SCHEDULERS.items()
+            if _kind(spec) == _kind(model)
+            and hasattr(scheduler_class(spec.class_name), "scale_noise")
+        )
+        yield (
+            f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
+            f"choose of {able}"
+        )
+
+
+def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Strengths that leave no step to run, or fewer timesteps than steps."""
+    steps, strength = settings.steps, settings.strength
+    asked = f"steps={steps}, strength={strength:g}"
+    if spreads_steps(model.pipeline_class, settings.task.name):
+        most = int(DISTILLED_TIMESTEPS * strength)
+        if steps > most:
+            yield f"{asked}: leaves {most} timesteps; lower steps to {most} or raise strength"
+    elif _steps_left(model, settings) < 1:
+        yield f"{asked}: leaves no step to run; ask for {math.ceil(1 / strength)} steps or more"
 
 
 def _kind(what: FoundModel | SchedulerSpec) -> str:
@@ -195,7 +283,11 @@ def _axes(job: Job) -> Iterator[tuple[Callable[[Job], object], object]]:
 
 
 def _distinct(jobs: list[Job]) -> list[Job]:
-    return list({(job.entry.cell.key, job.entry.samples): job for job in jobs}.values())
+    """The first of each that would do the same."""
+    found: dict[tuple[str, int], Job] = {}
+    for job in jobs:
+        found.setdefault((job.entry.cell.key, job.entry.samples), job)
+    return list(found.values())
 
 
 def _warnings(jobs: Sequence[Job]) -> list[str]:
@@ -209,7 +301,19 @@ def _warnings(jobs: Sequence[Job]) -> list[str]:
             hit[known][cell.scheduler].add(cell.steps)
     told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
     without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
-    return [*told, *_solver_switch(jobs), *without]
+    return [*told, *_solver_switch(jobs), *_vain_options(jobs), *without]
+
+
+def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
+    """Options of guidance that have no effect where guidance is no second pass."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for job in jobs:
+        asked = job.guidance
+        if FORMS[asked.form].off is None:
+            for option in asked.left_out():
+                found[option, asked.form].add(job.settings.model.name)
+    for (option, form), models in found.items():
+        yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
 
 
 def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
@@ -264,10 +368,6 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
             f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
             "or inpaint, or leave strength out"
         )
-    unguided = sorted({job.settings.guidance for job in jobs if job.settings.guidance <= 1})
-    if len(unguided) > 1:
-        values = ", ".join(f"{value:g}" for value in unguided)
-        yield f"guidance={values}: all switch classifier-free guidance off; keep one of them"
 
 
 def _shared(settings: Settings, name: str) -> object:
@@ -282,6 +382,8 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
     spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
     model, prompts = settings.model, settings.prompts
     load_prompts(prompts.path, prompts.column, settings.samples)  # a bad file is found here
+    guidance = _guidance(found, settings).settled()
+    with_inputs = settings.task.name in WITH_INPUTS
     cell = Cell(
         model=model.name,
         weights=found.weights,
@@ -290,7 +392,7 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         scheduler_class=spec.class_name,
         scheduler_flags=json.dumps(spec.flags, sort_keys=True),
         steps=settings.steps,
-        guidance=settings.guidance,
+        guidance=guidance.weight,
         seed=settings.seed,
         prompts=prompts.label,
         prompts_hash=prompts_identity(prompts.path, prompts.column),
@@ -299,14 +401,21 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         dtype=model.dtype,
         engine=_engine(settings, device),
         call=json.dumps(model.call, sort_keys=True) if model.call else "",
-        strength=settings.strength if settings.task.images else 1.0,
+        guidance_form=guidance.form,
+        guidance_rescale=guidance.rescale,
+        guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
+        negative_prompt=guidance.negative_prompt,
+        strength=settings.strength if with_inputs else 1.0,
         inputs=inputs_identity(settings),
     )
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
         for name, metric in measured(settings).items()
     }
-    return Entry(cell, settings.samples, metrics, latency_kind(settings, device))
+    asked = settings.guidance if settings.guidance != guidance.weight else None
+    return Entry(
+        cell, settings.samples, metrics, latency_kind(settings, device), asked_guidance=asked
+    )
 
 
 def _engine(settings: Settings, device: str) -> str:

@@ -38,6 +38,15 @@ def denoiser_of(pipeline: Any) -> nn.Module:
     return pipeline.unet if getattr(pipeline, "unet", None) is not None else pipeline.transformer
 
 
+def state_of(args: tuple, kwargs: dict) -> Any:
+    """The noisy samples [N, ...] among the arguments of a denoiser's call."""
+    return args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
+
+
+def timestep_of(args: tuple, kwargs: dict) -> Any:
+    return args[1] if len(args) > 1 else kwargs["timestep"]
+
+
 def text_encoders_of(pipeline: Any) -> list[nn.Module]:
     found = (getattr(pipeline, name, None) for name in _ENCODERS)
     return [encoder for encoder in found if encoder is not None]
@@ -59,11 +68,10 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         return time.perf_counter()
 
     def denoiser_starts(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        state = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
+        state = state_of(args, kwargs)
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
-        given = args[1] if len(args) > 1 else kwargs["timestep"]
-        stages.timesteps.append(given)  # read later: reading waits for the device
+        stages.timesteps.append(timestep_of(args, kwargs))  # read later: reading waits
         stages.scheduler = pipeline.scheduler
         stages.calls += 1
         stages.rows += len(state)

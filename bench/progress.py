@@ -70,6 +70,8 @@ class SweepProgress:
 
 def cell_name(cell: Cell) -> str:
     name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+    if cell.inputs:
+        name += f" {cell.task} strength={cell.strength:g}"
     return f"{name} seed={cell.seed}" if cell.seed else name
 
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from bench.cell import Cell, Cost, Entry, Latency
+from bench.guidance import Guidance
 from bench.run import Run
 from bench.store import Store
 from metrics.estimate import Estimate
@@ -20,8 +21,16 @@ COLUMNS = {
     "task": "txt2img, img2img or inpaint",
     "scheduler": "scheduler short name",
     "steps": "num_inference_steps as asked for",
-    "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "guidance": "weight as asked for; what it means is the model's guidance_form",
+    "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
+    "embedded as an input, true_cfg, or ignored",
+    "guidance_weight": "the effective weight in the standard form, 1 for no guidance; of an "
+    "embedded one the weight that the network imitates",
+    "guidance_rescale": "0 to 1, share of the contrast added by guidance that is taken back",
+    "guidance_interval": "[low, high]: noise levels that are guided, all when empty",
+    "negative_prompt": "what guidance leads away from",
     "strength": "of img2img and inpaint: share of the steps that is run",
+    "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",
@@ -35,7 +44,9 @@ COLUMNS = {
     "message": "why it failed or is not supported, in a line",
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
-    "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
+    "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
+    "is guided by a second pass",
+    "passes_per_step": "network_passes / executed_steps",
     "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
     "preserving model, else sigma; all levels are in the cell's grid record",
     "sigma_end": "that of the last evaluation",
@@ -91,6 +102,8 @@ def _row(store: Store, entry: Entry) -> dict:
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
         "samples": entry.samples,
+        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        "guidance_weight": _weight(cell),
         "status": status["status"],
         "message": status["message"],
         "traceback": status["traceback"],
@@ -114,8 +127,19 @@ def _in_a_line(text: str) -> str:
     return "; ".join(text.splitlines())
 
 
+def _weight(cell: Cell) -> float:
+    return Guidance(cell.guidance_form, cell.guidance).standard_weight
+
+
 def _cost_columns(record: dict | None) -> dict:
-    return vars(Cost(**record)) if record else {}
+    if not record:
+        return {}
+    cost = Cost(**record)
+    columns: dict[str, float] = {"nfe": cost.nfe, "network_passes": cost.network_passes}
+    if cost.steps:
+        columns["executed_steps"] = cost.steps
+        columns["passes_per_step"] = cost.network_passes / cost.steps
+    return columns
 
 
 def _grid_columns(record: dict | None) -> dict:

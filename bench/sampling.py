@@ -1,5 +1,6 @@
 """Prompts and noise to images through a diffusers pipeline."""
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
+from bench.guidance import Guidance
+from bench.inputs import Inputs
 from bench.outputs import overflow_hint
 from bench.schedulers import build_scheduler
+from bench.steering import steered
+from bench.tasks import WITH_INPUTS, any_latents
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
@@ -29,27 +34,49 @@ def sample_generators(seed: int, start: int, stop: int) -> list[torch.Generator]
 
 
 @torch.no_grad()
-def generate(pipeline: Any, cell: Cell, prompts: Sequence[str], start: int) -> np.ndarray:
-    """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts are given.
+def generate(
+    pipeline: Any, cell: Cell, prompts: Sequence[str], start: int, inputs: Inputs | None = None
+) -> np.ndarray:
+    """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
     Raises FloatingPointError when a pixel is not finite.
     """
     own = pipeline.scheduler
     pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
     try:
-        images = pipeline(
-            list(prompts),
-            height=cell.height,
-            width=cell.width,
-            num_inference_steps=cell.steps,
-            guidance_scale=cell.guidance,
-            generator=sample_generators(cell.seed, start, start + len(prompts)),
-            output_type="pt",
-            **json.loads(cell.call or "{}"),
-        ).images
+        with steered(pipeline, cell), any_latents(pipeline):
+            images = pipeline(
+                list(prompts),
+                num_inference_steps=cell.steps,
+                generator=sample_generators(cell.seed, start, start + len(prompts)),
+                output_type="pt",
+                **_guidance_arguments(cell, len(prompts)),
+                **_image_arguments(pipeline, cell, inputs),
+                **json.loads(cell.call or "{}"),
+            ).images
     finally:
         pipeline.scheduler = own
     return _to_uint8(images, cell.dtype)
+
+
+def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
+    arguments = Guidance(cell.guidance_form, cell.guidance).call()
+    if cell.negative_prompt:
+        arguments["negative_prompt"] = [cell.negative_prompt] * samples
+    return arguments
+
+
+def _image_arguments(pipeline: Any, cell: Cell, inputs: Inputs | None) -> dict[str, Any]:
+    """Size, and what an image is made from: pipelines take images in [0, 1], masks as 0 and 1."""
+    taken = inspect.signature(type(pipeline).__call__).parameters
+    size = {"height": cell.height, "width": cell.width}
+    arguments: dict[str, Any] = {name: size[name] for name in size if name in taken}
+    if cell.task in WITH_INPUTS and inputs is not None:
+        arguments["image"] = torch.from_numpy(inputs.images).float() / 255
+        arguments["strength"] = cell.strength
+        if inputs.masks is not None and cell.task == "inpaint":
+            arguments["mask_image"] = torch.from_numpy(inputs.masks[:, None]).float()
+    return arguments
 
 
 @torch.no_grad()

@@ -37,6 +37,11 @@ class SchedulerSpec:
         a, b = self.evaluations
         return a * steps + b
 
+    def steps_of(self, nfe: int) -> int:
+        """Steps that cost so many evaluations."""
+        a, b = self.evaluations
+        return (nfe - b) // a
+
 
 SCHEDULERS = {
     "ddpm": SchedulerSpec("DDPMScheduler", "DDPM", stochastic=True),

@@ -13,11 +13,13 @@ import numpy as np
 
 from bench.cell import Cost, Entry
 from bench.errors import UserError
+from bench.inputs import Inputs, load_inputs
 from bench.kinds import features_kind, measured
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
 from bench.plan import Job, device_of
 from bench.prompts import load_prompts
+from bench.schedulers import SCHEDULERS
 from bench.store import Store
 
 _COUNTED = ("cost", "grid")  # records of what hooks saw while generating
@@ -126,9 +128,10 @@ class Session:
             remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
             watched(pipeline) as stages,
         ):
-            images = generate(pipeline, cell, prompts, first)
+            images = generate(pipeline, cell, prompts, first, _inputs(job, first, last))
         if self.store.read_record(cell.key, "cost") is None:
-            cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
+            steps = SCHEDULERS[cell.scheduler].steps_of(stages.calls)
+            cost = Cost(stages.calls, stages.rows // len(prompts), steps)
             self.store.write_record(cell.key, "cost", asdict(cost))
         if self.store.read_record(cell.key, "grid") is None:
             visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
@@ -149,6 +152,7 @@ class Session:
             pipeline,
             job.entry.cell,
             [prompts[i % len(prompts)] for i in range(settings.batch_size)],
+            _inputs(job, 0, settings.batch_size),
             warmup_runs=settings.warmup_runs,
             timed_runs=settings.timed_runs,
         )
@@ -176,19 +180,32 @@ class Session:
         return self._scorer
 
     def _pipeline(self, job: Job) -> Any:
+        """The one that does the job's task; all of a model share its modules."""
+        from bench.tasks import task_pipeline
+
+        model = (job.model, job.settings.model.dtype)
+        key = (*model, job.entry.cell.task)
+        if key not in self._pipelines:
+            if model not in self._pipelines:
+                self._load(job, model)
+            self._pipelines[key] = task_pipeline(self._pipelines[model], job.entry.cell.task)
+        return self._pipelines[key]
+
+    def _load(self, job: Job, key: tuple) -> None:
         from bench.models import load_pipeline
 
-        key = (job.model, job.settings.model.dtype)
-        if key not in self._pipelines:
-            self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
-            self._embeddings.clear()
-            gc.collect()
-            _use_threads(job.settings.threads)
-            device = device_of(job.settings)
-            pipeline = load_pipeline(job.model.source, job.settings.model.dtype, device)
-            _warn_of_long_prompts(job.settings.model.name, pipeline, _prompts(job))
-            self._pipelines[key] = pipeline
-        return self._pipelines[key]
+        self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
+        self._embeddings.clear()
+        gc.collect()
+        _use_threads(job.settings.threads)
+        device = device_of(job.settings)
+        pipeline = load_pipeline(job.model.source, job.settings.model.dtype, device)
+        _warn_of_long_prompts(job.settings.model.name, pipeline, _prompts(job))
+        self._pipelines[key] = pipeline
+
+
+def _inputs(job: Job, first: int, last: int) -> Inputs | None:
+    return load_inputs(job.settings, first, last) if job.entry.cell.inputs else None
 
 
 def _prompts(job: Job) -> tuple[str, ...]:

@@ -4,12 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError
 
+
+def _rising(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] >= interval[1]:
+        raise ValueError("give the lower noise level first")
+    return interval
+
+
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
+_Level = Annotated[float, Field(ge=0)]
+_Interval = Annotated[tuple[_Level, _Level], AfterValidator(_rising)]  # above one, up to the other
 _Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
 
 
@@ -23,6 +32,7 @@ class ModelSettings(_Strict):
     height: _Count
     width: _Count
     dtype: Literal["float32", "bfloat16", "float16"]
+    guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
     call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
 
 
@@ -160,6 +170,9 @@ class Settings(_Strict):
     latency: LatencySettings
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
+    guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    guidance_interval: _Interval | None = None
+    negative_prompt: str = ""
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reports.curves import STRENGTH
 from reports.gallery import Block, Grid, Tile, enlarged
 
 _TILE, _GAP, _MARGIN = 72, 4, 20  # pixels
@@ -27,8 +28,8 @@ def _sheet(panel: str, grids: list[tuple[str, Grid]]) -> Image.Image:
     labels = max(small.getlength(name) for _, grid in grids for name, _ in grid.rows)
     left = round(_MARGIN + labels + 12)
     columns = max(len(_columns(grid)) for _, grid in grids)
-    along = grids[0][1].along
-    title = f"{panel}: rows are schedulers, columns are {along}; same prompt and noise in a block"
+    words = "strengths" if grids[0][1].along == STRENGTH else "steps"
+    title = f"{panel}: rows are schedulers, columns are {words}; same prompt and noise in a block"
     texts = [font.getlength(title), *(small.getlength(caption) for caption, _ in grids)]
     width = max(left + columns * (_TILE + _GAP), _MARGIN + round(max(texts))) + _MARGIN
     height = 2 * _MARGIN + _LINE + sum(_block_height(grid) for _, grid in grids)

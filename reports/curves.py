@@ -41,7 +41,10 @@ _GAIN_COLUMNS = ("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "
 def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
     """The columns that tell panels of curves apart; guidance is always named."""
     fields = [name for name in (*PANEL_FIELDS, STEPS) if name != along]
-    return [name for name in fields if name in ("guidance", *varying(frame, fields))]
+    told = ["guidance", *varying(frame, fields)]
+    if frame.groupby("model")["weights"].nunique().max() <= 1:
+        told = [name for name in told if name != "weights"]  # the model says it
+    return [name for name in fields if name in told]
 
 
 def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:

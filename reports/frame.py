@@ -13,7 +13,7 @@ from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
-    *("distinct_prompts", "flat_images", "nfe", "network_passes"),
+    *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes"),
     *("latency_batch_size", "peak_memory_bytes", "threads"),
 )
 _METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")

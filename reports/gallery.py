@@ -19,7 +19,7 @@ from reports.curves import STEPS, STRENGTH, with_panels
 
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
 _THUMBNAIL = 128  # pixels, longest side of a tile
-_VEIL = np.array([255, 0, 255]).reshape(3, 1, 1)  # over what inpainting repaints
+_STRIPES = 16  # of the hatching over what inpainting repaints, along the short side
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
@@ -49,7 +49,7 @@ class Grid:
     along: str  # what its columns are: "steps" or "strength"
     columns: list[str]  # their values
     rows: list[tuple[str, list[Tile]]]  # scheduler, one tile per column
-    given: np.ndarray | None = None  # [3, H, W] uint8, the input image with its mask tinted
+    given: np.ndarray | None = None  # [3, H, W] uint8, the input image with its mask hatched
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,16 @@ def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, along
 
 
 def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
-    """The input image that all cells of a panel share, its mask tinted; None without one."""
+    """The input image that all cells of a panel share, its mask hatched; None without one."""
     arrays = read_inputs(run.store, run.entries[cells.index[0]].cell)
     if not arrays:
         return None
     image = arrays["images"][sample]
     if "masks" not in arrays:
         return image
-    return np.where(arrays["masks"][sample], image // 2 + _VEIL // 2, image).astype(np.uint8)
+    rows, columns = np.indices(image.shape[1:])
+    stripes = (rows + columns) * _STRIPES // min(image.shape[1:]) % 2 * 255
+    return np.where(arrays["masks"][sample], image // 3 + stripes * 2 // 3, image).astype(np.uint8)
 
 
 def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:

@@ -225,7 +225,7 @@ def test_each_image_needs_its_mask(tmp_path):
             "task.images=other_renders: is of 32x32 and shapes-ddpm makes 64x64; give a folder",
         ),
         ("task=img2img task.images=renders,other_renders", "run a sweep for each"),
-        ("task=img2img model=mixture", "closed-form models start from noise alone"),
+        ("task=img2img model=mixture", "mixture starts from noise alone"),
         ("strength=0.5", "strength=0.5: task=txt2img starts from noise alone; choose task=img2img"),
         ("task=img2img strength=0", "strength=0: must be greater than 0"),
         ("task=img2img strength=1.5", "strength=1.5: must be less than or equal to 1"),

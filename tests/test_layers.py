@@ -21,6 +21,7 @@ OWNERS = {
     "mlflow": ("bench/tracking.py",),
     "diffusers": (
         *("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "bench/closed_form.py"),
+        "bench/tasks.py",
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),

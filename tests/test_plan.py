@@ -49,7 +49,6 @@ from bench.settings import FrechetSettings, MetricsSettings
         ("latency.batch_size=1,4", "latency: a sweep has one; run a sweep for each value"),
         ("run=a,b", "run: a sweep has one"),
         ("run=..", "run=..: "),
-        ("guidance=0,1", "guidance=0, 1: all switch classifier-free guidance off"),
         ("model.width=64", "is for images of 32x32 and shapes-ddpm makes 64x32"),
         ("model.height=33", "must be multiples of 8"),
         ("hydra/launcher=basic", "only hydra/launcher=warm"),
