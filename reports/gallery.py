@@ -142,7 +142,7 @@ def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
         return image
     rows, columns = np.indices(image.shape[1:])
     stripes = (rows + columns) * _STRIPES // min(image.shape[1:]) % 2 * 255
-    return np.where(arrays["masks"][sample], image // 3 + stripes * 2 // 3, image).astype(np.uint8)
+    return np.where(arrays["masks"][sample], image // 2 + stripes // 2, image).astype(np.uint8)
 
 
 def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:

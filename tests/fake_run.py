@@ -105,7 +105,8 @@ def _finish(store: Store, entry: Entry, rank: int) -> None:
     steps = max(1, int(cell.steps * cell.strength))
     nfe = 2 * steps - 1 if cell.scheduler == "heun" else steps
     error = (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
-    store.write_record(key, "cost", vars(Cost(nfe, nfe * (2 if cell.guidance > 1 else 1))))
+    cost = Cost(nfe, nfe * (2 if cell.guidance > 1 else 1), steps)
+    store.write_record(key, "cost", vars(cost))
     grid = Grid([999.0, 19.0], [14.6, 0.1], None)
     store.write_record(key, "grid", vars(grid))
     store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
