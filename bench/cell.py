@@ -55,6 +55,11 @@ class Cell:
         }
         return digest(content, 20)
 
+    @property
+    def inputs_key(self) -> str:
+        """Where a store keeps its first inputs for reports, as it would a cell."""
+        return f"inputs_{self.inputs}_{self.width}x{self.height}"
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -62,7 +67,7 @@ class Cost:
 
     nfe: int  # denoiser evaluations; a guided evaluation counts once
     network_passes: int  # samples through the network: nfe x 2 under guidance
-    steps: int | None = None  # solver steps that were run; older records do not say
+    executed_steps: int | None = None  # of the solver; older records do not say
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ LISTINGS = {
     "models": lambda: _choices("model"),
     "schedulers": schedulers,
     "metrics": lambda: _choices("metrics"),
+    "tasks": lambda: _choices("task"),
     "prompts": lambda: _choices("prompts"),
     "experiments": lambda: _choices("experiment"),
     "columns": columns,

@@ -87,6 +87,12 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     return None if record is None else _estimate(record)
 
 
+def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
+    """The first input images [N, 3, H, W] uint8, and masks [N, H, W] bool of inpainting; empty for
+    a cell without inputs."""
+    return store.read_arrays(cell.inputs_key, "shown") or {}
+
+
 def _estimate(record: dict) -> Estimate:
     clusters = np.array(record["clusters"]) if "clusters" in record else None
     return Estimate(record["value"], np.array(record["influence"]), clusters)
@@ -132,11 +138,9 @@ def _cost_columns(record: dict | None) -> dict:
     if not record:
         return {}
     cost = Cost(**record)
-    columns: dict[str, float] = {"nfe": cost.nfe, "network_passes": cost.network_passes}
-    if cost.steps:
-        columns["executed_steps"] = cost.steps
-        columns["passes_per_step"] = cost.network_passes / cost.steps
-    return columns
+    if cost.executed_steps is None:
+        return {"nfe": cost.nfe, "network_passes": cost.network_passes}
+    return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 
 def _grid_columns(record: dict | None) -> dict:

@@ -14,6 +14,8 @@ from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.store import SCHEMA, Store, write_atomically
 
+SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
+
 
 @dataclass(frozen=True)
 class Run:

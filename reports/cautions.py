@@ -71,8 +71,9 @@ def _few_prompts(frame: pd.DataFrame) -> str:
 
 
 def _moving_starts(frame: pd.DataFrame) -> str:
-    """Curves whose steps do not all start at the same noise: they differ by more than steps."""
-    started = frame.dropna(subset=["sigma_start"])
+    """Curves whose steps do not all start at the same noise: they differ by more than steps. Below
+    strength 1 a run is meant to start at less, and rounds it to one of its steps."""
+    started = frame[frame["strength"] == 1].dropna(subset=["sigma_start"])
     found: dict[tuple[str, str], list[str]] = {}
     for _, curve in started.groupby(["model", "scheduler"], sort=False):
         starts = curve.groupby("steps")["sigma_start"].first()

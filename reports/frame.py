@@ -79,13 +79,18 @@ def only_value(frame: pd.DataFrame, column: str) -> object:
 
 
 def describe(record: Mapping, columns: Iterable[str]) -> str:
-    """`shapes-ddpm, guidance 4`: the named columns of a row, in words."""
-    return ", ".join(_WORDS.get(name, "{}").format(_plain(record[name])) for name in columns)
+    """`shapes-ddpm, guidance 4`: the named columns of a row, in words; empty ones are left out."""
+    named = {name: _plain(record[name]) for name in columns}
+    return ", ".join(_WORDS.get(name, "{}").format(text) for name, text in named.items() if text)
 
 
 _WORDS = {
     "guidance": "guidance {}",
     "grid": "{} grid",
+    "guidance_rescale": "rescale {}",
+    "guidance_interval": "guided within {}",
+    "negative_prompt": "away from “{}”",
+    "strength": "strength {}",
     "seed": "seed {}",
     "samples": "{} samples",
     "height": "height {}",

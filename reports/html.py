@@ -51,6 +51,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             facts=_facts(frame),
             metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
             blocks=content.blocks,
+            has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(frame),
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
@@ -83,6 +84,7 @@ def _summary(frame: pd.DataFrame) -> str:
     """`24 cells: 3 schedulers, 4 step counts, 2 guidance scales. 1 failed.`"""
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
     counts |= {"guidance": "guidance scale", "seed": "seed"}
+    counts |= {"task": "task", "strength": "strength"} if _has_inputs(frame) else {}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
     lost = [
         f" {len(failed(frame))} failed.",
@@ -91,6 +93,10 @@ def _summary(frame: pd.DataFrame) -> str:
     ]
     text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
     return text + "".join(part for part in lost if not part.startswith(" 0 "))
+
+
+def _has_inputs(frame: pd.DataFrame) -> bool:
+    return bool((frame["task"] != "txt2img").any())
 
 
 def _count(n: int, word: str) -> str:
@@ -106,6 +112,7 @@ def _facts(frame: pd.DataFrame) -> dict[str, str]:
         "Schedulers": _values(frame["scheduler"]),
         "Steps": _values(frame["steps"].sort_values()),
         "Guidance": _values(frame["guidance"].sort_values()),
+        **({"Strength": _values(frame["strength"].sort_values())} if _has_inputs(frame) else {}),
         "Noise seed": _values(frame["seed"]),
         "Samples per cell": _values(frame["samples"]),
         "Prompts": _values(frame["prompts"]),

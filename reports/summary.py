@@ -17,7 +17,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     Columns that hold a single value are named in the title instead.
     """
     frame = with_panels(frame)
-    metrics = frame_metrics(frame)
+    metrics = [name for name in frame_metrics(frame) if metric_spec(name).names_a_best]
     names = [*panel_names(frame), "scheduler"]
     table = Table(title=Text(_title(frame, metrics)), title_justify="left", caption=_caption(frame))
     for name in names:

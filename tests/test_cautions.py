@@ -76,3 +76,12 @@ def test_a_few_jumpy_cells_are_chance_many_are_not(frame):
 def test_a_run_without_latency_has_nothing_to_say_of_it(frame):
     frame[["latency_p50_s", "calibration_s"]] = float("nan")
     assert cautions(frame) == []
+
+
+def test_starts_that_strength_rounds_are_no_fault_of_the_spacing(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("txt2img", "img2img"), guidances=(4.0,))
+    frame = load_frame(run)
+    frame.loc[frame["task"] == "img2img", "sigma_start"] = frame["steps"] / 10.0
+    assert cautions(frame) == []
+    frame.loc[frame["task"] == "txt2img", "sigma_start"] = frame["steps"] / 10.0
+    assert "timestep_spacing=trailing" in cautions(frame)[0]

@@ -180,3 +180,20 @@ def test_passwords_in_the_config_are_left_out(tmp_path):
     text = rendered(run)
     assert "hunter2" not in text
     assert "https://***@mlflow.example/x" in text
+
+
+def test_a_page_of_tasks_tells_strengths_and_shows_inputs(tmp_path):
+    tasks, strengths = ("txt2img", "inpaint"), (0.3, 0.9)
+    run = fabricate(tmp_path / "run", tasks=tasks, strengths=strengths, guidances=(4.0,))
+    page = Page(rendered(run))
+    assert "1 seed, 2 tasks, 3 strengths." in page.text
+    assert "Task txt2img, inpaint" in page.text
+    assert "Strength 0.3, 0.9, 1" in page.text
+    assert "what inpainting repaints is hatched" in page.text
+    assert len([a for tag, a in page.elements if tag == "img" and a["alt"] == "input"]) == 4 * 2
+    glance = page.text[: page.text.index("What was swept")]
+    assert "Jump at the seam lower" not in glance
+    assert "in the input" in page.text  # the section is there
+    plain = Page(rendered(fabricate(tmp_path / "plain")))
+    assert "Strength" not in plain.text
+    assert "input image" not in plain.text

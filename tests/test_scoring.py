@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from cli import call, tiny
 from test_inputs import job, pair
 
 from bench.cell import Cell, Entry
@@ -156,3 +158,36 @@ def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
         expected = pipeline.vae.encode(pixels).latent_dist.mode() * config["scaling_factor"]
     torch.testing.assert_close(latents, expected)
     assert 0.7 < latents.std() < 1.3
+
+
+def test_a_sweep_of_tasks_scores_each_by_what_it_has_and_mends_what_is_lost(tmp_path, capsys):
+    grid = ("task=txt2img,inpaint", "strength=0.5", "steps=4")
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    frame = pd.read_parquet(tmp_path / "tiny" / "results.parquet").set_index("task")
+    assert frame["strength"].to_dict() == {"txt2img": 1.0, "inpaint": 0.5}
+    columns = ["psnr_input", "cosine_shapes_input", "rmse_masked", "rmse_preserved", "seam_jump"]
+    assert frame.loc["txt2img", columns].isna().all()
+    assert np.isfinite(frame.loc["inpaint", columns].astype(float)).all()
+    # What is repainted changes, what is kept is what the VAE makes of it.
+    assert frame.loc["inpaint", "rmse_masked"] > 2 * frame.loc["inpaint", "rmse_preserved"]
+
+    def shards():
+        cells = tmp_path / "tiny" / "cells" / frame.loc["inpaint", "key"]
+        return {path.name: path.stat().st_mtime_ns for path in cells.glob("*.safetensors")}
+
+    before = shards()
+    (lost,) = [name for name in before if name.startswith("fidelity_rmse_seam")]
+    (tmp_path / "tiny" / "cells" / frame.loc["inpaint", "key"] / lost).unlink()
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    after = shards()
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {lost}
+
+
+def test_lpips_without_its_backbone_is_left_out_and_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    grid = ("task=img2img", "metrics.fidelity=[psnr,lpips]", "--dry-run")
+    code, out, err = call(capsys, *tiny(tmp_path, *grid))
+    assert code == 0
+    said = " ".join((out + err).split())
+    assert "lpips_input is left out: LPIPS needs torchvision's alexnet-owt-7be5be79.pth" in said

@@ -169,7 +169,7 @@ def test_what_cannot_be_is_one_clear_line(override, message, tmp_path, capsys):
 def _largest_lie(scheduler, steps, strength):
     """How far a state is from the noise level that the denoiser is told: data are a point, each
     evaluation gives the exact noise, so the state should be alpha data + sigma noise throughout."""
-    data, noise = torch.tensor([0.5]).double(), torch.tensor([1.0]).double()
+    data, noise = torch.tensor([-1.0]).double(), torch.tensor([1.0]).double()
     scheduler.set_timesteps(steps)
     left = executed_steps(steps, strength, "diffusion")
     timesteps = scheduler.timesteps[(steps - left) * scheduler.order :]
