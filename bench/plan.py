@@ -18,10 +18,12 @@ from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
+from bench.run import Mark
 from bench.schedulers import CLASSES, FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS
 from bench.settings import Settings, check_settings
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
+Curve = tuple[str, str, str]  # model, scheduler, grid
 # What a sweep has one of; all else may be a list.
 _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
@@ -57,6 +59,7 @@ class Plan:
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
+    marks: list[Mark]  # the same defects, by curve
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -82,7 +85,7 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told)
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, _marks(jobs))
 
 
 def device_of(settings: Settings) -> str:
@@ -256,30 +259,61 @@ def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _warnings(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each known defect, with the schedulers and steps that hit it."""
+    told = []
+    for known, curves in _hit(jobs).items():
+        steps: dict[str, set[int]] = defaultdict(set)
+        for (_, scheduler, _), counts in curves.items():
+            steps[scheduler] |= counts
+        told.append(f"{_where(steps)}: {known.told}")
+    switching = list(dict.fromkeys(scheduler for _, scheduler, _ in _switching(jobs)))
+    if switching:
+        told.append(
+            f"{', '.join(switching)}: below {FULL_ORDER} steps the last step is of lower order "
+            f"(lower_order_final); a jump of the curve there is the solver's"
+        )
+    return told
+
+
+def _marks(jobs: Sequence[Job]) -> list[Mark]:
+    """The same in a few words, for the charts. What the report measures itself is left to it."""
+    defects = [
+        Mark(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
+        for known, curves in _hit(jobs).items()
+        if known.name != "leading-start"
+        for curve, steps in curves.items()
+    ]
+    text = f"ends with a step of lower order below {FULL_ORDER} steps"
+    return [*defects, *(Mark(*curve, text) for curve in _switching(jobs))]
+
+
+def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
+    """The steps at which each curve hits a known defect."""
     table = known_defects(version("diffusers"))
-    hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
-        cell = job.entry.cell
-        config = _scheduler_config(job)
+        cell, config = job.entry.cell, _scheduler_config(job)
         for known in warnings_for(job.base, cell.scheduler_class, config, cell.steps, table):
-            hit[known][cell.scheduler].add(cell.steps)
-    told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    return [*told, *_solver_switch(jobs)]
+            hit[known][_curve(job)].add(cell.steps)
+    return hit
 
 
-def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of curves that cross the step count at which multistep solvers change their last step."""
-    steps: dict[str, set[int]] = defaultdict(set)
+def _switching(jobs: Sequence[Job]) -> list[Curve]:
+    """Curves that cross the step count at which multistep solvers change their last step."""
+    steps: dict[Curve, set[int]] = defaultdict(set)
     for job in jobs:
         flag = _scheduler_config(job).get("lower_order_final", True)
         if flag and job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
-            steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
-    crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
-    if crossing:
-        yield (
-            f"{', '.join(crossing)}: below {FULL_ORDER} steps the last step is of lower order "
-            f"(lower_order_final); a jump of the curve there is the solver's"
-        )
+            steps[_curve(job)].add(job.entry.cell.steps)
+    return [curve for curve, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
+
+
+def _curve(job: Job) -> Curve:
+    cell = job.entry.cell
+    return cell.model, cell.scheduler, cell.grid
+
+
+def _listed(steps: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(steps)))
 
 
 def _where(steps: dict[str, set[int]]) -> str:
@@ -288,8 +322,7 @@ def _where(steps: dict[str, set[int]]) -> str:
     for scheduler, counts in steps.items():
         alike[tuple(sorted(counts))].append(scheduler)
     return "; ".join(
-        f"{', '.join(names)} at {', '.join(map(str, counts))} steps"
-        for counts, names in alike.items()
+        f"{', '.join(names)} at {_listed(counts)} steps" for counts, names in alike.items()
     )
 
 
