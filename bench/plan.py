@@ -17,10 +17,11 @@ from bench.job import Job, guidance_of, scheduler_config
 from bench.kinds import estimate_kind, latency_kind, measured
 from bench.latents import check_latents
 from bench.models import FoundModel, find_model
-from bench.notices import notices
+from bench.notices import marks, notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
 from bench.prompts import load_prompts, prompts_identity
 from bench.references import check_reference
+from bench.run import Mark
 from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
 from bench.tasks import WITH_INPUTS
@@ -43,6 +44,7 @@ class Plan:
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
+    marks: list[Mark]  # the same defects, by curve
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -68,7 +70,7 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told)
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks(jobs))
 
 
 def device_of(settings: Settings) -> str:

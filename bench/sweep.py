@@ -37,7 +37,8 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    run = Run(plan.run_folder, store, plan.entries, environment(), tuple(plan.warnings))
+    told = (tuple(plan.warnings), tuple(plan.marks))
+    run = Run(plan.run_folder, store, plan.entries, environment(), *told)
     _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.run import Run
 from metrics.specs import metric_spec
-from reports.cautions import cautions
+from reports.cautions import cautions, curve_notes
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
 from reports.frame import failed, frame_metrics, unsupported
@@ -50,6 +50,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             summary=_summary(frame),
             facts=_facts(frame),
             metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
+            curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(frame),

@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,7 @@ def test_a_start_that_moves_with_the_steps_is_said(copied):
     """shapes-ddpm has leading spacing."""
     page = (copied / "tiny" / "report.html").read_text()
     assert "The noise that a run starts from moves with the number of steps" in page
+    assert re.search(r"<li>ddim, heun: starts at sigma [\d.]+, [\d.]+ for 2, 3 steps\.</li>", page)
     starts = pd.read_csv(copied / "tiny" / "results.csv").groupby("steps")["sigma_start"].first()
     assert math.log(starts[3] / starts[2]) > 0.5
 

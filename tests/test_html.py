@@ -1,10 +1,12 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from fake_run import CLIP, FD, fabricate
 
+from bench.run import Mark
 from reports.figures import figures
 from reports.frame import frame_metrics, load_estimates, load_frame
 from reports.gallery import gallery
@@ -82,6 +84,16 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(run):
     return Page(rendered(run))
+
+
+def test_what_a_scheduler_does_to_a_curve_is_said_beside_the_charts_against_steps(run):
+    mark = Mark("shapes-ddpm", "ddim", "native", "trailing drift at 16 <steps>")
+    text = rendered(replace(run, marks=(mark,)))
+    figures = re.findall(r'<figure class="chart" id="([\w-]+)">(.*?)</figure>', text, re.DOTALL)
+    told = {name for name, inside in figures if "ddim: trailing drift at 16 &lt;steps" in inside}
+    assert told == {name for name, _ in figures if name.endswith("_vs_steps")}
+    assert len(told) == 2
+    assert "curve-notes" not in re.sub("<style.*?</style>", "", rendered(run), flags=re.DOTALL)
 
 
 def nonce_of(text):
