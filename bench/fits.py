@@ -75,7 +75,6 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
     yield from guidance_of(model, settings).problems()
     if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
         yield "negative_prompt: closed-form models have no negative prompt; leave it out"
-    yield from _without_task(model, settings)
     fit = {n: other for n, other in SCHEDULERS.items() if other.kind == own}
     if spec.kind != own:
         yield (
@@ -83,6 +82,7 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"{own} model; choose of {', '.join(fit)}"
         )
         return
+    yield from _without_task(model, settings)
     predicted = _predicted(model)
     if predicted not in CLASSES[spec.class_name].predicts:
         reading = [n for n in fit if predicted in CLASSES[fit[n].class_name].predicts]

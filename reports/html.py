@@ -24,6 +24,7 @@ from reports.headline import Observation, Setting
 from reports.table import cells_table
 
 _HERE = Path(__file__).parent
+_NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -38,6 +39,7 @@ class Content:
 
 
 def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
+    supported = frame[frame["status"] != "unsupported"]
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -53,15 +55,32 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
-            columns=cells_table(frame),
-            statuses=frame["status"].tolist(),
+            columns=cells_table(supported),
+            statuses=supported["status"].tolist(),
             failures=failed(frame).to_dict("records"),
-            unsupported=unsupported(frame).to_dict("records"),
+            unsupported=_unsupported(frame),
             cautions=[*cautions(frame), *(f"{warning}." for warning in run.warnings)],
             environment=run.environment,
             config=_config(run),
         )
     )
+
+
+def _unsupported(frame: pd.DataFrame) -> list[dict]:
+    """What cannot be run: a line for each model, task and reason, with all that it is true of."""
+    cells = unsupported(frame)
+    reasons = cells["message"].str.replace(_NAMED, "", regex=True)
+    grouped = cells.groupby(["model", "task", reasons], sort=False)
+    return [
+        {
+            "model": model,
+            "task": task,
+            "schedulers": ", ".join(group["scheduler"].unique()),
+            "steps": ", ".join(str(n) for n in sorted(group["steps"].unique())),
+            "message": reason,
+        }
+        for (model, task, reason), group in grouped
+    ]
 
 
 def page_environment() -> jinja2.Environment:
