@@ -10,7 +10,7 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
-from bench.cell import Cell, Entry
+from bench.cell import RANDOM, Cell, Entry
 from bench.errors import UserError
 from bench.kinds import RENDERS, estimate_kind, latency_kind
 from bench.known_defects import Known, known_defects, warnings_for
@@ -27,7 +27,7 @@ GENERATION = 1  # raise it when images come out differently: stored ones are the
 # What a sweep has one of; all else may be a list.
 _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
-    *("dry_run", "device", "threads", "batch_size"),
+    *("dry_run", "device", "threads", "batch_size", "latents"),
 )
 
 
@@ -145,6 +145,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
             f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
             "prompts=components or unconditional, and no others do"
         )
+    if closed_form and model.weights == RANDOM:
+        yield f"model.weights={RANDOM}: {model.name} is a formula without weights; leave it out"
     if closed_form and (model.width, model.height) != (4, 4):
         yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
     if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:

@@ -7,6 +7,8 @@ from typing import Any
 from bench.errors import UserError
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+_OF_A_SOLVER = ("algorithm_type", "solver_type", "solver_order")  # each class has its own kinds
+_SHIFTS = ("shift", "flow_shift")
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 # Below so many steps these classes end with a step of lower order, from there on they do not. Of
 # the others some always do and some never do, though all have the flag lower_order_final.
@@ -144,11 +146,16 @@ def scheduler_class(class_name: str) -> Any:
 
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
-    """An object of the class. The shift of a flow has two names: shift in FlowMatch classes, and
-    flow_shift in those that follow a flow by a flag; a model's config has the one or the other."""
-    shift = model_config.get("shift", model_config.get("flow_shift", 1.0))
+    """An object of the class, from what of a config is the model's and not its own solver's.
+
+    The shift of a flow is called shift by FlowMatch classes, and flow_shift by those that follow a
+    flow by a flag; a model's config has the name of the class that it came with.
+    """
+    left_out = (*_OF_A_SOLVER, *_SHIFTS)
+    config = {name: value for name, value in model_config.items() if name not in left_out}
+    shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
     if flags.get("use_flow_sigmas"):
-        flags = {**flags, "flow_shift": shift}
+        config["flow_shift"] = shift
     elif cls.__name__.startswith("FlowMatch"):
-        flags = {**flags, "shift": shift}
-    return cls.from_config(model_config, **flags)
+        config["shift"] = shift
+    return cls.from_config(config, **flags)

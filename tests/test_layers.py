@@ -24,7 +24,7 @@ OWNERS = {
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),
-    "huggingface_hub": ("bench/hub.py",),
+    "huggingface_hub": ("bench/hub.py", "metrics/extractors.py"),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
     "torchmetrics": ("metrics/extractors.py",),
