@@ -55,6 +55,11 @@ class Cell:
         }
         return digest(content, 20)
 
+    @property
+    def inputs_key(self) -> str:
+        """Where a store keeps its first inputs for reports, as it would a cell."""
+        return f"inputs_{self.inputs}_{self.width}x{self.height}"
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -62,6 +67,7 @@ class Cost:
 
     nfe: int  # denoiser evaluations; a guided evaluation counts once
     network_passes: int  # samples through the network: nfe x 2 under guidance
+    executed_steps: int | None = None  # of the solver; older records do not say
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class Entry:
     metrics: dict[str, str]  # metric name -> kind of its stored estimate
     latency: str = ""  # kind of its latency record, empty when latency is not measured
     unsupported: str = ""  # why it cannot be run, empty when it can
+    asked_guidance: float | None = None  # the weight asked for, where the cell's means the same
 
     @property
     def status_kind(self) -> str:

@@ -39,7 +39,7 @@ _HYDRA_FLAGS = (
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     codes: list[int] = []
-    unknown, arguments = _without_unknown_choices(arguments)
+    unknown, arguments = _without_unknown_choices(list(map(_open_flag, arguments)))
 
     def task(configs: list[dict]) -> None:
         codes.append(_sweep_grid(configs, unknown))
@@ -113,8 +113,8 @@ def log(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     """Lists what there is to choose from."""
+    from bench.errors import nearest
     from bench.listing import LISTINGS
-    from bench.plan import nearest
 
     if len(arguments) != 1 or arguments[0] not in LISTINGS:
         wanted = arguments[0] if arguments else ""
@@ -166,6 +166,11 @@ def _verify(configs: list[dict]) -> int:
     return 0 if passed(record) else 1
 
 
+def _open_flag(argument: str) -> str:
+    """Names of flags are those of the scheduler's class: Hydra is told to take any."""
+    return f"++{argument}" if argument.startswith("scheduler.flags.") else argument
+
+
 def _refuse_other_launchers(arguments: list[str]) -> None:
     """Launchers that call the task once per cell would check and load everything each time."""
     for argument in arguments:
@@ -180,7 +185,7 @@ def _without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]
     Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
     checked without them. Config folders of the user's own are left to Hydra.
     """
-    from bench.plan import nearest
+    from bench.errors import nearest
 
     if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
         return [], arguments
@@ -289,7 +294,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
 
 
 def _unknown_choice(error) -> str:
-    from bench.plan import nearest
+    from bench.errors import nearest
 
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
@@ -301,7 +306,7 @@ def _unknown_choice(error) -> str:
 def _one_line(error: Exception) -> str:
     from hydra.errors import OverrideParseException
 
-    from bench.plan import nearest
+    from bench.errors import nearest
     from bench.settings import Settings
 
     if isinstance(error, OverrideParseException):

@@ -1,12 +1,95 @@
-"""The noise levels that a run really visited, from what the denoiser was told."""
+"""The noise levels of a run: those that are asked for, and those that it really visited.
 
+grid=native is what a user of diffusers gets: each class spaces its levels in its own way. With
+grid=matched all schedulers of a family visit the same levels, so that curves differ by the solver
+alone. Of N steps, each then ending at clean data:
+
+diffusion  sigma_i = (a + i/(N-1) (b - a))^7, where a^7 and b^7 are sigma / alpha of the last and
+           the first training timestep (Karras et al. 2022, equation 5)
+edm        the same between sigma_max and sigma_min of the model's config
+flow       u_i = (1 - 1/T)(1 - i/N) for T training timesteps, then the model's shift s:
+           sigma_i = s u_i / (1 + (s - 1) u_i)
+
+i runs from 0 to N - 1. What the denoiser is told is rounded to a whole timestep by some classes.
+"""
+
+import json
 import math
 from collections.abc import Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from bench.cell import Grid
+from bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
+
+
+def build_scheduler(class_name: str, flags: str, model_config: dict, grid: str = "native") -> Any:
+    """A fresh scheduler object: the model's own config with the flags (JSON) over it.
+
+    One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
+    """
+    cls, own = scheduler_class(class_name), json.loads(flags)
+    scheduler = scheduler_from(cls, {**own, **grid_flags(class_name, own, grid)}, model_config)
+    if grid == "matched" and _follows_flow(class_name, own) and _takes_sigmas(class_name):
+        _give_levels(scheduler)
+    return scheduler
+
+
+def can_match(spec: SchedulerSpec) -> bool:
+    """Whether a scheduler can be put on the matched grid. Those that cannot live on whole training
+    timesteps or space their levels in one way alone."""
+    if spec.family == "flow":
+        return bool(spec.flags.get("use_flow_sigmas")) or _takes_sigmas(spec.class_name)
+    return spec.family == "edm" or "karras" in CLASSES[spec.class_name].honours
+
+
+def grid_flags(class_name: str, flags: dict[str, Any], grid: str) -> dict[str, Any]:
+    """What a grid lays over the flags of a scheduler that can take it."""
+    if grid == "native":
+        return {}
+    if class_name.startswith("EDM"):
+        return {"sigma_schedule": "karras", "rho": 7.0}
+    others = {"use_exponential_sigmas": False, "use_beta_sigmas": False}
+    if _follows_flow(class_name, flags):
+        return {**others, "use_karras_sigmas": False, "shift_terminal": None}
+    return {**others, "use_karras_sigmas": True, "timestep_spacing": "linspace"}
+
+
+def _follows_flow(class_name: str, flags: dict[str, Any]) -> bool:
+    return class_name.startswith("FlowMatch") or bool(flags.get("use_flow_sigmas"))
+
+
+def _takes_sigmas(class_name: str) -> bool:
+    return "sigmas" in CLASSES[class_name].takes
+
+
+def _give_levels(scheduler: Any) -> None:
+    """Makes set_timesteps choose the matched levels, whatever a pipeline asks it for.
+
+    Its own are spaced otherwise; it shifts those that it is given.
+    """
+    set_timesteps, trained = scheduler.set_timesteps, scheduler.config.num_train_timesteps
+
+    @wraps(set_timesteps)  # pipelines ask the signature what it takes
+    def matched(
+        num_inference_steps: int | None = None,
+        device: Any = None,
+        sigmas: Sequence[float] | None = None,
+        mu: float | None = None,
+        timesteps: Sequence[float] | None = None,
+    ) -> None:
+        asked = sigmas if sigmas is not None else timesteps
+        steps = num_inference_steps or len(asked if asked is not None else ())
+        set_timesteps(device=device, sigmas=_flow_levels(steps, trained), mu=mu)
+
+    scheduler.set_timesteps = matched
+
+
+def _flow_levels(steps: int, trained: int) -> np.ndarray:
+    """Before the shift."""
+    return (1 - 1 / trained) * (1 - np.arange(steps) / steps)
 
 
 def executed_grid(timesteps: Sequence[float], scheduler: Any) -> Grid:
@@ -15,15 +98,15 @@ def executed_grid(timesteps: Sequence[float], scheduler: Any) -> Grid:
     A timestep between two training timesteps is read by the logarithm of sigma, as schedulers do.
     """
     own = getattr(scheduler, "sigmas", None)
-    told = _training_timesteps(timesteps, scheduler)
+    told = training_timesteps(timesteps, scheduler)
     return Grid(
         timesteps=told,
-        sigmas=[_sigma(t, scheduler) for t in told],
+        sigmas=[noise_level(t, scheduler) for t in told],
         scheduler_sigmas=None if own is None else [float(sigma) for sigma in own],
     )
 
 
-def _training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
+def training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
     """Denoisers are told training timesteps, or their share of all (Flux, Qwen-Image), or what is
     missing to all of it (Z-Image): whichever comes closest to the scheduler's own timesteps."""
     values, steps = np.array(told, dtype=np.float64), scheduler.config.num_train_timesteps
@@ -33,7 +116,7 @@ def _training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
     return readings[int(np.argmin(misses))].tolist()
 
 
-def _sigma(timestep: float, scheduler: Any) -> float:
+def noise_level(timestep: float, scheduler: Any) -> float:
     """Noise over signal on a variance-preserving path, sigma itself on the others."""
     name = type(scheduler).__name__
     if name.startswith("EDM"):

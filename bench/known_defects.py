@@ -18,7 +18,7 @@ _TO_CLEAN_DATA = (
     *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler"),
     *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"),
     *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler"),
-    "UniPCMultistepScheduler",
+    *("DPMSolverSDEScheduler", "UniPCMultistepScheduler"),
 )
 _EXPONENTIAL_SOLVERS = (
     "DPMSolverMultistepScheduler",
@@ -32,7 +32,7 @@ _VP = ("scaled_linear", "linear", "cosine", "zero_snr")
 _BETA = (
     *_EXPONENTIAL_SOLVERS,
     *("EulerDiscreteScheduler", "LMSDiscreteScheduler", "HeunDiscreteScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"),
 )
 _FLOW_MATCH = (
     "FlowMatchEulerDiscreteScheduler",

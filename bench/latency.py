@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bench.cell import Cell, Latency
+from bench.inputs import Inputs
 from bench.probes import Stages, synchronise, watched
 from bench.sampling import generate
 
@@ -21,20 +22,21 @@ def measure_latency(
     pipeline: Any,
     cell: Cell,
     prompts: Sequence[str],
+    inputs: Inputs | None = None,
+    latents: np.ndarray | None = None,
     *,
     warmup_runs: int,
     timed_runs: int,
-    latents: np.ndarray | None = None,
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device = pipeline.device
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, 0, latents)
+        generate(pipeline, cell, prompts, 0, inputs, latents)
     _calibrate(device)
     _reset_peak_memory(device)
     totals, calibrations, seen = [], [], []
     for _ in range(timed_runs):
-        total, stages = _timed_run(pipeline, cell, prompts, latents)
+        total, stages = _timed_run(pipeline, cell, prompts, inputs, latents)
         totals.append(total)
         seen.append(stages)
         calibrations.append(_calibrate(device))
@@ -53,12 +55,16 @@ def measure_latency(
 
 
 def _timed_run(
-    pipeline: Any, cell: Cell, prompts: Sequence[str], latents: np.ndarray | None
+    pipeline: Any,
+    cell: Cell,
+    prompts: Sequence[str],
+    inputs: Inputs | None,
+    latents: np.ndarray | None,
 ) -> tuple[float, Stages]:
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, 0, latents)
+        generate(pipeline, cell, prompts, 0, inputs, latents)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

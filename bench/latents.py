@@ -42,7 +42,7 @@ def _expected_shape(model: FoundModel, height: int, width: int) -> tuple[int, ..
     found = [folder / part / "config.json" for part in ("unet", "transformer")]
     networks = [path for path in found if path.exists()]
     vae = folder / "vae" / "config.json"
-    if model.pipeline in _PACKED or not networks or not vae.exists():
+    if model.pipeline_class in _PACKED or not networks or not vae.exists():
         return None
     blocks = read_json(vae, "config of the VAE").get("block_out_channels")
     channels = read_json(networks[0], "config of the denoiser").get("in_channels")

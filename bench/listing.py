@@ -1,26 +1,77 @@
 """Tables of what a sweep can name."""
 
+from collections.abc import Iterable
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+from rich.console import Group
 from rich.table import Table
 
 from bench.errors import UserError
+from bench.known_defects import known_defects, table_for
 from bench.rows import COLUMNS
-from bench.schedulers import SCHEDULERS
+from bench.schedulers import CLASSES, SCHEDULERS, flags_text
 
 
-def schedulers() -> Table:
-    table = Table(
-        *("name", "label", "diffusers class", "drives", "order", "NFE at 10 steps", "stochastic"),
-        "steps",
-    )
+def schedulers() -> Group:
+    return Group(_catalogue(), _classes(), _defects())
+
+
+def _catalogue() -> Table:
+    table = Table("name", caption="flags: laid over the model's own scheduler config")
+    table.add_column("class …Scheduler", no_wrap=True)
+    table.add_column("flags", overflow="fold")
+    for heading in ("drives", "order", "NFE of N", "steps"):
+        table.add_column(heading)
     for name, spec in SCHEDULERS.items():
-        drives = f"distilled {spec.family}" if spec.distilled else spec.family
-        order, noisy = str(spec.order or ""), "yes" if spec.stochastic else "no"
+        order = "noisy" if spec.stochastic else str(spec.order)
         steps = f"{spec.min_steps} to {spec.max_steps}" if spec.max_steps else f"≥ {spec.min_steps}"
-        nfe = str(spec.expected_nfe(10))
-        table.add_row(name, spec.label, spec.class_name, drives, order, nfe, noisy, steps)
+        nfe = _per_steps(*spec.evaluations)
+        laid = flags_text(spec.flags)
+        table.add_row(name, _short(spec.class_name), laid, spec.kind, order, nfe, steps)
+    return table
+
+
+def _short(class_name: str) -> str:
+    return class_name.removesuffix("Scheduler")
+
+
+def _per_steps(a: int, b: int) -> str:
+    """`2N - 1`: denoiser evaluations of N steps."""
+    rest = f" {'+' if b > 0 else '-'} {abs(b)}" if b else ""
+    return f"{a if a > 1 else ''}N{rest}"
+
+
+def _classes() -> Table:
+    table = Table(
+        *(
+            "class …Scheduler",
+            "solver",
+            "reads",
+            "honours use_…_sigmas",
+            "custom grid",
+            "seeded by",
+        ),
+        caption="reads: prediction types, e(psilon) v s(ample) f(low). honours: k(arras) "
+        "e(xponential) b(eta) f(low) move its noise levels. custom grid: t(imesteps) s(igmas)",
+    )
+    for name, facts in CLASSES.items():
+        marks = (_initials(names) for names in (facts.predicts, facts.honours, facts.takes))
+        table.add_row(_short(name), facts.solver, *marks, facts.seeded_by)
+    return table
+
+
+def _initials(names: Iterable[str]) -> str:
+    return " ".join(name[0] for name in names)
+
+
+def _defects() -> Table:
+    own, measured = version("diffusers"), table_for(version("diffusers"))
+    title = f"known defects, diffusers {measured}" + ("" if own == measured else f" (here: {own})")
+    table = Table("name", "of", title=title)
+    for known in known_defects(own):
+        table.add_row(known.name, ", ".join(map(_short, known.who)))
     return table
 
 
@@ -67,6 +118,7 @@ LISTINGS = {
     "models": lambda: _choices("model"),
     "schedulers": schedulers,
     "metrics": lambda: _choices("metrics"),
+    "tasks": lambda: _choices("task"),
     "prompts": lambda: _choices("prompts"),
     "experiments": lambda: _choices("experiment"),
     "columns": columns,

@@ -47,8 +47,8 @@ class FoundModel:
     family: str  # "diffusion" or "flow"
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
+    pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
-    pipeline: str = ""  # name of its class, empty in closed form
     loading: Loading = Loading()
 
 
@@ -94,7 +94,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
         distilled=distilled if settings.distilled is None else settings.distilled,
-        pipeline=str(read_json(folder / INDEX, what).get("_class_name", "")),
+        pipeline_class=str(read_json(folder / INDEX, what).get("_class_name", "")),
         loading=loading,
     )
 
@@ -109,7 +109,8 @@ def closed_form_model(name: str, path: str) -> FoundModel:
         raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
     family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
     config = json.dumps(dict(problem_scheduler(problem).config), default=str)
-    return FoundModel(problem, digest([problem, VERSION], 16), family, TRAIN_TIMESTEPS, config)
+    weights = digest([problem, VERSION], 16)
+    return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
 
 
 def _single_file(settings: ModelSettings, what: str) -> Path | None:

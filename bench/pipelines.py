@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.grids import build_scheduler
 from bench.models import FoundModel
-from bench.schedulers import SCHEDULERS, SchedulerSpec, build_scheduler
+from bench.schedulers import SCHEDULERS, SchedulerSpec
 
 # These give their scheduler noise levels or a shift of their own, not a number of steps alone.
 _GIVES_LEVELS = ("FluxPipeline", "QwenImagePipeline", "StableDiffusion3Pipeline", "ZImagePipeline")
@@ -15,7 +16,7 @@ _LCM, _LCM_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
 
 def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
     """Why a model's pipeline cannot be driven by a scheduler of its kind; empty when it can."""
-    if model.pipeline == _LCM and spec.class_name != _LCM_SCHEDULER:
+    if model.pipeline_class == _LCM and spec.class_name != _LCM_SCHEDULER:
         return f"its pipeline ({_LCM}) works with {_LCM_SCHEDULER} alone; choose lcm"
     if takes_levels(model, spec):
         return ""
@@ -26,20 +27,20 @@ def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
         and takes_levels(model, other)
     ]
     return (
-        f"its pipeline ({model.pipeline}) gives the scheduler noise levels and a shift, which "
-        f"{spec.class_name} does not take; choose of {', '.join(alike)}"
+        f"its pipeline ({model.pipeline_class}) gives the scheduler noise levels and a shift, "
+        f"which {spec.class_name} does not take; choose of {', '.join(alike)}"
     )
 
 
 def takes_levels(model: FoundModel, spec: SchedulerSpec) -> bool:
     """Whether a scheduler takes what the model's pipeline gives it; found by trying, since each
     scheduler has conditions of its own."""
-    if model.pipeline not in _GIVES_LEVELS:
+    if model.pipeline_class not in _GIVES_LEVELS:
         return True
     config = json.loads(model.scheduler_config)
     scheduler = build_scheduler(spec.class_name, json.dumps(spec.flags), config)
     try:
-        scheduler.set_timesteps(**_given(model.pipeline, scheduler.config))
+        scheduler.set_timesteps(**_given(model.pipeline_class, scheduler.config))
     except (TypeError, ValueError, AssertionError):
         return False
     return True

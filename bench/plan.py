@@ -1,27 +1,30 @@
 """From composed configs to a checked plan: every problem is found before anything loads."""
 
-import difflib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 
-from bench.cell import RANDOM, Cell, Entry
+from bench.cell import Cell, Entry
 from bench.errors import UserError
-from bench.kinds import RENDERS, estimate_kind, latency_kind
-from bench.known_defects import Known, known_defects, warnings_for
+from bench.fits import expected_nfe, unfit, unsupported
+from bench.flags import Choice, asked, chosen, flag_problems
+from bench.inputs import inputs_identity
+from bench.job import Job, guidance_of, scheduler_config
+from bench.kinds import estimate_kind, latency_kind, measured
 from bench.latents import check_latents
 from bench.models import FoundModel, find_model
+from bench.notices import marks, notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
-from bench.pipelines import refusal
-from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
+from bench.prompts import load_prompts, prompts_identity
 from bench.references import check_reference
-from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS, SchedulerSpec
+from bench.run import Mark
+from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
+from bench.tasks import WITH_INPUTS
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
@@ -29,23 +32,6 @@ _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
     *("dry_run", "device", "threads", "batch_size", "latents"),
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell with all that is needed to run and score it."""
-
-    settings: Settings
-    entry: Entry
-    model: FoundModel
-    expected_nfe: int
-
-    @property
-    def expected_passes(self) -> int:
-        """Samples through the denoiser per image: guidance doubles them, but for distilled models,
-        which take it as an input."""
-        guided = self.settings.guidance > 1 and not self.model.distilled
-        return self.expected_nfe * (2 if guided else 1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,8 @@ class Plan:
     run_folder: Path
     store_root: Path
     settings: Settings  # of the first job; what a sweep has one of is read from it
-    warnings: list[str]  # known defects of schedulers that its cells hit
+    warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
+    marks: list[Mark]  # the same defects, by curve
 
 
 def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
@@ -77,19 +64,13 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     problems |= dict.fromkeys(_conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
+    renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    settings = jobs[0].settings
+    settings, told = jobs[0].settings, [*notices(jobs), *renamed]
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, _warnings(jobs))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks(jobs))
 
 
 def device_of(settings: Settings) -> str:
@@ -109,7 +90,7 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     settings, problems = check_settings(config)
     if settings is None:
         return None, problems
-    problems = list(_unfit(settings))
+    problems = list(unfit(settings))
     try:
         model = find_model(settings.model)
         check_reference(settings.metrics)
@@ -117,135 +98,62 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
             check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
-        unsupported = "\n".join(_unsupported(model, settings))
-        entry = replace(_entry(settings, model), unsupported=unsupported)
+        choice, reasons = _choice(settings, model)
+        entry = replace(_entry(settings, model, choice), unsupported="\n".join(reasons))
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-    spec = SCHEDULERS[settings.scheduler.name]
-    return Job(settings, entry, model, spec.expected_nfe(settings.steps)), []
+    return Job(settings, entry, model, expected_nfe(model, settings), choice.base), []
 
 
-def _unfit(settings: Settings) -> Iterator[str]:
-    """Values that are valid alone but not together."""
-    name, model, metrics = settings.scheduler.name, settings.model, settings.metrics
-    spec = SCHEDULERS.get(name)
-    if spec is None:
-        yield f"scheduler={name}: unknown; {nearest(name, SCHEDULERS)}"
-    small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
-    if small and (model.width, model.height) != (32, 32):
-        yield (
-            f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
-            f"{model.width}x{model.height}; choose metrics=standard"
-        )
-    closed_form = model.path.startswith(CLOSED_FORM)
-    if not closed_form and (model.width % 8 or model.height % 8):
-        yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
-    if closed_form != (settings.prompts.path in CLOSED_FORM_PROMPTS):
-        yield (
-            f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
-            "prompts=components or unconditional, and no others do"
-        )
-    if closed_form and model.weights == RANDOM:
-        yield f"model.weights={RANDOM}: {model.name} is a formula without weights; leave it out"
-    if closed_form and (model.width, model.height) != (4, 4):
-        yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
-    if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:
-        yield (
-            f"model={model.name}: its data without a component is another Gaussian; use "
-            "prompts=components"
-        )
-
-
-def _unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What this model, scheduler and number of steps cannot do together."""
-    limit, name = model.train_timesteps, settings.scheduler.name
-    spec, own = SCHEDULERS[name], _kind(model)
-    if not spec.serves(settings.steps):
-        few = settings.steps < spec.min_steps
-        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
-        yield (
-            f"steps={settings.steps}: scheduler={name} needs {bound}; "
-            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
-        )
-    if settings.steps > limit:
-        yield (
-            f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
-            f"ask for {limit} or fewer"
-        )
-    if _kind(spec) != own:
-        fit = ", ".join(n for n, other in SCHEDULERS.items() if _kind(other) == own)
-        yield (
-            f"scheduler={name}: drives {_kind(spec)} models and {settings.model.name} is a "
-            f"{own} model; choose of {fit}"
-        )
-    elif reason := refusal(model, spec):
-        yield f"scheduler={name}: {settings.model.name}: {reason}"
-
-
-def _kind(what: FoundModel | SchedulerSpec) -> str:
-    return f"distilled {what.family}" if what.distilled else what.family
+def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
+    """The scheduler to run, or the one asked for and why it cannot be run."""
+    scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
+    reasons = list(unsupported(model, settings)) or list(
+        flag_problems(scheduler, config, settings.steps, settings.grid)
+    )
+    return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
 def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
     """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
-    model or number of steps fits nowhere."""
+    one of its flags, their model, grid or number of steps fits nowhere."""
+    fitting = {value for job in jobs for value in _axes(job)}
     for job in grid:
-        if any(value not in {axis(other) for other in jobs} for axis, value in _axes(job)):
+        if not _axes(job) <= fitting:
             yield from job.entry.unsupported.splitlines()
 
 
-def _axes(job: Job) -> Iterator[tuple[Callable[[Job], object], object]]:
-    for name in ("model", "scheduler", "steps"):
-        axis = attrgetter(f"entry.cell.{name}")
-        yield axis, axis(job)
+def _axes(job: Job) -> set[tuple[str, object]]:
+    cell, scheduler = job.entry.cell, job.settings.scheduler
+    own = {name: getattr(cell, name) for name in ("model", "steps", "grid", "task", "strength")}
+    own |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
+    return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
 
 
-def _distinct(jobs: list[Job]) -> list[Job]:
-    return list({(job.entry.cell.key, job.entry.samples): job for job in jobs}.values())
+def _distinct(jobs: Sequence[Job]) -> list[Job]:
+    """The first of those that do the same."""
+    return list({_work(job): job for job in reversed(jobs)}.values())[::-1]
 
 
-def _warnings(jobs: Sequence[Job]) -> list[str]:
-    """A sentence for each known defect, with the schedulers and steps that hit it."""
-    table = known_defects(version("diffusers"))
-    hit: dict[Known, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+def _work(job: Job) -> tuple[str, int]:
+    """What a job does, whatever its scheduler is called."""
+    config = json.dumps(scheduler_config(job), sort_keys=True)
+    alike = replace(job.entry.cell, scheduler="", scheduler_flags=config)
+    return alike.key, job.entry.samples
+
+
+def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
+    """Cells that are another one under a second name: they are run once, and that is said."""
+    names = {_work(job): job.entry.cell.scheduler for job in reversed(jobs)}
+    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
-        cell = job.entry.cell
-        config = {**json.loads(job.model.scheduler_config), **json.loads(cell.scheduler_flags)}
-        for known in warnings_for(cell.scheduler, cell.scheduler_class, config, cell.steps, table):
-            hit[known][cell.scheduler].add(cell.steps)
-    told = [f"{_where(by_scheduler)}: {known.told}" for known, by_scheduler in hit.items()]
-    return [*told, *_solver_switch(jobs), *_without_weights(jobs)]
-
-
-def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
-    names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
-    if names:
-        yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
-
-
-def _solver_switch(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of curves that cross the step count at which multistep solvers change their last step."""
-    steps: dict[str, set[int]] = defaultdict(set)
-    for job in jobs:
-        if job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
-            steps[job.entry.cell.scheduler].add(job.entry.cell.steps)
-    crossing = [name for name, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
-    if crossing:
-        yield (
-            f"{', '.join(crossing)}: below {FULL_ORDER} steps the last step is of lower order "
-            f"(lower_order_final); a jump of the curve there is the solver's"
-        )
-
-
-def _where(steps: dict[str, set[int]]) -> str:
-    """`ddim, euler at 16, 32 steps; heun at 8 steps`."""
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for scheduler, counts in steps.items():
-        alike[tuple(sorted(counts))].append(scheduler)
-    return "; ".join(
-        f"{', '.join(names)} at {', '.join(map(str, counts))} steps"
-        for counts, names in alike.items()
-    )
+        own, name = asked(job.settings.scheduler).name, names[_work(job)]
+        if own != name:
+            cell = job.entry.cell
+            grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
+            found[own, name][f"{cell.model}{grid}"] = None
+    for (own, name), where in found.items():
+        yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
@@ -253,18 +161,31 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
             yield f"{name}: a sweep has one; run a sweep for each value"
-    identities = defaultdict(set)
+    identities, given = defaultdict(set), defaultdict(set)
     for job in jobs:
         cell = job.entry.cell
         identities["model", cell.model].add(cell.weights)
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
+        if cell.inputs:
+            given[cell.task, cell.prompts].add(cell.inputs)
+        if job.settings.scheduler.base:
+            own = asked(job.settings.scheduler)
+            identities["scheduler", own.name].add(json.dumps([own.base, own.flags]))
     for (what, name), hashes in identities.items():
         if len(hashes) > 1:
             yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
-    unguided = sorted({job.settings.guidance for job in jobs if job.settings.guidance <= 1})
-    if len(unguided) > 1:
-        values = ", ".join(f"{value:g}" for value in unguided)
-        yield f"guidance={values}: all switch classifier-free guidance off; keep one of them"
+    for (task, prompts), hashes in given.items():
+        if len(hashes) > 1:
+            yield (
+                f"task.images, task.masks: task={task} has one choice of them with prompts="
+                f"{prompts}; run a sweep for each"
+            )
+    strengths = sorted({job.settings.strength for job in jobs} - {1.0})
+    if strengths and not any(job.entry.cell.inputs for job in jobs):
+        yield (
+            f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
+            "or inpaint, or leave strength out"
+        )
 
 
 def _shared(settings: Settings, name: str) -> object:
@@ -275,19 +196,21 @@ def _shared(settings: Settings, name: str) -> object:
     return plain
 
 
-def _entry(settings: Settings, found: FoundModel) -> Entry:
-    spec, device = SCHEDULERS[settings.scheduler.name], device_of(settings)
+def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
+    device = device_of(settings)
     model, prompts = settings.model, settings.prompts
     load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
+    guidance = guidance_of(found, settings).settled()
+    with_inputs = settings.task.name in WITH_INPUTS
     cell = Cell(
         model=model.name,
         weights=found.weights,
         task=settings.task.name,
-        scheduler=settings.scheduler.name,
-        scheduler_class=spec.class_name,
-        scheduler_flags=json.dumps(spec.flags, sort_keys=True),
+        scheduler=choice.name,
+        scheduler_class=SCHEDULERS[choice.base].class_name,
+        scheduler_flags=json.dumps(choice.flags, sort_keys=True),
         steps=settings.steps,
-        guidance=settings.guidance,
+        guidance=guidance.weight,
         seed=settings.seed,
         prompts=prompts.label,
         prompts_hash=prompts_identity(**prompts.source),
@@ -296,17 +219,25 @@ def _entry(settings: Settings, found: FoundModel) -> Entry:
         dtype=model.dtype,
         engine=_engine(settings, device),
         call=json.dumps(model.call, sort_keys=True) if model.call else "",
-        guidance_form=model.guidance_form,
-        negative_prompt=settings.negative_prompt,
+        guidance_form=guidance.form,
+        guidance_rescale=guidance.rescale,
+        guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
+        negative_prompt=guidance.negative_prompt,
+        strength=settings.strength if with_inputs else 1.0,
+        inputs=inputs_identity(settings),
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
+        grid=settings.grid,
     )
     if cell.is_random:  # one sample, to count evaluations and see the grid
         return Entry(cell, 1, {}, latency_kind(settings, device))
     metrics = {
         name: estimate_kind(metric, settings.metrics, settings.samples)
-        for name, metric in settings.metrics.by_metric.items()
+        for name, metric in measured(settings).items()
     }
-    return Entry(cell, settings.samples, metrics, latency_kind(settings, device))
+    asked = settings.guidance if settings.guidance != guidance.weight else None
+    return Entry(
+        cell, settings.samples, metrics, latency_kind(settings, device), asked_guidance=asked
+    )
 
 
 def _engine(settings: Settings, device: str) -> str:

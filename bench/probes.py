@@ -40,6 +40,15 @@ def denoiser_of(pipeline: Any) -> nn.Module:
     return pipeline.unet if getattr(pipeline, "unet", None) is not None else pipeline.transformer
 
 
+def state_of(args: tuple, kwargs: dict) -> Any:
+    """The noisy samples [N, ...] among the arguments of a denoiser's call."""
+    return args[0] if args else _named(kwargs, _STATES)
+
+
+def timestep_of(args: tuple, kwargs: dict) -> Any:
+    return args[1] if len(args) > 1 else _named(kwargs, _TIMES)
+
+
 def text_encoders_of(pipeline: Any) -> list[nn.Module]:
     parts = sorted(pipeline.components.items())
     return [
@@ -65,7 +74,7 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         return time.perf_counter()
 
     def denoiser_starts(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        state = args[0] if args else _named(kwargs, _STATES)
+        state = state_of(args, kwargs)
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
         stages.scheduler = pipeline.scheduler
@@ -74,8 +83,7 @@ def watched(pipeline: Any) -> Iterator[Stages]:
             return
         stages.state = state
         stages.calls += 1
-        given = args[1] if len(args) > 1 else _named(kwargs, _TIMES)
-        stages.timesteps.append(given)  # read later: reading waits for the device
+        stages.timesteps.append(timestep_of(args, kwargs))  # read later: reading waits
 
     def text_done(start: float, end: float) -> None:
         stages.text_s += end - start

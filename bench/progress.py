@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.cell import Cell
-from bench.plan import Job
+from bench.job import Job
 
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
 
@@ -70,6 +70,9 @@ class SweepProgress:
 
 def cell_name(cell: Cell) -> str:
     name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
+    if cell.inputs:
+        name += f" {cell.task} strength={cell.strength:g}"
+    name += "" if cell.grid == "native" else f" grid={cell.grid}"
     return f"{name} seed={cell.seed}" if cell.seed else name
 
 

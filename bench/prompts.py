@@ -57,6 +57,12 @@ def prompts_identity(
     return digest(_given_prompts(path, column, split, revision), 16)
 
 
+@cache
+def column_texts(path: str, column: str) -> tuple[str, ...]:
+    """What a column of a prompt file holds, record by record. Raises UserError as above."""
+    return tuple(_file_prompts(existing(path, "prompt file"), column))
+
+
 def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
     if path == UNCONDITIONAL:
         return tuple(f"sample {i}" for i in range(samples))
@@ -154,5 +160,5 @@ def _field(record: dict, column: str | None, path: Path, number: int) -> str:
     names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
     raise UserError(
         f"prompt file {path}: record {number} has no text in column {column!r}; "
-        f"mend it or set prompts.column to one of {names}"
+        f"mend it or choose a column of {names}"
     )

@@ -5,19 +5,18 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from bench.errors import UserError
 from bench.kinds import RENDERS
 from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, existing
+from bench.pictures import pictures_in, read_picture
 from bench.settings import MetricsSettings
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
 
 _BATCH = 256  # images
 _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
 def check_reference(settings: MetricsSettings) -> None:
@@ -42,7 +41,7 @@ def check_reference(settings: MetricsSettings) -> None:
                     f"{_DIMENSIONS[metric.kind]}; give statistics of the same features"
                 )
         return
-    pictures = _pictures(path)
+    pictures = pictures_in(path)
     if len(pictures) < 2:
         raise UserError(f"metrics.reference={path}: holds fewer than two images; add some")
     _read_image(pictures[0])
@@ -56,7 +55,7 @@ def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
             yield dataset(REFERENCE_SEED, start, min(start + _BATCH, total))[0]
         return
     batch: list[np.ndarray] = []
-    for path in _pictures(existing(settings.reference, "reference images"))[:total]:
+    for path in pictures_in(existing(settings.reference, "reference images"))[:total]:
         image = _read_image(path)
         if batch and (image.shape != batch[0].shape or len(batch) == _BATCH):
             yield np.stack(batch)
@@ -87,11 +86,5 @@ def given_moments(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_image(path: Path) -> np.ndarray:
     """[3, H, W] uint8."""
-    try:
-        return np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"reference image {path} cannot be read: mend or remove it") from error
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
+    picture = read_picture(path, "reference image").convert("RGB")
+    return np.asarray(picture).transpose(2, 0, 1)

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from bench.cell import Cost, Entry, Latency
+from bench.cell import Cell, Cost, Entry, Latency
+from bench.guidance import Guidance
 from bench.run import Run
 from bench.store import Store
 from metrics.estimate import Estimate
@@ -17,10 +18,21 @@ from metrics.estimate import Estimate
 COLUMNS = {
     "key": "content hash of the cell, names its folder in the store",
     "model": "model name in conf/model",
-    "task": "txt2img",
-    "scheduler": "scheduler short name",
+    "task": "txt2img, img2img or inpaint",
+    "scheduler": "scheduler short name; flags that a sweep lays over it after a plus, where "
+    "+karras stands for use_karras_sigmas=true",
     "steps": "num_inference_steps as asked for",
-    "guidance": "guidance_scale as asked for; classifier-free guidance is on above 1",
+    "guidance": "weight as asked for; what it means is the model's guidance_form",
+    "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
+    "embedded as an input, true_cfg, or ignored",
+    "guidance_weight": "the effective weight in the standard form, 1 for no guidance; of an "
+    "embedded one the weight that the network imitates",
+    "guidance_rescale": "0 to 1, share of the contrast added by guidance that is taken back",
+    "guidance_interval": "[low, high]: noise levels that are guided, all when empty",
+    "negative_prompt": "what guidance leads away from",
+    "strength": "of img2img and inpaint: share of the steps that is run",
+    "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
+    "grid": "native: the scheduler's own noise levels; matched: the same for all of a family",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
     "prompts": "prompt set",
@@ -34,7 +46,9 @@ COLUMNS = {
     "message": "why it failed or is not supported, in a line",
     "traceback": "the whole traceback of a failed cell",
     "nfe": "denoiser evaluations per sample, counted",
-    "network_passes": "samples through the denoiser per image, counted: 2 x nfe under guidance",
+    "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
+    "is guided by a second pass",
+    "passes_per_step": "network_passes / executed_steps",
     "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
     "preserving model, else sigma; all levels are in the cell's grid record",
     "sigma_end": "that of the last evaluation",
@@ -73,6 +87,12 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     return None if record is None else _estimate(record)
 
 
+def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
+    """The first input images [N, 3, H, W] uint8, and masks [N, H, W] bool of inpainting; empty for
+    a cell without inputs."""
+    return store.read_arrays(cell.inputs_key, "shown") or {}
+
+
 def _estimate(record: dict) -> Estimate:
     clusters = np.array(record["clusters"]) if "clusters" in record else None
     return Estimate(record["value"], np.array(record["influence"]), clusters)
@@ -85,6 +105,8 @@ def _row(store: Store, entry: Entry) -> dict:
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
         "samples": entry.samples,
+        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        "guidance_weight": _weight(cell),
         "status": status["status"],
         "message": status["message"],
         "traceback": status["traceback"],
@@ -108,8 +130,17 @@ def _in_a_line(text: str) -> str:
     return "; ".join(text.splitlines())
 
 
+def _weight(cell: Cell) -> float:
+    return Guidance(cell.guidance_form, cell.guidance).standard_weight
+
+
 def _cost_columns(record: dict | None) -> dict:
-    return vars(Cost(**record)) if record else {}
+    if not record:
+        return {}
+    cost = Cost(**record)
+    if cost.executed_steps is None:
+        return {"nfe": cost.nfe, "network_passes": cost.network_passes}
+    return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 
 def _grid_columns(record: dict | None) -> dict:

@@ -14,6 +14,18 @@ from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.store import SCHEMA, Store, write_atomically
 
+SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What to know of a curve that the scheduler, not the steps, makes: a few words."""
+
+    model: str
+    scheduler: str
+    grid: str
+    text: str
+
 
 @dataclass(frozen=True)
 class Run:
@@ -23,7 +35,8 @@ class Run:
     store: Store
     entries: list[Entry]
     environment: dict[str, str]
-    warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit
+    warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
+    marks: tuple[Mark, ...] = ()  # the same defects, by curve
 
     @property
     def name(self) -> str:
@@ -37,6 +50,7 @@ def save_run(run: Run) -> None:
         "entries": [asdict(entry) for entry in run.entries],
         "environment": run.environment,
         "warnings": run.warnings,
+        "marks": [asdict(mark) for mark in run.marks],
     }
     write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
 
@@ -53,7 +67,8 @@ def load_run(folder: Path) -> Run:
         if record["schema"] == SCHEMA:
             entries = [_entry(entry) for entry in record["entries"]]
             store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
-            return Run(folder, store, entries, record["environment"], warned)
+            marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
+            return Run(folder, store, entries, record["environment"], warned, marks)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

@@ -1,8 +1,12 @@
 """Prompts and noise to images through a diffusers pipeline."""
 
+import inspect
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,8 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
+from bench.grids import build_scheduler
+from bench.guidance import Guidance
+from bench.inputs import Inputs
 from bench.outputs import overflow_hint
-from bench.schedulers import build_scheduler
+from bench.steering import steered
+from bench.tasks import WITH_INPUTS, any_latents
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
@@ -34,27 +42,32 @@ def generate(
     cell: Cell,
     prompts: Sequence[str],
     start: int,
+    inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts are given.
+    """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     Raises FloatingPointError when a pixel is not finite, ValueError for images of another size.
     """
     own = pipeline.scheduler
-    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.scheduler_flags, own.config)
+    generators = sample_generators(cell.seed, start, start + len(prompts))
+    pipeline.scheduler = build_scheduler(
+        cell.scheduler_class, cell.scheduler_flags, own.config, cell.grid
+    )
+    seed_noise(pipeline.scheduler, generators)
     try:
-        images = pipeline(
-            list(prompts),
-            height=cell.height,
-            width=cell.width,
-            num_inference_steps=cell.steps,
-            **_guidance_arguments(cell, len(prompts)),
-            **_latents_argument(latents, pipeline, len(prompts)),
-            generator=sample_generators(cell.seed, start, start + len(prompts)),
-            output_type="pt",
-            **json.loads(cell.call or "{}"),
-        ).images
+        with steered(pipeline, cell), any_latents(pipeline):
+            images = pipeline(
+                list(prompts),
+                num_inference_steps=cell.steps,
+                generator=generators,
+                output_type="pt",
+                **_guidance_arguments(cell, len(prompts)),
+                **_latents_argument(latents, pipeline, len(prompts)),
+                **_image_arguments(pipeline, cell, inputs),
+                **json.loads(cell.call or "{}"),
+            ).images
     finally:
         pipeline.scheduler = own
     if images.shape[-2:] != (cell.height, cell.width):
@@ -68,16 +81,6 @@ def generate(
     return _to_uint8(images, cell.dtype)
 
 
-def _guidance_arguments(cell: Cell, count: int) -> dict[str, Any]:
-    """How the pipeline of a model takes its guidance and negative prompt."""
-    weight = "true_cfg_scale" if cell.guidance_form == "true_cfg" else "guidance_scale"
-    ignored = cell.guidance_form == "ignored"  # and would double the work where it is passed
-    arguments: dict[str, Any] = {weight: 0.0 if ignored else cell.guidance}
-    if cell.negative_prompt:
-        arguments["negative_prompt"] = [cell.negative_prompt] * count
-    return arguments
-
-
 def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> dict[str, Tensor]:
     """Pipelines scale what they are given to the scheduler's first noise level themselves."""
     if latents is None:
@@ -85,6 +88,69 @@ def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> 
     whole = type(pipeline).__name__ == "ZImagePipeline"  # keeps its state in float32
     one = torch.from_numpy(latents).to(torch.float32 if whole else pipeline.dtype)
     return {"latents": one.expand(count, *one.shape[1:]).clone()}
+
+
+def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
+    arguments = Guidance(cell.guidance_form, cell.guidance).call()
+    if cell.negative_prompt:
+        arguments["negative_prompt"] = [cell.negative_prompt] * samples
+    return arguments
+
+
+def _image_arguments(pipeline: Any, cell: Cell, inputs: Inputs | None) -> dict[str, Any]:
+    """Size, and what an image is made from: pipelines take images in [0, 1], masks as 0 and 1."""
+    taken = inspect.signature(type(pipeline).__call__).parameters
+    size = {"height": cell.height, "width": cell.width}
+    arguments: dict[str, Any] = {name: size[name] for name in size if name in taken}
+    if cell.task in WITH_INPUTS and inputs is not None:
+        arguments["image"] = torch.from_numpy(inputs.images).float() / 255
+        arguments["strength"] = cell.strength
+        if inputs.masks is not None and cell.task == "inpaint":
+            arguments["mask_image"] = torch.from_numpy(inputs.masks[:, None]).float()
+    return arguments
+
+
+@torch.no_grad()
+def encode(pipeline: Any, images: Tensor) -> Tensor:
+    """Latents [N, ...] of images [N, 3, H, W] uint8: the mode that the pipeline's VAE gives, in the
+    units of the denoiser but not shifted."""
+    vae, own = pipeline.vae, pipeline.vae.dtype
+    overflows = own == torch.float16 and vae.config.get("force_upcast", False)
+    try:
+        if overflows:  # as the pipelines do
+            vae.to(torch.float32)
+        pixels = (images.to(vae.device).float() / 127.5 - 1).to(vae.dtype)
+        is_video = "temperal_downsample" in vae.config  # diffusers' spelling: an image is one frame
+        said = vae.encode(pixels[:, :, None] if is_video else pixels)
+    finally:
+        if overflows:
+            vae.to(own)
+    latents = said.latent_dist.mode() if hasattr(said, "latent_dist") else said.latent
+    std = vae.config.get("latents_std") or 1.0  # of each channel
+    scale = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
+    return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
+
+
+def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
+    """Lets the noise that steps add to a sample come from that sample's generator alone.
+
+    Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
+    this a sample would depend on its batch and on the process.
+    """
+    step = scheduler.step
+    given: dict[str, Any] = {}
+    if "generator" in signature(step).parameters:
+        given["generator"] = list(generators)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
+
+    @wraps(step)  # pipelines ask the signature what a step takes
+    def seeded(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():  # a Brownian tree rounds its ends, then finds itself beyond
+            warnings.filterwarnings("ignore", "Should have t[ab]")
+            return step(*args, **{**given, **kwargs})
+
+    scheduler.step = seeded
 
 
 @contextmanager

@@ -1,6 +1,10 @@
-"""Schedulers by short name, built from the model's own config. Data, then one builder."""
+"""Schedulers by short name and what their classes can do: data. Objects are built in grids.py.
 
-import json
+Not here, though diffusers has them: inverse and video schedulers, those of one pipeline's own
+(Wuerstchen, aMUSEd, Sana-Sprint, unCLIP, …), parallel copies of DDPM and DDIM, and IPNDM, whose
+timesteps lie in [0, 1].
+"""
+
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +18,66 @@ _SDE = {"algorithm_type": "sde-dpmsolver++"}
 # the others some always do and some never do, though all have the flag lower_order_final.
 FULL_ORDER = 15
 LOWER_ORDER_FINAL = ("DEISMultistepScheduler",)
+# Spacings of noise levels by the flag use_<name>_sigmas; a scheduler follows one of them.
+SIGMAS = ("karras", "exponential", "beta", "flow")
+_VP = ("epsilon", "v_prediction", "sample")  # prediction types
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """What a diffusers class can do, whatever its flags."""
+
+    solver: str  # family of methods
+    predicts: tuple[str, ...]  # prediction types that it can read
+    honours: tuple[str, ...] = ()  # of SIGMAS, those that move its noise levels
+    takes: tuple[str, ...] = ()  # levels of one's own, as set_timesteps calls them
+    seeded_by: str = ""  # argument that its noise comes from; empty where it adds none
+
+
+CLASSES = {
+    "DDPMScheduler": ClassFacts("ddpm", _VP, (), ("timesteps",), "generator"),
+    "DDIMScheduler": ClassFacts("ddim", _VP, (), (), "generator"),
+    "PNDMScheduler": ClassFacts("pndm", _VP[:2]),
+    "LMSDiscreteScheduler": ClassFacts("linear multistep", _VP, SIGMAS[:3]),
+    "EulerDiscreteScheduler": ClassFacts(
+        "euler", _VP, SIGMAS[:3], ("timesteps", "sigmas"), "generator"
+    ),
+    "EulerAncestralDiscreteScheduler": ClassFacts("euler", _VP[:2], seeded_by="generator"),
+    "HeunDiscreteScheduler": ClassFacts("heun", _VP, SIGMAS[:3], ("timesteps",)),
+    "KDPM2DiscreteScheduler": ClassFacts("dpm-solver-2", _VP[:2], SIGMAS[:3]),
+    "KDPM2AncestralDiscreteScheduler": ClassFacts(
+        "dpm-solver-2", _VP[:2], SIGMAS[:3], seeded_by="generator"
+    ),
+    "DPMSolverMultistepScheduler": ClassFacts(
+        "dpm-solver++", (*_VP, "flow_prediction"), SIGMAS, ("timesteps",), "generator"
+    ),
+    "DPMSolverSinglestepScheduler": ClassFacts(
+        "dpm-solver++", (*_VP, "flow_prediction"), SIGMAS, ("timesteps",), "generator"
+    ),
+    "DPMSolverSDEScheduler": ClassFacts(
+        "dpm-solver++", _VP[:2], SIGMAS[:3], seeded_by="noise_sampler_seed"
+    ),
+    "DEISMultistepScheduler": ClassFacts("deis", (*_VP, "flow_prediction"), SIGMAS),
+    # Takes sigmas of one's own with flow sigmas alone.
+    "UniPCMultistepScheduler": ClassFacts("unipc", (*_VP, "flow_prediction"), SIGMAS, ("sigmas",)),
+    "SASolverScheduler": ClassFacts(
+        "sa-solver", (*_VP, "flow_prediction"), SIGMAS, seeded_by="generator"
+    ),
+    "LCMScheduler": ClassFacts("consistency", _VP, (), ("timesteps",), "generator"),
+    "TCDScheduler": ClassFacts("consistency", _VP, (), ("timesteps",), "generator"),
+    # What it calls sigmas are places in [0, 1] on its own grid.
+    "EDMEulerScheduler": ClassFacts("euler", _VP[:2], seeded_by="generator"),
+    "EDMDPMSolverMultistepScheduler": ClassFacts("dpm-solver++", _VP[:2], seeded_by="generator"),
+    "FlowMatchEulerDiscreteScheduler": ClassFacts(
+        "euler", ("flow_prediction",), SIGMAS[:3], ("timesteps", "sigmas"), "generator"
+    ),
+    "FlowMatchHeunDiscreteScheduler": ClassFacts(
+        "heun", ("flow_prediction",), seeded_by="generator"
+    ),
+    "FlowMatchLCMScheduler": ClassFacts(
+        "consistency", ("flow_prediction",), SIGMAS[:3], ("timesteps", "sigmas"), "generator"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -32,12 +96,22 @@ class SchedulerSpec:
     family: str = "diffusion"  # of the models it can drive; on another it gives noise, no error
     distilled: bool = False  # expects a consistency function, not a denoiser
 
+    @property
+    def kind(self) -> str:
+        """Of the models that it drives: `diffusion`, `distilled flow`, …"""
+        return f"distilled {self.family}" if self.distilled else self.family
+
     def serves(self, steps: int) -> bool:
         return self.min_steps <= steps <= (self.max_steps or steps)
 
     def expected_nfe(self, steps: int) -> int:
         a, b = self.evaluations
         return a * steps + b
+
+    def steps_of(self, nfe: int) -> int:
+        """Steps that cost so many evaluations."""
+        a, b = self.evaluations
+        return (nfe - b) // a
 
 
 SCHEDULERS = {
@@ -67,6 +141,9 @@ SCHEDULERS = {
     ),
     "dpmpp_2m_sde": SchedulerSpec(
         "DPMSolverMultistepScheduler", "DPM++ 2M SDE", flags=_SDE, stochastic=True
+    ),
+    "dpmpp_sde": SchedulerSpec(
+        "DPMSolverSDEScheduler", "DPM++ SDE", (2, -1), stochastic=True, period=2
     ),
     "dpmpp_2s": SchedulerSpec(
         "DPMSolverSinglestepScheduler",
@@ -127,12 +204,16 @@ SCHEDULERS = {
 }
 
 
-def build_scheduler(class_name: str, flags: str, model_config: dict) -> Any:
-    """A fresh scheduler object: the model's own config with the flags (JSON) over it.
+def flags_text(flags: dict[str, Any]) -> str:
+    """`karras+solver_order=3`: as they stand behind a scheduler's name and a plus."""
+    return "+".join(_flag_text(name, value) for name, value in sorted(flags.items()))
 
-    One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
-    """
-    return scheduler_from(scheduler_class(class_name), json.loads(flags), model_config)
+
+def _flag_text(flag: str, value: Any) -> str:
+    short = flag.removeprefix("use_").removesuffix("_sigmas")
+    name = short if short in SIGMAS else flag
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return name if value is True else f"{name}={shown.lower() if value is False else shown}"
 
 
 def scheduler_class(class_name: str) -> Any:
@@ -146,16 +227,21 @@ def scheduler_class(class_name: str) -> Any:
 
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
-    """An object of the class, from what of a config is the model's and not its own solver's.
+    """An object of the class."""
+    laid = laid_over(cls.__name__, flags, model_config)
+    return cls.from_config(of_the_model(model_config), **laid)
 
-    The shift of a flow is called shift by FlowMatch classes, and flow_shift by those that follow a
-    flow by a flag; a model's config has the name of the class that it came with.
-    """
+
+def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a model's scheduler config is the model's and not the solver's that it came with."""
     left_out = (*_OF_A_SOLVER, *_SHIFTS)
-    config = {name: value for name, value in model_config.items() if name not in left_out}
+    return {name: value for name, value in config.items() if name not in left_out}
+
+
+def laid_over(class_name: str, flags: dict[str, Any], model_config: dict) -> dict[str, Any]:
+    """All that is laid over what is the model's. The shift of a flow has two names: shift in
+    FlowMatch classes, flow_shift in those that follow a flow by a flag; a config has either."""
     shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
-    if flags.get("use_flow_sigmas"):
-        config["flow_shift"] = shift
-    elif cls.__name__.startswith("FlowMatch"):
-        config["shift"] = shift
-    return cls.from_config(config, **flags)
+    if class_name.startswith("FlowMatch"):
+        return {"shift": shift, **flags}
+    return {"flow_shift": shift, **flags} if flags.get("use_flow_sigmas") else flags

@@ -1,6 +1,6 @@
 """Stored images to stored features to stored estimates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -9,13 +9,21 @@ import torch
 
 from bench.cell import Entry
 from bench.errors import UserError
-from bench.kinds import Metric, features_kind, reference_key
+from bench.inputs import Inputs, distinct_inputs, load_inputs
+from bench.kinds import features_kind, reference_key
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
-from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
+from bench.settings import (
+    ClipSettings,
+    FidelityMetric,
+    FrechetSettings,
+    Metric,
+    MetricsSettings,
+    Settings,
+)
 from bench.store import Store
 from metrics.alignment import clip_score_estimate
-from metrics.estimate import clusters_of
+from metrics.estimate import Estimate, clusters_of, mean_estimate
 from metrics.extractors import (
     UnusableExtractor,
     attribute_extractor,
@@ -23,10 +31,30 @@ from metrics.extractors import (
     open_clip_scorer,
     pixel_extractor,
 )
+from metrics.fidelity import (
+    feature_cosine,
+    latent_rmse,
+    lpips,
+    lpips_network,
+    psnr,
+    region_rmse,
+    regions_of,
+    seam_jump,
+    ssim,
+)
 from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
 
-_BATCH = 256  # images per extractor call
 PerSample = Callable[[torch.Tensor, int], torch.Tensor]
+Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]
+Compare = Callable[..., torch.Tensor]  # of outputs, inputs and, if it has one, its network
+_BATCH = 256  # images per extractor call
+_PIXELS = 2**22  # compared with inputs at once: float64 copies of them are kept in memory
+_FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim}
+_BY_NETWORK: dict[str, Compare] = {
+    "latent_rmse": latent_rmse,
+    "cosine": feature_cosine,
+    "lpips": lpips,
+}
 
 
 class Scorer:
@@ -38,32 +66,43 @@ class Scorer:
         self._references: dict[str, FeatureStats] = {}
         self._texts: dict[tuple, torch.Tensor] = {}
 
-    def warm_up(self, settings: MetricsSettings) -> None:
+    def warm_up(self, metrics: Iterable[Metric]) -> None:
         """Loads every network now, so that memory measured later does not depend on the order."""
-        for metric in settings.by_metric.values():
-            self._extractor(metric)
+        for metric in metrics:
+            if not isinstance(metric, FidelityMetric):
+                self._extractor(metric)
+            elif metric.measure in ("cosine", "lpips"):
+                self._extractor(metric.extractor or metric)  # latents are the pipeline's own
 
     def score(
-        self, entry: Entry, metric: str, settings: MetricsSettings, prompts: tuple[str, ...]
+        self,
+        entry: Entry,
+        metric: Metric,
+        settings: Settings,
+        prompts: tuple[str, ...],
+        encode: Encode,
     ) -> None:
         """Makes one estimate of one cell, from stored features where they are stored.
 
-        Samples of one prompt are one independent unit, see metrics.estimate.
+        Samples of one prompt, or of one input where those repeat sooner, are one independent unit,
+        see metrics.estimate. encode is the model's VAE, called only by the metric that needs it.
         """
-        chosen, clusters = settings.by_metric[metric], clusters_of(prompts)
+        clusters = clusters_of(_units(prompts, distinct_inputs(settings)))
         record: dict[str, object] = {}
-        if isinstance(chosen, FrechetSettings):
-            reference = self._reference(chosen, settings)
-            features = torch.from_numpy(self._features(entry, chosen))
+        if isinstance(metric, FrechetSettings):
+            reference = self._reference(metric, settings.metrics)
+            features = torch.from_numpy(self._features(entry, metric))
             estimate = frechet_estimate(features, reference, clusters)
             record["features"] = reference.dim
             record["floor"] = frechet_floor(reference, entry.samples)
+        elif isinstance(metric, ClipSettings):
+            estimate = clip_score_estimate(self._cosines(entry, metric, prompts), clusters)
         else:
-            estimate = clip_score_estimate(self._cosines(entry, chosen, prompts), clusters)
+            estimate = _mean(self._fidelity(entry, metric, settings, encode), metric, clusters)
         record |= {"value": estimate.value, "influence": estimate.influence.tolist()}
         if clusters is not None:
             record["clusters"] = clusters.tolist()
-        self._store.write_record(entry.cell.key, entry.metrics[metric], record)
+        self._store.write_record(entry.cell.key, entry.metrics[metric.metric], record)
 
     def _features(self, entry: Entry, metric: FrechetSettings) -> np.ndarray:
         def features(images: torch.Tensor, _: int) -> torch.Tensor:
@@ -80,6 +119,40 @@ class Scorer:
             return (scorer(images) * texts).sum(1)
 
         return self._per_sample(entry, features_kind(metric), cosines)
+
+    def _fidelity(
+        self, entry: Entry, metric: FidelityMetric, settings: Settings, encode: Encode
+    ) -> np.ndarray:
+        at_once = max(1, _PIXELS // (entry.cell.height * entry.cell.width))
+
+        def values(images: torch.Tensor, start: int) -> torch.Tensor:
+            parts = []
+            for outputs in images.split(at_once):
+                given = load_inputs(settings, start, start + len(outputs))
+                assert given is not None  # of_task gives no such metric to txt2img
+                parts.append(self._compared(metric, outputs, given, encode))
+                start += len(outputs)
+            return torch.cat(parts)
+
+        return self._per_sample(entry, features_kind(metric), values)
+
+    def _compared(
+        self, metric: FidelityMetric, images: torch.Tensor, given: Inputs, encode: Encode
+    ) -> torch.Tensor:
+        measure, outputs = metric.measure, images.to(self._device)
+        inputs = torch.from_numpy(given.images).to(self._device)
+        if measure in _FORMULAS:
+            return _FORMULAS[measure](outputs, inputs)
+        if measure in _BY_NETWORK:
+            network = (
+                encode if measure == "latent_rmse" else self._extractor(metric.extractor or metric)
+            )
+            return _BY_NETWORK[measure](outputs, inputs, network)
+        masks = torch.from_numpy(given.masks).to(self._device)
+        if measure == "seam_jump":
+            return seam_jump(outputs, inputs, masks)
+        region = getattr(regions_of(masks), measure.removeprefix("rmse_"))
+        return region_rmse(outputs, inputs, region)
 
     def _per_sample(self, entry: Entry, kind: str, read: PerSample) -> np.ndarray:
         """`read(images, start)` for every sample of a cell, stored as it is made."""
@@ -123,7 +196,23 @@ class Scorer:
         return self._extractors[metric]
 
 
+def _units(prompts: tuple[str, ...], inputs: int | None) -> Sequence[str]:
+    """Names of what is independent: the prompts, or the inputs where fewer of those differ."""
+    if inputs is None or inputs >= len(set(prompts)):
+        return prompts
+    return [str(i % inputs) for i in range(len(prompts))]
+
+
+def _mean(values: np.ndarray, metric: Metric, clusters: np.ndarray | None) -> Estimate:
+    broken = int(np.sum(~np.isfinite(values)))
+    if broken:
+        raise ValueError(f"{metric.metric} of {broken} of {len(values)} samples is not finite")
+    return mean_estimate(values, clusters)
+
+
 def _build(metric: Metric, device: str) -> Any:
+    if isinstance(metric, FidelityMetric):
+        return lpips_network(device)
     if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
         return pixel_extractor(metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "attributes":
@@ -134,7 +223,7 @@ def _build(metric: Metric, device: str) -> Any:
     return open_clip_scorer(model, weights, name=metric.name, device=device)
 
 
-def _open_clip_source(metric: Metric) -> tuple[str, str | None]:
+def _open_clip_source(metric: FrechetSettings | ClipSettings) -> tuple[str, str | None]:
     """open_clip's own two arguments, with embedded folders resolved."""
     model = metric.model or ""
     if model.startswith(LOCAL_FOLDER):

@@ -7,18 +7,22 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bench.cell import Cost, Entry
 from bench.errors import UserError
-from bench.kinds import features_kind
+from bench.inputs import Inputs, load_inputs
+from bench.job import Job
+from bench.kinds import features_kind, measured
 from bench.latents import given_latents
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
-from bench.plan import Job, device_of
+from bench.plan import device_of
 from bench.prompts import load_prompts
+from bench.schedulers import SCHEDULERS
 from bench.settings import ModelSettings
 from bench.store import Store
 
@@ -42,7 +46,7 @@ class Session:
         status = self.store.read_record(key, entry.status_kind)
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
-        shards = ["images", *map(features_kind, job.settings.metrics.by_metric.values())]
+        shards = ["images", *map(features_kind, measured(job.settings).values())]
         return (
             status is not None
             and status["status"] == "done"
@@ -128,9 +132,11 @@ class Session:
             remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
             watched(pipeline) as stages,
         ):
-            images = generate(pipeline, cell, prompts, first, _latents(job))
+            given = _inputs(job, first, last), _latents(job)
+            images = generate(pipeline, cell, prompts, first, *given)
         if self.store.read_record(cell.key, "cost") is None:
-            cost = Cost(nfe=stages.calls, network_passes=stages.rows // len(prompts))
+            steps = SCHEDULERS[job.base].steps_of(stages.calls)
+            cost = Cost(stages.calls, stages.rows // len(prompts), steps)
             self.store.write_record(cell.key, "cost", asdict(cost))
         if self.store.read_record(cell.key, "grid") is None:
             visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
@@ -145,26 +151,32 @@ class Session:
         from bench.latency import measure_latency
 
         pipeline = self._pipeline(job)
-        self._scorer_of(job).warm_up(job.settings.metrics)
+        self._scorer_of(job).warm_up(measured(job.settings).values())
         prompts = _prompts(job)
         latency = measure_latency(
             pipeline,
             job.entry.cell,
             [prompts[i % len(prompts)] for i in range(settings.batch_size)],
+            _inputs(job, 0, settings.batch_size),
+            _latents(job),
             warmup_runs=settings.warmup_runs,
             timed_runs=settings.timed_runs,
-            latents=_latents(job),
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
 
     def _score(self, job: Job) -> None:
         key, entry = job.entry.cell.key, job.entry
-        for metric, kind in entry.metrics.items():
-            features = features_kind(job.settings.metrics.by_metric[metric])
-            complete = not self.store.missing(key, features, entry.samples)
-            if not complete or self.store.read_record(key, kind) is None:
+        for name, metric in measured(job.settings).items():
+            complete = not self.store.missing(key, features_kind(metric), entry.samples)
+            if not complete or self.store.read_record(key, entry.metrics[name]) is None:
                 scorer = self._scorer_of(job)
-                scorer.score(entry, metric, job.settings.metrics, _prompts(job))
+                scorer.score(entry, metric, job.settings, _prompts(job), partial(self._encode, job))
+
+    def _encode(self, job: Job, images: Any) -> Any:
+        """Latents of images, by the model's own VAE."""
+        from bench.sampling import encode
+
+        return encode(self._pipeline(job), images)
 
     def _scorer_of(self, job: Job) -> Any:
         from bench.scoring import Scorer
@@ -174,20 +186,33 @@ class Session:
         return self._scorer
 
     def _pipeline(self, job: Job) -> Any:
+        """The one that does the job's task; all of a model share its modules."""
+        from bench.tasks import task_pipeline
+
+        model = (job.model, job.settings.model.dtype)
+        key = (*model, job.entry.cell.task)
+        if key not in self._pipelines:
+            if model not in self._pipelines:
+                self._load(job, model)
+            self._pipelines[key] = task_pipeline(self._pipelines[model], job.entry.cell.task)
+        return self._pipelines[key]
+
+    def _load(self, job: Job, key: tuple) -> None:
         from bench.models import load_pipeline
 
-        key = (job.model, job.settings.model.dtype)
-        if key not in self._pipelines:
-            self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
-            self._embeddings.clear()
-            gc.collect()
-            _use_threads(job.settings.threads)
-            device = device_of(job.settings)
-            dtype = job.settings.model.dtype
-            pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
-            _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))
-            self._pipelines[key] = pipeline
-        return self._pipelines[key]
+        self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
+        self._embeddings.clear()
+        gc.collect()
+        _use_threads(job.settings.threads)
+        device = device_of(job.settings)
+        dtype = job.settings.model.dtype
+        pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
+        _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))
+        self._pipelines[key] = pipeline
+
+
+def _inputs(job: Job, first: int, last: int) -> Inputs | None:
+    return load_inputs(job.settings, first, last) if job.entry.cell.inputs else None
 
 
 def _prompts(job: Job) -> tuple[str, ...]:

@@ -1,14 +1,24 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError
 
+
+def _rising(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] >= interval[1]:
+        raise ValueError("give the lower noise level first")
+    return interval
+
+
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
+_Level = Annotated[float, Field(ge=0)]
+_Interval = Annotated[tuple[_Level, _Level], AfterValidator(_rising)]  # above one, up to the other
 _Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
 
 
@@ -39,18 +49,29 @@ class ModelSettings(_Strict):
     lora_file: str = "pytorch_lora_weights.safetensors"  # in that folder or repository
     lora_revision: str | None = None
     distilled: bool | None = None  # None: read off the model's own scheduler
-    guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] = "standard"
+    guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
     call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
 
 
 class SchedulerSettings(_Strict):
-    name: str
+    name: _Name  # in the catalogue, or the user's own for a base with flags
+    base: str | None = None
+    flags: dict[str, bool | int | float | str | None] = {}  # of the class, over the base's
+
+    @property
+    def of(self) -> str:
+        """The entry of the catalogue that the flags are laid over."""
+        return self.base or self.name
 
 
 class TaskSettings(_Strict):
-    name: Literal["txt2img"]
+    """What a pipeline starts from; bench/inputs.py says what images and masks may be."""
+
+    name: Literal["txt2img", "img2img", "inpaint"]
+    images: str | None = None
+    masks: str | None = None
 
 
 class PromptSettings(_Strict):
@@ -102,12 +123,34 @@ class ClipSettings(_Strict):
         return f"clip_score_{self.name}"
 
 
+class FidelityMetric(_Strict):
+    """How close images are to their inputs: whole ones by one of metrics/fidelity.py's measures, or
+    one region of theirs."""
+
+    measure: str
+    extractor: FrechetSettings | None = None  # of cosine: whose features are compared
+
+    @property
+    def metric(self) -> str:
+        if self.measure in _REGION_MEASURES:
+            return self.measure
+        source = f"_{self.extractor.name}" if self.extractor else ""
+        return f"{self.measure}{source}_input"
+
+
+Metric = FrechetSettings | ClipSettings | FidelityMetric
+_REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
+
+
 class MetricsSettings(_Strict):
     name: str
     reference: str
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     frechet: tuple[FrechetSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
+    # To the input, for tasks that have one; cosine is of each Fréchet distance's features, regions
+    # are those of inpainting.
+    fidelity: tuple[Literal["psnr", "ssim", "latent_rmse", "cosine", "lpips", "regions"], ...] = ()
 
     @model_validator(mode="after")
     def _has_distinct_columns(self) -> "MetricsSettings":
@@ -120,6 +163,20 @@ class MetricsSettings(_Strict):
         """What is measured, by column name."""
         chosen: list[FrechetSettings | ClipSettings] = [*self.frechet, *self.clip_score]
         return {metric.metric: metric for metric in chosen}
+
+    def of_task(self, task: str) -> dict[str, Metric]:
+        """What is measured of a task's images, by column name."""
+        compared = [] if task == "txt2img" else [*self._fidelity(task)]
+        return self.by_metric | {metric.metric: metric for metric in compared}
+
+    def _fidelity(self, task: str) -> Iterator[FidelityMetric]:
+        for measure in self.fidelity:
+            if measure == "cosine":
+                yield from (FidelityMetric(measure=measure, extractor=e) for e in self.frechet)
+            elif measure != "regions":
+                yield FidelityMetric(measure=measure)
+            elif task == "inpaint":
+                yield from (FidelityMetric(measure=region) for region in _REGION_MEASURES)
 
 
 class TrackingSettings(_Strict):
@@ -146,8 +203,12 @@ class Settings(_Strict):
     latency: LatencySettings
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
-    negative_prompt: str = ""  # what guidance leads away from
+    guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    guidance_interval: _Interval | None = None
+    negative_prompt: str = ""
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
+    grid: Literal["native", "matched"] = "native"
     seed: _NotNegative
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: _Count

@@ -11,15 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UserError
+from bench.inputs import load_inputs
+from bench.job import Job
 from bench.machine import environment
-from bench.plan import Job, Plan
+from bench.plan import Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
-from bench.rows import read_estimate
-from bench.run import Run, load_run, save_run
+from bench.rows import read_estimate, read_inputs
+from bench.run import SAMPLES_SHOWN, Run, load_run, save_run
 from bench.session import Session
 from bench.store import Store, write_atomically
 from metrics.estimate import Estimate
+from metrics.specs import metric_spec
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    run = Run(plan.run_folder, store, plan.entries, environment(), tuple(plan.warnings))
+    told = (tuple(plan.warnings), tuple(plan.marks))
+    run = Run(plan.run_folder, store, plan.entries, environment(), *told)
     _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)
@@ -97,7 +101,8 @@ def _said(store: Store, job: Job, status: str) -> str:
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)
         return f"{status}: {record['message'] if record else 'no record'}"
     found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
-    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in found if e)
+    told = [(name, e) for name, e in found if e and metric_spec(name).names_a_best]
+    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in told)
 
 
 def _plus_minus(estimate: Estimate) -> str:
@@ -114,11 +119,21 @@ def _record(plan: Plan, run: Run) -> None:
         settings = job.settings.prompts
         texts = load_prompts(**settings.source, samples=job.entry.samples)
         prompts[settings.label] = max(prompts.get(settings.label, ()), texts, key=len)
+        _keep_inputs(run.store, job)
     write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
     config = [job.settings.model_dump(mode="json") for job in plan.jobs]
     text = re.sub(r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(config)))  # no passwords of URIs
     write_atomically(run.folder / "config.yaml", text.encode())
     save_run(run)
+
+
+def _keep_inputs(store: Store, job: Job) -> None:
+    """The inputs of the samples that a report shows."""
+    cell = job.entry.cell
+    if cell.inputs and not read_inputs(store, cell):
+        given = load_inputs(job.settings, 0, SAMPLES_SHOWN)
+        arrays = {name: array for name, array in vars(given).items() if array is not None}
+        store.write_arrays(cell.inputs_key, "shown", arrays)
 
 
 def _folded(configs: list[dict]) -> dict:

@@ -13,8 +13,9 @@ from bench.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,
-    *("key", "samples", "distinct_prompts", "status", "message", "traceback"),
+    *("key", "samples", "distinct_prompts", "status", "message", "traceback", "guidance_weight"),
 }
+_WORK = (*Cost.__dataclass_fields__, "passes_per_step")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Measured:
             return f"quality/{column}"
         if column not in COLUMNS:
             return f"uncertainty/{column}"
-        return f"work/{column}" if column in Cost.__dataclass_fields__ else f"speed/{column}"
+        return f"work/{column}" if column in _WORK else f"speed/{column}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _shared(entry: Entry) -> dict[str, str]:
 
 def _varying(entries: Sequence[Entry]) -> set[str]:
     """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
-    axes = ("task", "seed", "prompts", "height", "width", "dtype", "samples")
+    axes = ("task", "strength", "grid", "seed", "prompts", "height", "width", "dtype", "samples")
     return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
 
 

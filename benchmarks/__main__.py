@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from torchmetrics.image.fid import _compute_fid
 
+from bench.job import Job
 from bench.models import load_pipeline
 from bench.paths import EMBEDDED
-from bench.plan import Job, plan_sweep
+from bench.plan import plan_sweep
 from bench.prompts import load_prompts
 from bench.sampling import generate
 from bench.session import Session

@@ -1,12 +1,13 @@
 """What to know before believing the numbers of a run: too few samples, uneven timings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from bench.run import Mark
 from metrics.specs import metric_spec
 from reports.formats import duration, significant
-from reports.frame import done, frame_metrics
+from reports.frame import describe, done, frame_metrics, varying
 
 AMPLE_SAMPLES = 4.0  # per feature dimension: below, bias can turn the order of close cells around
 _ENOUGH_PROMPTS = 10
@@ -16,6 +17,7 @@ _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
 _PACE_SPREAD = 1.5  # of a cell's time per evaluation to the median cell's of the same work
 _FEW = 0.1  # share of cells that may be jumpy by chance
 _START_SPREAD = 1.02  # largest to smallest start of a curve
+Curve = tuple[str, str, str]  # model, scheduler, grid
 _SAME_WORK = ("model", "dtype", "height", "width")
 
 
@@ -23,7 +25,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
     texts.append(_few_prompts(frame))
-    texts.append(_moving_starts(frame))
+    texts.append(_late_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
         texts.append(
@@ -70,26 +72,47 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     )
 
 
-def _moving_starts(frame: pd.DataFrame) -> str:
-    """Curves whose steps do not all start at the same noise: they differ by more than steps."""
-    started = frame.dropna(subset=["sigma_start"])
-    found: dict[tuple[str, str], list[str]] = {}
-    for _, curve in started.groupby(["model", "scheduler"], sort=False):
-        starts = curve.groupby("steps")["sigma_start"].first()
-        if starts.max() > _START_SPREAD * starts.min():
-            shown = ", ".join(f"{significant(s)} at {n}" for n, s in starts.items())
-            first = curve.iloc[0]
-            found.setdefault((first["model"], shown), []).append(first["scheduler"])
-    if not found:
+def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
+    """What to know beside a chart against steps, a line for all curves of which the same is true:
+    `ddim, euler: starts at sigma 4.1, 8.4 for 4, 10 steps; trailing drift at 16 steps`."""
+    texts: dict[Curve, list[str]] = {}
+    for curve, starts in _moving_starts(frame).items():
+        levels = ", ".join(significant(start, 3) for start in starts)
+        steps = ", ".join(str(n) for n in starts.index)
+        texts.setdefault(curve, []).append(f"starts at sigma {levels} for {steps} steps")
+    for mark in marks:
+        texts.setdefault((mark.model, mark.scheduler, mark.grid), []).append(mark.text)
+    varied = varying(frame, ("model", "grid"))
+    curves: dict[str, list[str]] = {}
+    for (model, scheduler, grid), found in texts.items():
+        where = describe({"model": model, "grid": grid}, varied)
+        name = f"{scheduler} ({where})" if where else scheduler
+        curves.setdefault("; ".join(found), []).append(name)
+    return [f"{', '.join(names)}: {text}." for text, names in curves.items()]
+
+
+def _late_starts(frame: pd.DataFrame) -> str:
+    curves = _moving_starts(frame)
+    if not curves:
         return ""
-    curves = "; ".join(
-        f"{', '.join(names)} on {model}: {shown} steps" for (model, shown), names in found.items()
-    )
+    names = ", ".join(dict.fromkeys(scheduler for _, scheduler, _ in curves))
     return (
-        f"The noise that a run starts from moves with the number of steps ({curves}). Part of what "
-        "these curves show is the start, not the steps; timestep_spacing=trailing in the model's "
-        "scheduler config keeps it."
+        f"The noise that a run starts from moves with the number of steps: {names}. Part of what "
+        "these curves show is the start, not the steps; where it lies is said beside the charts. "
+        "scheduler.flags.timestep_spacing=trailing keeps it, and so does grid=matched."
     )
+
+
+def _moving_starts(frame: pd.DataFrame) -> dict[Curve, pd.Series]:
+    """Curves whose steps do not all start at the same noise, with sigma_start by steps. Below
+    strength 1 a run is meant to start at less, and rounds it to one of its steps."""
+    started = frame[frame["strength"] == 1].dropna(subset=["sigma_start"])
+    found: dict[Curve, pd.Series] = {}
+    for _, cells in started.groupby(["model", "scheduler", "grid"], sort=False):
+        first, starts = cells.iloc[0], cells.groupby("steps")["sigma_start"].first()
+        if starts.max() > _START_SPREAD * starts.min():
+            found[first["model"], first["scheduler"], first["grid"]] = starts
+    return found
 
 
 def _unevenness(frame: pd.DataFrame) -> Iterator[str]:

@@ -123,7 +123,7 @@ def subtitle(frame: pd.DataFrame, metric: str) -> str:
     """What all cells share, and which direction is better."""
     shared = {name: only_value(frame, name) for name in ("model", "task", "samples")}
     words = describe(shared, [name for name, value in shared.items() if value is not None])
-    better = f"{metric_spec(metric).better} is better"
+    better = metric_spec(metric).direction
     return f"{words} per cell · {better}" if shared["samples"] else f"{words} · {better}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reports.curves import STRENGTH
 from reports.gallery import Block, Grid, Tile, enlarged
 
 _TILE, _GAP, _MARGIN = 72, 4, 20  # pixels
@@ -26,8 +27,9 @@ def _sheet(panel: str, grids: list[tuple[str, Grid]]) -> Image.Image:
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
     labels = max(small.getlength(name) for _, grid in grids for name, _ in grid.rows)
     left = round(_MARGIN + labels + 12)
-    columns = max(len(grid.steps) for _, grid in grids)
-    title = f"{panel}: rows are schedulers, columns are steps; same prompt and noise in a block"
+    columns = max(len(_columns(grid)) for _, grid in grids)
+    words = "strengths" if grids[0][1].along == STRENGTH else "steps"
+    title = f"{panel}: rows are schedulers, columns are {words}; same prompt and noise in a block"
     texts = [font.getlength(title), *(small.getlength(caption) for caption, _ in grids)]
     width = max(left + columns * (_TILE + _GAP), _MARGIN + round(max(texts))) + _MARGIN
     height = 2 * _MARGIN + _LINE + sum(_block_height(grid) for _, grid in grids)
@@ -42,18 +44,25 @@ def _sheet(panel: str, grids: list[tuple[str, Grid]]) -> Image.Image:
     return sheet
 
 
+def _columns(grid: Grid) -> list[str]:
+    return grid.columns if grid.given is None else ["input", *grid.columns]
+
+
 def _block_height(grid: Grid) -> int:
     return _BLOCK_GAP + 2 * _LINE + len(grid.rows) * (_TILE + _GAP)
 
 
 def _draw_grid(sheet: Image.Image, grid: Grid, left: int, top: int) -> None:
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for column, steps in enumerate(grid.steps):
+    draw, font, names = ImageDraw.Draw(sheet), ImageFont.load_default(13), left
+    for column, text in enumerate(_columns(grid)):
         x = left + column * (_TILE + _GAP) + _TILE // 2
-        draw.text((x, top + _LINE // 2), str(steps), _QUIET, font, anchor="mm")
+        draw.text((x, top + _LINE // 2), text, _QUIET, font, anchor="mm")
+    if grid.given is not None:
+        _draw_tile(sheet, Tile(grid.given, ""), left, top + _LINE)
+        left += _TILE + _GAP
     for row, (scheduler, tiles) in enumerate(grid.rows):
         y = top + _LINE + row * (_TILE + _GAP)
-        draw.text((left - 12, y + _TILE // 2), scheduler, _QUIET, font, anchor="rm")
+        draw.text((names - 12, y + _TILE // 2), scheduler, _QUIET, font, anchor="rm")
         for column, tile in enumerate(tiles):
             _draw_tile(sheet, tile, left + column * (_TILE + _GAP), y)
 

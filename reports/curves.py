@@ -1,7 +1,8 @@
 """Quality curves and what each extra step buys. NumPy and pandas only.
 
-A curve is one scheduler in one panel; a panel is everything else that was held fixed: model, task,
-prompts, guidance, noise seed, samples, image size, number format and engine.
+A curve is one scheduler in one panel, along the steps or along the strength. A panel is everything
+else that was held fixed: model, task, prompts, guidance with its options, grid of noise levels,
+strength (or steps), noise seed, samples, image size, number format and engine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,11 @@ PANEL_FIELDS = (
     "task",
     "prompts",
     "guidance",
+    "grid",
+    "guidance_rescale",
+    "guidance_interval",
+    "negative_prompt",
+    "strength",
     "seed",
     "samples",
     "height",
@@ -29,18 +35,25 @@ PANEL_FIELDS = (
     "weights",
 )
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
-_POINT_COLUMNS = ("panel", "scheduler", "steps", "nfe", "latency_p50_s", "latency_batch_size")
+STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
+_POINT_COLUMNS = (
+    *("panel", "scheduler", "steps", "strength", "nfe", "latency_p50_s", "latency_batch_size"),
+)
 _GAIN_COLUMNS = ("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "low", "high")
 
 
-def panel_names(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell panels apart; guidance is always named."""
-    return [name for name in PANEL_FIELDS if name in ("guidance", *varying(frame, PANEL_FIELDS))]
+def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
+    """The columns that tell panels of curves apart; guidance is always named."""
+    fields = [name for name in (*PANEL_FIELDS, STEPS) if name != along]
+    told = ["guidance", *varying(frame, fields)]
+    if frame.groupby("model")["weights"].nunique().max() <= 1:
+        told = [name for name in told if name != "weights"]  # the model says it
+    return [name for name in fields if name in told]
 
 
-def with_panels(frame: pd.DataFrame) -> pd.DataFrame:
+def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:
     """The frame with a column `panel` that names what is held fixed, as far as it varies."""
-    names = panel_names(frame)
+    names = panel_names(frame, along)
     return frame.assign(panel=[describe(row, names) for row in frame.to_dict("records")])
 
 
@@ -49,12 +62,12 @@ def sign(metric: str) -> int:
     return 1 if metric_spec(metric).better == "higher" else -1
 
 
-def curve_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Scored cells: _POINT_COLUMNS, value, se, low and high (95 %), by panel, scheduler, steps.
+def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
+    """Scored cells: _POINT_COLUMNS, value, se, low and high (95 %), by panel, scheduler, `along`.
 
     Keeps the row numbers of the frame, so a point finds its estimate.
     """
-    points = _scored(frame, metric)
+    points = _scored(frame, metric, along)
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
         value=points[metric],
         se=points[f"{metric}_se"],
@@ -62,7 +75,13 @@ def curve_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         high=points[metric] + Z95 * points[f"{metric}_se"],
     )
     order = [_ranks(points[name]) for name in ("panel", "scheduler")]
-    return points.iloc[np.lexsort([points["steps"], *reversed(order)])]
+    return points.iloc[np.lexsort([points[along], *reversed(order)])]
+
+
+def strength_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Like curve_points along the strength, of panels that hold at least two strengths."""
+    points = curve_points(frame, metric, STRENGTH)
+    return points[points.groupby("panel")[STRENGTH].transform("nunique") > 1]
 
 
 def marginal_gains(
@@ -88,10 +107,10 @@ def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(name), group
 
 
-def _scored(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    finished = done(with_panels(frame))
+def _scored(frame: pd.DataFrame, metric: str, along: str) -> pd.DataFrame:
+    finished = done(with_panels(frame, along))
     scored = finished[np.isfinite(finished[metric].astype(float))]
-    return scored.drop_duplicates(["panel", "scheduler", "steps"])
+    return scored.drop_duplicates(["panel", "scheduler", along])
 
 
 def _ranks(names: pd.Series) -> np.ndarray:

@@ -26,7 +26,7 @@ from reports.chart_data import (
     signed_ticks,
     subtitle,
 )
-from reports.curves import curve_points, marginal_gains, sign
+from reports.curves import curve_points, marginal_gains, sign, strength_points
 from reports.formats import slug
 from reports.pareto import with_front
 
@@ -59,26 +59,38 @@ class _Cost:
     axis_title: str
     stem: str
     words: str
-    base: int  # of the logarithmic axis
+    base: int  # of the logarithmic axis; 0 for a linear one
+    order: str = "steps"  # the field along which a curve runs
 
 
 _STEPS = _Cost("steps", "Steps (num_inference_steps)", "steps", "steps", 2)
 _NFE = _Cost("nfe", "NFE (denoiser evaluations per image)", "nfe", "denoiser evaluations", 2)
 _SECONDS = _Cost("latency_p50_s", "Latency (s per image, median)", "seconds", "latency", 10)
+_STRENGTH = _Cost(
+    "strength",
+    "Strength (share of the trajectory that is run)",
+    "strength",
+    "strength",
+    0,
+    "strength",
+)
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def figures(frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate]) -> list[Figure]:
     """All figures of a metric for which the frame has numbers."""
-    points = curve_points(frame, metric)
-    points = points.assign(
-        floor=shared_floor(frame, metric), place=pd.factorize(points["scheduler"])[0]
-    )
+    points = _placed(frame, metric, curve_points(frame, metric))
+    by_strength = _placed(frame, metric, strength_points(frame, metric))
     drawn = [
         _curves(frame, metric, points[points[cost.field].notna()], cost)
         for cost in (_STEPS, _NFE, _SECONDS)
         if points[cost.field].notna().any()
+        and (
+            by_strength.empty or points["steps"].nunique() > 1
+        )  # else its curves are single points
     ]
+    if len(by_strength):
+        drawn.append(_curves(frame, metric, by_strength, _STRENGTH))
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):
         drawn.append(_gains(frame, metric, gains))
@@ -86,6 +98,12 @@ def figures(frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate]) ->
     if len(timed):
         drawn.append(_front(frame, metric, timed))
     return drawn
+
+
+def _placed(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> pd.DataFrame:
+    """With `floor`, and `place`: the number of the scheduler."""
+    places = pd.factorize(points["scheduler"])[0]
+    return points.assign(floor=shared_floor(frame, metric), place=places)
 
 
 def to_svg(figure: Figure) -> str:
@@ -108,12 +126,12 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
     base = alt.Chart().encode(x=_cost_axis(points, cost), color=look["color"])
     lines = base.mark_line().encode(
         y=y("value"),
-        order="steps:Q",
+        order=f"{cost.order}:Q",
         strokeDash=look["strokeDash"],
         strokeWidth=look["strokeWidth"],
         opacity=shown,
     )
-    marks = _marks(base, look).encode(y=y("value"), size=look["size"], opacity=shown)
+    marks = _marks(base, look, cost.order).encode(y=y("value"), size=look["size"], opacity=shown)
     # A band runs along x: it needs two points, and costs that grow with the steps as the line does.
     banded = cost is not _SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
     layers = [
@@ -150,7 +168,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
     layers = [
         alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0)),
         _bars(base, y),
-        _marks(base, look, steps="change").encode(y=y("gain")),
+        _marks(base, look, along="change").encode(y=y("gain")),
     ]
     words = _Words(
         "gain_per_step",
@@ -281,17 +299,17 @@ def _labels(base: alt.Chart) -> list[alt.Chart]:
     ]
 
 
-def _marks(base: alt.Chart, look: dict, steps: str = "steps") -> alt.Chart:
-    """Point markers with their tooltip; `steps` is the field that says which step counts."""
+def _marks(base: alt.Chart, look: dict, along: str = "steps") -> alt.Chart:
+    """Point markers with their tooltip; `along` is the field that tells those of a curve apart."""
     texts = {
         "scheduler": "scheduler",
-        steps: "steps",
+        along: "strength" if along == "strength" else "steps",
         "nfe": "NFE",
-        "value_text": "gain per step" if steps == "change" else "value ± se",
+        "value_text": "gain per step" if along == "change" else "value ± se",
         "interval_text": f"95{_PERCENT} interval",
         "latency_text": "latency per image",
     }
-    if steps == "change":
+    if along == "change":
         texts = {name: text for name, text in texts.items() if name not in ("nfe", "latency_text")}
     tooltip = [alt.Tooltip(f"{name}:N", title=text) for name, text in texts.items()]
     return base.mark_point(filled=True, size=55, opacity=1, stroke="white", strokeWidth=0.7).encode(
@@ -340,9 +358,15 @@ def _cost_axis(points: pd.DataFrame, cost: _Cost) -> alt.X:
     return alt.X(
         f"{cost.field}:Q",
         title=cost.axis_title,
-        scale=alt.Scale(type="log", base=cost.base, nice=False, padding=14),
+        scale=_cost_scale(cost),
         axis=axis,
     )
+
+
+def _cost_scale(cost: _Cost) -> alt.Scale:
+    if not cost.base:
+        return alt.Scale(domain=[0, 1])
+    return alt.Scale(type="log", base=cost.base, nice=False, padding=14)
 
 
 def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
@@ -355,7 +379,7 @@ def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
     else:
         scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
     return lambda field: alt.Y(
-        f"{field}:Q", title=f"{title}{spec.better} is better", scale=scale, axis=axis
+        f"{field}:Q", title=f"{title}{spec.direction}", scale=scale, axis=axis
     )
 
 

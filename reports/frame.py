@@ -13,7 +13,7 @@ from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
-    *("distinct_prompts", "flat_images", "nfe", "network_passes"),
+    *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes"),
     *("latency_batch_size", "peak_memory_bytes", "threads"),
 )
 _METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")
@@ -79,12 +79,18 @@ def only_value(frame: pd.DataFrame, column: str) -> object:
 
 
 def describe(record: Mapping, columns: Iterable[str]) -> str:
-    """`shapes-ddpm, guidance 4`: the named columns of a row, in words."""
-    return ", ".join(_WORDS.get(name, "{}").format(_plain(record[name])) for name in columns)
+    """`shapes-ddpm, guidance 4`: the named columns of a row, in words; empty ones are left out."""
+    named = {name: _plain(record[name]) for name in columns}
+    return ", ".join(_WORDS.get(name, "{}").format(text) for name, text in named.items() if text)
 
 
 _WORDS = {
     "guidance": "guidance {}",
+    "grid": "{} grid",
+    "guidance_rescale": "rescale {}",
+    "guidance_interval": "guided within {}",
+    "negative_prompt": "away from “{}”",
+    "strength": "strength {}",
     "seed": "seed {}",
     "samples": "{} samples",
     "height": "height {}",

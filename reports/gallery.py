@@ -1,21 +1,25 @@
-"""The sample grid: one prompt and noise under every scheduler (rows) and step count (columns)."""
+"""The sample grid: one prompt and noise under every scheduler (rows) and step count (columns).
+
+Where one step count was run at several strengths, the columns are strengths.
+"""
 
 import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.run import Run
-from reports.curves import with_panels
+from bench.rows import read_inputs
+from bench.run import SAMPLES_SHOWN, Run
+from reports.curves import STEPS, STRENGTH, with_panels
 
-PROMPTS_SHOWN = 4
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
 _THUMBNAIL = 128  # pixels, longest side of a tile
+_STRIPES = 16  # of the hatching over what inpainting repaints, along the short side
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
@@ -42,8 +46,10 @@ class Grid:
     """All cells of one panel for one sample."""
 
     panel: str
-    steps: list[int]
-    rows: list[tuple[str, list[Tile]]]  # scheduler, one tile per step count
+    along: str  # what its columns are: "steps" or "strength"
+    columns: list[str]  # their values
+    rows: list[tuple[str, list[Tile]]]  # scheduler, one tile per column
+    given: np.ndarray | None = None  # [3, H, W] uint8, the input image with its mask hatched
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,22 @@ class Block:
 
 def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
     """The first prompts of each prompt set; empty when no cell has images."""
-    frame = with_panels(frame)
-    count = max(1, min(PROMPTS_SHOWN, _MOST_TILES // max(len(frame), 1)))
+    only_strengths = frame["steps"].nunique() == 1 < frame["strength"].nunique()
+    along = STRENGTH if only_strengths else STEPS
+    frame = with_panels(frame, along)
+    count = max(1, min(SAMPLES_SHOWN, _MOST_TILES // max(len(frame), 1)))
     images = _read_images(run, frame, count)
     if not images:
         return []
     return [
-        Block(i, _caption(run, str(name), i), [_grid(cells, images, i) for cells in _panels(group)])
+        Block(
+            i,
+            _caption(run, str(name), i),
+            [
+                replace(_grid(cells, images, i, along), given=_given(run, cells, i))
+                for cells in _panels(group)
+            ],
+        )
         for name, group in frame.groupby("prompts", sort=False)
         for i in range(min(count, int(group["samples"].max())))
     ]
@@ -108,13 +123,26 @@ def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndar
     return found
 
 
-def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Grid:
-    steps = sorted(int(n) for n in cells["steps"].unique())
+def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, along: str) -> Grid:
+    values = sorted(cells[along].unique())
     rows = [
-        (str(scheduler), [_tile(group[group["steps"] == n], images, sample) for n in steps])
+        (str(scheduler), [_tile(group[group[along] == value], images, sample) for value in values])
         for scheduler, group in cells.groupby("scheduler", sort=False)
     ]
-    return Grid(str(cells["panel"].iloc[0]), steps, rows)
+    return Grid(str(cells["panel"].iloc[0]), along, [f"{value:g}" for value in values], rows)
+
+
+def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
+    """The input image that all cells of a panel share, its mask hatched; None without one."""
+    arrays = read_inputs(run.store, run.entries[cells.index[0]].cell)
+    if not arrays:
+        return None
+    image = arrays["images"][sample]
+    if "masks" not in arrays:
+        return image
+    rows, columns = np.indices(image.shape[1:])
+    stripes = (rows + columns) * _STRIPES // min(image.shape[1:]) % 2 * 255
+    return np.where(arrays["masks"][sample], image // 2 + stripes // 2, image).astype(np.uint8)
 
 
 def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:

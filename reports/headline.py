@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.estimate import Estimate, paired_difference
+from metrics.specs import metric_spec
 from reports.cautions import AMPLE_SAMPLES, samples_per_dim, timings_are_even
 from reports.curves import Z95, curve_points, panels, sign
 
@@ -50,8 +51,9 @@ class Observation:
 def observations(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> list[Observation]:
-    """One per panel that has a scored cell; none where bias can turn the order of cells around."""
-    if samples_per_dim(frame, metric) < AMPLE_SAMPLES:
+    """One per panel that has a scored cell; none where bias can turn the order of cells around, and
+    none by closeness to an input."""
+    if not metric_spec(metric).names_a_best or samples_per_dim(frame, metric) < AMPLE_SAMPLES:
         return []
     points = curve_points(frame, metric)
     even = timings_are_even(frame)

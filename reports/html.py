@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.run import Run
 from metrics.specs import metric_spec
-from reports.cautions import cautions
+from reports.cautions import cautions, curve_notes
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
 from reports.frame import failed, frame_metrics, unsupported
@@ -50,7 +50,9 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             summary=_summary(frame),
             facts=_facts(frame),
             metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
+            curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
+            has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(frame),
             statuses=frame["status"].tolist(),
             failures=failed(frame).to_dict("records"),
@@ -83,6 +85,7 @@ def _summary(frame: pd.DataFrame) -> str:
     """`24 cells: 3 schedulers, 4 step counts, 2 guidance scales. 1 failed.`"""
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
     counts |= {"guidance": "guidance scale", "seed": "seed"}
+    counts |= {"task": "task", "strength": "strength"} if _has_inputs(frame) else {}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
     lost = [
         f" {len(failed(frame))} failed.",
@@ -91,6 +94,10 @@ def _summary(frame: pd.DataFrame) -> str:
     ]
     text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
     return text + "".join(part for part in lost if not part.startswith(" 0 "))
+
+
+def _has_inputs(frame: pd.DataFrame) -> bool:
+    return bool((frame["task"] != "txt2img").any())
 
 
 def _count(n: int, word: str) -> str:
@@ -106,6 +113,7 @@ def _facts(frame: pd.DataFrame) -> dict[str, str]:
         "Schedulers": _values(frame["scheduler"]),
         "Steps": _values(frame["steps"].sort_values()),
         "Guidance": _values(frame["guidance"].sort_values()),
+        **({"Strength": _values(frame["strength"].sort_values())} if _has_inputs(frame) else {}),
         "Noise seed": _values(frame["seed"]),
         "Samples per cell": _values(frame["samples"]),
         "Prompts": _values(frame["prompts"]),
@@ -131,7 +139,8 @@ def _metric_section(metric: str, content: Content) -> dict:
         "metric": metric,
         "label": spec.label,
         "meaning": spec.meaning,
-        "better": spec.better,
+        "direction": spec.direction,
+        "names_a_best": spec.names_a_best,
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
     }

@@ -17,7 +17,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     Columns that hold a single value are named in the title instead.
     """
     frame = with_panels(frame)
-    metrics = frame_metrics(frame)
+    metrics = [name for name in frame_metrics(frame) if metric_spec(name).names_a_best]
     names = [*panel_names(frame), "scheduler"]
     table = Table(title=Text(_title(frame, metrics)), title_justify="left", caption=_caption(frame))
     for name in names:
@@ -30,7 +30,8 @@ def summary_table(frame: pd.DataFrame) -> Table:
         table.add_column(Text(f"{spec.label} {arrow}"), justify="right")
     table.add_column("latency", justify="right")
     decimals = [decimals_for(frame[f"{metric}_se"]) for metric in metrics]
-    for _, curve in frame.groupby(["panel", "scheduler"], sort=False):
+    runnable = frame[frame["status"] != "unsupported"]
+    for _, curve in runnable.groupby(["panel", "scheduler"], sort=False):
         table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals)))
     return table
 

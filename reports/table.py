@@ -41,6 +41,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     return [
         *(_plain(frame, name) for name in names),
         *(_metric(frame, metric) for metric in frame_metrics(frame)),
+        *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", "{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", "{:.0f}".format),
         *_latencies(frame),
@@ -73,10 +74,18 @@ def _metric(frame: pd.DataFrame, metric: str) -> Column:
     spec, errors = metric_spec(metric), frame[f"{metric}_se"]
     decimals = decimals_for(errors)
     short = spec.label.replace("Fréchet distance", "FD").replace("CLIP score", "CLIP")
-    column = _measured(frame[metric], short, f"{spec.better} is better", str)
+    column = _measured(frame[metric], short, spec.direction, str)
     pairs = zip(frame[metric], errors, strict=True)
     texts = [plus_minus(value, error, decimals) for value, error in pairs]
     return replace(column, texts=texts, full_title=spec.label)
+
+
+def _shortened(frame: pd.DataFrame) -> list[Column]:
+    """What strength makes of the steps that were asked for."""
+    return [
+        _measured(frame["executed_steps"], "Steps run", "", "{:g}".format),
+        _measured(frame["sigma_start"], "Sigma start", "", "{:.3g}".format),
+    ]
 
 
 def _latencies(frame: pd.DataFrame) -> list[Column]:

@@ -30,7 +30,7 @@ def line(summary: dict[str, Any], bands: int) -> list[str]:
     counts = " / ".join(str(summary["verdicts"][verdict]) for verdict in _STYLES)
     names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
     return [
-        *(summary["name"], summary["grid"], order_text(summary), _text(summary["nfe"], "{}")),
+        *(summary["name"], summary["grid"], order_text(summary), nfe_text(summary)),
         *(_text(parts.get(name), "{:.1e}") for name in ("integrator", "last_jump", "timesteps")),
         *(_text(gain, "{:.2f}") for gain in gains),
         *(_text(summary["wrong_mode"], "{:.1%}"), verdict_text(summary), counts, ", ".join(names)),
@@ -44,6 +44,11 @@ def order_text(summary: dict[str, Any]) -> str:
     measured = summary["measured_order"]
     found = f"{measured['value']:.2f}" if measured else MISSING
     return f"{found} of {summary['order']}" if summary["order"] else found
+
+
+def nfe_text(summary: dict[str, Any]) -> str:
+    """`39 of 39`: counted, of those that the catalogue states."""
+    return f"{_text(summary['nfe'], '{}')} of {summary['stated_nfe']}"
 
 
 def verdict_text(summary: dict[str, Any]) -> str:
@@ -177,6 +182,8 @@ _READING = """\
 Data are Gaussian, so the ideal denoiser and the exact result are known in closed form.
 
 - **order**: observed order of convergence before the last step, of the published one.
+- **NFE**: denoiser evaluations counted at 20 steps, of those that the capability table states
+  (`denoisebench list schedulers`).
 - **integrator, last jump, timesteps**: where the error at 20 steps comes from, in standard
   deviations of the data: the solver; the last step to clean data; timesteps rounded to whole
   numbers, which the model believes.

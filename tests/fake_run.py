@@ -5,6 +5,7 @@ common random numbers make them do.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from bench.cell import Cell, Cost, Entry, Grid, Latency
 from bench.run import Run, save_run
 from bench.store import Store
 
-FD, CLIP = "fd_shapes", "clip_score_tiny"
+FD, CLIP, PSNR, SEAM = "fd_shapes", "clip_score_tiny", "psnr_input", "seam_jump"
 PROMPTS = [
     "a small striped red ring left of a large solid blue square on a yellow background",
     "a large dotted green star on a grey background",
@@ -30,6 +31,8 @@ def fabricate(
     steps=(2, 4, 8, 16),
     guidances=(1.0, 4.0),
     seeds=(0,),
+    tasks=("txt2img",),
+    strengths=(0.6,),
     samples=32,
     failed=(),
     prompts=PROMPTS,
@@ -37,10 +40,12 @@ def fabricate(
     """A saved run over the grid; failed lists (scheduler, steps) that raised."""
     store = Store.make(folder)
     entries = [
-        Entry(_cell(model, scheduler, n, guidance, seed), samples, {FD: FD, CLIP: CLIP}, "latency")
+        _entry(_cell(model, scheduler, n, guidance, seed), samples, task, strength)
         for model in models
         for scheduler in schedulers
         for guidance in guidances
+        for task in tasks
+        for strength in (strengths if task != "txt2img" else (1.0,))
         for seed in seeds
         for n in steps
     ]
@@ -77,6 +82,18 @@ def _cell(model: str, scheduler: str, steps: int, guidance: float, seed: int) ->
     )
 
 
+def _entry(cell: Cell, samples: int, task: str, strength: float) -> Entry:
+    names = [
+        FD,
+        CLIP,
+        *([PSNR] if task != "txt2img" else []),
+        *([SEAM] if task == "inpaint" else []),
+    ]
+    if task != "txt2img":
+        cell = replace(cell, task=task, strength=strength, inputs=f"{task:0<16}")
+    return Entry(cell, samples, {name: name for name in names}, "latency")
+
+
 def _fail(store: Store, entry: Entry) -> None:
     status = {"status": "failed", "message": "IndexError: index 33 is out of bounds & <sad>"}
     status["traceback"] = "Traceback (most recent call last):\n  <b>sad</b> & so on"
@@ -85,17 +102,33 @@ def _fail(store: Store, entry: Entry) -> None:
 
 def _finish(store: Store, entry: Entry, rank: int) -> None:
     cell, key, n = entry.cell, entry.cell.key, entry.samples
-    nfe = 2 * cell.steps - 1 if cell.scheduler == "heun" else cell.steps
+    steps = max(1, int(cell.steps * cell.strength))
+    nfe = 2 * steps - 1 if cell.scheduler == "heun" else steps
     error = (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
-    store.write_record(key, "cost", vars(Cost(nfe, nfe * (2 if cell.guidance > 1 else 1))))
+    cost = Cost(nfe, nfe * (2 if cell.guidance > 1 else 1), steps)
+    store.write_record(key, "cost", vars(cost))
     grid = Grid([999.0, 19.0], [14.6, 0.1], None)
     store.write_record(key, "grid", vars(grid))
     store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
     _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)
+    if cell.inputs:
+        _finish_task(store, entry)
     store.write(key, "images", 0, {"images": _images(n, cell.seed, min(1.0, error / 20))})
     status = {"status": "done", "message": "", "traceback": ""}
     store.write_record(key, entry.status_kind, status)
+
+
+def _finish_task(store: Store, entry: Entry) -> None:
+    """Further from the input with strength; inputs are images of another seed, the mask a box."""
+    cell = entry.cell
+    _estimate(store, entry, PSNR, 30 - 20 * cell.strength, spread=3)
+    inputs = {"images": _images(4, 99, 0.0)}
+    if cell.task == "inpaint":
+        _estimate(store, entry, SEAM, 12 * cell.strength, spread=2)
+        inputs["masks"] = np.zeros((4, _SIZE, _SIZE), bool)
+        inputs["masks"][:, 8:24, 10:20] = True
+    store.write_arrays(cell.inputs_key, "shown", inputs)
 
 
 def _latency(nfe: int, guidance: float, seed: int) -> Latency:

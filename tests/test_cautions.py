@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from fake_run import FD, fabricate
 
-from reports.cautions import cautions, timings_are_even
+from bench.run import Mark
+from reports.cautions import cautions, curve_notes, timings_are_even
 from reports.frame import load_estimates, load_frame
 from reports.headline import observations
 
@@ -76,3 +77,40 @@ def test_a_few_jumpy_cells_are_chance_many_are_not(frame):
 def test_a_run_without_latency_has_nothing_to_say_of_it(frame):
     frame[["latency_p50_s", "calibration_s"]] = float("nan")
     assert cautions(frame) == []
+
+
+def test_starts_that_strength_rounds_are_no_fault_of_the_spacing(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("txt2img", "img2img"), guidances=(4.0,))
+    frame = load_frame(run)
+    frame.loc[frame["task"] == "img2img", "sigma_start"] = frame["steps"] / 10.0
+    assert cautions(frame) == []
+    frame.loc[frame["task"] == "txt2img", "sigma_start"] = frame["steps"] / 10.0
+    assert "timestep_spacing=trailing" in cautions(frame)[0]
+
+
+def test_a_moving_start_is_said_by_curve_and_those_alike_in_one_line(frame):
+    schedulers = list(frame["scheduler"].unique())
+    assert curve_notes(frame, ()) == []
+    first = frame["scheduler"].isin(schedulers[:2])
+    frame["sigma_start"] = 14.6
+    frame.loc[first, "sigma_start"] = 100 / (20 - frame["steps"].clip(upper=10))
+    (line,) = curve_notes(frame, ())
+    starts = frame[first].groupby("steps")["sigma_start"].first()
+    assert line.startswith(f"{schedulers[0]}, {schedulers[1]}: starts at sigma ")
+    assert line.endswith(f" for {', '.join(map(str, starts.index))} steps.")
+    assert f"{starts.iloc[0]:.3g}" in line
+    (text,) = [text for text in cautions(frame) if "starts from moves" in text]
+    assert f"steps: {schedulers[0]}, {schedulers[1]}. " in text
+
+
+def test_marks_stand_with_the_start_of_their_curve(frame):
+    model, scheduler = frame[["model", "scheduler"]].iloc[0]
+    marks = [Mark(model, scheduler, "native", text) for text in ("one thing", "another")]
+    assert curve_notes(frame, marks) == [f"{scheduler}: one thing; another."]
+
+
+def test_curves_of_two_grids_are_told_apart(frame):
+    model, scheduler = frame[["model", "scheduler"]].iloc[0]
+    frame.loc[::2, "grid"] = "matched"
+    marks = [Mark(model, scheduler, "matched", "one thing")]
+    assert curve_notes(frame, marks) == [f"{scheduler} (matched grid): one thing."]

@@ -1,10 +1,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLIP, FD, fabricate
+from fake_run import CLIP, FD, PSNR, fabricate
 
 from metrics.estimate import Estimate
-from reports.curves import Z95, curve_points, marginal_gains, panels, with_panels
+from reports.curves import (
+    Z95,
+    curve_points,
+    marginal_gains,
+    panels,
+    strength_points,
+    with_panels,
+)
 from reports.frame import load_estimates, load_frame
 
 
@@ -87,3 +94,33 @@ def test_repeated_cells_are_drawn_once(run):
 def test_guidance_is_named_even_when_it_is_the_only_one(tmp_path):
     frame = load_frame(fabricate(tmp_path / "run", guidances=(7.5,), steps=(2,)))
     assert set(with_panels(frame)["panel"]) == {"guidance 7.5"}
+
+
+def test_along_the_strength_a_curve_holds_the_steps_fixed(tmp_path):
+    tasks, strengths = ("txt2img", "img2img"), (0.9, 0.3, 0.6)
+    run = fabricate(tmp_path / "run", steps=(4, 8), tasks=tasks, strengths=strengths)
+    frame = load_frame(run)
+    points = strength_points(frame, PSNR)
+    curve = points[
+        (points["scheduler"] == "euler") & (points["panel"] == "img2img, guidance 4, 8 steps")
+    ]
+    assert curve["strength"].tolist() == [0.3, 0.6, 0.9]
+    assert curve["value"].is_monotonic_decreasing
+    assert len(points) == 2 * 2 * 3 * 3  # guidances, steps, schedulers, strengths
+    assert not strength_points(frame, FD)["panel"].str.contains("txt2img").any()
+
+
+def test_along_the_steps_strengths_are_panels_of_their_own(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("inpaint",), strengths=(0.3, 0.6), guidances=(1.0,))
+    frame = load_frame(run)
+    assert curve_points(frame, FD)["panel"].unique().tolist() == [
+        "guidance 1, strength 0.3",
+        "guidance 1, strength 0.6",
+    ]
+    gains = marginal_gains(frame, PSNR, load_estimates(run, PSNR))
+    assert len(gains) == 2 * 3 * 3  # strengths, schedulers, neighbouring step counts
+
+
+def test_one_strength_makes_no_curve(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("img2img",), strengths=(0.5,))
+    assert strength_points(load_frame(run), FD).empty

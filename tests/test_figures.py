@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 
 import altair as alt
 import pytest
-from fake_run import CLIP, FD, fabricate
+from fake_run import CLIP, FD, PSNR, fabricate
 
 from reports.figures import figures, to_png, to_svg
 from reports.frame import load_estimates, load_frame
@@ -127,3 +127,31 @@ def test_pictures_are_drawn_and_hostile_names_stay_text(tmp_path):
     assert not [one for one in tree.iter() if one.tag.lower().endswith("script")]
     assert hostile in "".join(tree.itertext())
     assert to_png(svg).startswith(b"\x89PNG")
+
+
+def test_strengths_make_a_figure_with_a_linear_axis_from_nought_to_one(tmp_path):
+    strengths = (0.3, 0.6, 0.9)
+    run = fabricate(tmp_path / "run", steps=(4, 8), tasks=("img2img",), strengths=strengths)
+    made = {figure.name: figure for figure in drawn(run, PSNR)}
+    assert list(made) == [
+        *(f"{PSNR}_vs_{cost}" for cost in ("steps", "nfe", "seconds", "strength")),
+        *(f"{PSNR}_gain_per_step", f"{PSNR}_vs_latency_pareto"),
+    ]
+    figure = made[f"{PSNR}_vs_strength"]
+    alt.Chart.from_dict(figure.spec).to_dict(validate=True)
+    encoding = encodings(figure.spec)[0]
+    assert encoding["x"]["scale"] == {"domain": [0, 1]}
+    assert encoding["y"]["title"] == "PSNR to input (dB), higher is closer"
+    (line,) = [one for one in encodings(figure.spec) if "order" in one]
+    assert line["order"]["field"] == "strength"
+    records = figure.spec["datasets"]["cells"]
+    assert len(records) == 3 * 2 * 2 * 3
+    assert {record["panel"] for record in records} == {
+        f"guidance {w}, {n} steps" for w in (1, 4) for n in (4, 8)
+    }
+
+
+def test_with_one_step_count_there_is_nothing_to_draw_against_steps(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(8,), tasks=("img2img",), strengths=(0.4, 0.8))
+    names = [figure.name for figure in drawn(run)]
+    assert names == [f"{FD}_vs_strength", f"{FD}_vs_latency_pareto"]

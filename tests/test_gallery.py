@@ -5,6 +5,7 @@ import numpy as np
 from fake_run import PROMPTS, fabricate
 from PIL import Image
 
+from bench.rows import read_inputs
 from reports.contact_sheet import sheets
 from reports.frame import load_frame
 from reports.gallery import enlarged, gallery, tile_uri
@@ -24,7 +25,8 @@ def test_every_tile_is_the_stored_sample_under_its_prompt(tmp_path):
     stored = run.store.read(entry.cell.key, "images", 3)["images"][2]
     grid = blocks[2].grids[0]
     scheduler, tiles = grid.rows[1]
-    assert (grid.panel, scheduler, grid.steps) == ("guidance 1", "euler", [2, 4, 8, 16])
+    assert (grid.panel, scheduler) == ("guidance 1", "euler")
+    assert (grid.along, grid.columns) == ("steps", ["2", "4", "8", "16"])
     np.testing.assert_array_equal(tiles[2].image, stored)
 
 
@@ -82,3 +84,42 @@ def test_without_images_there_is_no_gallery(tmp_path):
     run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(2,), failed=[("ddim", 2)])
     assert gallery(run, load_frame(run)) == []
     assert sheets([]) == {}
+
+
+def test_the_input_stands_beside_the_tiles_with_what_is_repainted_hatched(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("txt2img", "img2img", "inpaint"), steps=(4, 8))
+    grids = {grid.panel: grid for grid in gallery(run, load_frame(run))[1].grids}
+    plain, image, masked = (
+        grids[f"{task}, guidance 1, strength {strength}"]
+        for task, strength in (("txt2img", 1), ("img2img", 0.6), ("inpaint", 0.6))
+    )
+    assert plain.given is None
+    given = read_inputs(run.store, run.entries[4].cell)
+    assert run.entries[4].cell.task == "inpaint"
+    np.testing.assert_array_equal(image.given, given["images"][1])
+    changed = (masked.given != given["images"][1]).any(0)
+    assert not (changed & ~given["masks"][1]).any()
+    assert changed.sum() > 0.9 * given["masks"][1].sum()
+    assert len(np.unique(masked.given[:, given["masks"][1]], axis=1).T) > 1  # stripes
+
+
+def test_one_step_count_at_several_strengths_has_strengths_for_columns(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("img2img",), steps=(8,), strengths=(0.9, 0.3))
+    (block, *_) = gallery(run, load_frame(run))
+    grid = block.grids[0]
+    assert (grid.panel, grid.along, grid.columns) == ("guidance 1", "strength", ["0.3", "0.9"])
+    entry = next(e for e in run.entries if (e.cell.scheduler, e.cell.strength) == ("euler", 0.9))
+    stored = run.store.read(entry.cell.key, "images", 1)["images"][0]
+    np.testing.assert_array_equal(dict(grid.rows)["euler"][1].image, stored)
+
+
+def test_a_sheet_has_room_for_the_input(tmp_path):
+    plain = fabricate(tmp_path / "a" / "run", guidances=(1.0,))
+    given = fabricate(tmp_path / "b" / "run", guidances=(1.0,), tasks=("inpaint",))
+    (without,) = sheets(gallery(plain, load_frame(plain))).values()
+    (sheet,) = sheets(gallery(given, load_frame(given))).values()
+    image = np.array(sheet)
+    tile = np.array(enlarged(gallery(given, load_frame(given))[0].grids[0].given, 72))
+    corners = np.argwhere((image[:-71, :-71] == tile[0, 0]).all(-1))
+    assert any((image[y : y + 72, x : x + 72] == tile).all() for y, x in corners)
+    assert sheet.height == without.height

@@ -1,13 +1,19 @@
 """The executed grid: what the denoiser was told, as recorded with a cell."""
 
+import inspect
+import json
 import math
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from cli import call, tiny
 
 from bench.cell import Grid
+from bench.grids import build_scheduler, can_match
 from bench.run import load_run
+from bench.schedulers import SCHEDULERS
 
 
 def grids(folder):
@@ -40,7 +46,7 @@ def test_timesteps_are_those_the_denoiser_was_called_with(recorded):
 
 def test_sigmas_are_those_of_the_scheduler(recorded):
     euler = grids(recorded)["euler", 5]
-    assert euler.sigmas == pytest.approx(euler.scheduler_sigmas[:-1], rel=1e-5)
+    assert euler.sigmas == pytest.approx(euler.scheduler_sigmas[:-1], rel=3e-5)
     karras = grids(recorded)["dpmpp_2m_karras", 5]
     # whole timesteps: half of one is up to three percent in sigma, more at the end
     assert karras.sigmas[:-1] == pytest.approx(karras.scheduler_sigmas[:-2], rel=0.03)
@@ -79,9 +85,104 @@ def test_a_start_that_moves_with_the_steps_is_said(copied):
     """shapes-ddpm has leading spacing."""
     page = (copied / "tiny" / "report.html").read_text()
     assert "The noise that a run starts from moves with the number of steps" in page
+    assert re.search(r"<li>ddim, heun: starts at sigma [\d.]+, [\d.]+ for 2, 3 steps\.</li>", page)
     starts = pd.read_csv(copied / "tiny" / "results.csv").groupby("steps")["sigma_start"].first()
     assert math.log(starts[3] / starts[2]) > 0.5
 
 
 def test_starts_that_stay_are_not_mentioned(recorded):
     assert "starts from moves" not in (recorded / "report.html").read_text()
+
+
+def matching(kind):
+    return [name for name, spec in SCHEDULERS.items() if spec.kind == kind and can_match(spec)]
+
+
+def matched(folder, model, kind, *steps):
+    """Recorded grids of all schedulers that claim the matched grid; those of one name each."""
+    from bench.__main__ import run
+
+    names = ",".join(matching(kind))
+    counts = ",".join(map(str, steps))
+    grid = (f"model={model}", f"scheduler={names}", f"steps={counts}", "grid=matched")
+    off = ("latency.timed_runs=0", "samples=2")
+    assert run(tiny(folder, *grid, *off)) == 0
+    found = grids(folder / "tiny")
+    assert {name for name, _ in found} == set(matching(kind)) - {"dpmpp_2m_karras"}
+    return found
+
+
+def of_each_step(name, values):
+    """Of evaluations, those that begin a step; in between the others are the solver's own."""
+    return values[:: SCHEDULERS[name].evaluations[0]]
+
+
+def karras(first, last, steps):
+    """Karras et al. (2022), equation 5."""
+    i = np.arange(steps) / (steps - 1)
+    return (first ** (1 / 7) + i * (last ** (1 / 7) - first ** (1 / 7))) ** 7
+
+
+@pytest.mark.parametrize("model", ["mixture", "shapes-ddpm"])
+def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(model, tmp_path):
+    """Their own levels to single precision; the timesteps told, where a class rounds them, to half
+    a timestep, and the first and the last exactly."""
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    signal = np.cumprod(1 - betas)
+    trained = np.sqrt((1 - signal) / signal)
+    for (name, steps), grid in matched(tmp_path, model, "diffusion", 4, 7).items():
+        levels = karras(trained[-1], trained[0], steps)
+        own = np.array(grid.scheduler_sigmas)
+        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
+        told = of_each_step(name, grid.timesteps)
+        places = np.interp(np.log(levels), np.log(trained), np.arange(1000))
+        assert told == pytest.approx(places, abs=0.51), name
+        assert (grid.sigmas[0], grid.sigmas[-1]) == pytest.approx((levels[0], levels[-1]), rel=3e-5)
+
+
+@pytest.mark.parametrize("model", ["mixture-flow", "shapes-flow"])
+def test_on_the_matched_grid_all_flow_schedulers_visit_the_same_levels(model, tmp_path):
+    """Their own levels to single precision; the timesteps told, where a class cuts them to whole
+    ones, to one timestep."""
+    for (name, steps), grid in matched(tmp_path, model, "flow", 4, 7).items():
+        levels = 0.999 * (1 - np.arange(steps) / steps)  # both models have shift 1
+        own = np.array(grid.scheduler_sigmas)
+        assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
+        assert grid.timesteps == pytest.approx(1000 * levels, abs=1.01), name
+
+
+@pytest.mark.parametrize("name", matching("flow"))
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_matched_grid_has_the_shift_of_the_model(name, dynamic):
+    spec, steps = SCHEDULERS[name], 5
+    config = {"shift": 3.0, "use_dynamic_shifting": dynamic, "shift_terminal": 0.02}
+    scheduler = build_scheduler(spec.class_name, json.dumps(spec.flags), config, "matched")
+    takes = inspect.signature(scheduler.set_timesteps).parameters
+    asked = {"mu": math.log(3)} if dynamic and "mu" in takes else {}
+    scheduler.set_timesteps(steps, **asked)
+    u = 0.999 * (1 - np.arange(steps) / steps)
+    levels = 3 * u / (1 + 2 * u)
+    own = np.asarray(scheduler.sigmas, dtype=float)
+    assert list(own[:steps]) == pytest.approx(levels, rel=1e-4)
+
+
+def test_the_native_grid_is_untouched_by_the_matched_one(recorded, tmp_path, capsys):
+    grid = ("model=gaussian", "scheduler=euler", "steps=5", "grid=native,matched")
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    run = load_run(tmp_path / "tiny")
+    cells = {entry.cell.grid: entry.cell for entry in run.entries}
+    found = {name: Grid(**run.store.read_record(cell.key, "grid")) for name, cell in cells.items()}
+    assert found["native"] == grids(recorded)["euler", 5]
+    assert cells["native"].key in {entry.cell.key for entry in load_run(recorded).entries}
+    assert found["matched"].sigmas != found["native"].sigmas
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv")
+    assert frame["grid"].tolist() == ["native", "matched"]
+    assert "matched grid" in (tmp_path / "tiny" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "pndm", "euler_a"])
+def test_schedulers_that_cannot_be_matched_say_so(name, tmp_path, capsys):
+    grid = ("model=gaussian", f"scheduler={name},euler", "grid=matched", "steps=3")
+    code, _, err = call(capsys, *tiny(tmp_path, *grid))
+    assert code == 2
+    assert f"scheduler={name}: cannot be put on grid=matched; choose of lms, euler, heun," in err

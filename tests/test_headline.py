@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from fake_run import CLIP, FD, fabricate
+from fake_run import CLIP, FD, PSNR, SEAM, fabricate
 
 from metrics.estimate import Estimate
 from reports.frame import load_estimates, load_frame
@@ -69,3 +69,13 @@ def test_a_sweep_without_any_cost_names_the_best_alone(tmp_path):
     frame, estimates = scored(tmp_path, [3.05, 3.1, 3.0], [0 * wave, 0 * wave, wave])
     (seen,) = observations(frame.assign(latency_p50_s=np.nan, nfe=np.nan), FD, estimates)
     assert seen.same
+
+
+def test_closeness_to_the_input_names_no_best_cell(tmp_path):
+    run = fabricate(tmp_path / "run", tasks=("inpaint",), strengths=(0.3, 0.9))
+    frame = load_frame(run)
+    for metric in (PSNR, SEAM):
+        assert frame[metric].notna().all()
+        assert observations(frame, metric, load_estimates(run, metric)) == []
+    seen = observations(frame, CLIP, load_estimates(run, CLIP))
+    assert len(seen) == 4  # of each guidance and strength by itself

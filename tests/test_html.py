@@ -1,10 +1,12 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from fake_run import CLIP, FD, fabricate
 
+from bench.run import Mark
 from reports.figures import figures
 from reports.frame import frame_metrics, load_estimates, load_frame
 from reports.gallery import gallery
@@ -82,6 +84,16 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(run):
     return Page(rendered(run))
+
+
+def test_what_a_scheduler_does_to_a_curve_is_said_beside_the_charts_against_steps(run):
+    mark = Mark("shapes-ddpm", "ddim", "native", "trailing drift at 16 <steps>")
+    text = rendered(replace(run, marks=(mark,)))
+    figures = re.findall(r'<figure class="chart" id="([\w-]+)">(.*?)</figure>', text, re.DOTALL)
+    told = {name for name, inside in figures if "ddim: trailing drift at 16 &lt;steps" in inside}
+    assert told == {name for name, _ in figures if name.endswith("_vs_steps")}
+    assert len(told) == 2
+    assert "curve-notes" not in re.sub("<style.*?</style>", "", rendered(run), flags=re.DOTALL)
 
 
 def nonce_of(text):
@@ -180,3 +192,20 @@ def test_passwords_in_the_config_are_left_out(tmp_path):
     text = rendered(run)
     assert "hunter2" not in text
     assert "https://***@mlflow.example/x" in text
+
+
+def test_a_page_of_tasks_tells_strengths_and_shows_inputs(tmp_path):
+    tasks, strengths = ("txt2img", "inpaint"), (0.3, 0.9)
+    run = fabricate(tmp_path / "run", tasks=tasks, strengths=strengths, guidances=(4.0,))
+    page = Page(rendered(run))
+    assert "1 seed, 2 tasks, 3 strengths." in page.text
+    assert "Task txt2img, inpaint" in page.text
+    assert "Strength 0.3, 0.9, 1" in page.text
+    assert "what inpainting repaints is hatched" in page.text
+    assert len([a for tag, a in page.elements if tag == "img" and a["alt"] == "input"]) == 4 * 2
+    glance = page.text[: page.text.index("What was swept")]
+    assert "Jump at the seam lower" not in glance
+    assert "in the input" in page.text  # the section is there
+    plain = Page(rendered(fabricate(tmp_path / "plain")))
+    assert "Strength" not in plain.text
+    assert "input image" not in plain.text

@@ -103,6 +103,20 @@ def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
     assert BY_NAME["trailing-drift"].advice in (tmp_path / "tiny" / "report.html").read_text()
 
 
+def test_curves_are_marked_with_what_their_scheduler_does(tmp_path):
+    from bench.__main__ import run
+
+    grid = ("model=gaussian", "scheduler=ddim,euler,deis", "steps=3,5,20", "latency.timed_runs=0")
+    assert run(tiny(tmp_path, *grid)) == 0
+    marks = {mark.scheduler: mark for mark in load_run(tmp_path / "tiny").marks}
+    assert set(marks) == {"ddim", "deis"}
+    assert marks["ddim"].text == "trailing drift at 3 steps"
+    assert marks["deis"].text == "ends with a step of lower order below 15 steps"
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    assert "<li>ddim: trailing drift at 3 steps.</li>" in page
+    assert "<li>deis: ends with a step of lower order below 15 steps.</li>" in page
+
+
 def test_a_dry_run_warns_too(tmp_path, capsys):
     grid = ("model=gaussian", "scheduler=ddim", "steps=61", "--dry-run")
     _, out, _ = call(capsys, *tiny(tmp_path, *grid))
@@ -124,9 +138,9 @@ def test_steps_beyond_what_a_scheduler_takes_are_refused(tmp_path, capsys):
 def test_records_of_runs_without_warnings_can_be_read(copied):
     path = copied / "tiny" / "sweep.json"
     record = json.loads(path.read_text())
-    del record["warnings"]
+    del record["warnings"], record["marks"]
     path.write_text(json.dumps(record))
-    assert load_run(copied / "tiny").warnings == ()
+    assert (load_run(copied / "tiny").warnings, load_run(copied / "tiny").marks) == ((), ())
 
 
 def fall_at_15(name):

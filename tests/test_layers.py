@@ -21,13 +21,14 @@ OWNERS = {
     "mlflow": ("bench/tracking.py",),
     "diffusers": (
         *("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "bench/closed_form.py"),
+        "bench/tasks.py",
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),
     "huggingface_hub": ("bench/hub.py", "metrics/extractors.py"),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
-    "torchmetrics": ("metrics/extractors.py",),
+    "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py"),
     "altair": ("reports/figures.py", "reports/verify_figures.py"),
     "vl_convert": ("reports/figures.py",),
 }

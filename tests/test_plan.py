@@ -9,9 +9,12 @@ import pytest
 from cli import call, tiny
 from PIL import Image
 
+from bench.errors import nearest
+from bench.kinds import reference_key
 from bench.paths import EMBEDDED
-from bench.plan import _grouped, nearest
+from bench.plan import _grouped
 from bench.prompts import load_prompts
+from bench.settings import FrechetSettings, MetricsSettings
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,6 @@ from bench.prompts import load_prompts
         ("latency.batch_size=1,4", "latency: a sweep has one; run a sweep for each value"),
         ("run=a,b", "run: a sweep has one"),
         ("run=..", "run=..: "),
-        ("guidance=0,1", "guidance=0, 1: all switch classifier-free guidance off"),
         ("model.width=64", "is for images of 32x32 and shapes-ddpm makes 64x32"),
         ("model.height=33", "must be multiples of 8"),
         ("hydra/launcher=basic", "only hydra/launcher=warm"),
@@ -83,7 +85,7 @@ def test_all_problems_of_a_grid_are_shown_at_once_and_each_once(tmp_path, capsys
         ("p.jsonl", '{"text": "a"}\nnonsense', "cannot be read"),
         ("p.jsonl", '{"text": "a"}\n{"other": 1}', "record 2 has no text in column 'text'"),
         ("p.csv", "text,more\na,1\n,2\n", "record 2 has no text in column 'text'"),
-        ("p.csv", "a,b\n1,2\n", "set prompts.column to one of a, b"),
+        ("p.csv", "a,b\n1,2\n", "mend it or choose a column of a, b"),
         ("p.pdf", "a", "use .txt, .csv, .tsv, .jsonl or .parquet"),
         ("p.txt", b"\xff\xfe", "cannot be read"),
     ],
@@ -138,6 +140,17 @@ def test_a_reference_that_cannot_be_used_is_found_first(kind, tmp_path, capsys):
     assert code == 2
     assert f"metrics.reference={path}: holds" in err
     assert len(err.splitlines()) == 1
+
+
+def test_folders_with_other_pictures_are_other_references(tmp_path):
+    keys = []
+    for grey in (1, 1, 2):
+        folder = tmp_path / str(len(keys))
+        folder.mkdir()
+        Image.new("RGB", (8, 8), (grey, grey, grey)).save(folder / "a.png")
+        settings = MetricsSettings(name="m", reference=str(folder), reference_samples=2)
+        keys.append(reference_key(FrechetSettings(name="p", kind="pixels"), settings))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_reference_of_other_features_or_a_broken_picture_is_found_first(tmp_path, capsys):

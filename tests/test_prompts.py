@@ -81,8 +81,8 @@ def test_the_public_sets_are_read_whole_with_their_configs(config, name, count, 
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("words", "no text in column 'words'; mend it or set prompts.column to one of id, text"),
-        (None, "set prompts.column to one of id, text"),
+        ("words", "no text in column 'words'; mend it or choose a column of id, text"),
+        (None, "choose a column of id, text"),
         ("id", "record 1 has no text in column 'id'"),
     ],
 )

@@ -11,12 +11,13 @@ import torch
 from cli import call, tiny
 from tiny_pipelines import TINY, save_tiny, save_tiny_lora
 
+from bench.grids import build_scheduler
 from bench.models import FoundModel, find_model, load_pipeline
 from bench.pipelines import refusal, takes_levels
 from bench.probes import text_encoders_of
 from bench.run import load_run
 from bench.sampling import remembered_embeddings
-from bench.schedulers import SCHEDULERS, build_scheduler
+from bench.schedulers import SCHEDULERS
 from bench.settings import ModelSettings
 
 SIZE = 32  # pixels
@@ -146,7 +147,7 @@ def test_pipelines_that_are_choosy_refuse_most():
 
 
 def _model(pipeline, **scheduler):
-    return FoundModel(Path(), "", "flow", 1000, json.dumps(scheduler), pipeline=pipeline)
+    return FoundModel(Path(), "", "flow", 1000, json.dumps(scheduler), pipeline_class=pipeline)
 
 
 @pytest.mark.parametrize("scheduler", ["flow_euler", "flow_heun", "flow_dpmpp_2m", "flow_unipc"])

@@ -56,7 +56,7 @@ def test_given_latents_are_where_every_sample_starts(pipeline):
     shape = (1, pipeline.unet.config.in_channels, 8, 8)
     latents = np.random.default_rng(0).standard_normal(shape, np.float32)
     same = [PROMPTS[0], PROMPTS[0], PROMPTS[1]]
-    first, second, other = generate(pipeline, cell(), same, 0, latents)
+    first, second, other = generate(pipeline, cell(), same, 0, latents=latents)
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
     assert not np.array_equal(first, generate(pipeline, cell(), same[:1], 0)[0])
@@ -65,7 +65,7 @@ def test_given_latents_are_where_every_sample_starts(pipeline):
 def test_images_of_another_size_than_asked_for_are_an_error(pipeline):
     latents = np.zeros((1, pipeline.unet.config.in_channels, 4, 8), np.float32)
     with pytest.raises(ValueError, match="images of 32x16 where 32x32 was asked for"):
-        generate(pipeline, cell(), PROMPTS[:1], 0, latents)
+        generate(pipeline, cell(), PROMPTS[:1], 0, latents=latents)
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "euler_a"])

@@ -63,3 +63,18 @@ def test_a_table_of_failures_alone_is_still_a_table(frame):
     lost = frame[frame["status"] == "failed"].reset_index(drop=True)
     assert set(column(lost, "Latency p50").texts) == {MISSING}
     assert all(math.isnan(v) for v in lost["latency_p50_s"])
+
+
+def test_tasks_with_inputs_show_strength_and_what_it_leaves_of_the_steps(tmp_path):
+    tasks = ("txt2img", "img2img")
+    frame = load_frame(
+        fabricate(tmp_path / "run", steps=(4, 8), tasks=tasks, strengths=(0.25, 0.5))
+    )
+    titles = [one.title for one in cells_table(frame)]
+    assert titles[:5] == ["Task", "Strength", "Scheduler", "Steps", "Guidance"]
+    assert column(frame, "Steps run").texts[:6] == ["4", "8", "1", "2", "2", "4"]
+    assert column(frame, "Strength").texts[:6] == ["1", "1", "0.25", "0.25", "0.5", "0.5"]
+    assert column(frame, "PSNR to input").texts[0] == MISSING
+    assert column(frame, "PSNR to input").unit == "higher is closer"
+    plain = load_frame(fabricate(tmp_path / "plain"))
+    assert not {"Task", "Strength", "Steps run"} & {one.title for one in cells_table(plain)}

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cli import call
 
 from bench import known_defects as table
+from bench.schedulers import SCHEDULERS
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,21 @@ def test_the_page_stands_alone_and_names_what_was_found(verified):
     assert "https://github.com/huggingface/diffusers/issues/9261" in page
     assert (folder / "figures" / "verify_scan.svg").stat().st_size > 10_000
     assert "## Known defects" in (folder / "schedulers.md").read_text()
+
+
+def test_evaluations_are_shown_against_those_that_the_catalogue_states(verified):
+    table = (verified[0] / "schedulers.md").read_text()
+    assert "| ddim | trailing | 0.99 of 1 | 20 of 20 |" in table
+
+
+def test_the_published_table_covers_the_catalogue_and_counts_what_it_states():
+    path = Path(__file__).parents[1] / "docs" / "schedulers.md"
+    rows = [line.split(" | ") for line in path.read_text().splitlines() if line.startswith("| ")]
+    counted = {row[0].removeprefix("| "): row[3] for row in rows if len(row) > 10}
+    stated = {name: spec.expected_nfe(20) for name, spec in SCHEDULERS.items()}
+    assert {name: counted.get(name) for name in stated} == {
+        name: f"{nfe} of {nfe}" for name, nfe in stated.items()
+    }
 
 
 def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
@@ -128,6 +145,8 @@ TABLE = table.known_defects("0.42.1")
     ("arguments", "said"),
     [
         (["scheduler=hoin"], "scheduler=hoin: unknown; did you mean heun"),
+        (["scheduler=ddim", "+scheduler.base=euler"], "verify takes schedulers of the catalogue"),
+        (["scheduler=ddim", "+scheduler.flags={a: 1}"], "verify takes schedulers of the catalogue"),
         (["own.class_name=nowhere.Class"], "own.class_name=nowhere.Class: cannot be imported"),
         (["scheduler=ddim", "own.order=-1"], "own.order=-1: must be greater"),
         (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),

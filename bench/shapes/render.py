@@ -17,6 +17,7 @@ from bench.shapes.world import (
 )
 
 _SHADE = 0.40  # the second colour of a texture is the object's colour times this
+_MARGIN = 2.5  # pixels of a mask beyond an object's radius: room for every corner at any rotation
 _CHUNK = 256  # scenes drawn at once: their float images stay in the processor's cache
 
 
@@ -30,6 +31,14 @@ def dataset(seed: int, start: int, stop: int) -> tuple[np.ndarray, list[str]]:
     """Images [N, 3, 32, 32] uint8 and captions of scenes start..stop-1 of a stream."""
     scenes = draw_scenes(seed, start, stop)
     return render(scenes), captions(scenes)
+
+
+def object_masks(scenes: Scenes) -> np.ndarray:
+    """Masks [N, 32, 32] bool: True in a square that covers the first object of each scene."""
+    pixels = np.arange(IMAGE_SIZE) + 0.5
+    reach = scenes.radius[:, :1] + _MARGIN
+    x, y = (np.abs(pixels - scenes.centre[:, 0, axis, None]) <= reach for axis in (0, 1))
+    return y[:, :, None] & x[:, None, :]
 
 
 def fingerprint() -> str:

@@ -38,7 +38,7 @@ WORDS = tuple(
 )
 
 # Independent streams: one is never trained or conditioned on what another measures.
-TRAIN_SEED, HELD_OUT_SEED, REFERENCE_SEED, PROMPT_SEED = 1, 2, 3, 4
+TRAIN_SEED, HELD_OUT_SEED, REFERENCE_SEED, PROMPT_SEED, INPUT_SEED = 1, 2, 3, 4, 5
 
 _DRAWS_PER_SCENE = 40  # uniforms reserved for one scene; a multiple of Philox's block of four
 _MAX_ROTATION = 0.26  # radians, about 15 degrees

@@ -64,6 +64,7 @@ def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) ->
         "grid": shown.grid,
         "measured_order": numbers.get("order"),
         "nfe": _nfe(numbers["scan"], measures.USUAL_STEPS),
+        "stated_nfe": subject.spec.expected_nfe(measures.USUAL_STEPS),
         "parts": numbers.get("parts"),
         "gains": numbers.get("gains"),
         "wrong_mode": numbers.get("wrong_mode"),

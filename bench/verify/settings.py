@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import UserError
-from bench.plan import nearest
+from bench.errors import UserError, nearest
 from bench.schedulers import SCHEDULERS
 from bench.settings import SchedulerSettings, config_problem
 from bench.verify.subject import Subject, own_subject
@@ -50,7 +49,13 @@ def what_to_verify(configs: Iterable[dict]) -> tuple[list[Subject], Path]:
     problems += [
         f"scheduler={one.scheduler.name}: unknown; {nearest(one.scheduler.name, SCHEDULERS)}"
         for one in settings
-        if one.scheduler.name not in SCHEDULERS
+        if one.scheduler.name not in SCHEDULERS and not one.scheduler.base
+    ]
+    problems += [
+        f"scheduler={one.scheduler.name}: verify takes schedulers of the catalogue and measures "
+        f"their kinds of sigmas by itself; for other flags give own.class_name and own.flags"
+        for one in settings
+        if one.scheduler.base or one.scheduler.flags
     ]
     if len({one.out for one in settings}) > 1:
         problems.append("out: name one folder")

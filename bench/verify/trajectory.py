@@ -54,6 +54,8 @@ def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajector
     if drive.double:
         _to_double(scheduler)
     extra = _step_arguments(scheduler, torch.Generator().manual_seed(drive.seed))
+    if hasattr(scheduler, "noise_sampler_seed"):  # in place of a generator
+        scheduler.noise_sampler_seed = drive.seed
     x, calls = _start(scheduler, noise, drive), list[Call]()
     for t in scheduler.timesteps:
         model_input = _scaled(scheduler, x, t)

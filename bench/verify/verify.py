@@ -18,7 +18,7 @@ _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
 _SLOW = (  # more than a millisecond a step: the scan is thinned
     *("LMSDiscreteScheduler", "SASolverScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"),
 )
 
 

@@ -1,0 +1,208 @@
+"""Flags that a sweep lays over a scheduler: checked, then reduced to what they change.
+
+A flag is an argument of the scheduler's class. What it changes is measured on a made-up network in
+milliseconds, since many have an effect in some company alone.
+"""
+
+import inspect
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from bench.errors import nearest
+from bench.grids import build_scheduler
+from bench.schedulers import (
+    CLASSES,
+    SCHEDULERS,
+    SIGMAS,
+    SchedulerSpec,
+    flags_text,
+    laid_over,
+    of_the_model,
+)
+from bench.schedulers import scheduler_class as class_of
+from bench.settings import SchedulerSettings
+
+Flags = dict[str, Any]
+_SIGMA_FLAGS = {f"use_{kind}_sigmas": kind for kind in SIGMAS}
+_OF_THE_MODEL = (
+    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+    "prediction_type",
+)
+_PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A scheduler as it is run."""
+
+    base: str  # name in the catalogue
+    name: str  # that rows show: dpmpp_2m+solver_order=3, or the user's own
+    flags: Flags  # all that are laid over the model's config
+
+
+def asked(scheduler: SchedulerSettings) -> Choice:
+    """What a sweep asks for, by the letter."""
+    base = scheduler.of
+    flags = {**SCHEDULERS[base].flags, **scheduler.flags}
+    if scheduler.base:
+        return Choice(base, scheduler.name, flags)
+    return Choice(base, _with_flags(base, scheduler.flags), flags)
+
+
+def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
+    """The entry of the catalogue that comes nearest, with the flags in which it differs from what
+    is asked for: what runs alike is so called alike. config: the model's own."""
+    spec, own = SCHEDULERS[scheduler.of], asked(scheduler)
+    if not scheduler.flags:
+        return Choice(own.base, own.base, own.flags)
+    wanted = _arguments(spec, scheduler.flags, config)
+    differences = {
+        name: _difference(wanted, _arguments(other, {}, config))
+        for name, other in SCHEDULERS.items()
+        if (other.class_name, other.kind) == (spec.class_name, spec.kind)
+    }
+    base = min(differences, key=lambda name: len(differences[name]))
+    flags = differences[base]
+    name = own.name if scheduler.base and flags else _with_flags(base, flags)
+    return Choice(base, name, {**SCHEDULERS[base].flags, **flags})
+
+
+def flag_problems(
+    scheduler: SchedulerSettings, config: Flags, steps: int, grid: str
+) -> Iterator[str]:
+    """Why the flags cannot be had, each with the nearest choice. config: the model's own."""
+    spec, flags = SCHEDULERS[scheduler.of], scheduler.flags
+    if not flags:
+        return
+    before = _arguments(spec, {}, config)
+    changed = {name: value for name, value in flags.items() if not _is_so(name, value, before)}
+    unfit = [text for flag in changed for text in _unfit(flag, scheduler.of, before)]
+    if not unfit:
+        unfit = list(_refused(spec, scheduler.of, {**spec.flags, **flags}, config))
+    if not unfit:
+        unfit = [
+            f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
+            f"{scheduler.of} with grid={grid}, at {steps} steps or others; leave it out"
+            for flag in changed
+            if not any(
+                _has_effect(spec, flags, flag, config, n, grid)
+                for n in dict.fromkeys((*_PROBE_STEPS, steps))
+            )
+        ]
+    yield from unfit
+
+
+def _with_flags(name: str, flags: Flags) -> str:
+    return f"{name}+{flags_text(flags)}" if flags else name
+
+
+def _arguments(spec: SchedulerSpec, flags: Flags, config: Flags) -> Flags:
+    """Every argument that an object is made with: flags over the model's config over defaults."""
+    given = {**of_the_model(config), **laid_over(spec.class_name, {**spec.flags, **flags}, config)}
+    parameters = inspect.signature(class_of(spec.class_name)).parameters
+    return {name: given.get(name, known.default) for name, known in parameters.items()}
+
+
+def _difference(wanted: Flags, other: Flags) -> Flags:
+    return {name: value for name, value in wanted.items() if value != other[name]}
+
+
+def _is_so(flag: str, value: Any, arguments: Flags) -> bool:
+    """Whether a flag has that value anyway. Sigmas that a class lacks are off."""
+    off = flag in _SIGMA_FLAGS and not value
+    return arguments[flag] == value if flag in arguments else off
+
+
+def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
+    spec = SCHEDULERS[name]
+    if flag == "use_flow_sigmas":
+        flow = [n for n, other in SCHEDULERS.items() if other.flags.get(flag)]
+        yield (
+            f"scheduler.flags.{flag}: makes another scheduler, for flow models; "
+            f"choose of {', '.join(flow)}"
+        )
+    elif flag in _OF_THE_MODEL:
+        yield (
+            f"scheduler.flags.{flag}: says what a model was trained on, not how it is sampled; "
+            "it belongs to the scheduler config of the model"
+        )
+    elif flag == "skip_prk_steps":
+        yield f"scheduler.flags.{flag}: changes how many evaluations a step has; leave it out"
+    elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in CLASSES[spec.class_name].honours:
+        yield (
+            f"scheduler={name}: takes no notice of {flag}; choose of "
+            f"{', '.join(_honouring(_SIGMA_FLAGS[flag], spec.kind)) or 'those without'}"
+        )
+    elif flag not in arguments:
+        yield (
+            f"scheduler.flags.{flag}: {spec.class_name} has no such argument; "
+            f"{nearest(flag, arguments)}"
+        )
+
+
+def _honouring(sigmas: str, kind: str) -> list[str]:
+    """Schedulers whose levels those sigmas move, and that have none of their own."""
+    return [
+        name
+        for name, spec in SCHEDULERS.items()
+        if spec.kind == kind
+        and sigmas in CLASSES[spec.class_name].honours
+        and not set(_SIGMA_FLAGS) & set(spec.flags)
+    ]
+
+
+def _refused(spec: SchedulerSpec, name: str, flags: Flags, config: Flags) -> Iterator[str]:
+    """What the class itself has against them."""
+    arguments = _arguments(spec, flags, config)
+    on = [kind for flag, kind in _SIGMA_FLAGS.items() if arguments.get(flag)]
+    if len(on) > 1:
+        yield f"scheduler={name}: has {' and '.join(on)} sigmas at once; leave one of them on"
+        return
+    try:
+        build_scheduler(spec.class_name, json.dumps(flags), config)
+    except Exception as error:  # each class has its own ways to say no
+        said = (str(error).splitlines() or [""])[0]
+        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
+
+
+def _has_effect(
+    spec: SchedulerSpec, flags: Flags, flag: str, config: Flags, steps: int, grid: str
+) -> bool:
+    """Whether a trajectory differs from the one with the other flags alone."""
+    without = {name: value for name, value in flags.items() if name != flag}
+    ends = [
+        _trajectory(
+            spec.class_name, json.dumps({**spec.flags, **some}), json.dumps(config), steps, grid
+        )
+        for some in (flags, without)
+    ]
+    return None in ends or ends[0] != ends[1]
+
+
+@cache
+def _trajectory(
+    class_name: str, flags: str, config: str, steps: int, grid: str
+) -> tuple[list[float], list[float]] | None:
+    """Timesteps and result of a made-up network; None when it fails, which the run itself says."""
+    import torch
+
+    from bench.sampling import sample_generators, seed_noise
+
+    x = 2 * torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scheduler = build_scheduler(class_name, flags, json.loads(config), grid)
+            scheduler.set_timesteps(steps)
+            seed_noise(scheduler, sample_generators(0, 0, 2))
+            x = x * getattr(scheduler, "init_noise_sigma", 1.0)
+            scale = getattr(scheduler, "scale_model_input", lambda x, t: x)
+            for t in scheduler.timesteps:
+                x = scheduler.step(torch.tanh(scale(x, t)) / 2, t, x, return_dict=False)[0]
+    except Exception:
+        return None
+    return [float(t) for t in scheduler.timesteps], x.flatten().tolist()

@@ -1,0 +1,116 @@
+"""What a guidance weight means: models take it in different forms, so equal numbers are not equal.
+
+With u and c for the prediction without and with the prompt, the standard form is u + w (c - u)
+(Ho & Salimans, 2022), off at w <= 1. The effective standard weight is the w that a model's own
+number amounts to in that form.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which pipelines of diffusers take a weight."""
+
+    meaning: str
+    argument: str = "guidance_scale"  # of the pipeline's call
+    off: float | None = None  # weights up to it switch guidance off; None: it is never on or off
+    plus: float = 0.0  # added to the weight, it is the standard one
+    stacked: bool = False  # both predictions in one batch, [without, with]
+
+
+FORMS = {
+    "standard": Form("u + w (c - u), off up to 1", off=1.0, stacked=True),
+    "offset": Form("c + w (c - u), off at 0", off=0.0, plus=1.0),
+    "embedded": Form("an input of the network, which imitates the standard form in one pass"),
+    "true_cfg": Form(
+        "the standard form as true_cfg_scale, on with a negative prompt alone",
+        argument="true_cfg_scale",
+        off=1.0,
+    ),
+    "ignored": Form("no effect: the model was distilled with its guidance"),
+}
+# Of pipelines that do not take the standard form; a model's config can say otherwise.
+_FORM_OF = {
+    "LatentConsistencyModelPipeline": "embedded",
+    "FluxPipeline": "embedded",
+    "ZImagePipeline": "offset",
+    "QwenImagePipeline": "true_cfg",
+}
+_WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
+
+
+def form_of(pipeline_class: str) -> str:
+    """The form that a pipeline of diffusers takes a weight in."""
+    return _FORM_OF.get(pipeline_class, "standard")
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What a cell asks for; after `settled`, only what has an effect."""
+
+    form: str  # in FORMS
+    weight: float  # >= 0, as the model's pipeline takes it
+    rescale: float = 0.0  # 0 to 1, see bench/steering.py
+    interval: tuple[float, float] | None = None  # noise levels that are guided
+    negative_prompt: str = ""
+
+    @property
+    def on(self) -> bool:
+        """Whether the network is asked twice at a step."""
+        off = FORMS[self.form].off
+        return off is not None and self.weight > off
+
+    @property
+    def passes(self) -> int:
+        """Samples through the network per image and evaluation."""
+        return 2 if self.on else 1
+
+    @property
+    def standard_weight(self) -> float:
+        """The effective standard weight; 1 stands for no guidance."""
+        if self.form == "embedded":
+            return self.weight
+        return self.weight + FORMS[self.form].plus if self.on else 1.0
+
+    def settled(self) -> "Guidance":
+        """The same images with all that has no effect left out: one cell, however it is asked."""
+        off = FORMS[self.form].off
+        if self.on:
+            return self
+        if self.form == "ignored":
+            return Guidance(self.form, _WITHOUT)
+        return Guidance(self.form, self.weight if off is None else off)
+
+    def left_out(self) -> list[str]:
+        """Names of the options that were asked for in vain."""
+        if self.on:
+            return []
+        options = {
+            "negative_prompt": self.negative_prompt,
+            "guidance_rescale": self.rescale,
+            "guidance_interval": self.interval,
+        }
+        return [name for name, value in options.items() if value]
+
+    def call(self) -> dict[str, Any]:
+        """Arguments of the pipeline's call."""
+        return {FORMS[self.form].argument: self.weight}
+
+    def problems(self) -> list[str]:
+        """What the form cannot do, with the cure."""
+        found = []
+        if self.form == "true_cfg" and self.on and not self.negative_prompt:
+            found.append(
+                f"guidance={self.weight:g}: this model is guided away from a negative prompt; give "
+                "one, negative_prompt=\"' '\" for an empty one"
+            )
+        steered = {"guidance_rescale": self.rescale, "guidance_interval": self.interval}
+        if self.on and not FORMS[self.form].stacked:
+            found += [
+                f"{name}: works on models of the standard form, not {self.form}; leave it out"
+                for name, value in steered.items()
+                if value
+            ]
+        return found

@@ -1,0 +1,205 @@
+"""What img2img and inpaint start from: an image for each sample, and a mask of what is repainted.
+
+Sample i has the same input in every cell, however many samples are asked for. Images and masks are
+
+    renders         of the embedded world: the scene that the prompt describes; as masks: a square
+                    over the first object of the scene that the image shows
+    other_renders   the scene of another prompt (images only)
+    column:NAME     a column of the prompt file with paths, relative to that file
+    FOLDER          image files in the order of their paths; sample i takes number i modulo theirs
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bench.cell import digest
+from bench.errors import UserError
+from bench.paths import CLOSED_FORM, existing
+from bench.pictures import pictures_hash, pictures_in, read_picture
+from bench.prompts import column_texts
+from bench.settings import PromptSettings, Settings, TaskSettings
+from bench.shapes.render import object_masks, render
+from bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
+
+RENDERS, OTHER_RENDERS, _COLUMN = "renders", "other_renders", "column:"
+_STREAMS = {RENDERS: PROMPT_SEED, OTHER_RENDERS: INPUT_SEED}
+_NEEDED = {"txt2img": (), "img2img": ("images",), "inpaint": ("images", "masks")}
+_HASHED_SCENES = 64  # stand for a whole stream
+_REPAINTED = 128  # grey level of a mask file from which a pixel is repainted
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Of consecutive samples."""
+
+    images: np.ndarray  # [N, 3, H, W] uint8
+    masks: np.ndarray | None  # [N, H, W] bool, True where inpaint repaints; None for img2img
+
+
+def load_inputs(settings: Settings, start: int, stop: int) -> Inputs | None:
+    """Those of samples start..stop-1, None for txt2img. Raises UserError for a broken file."""
+    task, size = settings.task, (settings.model.width, settings.model.height)
+    if task.images is None:
+        return None
+    if task.images in _STREAMS:
+        return _scene_inputs(task, start, stop)
+    images, masks = _files(task, settings.prompts)
+    chosen = [i % len(images) for i in range(start, stop)]
+    return Inputs(
+        np.stack([_read_image(images[i], size) for i in chosen]),
+        np.stack([_read_mask(masks[i], size) for i in chosen]) if masks else None,
+    )
+
+
+def inputs_identity(settings: Settings) -> str:
+    """Hash of all images and masks in their order, 16 hex digits; empty for txt2img.
+
+    Raises UserError for files that are not there or do not fit, before anything is generated.
+    """
+    task = settings.task
+    if task.images is None:
+        return ""
+    if task.images in _STREAMS:
+        return _scenes_identity(task)
+    images, masks = _files(task, settings.prompts)
+    used = settings.samples  # of the files, at most
+    _check_images(images[:used], masks[:used])
+    _check_masks(masks[:used], (settings.model.width, settings.model.height))
+    return digest([pictures_hash(images), pictures_hash(masks)], 16)
+
+
+def distinct_inputs(settings: Settings) -> int | None:
+    """After how many samples the inputs repeat, None when they never do."""
+    task = settings.task
+    if task.images is None or task.images in _STREAMS:
+        return None
+    return len(_files(task, settings.prompts)[0])
+
+
+def input_problems(settings: Settings) -> Iterator[str]:
+    """What is wrong with the choice of images and masks, a line each; files are not looked at."""
+    task, model, prompts = settings.task, settings.model, settings.prompts
+    for part in ("images", "masks"):
+        source, needed = getattr(task, part), part in _NEEDED[task.name]
+        if needed and source is None:
+            yield f"task.{part}: task={task.name} needs {part}; give a folder"
+        elif source is not None and not needed:
+            yield f"task.{part}={source}: task={task.name} takes no {part}; remove it"
+        elif source and source.startswith(_COLUMN) and not prompts.path:
+            yield (
+                f"task.{part}={source}: prompts={prompts.label} is no file with columns; choose "
+                "prompts=file"
+            )
+    if task.images is None or model.path.startswith(CLOSED_FORM):
+        return  # the plan says that those start from noise alone
+    embedded = task.images in _STREAMS
+    if embedded and (model.width, model.height) != (IMAGE_SIZE, IMAGE_SIZE):
+        yield (
+            f"task.images={task.images}: is of {IMAGE_SIZE}x{IMAGE_SIZE} and {model.name} makes "
+            f"{model.width}x{model.height}; give a folder of images"
+        )
+    if task.images == RENDERS and prompts.path:
+        yield (
+            f"task.images={RENDERS}: shows what prompts=shapes asks for, and prompts="
+            f"{prompts.label} asks for something else; choose {OTHER_RENDERS} or a folder of images"
+        )
+    if task.masks and embedded != (task.masks == RENDERS):
+        yield (
+            f"task.images={task.images}, task.masks={task.masks}: masks={RENDERS} belongs to "
+            "images of the embedded world, and no others do"
+        )
+
+
+def _scene_inputs(task: TaskSettings, start: int, stop: int) -> Inputs:
+    scenes = draw_scenes(_STREAMS[task.images or ""], start, stop)
+    return Inputs(render(scenes), object_masks(scenes) if task.masks else None)
+
+
+@cache
+def _scenes_identity(task: TaskSettings) -> str:
+    inputs = _scene_inputs(task, 0, _HASHED_SCENES)
+    masks = b"" if inputs.masks is None else inputs.masks.tobytes()
+    return hashlib.sha256(inputs.images.tobytes() + masks).hexdigest()[:16]
+
+
+@cache
+def _files(
+    task: TaskSettings, prompts: PromptSettings
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Paths of the images and of their masks; no masks for img2img."""
+    images = _listed(task.images, prompts, "images")
+    masks = _listed(task.masks, prompts, "masks") if task.masks else ()
+    if masks and len(masks) != len(images):
+        raise UserError(
+            f"task.images={task.images}, task.masks={task.masks}: {len(images)} images and "
+            f"{len(masks)} masks; give each image its mask, in the same order"
+        )
+    return images, masks
+
+
+def _listed(source: str | None, prompts: PromptSettings, part: str) -> tuple[Path, ...]:
+    if source is not None and source.startswith(_COLUMN):
+        folder = existing(prompts.path or "", "prompt file").parent
+        names = column_texts(prompts.path or "", source.removeprefix(_COLUMN))
+        return tuple(folder / name for name in names)
+    folder = existing(source or "", f"task.{part}")
+    paths = pictures_in(folder)
+    if not paths:
+        raise UserError(f"task.{part}={source}: holds no images; add some")
+    return tuple(paths)
+
+
+@cache
+def _check_images(images: Sequence[Path], masks: Sequence[Path]) -> None:
+    """Reads every file once: what is broken is found before anything is generated."""
+    for number, path in enumerate(images):
+        size = _upright(path, "input image").size
+        found = _upright(masks[number], "mask").size if masks else size
+        if found != size:
+            raise UserError(
+                f"mask {masks[number]} is {found[0]}x{found[1]} and its image {path} "
+                f"{size[0]}x{size[1]}; give them one size"
+            )
+
+
+@cache
+def _check_masks(masks: Sequence[Path], size: tuple[int, int]) -> None:
+    """Every region that is measured apart has a pixel."""
+    if not masks:
+        return
+    import torch
+
+    from metrics.fidelity import regions_of
+
+    for path in masks:
+        for name, region in vars(
+            regions_of(torch.from_numpy(_read_mask(path, size)[None]))
+        ).items():
+            if not region.any():
+                raise UserError(
+                    f"mask {path}: the {name} region is empty at {size[0]}x{size[1]}; white is "
+                    "repainted, black is kept"
+                )
+
+
+def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """[3, H, W] uint8: the short side fits, the rest is cut off evenly."""
+    picture = _upright(path, "input image").convert("RGB")
+    return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """[H, W] bool, cut like its image."""
+    picture = _upright(path, "mask").convert("L")
+    return np.asarray(ImageOps.fit(picture, size, Image.Resampling.NEAREST)) >= _REPAINTED
+
+
+def _upright(path: Path, what: str) -> Image.Image:
+    """Turned as its camera says."""
+    return ImageOps.exif_transpose(read_picture(path, what))

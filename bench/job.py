@@ -1,0 +1,49 @@
+"""One cell of a sweep with all that is needed to run and score it."""
+
+import json
+from dataclasses import dataclass
+
+from bench.cell import Entry
+from bench.grids import grid_flags
+from bench.guidance import Guidance, form_of
+from bench.models import FoundModel
+from bench.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with all that is needed to run and score it."""
+
+    settings: Settings
+    entry: Entry
+    model: FoundModel
+    expected_nfe: int
+    base: str  # name in the catalogue of its scheduler, without flags
+
+    @property
+    def expected_passes(self) -> int:
+        """Samples through the denoiser per image, at most: an interval guides only some steps."""
+        return self.expected_nfe * self.guidance.passes
+
+    @property
+    def guidance(self) -> Guidance:
+        return guidance_of(self.model, self.settings)
+
+
+def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
+    """As asked for, in the model's form."""
+    return Guidance(
+        settings.model.guidance_form or form_of(model.pipeline_class),
+        settings.guidance,
+        settings.guidance_rescale,
+        settings.guidance_interval,
+        settings.negative_prompt,
+    )
+
+
+def scheduler_config(job: Job) -> dict:
+    """The model's own with all that is laid over it."""
+    cell = job.entry.cell
+    flags = json.loads(cell.scheduler_flags)
+    laid = {**flags, **grid_flags(cell.scheduler_class, flags, cell.grid)}
+    return {**json.loads(job.model.scheduler_config), **laid}

@@ -1,0 +1,39 @@
+"""Image files of the user: which are in a folder, and what is in one."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from bench.errors import UserError
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Image files at any depth, by their paths."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+
+
+@cache
+def pictures_hash(paths: Sequence[Path]) -> str:
+    """SHA-256 of what the files hold, in their order; 16 hex digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def read_picture(path: Path, what: str) -> Image.Image:
+    """The decoded image as it is in the file. Raises UserError when it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except FileNotFoundError as error:
+        raise UserError(f"{what}: nothing at {path}; place it there") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{what} {path} cannot be read: mend or remove it") from error

@@ -1,0 +1,193 @@
+"""Fidelity through the scorer: stored per sample like any metric, against the job's own inputs."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cli import call, tiny
+from test_inputs import job, pair
+
+from bench.cell import Cell, Entry
+from bench.inputs import load_inputs
+from bench.kinds import estimate_kind, features_kind, measured
+from bench.rows import read_estimate
+from bench.scoring import Scorer
+from bench.settings import FrechetSettings, MetricsSettings
+from bench.store import Store
+from metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
+
+FD = FrechetSettings(
+    name="shapes", kind="attributes", weights="embedded:shapes-features/features.safetensors"
+)
+ALL = ("psnr", "ssim", "latent_rmse", "cosine", "regions")
+
+
+def settings_of(base, fidelity=ALL):
+    metrics = MetricsSettings(
+        name="m", reference="renders", reference_samples=64, frechet=(FD,), fidelity=fidelity
+    )
+    return base.model_copy(update={"metrics": metrics})
+
+
+def stored(folder, settings, change=3):
+    """A store with images that are the inputs made lighter, and the entry of their cell."""
+    kinds = {
+        name: estimate_kind(metric, settings.metrics, settings.samples)
+        for name, metric in measured(settings).items()
+    }
+    cell = Cell(
+        **dict(model="m", weights="0", scheduler="ddim", scheduler_class="X", scheduler_flags="{}"),
+        **dict(task=settings.task.name, steps=2, guidance=1.0, seed=0, prompts="p"),
+        **dict(prompts_hash="1", height=32, width=32, dtype="float32", engine="e", inputs="2"),
+    )
+    entry, store = Entry(cell, settings.samples, kinds), Store.make(folder)
+    start = max((s.stop for s in store.shards(cell.key, "images")), default=0)
+    given = load_inputs(settings, start, settings.samples).images
+    lighter = np.minimum(given.astype(int) + change, 255).astype(np.uint8)
+    store.write(cell.key, "images", start, {"images": lighter})
+    return store, entry
+
+
+def halved(images):
+    """In place of a VAE: four numbers a pixel column."""
+    return images.float()[:, :, ::8, ::8] / 2
+
+
+def scored(store, entry, settings, encode=halved, prompts=None):
+    scorer = Scorer(store, "cpu")
+    texts = prompts or tuple(f"prompt {i}" for i in range(settings.samples))
+    for metric in measured(settings).values():
+        scorer.score(entry, metric, settings, texts, encode)
+    return {name: read_estimate(store, entry, name) for name in entry.metrics}
+
+
+@pytest.fixture(scope="module")
+def inpainted(tmp_path_factory):
+    settings = settings_of(job("inpaint", "renders", "renders", samples=300))
+    store, entry = stored(tmp_path_factory.mktemp("store"), settings)
+    return settings, store, entry, scored(store, entry, settings)
+
+
+def test_every_measure_has_its_column(inpainted):
+    assert list(inpainted[3]) == [
+        *("fd_shapes", "psnr_input", "ssim_input", "latent_rmse_input", "cosine_shapes_input"),
+        *("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump"),
+    ]
+
+
+def test_estimates_are_means_over_samples_against_their_own_inputs(inpainted):
+    settings, store, entry, found = inpainted
+    given = load_inputs(settings, 0, 300)
+    images = torch.from_numpy(store.read(entry.cell.key, "images", 300)["images"])
+    inputs, masks = torch.from_numpy(given.images), torch.from_numpy(given.masks)
+    expected = {
+        "psnr_input": psnr(images, inputs),
+        "rmse_preserved": region_rmse(images, inputs, regions_of(masks).preserved),
+        "seam_jump": seam_jump(images, inputs, masks),
+    }
+    for name, values in expected.items():
+        values = values.numpy()
+        np.testing.assert_allclose(found[name].value, values.mean())
+        np.testing.assert_allclose(found[name].influence, values - values.mean(), atol=1e-12)
+    assert 2 < found["rmse_masked"].value <= 3
+    assert 1 < found["latent_rmse_input"].value <= 1.5
+    assert 0.9 < found["cosine_shapes_input"].value < 1
+    assert 0.9 < found["ssim_input"].value < 1
+
+
+def test_regions_belong_to_inpainting_and_nothing_to_images_from_noise():
+    metrics = settings_of(job()).metrics
+    assert "rmse_seam" not in metrics.of_task("img2img")
+    assert "psnr_input" in metrics.of_task("img2img")
+    assert list(metrics.of_task("txt2img")) == ["fd_shapes"]
+
+
+def test_more_samples_keep_the_values_that_are_there(tmp_path):
+    few = settings_of(job("img2img", "other_renders", samples=8), ("psnr", "latent_rmse"))
+    store, entry = stored(tmp_path, few)
+    before = scored(store, entry, few)
+    many = few.model_copy(update={"samples": 20})
+    store, entry = stored(tmp_path, many, change=30)
+    asked = []
+
+    def counting(images):
+        asked.append(len(images))
+        return halved(images)
+
+    after = scored(store, entry, many, counting)
+    assert asked == [12, 12]  # the new ones and their inputs
+    kind = features_kind(measured(many)["psnr_input"])
+    assert [(s.start, s.stop) for s in store.shards(entry.cell.key, kind)] == [(0, 8), (8, 20)]
+    values = store.read(entry.cell.key, kind, 20)["values"]
+    assert values[:8].mean() == pytest.approx(before["psnr_input"].value)
+    assert values.mean() == pytest.approx(after["psnr_input"].value)
+
+
+def test_samples_of_one_input_are_one_unit_where_inputs_repeat_sooner_than_prompts(tmp_path):
+    settings = settings_of(pair(tmp_path / "files"), ("psnr",))  # two images, eight prompts
+    store, entry = stored(tmp_path / "store", settings)
+    assert len(scored(store, entry, settings)["psnr_input"].units) == 2
+    one = scored(store, entry, settings, prompts=("the same",) * 8)
+    assert len(one["psnr_input"].units) == 1
+
+
+def test_a_latent_that_is_not_finite_fails_the_cell(tmp_path):
+    settings = settings_of(job("img2img"), ("latent_rmse",))
+    store, entry = stored(tmp_path, settings)
+
+    def overflowing(images):
+        return halved(images) * torch.inf
+
+    with pytest.raises(ValueError, match="latent_rmse_input of 8 of 8 samples is not finite"):
+        scored(store, entry, settings, overflowing)
+
+
+def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
+    from bench.models import load_pipeline
+    from bench.paths import EMBEDDED
+    from bench.sampling import encode
+
+    pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
+    images = torch.from_numpy(load_inputs(job(), 0, 64).images)
+    latents = encode(pipeline, images)
+    config = json.loads((EMBEDDED / "shapes-ddpm" / "vae" / "config.json").read_text())
+    pixels = images / 127.5 - 1
+    with torch.no_grad():
+        expected = pipeline.vae.encode(pixels).latent_dist.mode() * config["scaling_factor"]
+    torch.testing.assert_close(latents, expected)
+    assert 0.7 < latents.std() < 1.3
+
+
+def test_a_sweep_of_tasks_scores_each_by_what_it_has_and_mends_what_is_lost(tmp_path, capsys):
+    grid = ("task=txt2img,inpaint", "strength=0.5", "steps=4")
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    frame = pd.read_parquet(tmp_path / "tiny" / "results.parquet").set_index("task")
+    assert frame["strength"].to_dict() == {"txt2img": 1.0, "inpaint": 0.5}
+    columns = ["psnr_input", "cosine_shapes_input", "rmse_masked", "rmse_preserved", "seam_jump"]
+    assert frame.loc["txt2img", columns].isna().all()
+    assert np.isfinite(frame.loc["inpaint", columns].astype(float)).all()
+    # What is repainted changes, what is kept is what the VAE makes of it.
+    assert frame.loc["inpaint", "rmse_masked"] > 2 * frame.loc["inpaint", "rmse_preserved"]
+
+    def shards():
+        cells = tmp_path / "tiny" / "cells" / frame.loc["inpaint", "key"]
+        return {path.name: path.stat().st_mtime_ns for path in cells.glob("*.safetensors")}
+
+    before = shards()
+    (lost,) = [name for name in before if name.startswith("fidelity_rmse_seam")]
+    (tmp_path / "tiny" / "cells" / frame.loc["inpaint", "key"] / lost).unlink()
+    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    after = shards()
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {lost}
+
+
+def test_lpips_without_its_backbone_is_left_out_and_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    grid = ("task=img2img", "metrics.fidelity=[psnr,lpips]", "--dry-run")
+    code, out, err = call(capsys, *tiny(tmp_path, *grid))
+    assert code == 0
+    said = " ".join((out + err).split())
+    assert "lpips_input is left out: LPIPS needs torchvision's alexnet-owt-7be5be79.pth" in said
