@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
+from bench.cell import RANDOM
 from bench.errors import nearest
 from bench.grids import can_match
 from bench.inputs import input_problems
@@ -46,6 +47,8 @@ def unfit(settings: Settings) -> Iterator[str]:
             f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
             "prompts=components or unconditional, and no others do"
         )
+    if closed_form and model.weights == RANDOM:
+        yield f"model.weights={RANDOM}: {model.name} is a formula without weights; leave it out"
     if closed_form and (model.width, model.height) != (4, 4):
         yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
     if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:
@@ -53,6 +56,8 @@ def unfit(settings: Settings) -> Iterator[str]:
             f"model={model.name}: its data without a component is another Gaussian; use "
             "prompts=components"
         )
+    if settings.latents and settings.task.name in WITH_INPUTS:
+        yield f"latents: task={settings.task.name} starts from images; leave latents out"
     yield from input_problems(settings)
 
 

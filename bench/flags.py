@@ -14,7 +14,15 @@ from typing import Any
 
 from bench.errors import nearest
 from bench.grids import build_scheduler
-from bench.schedulers import CLASSES, SCHEDULERS, SIGMAS, SchedulerSpec, flags_text, laid_over
+from bench.schedulers import (
+    CLASSES,
+    SCHEDULERS,
+    SIGMAS,
+    SchedulerSpec,
+    flags_text,
+    laid_over,
+    of_the_model,
+)
 from bench.schedulers import scheduler_class as class_of
 from bench.settings import SchedulerSettings
 
@@ -94,7 +102,7 @@ def _with_flags(name: str, flags: Flags) -> str:
 
 def _arguments(spec: SchedulerSpec, flags: Flags, config: Flags) -> Flags:
     """Every argument that an object is made with: flags over the model's config over defaults."""
-    given = {**config, **laid_over(spec.class_name, {**spec.flags, **flags}, config)}
+    given = {**of_the_model(config), **laid_over(spec.class_name, {**spec.flags, **flags}, config)}
     parameters = inspect.signature(class_of(spec.class_name)).parameters
     return {name: given.get(name, known.default) for name, known in parameters.items()}
 

@@ -71,7 +71,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
             "read it, then set model.trust_remote_code=true"
         )
     lora = None
-    if settings.lora:
+    if settings.lora and not random:
         of = f"LoRA of model {settings.name}"
         lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, of)
     loading = Loading(

@@ -30,7 +30,7 @@ GENERATION = 1  # raise it when images come out differently: stored ones are the
 # What a sweep has one of; all else may be a list.
 _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
-    *("dry_run", "device", "threads", "batch_size"),
+    *("dry_run", "device", "threads", "batch_size", "latents"),
 )
 
 

@@ -64,7 +64,7 @@ def generate(
                 generator=generators,
                 output_type="pt",
                 **_guidance_arguments(cell, len(prompts)),
-                **_latents_argument(latents, cell.dtype, len(prompts)),
+                **_latents_argument(latents, pipeline, len(prompts)),
                 **_image_arguments(pipeline, cell, inputs),
                 **json.loads(cell.call or "{}"),
             ).images
@@ -76,14 +76,17 @@ def generate(
             f"the model made images of {made} where {cell.width}x{cell.height} was asked for: "
             "choose a size that it can make, and latents that fit it"
         )
-    return _to_uint8(images, cell)
+    if cell.is_random:  # what no weights make is noise, or no number at all
+        images = images.nan_to_num().clamp(0, 1)
+    return _to_uint8(images, cell.dtype)
 
 
-def _latents_argument(latents: np.ndarray | None, dtype: str, count: int) -> dict[str, Tensor]:
+def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> dict[str, Tensor]:
     """Pipelines scale what they are given to the scheduler's first noise level themselves."""
     if latents is None:
         return {}
-    one = torch.from_numpy(latents).to(getattr(torch, dtype))
+    whole = type(pipeline).__name__ == "ZImagePipeline"  # keeps its state in float32
+    one = torch.from_numpy(latents).to(torch.float32 if whole else pipeline.dtype)
     return {"latents": one.expand(count, *one.shape[1:]).clone()}
 
 
@@ -196,13 +199,10 @@ def _bytes_of(output: Any) -> int:
     return sum(_bytes_of(part) for part in parts if part is not None)
 
 
-def _to_uint8(images: Tensor, cell: Cell) -> np.ndarray:
-    if cell.is_random:  # what comes out of no weights is noise, or nothing
-        images = images.nan_to_num().clamp(0, 1)
+def _to_uint8(images: Tensor, dtype: str) -> np.ndarray:
     if not torch.isfinite(images).all():
         bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
         raise FloatingPointError(
-            f"{bad} of {len(images)} images have pixels that are not finite"
-            f"{overflow_hint(cell.dtype)}"
+            f"{bad} of {len(images)} images have pixels that are not finite{overflow_hint(dtype)}"
         )
     return (images.float() * 255).round().to(torch.uint8).cpu().numpy()

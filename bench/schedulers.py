@@ -11,6 +11,8 @@ from typing import Any
 from bench.errors import UserError
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+_OF_A_SOLVER = ("algorithm_type", "solver_type", "solver_order")  # each class has its own kinds
+_SHIFTS = ("shift", "flow_shift")
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 # Below so many steps these classes end with a step of lower order, from there on they do not. Of
 # the others some always do and some never do, though all have the flag lower_order_final.
@@ -226,13 +228,20 @@ def scheduler_class(class_name: str) -> Any:
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
     """An object of the class."""
-    return cls.from_config(model_config, **laid_over(cls.__name__, flags, model_config))
+    laid = laid_over(cls.__name__, flags, model_config)
+    return cls.from_config(of_the_model(model_config), **laid)
+
+
+def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a model's scheduler config is the model's and not the solver's that it came with."""
+    left_out = (*_OF_A_SOLVER, *_SHIFTS)
+    return {name: value for name, value in config.items() if name not in left_out}
 
 
 def laid_over(class_name: str, flags: dict[str, Any], model_config: dict) -> dict[str, Any]:
-    """All that is laid over a model's config. The shift of a flow has two names: shift in FlowMatch
-    classes, flow_shift in those that follow a flow by a flag; a config has the one or the other."""
-    shift = model_config.get("shift", model_config.get("flow_shift", 1.0))
-    if flags.get("use_flow_sigmas"):
-        return {"flow_shift": shift, **flags}
-    return {"shift": shift, **flags} if class_name.startswith("FlowMatch") else flags
+    """All that is laid over what is the model's. The shift of a flow has two names: shift in
+    FlowMatch classes, flow_shift in those that follow a flow by a flag; a config has either."""
+    shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
+    if class_name.startswith("FlowMatch"):
+        return {"shift": shift, **flags}
+    return {"flow_shift": shift, **flags} if flags.get("use_flow_sigmas") else flags

@@ -225,3 +225,9 @@ def test_the_hash_of_a_large_file_is_remembered_until_it_changes(tmp_path, monke
     assert hashed() != first
     known.write_text("damaged")
     assert hashed() != first
+
+
+def test_a_formula_has_no_weights_to_leave_out(capsys, tmp_path):
+    code, _, err = call(capsys, *tiny(tmp_path, "model=gaussian", "model.weights=random"))
+    assert code == 2
+    assert "model.weights=random: gaussian is a formula without weights" in err

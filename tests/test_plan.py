@@ -1,7 +1,6 @@
 """The grid is checked as a whole: every problem at once, each with its cure."""
 
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,21 +98,6 @@ def test_a_bad_prompt_file_is_one_clear_line(name, content, message, tmp_path, c
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "column", "first"),
-    [
-        ("parti.tsv", "Prompt", "bond"),
-        ("geneval.jsonl", "prompt", "a photo of a bench"),
-        ("mlperf_coco2014_5000.tsv", "caption", "A city at night with people walking around."),
-    ],
-)
-def test_real_prompt_files_are_read(name, column, first):
-    path = Path(__file__).parents[2] / "shared" / "data" / "prompts" / name
-    if not path.exists():
-        pytest.skip("the prompt sets are not beside this checkout")
-    assert load_prompts(str(path), column, 3)[0] == first
 
 
 def test_a_short_prompt_file_repeats(tmp_path):

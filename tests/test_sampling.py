@@ -52,6 +52,22 @@ def test_the_streams_of_two_seeds_share_nothing():
     assert len(set(seeds.values())) == len(seeds)
 
 
+def test_given_latents_are_where_every_sample_starts(pipeline):
+    shape = (1, pipeline.unet.config.in_channels, 8, 8)
+    latents = np.random.default_rng(0).standard_normal(shape, np.float32)
+    same = [PROMPTS[0], PROMPTS[0], PROMPTS[1]]
+    first, second, other = generate(pipeline, cell(), same, 0, latents=latents)
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, generate(pipeline, cell(), same[:1], 0)[0])
+
+
+def test_images_of_another_size_than_asked_for_are_an_error(pipeline):
+    latents = np.zeros((1, pipeline.unet.config.in_channels, 4, 8), np.float32)
+    with pytest.raises(ValueError, match="images of 32x16 where 32x32 was asked for"):
+        generate(pipeline, cell(), PROMPTS[:1], 0, latents=latents)
+
+
 @pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "euler_a"])
 def test_images_do_not_depend_on_the_batch_size(pipeline, scheduler):
     whole = generate(pipeline, cell(scheduler), PROMPTS, 0).astype(int)

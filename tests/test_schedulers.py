@@ -12,7 +12,8 @@ import torch
 from cli import call
 from test_cell import CELL
 
-from bench.models import find_model, load_pipeline
+from bench.models import load_pipeline
+from bench.paths import EMBEDDED
 from bench.sampling import generate, sample_generators, seed_noise
 from bench.schedulers import (
     CLASSES,
@@ -167,8 +168,7 @@ def test_others_add_no_noise(name):
 @pytest.mark.parametrize("name", ["flow_euler_sde", "flow_sa_solver"])
 def test_a_noisy_sample_of_a_flow_pipeline_does_not_depend_on_its_batch(name):
     spec = SCHEDULERS[name]
-    folder = find_model("shapes-flow", "embedded:shapes-flow").source
-    pipeline = load_pipeline(folder, "float32", "cpu")
+    pipeline = load_pipeline(EMBEDDED / "shapes-flow", "float32", "cpu")
     cell = replace(
         CELL, scheduler_class=spec.class_name, scheduler_flags=json.dumps(spec.flags), steps=3
     )

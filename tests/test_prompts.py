@@ -1,0 +1,135 @@
+"""Prompt sets: files of every format, and data sets on the hub."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import yaml
+from cli import call, tiny
+from huggingface_hub import constants
+from pyarrow.parquet import write_table
+
+from bench.errors import UserError
+from bench.prompts import load_prompts, prompts_identity
+
+TEXTS = ["a red ring", 'a "blue" square, large', "a green\tstar", "ein gelbes Kreuz ü"]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CONF = Path(__file__).parents[1] / "conf"
+SETS = Path(__file__).parents[2] / "shared" / "data" / "prompts"
+
+
+def write(path: Path, texts) -> Path:
+    """A file of the texts in the column `text`, beside another column."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        write_table(pa.table({"id": range(len(texts)), "text": texts}), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps({"id": 1, "text": text}) for text in texts))
+    elif path.suffix == ".txt":
+        path.write_text("\n".join(texts))
+    else:
+        mark = "," if path.suffix == ".csv" else "\t"
+        quoted = ('"' + text.replace('"', '""') + '"' for text in texts)
+        path.write_text("\n".join([f"id{mark}text", *(f"1{mark}{text}" for text in quoted)]))
+    return path
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of the hub, and no network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def cache(hub: Path, repo: str, reference: str) -> Path:
+    """Folder of a data set in the cache, known by this branch."""
+    entry = hub / f"datasets--{repo.replace('/', '--')}"
+    pointer = entry / "refs" / reference
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    pointer.write_text(COMMIT)
+    return entry / "snapshots" / COMMIT
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv", "tsv", "jsonl", "parquet"])
+def test_every_format_gives_the_same_texts(suffix, tmp_path):
+    path = str(write(tmp_path / f"set.{suffix}", TEXTS))
+    assert load_prompts(path, "text", 4) == tuple(TEXTS)
+    in_words = str(write(tmp_path / "other.txt", TEXTS))
+    assert prompts_identity(path, "text") == prompts_identity(in_words, None)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "count", "first"),
+    [
+        ("parti", "parti.tsv", 1632, "bond"),
+        ("geneval", "geneval.jsonl", 553, "a photo of a bench"),
+        ("coco_mlperf", "mlperf_coco2014_5000.tsv", 5000, "A city at night with people walking"),
+    ],
+)
+def test_the_public_sets_are_read_whole_with_their_configs(config, name, count, first):
+    if not (SETS / name).exists():
+        pytest.skip("the prompt sets are not beside this checkout")
+    column = yaml.safe_load((CONF / "prompts" / f"{config}.yaml").read_text())["column"]
+    texts = load_prompts(str(SETS / name), column, count + 9)
+    assert texts[0].startswith(first)
+    assert texts[count:] == texts[:9]  # it has this many, and begins again
+    assert all(text.strip() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("words", "no text in column 'words'; mend it or choose a column of id, text"),
+        (None, "choose a column of id, text"),
+        ("id", "record 1 has no text in column 'id'"),
+    ],
+)
+def test_a_wrong_column_of_a_parquet_file_is_named_with_those_there_are(column, message, tmp_path):
+    path = write(tmp_path / "set.parquet", TEXTS)
+    with pytest.raises(UserError, match=message):
+        load_prompts(str(path), column, 2)
+
+
+def test_a_damaged_parquet_file_is_one_clear_line(tmp_path, capsys):
+    path = tmp_path / "set.parquet"
+    path.write_bytes(b"PAR1 nothing")
+    choice = ("prompts=file", f"prompts.path={path}", "prompts.column=text")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *choice))
+    assert code == 2
+    assert err.startswith(f"denoisebench: prompt file {path} cannot be read")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_set_on_the_hub_is_read_from_the_copy_in_parquet_in_order(hub):
+    folder = cache(hub, "org/set", "refs/convert/parquet")
+    write(folder / "default" / "train" / "0001.parquet", TEXTS[2:])
+    write(folder / "default" / "train" / "0000.parquet", TEXTS[:2])
+    write(folder / "default" / "test" / "0000.parquet", ["of the test split"])
+    assert load_prompts("hf:org/set", "text", 4) == tuple(TEXTS)
+    assert load_prompts("hf:org/set", "text", 1, split="test") == ("of the test split",)
+
+
+def test_a_revision_of_a_set_on_the_hub_is_that_of_its_own_files(hub):
+    folder = cache(hub, "org/set", "v1")
+    write(folder / "data" / "train-00000-of-00001.parquet", TEXTS)
+    assert load_prompts("hf:org/set", "text", 4, revision=COMMIT) == tuple(TEXTS)
+
+
+def test_a_split_in_several_folders_is_refused(hub):
+    folder = cache(hub, "org/many", "refs/convert/parquet")
+    for subset in ("english", "german"):
+        write(folder / subset / "train" / "0000.parquet", TEXTS)
+    with pytest.raises(UserError, match="has train in several folders"):
+        load_prompts("hf:org/many", "text", 1)
+
+
+def test_a_set_that_is_nowhere_is_one_clear_line(hub, tmp_path, capsys):
+    choice = ("prompts=file", "prompts.path='hf:org/absent'", "prompts.column=text")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *choice, "steps=2,3"))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "org/absent at revision refs/convert/parquet is neither here nor" in err
+    command = "hf download org/absent --repo-type dataset --revision refs/convert/parquet"
+    assert f"`{command}`" in err
