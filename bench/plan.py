@@ -13,17 +13,16 @@ from bench.errors import UserError, nearest
 from bench.flags import Choice, asked, chosen, flag_problems
 from bench.grids import can_match, grid_flags
 from bench.kinds import RENDERS, estimate_kind, latency_kind
-from bench.known_defects import Known, known_defects, warnings_for
 from bench.models import FoundModel, find_model
 from bench.paths import CLOSED_FORM
 from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL, load_prompts, prompts_identity
 from bench.references import check_reference
+from bench.remarks import Driven, marks_of, warnings_of
 from bench.run import Mark
-from bench.schedulers import CLASSES, FULL_ORDER, LOWER_ORDER_FINAL, SCHEDULERS
+from bench.schedulers import CLASSES, SCHEDULERS
 from bench.settings import Settings, check_settings
 
 GENERATION = 1  # raise it when images come out differently: stored ones are then made anew
-Curve = tuple[str, str, str]  # model, scheduler, grid
 # What a sweep has one of; all else may be a list.
 _SHARED = (
     *("metrics", "latency", "tracking", "runs", "run", "store"),
@@ -81,11 +80,13 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
         raise UserError("\n".join(problems))
     renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    settings, told = jobs[0].settings, [*_warnings(jobs), *renamed]
+    settings = jobs[0].settings
+    driven = [Driven(job.entry.cell, job.base, _scheduler_config(job)) for job in jobs]
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, _marks(jobs))
+    told = [*warnings_of(driven), *renamed]
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks_of(driven))
 
 
 def device_of(settings: Settings) -> str:
@@ -225,7 +226,10 @@ def _axes(job: Job) -> set[tuple[str, object]]:
 
 def _distinct(jobs: Sequence[Job]) -> list[Job]:
     """The first of those that do the same."""
-    return list({_work(job): job for job in reversed(jobs)}.values())[::-1]
+    found: dict[tuple[str, int], Job] = {}
+    for job in jobs:
+        found.setdefault(_work(job), job)
+    return list(found.values())
 
 
 def _work(job: Job) -> tuple[str, int]:
@@ -245,7 +249,7 @@ def _scheduler_config(job: Job) -> dict:
 
 def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
     """Cells that are another one under a second name: they are run once, and that is said."""
-    names = {_work(job): job.entry.cell.scheduler for job in reversed(jobs)}
+    names = {_work(job): job.entry.cell.scheduler for job in _distinct(jobs)}
     found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
         own, name = asked(job.settings.scheduler).name, names[_work(job)]
@@ -255,75 +259,6 @@ def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
             found[own, name][f"{cell.model}{grid}"] = None
     for (own, name), where in found.items():
         yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
-
-
-def _warnings(jobs: Sequence[Job]) -> list[str]:
-    """A sentence for each known defect, with the schedulers and steps that hit it."""
-    told = []
-    for known, curves in _hit(jobs).items():
-        steps: dict[str, set[int]] = defaultdict(set)
-        for (_, scheduler, _), counts in curves.items():
-            steps[scheduler] |= counts
-        told.append(f"{_where(steps)}: {known.told}")
-    switching = list(dict.fromkeys(scheduler for _, scheduler, _ in _switching(jobs)))
-    if switching:
-        told.append(
-            f"{', '.join(switching)}: below {FULL_ORDER} steps the last step is of lower order "
-            f"(lower_order_final); a jump of the curve there is the solver's"
-        )
-    return told
-
-
-def _marks(jobs: Sequence[Job]) -> list[Mark]:
-    """The same in a few words, for the charts. What the report measures itself is left to it."""
-    defects = [
-        Mark(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
-        for known, curves in _hit(jobs).items()
-        if known.name != "leading-start"
-        for curve, steps in curves.items()
-    ]
-    text = f"ends with a step of lower order below {FULL_ORDER} steps"
-    return [*defects, *(Mark(*curve, text) for curve in _switching(jobs))]
-
-
-def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
-    """The steps at which each curve hits a known defect."""
-    table = known_defects(version("diffusers"))
-    hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for job in jobs:
-        cell, config = job.entry.cell, _scheduler_config(job)
-        for known in warnings_for(job.base, cell.scheduler_class, config, cell.steps, table):
-            hit[known][_curve(job)].add(cell.steps)
-    return hit
-
-
-def _switching(jobs: Sequence[Job]) -> list[Curve]:
-    """Curves that cross the step count at which multistep solvers change their last step."""
-    steps: dict[Curve, set[int]] = defaultdict(set)
-    for job in jobs:
-        flag = _scheduler_config(job).get("lower_order_final", True)
-        if flag and job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
-            steps[_curve(job)].add(job.entry.cell.steps)
-    return [curve for curve, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
-
-
-def _curve(job: Job) -> Curve:
-    cell = job.entry.cell
-    return cell.model, cell.scheduler, cell.grid
-
-
-def _listed(steps: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(steps)))
-
-
-def _where(steps: dict[str, set[int]]) -> str:
-    """`ddim, euler at 16, 32 steps; heun at 8 steps`."""
-    alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for scheduler, counts in steps.items():
-        alike[tuple(sorted(counts))].append(scheduler)
-    return "; ".join(
-        f"{', '.join(names)} at {_listed(counts)} steps" for counts, names in alike.items()
-    )
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
