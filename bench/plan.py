@@ -17,10 +17,11 @@ from bench.job import Job, guidance_of, scheduler_config
 from bench.kinds import estimate_kind, latency_kind, measured
 from bench.latents import check_latents
 from bench.models import FoundModel, find_model
-from bench.notices import marks, notices
+from bench.notices import notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
 from bench.prompts import load_prompts, prompts_identity
 from bench.references import check_reference
+from bench.remarks import marks_of
 from bench.run import Mark
 from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
@@ -70,7 +71,7 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks(jobs))
+    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks_of(jobs))
 
 
 def device_of(settings: Settings) -> str:
@@ -132,7 +133,10 @@ def _axes(job: Job) -> set[tuple[str, object]]:
 
 def _distinct(jobs: Sequence[Job]) -> list[Job]:
     """The first of those that do the same."""
-    return list({_work(job): job for job in reversed(jobs)}.values())[::-1]
+    found: dict[tuple[str, int], Job] = {}
+    for job in jobs:
+        found.setdefault(_work(job), job)
+    return list(found.values())
 
 
 def _work(job: Job) -> tuple[str, int]:
@@ -144,7 +148,7 @@ def _work(job: Job) -> tuple[str, int]:
 
 def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
     """Cells that are another one under a second name: they are run once, and that is said."""
-    names = {_work(job): job.entry.cell.scheduler for job in reversed(jobs)}
+    names = {_work(job): job.entry.cell.scheduler for job in _distinct(jobs)}
     found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
         own, name = asked(job.settings.scheduler).name, names[_work(job)]

@@ -145,8 +145,14 @@ TABLE = table.known_defects("0.42.1")
     ("arguments", "said"),
     [
         (["scheduler=hoin"], "scheduler=hoin: unknown; did you mean heun"),
-        (["scheduler=ddim", "+scheduler.base=euler"], "verify takes schedulers of the catalogue"),
-        (["scheduler=ddim", "+scheduler.flags={a: 1}"], "verify takes schedulers of the catalogue"),
+        (
+            ["scheduler=ddim", "+scheduler.base=euler"],
+            "scheduler=ddim: verify takes schedulers of the catalogue",
+        ),
+        (
+            ["scheduler=ddim", "+scheduler.flags={a: 1}"],
+            "scheduler=ddim: verify takes schedulers of the catalogue",
+        ),
         (["own.class_name=nowhere.Class"], "own.class_name=nowhere.Class: cannot be imported"),
         (["scheduler=ddim", "own.order=-1"], "own.order=-1: must be greater"),
         (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),
