@@ -152,6 +152,8 @@ class ClosedFormPipeline(DiffusionPipeline):
                 without, conditional = output.chunk(2)
                 output = without + guidance_scale * (conditional - without)
             x = self.scheduler.step(output, t, x, **self._step_arguments(generator)).prev_sample
+        if not torch.isfinite(x).all():  # a flat image can be right here, so it is not counted
+            raise FloatingPointError("the scheduler's result is not finite")
         return SimpleNamespace(images=self.vae.decode(x))
 
     def _noise(self, shape: Sequence[int], generators: list[torch.Generator]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images that show nothing: black frames, blanked by a safety checker, one flat colour.
+"""Images that show nothing: black frames, blanked by a safety checker, one flat colour, no number.
 
 They are found before anything is scored: a black frame can beat a healthy image on CLIP score.
 """

@@ -40,7 +40,7 @@ COLUMNS = {
     "height": "pixels",
     "width": "pixels",
     "dtype": "number format of the pipeline",
-    "flat_images": "images that are black or of one colour",
+    "flat_images": "images that are black, of one colour, or had pixels that are not finite",
     "status": "done; failed; degenerate when too many images show nothing; unsupported when model, "
     "scheduler and steps do not fit together; missing when the sweep did not get there",
     "message": "why it failed or is not supported, in a line",

@@ -17,7 +17,6 @@ from bench.cell import Cell
 from bench.grids import build_scheduler
 from bench.guidance import Guidance
 from bench.inputs import Inputs
-from bench.outputs import overflow_hint
 from bench.steering import steered
 from bench.tasks import WITH_INPUTS, any_latents
 
@@ -48,7 +47,7 @@ def generate(
     """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
-    Raises FloatingPointError when a pixel is not finite, ValueError for images of another size.
+    Raises ValueError for images of another size.
     """
     own = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
@@ -76,9 +75,7 @@ def generate(
             f"the model made images of {made} where {cell.width}x{cell.height} was asked for: "
             "choose a size that it can make, and latents that fit it"
         )
-    if cell.is_random:  # what no weights make is noise, or no number at all
-        images = images.nan_to_num().clamp(0, 1)
-    return _to_uint8(images, cell.dtype)
+    return _to_uint8(images)
 
 
 def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> dict[str, Tensor]:
@@ -199,10 +196,10 @@ def _bytes_of(output: Any) -> int:
     return sum(_bytes_of(part) for part in parts if part is not None)
 
 
-def _to_uint8(images: Tensor, dtype: str) -> np.ndarray:
-    if not torch.isfinite(images).all():
-        bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
-        raise FloatingPointError(
-            f"{bad} of {len(images)} images have pixels that are not finite{overflow_hint(dtype)}"
-        )
-    return (images.float() * 255).round().to(torch.uint8).cpu().numpy()
+def _to_uint8(images: Tensor) -> np.ndarray:
+    """Images with pixels that are not finite come out black, as diffusers would show them: they are
+    counted before anything is scored."""
+    broken = ~torch.isfinite(images).flatten(1).all(1)
+    pixels = (images.nan_to_num().clamp(0, 1).float() * 255).round().to(torch.uint8)
+    pixels[broken] = 0
+    return pixels.cpu().numpy()

@@ -257,5 +257,7 @@ def _use_threads(threads: int) -> None:
 
 
 def _told(job: Job, flat: int) -> str:
-    hint = overflow_hint(job.entry.cell.dtype)
-    return f"{flat} of {job.entry.samples} images are black or of one colour: not scored{hint}"
+    said = (
+        f"{flat} of {job.entry.samples} images are black, of one colour or not finite: not scored"
+    )
+    return said + overflow_hint(job.entry.cell.dtype)

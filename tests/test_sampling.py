@@ -1,7 +1,6 @@
 """Noise, prompts and probes on the embedded pipeline."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -157,13 +156,6 @@ def test_remembered_embeddings_stay_within_their_bytes(pipeline, monkeypatch):
     with remembered_embeddings(text_encoders_of(pipeline), memory):
         generate(pipeline, cell(), PROMPTS, 0)
     assert not memory
-
-
-def test_images_that_are_not_finite_are_an_error(pipeline, monkeypatch):
-    nan = SimpleNamespace(sample=torch.full((2, 3, 32, 32), float("nan")))
-    monkeypatch.setattr(pipeline.vae, "decode", lambda *a, **k: (nan.sample,))
-    with pytest.raises(FloatingPointError, match="2 of 2 images"):
-        generate(pipeline, cell(), PROMPTS[:2], 0)
 
 
 def test_the_latency_pass_times_its_stages_and_counts_its_runs(pipeline):

@@ -197,21 +197,37 @@ def broken_model(folder):
     return folder
 
 
-def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
-    folder = broken_model(tmp_path / "broken")
-    config = tmp_path / "conf" / "model" / "broken.yaml"
+def with_model(tmp_path, name, settings):
+    """Arguments of a sweep of the embedded model and of one with a config of its own."""
+    config = tmp_path / "conf" / "model" / f"{name}.yaml"
     config.parent.mkdir(parents=True)
-    config.write_text(f"{{name: broken, path: {folder}, height: 32, width: 32, dtype: float32}}")
-    choice = (f"--config-dir={tmp_path / 'conf'}", "model=broken,shapes-ddpm")
-    code, out, _ = call(capsys, *tiny(tmp_path / "runs", *choice))
+    config.write_text(f"{{name: {name}, height: 32, width: 32, dtype: float32, {settings}}}")
+    choice = (f"--config-dir={tmp_path / 'conf'}", f"model={name},shapes-ddpm")
+    return tiny(tmp_path / "runs", *choice)
+
+
+def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
+    settings = "path: 'embedded:shapes-ddpm', call: {eta: much}"
+    code, out, _ = call(capsys, *with_model(tmp_path, "wrong", settings))
     assert code == 1
     assert "1 of 2 cells failed" in " ".join(out.split())
     frame = results(tmp_path / "runs" / "tiny").set_index("status")
-    assert "not finite" in frame.loc["failed"].message
+    assert "TypeError" in frame.loc["failed"].message
     assert "Traceback" in frame.loc["failed"].traceback
     assert np.isnan(frame.loc["failed"].fd_shapes)
     assert frame.loc["done"].fd_shapes > 0
-    assert "FloatingPointError" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+    assert "TypeError" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+
+
+def test_a_model_that_answers_nan_is_degenerate_and_the_others_go_on(tmp_path, capsys):
+    folder = broken_model(tmp_path / "broken")
+    code, _, _ = call(capsys, *with_model(tmp_path, "broken", f"path: '{folder}'"))
+    assert code == 1
+    frame = results(tmp_path / "runs" / "tiny").set_index("status")
+    assert "8 of 8 images are black, of one colour or not finite" in frame.loc["degenerate"].message
+    assert frame.loc["degenerate"].flat_images == 8
+    assert np.isnan(frame.loc["degenerate"].fd_shapes)
+    assert frame.loc["done"].fd_shapes > 0
 
 
 def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
