@@ -134,20 +134,32 @@ def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
     Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
     this a sample would depend on its batch and on the process.
     """
-    step = scheduler.step
-    given: dict[str, Any] = {}
-    if "generator" in signature(step).parameters:
-        given["generator"] = list(generators)
     if hasattr(scheduler, "noise_sampler_seed"):
         scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
+        scheduler.step = _within_tree(scheduler.step)
+    elif "generator" in signature(scheduler.step).parameters:
+        scheduler.step = _with_generators(scheduler.step, list(generators))
 
+
+def _with_generators(step: Any, generators: list[torch.Generator]) -> Any:
     @wraps(step)  # pipelines ask the signature what a step takes
     def seeded(*args: Any, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():  # a Brownian tree rounds its ends, then finds itself beyond
-            warnings.filterwarnings("ignore", "Should have t[ab]")
-            return step(*args, **{**given, **kwargs})
+        return step(*args, **{"generator": generators, **kwargs})
 
-    scheduler.step = seeded
+    return seeded
+
+
+def _within_tree(step: Any) -> Any:
+    """Without the warning that a level lies beyond the tree: diffusers rounds the tree's ends to
+    six digits, and torchsde then takes the end for the level."""
+
+    @wraps(step)
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Should have t[ab]")
+            return step(*args, **kwargs)
+
+    return quiet
 
 
 @contextmanager
