@@ -38,7 +38,7 @@ check: install ## Lint and types
 	$(BIN)/mypy
 
 test: check ## Lint, types and tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 bench: install ## Speed, as ratios within one run
 	$(BIN)/python -m benchmarks
