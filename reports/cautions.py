@@ -17,6 +17,7 @@ _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
 _PACE_SPREAD = 1.5  # of a cell's time per evaluation to the median cell's of the same work
 _FEW = 0.1  # share of cells that may be jumpy by chance
 _START_SPREAD = 1.02  # largest to smallest start of a curve
+_IDLE = 0.1  # of an even step: a flow's last step that is shorter does next to nothing
 Curve = tuple[str, str, str]  # model, scheduler, grid
 _SAME_WORK = ("model", "dtype", "height", "width")
 
@@ -80,6 +81,9 @@ def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
         levels = ", ".join(significant(start, 3) for start in starts)
         steps = ", ".join(str(n) for n in starts.index)
         texts.setdefault(curve, []).append(f"starts at sigma {levels} for {steps} steps")
+    for curve, end in _idle_ends(frame).items():
+        text = f"the last step, from sigma {end:.2g}, does next to nothing"
+        texts.setdefault(curve, []).append(text)
     for mark in marks:
         texts.setdefault((mark.model, mark.scheduler, mark.grid), []).append(mark.text)
     varied = varying(frame, ("model", "grid"))
@@ -112,6 +116,18 @@ def _moving_starts(frame: pd.DataFrame) -> dict[Curve, pd.Series]:
         first, starts = cells.iloc[0], cells.groupby("steps")["sigma_start"].first()
         if starts.max() > _START_SPREAD * starts.min():
             found[first["model"], first["scheduler"], first["grid"]] = starts
+    return found
+
+
+def _idle_ends(frame: pd.DataFrame) -> dict[Curve, float]:
+    """Curves of flows, whose levels run from 1 to 0, that spend a step on the last trace of noise,
+    with the level that it starts from: N steps then do the work of N - 1."""
+    flows = frame[(frame["strength"] == 1) & (frame["sigma_start"] <= 1) & (frame["steps"] > 1)]
+    found: dict[Curve, float] = {}
+    for _, cells in flows.groupby(["model", "scheduler", "grid"], sort=False):
+        first = cells.iloc[0]
+        if (cells["sigma_end"] < _IDLE / cells["steps"]).all():
+            found[first["model"], first["scheduler"], first["grid"]] = cells["sigma_end"].max()
     return found
 
 

@@ -103,6 +103,16 @@ def test_a_moving_start_is_said_by_curve_and_those_alike_in_one_line(frame):
     assert f"steps: {schedulers[0]}, {schedulers[1]}. " in text
 
 
+def test_a_last_step_of_a_flow_that_does_nothing_is_said(frame):
+    flow = frame["scheduler"] == frame["scheduler"].iloc[0]
+    frame.loc[flow, "sigma_start"] = 1.0
+    frame.loc[flow, "sigma_end"] = 1 / frame["steps"]
+    assert curve_notes(frame, ()) == []
+    frame.loc[flow, "sigma_end"] = 0.001
+    (line,) = curve_notes(frame, ())
+    assert line.endswith(": the last step, from sigma 0.001, does next to nothing.")
+
+
 def test_marks_stand_with_the_start_of_their_curve(frame):
     model, scheduler = frame[["model", "scheduler"]].iloc[0]
     marks = [Mark(model, scheduler, "native", text) for text in ("one thing", "another")]
