@@ -22,7 +22,8 @@ USAGE = """usage: denoisebench COMMAND …
   verify [KEY=VALUE …]     measure schedulers against closed-form truth: scheduler=all or names
   report RUN               write results, figures and report.html again, from the store alone
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
-  list WHAT                models | schedulers | metrics | prompts | experiments | columns | runs
+  list WHAT                models | schedulers | tasks | metrics | prompts | experiments |
+                           columns | runs
 
 RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed or
 a scheduler deviates, 2 usage error."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.settings import TrackingSettings
     from bench.sweep import Outcome
 
+_OPEN = ("scheduler.flags.", "model.call.")  # settings that take any name
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
@@ -168,7 +169,7 @@ def _verify(configs: list[dict]) -> int:
 
 def _open_flag(argument: str) -> str:
     """Names of flags are those of the scheduler's class: Hydra is told to take any."""
-    return f"++{argument}" if argument.startswith("scheduler.flags.") else argument
+    return f"++{argument}" if argument.startswith(_OPEN) else argument
 
 
 def _refuse_other_launchers(arguments: list[str]) -> None:

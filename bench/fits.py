@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bench.cell import RANDOM
 from bench.errors import nearest
 from bench.grids import can_match
+from bench.guidance import forms_of
 from bench.inputs import input_problems
 from bench.job import guidance_of
 from bench.kinds import RENDERS
@@ -77,11 +78,18 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
-    yield from guidance_of(model, settings).problems()
+    asked = guidance_of(model, settings)
+    yield from asked.problems()
+    if asked.form not in forms_of(model.pipeline_class, model.guidance_form):
+        yield (
+            f"model.guidance_form={asked.form}: {model.pipeline_class} takes its weight in the "
+            f"form {model.guidance_form}; leave model.guidance_form out"
+        )
     if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
         yield "negative_prompt: closed-form models have no negative prompt; leave it out"
     fit = {n: other for n, other in SCHEDULERS.items() if other.kind == own}
     if spec.kind != own:
+        fit = {n: other for n, other in fit.items() if not refusal(model, other)}
         yield (
             f"scheduler={name}: drives {spec.kind} models and {settings.model.name} is a "
             f"{own} model; choose of {', '.join(fit)}"
@@ -95,6 +103,8 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"scheduler={name}: cannot read prediction_type={predicted} of "
             f"{settings.model.name}; choose of {', '.join(reading)}"
         )
+    if settings.grid == "matched" and settings.steps < 2:
+        yield f"steps={settings.steps}: grid=matched has two ends; ask for 2 steps or more"
     if settings.grid == "matched" and not can_match(spec):
         matching = ", ".join(n for n in fit if can_match(fit[n]))
         yield (

@@ -84,6 +84,8 @@ def flag_problems(
     if not unfit:
         unfit = list(_refused(spec, scheduler.of, {**spec.flags, **flags}, config))
     if not unfit:
+        unfit = list(_failing(spec, scheduler.of, flags, config, steps, grid))
+    if not unfit:
         unfit = [
             f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
             f"{scheduler.of} with grid={grid}, at {steps} steps or others; leave it out"
@@ -169,6 +171,23 @@ def _refused(spec: SchedulerSpec, name: str, flags: Flags, config: Flags) -> Ite
         yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
 
 
+def _failing(
+    spec: SchedulerSpec, name: str, flags: Flags, config: Flags, steps: int, grid: str
+) -> Iterator[str]:
+    """What a run with the flags says, when one without them ends well."""
+    ends = [
+        _trajectory(
+            spec.class_name, json.dumps({**spec.flags, **some}), json.dumps(config), steps, grid
+        )
+        for some in (flags, {})
+    ]
+    if isinstance(ends[0], str) and not isinstance(ends[1], str):
+        yield (
+            f"scheduler={name}: {spec.class_name} fails with {flags_text(flags)} at {steps} steps: "
+            f"{ends[0]}"
+        )
+
+
 def _has_effect(
     spec: SchedulerSpec, flags: Flags, flag: str, config: Flags, steps: int, grid: str
 ) -> bool:
@@ -180,14 +199,14 @@ def _has_effect(
         )
         for some in (flags, without)
     ]
-    return None in ends or ends[0] != ends[1]
+    return isinstance(ends[0], str) or ends[0] != ends[1]
 
 
 @cache
 def _trajectory(
     class_name: str, flags: str, config: str, steps: int, grid: str
-) -> tuple[list[float], list[float]] | None:
-    """Timesteps and result of a made-up network; None when it fails, which the run itself says."""
+) -> tuple[list[float], list[float]] | str:
+    """Timesteps and result of a made-up network; what the class says when it fails."""
     import torch
 
     from bench.sampling import sample_generators, seed_noise
@@ -197,12 +216,13 @@ def _trajectory(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             scheduler = build_scheduler(class_name, flags, json.loads(config), grid)
-            scheduler.set_timesteps(steps)
+            shifts = scheduler.config.get("use_dynamic_shifting", False)
+            scheduler.set_timesteps(steps, **({"mu": 1.0} if shifts else {}))
             seed_noise(scheduler, sample_generators(0, 0, 2))
             x = x * getattr(scheduler, "init_noise_sigma", 1.0)
             scale = getattr(scheduler, "scale_model_input", lambda x, t: x)
             for t in scheduler.timesteps:
                 x = scheduler.step(torch.tanh(scale(x, t)) / 2, t, x, return_dict=False)[0]
-    except Exception:
-        return None
+    except Exception as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
     return [float(t) for t in scheduler.timesteps], x.flatten().tolist()

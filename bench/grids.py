@@ -13,6 +13,7 @@ flow       u_i = (1 - 1/T)(1 - i/N) for T training timesteps, then the model's s
 i runs from 0 to N - 1. What the denoiser is told is rounded to a whole timestep by some classes.
 """
 
+import inspect
 import json
 import math
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ import numpy as np
 
 from bench.cell import Grid
 from bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
+
+_LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 
 
 def build_scheduler(class_name: str, flags: str, model_config: dict, grid: str = "native") -> Any:
@@ -39,7 +42,9 @@ def build_scheduler(class_name: str, flags: str, model_config: dict, grid: str =
 
 def can_match(spec: SchedulerSpec) -> bool:
     """Whether a scheduler can be put on the matched grid. Those that cannot live on whole training
-    timesteps or space their levels in one way alone."""
+    timesteps, space their levels in one way alone, or do not end at clean data."""
+    if spec.class_name in _LEAVES_NOISE:
+        return False
     if spec.family == "flow":
         return bool(spec.flags.get("use_flow_sigmas")) or _takes_sigmas(spec.class_name)
     return spec.family == "edm" or "karras" in CLASSES[spec.class_name].honours
@@ -54,7 +59,10 @@ def grid_flags(class_name: str, flags: dict[str, Any], grid: str) -> dict[str, A
     others = {"use_exponential_sigmas": False, "use_beta_sigmas": False}
     if _follows_flow(class_name, flags):
         return {**others, "use_karras_sigmas": False, "shift_terminal": None}
-    return {**others, "use_karras_sigmas": True, "timestep_spacing": "linspace"}
+    karras = {"use_karras_sigmas": True, "timestep_spacing": "linspace"}
+    takes = inspect.signature(scheduler_class(class_name)).parameters
+    end = {"final_sigmas_type": "zero"} if "final_sigmas_type" in takes else {}
+    return {**others, **karras, **end}
 
 
 def _follows_flow(class_name: str, flags: dict[str, Any]) -> bool:

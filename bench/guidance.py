@@ -41,6 +41,18 @@ _FORM_OF = {
 _WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
 
 
+_STANDARD = ("StableDiffusion", "PixArt", "Sana", "ClosedForm")  # how such classes' names begin
+
+
+def forms_of(pipeline_class: str, own: str) -> set[str]:
+    """What a model's config can say, beside the pipeline's own form: that the weight is ignored, or
+    any form of a pipeline that is not known here."""
+    if pipeline_class not in _FORM_OF and not pipeline_class.startswith(_STANDARD):
+        return {*FORMS}
+    also = {"true_cfg"} if pipeline_class == "FluxPipeline" else set()
+    return {own, "ignored", *also}
+
+
 def form_of(pipeline_class: str) -> str:
     """The form that a pipeline of diffusers takes a weight in."""
     return _FORM_OF.get(pipeline_class, "standard")

@@ -23,6 +23,7 @@ from bench.errors import UserError
 from bench.paths import CLOSED_FORM, existing
 from bench.pictures import pictures_hash, pictures_in, read_picture
 from bench.prompts import column_texts
+from bench.run import SAMPLES_SHOWN
 from bench.settings import PromptSettings, Settings, TaskSettings
 from bench.shapes.render import object_masks, render
 from bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
@@ -44,7 +45,7 @@ class Inputs:
 
 def load_inputs(settings: Settings, start: int, stop: int) -> Inputs | None:
     """Those of samples start..stop-1, None for txt2img. Raises UserError for a broken file."""
-    task, size = settings.task, (settings.model.width, settings.model.height)
+    task, size = _used(settings.task), (settings.model.width, settings.model.height)
     if task.images is None:
         return None
     if task.images in _STREAMS:
@@ -62,35 +63,40 @@ def inputs_identity(settings: Settings) -> str:
 
     Raises UserError for files that are not there or do not fit, before anything is generated.
     """
-    task = settings.task
+    task = _used(settings.task)
     if task.images is None:
         return ""
     if task.images in _STREAMS:
         return _scenes_identity(task)
     images, masks = _files(task, settings.prompts)
-    used = settings.samples  # of the files, at most
+    used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # files, at most
     _check_images(images[:used], masks[:used])
     _check_masks(masks[:used], (settings.model.width, settings.model.height))
     return digest([pictures_hash(images), pictures_hash(masks)], 16)
 
 
-def distinct_inputs(settings: Settings) -> int | None:
-    """After how many samples the inputs repeat, None when they never do."""
-    task = settings.task
+def input_names(settings: Settings) -> list[str] | None:
+    """Of the image that each sample starts from; None where all differ."""
+    task = _used(settings.task)
     if task.images is None or task.images in _STREAMS:
         return None
-    return len(_files(task, settings.prompts)[0])
+    images, _ = _files(task, settings.prompts)
+    return [str(images[i % len(images)]) for i in range(settings.samples)]
+
+
+def _used(task: TaskSettings) -> TaskSettings:
+    """Without what the task takes no notice of, so that tasks can share a choice of inputs."""
+    unused = {part: None for part in ("images", "masks") if part not in _NEEDED[task.name]}
+    return task.model_copy(update=unused)
 
 
 def input_problems(settings: Settings) -> Iterator[str]:
     """What is wrong with the choice of images and masks, a line each; files are not looked at."""
-    task, model, prompts = settings.task, settings.model, settings.prompts
+    task, model, prompts = _used(settings.task), settings.model, settings.prompts
     for part in ("images", "masks"):
-        source, needed = getattr(task, part), part in _NEEDED[task.name]
-        if needed and source is None:
+        source = getattr(task, part)
+        if source is None and part in _NEEDED[task.name]:
             yield f"task.{part}: task={task.name} needs {part}; give a folder"
-        elif source is not None and not needed:
-            yield f"task.{part}={source}: task={task.name} takes no {part}; remove it"
         elif source and source.startswith(_COLUMN) and not prompts.path:
             yield (
                 f"task.{part}={source}: prompts={prompts.label} is no file with columns; choose "

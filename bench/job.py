@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.cell import Entry
 from bench.grids import grid_flags
-from bench.guidance import Guidance, form_of
+from bench.guidance import Guidance
 from bench.models import FoundModel
 from bench.settings import Settings
 
@@ -33,7 +33,7 @@ class Job:
 def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
     """As asked for, in the model's form."""
     return Guidance(
-        settings.model.guidance_form or form_of(model.pipeline_class),
+        settings.model.guidance_form or model.guidance_form,
         settings.guidance,
         settings.guidance_rescale,
         settings.guidance_interval,

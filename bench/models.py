@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.cell import RANDOM, digest
 from bench.errors import UserError
+from bench.guidance import form_of
 from bench.model_files import (
     INDEX,
     SAFE,
@@ -49,6 +50,7 @@ class FoundModel:
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
     pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
+    guidance_form: str = "standard"  # that its pipeline takes, in bench/guidance.py
     loading: Loading = Loading()
 
 
@@ -87,6 +89,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     own = config.get("_class_name", "")
     flow = own.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
     distilled = any(name in own for name in _DISTILLED)
+    pipeline_class = str(read_json(folder / INDEX, what).get("_class_name", ""))
     return FoundModel(
         file or folder,
         _weights_hash(file or folder, loading),
@@ -94,9 +97,19 @@ def find_model(settings: ModelSettings) -> FoundModel:
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
         distilled=distilled if settings.distilled is None else settings.distilled,
-        pipeline_class=str(read_json(folder / INDEX, what).get("_class_name", "")),
+        pipeline_class=pipeline_class,
+        guidance_form=_guidance_form(folder, pipeline_class),
         loading=loading,
     )
+
+
+def _guidance_form(folder: Path, pipeline_class: str) -> str:
+    """A Flux transformer that was distilled without guidance has no input for it."""
+    form, network = form_of(pipeline_class), folder / "transformer" / "config.json"
+    if pipeline_class != "FluxPipeline" or not network.exists():
+        return form
+    config = read_json(network, "config of the transformer")
+    return form if config.get("guidance_embeds") else "ignored"
 
 
 def closed_form_model(name: str, path: str) -> FoundModel:

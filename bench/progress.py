@@ -72,6 +72,12 @@ def cell_name(cell: Cell) -> str:
     name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
     if cell.inputs:
         name += f" {cell.task} strength={cell.strength:g}"
+    options = {
+        "rescale": cell.guidance_rescale,
+        "interval": cell.guidance_interval,
+        "negative": cell.negative_prompt,
+    }
+    name += "".join(f" {option}={value}" for option, value in options.items() if value)
     name += "" if cell.grid == "native" else f" grid={cell.grid}"
     return f"{name} seed={cell.seed}" if cell.seed else name
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from bench.job import Job, scheduler_config
 from bench.known_defects import Known, known_defects, warnings_for
 from bench.run import Mark
-from bench.schedulers import FULL_ORDER, LOWER_ORDER_FINAL
+from bench.schedulers import FULL_ORDER, lowers_last_order
 
 Curve = tuple[str, str, str]  # model, scheduler, grid
 
@@ -56,8 +56,7 @@ def _switching(jobs: Sequence[Job]) -> list[Curve]:
     """Curves that cross the step count at which multistep solvers change their last step."""
     steps: dict[Curve, set[int]] = defaultdict(set)
     for job in jobs:
-        flag = scheduler_config(job).get("lower_order_final", True)
-        if flag and job.entry.cell.scheduler_class in LOWER_ORDER_FINAL:
+        if lowers_last_order(job.entry.cell.scheduler_class, scheduler_config(job)):
             steps[_curve(job)].add(job.entry.cell.steps)
     return [curve for curve, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
 

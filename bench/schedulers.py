@@ -14,10 +14,7 @@ _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 _OF_A_SOLVER = ("algorithm_type", "solver_type", "solver_order")  # each class has its own kinds
 _SHIFTS = ("shift", "flow_shift")
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
-# Below so many steps these classes end with a step of lower order, from there on they do not. Of
-# the others some always do and some never do, though all have the flag lower_order_final.
-FULL_ORDER = 15
-LOWER_ORDER_FINAL = ("DEISMultistepScheduler",)
+FULL_ORDER = 15  # steps below which some solvers end with a step of lower order
 # Spacings of noise levels by the flag use_<name>_sigmas; a scheduler follows one of them.
 SIGMAS = ("karras", "exponential", "beta", "flow")
 _VP = ("epsilon", "v_prediction", "sample")  # prediction types
@@ -245,3 +242,14 @@ def laid_over(class_name: str, flags: dict[str, Any], model_config: dict) -> dic
     if class_name.startswith("FlowMatch"):
         return {"shift": shift, **flags}
     return {"flow_shift": shift, **flags} if flags.get("use_flow_sigmas") else flags
+
+
+def lowers_last_order(class_name: str, config: dict) -> bool:
+    """Whether the last step is of lower order below FULL_ORDER steps and not from there on. Of the
+    others with lower_order_final some always do that and some never. config: with all flags."""
+    if not config.get("lower_order_final", True):
+        return False
+    third = config.get("solver_order") == 3 or config.get("final_sigmas_type") == "sigma_min"
+    return class_name == "DEISMultistepScheduler" or (
+        class_name == "DPMSolverMultistepScheduler" and third
+    )

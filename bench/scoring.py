@@ -9,7 +9,7 @@ import torch
 
 from bench.cell import Entry
 from bench.errors import UserError
-from bench.inputs import Inputs, distinct_inputs, load_inputs
+from bench.inputs import Inputs, input_names, load_inputs
 from bench.kinds import features_kind, reference_key
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
@@ -87,7 +87,7 @@ class Scorer:
         Samples of one prompt, or of one input where those repeat sooner, are one independent unit,
         see metrics.estimate. encode is the model's VAE, called only by the metric that needs it.
         """
-        clusters = clusters_of(_units(prompts, distinct_inputs(settings)))
+        clusters = clusters_of(_units(prompts, input_names(settings)))
         record: dict[str, object] = {}
         if isinstance(metric, FrechetSettings):
             reference = self._reference(metric, settings.metrics)
@@ -196,11 +196,11 @@ class Scorer:
         return self._extractors[metric]
 
 
-def _units(prompts: tuple[str, ...], inputs: int | None) -> Sequence[str]:
+def _units(prompts: tuple[str, ...], inputs: list[str] | None) -> Sequence[str]:
     """Names of what is independent: the prompts, or the inputs where fewer of those differ."""
-    if inputs is None or inputs >= len(set(prompts)):
+    if inputs is None or len(set(inputs)) >= len(set(prompts)):
         return prompts
-    return [str(i % inputs) for i in range(len(prompts))]
+    return inputs
 
 
 def _mean(values: np.ndarray, metric: Metric, clusters: np.ndarray | None) -> Estimate:

@@ -81,7 +81,7 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
 
 def grid_table(plan: Plan) -> Table:
     """The grid with the expected number of denoiser evaluations, for --dry-run."""
-    table = Table("cell", "samples", "NFE", "network passes", title=f"{len(plan.jobs)} cells")
+    table = Table("cell", "samples", "NFE", "network passes", title=f"cells: {len(plan.jobs)}")
     for job in plan.jobs:
         samples = str(job.entry.samples)
         table.add_row(

@@ -143,7 +143,10 @@ def _shared(entry: Entry) -> dict[str, str]:
 
 def _varying(entries: Sequence[Entry]) -> set[str]:
     """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
-    axes = ("task", "strength", "grid", "seed", "prompts", "height", "width", "dtype", "samples")
+    axes = (
+        *("guidance_rescale", "guidance_interval", "negative_prompt", "task", "strength", "grid"),
+        *("seed", "prompts", "height", "width", "dtype", "samples"),
+    )
     return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
 
 

@@ -100,7 +100,7 @@ def test_a_model_that_has_the_flag_makes_two_names_one_cell(tmp_path, capsys):
     grid = (f"model.path={folder}", "scheduler=dpmpp_2m,dpmpp_2m_karras", "--dry-run")
     code, out, _ = call(capsys, *tiny(tmp_path / "runs", *grid))
     assert code == 0
-    assert "1 cells" in out
+    assert "cells: 1" in out
     assert "dpmpp_2m_karras is dpmpp_2m on shapes-ddpm" in out
 
 

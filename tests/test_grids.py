@@ -133,6 +133,7 @@ def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(mode
     for (name, steps), grid in matched(tmp_path, model, "diffusion", 4, 7).items():
         levels = karras(trained[-1], trained[0], steps)
         own = np.array(grid.scheduler_sigmas)
+        assert own[-1] == 0, name
         assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
         told = of_each_step(name, grid.timesteps)
         places = np.interp(np.log(levels), np.log(trained), np.arange(1000))
@@ -147,6 +148,7 @@ def test_on_the_matched_grid_all_flow_schedulers_visit_the_same_levels(model, tm
     for (name, steps), grid in matched(tmp_path, model, "flow", 4, 7).items():
         levels = 0.999 * (1 - np.arange(steps) / steps)  # both models have shift 1
         own = np.array(grid.scheduler_sigmas)
+        assert own[-1] == 0, name
         assert list(dict.fromkeys(own[own > 0])) == pytest.approx(levels, rel=3e-5), name
         assert grid.timesteps == pytest.approx(1000 * levels, abs=1.01), name
 

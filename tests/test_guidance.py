@@ -83,7 +83,7 @@ def test_rows_tell_what_a_weight_amounts_to(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.guidance_form=true_cfg", "give one, negative_prompt="),
+        ("model.guidance_form=offset", "StableDiffusionPipeline takes its weight in the"),
         ("guidance_rescale=2", "guidance_rescale=2"),
         ("guidance_interval=[3,1]", "give the lower noise level first"),
         ("guidance_interval=[1]", "guidance_interval"),

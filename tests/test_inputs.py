@@ -8,7 +8,7 @@ from cli import call, tiny
 from PIL import Image
 
 from bench.errors import UserError
-from bench.inputs import distinct_inputs, inputs_identity, load_inputs
+from bench.inputs import input_names, inputs_identity, load_inputs
 from bench.settings import Settings
 from bench.shapes.render import object_masks, render
 from bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
@@ -85,8 +85,10 @@ def test_a_folder_gives_sample_i_its_image_i_and_starts_again(tmp_path):
     given = load_inputs(job(images=str(tmp_path / "images")), 1, 5)
     firsts = [picture(tmp_path / "x.png", seed=i % 3, size=(32, 32)) for i in range(1, 5)]
     np.testing.assert_array_equal(given.images, np.stack(firsts).transpose(0, 3, 1, 2))
-    assert distinct_inputs(job(images=str(tmp_path / "images"))) == 3
-    assert distinct_inputs(job()) is None
+    names = input_names(job(images=str(tmp_path / "images")))
+    assert len(names) == 8
+    assert len(set(names)) == 3
+    assert input_names(job()) is None
 
 
 def test_an_image_is_cut_evenly_at_its_long_side_and_its_mask_with_it(tmp_path):
@@ -176,8 +178,15 @@ def test_a_broken_file_is_named_before_anything_is_generated(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match=r"input image .*1\.png cannot be read: mend or remove it"):
         inputs_identity(settings)
-    unused = settings.model_copy(update={"samples": 1})
-    assert inputs_identity(unused)  # the second image is never looked at
+
+
+def test_a_file_that_no_sample_and_no_gallery_shows_is_not_looked_at(tmp_path):
+    for number in range(6):
+        picture(tmp_path / "images" / f"{number}.png", number)
+    (tmp_path / "images" / "5.png").write_bytes(b"broken")
+    assert inputs_identity(job(images=str(tmp_path / "images"), samples=2))
+    with pytest.raises(UserError, match=r"5\.png cannot be read"):
+        inputs_identity(job(images=str(tmp_path / "images"), samples=6))
 
 
 @pytest.mark.parametrize(
@@ -209,8 +218,6 @@ def test_each_image_needs_its_mask(tmp_path):
     [
         ("task=img2img task.images=null", "task.images: task=img2img needs images; give a folder"),
         ("task=inpaint task.masks=null", "task.masks: task=inpaint needs masks"),
-        ("task=img2img task.masks=renders", "task.masks=renders: task=img2img takes no masks"),
-        ("task=txt2img task.images=renders", "task=txt2img takes no images; remove it"),
         ("task=img2img task.images=none", "task.images: nothing at none; place it there"),
         ("task=img2img task.images=EMPTY", "holds no images; add some"),
         ("task=img2img task.images=column:x", "prompts=shapes is no file with columns"),

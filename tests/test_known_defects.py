@@ -5,9 +5,10 @@ import json
 import pytest
 from cli import call, tiny
 
+from bench.flags import _trajectory
 from bench.known_defects import known_defects, warnings_for
 from bench.run import load_run
-from bench.schedulers import LOWER_ORDER_FINAL, SCHEDULERS
+from bench.schedulers import SCHEDULERS, lowers_last_order
 from bench.verify import measures
 from bench.verify.case import Case
 from bench.verify.judge import LIMITS
@@ -143,22 +144,34 @@ def test_records_of_runs_without_warnings_can_be_read(copied):
     assert (load_run(copied / "tiny").warnings, load_run(copied / "tiny").marks) == ((), ())
 
 
-def fall_at_15(name):
-    """Of the error, by one step more, over that of the step before."""
-    one = case(name, next(iter(Subject(name, SCHEDULERS[name]).paths)), "trailing")
-    errors = [record["error"] for record in measures.scan(one, (13, 14, 15))]
-    return (errors[2] / errors[1]) / (errors[1] / errors[0])
+@pytest.mark.parametrize("end", ["zero", "sigma_min"])
+@pytest.mark.parametrize(
+    "name", ["deis", "deis_3", "dpmpp_2m", "dpmpp_3m", "unipc", "unipc_3", "euler"]
+)
+def test_solvers_that_change_at_15_steps_are_known(name, end):
+    """What lower_order_final does to a trajectory, just below and at 15 steps."""
+    spec = SCHEDULERS[name]
+    flags = {**spec.flags, "final_sigmas_type": end}
 
+    def acts(steps):
+        ends = (
+            _trajectory(
+                spec.class_name,
+                json.dumps({**flags, "lower_order_final": lower}),
+                json.dumps({"beta_schedule": "scaled_linear"}),
+                steps,
+                "native",
+            )
+            for lower in (True, False)
+        )
+        return next(ends) != next(ends)
 
-def test_the_classes_that_change_at_15_steps_are_those_of_the_table():
-    spaced = ("deis", "dpmpp_2m", "dpmpp_3m", "unipc", "euler")
-    changing = {SCHEDULERS[name].class_name for name in spaced if fall_at_15(name) < 0.9}
-    assert changing == set(LOWER_ORDER_FINAL)
+    assert (acts(14) and not acts(15)) == lowers_last_order(spec.class_name, flags)
 
 
 def test_a_curve_that_crosses_15_steps_is_warned_of(tmp_path, capsys):
-    grid = ("model=gaussian", "scheduler=deis,dpmpp_2m", "steps=10,20", "--dry-run")
+    grid = ("model=gaussian", "scheduler=deis,dpmpp_2m,dpmpp_3m", "steps=10,20", "--dry-run")
     _, out, _ = call(capsys, *tiny(tmp_path, *grid))
-    assert "warning: deis: below 15 steps the last step is of lower order" in out
+    assert "warning: deis, dpmpp_3m: below 15 steps the last step is of lower order" in out
     _, out, _ = call(capsys, *tiny(tmp_path, *grid[:2], "steps=16,20", "--dry-run"))
     assert "below 15" not in out

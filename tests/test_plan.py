@@ -198,7 +198,7 @@ def test_a_dry_run_shows_the_grid_with_its_cost_and_makes_nothing(tmp_path, caps
 
 def test_equal_cells_are_run_once(tmp_path, capsys):
     _, out, _ = call(capsys, *tiny(tmp_path, "guidance=4,4.0", "--dry-run"))
-    assert "1 cells" in out
+    assert "cells: 1" in out
 
 
 def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():

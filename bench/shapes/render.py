@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -41,6 +42,7 @@ def object_masks(scenes: Scenes) -> np.ndarray:
     return y[:, :, None] & x[:, None, :]
 
 
+@cache
 def fingerprint() -> str:
     """Hash of the first renders: what was measured against other renders does not count."""
     return hashlib.sha256(dataset(0, 0, 64)[0].tobytes()).hexdigest()[:12]
