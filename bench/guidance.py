@@ -39,8 +39,6 @@ _FORM_OF = {
     "QwenImagePipeline": "true_cfg",
 }
 _WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
-
-
 _STANDARD = ("StableDiffusion", "PixArt", "Sana", "ClosedForm")  # how such classes' names begin
 
 
