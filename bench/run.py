@@ -7,7 +7,7 @@ runs/<name>/store.json, cells/  the store, unless the sweep was told to use anot
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.cell import Cell, Entry
@@ -37,6 +37,7 @@ class Run:
     environment: dict[str, str]
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
+    margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/margins.py
 
     @property
     def name(self) -> str:
@@ -51,6 +52,7 @@ def save_run(run: Run) -> None:
         "environment": run.environment,
         "warnings": run.warnings,
         "marks": [asdict(mark) for mark in run.marks],
+        "margins": run.margins,
     }
     write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
 
@@ -68,7 +70,8 @@ def load_run(folder: Path) -> Run:
             entries = [_entry(entry) for entry in record["entries"]]
             store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
             marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
-            return Run(folder, store, entries, record["environment"], warned, marks)
+            margins = record.get("margins", {})
+            return Run(folder, store, entries, record["environment"], warned, marks, margins)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

@@ -185,6 +185,26 @@ class TrackingSettings(_Strict):
     experiment: str = "denoisebench"
 
 
+class Margin(_Strict):
+    """The loss of a metric that does not matter."""
+
+    absolute: Annotated[float, Field(gt=0)] | None = None  # in its units
+    relative: Annotated[float, Field(gt=0)] | None = None  # share of the other cell's value
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Margin":
+        if (self.absolute is None) == (self.relative is None):
+            raise ValueError("a margin is either absolute or relative")
+        return self
+
+
+class MarginsSettings(_Strict):
+    """Which metrics decide, by column or by how columns begin."""
+
+    name: _Name
+    gating: dict[str, Margin]
+
+
 class LatencySettings(_Strict):
     batch_size: _Count
     warmup_runs: _NotNegative
@@ -201,6 +221,7 @@ class Settings(_Strict):
     metrics: MetricsSettings
     tracking: TrackingSettings
     latency: LatencySettings
+    margins: MarginsSettings
     steps: _Count
     guidance: Annotated[float, Field(ge=0)]
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -37,7 +37,7 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    told = (tuple(plan.warnings), tuple(plan.marks))
+    told = (tuple(plan.warnings), tuple(plan.marks), plan.settings.margins.model_dump()["gating"])
     run = Run(plan.run_folder, store, plan.entries, environment(), *told)
     _say_what_is_replaced(run, console)
     _record(plan, run)

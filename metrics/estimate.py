@@ -56,15 +56,32 @@ def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Est
 
 
 def paired_difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b when sample i of both had the same prompt and noise.
+    """a - b when sample i of both had the same prompt and noise; one may have more samples.
 
-    Raises ValueError when the numbers of samples or their clusters differ.
+    The value of m samples is to first order (1/m) Σ influence_i over them, and so (1/n) Σ over n of
+    n/m influence_i, where those beyond m have none: samples that only one side has add their own
+    variance, and nothing is paired with them.
+    Raises ValueError when the samples of the smaller are not clustered as the first of the larger.
     """
-    if a.samples != b.samples:
-        raise ValueError(f"cannot pair {a.samples} samples with {b.samples}")
-    if not np.array_equal(_numbers(a), _numbers(b)):
+    n = max(a.samples, b.samples)
+    larger, smaller = (a, b) if a.samples == n else (b, a)
+    if not _same_groups(_numbers(larger)[: smaller.samples], _numbers(smaller)):
         raise ValueError("cannot pair samples of different clusters")
-    return Estimate(a.value - b.value, a.influence - b.influence, a.clusters)
+    return Estimate(
+        a.value - b.value, _stretched(a, n) - _stretched(b, n), clusters=larger.clusters
+    )
+
+
+def _stretched(estimate: Estimate, n: int) -> np.ndarray:
+    """Influence [n] of an estimate's samples and of those beyond, which have none."""
+    scaled = estimate.influence * (n / estimate.samples)
+    return np.pad(scaled, (0, n - estimate.samples))
+
+
+def _same_groups(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two numberings [n] hold the same samples together."""
+    pairs = len(set(zip(a.tolist(), b.tolist(), strict=True)))
+    return pairs == len(set(a.tolist())) == len(set(b.tolist()))
 
 
 def _numbers(estimate: Estimate) -> np.ndarray:

@@ -1,0 +1,32 @@
+"""Margins as they were declared, to what each metric asks of a cell."""
+
+from collections.abc import Iterable, Mapping
+
+from metrics.choose import Gate
+from metrics.specs import metric_spec
+
+AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of close cells around
+
+
+def gates(
+    margins: Mapping[str, Mapping], metrics: Iterable[str], features: Mapping[str, int]
+) -> dict[str, Gate]:
+    """Of the metrics for which a margin is declared, by column or by how columns begin.
+
+    features: dimensions of those metrics that are biased by a small number of samples.
+    """
+    found = {}
+    for metric in metrics:
+        names = [name for name in margins if metric == name or metric.startswith(f"{name}_")]
+        if names:
+            enough = AMPLE_SAMPLES * features.get(metric, 0)
+            found[metric] = _gate(metric, margins[max(names, key=len)], enough)
+    return found
+
+
+def _gate(metric: str, margin: Mapping, enough: int) -> Gate:
+    sign = 1 if metric_spec(metric).better == "higher" else -1
+    relative = margin.get("relative")
+    if relative is not None:
+        return Gate(sign, relative, relative=True, enough=enough)
+    return Gate(sign, margin["absolute"], enough=enough)

@@ -1,0 +1,169 @@
+"""The cheapest cell within a margin of every other, from estimates alone. NumPy only.
+
+A cell is within a margin of the best when it is within it of each cell, whichever is the best: as
+an intersection-union test this takes no correction for choosing among them, and no best cell, which
+looks better than it is, is singled out first (Hsu, 1996, "Multiple comparisons with the best").
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from metrics.decide import (
+    FAIL,
+    NO_PLATEAU,
+    PASS,
+    UNDECIDED,
+    UNTESTED,
+    Plateau,
+    Verdict,
+    all_of,
+    compare,
+    non_inferiority,
+    plateau,
+)
+from metrics.estimate import Estimate
+from metrics.sequential import LEVEL, Reach, fixed_reach
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a metric asks of a cell."""
+
+    sign: int  # 1: higher is better, -1: lower is
+    margin: float  # of loss, > 0
+    relative: bool = False  # whether the margin is a share of the other cell's value
+    enough: int = 0  # samples below which nothing is decided: a bias has not faded yet
+
+    def margin_beside(self, value: float) -> float:
+        return self.margin * abs(value) if self.relative else self.margin
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A cell as far as decisions go. What is compared differs in scheduler and steps alone."""
+
+    curve: str  # the scheduler
+    steps: int
+    cost: float  # known before the sweep, such as network passes
+    estimates: Mapping[str, Estimate]  # by gating metric
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one candidate does against the others."""
+
+    outcome: str  # of decide: PASS, FAIL, UNDECIDED or UNTESTED
+    worst: Mapping[str, Verdict]  # by metric: the one nearest to failing, or failing most
+    rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
+
+    @property
+    def further(self) -> int:
+        return max(verdict.further for verdict in self.worst.values())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to recommend, by places in the list of candidates."""
+
+    outcome: str  # PASS, UNDECIDED, or NO_PLATEAU: the chosen curve still gains at its end
+    chosen: int | None
+    runner_up: int | None  # the next cheapest that passes
+    standings: list[Standing]
+
+
+Reaches = Callable[[float], Reach]  # of a level
+
+
+def judged(
+    cell: Candidate, rival: Candidate, gates: Mapping[str, Gate], reach: Reach | None = None
+) -> dict[str, Verdict]:
+    """The loss of a cell against another by each metric, held against its margin."""
+    return {
+        metric: _judged(cell.estimates[metric], rival.estimates[metric], gate, reach)
+        for metric, gate in gates.items()
+    }
+
+
+def _judged(cell: Estimate, rival: Estimate, gate: Gate, reach: Reach | None) -> Verdict:
+    loss = compare(rival, cell) if gate.sign > 0 else compare(cell, rival)
+    samples = min(cell.samples, rival.samples)
+    verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples)
+    if samples >= gate.enough:
+        return verdict
+    missing = max(gate.enough - samples, verdict.further)
+    return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
+
+
+def plateau_of(
+    curve: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach | None = None
+) -> tuple[Plateau, dict[int, dict[str, Verdict]]]:
+    """Where a curve is flat, and the verdicts of each smaller step count by metric."""
+    last = max(curve, key=lambda cell: cell.steps)
+    verdicts = {cell.steps: judged(cell, last, gates, reach) for cell in curve if cell is not last}
+    outcomes = {steps: all_of([*found.values()]) for steps, found in verdicts.items()}
+    return plateau(last.steps, outcomes), verdicts
+
+
+def choose(
+    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reaches: Reaches = fixed_reach
+) -> Choice:
+    """The cheapest candidate proven to be within all margins of every other one.
+
+    Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
+    equally between the curves. `LEVEL` is thus the probability to recommend a cell that is not
+    within its margins, if quality along a curve rises, or rises and then falls.
+    """
+    if not candidates:
+        return Choice(UNDECIDED, None, None, [])
+    curves = {cell.curve for cell in candidates}
+    reach = reaches(LEVEL / len(curves))
+    standings = _in_sequence(candidates, [_stand(c, candidates, gates, reach) for c in candidates])
+    passed = [i for i, standing in enumerate(standings) if standing.outcome == PASS]
+    passed.sort(key=lambda i: (candidates[i].cost, candidates[i].steps))
+    if not passed:
+        return Choice(UNDECIDED, None, None, standings)
+    own = [cell for cell in candidates if cell.curve == candidates[passed[0]].curve]
+    grows = plateau_of(own, gates, reach)[0].outcome == NO_PLATEAU
+    outcome = NO_PLATEAU if grows and _is_last(candidates[passed[0]], own) else PASS
+    return Choice(outcome, passed[0], passed[1] if len(passed) > 1 else None, standings)
+
+
+def _is_last(cell: Candidate, curve: Sequence[Candidate]) -> bool:
+    return cell.steps == max(other.steps for other in curve)
+
+
+def _stand(
+    cell: Candidate, candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach
+) -> Standing:
+    """Before the sequence: by its verdicts alone."""
+    found = {i: judged(cell, rival, gates, reach) for i, rival in enumerate(candidates)}
+    rivals = {metric: max(found, key=lambda i: _badness(found[i][metric])) for metric in gates}
+    worst = {metric: found[i][metric] for metric, i in rivals.items()}
+    return Standing(all_of([*worst.values()]), worst, rivals)
+
+
+def _badness(verdict: Verdict) -> tuple[int, float]:
+    rank = {PASS: 0, UNDECIDED: 1, FAIL: 2}[verdict.outcome]
+    return rank, (verdict.low if verdict.outcome == FAIL else verdict.high) - verdict.margin
+
+
+def _in_sequence(candidates: Sequence[Candidate], standings: Sequence[Standing]) -> list[Standing]:
+    """Outcomes once each curve is tested from many steps down.
+
+    Failures above the first pass are skipped: quality can fall with steps, as a distilled model's
+    does, and those that are proven worse are no reason to stop.
+    """
+    result = list(standings)
+    order = sorted(
+        range(len(candidates)), key=lambda i: (candidates[i].curve, -candidates[i].steps)
+    )
+    for _, places in groupby(order, key=lambda i: candidates[i].curve):
+        open_, passed = True, False
+        for i in places:
+            outcome = standings[i].outcome
+            if not open_ and outcome != FAIL:  # a proven failure is one, tested in turn or not
+                result[i] = Standing(UNTESTED, standings[i].worst, standings[i].rivals)
+            passed |= open_ and outcome == PASS
+            open_ &= outcome == PASS or (outcome == FAIL and not passed)
+    return result

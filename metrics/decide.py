@@ -1,0 +1,136 @@
+"""Decisions from estimates: two cells compared, losses held against margins. NumPy only.
+
+A loss is how much worse one cell is than another, positive for worse whatever the metric's
+direction. A margin is the loss that does not matter, declared before looking.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from metrics.estimate import Estimate, paired_difference
+from metrics.sequential import Reach, fixed_reach
+
+PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
+NO_PLATEAU = "NO-PLATEAU"
+UNTESTED = "UNTESTED"  # below the first of a sequence that did not pass
+_POWER = 0.8  # with which the number of further samples would decide
+
+
+@dataclass(frozen=True)
+class Difference:
+    """a - b of two estimates."""
+
+    value: float
+    se: float
+    units: int  # independent ones: samples, or clusters of them
+    unpaired: str = ""  # why samples could not be paired; empty when they were
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Normal confidence interval."""
+        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.se
+        return self.value - reach, self.value + reach
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of no difference; nan where the standard error is unknown, 1 for equal cells."""
+        if self.value == 0 and self.se == 0:
+            return 1.0
+        if math.isnan(self.se):
+            return math.nan
+        return 2 * NormalDist().cdf(-abs(self.value) / self.se) if self.se else 0.0
+
+
+def compare(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
+    """a - b of one metric. Samples are paired unless `unpaired` says why they do not match, or the
+    clusters of the two show it: then their errors add as independent ones."""
+    if not unpaired:
+        try:
+            difference = paired_difference(a, b)
+            return Difference(difference.value, difference.se, len(difference.units))
+        except ValueError as error:
+            unpaired = str(error)
+    units = min(len(a.units), len(b.units))
+    return Difference(a.value - b.value, math.hypot(a.se, b.se), units, unpaired)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A loss held against a margin."""
+
+    outcome: str  # PASS: below the margin; FAIL: above it; UNDECIDED: the interval holds it
+    loss: float
+    low: float  # the bounds of the loss
+    high: float
+    margin: float
+    further: int = 0  # samples that would probably decide, beyond those there are; 0 if decided
+
+
+def non_inferiority(
+    loss: Difference, margin: float, reach: Reach | None = None, samples: int | None = None
+) -> Verdict:
+    """Whether a loss is proven to be below a margin, or above it, by one-sided bounds.
+
+    No significant loss is no proof: it is the upper bound that has to be below (Wellek, 2010).
+    samples are the images behind the loss where several make one unit; by default its units.
+    The number of further ones has 80 % power if loss and variance are as estimated.
+    """
+    reach = reach or fixed_reach()
+    distance = reach(loss.se, loss.units)
+    low, high = loss.value - distance, loss.value + distance
+    if high < margin:
+        return Verdict(PASS, loss.value, low, high, margin)
+    if low > margin:
+        return Verdict(FAIL, loss.value, low, high, margin)
+    further = _further(loss.value - margin, loss.se, distance, samples or loss.units)
+    return Verdict(UNDECIDED, loss.value, low, high, margin, further)
+
+
+def _further(gap: float, se: float, distance: float, samples: int) -> int:
+    """Samples still missing until a bound comes within `gap` with _POWER; at least one."""
+    if not (gap and math.isfinite(distance)):
+        return samples  # nothing is known of it: twice as many
+    factor = (distance + NormalDist().inv_cdf(_POWER) * se) / abs(gap)
+    return max(1, math.ceil(samples * (factor**2 - 1)))
+
+
+def all_of(verdicts: Sequence[Verdict]) -> str:
+    """Of a cell that has to pass every one: an intersection-union test, at the level of each
+    (Berger, 1982)."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    return FAIL if FAIL in outcomes else UNDECIDED if UNDECIDED in outcomes else PASS
+
+
+def fixed_sequence(outcomes: Sequence[str]) -> list[str]:
+    """Outcomes tested one after the other until one does not pass; the rest is UNTESTED.
+
+    In an order fixed beforehand each is tested at the full level (Maurer, Hothorn & Lehmacher,
+    1995)."""
+    tested = next((i for i, each in enumerate(outcomes) if each != PASS), len(outcomes) - 1) + 1
+    return [*outcomes[:tested], *[UNTESTED] * (len(outcomes) - tested)]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Where a curve is flat, from the outcomes of its step counts."""
+
+    outcome: str  # PASS, UNDECIDED or NO_PLATEAU
+    steps: int  # the smallest step count that passed; without one the largest of the curve
+    outcomes: dict[int, str]  # by step count, of those below the largest
+
+
+def plateau(largest: int, outcomes: Mapping[int, str]) -> Plateau:
+    """outcomes: of each smaller step count, its losses against the largest one's quality.
+
+    From many steps down. The curve has a plateau when the next smaller step count passes. When that
+    one fails, the largest is not converged as far as is known, and so there is none.
+    """
+    order = sorted(outcomes, reverse=True)
+    tested = fixed_sequence([outcomes[steps] for steps in order])
+    found = dict(zip(order, tested, strict=True))
+    passed = [steps for steps in order if found[steps] == PASS]
+    if passed:
+        return Plateau(PASS, passed[-1], found)
+    first = tested[0] if tested else UNDECIDED  # a single step count shows no plateau
+    return Plateau(NO_PLATEAU if first == FAIL else UNDECIDED, largest, found)
