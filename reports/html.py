@@ -16,12 +16,15 @@ import pandas as pd
 from bench.run import Run
 from metrics.specs import metric_spec
 from reports.cautions import cautions, curve_notes
+from reports.decisions import Decisions
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
-from reports.frame import failed, frame_metrics, unsupported
+from reports.frame import failed, frame_metrics, records, unsupported
 from reports.gallery import Block, tile_uri
 from reports.headline import Observation, Setting
+from reports.returns import Return, return_lines
 from reports.table import cells_table
+from reports.verdicts import margin_words, plateau_lines, recommendation_cards
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
@@ -32,14 +35,17 @@ _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 class Content:
     """What a page shows, beside the run and its frame."""
 
+    decisions: Decisions
     observations: dict[str, list[Observation]]  # by metric
     figures: dict[str, list[Figure]]  # by metric
+    returns: dict[str, list[Return]]  # by metric
     blocks: Sequence[Block]  # of the gallery
     script: str  # defines window.vegaEmbed
 
 
 def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
     supported = frame[frame["status"] != "unsupported"]
+    rows = records(frame)
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -51,6 +57,9 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             script=inline_script((_HERE / "report.js").read_text()),
             summary=_summary(frame),
             facts=_facts(frame),
+            margins=margin_words(content.decisions),
+            cards=recommendation_cards(rows, content.decisions),
+            plateaus=plateau_lines(content.decisions),
             metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
             curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
@@ -162,6 +171,7 @@ def _metric_section(metric: str, content: Content) -> dict:
         "names_a_best": spec.names_a_best,
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
+        "returns": return_lines(content.returns[metric]),
     }
 
 

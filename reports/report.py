@@ -8,16 +8,27 @@ from bench.run import Run, load_run
 from bench.store import write_atomically
 from reports import figures
 from reports.contact_sheet import sheets
+from reports.decisions import decide
+from reports.defaults import defaults_yaml
 from reports.figures import Figure
 from reports.formats import slug
-from reports.frame import csv_bytes, frame_metrics, load_estimates, load_frame, write_results
+from reports.frame import (
+    csv_bytes,
+    frame_metrics,
+    load_estimates,
+    load_frame,
+    records,
+    write_results,
+)
 from reports.gallery import Block, gallery
 from reports.headline import observations
 from reports.html import Content, render_html
+from reports.returns import returns
 
 
 def write_report(folder: Path) -> Path:
-    """Writes results.csv, results.parquet, figures/ and report.html; returns the page's path.
+    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html; returns the
+    page's path.
 
     Raises UserError when folder is not a run.
     """
@@ -25,9 +36,17 @@ def write_report(folder: Path) -> Path:
     frame = load_frame(run)
     write_results(frame, folder)
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    decisions = decide(frame, estimates, run.margins)
+    defaults = defaults_yaml(run, records(frame), decisions)
+    write_atomically(folder / "defaults.yaml", defaults.encode())
     content = Content(
+        decisions,
         {metric: observations(frame, metric, found) for metric, found in estimates.items()},
-        {metric: figures.figures(frame, metric, found) for metric, found in estimates.items()},
+        {
+            metric: figures.figures(frame, metric, found, decisions)
+            for metric, found in estimates.items()
+        },
+        {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
         gallery(run, frame),
         figures.javascript_bundle(),
     )
