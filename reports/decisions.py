@@ -78,7 +78,7 @@ def _judged_cells(
     """Finished cells that have every gating metric, once each."""
     cells = done(with_panels(frame))
     known = [all(i in estimates[metric] for metric in found) for i in cells.index]
-    return cells[known].drop_duplicates(["panel", "scheduler", "steps"])
+    return cells[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
 
 
 def _candidate(i: int, row: dict, estimates: Estimates, found: Mapping[str, Gate]) -> Candidate:

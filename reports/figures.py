@@ -276,7 +276,7 @@ def _decisions(base: alt.Chart, y: Callable[[str], alt.Y], points: pd.DataFrame)
         shape="circle", size=230, filled=False, strokeWidth=2, opacity=1
     )
     named = base.transform_filter("datum.recommended").encode(color=alt.value(theme.INK))
-    label: dict[str, Any] = {"dy": -15, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    label: dict[str, Any] = {"dy": -20, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
     return [
         ring.encode(y=y("value")),
         named.mark_text(text="default", stroke="white", strokeWidth=3, **label).encode(

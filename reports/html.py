@@ -16,12 +16,14 @@ import pandas as pd
 from bench.run import Run
 from metrics.specs import metric_spec
 from reports.cautions import cautions, curve_notes
+from reports.curves import curve_points, sign
 from reports.decisions import Decisions
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
 from reports.frame import failed, frame_metrics, records, unsupported
 from reports.gallery import Block, tile_uri
 from reports.headline import Observation, Setting
+from reports.pareto import front_lines, with_front
 from reports.returns import Return, return_lines
 from reports.table import cells_table
 from reports.verdicts import margin_words, plateau_lines, recommendation_cards
@@ -60,7 +62,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             margins=margin_words(content.decisions),
             cards=recommendation_cards(rows, content.decisions),
             plateaus=plateau_lines(content.decisions),
-            metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
+            metrics=[_metric_section(metric, frame, content) for metric in frame_metrics(frame)],
             curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
@@ -160,7 +162,7 @@ def _values(column: pd.Series) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in column.unique())
 
 
-def _metric_section(metric: str, content: Content) -> dict:
+def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
     """Title, direction, headline rows and figures of one metric."""
     spec = metric_spec(metric)
     return {
@@ -172,6 +174,7 @@ def _metric_section(metric: str, content: Content) -> dict:
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
+        "front": front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric)),
     }
 
 

@@ -4,6 +4,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from bench.run import Run, load_run
 from bench.store import write_atomically
 from reports import figures
@@ -35,11 +37,22 @@ def write_report(folder: Path) -> Path:
     run = load_run(folder)
     frame = load_frame(run)
     write_results(frame, folder)
+    content = content_of(run, frame, figures.javascript_bundle())
+    defaults = defaults_yaml(run, records(frame), content.decisions)
+    write_atomically(folder / "defaults.yaml", defaults.encode())
+    for drawn in content.figures.values():
+        _write_figures(drawn, folder / "figures")
+    _write_sheets(content.blocks, folder / "figures")
+    page = folder / "report.html"
+    write_atomically(page, render_html(run, frame, content).encode())
+    return page
+
+
+def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
+    """What the page shows; script defines window.vegaEmbed."""
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
     decisions = decide(frame, estimates, run.margins)
-    defaults = defaults_yaml(run, records(frame), decisions)
-    write_atomically(folder / "defaults.yaml", defaults.encode())
-    content = Content(
+    return Content(
         decisions,
         {metric: observations(frame, metric, found) for metric, found in estimates.items()},
         {
@@ -48,14 +61,8 @@ def write_report(folder: Path) -> Path:
         },
         {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
         gallery(run, frame),
-        figures.javascript_bundle(),
+        script,
     )
-    for drawn in content.figures.values():
-        _write_figures(drawn, folder / "figures")
-    _write_sheets(content.blocks, folder / "figures")
-    page = folder / "report.html"
-    write_atomically(page, render_html(run, frame, content).encode())
-    return page
 
 
 def is_current(run: Run) -> bool:

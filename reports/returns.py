@@ -29,6 +29,8 @@ def returns(
 ) -> list[Return]:
     """Curves of at least two step counts."""
     gains = marginal_gains(frame, metric, estimates)
+    if gains.empty:
+        return []
     points = curve_points(frame, metric)
     found = []
     for (panel, scheduler), part in gains.groupby(["panel", "scheduler"], sort=False):

@@ -30,15 +30,17 @@ def margin_words(decisions: Decisions) -> str:
         amount = (
             f"{100 * gate.margin:g}\N{NO-BREAK SPACE}%" if gate.relative else f"{gate.margin:g}"
         )
-        told.append(f"{metric_spec(metric).label} within {amount}")
+        told.append(f"{metric_spec(metric).short} within {amount}")
     return "; ".join(told)
 
 
 def _card(rows: Sequence[Row], found: Recommendation) -> dict:
+    first = rows[found.rows[0]]
+    named = [] if found.panel.startswith(first["model"]) else [first["model"], first["task"]]
     chosen, runner_up = found.choice.chosen, found.choice.runner_up
     card: dict[str, Any] = {
-        "panel": found.panel,
-        "target": metric_spec(found.target).label,
+        "panel": ", ".join([*named, found.panel]),
+        "target": metric_spec(found.target).short,
         "outcome": found.choice.outcome,
         "setting": "",
         "facts": [],
@@ -94,7 +96,7 @@ def _guidance_notes(found: Recommendation) -> list[str]:
     if not parts:
         return []
     return [
-        f"{spec.label} of other guidances' best cells less this one's best: {', '.join(parts)}."
+        f"{spec.short} of other guidances' best cells less this one's best: {', '.join(parts)}."
     ]
 
 
@@ -120,7 +122,7 @@ def _cost_words(row: Row) -> str:
 def _evidence(metric: str, verdict: Verdict, rows: Sequence[Row], row: Row, rival: int) -> dict:
     spec, se = metric_spec(metric), row[f"{metric}_se"]
     return {
-        "metric": spec.label,
+        "metric": spec.short,
         "value": plus_minus(row[metric], se, decimals_for([se])),
         "loss": _loss(verdict),
         "margin": significant(verdict.margin, 2),
@@ -159,7 +161,7 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
     outcome = found.plateau.outcomes[steps]
     held = {m: v for m, v in verdicts.items() if v.outcome == outcome}
     metric, verdict = max(held.items(), key=lambda pair: pair[1].loss / pair[1].margin)
-    label = metric_spec(metric).label
+    label = metric_spec(metric).short
     if outcome == FAIL:
         half = (verdict.high - verdict.low) / 2
         loss = number(verdict.low, decimals_for([half / 2]))
