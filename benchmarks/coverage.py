@@ -181,9 +181,8 @@ def markdown(rows: list[Row]) -> str:
     for row in rows:
         numbers = (row.truth, row.bias, row.spread, row.claimed)
         told = " | ".join(f"{number:.3g}" for number in numbers)
-        lines.append(
-            f"| {row.population} | {row.what} | {row.samples} | {told} | {100 * row.coverage:.1f} % |"
-        )
+        share = f"{100 * row.coverage:.1f} %"
+        lines.append(f"| {row.population} | {row.what} | {row.samples} | {told} | {share} |")
     return "\n".join(lines)
 
 
