@@ -8,11 +8,18 @@ from bench.machine import processor
 from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.pictures import pictures_hash, pictures_in
-from bench.settings import FidelityMetric, FrechetSettings, Metric, MetricsSettings, Settings
+from bench.settings import (
+    FeatureMetric,
+    FidelityMetric,
+    FrechetSettings,
+    Metric,
+    MetricsSettings,
+    Settings,
+)
 from bench.shapes.render import fingerprint
 
 RENDERS = "renders"  # the reference distribution of the embedded world
-SCORING = 2  # raise it when features or estimates are computed in another way
+SCORING = 3  # raise it when features or estimates are computed in another way
 
 
 def measured(settings: Settings) -> dict[str, Metric]:
@@ -38,16 +45,22 @@ def _lack(metric: Metric) -> str:
 
 
 def features_kind(metric: Metric) -> str:
-    """Of the shards that hold what a metric reads from each image."""
+    """Of the shards that hold what a metric reads from each image; metrics of one source share
+    them."""
+    if isinstance(metric, FeatureMetric) and metric.measure != "cmmd":
+        return features_kind(metric.source)
     basis = [SCORING, metric.model_dump(), *map(content_hash, metric_weights(metric))]
     if isinstance(metric, FidelityMetric):
         return f"fidelity_{metric.metric}_{digest(basis, 12)}"
+    if isinstance(metric, FeatureMetric):
+        return f"embeddings_{metric.source.name}_{digest(basis, 12)}"
     prefix = "features" if isinstance(metric, FrechetSettings) else "cosines"
     return f"{prefix}_{metric.name}_{digest(basis, 12)}"
 
 
-def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
-    """Of the reference statistics of a Fréchet distance; it stands where a cell's key does."""
+def reference_key(metric: Metric, settings: MetricsSettings) -> str:
+    """Of what is kept of the reference for metrics of the same features; it stands where a cell's
+    key does."""
     if settings.reference == RENDERS:
         source = fingerprint()
     elif settings.reference.startswith(CLOSED_FORM):
@@ -62,6 +75,8 @@ def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int) -> st
     basis = [SCORING, features_kind(metric), samples]
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
+    if isinstance(metric, FeatureMetric) and metric.needs_reference_features:
+        basis += [reference_key(metric, settings), settings.reference_features]
     return f"estimate_{metric.metric}_{digest(basis, 12)}"
 
 
@@ -83,6 +98,8 @@ def metric_weights(metric: Metric) -> list[Path]:
     Raises UserError that says what to place where when they are not there.
     """
     what = f"weights of metric {metric.metric}"
+    if isinstance(metric, FeatureMetric):
+        return metric_weights(metric.source)
     if isinstance(metric, FidelityMetric):
         return _fidelity_weights(metric)
     if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
