@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metrics.spectrum import ROUNDING, luma
 
-_WINDOW = 8  # pixels; at least as large as an image is small
+_WINDOW = 8  # pixels
 _CRISPEST = 0.9  # quantile over windows: most of a picture may be plain or out of focus
 _STEEPEST = 16  # grey levels: a larger step is an edge, not a contour in a shade
 _LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
@@ -19,12 +19,12 @@ def sharpness(images: Tensor) -> Tensor:
     """Energy of the luma's Laplacian in the window at the 90th percentile, in dB.
 
     The energy is the mean square over windows of 8 x 8 pixels (after Pech-Pacheco et al., 2000, who
-    take the variance over the whole image). Not let below that of rounding. Images are at least
-    8 x 8.
+    take the variance over the whole image). Not let below that of rounding.
     """
     kernel = torch.tensor(_LAPLACIAN, dtype=torch.float64, device=images.device)
     bordered = F.pad(luma(images)[:, None], (1, 1, 1, 1), mode="replicate")
-    energy = F.avg_pool2d(F.conv2d(bordered, kernel[None, None]).square(), _WINDOW)
+    window = min(_WINDOW, *images.shape[-2:])
+    energy = F.avg_pool2d(F.conv2d(bordered, kernel[None, None]).square(), window)
     floor = ROUNDING * kernel.square().sum()
     return 10 * torch.log10(energy.flatten(1).quantile(_CRISPEST, dim=1).clamp(min=floor))
 
