@@ -10,24 +10,29 @@ import torch
 
 from bench.cell import Entry
 from bench.errors import UserError
+from bench.image_scores import ImageScorer
 from bench.inputs import Inputs, input_names, load_inputs
-from bench.kinds import features_kind, reference_key
+from bench.kinds import converged_kind, convergence_columns, features_kind, reference_key
+from bench.passes import read_once
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import (
+    AccuracyMetric,
     ClipSettings,
     FeatureMetric,
     FidelityMetric,
     FrechetSettings,
+    ImageMetric,
     Metric,
     MetricsSettings,
     Settings,
 )
 from bench.store import Store
 from metrics.alignment import clip_s_estimate, clip_score_estimate
+from metrics.colour import delta_e
+from metrics.dinov2 import DINOV2, dinov2_extractor
 from metrics.estimate import Estimate, clusters_of, mean_estimate
 from metrics.extractors import (
-    UnusableExtractor,
     attribute_extractor,
     inception_extractor,
     open_clip_scorer,
@@ -53,6 +58,7 @@ from metrics.kernel import (
     kernel_reference,
 )
 from metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
+from metrics.weights import UnusableExtractor
 
 Source = FrechetSettings | ClipSettings | FidelityMetric  # names a network
 PerSample = Callable[[torch.Tensor, int], torch.Tensor]
@@ -61,7 +67,7 @@ Prepare = Callable[[torch.Tensor], KernelReference | ManifoldReference]
 Compare = Callable[..., torch.Tensor]  # of outputs, inputs and, if it has one, its network
 _BATCH = 256  # images per extractor call
 _PIXELS = 2**22  # compared with inputs at once: float64 copies of them are kept in memory
-_FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim}
+_FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim, "delta_e": delta_e}
 _BY_NETWORK: dict[str, Compare] = {
     "latent_rmse": latent_rmse,
     "cosine": feature_cosine,
@@ -78,13 +84,16 @@ class Scorer:
         self._references: dict[tuple, Any] = {}  # by key and what is made of it
         self._manifold: tuple[tuple, ManifoldEstimates] | None = None  # four metrics of one cell
         self._texts: dict[tuple, torch.Tensor] = {}
+        self._images = ImageScorer(store, device)
 
     def warm_up(self, metrics: Iterable[Metric]) -> None:
         """Loads every network now, so that memory measured later does not depend on the order."""
         for metric in metrics:
-            if not isinstance(metric, FidelityMetric):
+            if isinstance(metric, AccuracyMetric):
+                self._images.network(metric.network)
+            elif isinstance(metric, FrechetSettings | ClipSettings | FeatureMetric):
                 self._extractor(_source(metric))
-            elif metric.measure in ("cosine", "lpips"):
+            elif isinstance(metric, FidelityMetric) and metric.measure in ("cosine", "lpips"):
                 self._extractor(metric.extractor or metric)  # latents are the pipeline's own
 
     def score(
@@ -114,12 +123,48 @@ class Scorer:
             estimate = clip_score_estimate(cosines, clusters)
         elif isinstance(metric, FeatureMetric):
             estimate = self._of_features(entry, metric, settings.metrics, prompts, clusters)
+        elif isinstance(metric, ImageMetric | AccuracyMetric):
+            estimate, told = self._images.estimate(entry, metric, settings, clusters)
+            record |= told
         else:
-            estimate = _mean(self._fidelity(entry, metric, settings, encode), metric, clusters)
-        record |= {"value": estimate.value, "influence": estimate.influence.tolist()}
-        if clusters is not None:
-            record["clusters"] = clusters.tolist()
-        self._store.write_record(entry.cell.key, entry.metrics[metric.metric], record)
+            values = self._fidelity(entry, metric, settings, encode)
+            estimate = _mean(values, metric.metric, clusters)
+        self._write(entry, metric.metric, estimate, record)
+
+    def converge(
+        self,
+        entry: Entry,
+        trajectory: Entry,
+        settings: Settings,
+        prompts: tuple[str, ...],
+        encode: Encode,
+    ) -> None:
+        """Makes the estimates of how close a cell's first samples are to a reference trajectory."""
+        key, samples, columns = entry.cell.key, trajectory.samples, convergence_columns(settings)
+        kind = converged_kind(settings, trajectory.cell)
+
+        def compared(images: torch.Tensor, start: int) -> dict[str, torch.Tensor]:
+            stop = start + len(images)
+            ends = self._store.read(trajectory.cell.key, "images", stop, start)["images"]
+            metrics = {c: FidelityMetric(measure=c.removesuffix("_converged")) for c in columns}
+            return {
+                column: self._compared(metric, images, Inputs(ends, None), encode)
+                for column, metric in metrics.items()
+            }
+
+        read_once(self._store, key, samples, {kind: compared})
+        values = self._store.read(key, kind, samples)
+        inputs = input_names(settings)
+        clusters = clusters_of(_units(prompts[:samples], inputs and inputs[:samples]))
+        for column in columns:
+            self._write(entry, column, _mean(values[column], column, clusters), {})
+
+    def _write(self, entry: Entry, column: str, estimate: Estimate, told: dict) -> None:
+        """The record of an estimate, with what else there is to tell."""
+        record = {**told, "value": estimate.value, "influence": estimate.influence.tolist()}
+        if estimate.clusters is not None:
+            record["clusters"] = estimate.clusters.tolist()
+        self._store.write_record(entry.cell.key, entry.metrics[column], record)
 
     def _of_features(
         self,
@@ -218,7 +263,9 @@ class Scorer:
                 self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
         return self._store.read(key, kind, entry.samples)["values"]
 
-    def _reference(self, metric: Metric, settings: MetricsSettings, prepare: Prepare) -> Any:
+    def _reference(
+        self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings, prepare: Prepare
+    ) -> Any:
         """What a distance makes of the reference's features, made once."""
         key = (reference_key(metric, settings), settings.reference_features, prepare)
         if key not in self._references:
@@ -252,7 +299,9 @@ class Scorer:
         rest = self._extracted(metric, settings, sum(map(len, first)), count)
         return reduce(FeatureStats.merge, map(FeatureStats.from_features, chain(first, rest)))
 
-    def _reference_features(self, metric: Metric, settings: MetricsSettings) -> torch.Tensor:
+    def _reference_features(
+        self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings
+    ) -> torch.Tensor:
         """Of the first images of the reference, [M, D] float32."""
         key, count = reference_key(metric, settings), settings.reference_features
 
@@ -271,7 +320,11 @@ class Scorer:
         return stored
 
     def _extracted(
-        self, metric: Metric, settings: MetricsSettings, first: int, last: int
+        self,
+        metric: FrechetSettings | FeatureMetric,
+        settings: MetricsSettings,
+        first: int,
+        last: int,
     ) -> Iterator[torch.Tensor]:
         extract = self._extractor(_source(metric))
         for images in reference_batches(settings, first, last):
@@ -286,7 +339,7 @@ class Scorer:
         return self._extractors[metric]
 
 
-def _source(metric: Metric) -> Source:
+def _source(metric: FrechetSettings | ClipSettings | FeatureMetric | FidelityMetric) -> Source:
     """What the metric's network is named by."""
     return metric.source if isinstance(metric, FeatureMetric) else metric
 
@@ -298,10 +351,10 @@ def _units(prompts: tuple[str, ...], inputs: list[str] | None) -> Sequence[str]:
     return inputs
 
 
-def _mean(values: np.ndarray, metric: Metric, clusters: np.ndarray | None) -> Estimate:
+def _mean(values: np.ndarray, column: str, clusters: np.ndarray | None) -> Estimate:
     broken = int(np.sum(~np.isfinite(values)))
     if broken:
-        raise ValueError(f"{metric.metric} of {broken} of {len(values)} samples is not finite")
+        raise ValueError(f"{column} of {broken} of {len(values)} samples is not finite")
     return mean_estimate(values, clusters)
 
 
@@ -314,6 +367,8 @@ def _build(metric: Source, device: str) -> Any:
         return attribute_extractor(resolve(metric.weights or ""), metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "inception":
         return inception_extractor(resolve(metric.weights) if metric.weights else None, device)
+    if isinstance(metric, FrechetSettings) and metric.kind == "dinov2":
+        return dinov2_extractor(metric.model or DINOV2, metric.name, device)
     model, weights = _open_clip_source(metric)
     return open_clip_scorer(model, weights, name=metric.name, device=device)
 

@@ -93,6 +93,8 @@ def figures(
     ]
     if len(by_strength):
         drawn.append(_curves(frame, metric, by_strength, _STRENGTH))
+    if metric_spec(metric).is_signed:  # no direction to gain in
+        return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):
         drawn.append(_gains(frame, metric, gains))
@@ -144,6 +146,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         lines,
         marks.add_params(pick),
         *_decisions(base, y, points),
+        *([_zero()] if metric_spec(metric).is_signed else []),
     ]
     words = _Words(
         f"vs_{cost.stem}",
@@ -167,7 +170,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
         color=look["color"],
     )
     layers = [
-        alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0)),
+        _zero(),
         _bars(base, y),
         _marks(base, look, along="change").encode(y=y("gain")),
     ]
@@ -289,6 +292,10 @@ def _decided_words(points: pd.DataFrame) -> str:
         " Ring: the smallest step count proven to be within every margin of the curve's largest. "
         "“default”: what is recommended by this metric."
     )
+
+
+def _zero() -> alt.Chart:
+    return alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
 
 
 def _labels(base: alt.Chart) -> list[alt.Chart]:
