@@ -40,7 +40,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     names = [*(n for n in varying(frame, PANEL_FIELDS) if n != "guidance"), *_TITLES]
     return [
         *(_plain(frame, name) for name in names),
-        *(_metric(frame, metric) for metric in frame_metrics(frame)),
+        *(_metric(frame, name) for name in frame_metrics(frame) if metric_spec(name).is_main),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", "{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", "{:.0f}".format),
