@@ -21,6 +21,7 @@ COLUMNS = {
     "task": "txt2img, img2img or inpaint",
     "scheduler": "scheduler short name; flags that a sweep lays over it after a plus, where "
     "+karras stands for use_karras_sigmas=true",
+    "scheduler_class": "its class in diffusers",
     "steps": "num_inference_steps as asked for",
     "guidance": "weight as asked for; what it means is the model's guidance_form",
     "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
@@ -52,6 +53,9 @@ COLUMNS = {
     "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
     "preserving model, else sigma; all levels are in the cell's grid record",
     "sigma_end": "that of the last evaluation",
+    "vendor_scheduler": "class of the model's own scheduler",
+    "vendor_steps": "steps that its pipeline runs when it is not told",
+    "vendor_guidance": "weight that its pipeline takes when it is not told",
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
     "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",
@@ -113,6 +117,7 @@ def _row(store: Store, entry: Entry) -> dict:
         **_cost_columns(store.read_record(key, "cost")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
+        **_vendor_columns(store.read_record(key, "vendor")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
     for metric in entry.metrics:
@@ -147,6 +152,11 @@ def _grid_columns(record: dict | None) -> dict:
     if not record:
         return {}
     return {"sigma_start": record["sigmas"][0], "sigma_end": record["sigmas"][-1]}
+
+
+def _vendor_columns(record: dict | None) -> dict:
+    known = {name: value for name, value in (record or {}).items() if value is not None}
+    return {"vendor_scheduler": "", **{f"vendor_{name}": value for name, value in known.items()}}
 
 
 def _latency_columns(record: dict | None) -> dict:

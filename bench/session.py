@@ -25,8 +25,9 @@ from bench.prompts import load_prompts
 from bench.schedulers import SCHEDULERS
 from bench.settings import ModelSettings
 from bench.store import Store
+from bench.vendor import vendor_default
 
-_COUNTED = ("cost", "grid")  # records of what hooks saw while generating
+_COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
 _log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
@@ -142,6 +143,8 @@ class Session:
             visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
             grid = executed_grid(visited, stages.scheduler)
             self.store.write_record(cell.key, "grid", asdict(grid))
+        if self.store.read_record(cell.key, "vendor") is None:
+            self.store.write_record(cell.key, "vendor", asdict(vendor_default(pipeline)))
         return images
 
     def _measure_latency(self, job: Job) -> None:

@@ -58,6 +58,11 @@ class Standing:
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
     @property
+    def nearest(self) -> float:
+        """Upper bound of the loss in margins, of the metric that comes nearest to failing."""
+        return max(verdict.high / verdict.margin for verdict in self.worst.values())
+
+    @property
     def further(self) -> int:
         return max(verdict.further for verdict in self.worst.values())
 
@@ -120,7 +125,7 @@ def choose(
     reach = reaches(LEVEL / len(curves))
     standings = _in_sequence(candidates, [_stand(c, candidates, gates, reach) for c in candidates])
     passed = [i for i, standing in enumerate(standings) if standing.outcome == PASS]
-    passed.sort(key=lambda i: (candidates[i].cost, candidates[i].steps))
+    passed.sort(key=lambda i: (candidates[i].cost, standings[i].nearest))
     if not passed:
         return Choice(UNDECIDED, None, None, standings)
     own = [cell for cell in candidates if cell.curve == candidates[passed[0]].curve]

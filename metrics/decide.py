@@ -34,7 +34,7 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """Two-sided, of no difference; nan where the standard error is unknown, 1 for equal cells."""
+        """Two-sided, of no difference: nan with an unknown standard error, 1 for equal cells."""
         if self.value == 0 and self.se == 0:
             return 1.0
         if math.isnan(self.se):

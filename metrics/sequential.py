@@ -1,8 +1,8 @@
 """How far a bound lies from its estimate: at one look, or at all looks together. NumPy only.
 
-A reach takes the standard error of an estimate and the number of its independent units, and says how
-far the one-sided bound lies. Both are asymptotic: they hold for anything whose error is a mean of
-influences, see metrics/estimate.py.
+A reach takes the standard error of an estimate and the number of its independent units, and says
+how far the one-sided bound lies. Both are asymptotic: they hold for anything whose error is a mean
+of influences, see metrics/estimate.py.
 """
 
 import math
@@ -16,7 +16,7 @@ LEVEL = (
 
 
 def fixed_reach(level: float = LEVEL) -> Reach:
-    """Of the normal bound that is missed with probability `level` at a sample size set beforehand."""
+    """Of the normal bound, missed with probability `level` at a sample size set beforehand."""
     quantile = NormalDist().inv_cdf(1 - level)
     return lambda se, units: quantile * se
 
@@ -26,9 +26,9 @@ def sequential_reach(first: int, level: float = LEVEL) -> Reach:
 
     The one-sided asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas
     (Annals of Statistics 2024, "Time-uniform central limit theory and asymptotic confidence
-    sequences"), with σ/√t for the standard error of t units,
-        se √( 2 (t ρ² + 1)/(t ρ²) · log(1 + √(t ρ² + 1)/(2 level)) ),
-    and ρ chosen as there to be tightest at `first` units, where most decisions fall. It is wider
+    sequences"), with se for the standard error of t units,
+        se √( 2 (t r² + 1)/(t r²) · log(1 + √(t r² + 1)/(2 level)) ),
+    and r chosen as there to be tightest at `first` units, where most decisions fall. It is wider
     than the fixed bound by about half.
     """
     twice = -2 * math.log(2 * level)

@@ -12,6 +12,11 @@ class MetricSpec:
     praise: str = "better"  # what such a value is: "closer" or "smoother" beside an input image
 
     @property
+    def short(self) -> str:
+        """The label where room is scarce."""
+        return self.label.replace("Fréchet distance", "FD").replace("CLIP score", "CLIP")
+
+    @property
     def direction(self) -> str:
         return f"{self.better} is {self.praise}"
 

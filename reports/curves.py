@@ -39,7 +39,10 @@ STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
 _POINT_COLUMNS = (
     *("panel", "scheduler", "steps", "strength", "nfe", "latency_p50_s", "latency_batch_size"),
 )
-_GAIN_COLUMNS = ("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "low", "high")
+_GAIN_COLUMNS = (
+    *("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "low", "high"),
+    *("gain_per_nfe", "gain_per_nfe_se", "gain_per_second", "gain_per_second_se"),
+)
 
 
 def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
@@ -87,10 +90,12 @@ def strength_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 def marginal_gains(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> pd.DataFrame:
-    """Improvement per extra step between neighbouring step counts of each curve.
+    """Improvement per extra step, denoiser evaluation and second of each curve, between
+    neighbouring step counts.
 
     gain = sign · (q(steps_to) - q(steps_from)) / (steps_to - steps_from): positive is better
-    whatever the metric's direction. The 95 % interval is of the paired difference.
+    whatever the metric's direction. The 95 % interval is of the paired difference; costs are taken
+    as they were counted and timed. nan where a cost is unknown or did not rise.
     """
     points = curve_points(frame, metric)
     records = [
@@ -121,6 +126,20 @@ def _ranks(names: pd.Series) -> np.ndarray:
 def _gain(before, after, direction: int, estimates: Mapping[int, Estimate]) -> tuple:
     steps = after.steps - before.steps
     change = paired_difference(estimates[after.Index], estimates[before.Index])
-    gain, se = direction * change.value / steps, change.se / steps
-    interval = (gain - Z95 * se, gain + Z95 * se)
-    return (after.panel, after.scheduler, before.steps, after.steps, gain, se, *interval)
+    better, se = direction * change.value, change.se
+    gain, reach = better / steps, Z95 * se / steps
+    interval = (gain, se / steps, gain - reach, gain + reach)
+    evaluations, seconds = _rise(before.nfe, after.nfe), _rise(*_latencies(before, after))
+    per_cost = (better / evaluations, se / evaluations, better / seconds, se / seconds)
+    return (after.panel, after.scheduler, before.steps, after.steps, *interval, *per_cost)
+
+
+def _latencies(before, after) -> tuple[float, float]:
+    return before.latency_p50_s, after.latency_p50_s
+
+
+def _rise(before: float, after: float) -> float:
+    """What a cost rose by; nan when that is not known or not positive."""
+    if pd.isna(before) or pd.isna(after) or after <= before:
+        return float("nan")
+    return float(after - before)

@@ -27,6 +27,7 @@ from reports.chart_data import (
     subtitle,
 )
 from reports.curves import curve_points, marginal_gains, sign, strength_points
+from reports.decisions import NOTHING, Decisions, decided
 from reports.formats import slug
 from reports.pareto import with_front
 
@@ -77,9 +78,11 @@ _STRENGTH = _Cost(
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
-def figures(frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate]) -> list[Figure]:
+def figures(
+    frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate], decisions: Decisions = NOTHING
+) -> list[Figure]:
     """All figures of a metric for which the frame has numbers."""
-    points = _placed(frame, metric, curve_points(frame, metric))
+    points = decided(_placed(frame, metric, curve_points(frame, metric)), metric, decisions)
     by_strength = _placed(frame, metric, strength_points(frame, metric))
     drawn = [
         _curves(frame, metric, points[points[cost.field].notna()], cost)
@@ -142,6 +145,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         ),
         lines,
         marks.add_params(pick),
+        *_decisions(base, y, points),
         *_floor(points, y),
     ]
     words = _Words(
@@ -150,7 +154,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         _subtitle(frame, metric, cost),
         f"{'Bands' if banded else 'Bars'}: 95{_PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
-        "than these suggest.",
+        f"than these suggest.{_decided_words(points)}",
     )
     return _figure(metric, point_records(points), layers, words)
 
@@ -262,6 +266,33 @@ def _bands(
 def _bars(base: alt.Chart, y: Callable[[str], alt.Y]) -> alt.Chart:
     """The interval of each point by itself."""
     return base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
+
+
+def _decisions(base: alt.Chart, y: Callable[[str], alt.Y], points: pd.DataFrame) -> list[alt.Chart]:
+    """Rings where curves begin to be flat, a label at the recommended default."""
+    if "flat" not in points:
+        return []
+    ring = base.transform_filter("datum.flat").mark_point(
+        shape="circle", size=230, filled=False, strokeWidth=2, opacity=1
+    )
+    named = base.transform_filter("datum.recommended").encode(color=alt.value(theme.INK))
+    label: dict[str, Any] = {"dy": -20, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    return [
+        ring.encode(y=y("value")),
+        named.mark_text(text="default", stroke="white", strokeWidth=3, **label).encode(
+            y=y("value"), color=alt.value("white")
+        ),
+        named.mark_text(text="default", **label).encode(y=y("value")),
+    ]
+
+
+def _decided_words(points: pd.DataFrame) -> str:
+    if "flat" not in points:
+        return ""
+    return (
+        " Ring: the smallest step count proven to be within every margin of the curve's largest. "
+        "“default”: what is recommended by this metric."
+    )
 
 
 def _floor(points: pd.DataFrame, y: Callable[[str], alt.Y]) -> list[alt.Chart]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
-    *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes"),
+    *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes", "vendor_steps"),
     *("latency_batch_size", "peak_memory_bytes", "threads"),
 )
 _METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")
@@ -35,6 +36,11 @@ def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:
     """Estimates of a metric by row number of the frame; rows without one are left out."""
     found = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
     return {i: estimate for i, estimate in found.items() if estimate is not None}
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Its rows as plain values by column."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def frame_metrics(frame: pd.DataFrame) -> list[str]:

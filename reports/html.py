@@ -16,12 +16,17 @@ import pandas as pd
 from bench.run import Run
 from metrics.specs import metric_spec
 from reports.cautions import cautions, curve_notes
+from reports.curves import curve_points, sign
+from reports.decisions import Decisions
 from reports.figures import Figure
 from reports.formats import decimals_for, duration, number, plus_minus, significant
-from reports.frame import failed, frame_metrics, unsupported
+from reports.frame import failed, frame_metrics, records, unsupported
 from reports.gallery import Block, tile_uri
 from reports.headline import Observation, Setting
+from reports.pareto import front_lines, with_front
+from reports.returns import Return, return_lines
 from reports.table import cells_table
+from reports.verdicts import margin_words, plateau_lines, recommendation_cards
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
@@ -32,14 +37,17 @@ _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 class Content:
     """What a page shows, beside the run and its frame."""
 
+    decisions: Decisions
     observations: dict[str, list[Observation]]  # by metric
     figures: dict[str, list[Figure]]  # by metric
+    returns: dict[str, list[Return]]  # by metric
     blocks: Sequence[Block]  # of the gallery
     script: str  # defines window.vegaEmbed
 
 
 def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
     supported = frame[frame["status"] != "unsupported"]
+    rows = records(frame)
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -51,7 +59,10 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             script=inline_script((_HERE / "report.js").read_text()),
             summary=_summary(frame),
             facts=_facts(frame),
-            metrics=[_metric_section(metric, content) for metric in frame_metrics(frame)],
+            margins=margin_words(content.decisions),
+            cards=recommendation_cards(rows, content.decisions),
+            plateaus=plateau_lines(content.decisions),
+            metrics=[_metric_section(metric, frame, content) for metric in frame_metrics(frame)],
             curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
@@ -151,7 +162,7 @@ def _values(column: pd.Series) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in column.unique())
 
 
-def _metric_section(metric: str, content: Content) -> dict:
+def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
     """Title, direction, headline rows and figures of one metric."""
     spec = metric_spec(metric)
     return {
@@ -162,6 +173,8 @@ def _metric_section(metric: str, content: Content) -> dict:
         "names_a_best": spec.names_a_best,
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
+        "returns": return_lines(content.returns[metric]),
+        "front": front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric)),
     }
 
 

@@ -4,39 +4,65 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from bench.run import Run, load_run
 from bench.store import write_atomically
 from reports import figures
 from reports.contact_sheet import sheets
+from reports.decisions import decide
+from reports.defaults import defaults_yaml
 from reports.figures import Figure
 from reports.formats import slug
-from reports.frame import csv_bytes, frame_metrics, load_estimates, load_frame, write_results
+from reports.frame import (
+    csv_bytes,
+    frame_metrics,
+    load_estimates,
+    load_frame,
+    records,
+    write_results,
+)
 from reports.gallery import Block, gallery
 from reports.headline import observations
 from reports.html import Content, render_html
+from reports.returns import returns
 
 
 def write_report(folder: Path) -> Path:
-    """Writes results.csv, results.parquet, figures/ and report.html; returns the page's path.
+    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html; returns the
+    page's path.
 
     Raises UserError when folder is not a run.
     """
     run = load_run(folder)
     frame = load_frame(run)
     write_results(frame, folder)
-    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-    content = Content(
-        {metric: observations(frame, metric, found) for metric, found in estimates.items()},
-        {metric: figures.figures(frame, metric, found) for metric, found in estimates.items()},
-        gallery(run, frame),
-        figures.javascript_bundle(),
-    )
+    content = content_of(run, frame, figures.javascript_bundle())
+    defaults = defaults_yaml(run, records(frame), content.decisions)
+    write_atomically(folder / "defaults.yaml", defaults.encode())
     for drawn in content.figures.values():
         _write_figures(drawn, folder / "figures")
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
     write_atomically(page, render_html(run, frame, content).encode())
     return page
+
+
+def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
+    """What the page shows; script defines window.vegaEmbed."""
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    decisions = decide(frame, estimates, run.margins)
+    return Content(
+        decisions,
+        {metric: observations(frame, metric, found) for metric, found in estimates.items()},
+        {
+            metric: figures.figures(frame, metric, found, decisions)
+            for metric, found in estimates.items()
+        },
+        {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
+        gallery(run, frame),
+        script,
+    )
 
 
 def is_current(run: Run) -> bool:

@@ -73,8 +73,7 @@ def _measured(
 def _metric(frame: pd.DataFrame, metric: str) -> Column:
     spec, errors = metric_spec(metric), frame[f"{metric}_se"]
     decimals = decimals_for(errors)
-    short = spec.label.replace("Fréchet distance", "FD").replace("CLIP score", "CLIP")
-    column = _measured(frame[metric], short, spec.direction, str)
+    column = _measured(frame[metric], spec.short, spec.direction, str)
     pairs = zip(frame[metric], errors, strict=True)
     texts = [plus_minus(value, error, decimals) for value, error in pairs]
     return replace(column, texts=texts, full_title=spec.label)

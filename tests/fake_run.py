@@ -13,8 +13,10 @@ import numpy as np
 from bench.cell import Cell, Cost, Entry, Grid, Latency
 from bench.run import Run, save_run
 from bench.store import Store
+from bench.vendor import VendorDefault
 
 FD, CLIP, PSNR, SEAM = "fd_shapes", "clip_score_tiny", "psnr_input", "seam_jump"
+MARGINS = {FD: {"absolute": 2.0}, CLIP: {"absolute": 0.5}}
 PROMPTS = [
     "a small striped red ring left of a large solid blue square on a yellow background",
     "a large dotted green star on a grey background",
@@ -55,7 +57,8 @@ def fabricate(
             _fail(store, entry)
         else:
             _finish(store, entry, ranks[entry.cell.scheduler])
-    run = Run(folder, store, entries, {"python": "3.11.9", "torch": "2.15.0", "device": "cpu"})
+    told = {"python": "3.11.9", "torch": "2.15.0", "device": "cpu"}
+    run = Run(folder, store, entries, told, margins=MARGINS)
     save_run(run)
     (folder / "prompts.json").write_text(json.dumps({"shapes": list(prompts)}))
     (folder / "config.yaml").write_text("samples: 32\nseed: 0\n")
@@ -109,6 +112,7 @@ def _finish(store: Store, entry: Entry, rank: int) -> None:
     store.write_record(key, "cost", vars(cost))
     grid = Grid([999.0, 19.0], [14.6, 0.1], None)
     store.write_record(key, "grid", vars(grid))
+    store.write_record(key, "vendor", vars(VendorDefault("DdimScheduler", 50, 7.5)))
     store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
     _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)

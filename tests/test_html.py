@@ -7,11 +7,9 @@ import pytest
 from fake_run import CLIP, FD, fabricate
 
 from bench.run import Mark
-from reports.figures import figures
-from reports.frame import frame_metrics, load_estimates, load_frame
-from reports.gallery import gallery
-from reports.headline import observations
-from reports.html import Content, render_html
+from reports.frame import load_frame
+from reports.html import render_html
+from reports.report import content_of
 
 ATTACKS = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 191 }}")
 
@@ -48,14 +46,7 @@ class Page(HTMLParser):
 
 def rendered(run, script="window.vegaEmbed = null;"):
     frame = load_frame(run)
-    found = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-    content = Content(
-        {metric: observations(frame, metric, some) for metric, some in found.items()},
-        {metric: figures(frame, metric, some) for metric, some in found.items()},
-        gallery(run, frame),
-        script,
-    )
-    return render_html(run, frame, content)
+    return render_html(run, frame, content_of(run, frame, script))
 
 
 @pytest.fixture(scope="module")

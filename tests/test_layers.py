@@ -34,10 +34,15 @@ OWNERS = {
 }
 # The pure parts of other layers that reports may use: none of them loads a model.
 REPORTS_MAY_USE = {
+    "metrics.choose",
+    "metrics.decide",
     "metrics.estimate",
+    "metrics.power_law",
     "metrics.specs",
     "bench.cell",
     "bench.errors",
+    "bench.guidance",
+    "bench.margins",
     "bench.rows",
     "bench.run",
     "bench.schedulers",

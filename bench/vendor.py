@@ -1,0 +1,25 @@
+"""What a model runs with when a user asks for nothing: what a default is compared with."""
+
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+
+@dataclass(frozen=True)
+class VendorDefault:
+    """Of the pipeline's own call. None where it has no default."""
+
+    scheduler: str  # class
+    steps: int | None
+    guidance: float | None
+
+
+def vendor_default(pipeline: Any) -> VendorDefault:
+    asked = signature(type(pipeline).__call__).parameters
+
+    def number(name: str) -> Any:
+        default = asked[name].default if name in asked else None
+        return default if isinstance(default, int | float) else None
+
+    scheduler = type(pipeline.scheduler).__name__
+    return VendorDefault(scheduler, number("num_inference_steps"), number("guidance_scale"))

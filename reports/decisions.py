@@ -1,0 +1,155 @@
+"""What a run decides: where each curve is flat, and the cheapest cell within every margin.
+
+The rules are those of metrics/decide.py and metrics/choose.py; here they meet the rows of a run.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.margins import gates
+from metrics.choose import Candidate, Choice, Gate, choose, plateau_of
+from metrics.decide import PASS, Difference, Plateau, Verdict, compare
+from metrics.estimate import Estimate
+from metrics.specs import metric_spec
+from reports.curves import PANEL_FIELDS, with_panels
+from reports.frame import done
+
+Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
+
+
+@dataclass(frozen=True)
+class CurvePlateau:
+    """Where one curve is flat, by all gating metrics together."""
+
+    panel: str
+    scheduler: str
+    plateau: Plateau
+    verdicts: dict[int, dict[str, Verdict]]  # by step count below the largest, and metric
+    rows: dict[int, int]  # row number of each step count
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The default of what one model does, for one metric."""
+
+    target: str  # the metric that chose the guidance
+    panel: str  # what is held fixed, guidance included
+    choice: Choice
+    rows: list[int]  # row number of each candidate
+    other_guidances: dict[float, Difference]  # best by target there less the best here
+
+
+@dataclass(frozen=True)
+class Decisions:
+    gates: dict[str, Gate]
+    curves: list[CurvePlateau]
+    recommendations: list[Recommendation]
+
+
+NOTHING = Decisions({}, [], [])
+
+
+def decide(frame: pd.DataFrame, estimates: Estimates, margins: Mapping[str, Mapping]) -> Decisions:
+    """Of the metrics that have a margin. Nothing where none has, or no cell has all of them."""
+    found = gates(margins, estimates, _features(frame, estimates))
+    if not found:
+        return NOTHING
+    cells = _judged_cells(frame, estimates, found)
+    records = zip(cells.index, cells.to_dict("records"), strict=True)
+    candidates = {int(i): _candidate(int(i), row, estimates, found) for i, row in records}
+    return Decisions(
+        found, list(_curves(cells, candidates, found)), list(_defaults(cells, candidates, found))
+    )
+
+
+def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
+    """Dimensions of the metrics whose bias fades with samples per dimension."""
+    known = [name for name in metrics if f"{name}_n_per_dim" in frame]
+    sizes = {name: (frame["samples"] / frame[f"{name}_n_per_dim"]).max() for name in known}
+    return {name: round(size) for name, size in sizes.items() if np.isfinite(size)}
+
+
+def _judged_cells(
+    frame: pd.DataFrame, estimates: Estimates, found: Mapping[str, Gate]
+) -> pd.DataFrame:
+    """Finished cells that have every gating metric, once each."""
+    cells = done(with_panels(frame))
+    known = [all(i in estimates[metric] for metric in found) for i in cells.index]
+    return cells[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
+
+
+def _candidate(i: int, row: dict, estimates: Estimates, found: Mapping[str, Gate]) -> Candidate:
+    return Candidate(
+        curve=row["scheduler"],
+        steps=int(row["steps"]),
+        cost=float(row["network_passes"]),
+        estimates={metric: estimates[metric][i] for metric in found},
+    )
+
+
+def _curves(
+    cells: pd.DataFrame, candidates: Mapping[int, Candidate], found: Mapping[str, Gate]
+) -> Iterator[CurvePlateau]:
+    for (panel, scheduler), curve in cells.groupby(["panel", "scheduler"], sort=False):
+        own = [candidates[i] for i in curve.index]
+        flat, verdicts = plateau_of(own, found)
+        rows = dict(zip(curve["steps"].astype(int), curve.index, strict=True))
+        yield CurvePlateau(str(panel), str(scheduler), flat, verdicts, rows)
+
+
+def _defaults(
+    cells: pd.DataFrame, candidates: Mapping[int, Candidate], found: Mapping[str, Gate]
+) -> Iterator[Recommendation]:
+    """One for each metric that can name a best, of each group that differs in guidance, scheduler
+    and steps alone."""
+    targets = [metric for metric in found if metric_spec(metric).names_a_best]
+    held = [name for name in PANEL_FIELDS if name != "guidance"]
+    for _, group in cells.groupby(held, sort=False, dropna=False):
+        for target in targets:
+            yield _recommendation(target, group, candidates, found)
+
+
+def _recommendation(
+    target: str,
+    group: pd.DataFrame,
+    candidates: Mapping[int, Candidate],
+    found: Mapping[str, Gate],
+) -> Recommendation:
+    """The guidance is the one whose best cell is best by the target; within it `choose` decides."""
+    sign = found[target].sign
+
+    def quality(i: int) -> float:
+        return sign * candidates[i].estimates[target].value
+
+    best = {
+        float(g): max(part.index, key=quality)  # type: ignore[arg-type]
+        for g, part in group.groupby("guidance", sort=False)
+    }
+    guidance = max(best, key=lambda g: quality(best[g]))
+    chosen = candidates[best[guidance]].estimates[target]
+    others = {
+        g: compare(candidates[i].estimates[target], chosen)
+        for g, i in best.items()
+        if g != guidance
+    }
+    cells = group[group["guidance"] == guidance]
+    rows = [*cells.index]
+    choice = choose([candidates[i] for i in rows], found)
+    return Recommendation(target, cells["panel"].iloc[0], choice, rows, others)
+
+
+def decided(points: pd.DataFrame, metric: str, decisions: Decisions) -> pd.DataFrame:
+    """Points of a metric's curves with `flat`, whether one is where its curve begins to be flat,
+    and `recommended`, whether it is the default by this metric; without both if none is."""
+    flat = {c.rows[c.plateau.steps] for c in decisions.curves if c.plateau.outcome == PASS}
+    best = {
+        found.rows[found.choice.chosen]
+        for found in decisions.recommendations
+        if found.target == metric and found.choice.chosen is not None
+    }
+    if not flat | best:
+        return points
+    return points.assign(flat=points.index.isin(flat), recommended=points.index.isin(best))

@@ -1,0 +1,238 @@
+"""defaults.yaml: what to run a model with, why, and what it saves. bench/defaults.py applies it."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from bench.cell import Entry
+from bench.guidance import Guidance
+from bench.run import Run
+from metrics.decide import UNDECIDED, Verdict
+from reports.decisions import Decisions, Recommendation
+
+SCHEMA = 1
+_HEADER = (
+    "# Per model and task, the cheapest cell proven to be within the margins of every other one.\n"
+    "# bench.defaults.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
+)
+_SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
+Row = dict[str, Any]  # of a run's frame
+
+
+@dataclass(frozen=True)
+class Saving:
+    """A setting beside the vendor's default."""
+
+    scheduler: str  # class of the vendor's
+    steps: int
+    guidance: float  # nan when its pipeline has none
+    evaluations: float  # vendor's / own
+    latency_p50_s: float  # vendor's; nan when nothing was timed
+    latency: float  # vendor's / own; nan when nothing was timed
+    measured: bool  # whether the vendor's latency is of a cell of the run
+
+
+def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
+    """rows: of the run's frame, in its order."""
+    content = {
+        "schema": SCHEMA,
+        "run": run.name,
+        "margins": run.margins,
+        "environment": run.environment,
+        "defaults": [_record(run, rows, each) for each in decisions.recommendations],
+    }
+    return _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def saving(rows: Sequence[Row], own: Row) -> Saving | None:
+    """None where the pipeline's own default is not known.
+
+    The vendor's latency is that of its cell if the run has it; else what is left of the row's own
+    beside the denoiser, and the row's time per evaluation for each of the vendor's steps.
+    """
+    if not (_is_known(own["vendor_steps"]) and _is_known(own["nfe"])):
+        return None
+    latency = own["latency_p50_s"]
+    cell = _vendor_cell(rows, own)
+    if cell is None:
+        run_share = own["executed_steps"] / own["steps"]  # strength leaves some of them out
+        evaluations = own["vendor_steps"] * run_share
+        per_evaluation = own["latency_denoise_s"] / own["nfe"]
+        vendor_latency = latency - own["latency_denoise_s"] + evaluations * per_evaluation
+    else:
+        evaluations, vendor_latency = cell["nfe"], cell["latency_p50_s"]
+    return Saving(
+        scheduler=own["vendor_scheduler"],
+        steps=int(own["vendor_steps"]),
+        guidance=float(own["vendor_guidance"]),
+        evaluations=float(evaluations / own["nfe"]),
+        latency_p50_s=float(vendor_latency),
+        latency=float(vendor_latency / latency),
+        measured=cell is not None,
+    )
+
+
+def _vendor_cell(rows: Sequence[Row], own: Row) -> Row | None:
+    """The run's cell of the vendor's steps on its own scheduler, at the row's guidance."""
+    found = [
+        row
+        for row in rows
+        if row["status"] == "done"
+        and all(row[name] == own[name] for name in _SAME)
+        and row["steps"] == own["vendor_steps"]
+        and row["scheduler_class"] == own["vendor_scheduler"]
+        and row["grid"] == "native"
+        and "+" not in row["scheduler"]
+    ]
+    return found[0] if found else None
+
+
+def cheaper_undecided(found: Recommendation, rows: Sequence[Row]) -> dict[str, int]:
+    """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
+    each with how many more that would probably take."""
+    chosen = found.choice.chosen
+    limit = math.inf if chosen is None else rows[found.rows[chosen]]["network_passes"]
+    return {
+        setting_name(rows[i]): standing.further
+        for i, standing in zip(found.rows, found.choice.standings, strict=True)
+        if standing.outcome == UNDECIDED and rows[i]["network_passes"] < limit
+    }
+
+
+def setting_name(row: Row) -> str:
+    return f"{row['scheduler']}, {row['steps']} steps"
+
+
+def _record(run: Run, rows: Sequence[Row], found: Recommendation) -> dict:
+    first = rows[found.rows[0]]
+    head = {
+        "model": first["model"],
+        "task": first["task"],
+        **({"strength": first["strength"]} if first["task"] != "txt2img" else {}),
+        "default_for": found.target,
+        "outcome": found.choice.outcome,
+    }
+    waiting = cheaper_undecided(found, rows)
+    tail = {"undecided": waiting} if waiting else {}
+    chosen, runner_up = found.choice.chosen, found.choice.runner_up
+    if chosen is None:
+        return {**head, **tail}
+    i = found.rows[chosen]
+    return {
+        **head,
+        **_setting(run.entries[i]),
+        "cost": _cost(rows[i]),
+        **_against_vendor(rows, rows[i]),
+        "evidence": _evidence(rows, found, chosen),
+        "runner_up": None if runner_up is None else _short(rows, found, runner_up),
+        **tail,
+        "provenance": _provenance(run.entries[i]),
+    }
+
+
+def _setting(entry: Entry) -> dict:
+    """What bench.defaults.apply needs."""
+    cell = entry.cell
+    call: dict[str, Any] = {"num_inference_steps": cell.steps}
+    call |= Guidance(cell.guidance_form, cell.guidance).call()
+    if cell.task != "txt2img":
+        call["strength"] = cell.strength
+    if cell.negative_prompt:
+        call["negative_prompt"] = cell.negative_prompt
+    steered = {
+        "guidance_rescale": cell.guidance_rescale,
+        "guidance_interval": json.loads(cell.guidance_interval or "null"),
+    }
+    return {
+        "scheduler": cell.scheduler,
+        "scheduler_class": cell.scheduler_class,
+        "scheduler_flags": json.loads(cell.scheduler_flags),
+        "grid": cell.grid,
+        "steps": cell.steps,
+        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        **{name: value for name, value in steered.items() if value},
+        "call": {**call, **json.loads(cell.call or "{}")},
+    }
+
+
+def _cost(row: Row) -> dict:
+    names = ("nfe", "network_passes", "latency_p50_s", "latency_batch_size")
+    return {name: _plain(row[name]) for name in names}
+
+
+def _against_vendor(rows: Sequence[Row], row: Row) -> dict:
+    found = saving(rows, row)
+    if found is None:
+        return {}
+    return {
+        "vendor_default": {
+            "scheduler_class": found.scheduler,
+            "steps": found.steps,
+            "guidance": _plain(found.guidance),
+            "latency_p50_s": _plain(found.latency_p50_s),
+            "latency_is": "measured" if found.measured else "estimated from time per evaluation",
+        },
+        "saving": {
+            "evaluations": _plain(found.evaluations),
+            "latency": _plain(found.latency),
+        },
+    }
+
+
+def _evidence(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
+    """Per gating metric: the value, and its loss to the rival that comes nearest to the margin."""
+    standing, row = found.choice.standings[place], rows[found.rows[place]]
+    return {
+        metric: {
+            "value": _plain(row[metric]),
+            "se": _plain(row[f"{metric}_se"]),
+            **_verdict(verdict),
+            "against": setting_name(rows[found.rows[standing.rivals[metric]]]),
+        }
+        for metric, verdict in standing.worst.items()
+    }
+
+
+def _verdict(verdict: Verdict) -> dict:
+    return {
+        "outcome": verdict.outcome,
+        "loss": _plain(verdict.loss),
+        "loss_interval": [_plain(verdict.low), _plain(verdict.high)],
+        "margin": _plain(verdict.margin),
+    }
+
+
+def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
+    row = rows[found.rows[place]]
+    setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
+    evidence = _evidence(rows, found, place)
+    return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
+
+
+def _provenance(entry: Entry) -> dict:
+    cell = entry.cell
+    return {
+        "cell": cell.key,
+        "weights": cell.weights,
+        "engine": cell.engine,
+        "prompts": cell.prompts,
+        "samples": entry.samples,
+        "seed": cell.seed,
+        "size": f"{cell.width}x{cell.height}",
+        "dtype": cell.dtype,
+    }
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _plain(value: Any) -> int | float | None:
+    """A number as YAML writes it, None for what is not known."""
+    if not _is_known(value):
+        return None
+    return int(value) if float(value).is_integer() else float(value)

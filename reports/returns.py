@@ -1,0 +1,97 @@
+"""What each extra step buys on a curve: gains with intervals, and the power law behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from metrics.decide import PASS
+from metrics.estimate import Estimate
+from metrics.power_law import PowerLaw, fit_power_law
+from reports.curves import Z95, curve_points, marginal_gains
+from reports.decisions import Decisions
+from reports.formats import MISSING, decimals_for, number, plus_minus
+
+
+@dataclass(frozen=True)
+class Return:
+    """Of one curve and metric."""
+
+    panel: str
+    scheduler: str
+    gains: pd.DataFrame  # rows of curves.marginal_gains
+    law: PowerLaw | str  # in NFE; or why there is none
+
+
+def returns(
+    frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
+) -> list[Return]:
+    """Curves of at least two step counts."""
+    gains = marginal_gains(frame, metric, estimates)
+    if gains.empty:
+        return []
+    points = curve_points(frame, metric)
+    found = []
+    for (panel, scheduler), part in gains.groupby(["panel", "scheduler"], sort=False):
+        curve = points[(points["panel"] == panel) & (points["scheduler"] == scheduler)]
+        flat = _on_plateau(str(panel), str(scheduler), decisions)
+        law = _law(curve, estimates, flat)
+        found.append(Return(str(panel), str(scheduler), part, law))
+    return found
+
+
+def _on_plateau(panel: str, scheduler: str, decisions: Decisions) -> int:
+    """How many step counts of a curve lie on its plateau, the largest included."""
+    for curve in decisions.curves:
+        if (curve.panel, curve.scheduler) == (panel, scheduler):
+            return 1 + sum(outcome == PASS for outcome in curve.plateau.outcomes.values())
+    return 0
+
+
+def _law(curve: pd.DataFrame, estimates: Mapping[int, Estimate], on_plateau: int) -> PowerLaw | str:
+    if curve["nfe"].isna().any():
+        return "NO-FIT: evaluations were not counted"
+    costs = [float(nfe) for nfe in curve["nfe"]]
+    return fit_power_law(costs, [estimates[i] for i in curve.index], on_plateau)  # type: ignore[index]
+
+
+def return_lines(found: list[Return]) -> list[dict]:
+    """Texts of a table: one line per curve and change of steps, the law on a curve's first."""
+    lines = []
+    for each in found:
+        records = each.gains.to_dict("records")
+        law = _law_words(each.law)
+        for number_, gain in enumerate(records):
+            lines.append(
+                {
+                    "panel": each.panel,
+                    "scheduler": each.scheduler,
+                    "change": f"{gain['steps_from']} → {gain['steps_to']}",
+                    "per_step": _interval(gain["gain"], gain["se"]),
+                    "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"]),
+                    "per_second": _interval(gain["gain_per_second"], gain["gain_per_second_se"]),
+                    "law": law if number_ == 0 else "",
+                    "span": len(records) if number_ == 0 else 0,
+                }
+            )
+    return lines
+
+
+def _interval(value: float, se: float) -> str:
+    """`0.12 (0.05 to 0.19)`"""
+    if not np.isfinite(value):
+        return MISSING
+    decimals = decimals_for([se], most=6)
+    low, high = number(value - Z95 * se, decimals), number(value + Z95 * se, decimals)
+    return f"{number(value, decimals)} ({low} to {high})"
+
+
+def _law_words(law: PowerLaw | str) -> str:
+    """`limit 93.1 ± 0.1, approached as 1 / NFE to the power 1.5 ± 0.1`"""
+    if isinstance(law, str):
+        return law
+    limit, exponent = law.limit, law.exponent
+    reached = plus_minus(limit.value, limit.se, decimals_for([limit.se]))
+    power = plus_minus(exponent.value, exponent.se, decimals_for([exponent.se]))
+    return f"limit {reached}, approached as 1 / NFE to the power {power}"

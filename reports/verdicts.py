@@ -1,0 +1,170 @@
+"""Decisions in words, for the page. No statistics."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
+from metrics.specs import metric_spec
+from reports.decisions import CurvePlateau, Decisions, Recommendation
+from reports.defaults import Row, cheaper_undecided, saving, setting_name
+from reports.formats import decimals_for, duration, number, plus_minus, significant
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict]:
+    """One per default: title, outcome, setting, savings, evidence, what else might do."""
+    return [_card(rows, each) for each in decisions.recommendations]
+
+
+def plateau_lines(decisions: Decisions) -> list[dict]:
+    """One per curve: what was decided, and on what the next smaller step count hangs."""
+    return [_plateau_line(each) for each in decisions.curves]
+
+
+def margin_words(decisions: Decisions) -> str:
+    """`CLIP score within 0.5; FID within 5 %`."""
+    told = []
+    for metric, gate in decisions.gates.items():
+        amount = (
+            f"{100 * gate.margin:g}\N{NO-BREAK SPACE}%" if gate.relative else f"{gate.margin:g}"
+        )
+        told.append(f"{metric_spec(metric).short} within {amount}")
+    return "; ".join(told)
+
+
+def _card(rows: Sequence[Row], found: Recommendation) -> dict:
+    first = rows[found.rows[0]]
+    named = [] if found.panel.startswith(first["model"]) else [first["model"], first["task"]]
+    chosen, runner_up = found.choice.chosen, found.choice.runner_up
+    card: dict[str, Any] = {
+        "panel": ", ".join([*named, found.panel]),
+        "target": metric_spec(found.target).short,
+        "outcome": found.choice.outcome,
+        "setting": "",
+        "facts": [],
+        "evidence": [],
+        "notes": [],
+    }
+    waiting = cheaper_undecided(found, rows)
+    if chosen is None:
+        card["notes"] = [_no_choice(waiting)]
+        return card
+    row = rows[found.rows[chosen]]
+    card["setting"] = f"{setting_name(row)}, guidance {row['guidance']:g}"
+    card["facts"] = _facts(rows, row)
+    card["evidence"] = [
+        _evidence(
+            metric, verdict, rows, row, found.rows[found.choice.standings[chosen].rivals[metric]]
+        )
+        for metric, verdict in found.choice.standings[chosen].worst.items()
+    ]
+    if found.choice.outcome == NO_PLATEAU:
+        card["notes"].append(
+            "Its curve still gains at its last step count: sweep more steps before trusting this."
+        )
+    if runner_up is not None:
+        other = rows[found.rows[runner_up]]
+        card["notes"].append(f"Runner-up: {setting_name(other)} ({_cost_words(other)}).")
+    if waiting:
+        card["notes"].append(f"Cheaper, but undecided: {_waiting_words(waiting)}.")
+    card["notes"] += _guidance_notes(found)
+    return card
+
+
+def _no_choice(waiting: dict[str, int]) -> str:
+    if not waiting:
+        return "No cell is within the margins of every other one."
+    return f"No cell is proven to be within the margins yet: {_waiting_words(waiting)}."
+
+
+def _waiting_words(waiting: dict[str, int]) -> str:
+    """The three that would be decided soonest."""
+    soonest = sorted(waiting.items(), key=lambda pair: pair[1])[:3]
+    return "; ".join(f"{name} needs about {further:,} more samples" for name, further in soonest)
+
+
+def _guidance_notes(found: Recommendation) -> list[str]:
+    """How much worse the best cell of each other guidance is, by the metric that chose."""
+    spec = metric_spec(found.target)
+    decimals = decimals_for([gap.se for gap in found.other_guidances.values()])
+    parts = [
+        f"guidance {guidance:g} {plus_minus(gap.value, gap.se, decimals)}"
+        for guidance, gap in found.other_guidances.items()
+    ]
+    if not parts:
+        return []
+    return [
+        f"{spec.short} of other guidances' best cells less this one's best: {', '.join(parts)}."
+    ]
+
+
+def _facts(rows: Sequence[Row], row: Row) -> list[str]:
+    found = saving(rows, row)
+    if found is None:
+        return [_cost_words(row)]
+    how = "" if found.measured else ", estimated"
+    beside = f"the pipeline's own {found.steps} steps of {found.scheduler}"
+    parts = [f"{significant(found.evaluations, 2)}{_TIMES} fewer evaluations"]
+    if math.isfinite(found.latency):
+        against = duration(found.latency_p50_s)
+        parts.append(f"{significant(found.latency, 2)}{_TIMES} faster than {against}{how}")
+    return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
+
+
+def _cost_words(row: Row) -> str:
+    timed = row["latency_p50_s"]
+    latency = f", {duration(timed)} per image" if math.isfinite(timed) else ""
+    return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
+
+
+def _evidence(metric: str, verdict: Verdict, rows: Sequence[Row], row: Row, rival: int) -> dict:
+    spec, se = metric_spec(metric), row[f"{metric}_se"]
+    return {
+        "metric": spec.short,
+        "value": plus_minus(row[metric], se, decimals_for([se])),
+        "loss": _loss(verdict),
+        "margin": significant(verdict.margin, 2),
+        "rival": "every other cell" if rows[rival] is row else setting_name(rows[rival]),
+    }
+
+
+def _loss(verdict: Verdict) -> str:
+    """`0.12, at most 0.31`."""
+    half = (verdict.high - verdict.low) / 2
+    decimals = decimals_for([half / 2])
+    return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"
+
+
+def _plateau_line(found: CurvePlateau) -> dict:
+    flat = found.plateau
+    order = sorted(flat.outcomes, reverse=True)
+    stopped = next((n for n in order if flat.outcomes[n] in (FAIL, UNDECIDED)), None)
+    words = {
+        PASS: f"flat from {flat.steps} steps",
+        UNDECIDED: "undecided" if order else "one step count: nothing to compare",
+        NO_PLATEAU: f"no plateau: {flat.steps} steps still gain",
+    }
+    return {
+        "panel": found.panel,
+        "scheduler": found.scheduler,
+        "outcome": flat.outcome,
+        "words": words[flat.outcome],
+        "below": "" if stopped is None else _stopped(found, stopped),
+    }
+
+
+def _stopped(found: CurvePlateau, steps: int) -> str:
+    """Why the sequence of tests ended at a step count."""
+    verdicts = found.verdicts[steps]
+    outcome = found.plateau.outcomes[steps]
+    held = {m: v for m, v in verdicts.items() if v.outcome == outcome}
+    metric, verdict = max(held.items(), key=lambda pair: pair[1].loss / pair[1].margin)
+    label = metric_spec(metric).short
+    if outcome == FAIL:
+        half = (verdict.high - verdict.low) / 2
+        loss = number(verdict.low, decimals_for([half / 2]))
+        return f"{steps} steps lose at least {loss} {label}"
+    further = max(v.further for v in held.values())
+    return f"{steps} steps: undecided by {label}, about {further:,} more samples"
