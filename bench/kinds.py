@@ -58,8 +58,17 @@ def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
     return f"reference_{digest([features_kind(metric), source, settings.reference_samples], 12)}"
 
 
-def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int) -> str:
-    basis = [SCORING, features_kind(metric), samples]
+def estimate_kinds(settings: Settings, first: int = 0) -> dict[str, str]:
+    """Of all that is measured of samples first to the last, by column name."""
+    found = measured(settings).items()
+    of = settings.metrics, settings.samples, first
+    return {name: estimate_kind(metric, *of) for name, metric in found}
+
+
+def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int, first: int = 0) -> str:
+    basis: list[object] = [SCORING, features_kind(metric), samples]
+    if first:
+        basis.append(["from", first])
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
     return f"estimate_{metric.metric}_{digest(basis, 12)}"

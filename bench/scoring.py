@@ -84,17 +84,19 @@ class Scorer:
     ) -> None:
         """Makes one estimate of one cell, from stored features where they are stored.
 
+        It is of the entry's samples from its first on; all are generated, and read by extractors.
+
         Samples of one prompt, or of one input where those repeat sooner, are one independent unit,
         see metrics.estimate. encode is the model's VAE, called only by the metric that needs it.
         """
-        clusters = clusters_of(_units(prompts, input_names(settings)))
+        clusters = clusters_of(_units(prompts, input_names(settings))[entry.first :])
         record: dict[str, object] = {}
         if isinstance(metric, FrechetSettings):
             reference = self._reference(metric, settings.metrics)
             features = torch.from_numpy(self._features(entry, metric))
             estimate = frechet_estimate(features, reference, clusters)
             record["features"] = reference.dim
-            record["floor"] = frechet_floor(reference, entry.samples)
+            record["floor"] = frechet_floor(reference, entry.samples - entry.first)
         elif isinstance(metric, ClipSettings):
             estimate = clip_score_estimate(self._cosines(entry, metric, prompts), clusters)
         else:
@@ -155,14 +157,15 @@ class Scorer:
         return region_rmse(outputs, inputs, region)
 
     def _per_sample(self, entry: Entry, kind: str, read: PerSample) -> np.ndarray:
-        """`read(images, start)` for every sample of a cell, stored as it is made."""
+        """`read(images, start)` for every sample of a cell, stored as it is made; those from the
+        entry's first on."""
         key = entry.cell.key
         for start, stop in self._store.missing(key, kind, entry.samples):
             for first in range(start, stop, _BATCH):
                 last = min(first + _BATCH, stop)
                 images = torch.from_numpy(self._store.read(key, "images", last, first)["images"])
                 self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
-        return self._store.read(key, kind, entry.samples)["values"]
+        return self._store.read(key, kind, entry.samples, entry.first)["values"]
 
     def _reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
         key = reference_key(metric, settings)

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from bench.margins import gates
+from bench.rows import PANEL_FIELDS
 from metrics.choose import Candidate, Choice, Gate, choose, plateau_of
 from metrics.decide import PASS, Difference, Plateau, Verdict, compare
 from metrics.estimate import Estimate
 from metrics.specs import metric_spec
-from reports.curves import PANEL_FIELDS, with_panels
+from reports.curves import with_panels
 from reports.frame import done
 
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
