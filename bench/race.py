@@ -74,7 +74,7 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
         drawn = [job_at(job, n) for job, n in zip(runners, course.drawn, strict=True)]
         complete(drawn)  # those of a trial are scored as a whole
         entries |= {job.entry.cell.key: job.entry for job in drawn}
-        yield Standings([*entries.values()], _record(runners, course))
+        yield Standings([*entries.values()], _record(runners, design, course))
 
 
 def job_at(job: Job, samples: int, first: int = 0) -> Job:
@@ -106,9 +106,10 @@ def _estimates(store: Store, job: Job, wanted: Mapping[str, Gate]) -> dict[str, 
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
 
 
-def _record(jobs: Sequence[Job], course: Course) -> dict:
+def _record(jobs: Sequence[Job], design: Design, course: Course) -> dict:
     cells = [{"key": job.entry.cell.key, **asdict(_runner(job))} for job in jobs]
-    return {"panel": panel_of(jobs[0].entry), "cells": cells, **asdict(course)}
+    panel = panel_of(jobs[0].entry)
+    return {"panel": panel, "design": asdict(design), "cells": cells, **asdict(course)}
 
 
 def race_lines(record: dict, several: bool) -> Iterator[str]:
