@@ -109,6 +109,11 @@ class Entry:
     cap: int | None = None  # samples asked for, where a race may stop sooner
 
     @property
+    def scored(self) -> int:
+        """Samples that an estimate is of."""
+        return self.samples - self.first
+
+    @property
     def asked_samples(self) -> int:
         return self.samples if self.cap is None else self.cap
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from bench.cell import Entry
+from bench.convergence import with_convergence
 from bench.errors import UserError
 from bench.job import Job
-from bench.kinds import estimate_kinds
+from bench.kinds import estimate_kinds, measured
 from bench.margins import gates
 from bench.rows import panel_of, read_dims, read_estimate
 from bench.settings import Settings
@@ -39,7 +40,7 @@ def check_race(jobs: Sequence[Job]) -> None:
     """Raises UserError when there is nothing to decide by."""
     for group in groups(jobs):
         if not _gates(group, {}):
-            known = ", ".join(group[0].entry.metrics) or "none"
+            known = ", ".join(measured(group[0].settings)) or "none"
             raise UserError(
                 f"sampling=race: decides by metrics that have a margin, and of those measured "
                 f"({known}) none has; set margins.gating, or choose sampling=fixed"
@@ -56,8 +57,8 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
 
 def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
-    design = _design(jobs[0].settings)
-    begun = [job_at(job, design.first) for job in jobs]
+    design, names = _design(jobs[0].settings), _gates(jobs, {})
+    begun = [_looked_at(job, names, design.first) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
     runners = [job for job, status in zip(jobs, statuses, strict=True) if status == "done"]
@@ -65,25 +66,35 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
         return
 
     def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
-        asked = {place: job_at(runners[place], last, first) for place in places}
+        asked = {place: _looked_at(runners[place], names, last, first) for place in places}
         done = dict(zip(asked, complete([*asked.values()]), strict=True))
-        return {i: _estimates(store, asked[i], wanted) for i in asked if done[i] == "done"}
+        return {i: _estimates(store, asked[i], names) for i in asked if done[i] == "done"}
 
     wanted = _gates(runners, read_dims(store, entries[runners[0].entry.cell.key]))
     for course in run_race([_runner(job) for job in runners], wanted, design, draw):
-        drawn = [job_at(job, n) for job, n in zip(runners, course.drawn, strict=True)]
-        complete(drawn)  # those of a trial are scored as a whole
-        entries |= {job.entry.cell.key: job.entry for job in drawn}
+        whole = [_whole(job, n) for job, n in zip(runners, course.drawn, strict=True)]
+        if course.over:
+            complete(whole)
+        entries |= {job.entry.cell.key: job.entry for job in whole}
         yield Standings([*entries.values()], _record(runners, design, course))
 
 
-def job_at(job: Job, samples: int, first: int = 0) -> Job:
-    """A job of the plan with so many samples, of which those from the first on are scored."""
+def _whole(job: Job, samples: int) -> Job:
+    """A job of the plan with so many samples."""
     settings = job.settings.model_copy(update={"samples": samples})
-    metrics = estimate_kinds(settings, first)
+    cap, metrics = job.entry.asked_samples, estimate_kinds(settings)
+    entry = replace(job.entry, samples=samples, metrics=metrics, cap=cap)
+    return with_convergence(replace(job, settings=settings, entry=entry, trajectory=None))
+
+
+def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -> Job:
+    """As much of it as decides: some metrics of samples first to the last, and no latency."""
+    settings = job.settings.model_copy(update={"samples": samples})
+    kinds = estimate_kinds(settings, first).items()
+    metrics = {name: kind for name, kind in kinds if name in names}
     cap = job.entry.asked_samples
-    entry = replace(job.entry, samples=samples, metrics=metrics, first=first, cap=cap)
-    return replace(job, settings=settings, entry=entry)
+    entry = replace(job.entry, samples=samples, metrics=metrics, first=first, cap=cap, latency="")
+    return replace(job, settings=settings, entry=entry, trajectory=None)
 
 
 def _design(settings: Settings) -> Design:
@@ -94,14 +105,14 @@ def _design(settings: Settings) -> Design:
 
 def _gates(jobs: Sequence[Job], dims: Mapping[str, int]) -> dict[str, Gate]:
     margins = jobs[0].settings.margins.model_dump(exclude_none=True)["gating"]
-    return gates(margins, jobs[0].entry.metrics, dims)
+    return gates(margins, measured(jobs[0].settings), dims)
 
 
 def _runner(job: Job) -> Runner:
     return Runner(job.entry.cell.scheduler, job.entry.cell.steps, float(job.expected_passes))
 
 
-def _estimates(store: Store, job: Job, wanted: Mapping[str, Gate]) -> dict[str, Estimate]:
+def _estimates(store: Store, job: Job, wanted: Collection[str]) -> dict[str, Estimate]:
     found = {metric: read_estimate(store, job.entry, metric) for metric in wanted}
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
 
