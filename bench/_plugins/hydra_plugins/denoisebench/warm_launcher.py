@@ -1,14 +1,16 @@
 """A Hydra launcher that composes the whole grid first and hands it to one warm process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import cast
+from itertools import chain
+from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -25,7 +27,8 @@ class WarmLauncherConfig:
 @dataclass
 class WarmSweeperConfig:
     _target_: str = f"{_HERE}.WarmSweeper"
-    params: dict[str, str] | None = None
+    params: dict[str, str] | None = None  # axes of the whole sweep
+    grids: list[Any] | None = None  # of axes of its own each, {key: values}, under those
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="warm", node=WarmLauncherConfig)
@@ -33,11 +36,27 @@ ConfigStore.instance().store(group="hydra/sweeper", name="warm", node=WarmSweepe
 
 
 class WarmSweeper(BasicSweeper):
-    """Hydra's own sweeper without its trial composition of every job: the launcher composes the
-    whole grid before anything runs, so a bad name is found as early."""
+    """Hydra's own sweeper for several products in one sweep, and without its trial composition of
+    every job: the launcher composes all before anything runs, so a bad name is found as early.
 
-    def __init__(self, params: dict[str, str] | None = None):
+    The jobs are the union of the products of `grids`, each with `params` and then the command
+    line's arguments laid over it: a later value of a key wins.
+    """
+
+    def __init__(
+        self, params: dict[str, str] | None = None, grids: Sequence[Mapping] | None = None
+    ):
         super().__init__(max_batch_size=None, params=params)  # a sweep is one list of jobs
+        self._grids = grids or [{}]
+
+    def split_arguments(  # type: ignore[override]  # static there, where grids are not known
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        parser = OverridesParser.create()
+        grids = [[f"{key}={value}" for key, value in grid.items()] for grid in self._grids]
+        laid = [[*parser.parse_overrides(grid), *overrides] for grid in grids]
+        products = [BasicSweeper.split_arguments(each, max_batch_size) for each in laid]
+        return [[job for batch in chain.from_iterable(products) for job in batch]]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass
