@@ -6,7 +6,6 @@
 import numpy as np
 import pytest
 import torch
-from metrics.kernel import kernel_reference
 
 from bench.paths import EMBEDDED
 from bench.shapes.render import dataset
@@ -14,6 +13,7 @@ from bench.shapes.world import HELD_OUT_SEED, REFERENCE_SEED
 from benchmarks.coverage import Population, gaussian_population, replicate
 from metrics.extractors import attribute_extractor
 from metrics.frechet import FeatureStats
+from metrics.kernel import kernel_reference
 
 SCENES = 1500
 
