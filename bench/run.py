@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
@@ -38,6 +39,7 @@ class Run:
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
     margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/margins.py
+    claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
     @property
     def name(self) -> str:
@@ -53,6 +55,7 @@ def save_run(run: Run) -> None:
         "warnings": run.warnings,
         "marks": [asdict(mark) for mark in run.marks],
         "margins": run.margins,
+        "claims": run.claims,
     }
     write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
 
@@ -70,8 +73,9 @@ def load_run(folder: Path) -> Run:
             entries = [_entry(entry) for entry in record["entries"]]
             store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
             marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
-            margins = record.get("margins", {})
-            return Run(folder, store, entries, record["environment"], warned, marks, margins)
+            margins, claims = record.get("margins", {}), record.get("claims", {})
+            told = (warned, marks, margins, claims)
+            return Run(folder, store, entries, record["environment"], *told)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

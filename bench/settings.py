@@ -17,6 +17,8 @@ def _rising(interval: tuple[float, float]) -> tuple[float, float]:
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
+_Weight = Annotated[float, Field(ge=0)]  # of guidance
+_Strength = Annotated[float, Field(gt=0, le=1)]
 _Level = Annotated[float, Field(ge=0)]
 _Interval = Annotated[tuple[_Level, _Level], AfterValidator(_rising)]  # above one, up to the other
 _Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
@@ -205,6 +207,31 @@ class MarginsSettings(_Strict):
     gating: dict[str, Margin]
 
 
+class ClaimsSettings(_Strict):
+    """Who plays which part in the statements that reports/claims.py tests."""
+
+    diffusion: _Name  # models
+    flow: _Name
+    distilled: _Name
+    naive: _Name  # schedulers of the first: of first order,
+    solver: _Name  # of higher order,
+    noisy: _Name  # with noise in every step,
+    matched: _Name  # and one that can be put on the matched grid
+    flow_solver: _Name  # of the flow
+    distilled_solver: _Name
+    few: _Count  # steps
+    some: _Count
+    usual: _Count
+    many: _Count
+    guidance: _Weight
+    flow_guidance: _Weight
+    distilled_guidance: _Weight
+    low_guidance: _Weight
+    high_guidance: _Weight
+    low_strength: _Strength
+    high_strength: _Strength
+
+
 class LatencySettings(_Strict):
     batch_size: _Count
     warmup_runs: _NotNegative
@@ -222,12 +249,13 @@ class Settings(_Strict):
     tracking: TrackingSettings
     latency: LatencySettings
     margins: MarginsSettings
+    claims: ClaimsSettings | None = None
     steps: _Count
-    guidance: Annotated[float, Field(ge=0)]
+    guidance: _Weight
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
     guidance_interval: _Interval | None = None
     negative_prompt: str = ""
-    strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
+    strength: _Strength = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
     grid: Literal["native", "matched"] = "native"
     seed: _NotNegative

@@ -37,7 +37,8 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    told = (tuple(plan.warnings), tuple(plan.marks), plan.settings.margins.model_dump()["gating"])
+    margins, claims = plan.settings.margins.model_dump()["gating"], plan.settings.claims
+    told = (tuple(plan.warnings), tuple(plan.marks), margins, claims.model_dump() if claims else {})
     run = Run(plan.run_folder, store, plan.entries, environment(), *told)
     _say_what_is_replaced(run, console)
     _record(plan, run)
