@@ -34,7 +34,11 @@ def unfit(settings: Settings) -> Iterator[str]:
         yield f"{what}={scheduler.of}: unknown; {nearest(scheduler.of, SCHEDULERS)}"
     if scheduler.base and scheduler.name in SCHEDULERS:
         yield f"scheduler.name={scheduler.name}: is in the catalogue; give yours another name"
-    small = metrics.reference == RENDERS or any(m.kind == "attributes" for m in metrics.frechet)
+    small = (
+        metrics.reference == RENDERS
+        or metrics.accuracy is not None
+        or any(metric.kind == "attributes" for metric in metrics.frechet)
+    )
     if small and (model.width, model.height) != (32, 32):
         yield (
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "

@@ -19,6 +19,7 @@ class Job:
     model: FoundModel
     expected_nfe: int
     base: str  # name in the catalogue of its scheduler, without flags
+    trajectory: "Job | None" = None  # what convergence is measured against, see convergence.py
 
     @property
     def expected_passes(self) -> int:

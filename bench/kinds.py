@@ -2,14 +2,23 @@
 
 from pathlib import Path
 
-from bench.cell import digest
+from bench.cell import Cell, digest
 from bench.errors import UserError
 from bench.machine import processor
 from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.pictures import pictures_hash, pictures_in
-from bench.settings import FidelityMetric, FrechetSettings, Metric, MetricsSettings, Settings
+from bench.settings import (
+    AccuracyMetric,
+    FidelityMetric,
+    FrechetSettings,
+    ImageMetric,
+    Metric,
+    MetricsSettings,
+    Settings,
+)
 from bench.shapes.render import fingerprint
+from metrics.specs import octaves_of
 
 RENDERS = "renders"  # the reference distribution of the embedded world
 SCORING = 2  # raise it when features or estimates are computed in another way
@@ -17,14 +26,22 @@ SCORING = 2  # raise it when features or estimates are computed in another way
 
 def measured(settings: Settings) -> dict[str, Metric]:
     """What is measured of a job's images, by column name: all that is asked for, but left_out."""
-    chosen = settings.metrics.of_task(settings.task.name)
+    chosen = _chosen(settings)
     return {name: metric for name, metric in chosen.items() if not _lack(metric)}
 
 
 def left_out(settings: Settings) -> list[str]:
     """A sentence for each metric that is measured only where its weights are at hand."""
-    chosen = settings.metrics.of_task(settings.task.name).values()
-    return [lack for lack in map(_lack, chosen) if lack]
+    lacks = _lacking_convergence(settings).items()
+    return [
+        *(lack for lack in map(_lack, _chosen(settings).values()) if lack),
+        *(f"{measure}_converged is left out: {why}" for measure, why in lacks),
+    ]
+
+
+def _chosen(settings: Settings) -> dict[str, Metric]:
+    octaves = octaves_of(settings.model.height, settings.model.width)
+    return settings.metrics.of_task(settings.task.name, octaves)
 
 
 def _lack(metric: Metric) -> str:
@@ -38,7 +55,12 @@ def _lack(metric: Metric) -> str:
 
 
 def features_kind(metric: Metric) -> str:
-    """Of the shards that hold what a metric reads from each image."""
+    """Of the shards that hold what a metric reads from each image. All that is read off images
+    alone is in one, and so are all attributes."""
+    if isinstance(metric, ImageMetric):
+        return f"looks_{digest([SCORING], 12)}"
+    if isinstance(metric, AccuracyMetric):
+        return f"attributes_{digest([SCORING, *map(content_hash, metric_weights(metric))], 12)}"
     basis = [SCORING, metric.model_dump(), *map(content_hash, metric_weights(metric))]
     if isinstance(metric, FidelityMetric):
         return f"fidelity_{metric.metric}_{digest(basis, 12)}"
@@ -48,21 +70,62 @@ def features_kind(metric: Metric) -> str:
 
 def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
     """Of the reference statistics of a Fréchet distance; it stands where a cell's key does."""
-    if settings.reference == RENDERS:
-        source = fingerprint()
-    elif settings.reference.startswith(CLOSED_FORM):
-        source = closed_form_model("of the reference", settings.reference).weights
-    else:
-        path = existing(settings.reference, "reference images")
-        source = pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)
+    source = _reference_source(settings)
     return f"reference_{digest([features_kind(metric), source, settings.reference_samples], 12)}"
+
+
+def looks_key(settings: MetricsSettings, size: tuple[int, int]) -> str:
+    """Of what is read off the reference images in a size; it stands where a cell's key does."""
+    basis = [SCORING, _reference_source(settings), settings.reference_samples, *size]
+    return f"reference_{digest(basis, 12)}"
+
+
+def _reference_source(settings: MetricsSettings) -> str:
+    """Hash of what the reference is made from."""
+    if settings.reference == RENDERS:
+        return fingerprint()
+    if settings.reference.startswith(CLOSED_FORM):
+        return closed_form_model("of the reference", settings.reference).weights
+    path = existing(settings.reference, "reference images")
+    return pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)
 
 
 def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int) -> str:
     basis = [SCORING, features_kind(metric), samples]
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
+    if isinstance(metric, ImageMetric) and metric.is_compared:
+        basis += [_reference_source(settings), settings.reference_samples]
     return f"estimate_{metric.metric}_{digest(basis, 12)}"
+
+
+def convergence_columns(settings: Settings) -> list[str]:
+    """What is measured against a reference trajectory, by column: all that is asked for, but what
+    left_out tells of."""
+    lacking = _lacking_convergence(settings)
+    return [f"{m}_converged" for m in settings.metrics.convergence if m not in lacking]
+
+
+def converged_kind(settings: Settings, trajectory: Cell) -> str:
+    """Of the shards that hold how close samples are to their reference trajectory."""
+    columns = convergence_columns(settings)
+    weights = [content_hash(_lpips_weights())] if "lpips_converged" in columns else []
+    return f"converged_{digest([SCORING, trajectory.key, *columns, *weights], 12)}"
+
+
+def _lacking_convergence(settings: Settings) -> dict[str, str]:
+    """Reasons by measure. Closed-form images are of 4x4 pixels and come from no VAE."""
+    found: dict[str, str] = {}
+    closed_form = settings.model.path.startswith(CLOSED_FORM)
+    for measure in settings.metrics.convergence:
+        if closed_form and measure not in ("psnr", "delta_e"):
+            found[measure] = f"{settings.model.name} is a formula for 4x4 pixels without a VAE"
+        elif measure == "lpips":
+            try:
+                _lpips_weights()
+            except UserError as error:
+                found[measure] = str(error)
+    return found
 
 
 def latency_kind(settings: Settings, device: str) -> str:
@@ -83,6 +146,10 @@ def metric_weights(metric: Metric) -> list[Path]:
     Raises UserError that says what to place where when they are not there.
     """
     what = f"weights of metric {metric.metric}"
+    if isinstance(metric, ImageMetric):
+        return []
+    if isinstance(metric, AccuracyMetric):
+        return [existing(metric.network.weights, what)]
     if isinstance(metric, FidelityMetric):
         return _fidelity_weights(metric)
     if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
@@ -91,9 +158,13 @@ def metric_weights(metric: Metric) -> list[Path]:
         return [existing(metric.weights or "", what)]
     if metric.model and metric.model.startswith(LOCAL_FOLDER):
         return [existing(metric.model.removeprefix(LOCAL_FOLDER), what)]
-    from metrics.extractors import UnusableExtractor, inception_weights, open_clip_weights
+    from metrics.dinov2 import DINOV2, dinov2_weights
+    from metrics.extractors import inception_weights, open_clip_weights
+    from metrics.weights import UnusableExtractor
 
     try:
+        if isinstance(metric, FrechetSettings) and metric.kind == "dinov2":
+            return [dinov2_weights(metric.model or DINOV2)]
         if isinstance(metric, FrechetSettings) and metric.kind == "inception":
             return [inception_weights(resolve(metric.weights) if metric.weights else None)]
         return [open_clip_weights(metric.model or "", metric.weights)]
@@ -105,12 +176,14 @@ def _fidelity_weights(metric: FidelityMetric) -> list[Path]:
     """None for a formula, and for latents: the model's VAE is part of the cell."""
     if metric.extractor:
         return metric_weights(metric.extractor)
-    if metric.measure != "lpips":
-        return []
-    from metrics.extractors import UnusableExtractor
+    return [_lpips_weights()] if metric.measure == "lpips" else []
+
+
+def _lpips_weights() -> Path:
     from metrics.fidelity import lpips_weights
+    from metrics.weights import UnusableExtractor
 
     try:
-        return [lpips_weights()]
+        return lpips_weights()
     except UnusableExtractor as error:
         raise UserError(str(error)) from error

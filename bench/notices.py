@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.convergence import left_out as without_convergence
 from bench.guidance import FORMS
 from bench.job import Job
 from bench.kinds import left_out
@@ -19,6 +20,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_task_defects(jobs),
         *_vain_options(jobs),
         *without,
+        *without_convergence(jobs),
         *_without_weights(jobs),
     ]
 

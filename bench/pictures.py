@@ -1,7 +1,8 @@
 """Image files of the user: which are in a folder, and what is in one."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -29,10 +30,22 @@ def pictures_hash(paths: Sequence[Path]) -> str:
 
 def read_picture(path: Path, what: str) -> Image.Image:
     """The decoded image as it is in the file. Raises UserError when it cannot be read."""
+    with _opened(path, what) as picture:
+        picture.load()
+        return picture
+
+
+def size_of(path: Path, what: str) -> tuple[int, int]:
+    """Width and height that the head of a file tells. Raises UserError like read_picture."""
+    with _opened(path, what) as picture:
+        return picture.size
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
-            picture.load()
-            return picture
+            yield picture
     except FileNotFoundError as error:
         raise UserError(f"{what}: nothing at {path}; place it there") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench.cell import Cell, Entry
+from bench.convergence import with_convergence
 from bench.errors import UserError
 from bench.fits import expected_nfe, unfit, unsupported
 from bench.flags import Choice, asked, chosen, flag_problems
@@ -20,11 +21,12 @@ from bench.models import FoundModel, find_model
 from bench.notices import notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
 from bench.prompts import load_prompts, prompts_identity
-from bench.references import check_reference
+from bench.references import check_compared_images, check_reference
 from bench.remarks import marks_of
 from bench.run import Mark
 from bench.schedulers import SCHEDULERS
 from bench.settings import Settings, check_settings
+from bench.shapes.language import asked_for
 from bench.tasks import WITH_INPUTS
 
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
@@ -95,15 +97,19 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     try:
         model = find_model(settings.model)
         check_reference(settings.metrics)
+        check_compared_images(settings)
+        if settings.metrics.accuracy:
+            asked_for(load_prompts(**settings.prompts.source, samples=settings.samples))
         if settings.latents:
             check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
         choice, reasons = _choice(settings, model)
         entry = replace(_entry(settings, model, choice), unsupported="\n".join(reasons))
+        job = Job(settings, entry, model, expected_nfe(model, settings), choice.base)
+        return with_convergence(job), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-    return Job(settings, entry, model, expected_nfe(model, settings), choice.base), []
 
 
 def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:

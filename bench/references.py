@@ -1,20 +1,23 @@
-"""The reference side of a Fréchet distance: renders, a folder of images, or given statistics."""
+"""The reference side of metrics: renders, a folder of images, or given statistics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from bench.errors import UserError
 from bench.kinds import RENDERS
 from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, existing
-from bench.pictures import pictures_in, read_picture
-from bench.settings import MetricsSettings
+from bench.pictures import pictures_in, read_picture, size_of
+from bench.settings import ImageMetric, MetricsSettings, Settings
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
 
+NONE = "none"  # no reference at all
 _BATCH = 256  # images
 _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor
 
@@ -41,14 +44,53 @@ def check_reference(settings: MetricsSettings) -> None:
                     f"{_DIMENSIONS[metric.kind]}; give statistics of the same features"
                 )
         return
-    pictures = pictures_in(path)
+    _read_image(_pictures(path)[0])
+
+
+def check_compared_images(settings: Settings) -> None:
+    """Raises UserError when numbers of images are to be compared with a reference that has none, or
+    has smaller ones: enlarged, those would lack the fine texture that is compared."""
+    chosen = settings.metrics.of_task(settings.task.name, octaves=1).values()
+    if not any(isinstance(metric, ImageMetric) and metric.is_compared for metric in chosen):
+        return
+    source, model = settings.metrics.reference, settings.model
+    if source == RENDERS:
+        return
+    if source == NONE or source.startswith(CLOSED_FORM) or source.endswith(".npz"):
+        asked = ", ".join(settings.metrics.images)
+        raise UserError(
+            f"metrics.images=[{asked}]: compares with reference images, and metrics.reference="
+            f"{source} has none; give a folder of images, or ask for banding and clipped alone"
+        )
+    paths = _pictures(existing(source, "reference images"))
+    _check_sizes(tuple(paths[: settings.metrics.reference_samples]), (model.width, model.height))
+
+
+@cache
+def _check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
+    for path in paths:
+        width, height = size_of(path, "reference image")
+        if width < size[0] or height < size[1]:
+            raise UserError(
+                f"metrics.images: reference image {path} is {width}x{height}, smaller than the "
+                f"{size[0]}x{size[1]} of the model's; give larger ones"
+            )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    pictures = pictures_in(folder)
     if len(pictures) < 2:
-        raise UserError(f"metrics.reference={path}: holds fewer than two images; add some")
-    _read_image(pictures[0])
+        raise UserError(f"metrics.reference={folder}: holds fewer than two images; add some")
+    return pictures
 
 
-def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
-    """Batches [N, 3, H, W] uint8 of the reference images; images of other sizes come one by one."""
+def reference_batches(
+    settings: MetricsSettings, size: tuple[int, int] | None = None
+) -> Iterator[np.ndarray]:
+    """Batches [N, 3, H, W] uint8 of the reference images; images of other sizes come one by one.
+
+    With a size (width, height), the short side fits and the rest is cut off evenly.
+    """
     total = settings.reference_samples
     if settings.reference == RENDERS:
         for start in range(0, total, _BATCH):
@@ -56,7 +98,7 @@ def reference_batches(settings: MetricsSettings) -> Iterator[np.ndarray]:
         return
     batch: list[np.ndarray] = []
     for path in pictures_in(existing(settings.reference, "reference images"))[:total]:
-        image = _read_image(path)
+        image = _read_image(path, size)
         if batch and (image.shape != batch[0].shape or len(batch) == _BATCH):
             yield np.stack(batch)
             batch = []
@@ -84,7 +126,9 @@ def given_moments(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return mu, sigma
 
 
-def _read_image(path: Path) -> np.ndarray:
+def _read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """[3, H, W] uint8."""
     picture = read_picture(path, "reference image").convert("RGB")
+    if size:
+        picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     return np.asarray(picture).transpose(2, 0, 1)

@@ -191,5 +191,6 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
     }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
-        columns[f"{metric}_floor"] = record.get("floor", math.nan)  # older records lack it
+    if "floor" in record:
+        columns[f"{metric}_floor"] = record["floor"]
     return columns

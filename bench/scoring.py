@@ -9,23 +9,28 @@ import torch
 
 from bench.cell import Entry
 from bench.errors import UserError
+from bench.image_scores import ImageScorer
 from bench.inputs import Inputs, input_names, load_inputs
-from bench.kinds import features_kind, reference_key
+from bench.kinds import converged_kind, convergence_columns, features_kind, reference_key
+from bench.passes import read_once
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import (
+    AccuracyMetric,
     ClipSettings,
     FidelityMetric,
     FrechetSettings,
+    ImageMetric,
     Metric,
     MetricsSettings,
     Settings,
 )
 from bench.store import Store
 from metrics.alignment import clip_score_estimate
+from metrics.colour import delta_e
+from metrics.dinov2 import DINOV2, dinov2_extractor
 from metrics.estimate import Estimate, clusters_of, mean_estimate
 from metrics.extractors import (
-    UnusableExtractor,
     attribute_extractor,
     inception_extractor,
     open_clip_scorer,
@@ -43,13 +48,14 @@ from metrics.fidelity import (
     ssim,
 )
 from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
+from metrics.weights import UnusableExtractor
 
 PerSample = Callable[[torch.Tensor, int], torch.Tensor]
 Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]
 Compare = Callable[..., torch.Tensor]  # of outputs, inputs and, if it has one, its network
 _BATCH = 256  # images per extractor call
 _PIXELS = 2**22  # compared with inputs at once: float64 copies of them are kept in memory
-_FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim}
+_FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim, "delta_e": delta_e}
 _BY_NETWORK: dict[str, Compare] = {
     "latent_rmse": latent_rmse,
     "cosine": feature_cosine,
@@ -65,13 +71,16 @@ class Scorer:
         self._extractors: dict[Metric, Any] = {}
         self._references: dict[str, FeatureStats] = {}
         self._texts: dict[tuple, torch.Tensor] = {}
+        self._images = ImageScorer(store, device)
 
     def warm_up(self, metrics: Iterable[Metric]) -> None:
         """Loads every network now, so that memory measured later does not depend on the order."""
         for metric in metrics:
-            if not isinstance(metric, FidelityMetric):
+            if isinstance(metric, AccuracyMetric):
+                self._images.network(metric.network)
+            elif isinstance(metric, FrechetSettings | ClipSettings):
                 self._extractor(metric)
-            elif metric.measure in ("cosine", "lpips"):
+            elif isinstance(metric, FidelityMetric) and metric.measure in ("cosine", "lpips"):
                 self._extractor(metric.extractor or metric)  # latents are the pipeline's own
 
     def score(
@@ -97,12 +106,48 @@ class Scorer:
             record["floor"] = frechet_floor(reference, entry.samples)
         elif isinstance(metric, ClipSettings):
             estimate = clip_score_estimate(self._cosines(entry, metric, prompts), clusters)
+        elif isinstance(metric, ImageMetric | AccuracyMetric):
+            estimate, told = self._images.estimate(entry, metric, settings, clusters)
+            record |= told
         else:
-            estimate = _mean(self._fidelity(entry, metric, settings, encode), metric, clusters)
-        record |= {"value": estimate.value, "influence": estimate.influence.tolist()}
-        if clusters is not None:
-            record["clusters"] = clusters.tolist()
-        self._store.write_record(entry.cell.key, entry.metrics[metric.metric], record)
+            values = self._fidelity(entry, metric, settings, encode)
+            estimate = _mean(values, metric.metric, clusters)
+        self._write(entry, metric.metric, estimate, record)
+
+    def converge(
+        self,
+        entry: Entry,
+        trajectory: Entry,
+        settings: Settings,
+        prompts: tuple[str, ...],
+        encode: Encode,
+    ) -> None:
+        """Makes the estimates of how close a cell's first samples are to a reference trajectory."""
+        key, samples, columns = entry.cell.key, trajectory.samples, convergence_columns(settings)
+        kind = converged_kind(settings, trajectory.cell)
+
+        def compared(images: torch.Tensor, start: int) -> dict[str, torch.Tensor]:
+            stop = start + len(images)
+            ends = self._store.read(trajectory.cell.key, "images", stop, start)["images"]
+            metrics = {c: FidelityMetric(measure=c.removesuffix("_converged")) for c in columns}
+            return {
+                column: self._compared(metric, images, Inputs(ends, None), encode)
+                for column, metric in metrics.items()
+            }
+
+        read_once(self._store, key, samples, {kind: compared})
+        values = self._store.read(key, kind, samples)
+        inputs = input_names(settings)
+        clusters = clusters_of(_units(prompts[:samples], inputs and inputs[:samples]))
+        for column in columns:
+            self._write(entry, column, _mean(values[column], column, clusters), {})
+
+    def _write(self, entry: Entry, column: str, estimate: Estimate, told: dict) -> None:
+        """The record of an estimate, with what else there is to tell."""
+        record = {**told, "value": estimate.value, "influence": estimate.influence.tolist()}
+        if estimate.clusters is not None:
+            record["clusters"] = estimate.clusters.tolist()
+        self._store.write_record(entry.cell.key, entry.metrics[column], record)
 
     def _features(self, entry: Entry, metric: FrechetSettings) -> np.ndarray:
         def features(images: torch.Tensor, _: int) -> torch.Tensor:
@@ -187,7 +232,7 @@ class Scorer:
         batches = (extract(torch.from_numpy(images)) for images in reference_batches(settings))
         return reduce(FeatureStats.merge, map(FeatureStats.from_features, batches))
 
-    def _extractor(self, metric: Metric) -> Any:
+    def _extractor(self, metric: FrechetSettings | ClipSettings | FidelityMetric) -> Any:
         if metric not in self._extractors:
             try:
                 self._extractors[metric] = _build(metric, self._device)
@@ -203,14 +248,14 @@ def _units(prompts: tuple[str, ...], inputs: list[str] | None) -> Sequence[str]:
     return inputs
 
 
-def _mean(values: np.ndarray, metric: Metric, clusters: np.ndarray | None) -> Estimate:
+def _mean(values: np.ndarray, column: str, clusters: np.ndarray | None) -> Estimate:
     broken = int(np.sum(~np.isfinite(values)))
     if broken:
-        raise ValueError(f"{metric.metric} of {broken} of {len(values)} samples is not finite")
+        raise ValueError(f"{column} of {broken} of {len(values)} samples is not finite")
     return mean_estimate(values, clusters)
 
 
-def _build(metric: Metric, device: str) -> Any:
+def _build(metric: FrechetSettings | ClipSettings | FidelityMetric, device: str) -> Any:
     if isinstance(metric, FidelityMetric):
         return lpips_network(device)
     if isinstance(metric, FrechetSettings) and metric.kind == "pixels":
@@ -219,6 +264,8 @@ def _build(metric: Metric, device: str) -> Any:
         return attribute_extractor(resolve(metric.weights or ""), metric.name, device)
     if isinstance(metric, FrechetSettings) and metric.kind == "inception":
         return inception_extractor(resolve(metric.weights) if metric.weights else None, device)
+    if isinstance(metric, FrechetSettings) and metric.kind == "dinov2":
+        return dinov2_extractor(metric.model or DINOV2, metric.name, device)
     model, weights = _open_clip_source(metric)
     return open_clip_scorer(model, weights, name=metric.name, device=device)
 

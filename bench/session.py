@@ -16,7 +16,7 @@ from bench.cell import Cost, Entry
 from bench.errors import UserError
 from bench.inputs import Inputs, load_inputs
 from bench.job import Job
-from bench.kinds import features_kind, measured
+from bench.kinds import converged_kind, convergence_columns, features_kind, measured
 from bench.latents import given_latents
 from bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from bench.paths import CLOSED_FORM
@@ -47,12 +47,17 @@ class Session:
         status = self.store.read_record(key, entry.status_kind)
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
-        shards = ["images", *map(features_kind, measured(job.settings).values())]
+        shards = [("images", entry.samples)]
+        shards += [
+            (features_kind(metric), entry.samples) for metric in measured(job.settings).values()
+        ]
+        if job.trajectory:
+            shards.append(_converged(job, job.trajectory))
         return (
             status is not None
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
-            and not any(self.store.missing(key, kind, entry.samples) for kind in shards)
+            and not any(self.store.missing(key, *shard) for shard in shards)
         )
 
     def run(
@@ -63,7 +68,9 @@ class Session:
         Returns None when another process works on the cell and wait is False. Raises UserError for
         what would fail every cell: a full disk, weights that are not there.
         """
-        key = job.entry.cell.key
+        key, ends = job.entry.cell.key, job.trajectory
+        if ends and not self.is_done(ends) and self.run(ends, wait=wait) is None:
+            return None  # before the lock: no process ever waits for one while it holds another
         with self.store.lock(key, wait=wait) as held:
             if not held:
                 return None
@@ -76,6 +83,8 @@ class Session:
                     return self._finish(job.entry, "degenerate", _told(job, flat), "")
                 self._measure_latency(job)
                 self._score(job)
+                if job.trajectory:
+                    self._converge(job, job.trajectory)
                 return self._finish(job.entry, "done", "", "")
             except UserError:
                 raise
@@ -175,6 +184,19 @@ class Session:
                 scorer = self._scorer_of(job)
                 scorer.score(entry, metric, job.settings, _prompts(job), partial(self._encode, job))
 
+    def _converge(self, job: Job, trajectory: Job) -> None:
+        key, entry = job.entry.cell.key, job.entry
+        ended = self.store.read_record(trajectory.entry.cell.key, trajectory.entry.status_kind)
+        if ended is None or ended["status"] != "done":
+            steps, why = trajectory.settings.steps, ended["message"] if ended else "it is missing"
+            raise RuntimeError(f"the reference trajectory of {steps} steps: {why}")
+        kinds = [entry.metrics[name] for name in convergence_columns(job.settings)]
+        complete = not self.store.missing(key, *_converged(job, trajectory))
+        if not complete or any(self.store.read_record(key, kind) is None for kind in kinds):
+            self._scorer_of(job).converge(
+                entry, trajectory.entry, job.settings, _prompts(job), partial(self._encode, job)
+            )
+
     def _encode(self, job: Job, images: Any) -> Any:
         """Latents of images, by the model's own VAE."""
         from bench.sampling import encode
@@ -212,6 +234,11 @@ class Session:
         pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
         _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))
         self._pipelines[key] = pipeline
+
+
+def _converged(job: Job, trajectory: Job) -> tuple[str, int]:
+    """Kind of the shards that tell how close the samples are to their trajectory, and how many."""
+    return converged_kind(job.settings, trajectory.entry.cell), trajectory.entry.samples
 
 
 def _inputs(job: Job, first: int, last: int) -> Inputs | None:

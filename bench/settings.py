@@ -97,8 +97,8 @@ class FrechetSettings(_Strict):
     """A Fréchet distance: its column is fid for kind inception, else fd_<name>."""
 
     name: _Name
-    kind: Literal["attributes", "inception", "open_clip", "pixels"]
-    model: str | None = None  # open_clip only
+    kind: Literal["attributes", "inception", "open_clip", "dinov2", "pixels"]
+    model: str | None = None  # of open_clip; of dinov2 a folder or an id in the hub's cache
     weights: str | None = None
 
     @model_validator(mode="after")
@@ -140,7 +140,36 @@ class FidelityMetric(_Strict):
         return f"{self.measure}{source}_input"
 
 
-Metric = FrechetSettings | ClipSettings | FidelityMetric
+class ImageMetric(_Strict):
+    """A number that is read off each image alone, by its column; bench/image_scores.py."""
+
+    metric: str
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is told against the images of metrics.reference."""
+        return self.metric not in ("banding", "clipped")
+
+
+class AttributeSettings(_Strict):
+    """The network that reads attributes of the embedded world."""
+
+    weights: str
+
+
+class AccuracyMetric(_Strict):
+    """The share of attributes asked for that a network reads in the image: all, or of a kind."""
+
+    network: AttributeSettings
+    kind: str
+
+    @property
+    def metric(self) -> str:
+        return "accuracy" if self.kind == "all" else f"accuracy_{self.kind}"
+
+
+Metric = FrechetSettings | ClipSettings | FidelityMetric | ImageMetric | AccuracyMetric
+_ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
 _REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
 
 
@@ -152,7 +181,17 @@ class MetricsSettings(_Strict):
     clip_score: tuple[ClipSettings, ...] = ()
     # To the input, for tasks that have one; cosine is of each Fréchet distance's features, regions
     # are those of inpainting.
-    fidelity: tuple[Literal["psnr", "ssim", "latent_rmse", "cosine", "lpips", "regions"], ...] = ()
+    fidelity: tuple[
+        Literal["psnr", "ssim", "latent_rmse", "delta_e", "cosine", "lpips", "regions"], ...
+    ] = ()
+    # Of the images alone, without their prompts.
+    images: tuple[Literal["spectrum", "sharpness", "banding", "saturation", "clipped"], ...] = ()
+    accuracy: AttributeSettings | None = None  # for prompts of the embedded world
+    # To what the same noise becomes in many steps, for schedulers that add none; of the first
+    # samples, for a reference trajectory costs as much as many cells.
+    convergence: tuple[Literal["psnr", "ssim", "latent_rmse", "delta_e", "lpips"], ...] = ()
+    convergence_steps: _Count = 200  # or fewer, so that they divide the model's timesteps
+    convergence_samples: Annotated[int, Field(strict=True, ge=2)] = 64
 
     @model_validator(mode="after")
     def _has_distinct_columns(self) -> "MetricsSettings":
@@ -166,10 +205,22 @@ class MetricsSettings(_Strict):
         chosen: list[FrechetSettings | ClipSettings] = [*self.frechet, *self.clip_score]
         return {metric.metric: metric for metric in chosen}
 
-    def of_task(self, task: str) -> dict[str, Metric]:
-        """What is measured of a task's images, by column name."""
-        compared = [] if task == "txt2img" else [*self._fidelity(task)]
-        return self.by_metric | {metric.metric: metric for metric in compared}
+    def of_task(self, task: str, octaves: int = 0) -> dict[str, Metric]:
+        """What is measured of a task's images, by column name; octaves: how many they have."""
+        chosen: list[Metric] = [] if task == "txt2img" else [*self._fidelity(task)]
+        chosen += [ImageMetric(metric=column) for column in self._image_columns(octaves)]
+        if self.accuracy:
+            chosen += [AccuracyMetric(network=self.accuracy, kind=kind) for kind in _ATTRIBUTES]
+        return self.by_metric | {metric.metric: metric for metric in chosen}
+
+    def _image_columns(self, octaves: int) -> Iterator[str]:
+        for family in self.images:
+            if family == "spectrum":
+                yield from (f"power_octave_{k}" for k in range(1, octaves + 1))
+            else:
+                yield family
+            if family == "saturation":
+                yield "saturation_distance"
 
     def _fidelity(self, task: str) -> Iterator[FidelityMetric]:
         for measure in self.fidelity:

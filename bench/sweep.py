@@ -10,6 +10,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.convergence import in_order
 from bench.errors import UserError
 from bench.inputs import load_inputs
 from bench.job import Job
@@ -43,7 +44,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
     _say_what_is_replaced(run, console)
     _record(plan, run)
     session = Session(run.store)
-    todo = [job for job in plan.jobs if not session.is_done(job)]
+    todo = [job for job in in_order(plan.jobs) if not session.is_done(job)]
     progress = SweepProgress(todo, console)
     statuses: list[str] = []
 
@@ -83,15 +84,17 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
 def grid_table(plan: Plan) -> Table:
     """The grid with the expected number of denoiser evaluations, for --dry-run."""
     table = Table("cell", "samples", "NFE", "network passes", title=f"cells: {len(plan.jobs)}")
-    for job in plan.jobs:
+    generated = in_order(plan.jobs)
+    trajectories = {id(job.trajectory) for job in plan.jobs}
+    for job in generated:
         samples = str(job.entry.samples)
-        table.add_row(
-            cell_name(job.entry.cell), samples, str(job.expected_nfe), str(job.expected_passes)
-        )
+        name = cell_name(job.entry.cell)
+        name += " (reference trajectory)" if id(job) in trajectories else ""
+        table.add_row(name, samples, str(job.expected_nfe), str(job.expected_passes))
     for entry in plan.entries:
         if entry.unsupported:
             table.add_row(cell_name(entry.cell), "unsupported", "", "")
-    total = sum(job.expected_passes * job.entry.samples for job in plan.jobs)
+    total = sum(job.expected_passes * job.entry.samples for job in generated)
     table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
     return table
 

@@ -7,6 +7,7 @@ network knows nothing of the world it reads.
 import json
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -52,6 +53,25 @@ class AttributeNet(nn.Module):
             network = cls(json.loads(file.metadata()["heads"]))
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         return network.eval().requires_grad_(False)
+
+
+def read_right(logits: dict[str, Tensor], asked: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Share of what is asked for that is read so, [N] float64: of all, under "all", and by kind.
+
+    asked holds class indices [N] by head, -1 where there is nothing to ask. The heads of several
+    objects, shape0 and shape1, are one kind. nan where a kind is not asked for.
+    """
+    hits = {head: logits[head].argmax(1) == wanted for head, wanted in asked.items()}
+    counts = {head: wanted >= 0 for head, wanted in asked.items()}
+    kinds: dict[str, list[str]] = {"all": list(asked)}
+    for head in asked:
+        kinds.setdefault(head.rstrip("0123456789"), []).append(head)
+
+    def share(heads: list[str]) -> Tensor:
+        right, given = (torch.stack([per[head] for head in heads]).sum(0) for per in (hits, counts))
+        return right.double() / given
+
+    return {kind: share(heads) for kind, heads in kinds.items()}
 
 
 def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:

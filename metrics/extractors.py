@@ -5,10 +5,8 @@ Weights are read from local files and never downloaded: what is absent is named,
 """
 
 import difflib
-import hashlib
 import io
 import os
-import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from metrics.attributes import FEATURES, AttributeNet
+from metrics.weights import MissingWeights, UnusableExtractor, digest_of, in_hub_cache, reading
 
 # The conversion of TensorFlow's 2015-12-05 graph that pytorch-fid and torch-fidelity both publish.
 INCEPTION_FILES = (
@@ -37,23 +35,6 @@ _FOLDER_WEIGHTS = "open_clip_model.safetensors"  # open_clip's first choice amon
 _FOLDER_VOCABULARY = "bpe.txt.gz"  # optional, ours: byte-pair merges in place of open_clip's
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 _TEXTS_PER_BATCH = 256
-_LOAD_ERRORS = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
-
-
-class UnusableExtractor(Exception):
-    """An extractor cannot be built from what was given; the message holds the cure."""
-
-
-class MissingWeights(UnusableExtractor):
-    """A file is not there; the message says which file to place where."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +86,7 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
     """Features [N, 64] of an AttributeNet file, for scenes of 32x32 pixels."""
     if not path.is_file():
         raise MissingWeights(f"the weights of extractor {name} are missing: place them at {path}")
-    with _reading(path):
+    with reading(path):
         network = AttributeNet.load(path).to(device)
 
     def features(images: Tensor) -> Tensor:
@@ -114,7 +95,7 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
         return network(images)
 
     return Extractor(
-        name, f"{_digest(path)}, not resized", FEATURES, features, torch.device(device)
+        name, f"{digest_of(path)}, not resized", FEATURES, features, torch.device(device)
     )
 
 
@@ -139,11 +120,11 @@ def inception_extractor(
     it the folder $DENOISEBENCH_WEIGHTS and torch hub's checkpoints are searched.
     """
     path = inception_weights(weights)
-    with _reading(path):
+    with reading(path):
         network = _load_inception(path).to(device)
     return Extractor(
         "inception",
-        f"{_digest(path)}, resized bilinear 299 without antialiasing",
+        f"{digest_of(path)}, resized bilinear 299 without antialiasing",
         2048,
         lambda images: network(images)[0],
         torch.device(device),
@@ -193,7 +174,7 @@ def open_clip_scorer(
 
     with _offline():
         source = _clip_source(model, pretrained)
-        with _reading(source.files[0]):
+        with reading(source.files[0]):
             network, preprocess = open_clip.create_model_from_pretrained(
                 model, device=device, **source.options
             )
@@ -204,7 +185,7 @@ def open_clip_scorer(
     moments = f"mean {list(cfg['mean'])} std {list(cfg['std'])}"
     return ClipScorer(
         name,
-        ", ".join([source.label, *map(_digest, source.files), resizing, moments]),
+        ", ".join([source.label, *map(digest_of, source.files), resizing, moments]),
         source.config["embed_dim"],
         network.eval().requires_grad_(False),
         preprocess,
@@ -255,7 +236,7 @@ def _folder_source(folder: Path) -> _ClipSource:
             raise MissingWeights(
                 f"the CLIP model in {folder} is incomplete: place {path.name} there"
             )
-    with _reading(needed[1]):
+    with reading(needed[1]):
         config = open_clip.get_model_config(f"{_FOLDER}{folder}")
     vocabulary = folder / _FOLDER_VOCABULARY
     if not vocabulary.is_file():
@@ -283,17 +264,14 @@ def _tag_source(model: str, tag: str) -> _ClipSource:
 
 def _cached(address: str, model: str, tag: str) -> Path:
     """The file of an open_clip hub address, "org/repository/" or "org/repository/file"."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
     repository, file = address.rsplit("/", 1)
     stem = Path(file).stem if file else "open_clip_model"
     names = [f"{stem}.safetensors", file or "open_clip_pytorch_model.bin"]
     for name in names:
-        path = try_to_load_from_cache(repository, name)
-        if isinstance(path, str):
-            return Path(path)
+        if path := in_hub_cache(repository, name):
+            return path
     raise MissingWeights(
-        f"the weights {tag} of {model} are not in {constants.HF_HUB_CACHE}: fetch {names[0]} of "
+        f"the weights {tag} of {model} are not in the hub's cache: fetch {names[0]} of "
         f"{repository} with `hf download {repository}`, or give the path of the file as pretrained"
     )
 
@@ -347,7 +325,7 @@ def _load_inception(path: Path) -> torch.nn.Module:
 
 
 def _check_inception(path: Path) -> None:
-    found = _digest(path)[: len(INCEPTION_SHA256_PREFIX)]
+    found = digest_of(path)[: len(INCEPTION_SHA256_PREFIX)]
     if found != INCEPTION_SHA256_PREFIX:
         raise UnusableExtractor(
             f"{path} is not the Inception-v3 of FID: its sha256 begins {found}, not "
@@ -364,16 +342,6 @@ def _checked(images: Tensor) -> Tensor:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns a library's complaint about a file into one line that names the file."""
-    try:
-        yield
-    except _LOAD_ERRORS as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UnusableExtractor(f"{path} cannot be used: {reason}") from error
-
-
-@contextmanager
 def _offline() -> Iterator[None]:
     """Forbids the hub's client to reach the network, as HF_HUB_OFFLINE=1 does at start-up.
 
@@ -387,9 +355,3 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
-
-
-def _digest(path: Path) -> str:
-    """First 16 hex digits of a file's sha256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+OCTAVES = 6  # most that are told apart: wavelengths of 2 to 128 pixels
+
 
 @dataclass(frozen=True)
 class MetricSpec:
     label: str
     unit: str  # empty when the number has none
-    better: str  # "lower" or "higher"
+    better: str  # "lower", "higher" or "zero"
     meaning: str
     praise: str = "better"  # what such a value is: "closer" or "smoother" beside an input image
 
@@ -25,6 +27,117 @@ class MetricSpec:
         """Whether the best cell deserves the name. Closest to its input is who changed nothing."""
         return self.praise == "better"
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether zero is as it should be, and both sides of it are not."""
+        return self.better == "zero"
+
+
+_AS_REFERENCE = "as the reference"
+_TRAJECTORY = "the image that the same noise becomes in many steps"
+
+_CONVERGED = {
+    "psnr_converged": MetricSpec(
+        "PSNR to convergence",
+        "dB",
+        "higher",
+        f"peak signal-to-noise ratio to {_TRAJECTORY}; 58.9 if they are the same",
+        "closer",
+    ),
+    "ssim_converged": MetricSpec(
+        "SSIM to convergence", "", "higher", f"structural similarity to {_TRAJECTORY}", "closer"
+    ),
+    "latent_rmse_converged": MetricSpec(
+        "Latent RMSE to convergence",
+        "",
+        "lower",
+        f"root mean square difference to {_TRAJECTORY}, in what the VAE makes of both, in the "
+        "units of the denoiser",
+        "closer",
+    ),
+    "delta_e_converged": MetricSpec(
+        "ΔE to convergence",
+        "",
+        "lower",
+        f"CIEDE2000 colour difference to {_TRAJECTORY}, mean over pixels; about 1 can be seen",
+        "closer",
+    ),
+    "lpips_converged": MetricSpec(
+        "LPIPS to convergence",
+        "",
+        "lower",
+        f"learned perceptual distance to {_TRAJECTORY}, by AlexNet",
+        "closer",
+    ),
+}
+
+_OF_IMAGES = {
+    **{
+        f"power_octave_{k}": MetricSpec(
+            f"Power at {2**k} to {2 ** (k + 1)} px",
+            "dB",
+            "zero",
+            f"power of wavelengths of {2**k} to {2 ** (k + 1)} pixels against the reference "
+            "images, mean of its logarithm over samples; below zero too smooth, above too gritty",
+            _AS_REFERENCE,
+        )
+        for k in range(1, OCTAVES + 1)
+    },
+    "sharpness": MetricSpec(
+        "Local sharpness",
+        "dB",
+        "zero",
+        "energy of the Laplacian where an image is crispest, against the reference images",
+        _AS_REFERENCE,
+    ),
+    "banding": MetricSpec(
+        "Banding",
+        "",
+        "lower",
+        "share of the gentle change in an image that happens in false contours, between plateaus",
+        "smoother",
+    ),
+    "saturation": MetricSpec(
+        "Saturation",
+        "ΔC*",
+        "zero",
+        "mean CIELAB chroma of an image against the reference images; above zero is too colourful",
+        _AS_REFERENCE,
+    ),
+    "saturation_distance": MetricSpec(
+        "Saturation distance",
+        "ΔC*",
+        "lower",
+        "1-Wasserstein distance of the images' chroma to that of the reference images",
+        "closer",
+    ),
+    "clipped": MetricSpec(
+        "Clipped pixels",
+        "",
+        "lower",
+        "share of pixels of which a channel is at 0 or 255",
+        "gentler",
+    ),
+}
+
+_ACCURACIES = {
+    "accuracy": MetricSpec(
+        "Attribute accuracy",
+        "",
+        "higher",
+        "share of the attributes that a prompt asks for which a network reads in its image",
+    ),
+    **{
+        f"accuracy_{kind}": MetricSpec(
+            f"Accuracy of {kind}",
+            "",
+            "higher",
+            f"share of images, or of their objects, whose {kind} is read as the prompt asks for it",
+            "truer",
+        )
+        for kind in ("shape", "colour", "texture", "size", "background", "layout")
+    },
+}
 
 _FAMILIES = {
     "fid": MetricSpec("FID", "", "lower", "Fréchet distance of Inception-v3 pool features"),
@@ -32,6 +145,9 @@ _FAMILIES = {
     "clip_score": MetricSpec(
         "CLIP score", "", "higher", "100 x cosine of image and prompt, {source}; mean over samples"
     ),
+    **_CONVERGED,
+    **_OF_IMAGES,
+    **_ACCURACIES,
     "psnr": MetricSpec(
         "PSNR to input",
         "dB",
@@ -59,6 +175,14 @@ _FAMILIES = {
         "",
         "higher",
         "cosine of {source} features of image and input image; 1 if nothing changed",
+        "closer",
+    ),
+    "delta_e": MetricSpec(
+        "ΔE to input",
+        "",
+        "lower",
+        "CIEDE2000 colour difference to the input image, mean over pixels; 0 if nothing changed, "
+        "about 1 can be seen",
         "closer",
     ),
     "lpips": MetricSpec(
@@ -104,7 +228,7 @@ _FAMILIES = {
 
 def metric_spec(name: str) -> MetricSpec:
     """The spec of a quality metric by its column name: fid, fd_<extractor>, clip_score_<model>,
-    <measure>_input, cosine_<extractor>_input, or one of a region.
+    <measure>_input, <measure>_converged, cosine_<extractor>_input, or one of the table's own.
 
     Raises KeyError for a name of no known family.
     """
@@ -120,3 +244,9 @@ def metric_spec(name: str) -> MetricSpec:
                 meaning=spec.meaning.format(source=source),
             )
     raise KeyError(name)
+
+
+def octaves_of(height: int, width: int) -> int:
+    """Octaves of spatial frequency that are told apart in images of that size: as many as have a
+    wavelength that fits in, at most OCTAVES."""
+    return min(OCTAVES, min(height, width).bit_length() - 2)

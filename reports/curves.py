@@ -61,8 +61,9 @@ def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:
 
 
 def sign(metric: str) -> int:
-    """+1 when a higher value is better, -1 when a lower one is."""
-    return 1 if metric_spec(metric).better == "higher" else -1
+    """+1 when a higher value is better, -1 when a lower one is. Raises KeyError for a metric that
+    has no direction."""
+    return {"higher": 1, "lower": -1}[metric_spec(metric).better]
 
 
 def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:

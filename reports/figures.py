@@ -94,6 +94,8 @@ def figures(
     ]
     if len(by_strength):
         drawn.append(_curves(frame, metric, by_strength, _STRENGTH))
+    if metric_spec(metric).is_signed:  # no direction to gain in
+        return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):
         drawn.append(_gains(frame, metric, gains))
@@ -147,6 +149,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         marks.add_params(pick),
         *_decisions(base, y, points),
         *_floor(points, y),
+        *([_zero()] if metric_spec(metric).is_signed else []),
     ]
     words = _Words(
         f"vs_{cost.stem}",
@@ -170,7 +173,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
         color=look["color"],
     )
     layers = [
-        alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0)),
+        _zero(),
         _bars(base, y),
         _marks(base, look, along="change").encode(y=y("gain")),
     ]
@@ -311,6 +314,10 @@ def _floor(points: pd.DataFrame, y: Callable[[str], alt.Y]) -> list[alt.Chart]:
         color=theme.QUIET,
     )
     return [line.encode(y=y("floor")), text.encode(x=alt.value(0), y=y("floor"))]
+
+
+def _zero() -> alt.Chart:
+    return alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
 
 
 def _labels(base: alt.Chart) -> list[alt.Chart]:

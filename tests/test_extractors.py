@@ -126,7 +126,7 @@ def inception_file(tmp_path_factory):
 @pytest.fixture
 def trusted(inception_file, monkeypatch):
     """The random weights, as though theirs were the published checksum."""
-    digest = extractors._digest(inception_file)
+    digest = extractors.digest_of(inception_file)
     monkeypatch.setattr(extractors, "INCEPTION_SHA256_PREFIX", digest[:8])
     return inception_file
 
@@ -192,7 +192,7 @@ class Attack:
 def test_code_inside_a_weights_file_does_not_run(tmp_path, monkeypatch):
     path = tmp_path / "attack.pth"
     torch.save({"weight": Attack(str(tmp_path / "owned"))}, path)
-    monkeypatch.setattr(extractors, "INCEPTION_SHA256_PREFIX", extractors._digest(path)[:8])
+    monkeypatch.setattr(extractors, "INCEPTION_SHA256_PREFIX", extractors.digest_of(path)[:8])
     with pytest.raises(UnusableExtractor, match="cannot be used"):
         inception_extractor(path)
     assert not (tmp_path / "owned").exists()

@@ -25,7 +25,7 @@ OWNERS = {
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),
-    "huggingface_hub": ("bench/hub.py", "metrics/extractors.py"),
+    "huggingface_hub": ("bench/hub.py", "metrics/extractors.py", "metrics/weights.py"),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
     "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py"),

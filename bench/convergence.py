@@ -1,0 +1,97 @@
+"""The reference trajectory of a cell: the same noise and prompts in many steps.
+
+It is a cell of the store like any other, generated once for all cells of a curve, and no row of
+the report. Schedulers that add noise have none: their many steps lead to another image.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bench.cell import Entry, digest
+from bench.errors import UserError
+from bench.fits import expected_nfe, unsupported
+from bench.flags import flag_problems
+from bench.job import Job
+from bench.kinds import converged_kind, convergence_columns
+from bench.models import FoundModel
+from bench.schedulers import SCHEDULERS
+from bench.settings import MetricsSettings, Settings
+
+
+def with_convergence(job: Job) -> Job:
+    """With its reference trajectory and what is measured against it, where that is asked for and
+    can be had. Raises UserError for more steps than the trajectory's."""
+    columns = convergence_columns(job.settings)
+    if not columns or job.entry.unsupported or job.entry.cell.is_random or no_trajectory(job):
+        return job
+    trajectory = _trajectory(job)
+    if trajectory.settings.steps < job.settings.steps:
+        asked = job.settings.metrics.convergence_steps
+        raise UserError(
+            f"steps={job.settings.steps}: is beyond the {trajectory.settings.steps} of the "
+            f"reference trajectory; raise metrics.convergence_steps={asked}"
+        )
+    basis = [converged_kind(job.settings, trajectory.entry.cell), trajectory.entry.samples]
+    kinds = {name: f"estimate_{name}_{digest(basis, 12)}" for name in columns}
+    entry = replace(job.entry, metrics={**job.entry.metrics, **kinds})
+    return replace(job, entry=entry, trajectory=trajectory)
+
+
+def no_trajectory(job: Job) -> str:
+    """Why a cell has no reference trajectory; empty where it has one."""
+    if SCHEDULERS[job.base].stochastic or job.settings.model.call.get("eta"):
+        return "adds noise, so that many steps lead to another image"
+    again = _in_many_steps(job.settings, job.model)
+    scheduler, config = again.scheduler, json.loads(job.model.scheduler_config)
+    reasons = [
+        *unsupported(job.model, again),
+        *flag_problems(scheduler, config, again.steps, again.grid),
+    ]
+    return f"cannot run {again.steps} steps: {reasons[0]}" if reasons else ""
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """All that is generated: each reference trajectory once, before the cells that need it."""
+    found: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        for each in (job.trajectory, job):
+            if each:
+                found.setdefault((each.entry.cell.key, each.entry.status_kind), each)
+    return list(found.values())
+
+
+def left_out(jobs: Sequence[Job]) -> Iterator[str]:
+    """A sentence for each reason why convergence is not measured, with the schedulers."""
+    names: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        columns = ", ".join(convergence_columns(job.settings))
+        if columns and not job.trajectory and not job.entry.cell.is_random:
+            why = f"{no_trajectory(job)}: {columns} left out"
+            names.setdefault(why, {})[job.entry.cell.scheduler] = None
+    for why, schedulers in names.items():
+        yield f"{', '.join(schedulers)}: {why}"
+
+
+def _trajectory(job: Job) -> Job:
+    settings = _in_many_steps(job.settings, job.model)
+    cell = replace(job.entry.cell, steps=settings.steps)
+    nfe = expected_nfe(job.model, settings)
+    return Job(settings, Entry(cell, settings.samples, {}), job.model, nfe, job.base)
+
+
+def _in_many_steps(settings: Settings, model: FoundModel) -> Settings:
+    """Settings of the trajectory, of which nothing is measured. The steps divide the timesteps that
+    the model was trained on: some grids drift where they do not."""
+    metrics = settings.metrics
+    most = min(metrics.convergence_steps, model.train_timesteps)
+    steps = next(n for n in range(most, 0, -1) if model.train_timesteps % n == 0)
+    nothing = MetricsSettings(name="none", reference="none", reference_samples=2)
+    return settings.model_copy(
+        update={
+            "steps": steps,
+            "samples": min(settings.samples, metrics.convergence_samples),
+            "metrics": nothing,
+            "latency": settings.latency.model_copy(update={"warmup_runs": 0, "timed_runs": 0}),
+        }
+    )

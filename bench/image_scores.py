@@ -1,0 +1,121 @@
+"""What is read off stored images alone, and of what their prompts ask for."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.cell import Entry
+from bench.errors import UserError
+from bench.kinds import features_kind, looks_key, measured
+from bench.passes import Reader, in_parts, read_once
+from bench.paths import existing
+from bench.prompts import load_prompts
+from bench.references import reference_batches
+from bench.settings import AccuracyMetric, AttributeSettings, ImageMetric, Settings
+from bench.shapes.language import asked_for
+from bench.store import Store
+from metrics.attributes import AttributeNet, read_right
+from metrics.colour import chroma, clipped
+from metrics.estimate import Estimate, mean_estimate
+from metrics.specs import octaves_of
+from metrics.spectrum import octave_power
+from metrics.texture import banding, sharpness
+from metrics.wasserstein import wasserstein_estimate, wasserstein_floor
+from metrics.weights import UnusableExtractor, reading
+
+_DISTANCE = "saturation_distance"  # of the numbers under saturation
+
+
+def looks(images: Tensor) -> dict[str, Tensor]:
+    """All that is read off images [N, 3, H, W] uint8 alone, each [N] float64."""
+    power = octave_power(images, octaves_of(*images.shape[-2:]))
+    return {
+        **{f"power_octave_{k}": octave for k, octave in enumerate(power.unbind(1), 1)},
+        "sharpness": sharpness(images),
+        "banding": banding(images),
+        "saturation": chroma(images),
+        "clipped": clipped(images),
+    }
+
+
+class ImageScorer:
+    """Keeps the attribute networks, and what was read off the reference images."""
+
+    def __init__(self, store: Store, device: str):
+        self._store, self._device = store, device
+        self._networks: dict[AttributeSettings, AttributeNet] = {}
+        self._references: dict[str, dict[str, np.ndarray]] = {}
+
+    def estimate(
+        self,
+        entry: Entry,
+        metric: ImageMetric | AccuracyMetric,
+        settings: Settings,
+        clusters: np.ndarray | None,
+    ) -> tuple[Estimate, dict]:
+        """The estimate, and what else its record says. One pass over the images serves all such
+        metrics of a job."""
+        read_once(self._store, entry.cell.key, entry.samples, self._readers(settings))
+        values = self._store.read(entry.cell.key, features_kind(metric), entry.samples)
+        if isinstance(metric, AccuracyMetric):
+            return mean_estimate(values[metric.kind], clusters), {}
+        name = "saturation" if metric.metric == _DISTANCE else metric.metric
+        if not metric.is_compared:
+            return mean_estimate(values[name], clusters), {}
+        reference = self._reference(settings)[name]
+        if metric.metric == _DISTANCE:
+            floor = wasserstein_floor(reference, entry.samples)
+            return wasserstein_estimate(values[name], reference, clusters), {"floor": floor}
+        return mean_estimate(values[name] - reference.mean(), clusters), {}
+
+    def network(self, of: AttributeSettings) -> AttributeNet:
+        """Raises UserError for a file that cannot be used."""
+        if of not in self._networks:
+            path = existing(of.weights, "weights of metrics.accuracy")
+            try:
+                with reading(path):
+                    self._networks[of] = AttributeNet.load(path).to(self._device)
+            except UnusableExtractor as error:
+                raise UserError(str(error)) from error
+        return self._networks[of]
+
+    def _readers(self, settings: Settings) -> dict[str, Reader]:
+        """By the kind of shard that each makes."""
+        found: dict[str, Reader] = {}
+        for metric in measured(settings).values():
+            if isinstance(metric, ImageMetric):
+                found[features_kind(metric)] = self._looks
+            elif isinstance(metric, AccuracyMetric):
+                found[features_kind(metric)] = self._attributes(metric.network, settings)
+        return found
+
+    def _looks(self, images: Tensor, _: int) -> dict[str, Tensor]:
+        return looks(images.to(self._device))
+
+    def _attributes(self, of: AttributeSettings, settings: Settings) -> Reader:
+        prompts = load_prompts(**settings.prompts.source, samples=settings.samples)
+
+        def right(images: Tensor, start: int) -> dict[str, Tensor]:
+            network = self.network(of)
+            logits = network.logits(network(images.to(self._device)))
+            asked = asked_for(prompts[start : start + len(images)])
+            return read_right(
+                logits, {n: torch.from_numpy(v).to(self._device) for n, v in asked.items()}
+            )
+
+        return right
+
+    def _reference(self, settings: Settings) -> dict[str, np.ndarray]:
+        """What is read off each reference image, [m] by name."""
+        size = (settings.model.width, settings.model.height)
+        key = looks_key(settings.metrics, size)
+        if key not in self._references:
+            with self._store.lock(key):
+                stored = self._store.read_arrays(key, "looks")
+                if stored is None:
+                    batches = map(torch.from_numpy, reference_batches(settings.metrics, size))
+                    parts = [in_parts(self._looks, images) for images in batches]
+                    stored = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+                    self._store.write_arrays(key, "looks", stored)
+            self._references[key] = stored
+        return self._references[key]

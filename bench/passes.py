@@ -1,0 +1,40 @@
+"""Stored images to stored numbers: each image is read once for all that is read off it."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.store import Store
+
+Reader = Callable[[Tensor, int], dict[str, Tensor]]  # of images and the number of the first
+_BATCH = 256  # images read at once
+_PIXELS = 2**22  # worked on at once: float64 copies of them are kept in memory
+
+
+def read_once(store: Store, key: str, samples: int, readers: Mapping[str, Reader]) -> None:
+    """Stores, as shards of its kind, what each reader makes of the images that its kind lacks."""
+    gaps = {kind: store.missing(key, kind, samples) for kind in readers}
+    ends = {end for ranges in gaps.values() for gap in ranges for end in gap}
+    cuts = sorted({*ends, *range(0, samples, _BATCH), samples})
+    for start, stop in pairwise(cuts):
+        lacking = [kind for kind, ranges in gaps.items() if _within(start, ranges)]
+        if not lacking:
+            continue
+        images = torch.from_numpy(store.read(key, "images", stop, start)["images"])
+        for kind in lacking:
+            store.write(key, kind, start, in_parts(readers[kind], images, start))
+
+
+def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, np.ndarray]:
+    """What a reader makes of images [N, 3, H, W], as many at a time as memory holds."""
+    height, width = images.shape[-2:]
+    at_once = max(1, _PIXELS // (height * width))
+    parts = [reader(part, start + i * at_once) for i, part in enumerate(images.split(at_once))]
+    return {name: torch.cat([p[name] for p in parts]).cpu().numpy() for name in parts[0]}
+
+
+def _within(sample: int, ranges: list[tuple[int, int]]) -> bool:
+    return any(start <= sample < stop for start, stop in ranges)

@@ -1,0 +1,58 @@
+"""Captions of the embedded world read back: what a prompt asks for."""
+
+import re
+from collections.abc import Collection, Sequence
+from functools import cache
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.shapes.world import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, TEXTURES
+
+_KINDS = {"size": SIZES, "texture": TEXTURES, "colour": COLOURS, "shape": SHAPES}
+
+
+def asked_for(prompts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Class indices [N] by attribute, -1 for those of a second object where there is none.
+
+    layout is 0 for one object, 1 for two side by side, 2 for one above the other; object 0 is the
+    left or upper one, as pixels show it. Raises UserError for a prompt that is no caption.
+    """
+    read = [_read(prompt) for prompt in prompts]
+    return {name: np.array([one[name] for one in read]) for name in read[0]}
+
+
+@cache
+def _read(prompt: str) -> dict[str, int]:
+    found = _CAPTION.fullmatch(prompt)
+    if not found:
+        raise UserError(
+            f"metrics.accuracy: prompt {prompt!r} is no caption of the embedded world; choose "
+            "prompts=shapes, or metrics without accuracy"
+        )
+    words = found.groupdict()
+    relation = words["relation"]
+    order = (1, 0) if relation in ("right of", "below") else (0, 1)
+    layout = 0 if relation is None else 1 + (relation in ("above", "below"))
+    read = {"layout": layout, "background": _index(BACKGROUNDS, words["background"])}
+    for place, k in enumerate(order):
+        read |= {f"{kind}{place}": _index(_KINDS[kind], words[f"{kind}{k}"]) for kind in _KINDS}
+    return read
+
+
+def _index(options: Collection[str], word: str | None) -> int:
+    return -1 if word is None else list(options).index(word)
+
+
+def _any(options: Collection[str], name: str) -> str:
+    return f"(?P<{name}>{'|'.join(options)})"
+
+
+def _object(k: int) -> str:
+    return "a " + " ".join(_any(options, f"{kind}{k}") for kind, options in _KINDS.items())
+
+
+_CAPTION = re.compile(
+    f"{_object(0)}(?: {_any(RELATIONS, 'relation')} {_object(1)})?"
+    f" on a {_any(BACKGROUNDS, 'background')} background"
+)

@@ -1,0 +1,52 @@
+"""How crisp an image is where it is crispest, and whether smooth shades fall into bands.
+
+Pure functions of images [N, 3, H, W] uint8 to one number a sample, [N] float64.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metrics.spectrum import ROUNDING, luma
+
+_WINDOW = 8  # pixels
+_CRISPEST = 0.9  # quantile over windows: most of a picture may be plain or out of focus
+_STEEPEST = 16  # grey levels: a larger step is an edge, not a contour in a shade
+_LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+
+
+def sharpness(images: Tensor) -> Tensor:
+    """Energy of the luma's Laplacian in the window at the 90th percentile, in dB.
+
+    The energy is the mean square over windows of 8 x 8 pixels (after Pech-Pacheco et al., 2000, who
+    take the variance over the whole image). Not let below that of rounding.
+    """
+    kernel = torch.tensor(_LAPLACIAN, dtype=torch.float64, device=images.device)
+    bordered = F.pad(luma(images)[:, None], (1, 1, 1, 1), mode="replicate")
+    window = min(_WINDOW, *images.shape[-2:])
+    energy = F.avg_pool2d(F.conv2d(bordered, kernel[None, None]).square(), window)
+    floor = ROUNDING * kernel.square().sum()
+    return 10 * torch.log10(energy.flatten(1).quantile(_CRISPEST, dim=1).clamp(min=floor))
+
+
+def banding(images: Tensor) -> Tensor:
+    """Share, 0 to 1, of the gentle change in an image that happens in false contours; 0 if none.
+
+    Gentle change is the sum of differences of at most 16 levels between neighbouring pixels, along
+    rows and columns of each channel. A false contour is such a difference between two plateaus,
+    three equal pixels on either side. Those of a single level are not counted: eight bits cannot
+    show a slow gradient without them.
+    """
+    change, banded = (sum(parts) for parts in zip(*map(_along, (images, images.mT)), strict=True))
+    return banded / change.clamp(min=1)
+
+
+def _along(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Gentle change along rows, and what of it lies in false contours; each [N] float64."""
+    steps = images.short().diff(dim=-1).abs()
+    gentle = torch.where(steps <= _STEEPEST, steps, 0)
+    level = F.pad(steps == 0, (2, 2))
+    n = steps.shape[-1]
+    before, after = (level[..., a : a + n] & level[..., a + 1 : a + 1 + n] for a in (0, 3))
+    contours = torch.where(before & after & (gentle > 1), gentle, 0)
+    return gentle.double().flatten(1).sum(1), contours.double().flatten(1).sum(1)

@@ -1,0 +1,58 @@
+"""Weights files on this machine: found, named by their content, and read with one clear complaint.
+
+Nothing is downloaded: what is absent is named, with its place.
+"""
+
+import hashlib
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+_LOAD_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+
+
+class UnusableExtractor(Exception):
+    """An extractor cannot be built from what was given; the message holds the cure."""
+
+
+class MissingWeights(UnusableExtractor):
+    """A file is not there; the message says which file to place where."""
+
+
+def in_hub_cache(repository: str, file: str) -> Path | None:
+    """A file that was downloaded before; None where it was not, or for no name of a repository."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = try_to_load_from_cache(repository, file)
+    except HFValidationError:
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns a library's complaint about a file into one line that names the file."""
+    try:
+        yield
+    except _LOAD_ERRORS as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UnusableExtractor(f"{path} cannot be used: {reason}") from error
+
+
+def digest_of(path: Path) -> str:
+    """First 16 hex digits of a file's sha256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
