@@ -130,7 +130,7 @@ class FidelityMetric(_Strict):
     one region of theirs."""
 
     measure: str
-    extractor: FrechetSettings | None = None  # of cosine: whose features are compared
+    extractor: FrechetSettings | None = None  # of cosines: whose features are compared
 
     @property
     def metric(self) -> str:
@@ -170,6 +170,7 @@ class AccuracyMetric(_Strict):
 
 Metric = FrechetSettings | ClipSettings | FidelityMetric | ImageMetric | AccuracyMetric
 _ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
+FEATURE_MEASURES = ("cosine", "chance")  # chance: the cosine to the input of the next sample
 _REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
 
 
@@ -179,10 +180,11 @@ class MetricsSettings(_Strict):
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     frechet: tuple[FrechetSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
-    # To the input, for tasks that have one; cosine is of each Fréchet distance's features, regions
-    # are those of inpainting.
+    # To the input, for tasks that have one; cosine and chance are of each Fréchet distance's
+    # features, regions are those of inpainting.
     fidelity: tuple[
-        Literal["psnr", "ssim", "latent_rmse", "delta_e", "cosine", "lpips", "regions"], ...
+        Literal["psnr", "ssim", "latent_rmse", "delta_e", "cosine", "chance", "lpips", "regions"],
+        ...,
     ] = ()
     # Of the images alone, without their prompts.
     images: tuple[Literal["spectrum", "sharpness", "banding", "saturation", "clipped"], ...] = ()
@@ -224,7 +226,7 @@ class MetricsSettings(_Strict):
 
     def _fidelity(self, task: str) -> Iterator[FidelityMetric]:
         for measure in self.fidelity:
-            if measure == "cosine":
+            if measure in FEATURE_MEASURES:
                 yield from (FidelityMetric(measure=measure, extractor=e) for e in self.frechet)
             elif measure != "regions":
                 yield FidelityMetric(measure=measure)

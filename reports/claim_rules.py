@@ -205,7 +205,7 @@ def strength_is_distance(cells: Cells) -> Tested:
         for strength in strengths
     ]
     own = cells.metric("cosine")
-    chance = own.removesuffix("_input") + "_other"
+    chance = own.replace("cosine", "chance", 1)
     near, far = (
         share_of_the_way(cells.estimate(row, chance), cells.estimate(row, own)) for row in rows
     )
