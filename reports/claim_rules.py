@@ -46,8 +46,13 @@ def _less(cells: Cells, metric: str, one: int, other: int) -> Estimate:
     return combined((1.0, cells.estimate(one, metric)), (-1.0, cells.estimate(other, metric)))
 
 
+def _measured(cells: Cells, *metrics: str) -> list[str]:
+    """Those that this run has."""
+    return [metric for metric in metrics if metric in cells.estimates]
+
+
 def _shown(cells: Cells, *rows: int) -> list[Shown]:
-    return _shown(cells, *rows)
+    return [Shown(cells.name(row), row) for row in rows]
 
 
 def distilled_matches(cells: Cells) -> Tested:
@@ -116,15 +121,15 @@ def flow_is_more_even(cells: Cells) -> Tested:
 
 def few_steps_are_gritty(cells: Cells) -> Tested:
     asserted, beside, shown = [], [], []
+    steps = "{few} steps less {many}".format(**cells.parts)
     for part in ("naive", "solver", "noisy"):
-        few, many = (cells.row("diffusion", part, steps) for steps in ("few", "many"))
+        few, many = (cells.row("diffusion", part, count) for count in ("few", "many"))
         finest, crisp = (
-            combined((1.0, cells.estimate(few, metric)), (-1.0, cells.estimate(many, metric)))
-            for metric in ("power_octave_1", "sharpness")
+            _less(cells, metric, few, many) for metric in ("power_octave_1", "sharpness")
         )
-        words = f"{cells.parts[part]}: finest octave in {cells.parts['few']} steps less in many"
+        words = f"{cells.parts[part]}: power of the finest octave, {steps}"
         asserted.append((words, "dB", Assertion(finest, above=True, threshold=FINE_DB)))
-        beside.append((f"{cells.parts[part]}: local sharpness likewise, dB", _number(crisp)))
+        beside.append((f"{cells.parts[part]}: local sharpness in dB, {steps}", _number(crisp)))
         shown += _shown(cells, few, many)
     return _all(asserted, beside, shown)
 
@@ -133,7 +138,6 @@ def textures_come_last(cells: Cells) -> Tested:
     fast = cells.row("distilled", "distilled_solver", "few")
     longer = cells.row("distilled", "distilled_solver", "some")
     slow = cells.row("diffusion", "naive", "many")
-
     asserted = [
         (
             f"{metric_spec(metric).label}: loss in {cells.parts['few']} steps against "
@@ -168,10 +172,8 @@ def guidance_over_saturates(cells: Cells) -> Tested:
     gate = cells.gating().get(clip)
     if gate is None:
         raise NotTested(f"{clip} has no margin: name one in conf/margins")
-    scores = {row: cells.gated(row, clip) for row in rows.values()}
-    margin = gate.margin_beside(scores[usual].value)
-    follows = combined((1.0, scores[high]), (-1.0, scores[low]))
-    drifts = combined((1.0, scores[usual]), (-1.0, scores[low]))
+    margin = gate.margin_beside(cells.estimate(usual, clip).value)
+    follows, drifts = (_less(cells, clip, row, low) for row in (high, usual))
     colour = cells.estimate(high, "saturation")
     a, b, c = (f"{weight:g}" for weight in weights.values())
     asserted = [
@@ -183,16 +185,14 @@ def guidance_over_saturates(cells: Cells) -> Tested:
             Assertion(colour, True, CHROMA),
         ),
     ]
-    told = [
-        metric
-        for metric in (clip, "accuracy", "saturation", "clipped")
-        if metric in cells.estimates
-    ]
+    told = _measured(cells, clip, "accuracy", "saturation", "clipped")
     beside = [
-        (f"{metric_spec(metric).label} at guidance {weights[name]:g}", _number(found))
+        (
+            f"{metric_spec(metric).label} at guidance {weights[name]:g}",
+            _number(cells.estimate(row, metric)),
+        )
         for metric in told
         for name, row in rows.items()
-        if (found := cells.estimate(row, metric))
     ]
     shown = [Shown(f"guidance {weights[name]:g}", row) for name, row in rows.items()]
     return _all(asserted, beside, shown)
@@ -214,10 +214,11 @@ def strength_is_distance(cells: Cells) -> Tested:
         (f"{low}: share of the way from chance to the input", "", Assertion(near, True, CLOSE)),
         (f"{high}: the same", "", Assertion(far, False, FAR)),
     ]
+    told = _measured(cells, own, chance, "psnr_input", "ssim_input")
     beside = [
         (f"{name}: {metric_spec(metric).label}", _number(cells.estimate(row, metric)))
         for name, row in zip((low, high), rows, strict=True)
-        for metric in (own, chance)
+        for metric in told
     ]
     shown = [Shown("input", rows[0], given=True), Shown(low, rows[0]), Shown(high, rows[1])]
     return _all(asserted, beside, shown)
@@ -236,9 +237,7 @@ def schedulers_have_character(cells: Cells) -> Tested:
     first, second = seeds
 
     def told_apart(a: tuple[str, int], b: tuple[str, int]) -> Estimate:
-        n = min(len(looks[a]), len(looks[b]))
-        units = None if clusters is None else clusters[:n]
-        return classifier_accuracy(looks[a][:n], looks[b][:n], units)
+        return classifier_accuracy(looks[a], looks[b], clusters)
 
     control = {name: told_apart((name, first), (name, second)) for name in names}
     asserted, beside = [], []

@@ -9,6 +9,7 @@ import pandas as pd
 from metrics.decide import PASS
 from metrics.estimate import Estimate
 from metrics.power_law import PowerLaw, fit_power_law
+from metrics.specs import metric_spec
 from reports.curves import Z95, curve_points, marginal_gains
 from reports.decisions import Decisions
 from reports.formats import MISSING, decimals_for, number, plus_minus
@@ -27,7 +28,9 @@ class Return:
 def returns(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
 ) -> list[Return]:
-    """Curves of at least two step counts."""
+    """Curves of at least two step counts; of a metric with a direction to gain in."""
+    if metric_spec(metric).is_signed:
+        return []
     gains = marginal_gains(frame, metric, estimates)
     if gains.empty:
         return []
