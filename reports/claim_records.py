@@ -26,7 +26,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Judged:
     verdict: str
     parts: list[Part]
     beside: list[tuple[str, str]]  # numbers that decide nothing, in words

@@ -12,7 +12,7 @@ from metrics.estimate import Estimate
 from metrics.specs import metric_spec
 from metrics.two_sample import classifier_accuracy
 from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Part, Shown, Tested
+from reports.claim_records import Judged, Part, Shown
 from reports.formats import decimals_for, plus_minus
 
 POINTS = 0.02  # of attribute accuracy, that do not matter
@@ -28,14 +28,14 @@ def _all(
     asserted: Sequence[_Asserted],
     beside: Sequence[tuple[str, str]] = (),
     shown: Sequence[Shown] = (),
-) -> Tested:
+) -> Judged:
     """Of a claim that asserts all of them."""
     verdict, held = hold_all([assertion for _, _, assertion in asserted])
     parts = [
         Part(words, unit, assertion.above, assertion.threshold, found)
         for (words, unit, assertion), found in zip(asserted, held, strict=True)
     ]
-    return Tested(verdict, parts, [*beside], [*shown])
+    return Judged(verdict, parts, [*beside], [*shown])
 
 
 def _number(estimate: Estimate) -> str:
@@ -55,7 +55,7 @@ def _shown(cells: Cells, *rows: int) -> list[Shown]:
     return [Shown(cells.name(row), row) for row in rows]
 
 
-def distilled_matches(cells: Cells) -> Tested:
+def distilled_matches(cells: Cells) -> Judged:
     fast = cells.row("distilled", "distilled_solver", "some")
     slow = cells.row("diffusion", "naive", "many")
     asserted = []
@@ -68,7 +68,7 @@ def distilled_matches(cells: Cells) -> Tested:
     return _all(asserted, shown=_shown(cells, fast, slow))
 
 
-def flow_is_less_sensitive(cells: Cells) -> Tested:
+def flow_is_less_sensitive(cells: Cells) -> Judged:
     native = [("flow", "flow_solver", "native"), ("diffusion", "naive", "native")]
     matched = [("flow", "flow_solver", "matched"), ("diffusion", "matched", "matched")]
     asserted, beside = [], []
@@ -102,7 +102,7 @@ def _loss_of_few(
     return combined((sign, many), (-sign, few))
 
 
-def flow_is_more_even(cells: Cells) -> Tested:
+def flow_is_more_even(cells: Cells) -> Judged:
     flow = cells.row("flow", "flow_solver", "many")
     diffusion = cells.row("diffusion", "naive", "many")
     octaves = {row: cells.octaves(row) for row in (flow, diffusion)}
@@ -119,7 +119,7 @@ def flow_is_more_even(cells: Cells) -> Tested:
     return _all([(words, "dB²", Assertion(excess, above=False))], beside, shown)
 
 
-def few_steps_are_gritty(cells: Cells) -> Tested:
+def few_steps_are_gritty(cells: Cells) -> Judged:
     asserted, beside, shown = [], [], []
     steps = "{few} steps less {many}".format(**cells.parts)
     for part in ("naive", "solver", "noisy"):
@@ -134,7 +134,7 @@ def few_steps_are_gritty(cells: Cells) -> Tested:
     return _all(asserted, beside, shown)
 
 
-def textures_come_last(cells: Cells) -> Tested:
+def textures_come_last(cells: Cells) -> Judged:
     fast = cells.row("distilled", "distilled_solver", "few")
     longer = cells.row("distilled", "distilled_solver", "some")
     slow = cells.row("diffusion", "naive", "many")
@@ -160,7 +160,7 @@ def textures_come_last(cells: Cells) -> Tested:
     return _all(asserted, beside, _shown(cells, fast, longer, slow))
 
 
-def guidance_over_saturates(cells: Cells) -> Tested:
+def guidance_over_saturates(cells: Cells) -> Judged:
     weights = {name: cells.parts[name] for name in ("low_guidance", "guidance", "high_guidance")}
     rows = {
         name: cells.row("diffusion", "naive", "usual", guidance=weight)
@@ -198,7 +198,7 @@ def guidance_over_saturates(cells: Cells) -> Tested:
     return _all(asserted, beside, shown)
 
 
-def strength_is_distance(cells: Cells) -> Tested:
+def strength_is_distance(cells: Cells) -> Judged:
     strengths = cells.parts["low_strength"], cells.parts["high_strength"]
     rows = [
         cells.row("diffusion", "naive", "usual", task="img2img", strength=strength)
@@ -224,7 +224,7 @@ def strength_is_distance(cells: Cells) -> Tested:
     return _all(asserted, beside, shown)
 
 
-def schedulers_have_character(cells: Cells) -> Tested:
+def schedulers_have_character(cells: Cells) -> Judged:
     names = ("naive", "solver", "noisy")
     seeds = cells.seeds()
     rows = {

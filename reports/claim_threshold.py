@@ -9,7 +9,7 @@ from metrics.decide import FAIL, PASS, Verdict, all_of
 from metrics.sequential import LEVEL, Reach, fixed_reach
 from metrics.specs import metric_spec
 from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Part, Shown, Tested
+from reports.claim_records import Judged, Part, Shown
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class _Curve:
     rising: frozenset[int]  # step counts proven to lose more than one
 
 
-def threshold_of_the_scheduler(cells: Cells) -> Tested:
+def threshold_of_the_scheduler(cells: Cells) -> Judged:
     """A step count at which one scheduler is proven flat and another proven to be rising.
 
     The level is split between schedulers, metrics and the two sides; within each, step counts are
@@ -37,7 +37,7 @@ def threshold_of_the_scheduler(cells: Cells) -> Tested:
     pairs = [(a, b, n) for a in curves for b in curves if a is not b for n in steps]
     proven = [(a, b, n) for a, b, n in pairs if n in a.flat and n in b.rising]
     flat, rising, n = max(proven or pairs, key=_contrast)
-    return Tested(
+    return Judged(
         SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED,
         [_part(flat, n, above=False), _part(rising, n, above=True)],
         [(curve.name, _bracket(curve, steps)) for curve in curves],

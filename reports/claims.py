@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from metrics.assertion import UNDECIDED
 from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Tested
+from reports.claim_records import Judged
 from reports.claim_rules import (
     CHROMA,
     CLOSE,
@@ -49,7 +49,7 @@ class Claim:
     statement: str
     rule: str
     reason: str  # of the thresholds
-    test: Callable[[Cells], Tested]
+    test: Callable[[Cells], Judged]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Finding:
     statement: str
     rule: str
     reason: str
-    tested: Tested
+    judged: Judged
     note: str  # why it was not tested, or what would decide it
 
 
@@ -71,15 +71,15 @@ def findings(cells: Cells) -> list[Finding]:
 
 def _finding(claim: Claim, cells: Cells) -> Finding:
     try:
-        tested = claim.test(cells)
-        note = _further(tested)
+        judged = claim.test(cells)
+        note = _further(judged)
     except (NotTested, ValueError) as error:  # ValueError: samples that cannot be paired
-        tested, note = Tested(NOT_TESTED, [], [], []), f"{error}."
+        judged, note = Judged(NOT_TESTED, [], [], []), f"{error}."
     words = _words(cells.parts)
     statement, rule, reason = (
         text.format(**words) for text in (claim.statement, claim.rule, claim.reason)
     )
-    return Finding(claim.name, statement, rule, reason, tested, note)
+    return Finding(claim.name, statement, rule, reason, judged, note)
 
 
 def _words(parts: Mapping) -> dict[str, str]:
@@ -87,10 +87,10 @@ def _words(parts: Mapping) -> dict[str, str]:
     return words | {name: f"{threshold:g}" for name, threshold in _THRESHOLDS.items()}
 
 
-def _further(tested: Tested) -> str:
-    if tested.verdict != UNDECIDED:
+def _further(judged: Judged) -> str:
+    if judged.verdict != UNDECIDED:
         return ""
-    further = max(part.held.further for part in tested.parts)
+    further = max(part.held.further for part in judged.parts)
     return f"About {further:,} more samples would probably decide." if further else ""
 
 

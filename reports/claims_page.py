@@ -16,7 +16,7 @@ from bench.store import write_atomically
 from metrics.assertion import SUPPORTED
 from reports.claim_records import Part, Shown
 from reports.claims import NOT_TESTED, Finding
-from reports.formats import decimals_for, number, significant
+from reports.formats import decimals_for, number
 from reports.gallery import caption
 from reports.html import page_environment
 
@@ -49,7 +49,7 @@ def render_claims(run: Run, found: Sequence[Finding]) -> str:
         name=run.name,
         style=(_HERE / "report.css").read_text(),
         findings=found,
-        strips=[[*_strip(run, each.tested.shown)] for each in found],
+        strips=[[*_strip(run, each.judged.shown)] for each in found],
         captions=_captions(run, found),
         counts=verdict_counts(found),
         parts=run.claims,
@@ -90,13 +90,13 @@ def told(part: Part) -> str:
 def asked(part: Part) -> str:
     """`above 0.5`"""
     side = "above" if part.above else "below"
-    return f"{side} {significant(part.threshold, 3)}"
+    return f"{side} {part.threshold:.3g}"
 
 
 def decisive(finding: Finding) -> Part | None:
-    """The first part that has the verdict of the whole; None for what was not tested."""
-    parts = finding.tested.parts
-    same = [part for part in parts if part.held.verdict == finding.tested.verdict]
+    """The first part that has the verdict of the whole; None for what was not judged."""
+    parts = finding.judged.parts
+    same = [part for part in parts if part.held.verdict == finding.judged.verdict]
     return next(iter([*same, *parts]), None)
 
 
@@ -120,7 +120,7 @@ def drawn(part: Part) -> Drawn | None:
 
 def verdict_counts(found: Sequence[Finding]) -> str:
     """`4 supported, 3 refuted, 1 undecided, 1 not tested`"""
-    verdicts = [each.tested.verdict for each in found]
+    verdicts = [each.judged.verdict for each in found]
     order = [SUPPORTED, *dict.fromkeys(v for v in verdicts if v not in (SUPPORTED, NOT_TESTED))]
     kinds = [verdict for verdict in [*order, NOT_TESTED] if verdict in verdicts]
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in kinds)
@@ -151,7 +151,7 @@ def _images(run: Run, shown: Shown) -> np.ndarray | None:
 
 def _captions(run: Run, found: Sequence[Finding]) -> list[str]:
     """Prompts of the images shown, from left to right."""
-    rows = [shown.row for each in found for shown in each.tested.shown]
+    rows = [shown.row for each in found for shown in each.judged.shown]
     if not rows:
         return []
     entry = run.entries[rows[0]]
@@ -173,24 +173,24 @@ def _versions(run: Run) -> str:
 
 def _markdown_line(finding: Finding) -> str:
     part = decisive(finding)
-    cells = [finding.statement, f"**{finding.tested.verdict}**"]
+    cells = [finding.statement, f"**{finding.judged.verdict}**"]
     cells += [part.words, told(part), asked(part)] if part else [finding.note, "", ""]
     return f"| {' | '.join(map(_markdown_text, cells))} |"
 
 
 def _markdown_section(finding: Finding) -> list[str]:
     """Its texts, a table of what decided, and a list of the numbers beside."""
-    tested = finding.tested
-    lines = [f"## {finding.statement}", "", f"**{tested.verdict.capitalize()}.** {finding.note}"]
+    judged = finding.judged
+    lines = [f"## {finding.statement}", "", f"**{judged.verdict.capitalize()}.** {finding.note}"]
     lines += ["", f"Rule: {finding.rule} {finding.reason}", ""]
-    if tested.parts:
+    if judged.parts:
         lines += ["| part | measured | claimed | verdict |", "| --- | --- | --- | --- |"]
-        for part in tested.parts:
+        for part in judged.parts:
             cells = (part.words, told(part), asked(part), part.held.verdict)
             lines.append(f"| {' | '.join(map(_markdown_text, cells))} |")
         lines.append("")
-    lines += [f"- {_markdown_text(words)}: {text}" for words, text in tested.beside]
-    return [line.rstrip() for line in [*lines, *([""] if tested.beside else [])]]
+    lines += [f"- {_markdown_text(words)}: {text}" for words, text in judged.beside]
+    return [line.rstrip() for line in [*lines, *([""] if judged.beside else [])]]
 
 
 def _markdown_text(text: str) -> str:

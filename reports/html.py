@@ -175,8 +175,12 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
-        "front": front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric)),
+        "front": [] if spec.is_signed else _front(metric, frame),
     }
+
+
+def _front(metric: str, frame: pd.DataFrame) -> list[dict]:
+    return front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric))
 
 
 def _headlines(seen: Sequence[Observation]) -> list[dict]:
