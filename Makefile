@@ -43,6 +43,11 @@ test: check ## Lint, types and tests
 bench: install ## Speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
+coverage: install ## Replicate intervals on populations of known truth (a quarter of an hour)
+	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim steps=32,4,8 guidance=4 samples=2048 \
+		latency.timed_runs=0 tracking=none run=coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage runs/coverage 1000
+
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
 	$(BIN)/python -m zoo.vae --device $(DEVICE)
 	$(BIN)/python -m zoo.features --device $(DEVICE)
@@ -56,4 +61,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers check test bench zoo lock
+.PHONY: help install demo pictures schedulers check test bench coverage zoo lock

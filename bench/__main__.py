@@ -20,7 +20,9 @@ USAGE = """usage: denoisebench COMMAND …
   sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4 guidance=1,4
                            experiment=demo is ready-made; --dry-run prints the grid
   verify [KEY=VALUE …]     measure schedulers against closed-form truth: scheduler=all or names
-  report RUN               write results, figures and report.html again, from the store alone
+  report RUN               write results, figures, defaults and page again, from the store alone
+  compare RUN A B          the paired difference of two cells by every metric; A and B are settings:
+                           compare runs/demo scheduler=ddim,steps=8 scheduler=ddim,steps=32
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | tasks | metrics | prompts | experiments |
                            columns | runs
@@ -42,6 +44,7 @@ def run(arguments: list[str]) -> int:
         "sweep": commands.sweep,
         "verify": commands.verify,
         "report": commands.report,
+        "compare": commands.compare,
         "log": commands.log,
         "list": commands.show,
     }

@@ -30,6 +30,7 @@ CHANNELS = 3
 REACH = 5.0  # data units from mid grey to black or white
 TRAIN_TIMESTEPS = 1000
 VERSION = 1  # raise it when a problem changes
+_DRAW_SEED = 1  # of images of the exact distribution
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ def exact_moments(name: str) -> tuple[np.ndarray, np.ndarray]:
     data, scale = PROBLEMS[name].data(), 1 / (2 * REACH)
     rounding = torch.eye(data.means.shape[1]).double() / 12 / 255**2
     return (0.5 + scale * data.mean).numpy(), (scale**2 * data.cov + rounding).numpy()
+
+
+def exact_images(name: str, count: int) -> np.ndarray:
+    """Images [count, 3, 4, 4] uint8 drawn from the exact distribution of a problem."""
+    generator = torch.Generator().manual_seed(_DRAW_SEED)
+    samples, _ = PROBLEMS[name].data().sample(count, generator)
+    pixels = 255 * AffineDecoder().decode(samples.view(count, CHANNELS, SIZE, SIZE))
+    return pixels.round().to(torch.uint8).numpy()
 
 
 class ClosedFormDenoiser(ModelMixin, ConfigMixin):

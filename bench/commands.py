@@ -91,6 +91,31 @@ def report(arguments: list[str]) -> int:
     return 0
 
 
+def compare(arguments: list[str]) -> int:
+    """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
+    from bench.run import load_run
+    from reports.compare import comparison_table, find_cell
+
+    folders = [a for a in arguments if "=" not in a]
+    chosen = [a for a in arguments if "=" in a]
+    if len(chosen) != 2 or len(folders) not in (1, 2):
+        raise UserError(
+            "give a run and two of its cells by their settings: denoisebench compare runs/demo "
+            "scheduler=ddim,steps=8,guidance=4 scheduler=ddim,steps=32,guidance=4; a second run "
+            "before the second cell compares across runs"
+        )
+    runs = [load_run(Path(folder)) for folder in folders]
+    wanted = [dict(_setting(part) for part in choice.split(",")) for choice in chosen]
+    a, b = (find_cell(run, want) for run, want in zip([runs[0], runs[-1]], wanted, strict=True))
+    _console().print(comparison_table(a, b))
+    return 0
+
+
+def _setting(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return name, value
+
+
 def log(arguments: list[str]) -> int:
     """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
     import yaml

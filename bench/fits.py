@@ -24,6 +24,7 @@ from bench.tasks import (
     spreads_steps,
     task_class,
 )
+from metrics.specs import PRECISION_NEIGHBOURS
 
 
 def unfit(settings: Settings) -> Iterator[str]:
@@ -43,6 +44,11 @@ def unfit(settings: Settings) -> Iterator[str]:
         yield (
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
             f"{model.width}x{model.height}; choose metrics=standard"
+        )
+    if "manifold" in metrics.distances and settings.samples <= PRECISION_NEIGHBOURS:
+        yield (
+            f"samples={settings.samples}: recall needs more than {PRECISION_NEIGHBOURS}; ask for "
+            "more, or leave manifold out of metrics.distances"
         )
     closed_form = model.path.startswith(CLOSED_FORM)
     if not closed_form and (model.width % 8 or model.height % 8):

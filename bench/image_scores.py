@@ -113,7 +113,10 @@ class ImageScorer:
             with self._store.lock(key):
                 stored = self._store.read_arrays(key, "looks")
                 if stored is None:
-                    batches = map(torch.from_numpy, reference_batches(settings.metrics, size))
+                    count = settings.metrics.reference_samples
+                    batches = map(
+                        torch.from_numpy, reference_batches(settings.metrics, 0, count, size)
+                    )
                     parts = [in_parts(self._looks, images) for images in batches]
                     stored = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
                     self._store.write_arrays(key, "looks", stored)

@@ -10,6 +10,7 @@ from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resol
 from bench.pictures import pictures_hash, pictures_in
 from bench.settings import (
     AccuracyMetric,
+    FeatureMetric,
     FidelityMetric,
     FrechetSettings,
     ImageMetric,
@@ -21,7 +22,7 @@ from bench.shapes.render import fingerprint
 from metrics.specs import octaves_of
 
 RENDERS = "renders"  # the reference distribution of the embedded world
-SCORING = 2  # raise it when features or estimates are computed in another way
+SCORING = 3  # raise it when features or estimates are computed in another way
 
 
 def measured(settings: Settings) -> dict[str, Metric]:
@@ -55,8 +56,10 @@ def _lack(metric: Metric) -> str:
 
 
 def features_kind(metric: Metric) -> str:
-    """Of the shards that hold what a metric reads from each image. All that is read off images
-    alone is in one, and so are all attributes."""
+    """Of the shards that hold what a metric reads from each image. Metrics of one network share
+    them; all that is read off images alone is in one, and so are all attributes."""
+    if isinstance(metric, FeatureMetric) and metric.measure != "cmmd":
+        return features_kind(metric.source)
     if isinstance(metric, ImageMetric):
         return f"looks_{digest([SCORING], 12)}"
     if isinstance(metric, AccuracyMetric):
@@ -64,12 +67,15 @@ def features_kind(metric: Metric) -> str:
     basis = [SCORING, metric.model_dump(), *map(content_hash, metric_weights(metric))]
     if isinstance(metric, FidelityMetric):
         return f"fidelity_{metric.metric}_{digest(basis, 12)}"
+    if isinstance(metric, FeatureMetric):
+        return f"embeddings_{metric.source.name}_{digest(basis, 12)}"
     prefix = "features" if isinstance(metric, FrechetSettings) else "cosines"
     return f"{prefix}_{metric.name}_{digest(basis, 12)}"
 
 
-def reference_key(metric: FrechetSettings, settings: MetricsSettings) -> str:
-    """Of the reference statistics of a Fréchet distance; it stands where a cell's key does."""
+def reference_key(metric: Metric, settings: MetricsSettings) -> str:
+    """Of what is kept of the reference for metrics of the same features; it stands where a cell's
+    key does."""
     source = _reference_source(settings)
     return f"reference_{digest([features_kind(metric), source, settings.reference_samples], 12)}"
 
@@ -94,6 +100,8 @@ def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int) -> st
     basis = [SCORING, features_kind(metric), samples]
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
+    if isinstance(metric, FeatureMetric) and metric.needs_reference_features:
+        basis += [reference_key(metric, settings), settings.reference_features]
     if isinstance(metric, ImageMetric) and metric.is_compared:
         basis += [_reference_source(settings), settings.reference_samples]
     return f"estimate_{metric.metric}_{digest(basis, 12)}"
@@ -146,6 +154,8 @@ def metric_weights(metric: Metric) -> list[Path]:
     Raises UserError that says what to place where when they are not there.
     """
     what = f"weights of metric {metric.metric}"
+    if isinstance(metric, FeatureMetric):
+        return metric_weights(metric.source)
     if isinstance(metric, ImageMetric):
         return []
     if isinstance(metric, AccuracyMetric):

@@ -83,9 +83,19 @@ def columns() -> Table:
     table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
     table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
     table.add_row(
+        "<metric>_raw",
+        "of a Fréchet distance: the plain one of all samples, to compare with published numbers of "
+        "as many samples; <metric> is less its bias",
+    )
+    table.add_row(
+        "<metric>_infinity",
+        "of a Fréchet distance: FD of infinitely many samples by a line through 1/n; far from "
+        "<metric>, samples are too few",
+    )
+    table.add_row(
         "<metric>_floor",
-        "of a Fréchet distance: what as many samples of the reference itself would score, by their "
-        "number alone",
+        "of a Fréchet distance: what as many samples of the reference itself would score in "
+        "<metric>_raw, by their number alone",
     )
     return table
 

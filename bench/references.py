@@ -1,4 +1,4 @@
-"""The reference side of metrics: renders, a folder of images, or given statistics."""
+"""The reference side of metrics: renders, a folder of images, statistics or a closed form."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -16,6 +16,7 @@ from bench.pictures import pictures_in, read_picture, size_of
 from bench.settings import ImageMetric, MetricsSettings, Settings
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
+from metrics.specs import DENSITY_NEIGHBOURS
 
 NONE = "none"  # no reference at all
 _BATCH = 256  # images
@@ -24,11 +25,17 @@ _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of e
 
 def check_reference(settings: MetricsSettings) -> None:
     """Raises UserError for a reference that cannot be used, before anything is generated."""
-    if settings.reference == RENDERS or not settings.frechet:
+    few = settings.reference_samples <= DENSITY_NEIGHBOURS
+    if settings.needs_reference_features and few:
+        raise UserError(
+            f"metrics.reference_samples={settings.reference_samples}: kernel and manifold "
+            f"distances and CMMD need more than {DENSITY_NEIGHBOURS}"
+        )
+    if settings.reference == RENDERS or not (settings.frechet or settings.cmmd):
         return
     if settings.reference.startswith(CLOSED_FORM):
         closed_form_model("of metrics.reference", settings.reference)
-        if any(metric.kind != "pixels" for metric in settings.frechet):
+        if settings.cmmd or any(metric.kind != "pixels" for metric in settings.frechet):
             raise UserError(
                 f"metrics.reference={settings.reference}: exact statistics are of pixels; "
                 "use metrics=exact"
@@ -43,8 +50,15 @@ def check_reference(settings: MetricsSettings) -> None:
                     f"metrics.reference={path}: holds {dim} dimensions, {metric.metric} has "
                     f"{_DIMENSIONS[metric.kind]}; give statistics of the same features"
                 )
+        if settings.needs_reference_features:
+            raise UserError(
+                f"metrics.reference={path}: holds statistics, and kernel and manifold distances "
+                "and CMMD need images; give a folder of images, or metrics.distances=[fd] and "
+                "metrics.cmmd=[]"
+            )
         return
-    _read_image(_pictures(path)[0])
+    least = DENSITY_NEIGHBOURS + 1 if settings.needs_reference_features else 2
+    _read_image(_pictures(path, least)[0])
 
 
 def check_compared_images(settings: Settings) -> None:
@@ -77,33 +91,40 @@ def _check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
             )
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path, least: int = 2) -> list[Path]:
     pictures = pictures_in(folder)
-    if len(pictures) < 2:
-        raise UserError(f"metrics.reference={folder}: holds fewer than two images; add some")
+    if len(pictures) < least:
+        raise UserError(f"metrics.reference={folder}: holds fewer than {least} images; add some")
     return pictures
 
 
 def reference_batches(
-    settings: MetricsSettings, size: tuple[int, int] | None = None
+    settings: MetricsSettings, first: int, last: int, size: tuple[int, int] | None = None
 ) -> Iterator[np.ndarray]:
-    """Batches [N, 3, H, W] uint8 of the reference images; images of other sizes come one by one.
+    """Batches [N, 3, H, W] uint8 of reference images first to last - 1, of as many as there are.
 
-    With a size (width, height), the short side fits and the rest is cut off evenly.
+    Images of other sizes come one by one; with a size (width, height), the short side fits and the
+    rest is cut off evenly. Of a closed form they are drawn.
     """
-    total = settings.reference_samples
+    last = min(last, settings.reference_samples)
+    if settings.reference.startswith(CLOSED_FORM):
+        from bench.closed_form import exact_images
+
+        yield exact_images(settings.reference.removeprefix(CLOSED_FORM), last)[first:]
+        return
     if settings.reference == RENDERS:
-        for start in range(0, total, _BATCH):
-            yield dataset(REFERENCE_SEED, start, min(start + _BATCH, total))[0]
+        for start in range(first, last, _BATCH):
+            yield dataset(REFERENCE_SEED, start, min(start + _BATCH, last))[0]
         return
     batch: list[np.ndarray] = []
-    for path in pictures_in(existing(settings.reference, "reference images"))[:total]:
+    for path in pictures_in(existing(settings.reference, "reference images"))[first:last]:
         image = _read_image(path, size)
         if batch and (image.shape != batch[0].shape or len(batch) == _BATCH):
             yield np.stack(batch)
             batch = []
         batch.append(image)
-    yield np.stack(batch)
+    if batch:
+        yield np.stack(batch)
 
 
 def given_moments(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """A run as tidy rows, one per cell, from the store alone.
 
-Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_n_per_dim
-and <metric>_floor.
+Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_raw,
+<metric>_infinity, <metric>_n_per_dim and <metric>_floor.
 """
 
 import math
@@ -191,6 +191,6 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
     }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
-    if "floor" in record:
-        columns[f"{metric}_floor"] = record["floor"]
+        for name in ("raw", "infinity", "floor"):
+            columns[f"{metric}_{name}"] = record.get(name, math.nan)  # older records lack some
     return columns

@@ -1,7 +1,8 @@
 """Stored images to stored features to stored estimates."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.settings import (
     FEATURE_MEASURES,
     AccuracyMetric,
     ClipSettings,
+    FeatureMetric,
     FidelityMetric,
     FrechetSettings,
     ImageMetric,
@@ -27,7 +29,7 @@ from bench.settings import (
     Settings,
 )
 from bench.store import Store
-from metrics.alignment import clip_score_estimate
+from metrics.alignment import clip_s_estimate, clip_score_estimate
 from metrics.colour import delta_e
 from metrics.dinov2 import DINOV2, dinov2_extractor
 from metrics.estimate import Estimate, clusters_of, mean_estimate
@@ -48,11 +50,21 @@ from metrics.fidelity import (
     seam_jump,
     ssim,
 )
-from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
+from metrics.frechet import FeatureStats, frechet_floor, frechet_record
+from metrics.kernel import (
+    KernelReference,
+    cmmd_estimate,
+    cmmd_reference,
+    kernel_distance_estimate,
+    kernel_reference,
+)
+from metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
 from metrics.weights import UnusableExtractor
 
+Source = FrechetSettings | ClipSettings | FidelityMetric  # names a network
 PerSample = Callable[[torch.Tensor, int], torch.Tensor]
 Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]
+Prepare = Callable[[torch.Tensor], KernelReference | ManifoldReference]
 Compare = Callable[..., torch.Tensor]  # of outputs, inputs and, if it has one, its network
 _BATCH = 256  # images per extractor call
 _PIXELS = 2**22  # compared with inputs at once: float64 copies of them are kept in memory
@@ -71,8 +83,9 @@ class Scorer:
 
     def __init__(self, store: Store, device: str):
         self._store, self._device = store, device
-        self._extractors: dict[Metric, Any] = {}
-        self._references: dict[str, FeatureStats] = {}
+        self._extractors: dict[Source, Any] = {}
+        self._references: dict[tuple, Any] = {}  # by key and what is made of it
+        self._manifold: tuple[tuple, ManifoldEstimates] | None = None  # four metrics of one cell
         self._texts: dict[tuple, torch.Tensor] = {}
         self._images = ImageScorer(store, device)
 
@@ -81,8 +94,8 @@ class Scorer:
         for metric in metrics:
             if isinstance(metric, AccuracyMetric):
                 self._images.network(metric.network)
-            elif isinstance(metric, FrechetSettings | ClipSettings):
-                self._extractor(metric)
+            elif isinstance(metric, FrechetSettings | ClipSettings | FeatureMetric):
+                self._extractor(_source(metric))
             elif isinstance(metric, FidelityMetric) and metric.measure in _LOADED:
                 self._extractor(metric.extractor or metric)
 
@@ -102,13 +115,17 @@ class Scorer:
         clusters = clusters_of(_units(prompts, input_names(settings)))
         record: dict[str, object] = {}
         if isinstance(metric, FrechetSettings):
-            reference = self._reference(metric, settings.metrics)
-            features = torch.from_numpy(self._features(entry, metric))
-            estimate = frechet_estimate(features, reference, clusters)
-            record["features"] = reference.dim
+            reference = self._statistics(metric, settings.metrics)
+            found = frechet_record(self._features(entry, metric), reference, clusters)
+            estimate, record = found.estimate, {"raw": found.raw, "features": reference.dim}
             record["floor"] = frechet_floor(reference, entry.samples)
+            if np.isfinite(found.infinity):
+                record["infinity"] = found.infinity
         elif isinstance(metric, ClipSettings):
-            estimate = clip_score_estimate(self._cosines(entry, metric, prompts), clusters)
+            cosines = self._cosines(entry, metric, settings.metrics, prompts)
+            estimate = clip_score_estimate(cosines, clusters)
+        elif isinstance(metric, FeatureMetric):
+            estimate = self._of_features(entry, metric, settings.metrics, prompts, clusters)
         elif isinstance(metric, ImageMetric | AccuracyMetric):
             estimate, told = self._images.estimate(entry, metric, settings, clusters)
             record |= told
@@ -152,18 +169,55 @@ class Scorer:
             record["clusters"] = estimate.clusters.tolist()
         self._store.write_record(entry.cell.key, entry.metrics[column], record)
 
-    def _features(self, entry: Entry, metric: FrechetSettings) -> np.ndarray:
+    def _of_features(
+        self,
+        entry: Entry,
+        metric: FeatureMetric,
+        settings: MetricsSettings,
+        prompts: tuple[str, ...],
+        clusters: np.ndarray | None,
+    ) -> Estimate:
+        if isinstance(metric.source, ClipSettings) and metric.measure == "clip_s":
+            cosines = self._cosines(entry, metric.source, settings, prompts)
+            return clip_s_estimate(cosines, clusters)
+        if metric.measure == "kernel":
+            held = self._reference(metric, settings, kernel_reference)
+            return kernel_distance_estimate(self._features(entry, metric), held, clusters)
+        if metric.measure == "cmmd":
+            held = self._reference(metric, settings, cmmd_reference)
+            return cmmd_estimate(self._features(entry, metric), held, clusters)
+        cell = (entry.cell.key, entry.samples, metric.source)
+        if self._manifold is None or self._manifold[0] != cell:
+            reached = self._reference(metric, settings, ManifoldReference.from_features)
+            features = self._features(entry, metric)
+            self._manifold = cell, manifold_estimates(features, reached, clusters)
+        return getattr(self._manifold[1], metric.measure)
+
+    def _features(self, entry: Entry, metric: FrechetSettings | FeatureMetric) -> torch.Tensor:
+        """Features or embeddings [N, D] of a cell's images."""
+
         def features(images: torch.Tensor, _: int) -> torch.Tensor:
-            return self._extractor(metric)(images)
+            return self._extractor(_source(metric))(images)
 
-        return self._per_sample(entry, features_kind(metric), features)
+        return torch.from_numpy(self._per_sample(entry, features_kind(metric), features))
 
-    def _cosines(self, entry: Entry, metric: ClipSettings, prompts: tuple[str, ...]) -> np.ndarray:
+    def _cosines(
+        self,
+        entry: Entry,
+        metric: ClipSettings,
+        settings: MetricsSettings,
+        prompts: tuple[str, ...],
+    ) -> np.ndarray:
+        """Of stored embeddings where CMMD of the same network needs those."""
+        shared = FeatureMetric(measure="cmmd", source=metric)
+
         def cosines(images: torch.Tensor, start: int) -> torch.Tensor:
-            scorer = self._extractor(metric)
+            scorer, stop = self._extractor(metric), start + len(images)
             if (metric, prompts) not in self._texts:
                 self._texts[metric, prompts] = scorer.embed_text(list(prompts))
-            texts = self._texts[metric, prompts][start : start + len(images)]
+            texts = self._texts[metric, prompts][start:stop]
+            if metric in settings.cmmd:
+                return (self._features(entry, shared)[start:stop].to(texts) * texts).sum(1)
             return (scorer(images) * texts).sum(1)
 
         return self._per_sample(entry, features_kind(metric), cosines)
@@ -213,18 +267,32 @@ class Scorer:
                 self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
         return self._store.read(key, kind, entry.samples)["values"]
 
-    def _reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
-        key = reference_key(metric, settings)
+    def _reference(
+        self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings, prepare: Prepare
+    ) -> Any:
+        """What a distance makes of the reference's features, made once."""
+        key = (reference_key(metric, settings), settings.reference_features, prepare)
         if key not in self._references:
-            with self._store.lock(key):
-                stored = self._store.read_arrays(key, "statistics")
-                if stored is None:
-                    stored = self._make_reference(metric, settings).to_arrays()
-                    self._store.write_arrays(key, "statistics", stored)
-            self._references[key] = FeatureStats.from_arrays(stored)
+            self._references[key] = prepare(self._reference_features(metric, settings))
         return self._references[key]
 
-    def _make_reference(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
+    def _statistics(self, metric: FrechetSettings, settings: MetricsSettings) -> FeatureStats:
+        key = (reference_key(metric, settings), "statistics")
+        if key not in self._references:
+            # Where features are kept, their images are read once for both.
+            kept = settings.needs_reference_features
+            first = [self._reference_features(metric, settings)] if kept else []
+
+            def make() -> dict[str, np.ndarray]:
+                return self._make_statistics(metric, settings, first).to_arrays()
+
+            self._references[key] = FeatureStats.from_arrays(self._kept(*key, make))
+        return self._references[key]
+
+    def _make_statistics(
+        self, metric: FrechetSettings, settings: MetricsSettings, first: list[torch.Tensor]
+    ) -> FeatureStats:
+        """first: features of the first images."""
         source, count = settings.reference, settings.reference_samples
         if source.startswith(CLOSED_FORM):
             from bench.closed_form import exact_moments
@@ -232,17 +300,52 @@ class Scorer:
             return FeatureStats.from_moments(*exact_moments(source.removeprefix(CLOSED_FORM)))
         if source.endswith(".npz"):
             return FeatureStats.from_moments(*given_moments(existing(source, "reference")), count)
-        extract = self._extractor(metric)
-        batches = (extract(torch.from_numpy(images)) for images in reference_batches(settings))
-        return reduce(FeatureStats.merge, map(FeatureStats.from_features, batches))
+        rest = self._extracted(metric, settings, sum(map(len, first)), count)
+        return reduce(FeatureStats.merge, map(FeatureStats.from_features, chain(first, rest)))
 
-    def _extractor(self, metric: FrechetSettings | ClipSettings | FidelityMetric) -> Any:
+    def _reference_features(
+        self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings
+    ) -> torch.Tensor:
+        """Of the first images of the reference, [M, D] float32."""
+        key, count = reference_key(metric, settings), settings.reference_features
+
+        def make() -> dict[str, np.ndarray]:
+            return {"values": torch.cat([*self._extracted(metric, settings, 0, count)]).numpy()}
+
+        return torch.from_numpy(self._kept(key, f"features_{count}", make)["values"])
+
+    def _kept(self, key: str, kind: str, make: Callable[[], dict]) -> dict[str, np.ndarray]:
+        """Arrays of a reference from the store, made when they are not there."""
+        with self._store.lock(key):
+            stored = self._store.read_arrays(key, kind)
+            if stored is None:
+                stored = make()
+                self._store.write_arrays(key, kind, stored)
+        return stored
+
+    def _extracted(
+        self,
+        metric: FrechetSettings | FeatureMetric,
+        settings: MetricsSettings,
+        first: int,
+        last: int,
+    ) -> Iterator[torch.Tensor]:
+        extract = self._extractor(_source(metric))
+        for images in reference_batches(settings, first, last):
+            yield extract(torch.from_numpy(images)).cpu()
+
+    def _extractor(self, metric: Source) -> Any:
         if metric not in self._extractors:
             try:
                 self._extractors[metric] = _build(metric, self._device)
             except UnusableExtractor as error:
                 raise UserError(str(error)) from error
         return self._extractors[metric]
+
+
+def _source(metric: FrechetSettings | ClipSettings | FeatureMetric | FidelityMetric) -> Source:
+    """What the metric's network is named by."""
+    return metric.source if isinstance(metric, FeatureMetric) else metric
 
 
 def _units(prompts: tuple[str, ...], inputs: list[str] | None) -> Sequence[str]:
@@ -259,7 +362,7 @@ def _mean(values: np.ndarray, column: str, clusters: np.ndarray | None) -> Estim
     return mean_estimate(values, clusters)
 
 
-def _build(metric: FrechetSettings | ClipSettings | FidelityMetric, device: str) -> Any:
+def _build(metric: Source, device: str) -> Any:
     if isinstance(metric, FidelityMetric):
         return lpips_network(device)
     if isinstance(metric, FrechetSettings) and metric.kind == "pixels":

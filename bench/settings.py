@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError
+from metrics.specs import DENSITY_NEIGHBOURS
 
 
 def _rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -125,6 +126,23 @@ class ClipSettings(_Strict):
         return f"clip_score_{self.name}"
 
 
+class FeatureMetric(_Strict):
+    """What is read, beside its own metric, from an extractor's features or a CLIP's embeddings."""
+
+    measure: Literal["kernel", "precision", "recall", "density", "coverage", "cmmd", "clip_s"]
+    source: FrechetSettings | ClipSettings
+
+    @property
+    def metric(self) -> str:
+        if self.measure != "kernel":
+            return f"{self.measure}_{self.source.name}"
+        return "kid" if self.source.metric == "fid" else f"kd_{self.source.name}"
+
+    @property
+    def needs_reference_features(self) -> bool:
+        return self.measure != "clip_s"
+
+
 class FidelityMetric(_Strict):
     """How close images are to their inputs: whole ones by one of metrics/fidelity.py's measures, or
     one region of theirs."""
@@ -168,7 +186,9 @@ class AccuracyMetric(_Strict):
         return "accuracy" if self.kind == "all" else f"accuracy_{self.kind}"
 
 
-Metric = FrechetSettings | ClipSettings | FidelityMetric | ImageMetric | AccuracyMetric
+Metric = (
+    FrechetSettings | ClipSettings | FeatureMetric | FidelityMetric | ImageMetric | AccuracyMetric
+)
 _ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
 FEATURE_MEASURES = ("cosine", "chance")  # chance: the cosine to the input of the next sample
 _REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
@@ -178,8 +198,14 @@ class MetricsSettings(_Strict):
     name: str
     reference: str
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
+    reference_features: Annotated[int, Field(strict=True, gt=DENSITY_NEIGHBOURS)] = 5000
     frechet: tuple[FrechetSettings, ...] = ()
+    # Of the features of every extractor above. Kernel and manifold are held against the first
+    # reference_features reference images, fd against the statistics of all.
+    distances: tuple[Literal["fd", "kernel", "manifold"], ...] = ("fd",)
+    cmmd: tuple[ClipSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
+    clip_s: bool = False  # each CLIP score also as its authors define it
     # To the input, for tasks that have one; cosine and chance are of each Fréchet distance's
     # features, regions are those of inpainting.
     fidelity: tuple[
@@ -197,15 +223,36 @@ class MetricsSettings(_Strict):
 
     @model_validator(mode="after")
     def _has_distinct_columns(self) -> "MetricsSettings":
-        if len(self.by_metric) < len(self.frechet) + len(self.clip_score):
+        if len(self.by_metric) < len([*self._chosen()]):
             raise ValueError("two metrics have the same column; give them different names")
         return self
 
     @property
-    def by_metric(self) -> dict[str, FrechetSettings | ClipSettings]:
-        """What is measured, by column name."""
-        chosen: list[FrechetSettings | ClipSettings] = [*self.frechet, *self.clip_score]
-        return {metric.metric: metric for metric in chosen}
+    def by_metric(self) -> dict[str, Metric]:
+        """What is measured of any images, by column name."""
+        return {metric.metric: metric for metric in self._chosen()}
+
+    @property
+    def needs_reference_features(self) -> bool:
+        """Of kernels and neighbours, statistics of the reference tell nothing."""
+        chosen = [metric for metric in self._chosen() if isinstance(metric, FeatureMetric)]
+        return any(metric.needs_reference_features for metric in chosen)
+
+    def _chosen(self) -> Iterator[Metric]:
+        for extractor in self.frechet:
+            if "fd" in self.distances:
+                yield extractor
+            if "kernel" in self.distances:
+                yield FeatureMetric(measure="kernel", source=extractor)
+            if "manifold" in self.distances:
+                yield FeatureMetric(measure="precision", source=extractor)
+                yield FeatureMetric(measure="recall", source=extractor)
+                yield FeatureMetric(measure="density", source=extractor)
+                yield FeatureMetric(measure="coverage", source=extractor)
+        yield from (FeatureMetric(measure="cmmd", source=clip) for clip in self.cmmd)
+        yield from self.clip_score
+        if self.clip_s:
+            yield from (FeatureMetric(measure="clip_s", source=clip) for clip in self.clip_score)
 
     def of_task(self, task: str, octaves: int = 0) -> dict[str, Metric]:
         """What is measured of a task's images, by column name; octaves: how many they have."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
+DENSITY_NEIGHBOURS = 5  # of density and coverage, as published (Naeem et al., 2020)
 OCTAVES = 6  # most that are told apart: wavelengths of 2 to 128 pixels
 
 
@@ -140,10 +142,64 @@ _ACCURACIES = {
 }
 
 _FAMILIES = {
-    "fid": MetricSpec("FID", "", "lower", "Fréchet distance of Inception-v3 pool features"),
-    "fd": MetricSpec("Fréchet distance", "", "lower", "Fréchet distance of {source} features"),
+    "fid": MetricSpec(
+        "FID",
+        "",
+        "lower",
+        "Fréchet distance of Inception-v3 pool features, less its bias by the number of samples; "
+        "fid_raw is the published form",
+    ),
+    "fd": MetricSpec(
+        "Fréchet distance",
+        "",
+        "lower",
+        "Fréchet distance of {source} features, less its bias by the number of samples",
+    ),
+    "kid": MetricSpec(
+        "KID", "", "lower", "unbiased kernel distance of Inception-v3 pool features, all samples"
+    ),
+    "kd": MetricSpec(
+        "Kernel distance", "", "lower", "unbiased kernel distance of {source} features, all samples"
+    ),
+    "cmmd": MetricSpec(
+        "CMMD", "", "lower", "1000 x unbiased Gaussian MMD² of CLIP image embeddings, {source}"
+    ),
+    "precision": MetricSpec(
+        "Precision",
+        "",
+        "higher",
+        "share of images within reach of a reference image, {source} features, "
+        f"k = {PRECISION_NEIGHBOURS}",
+    ),
+    "recall": MetricSpec(
+        "Recall",
+        "",
+        "higher",
+        "share of reference images within reach of an image, {source} features, "
+        f"k = {PRECISION_NEIGHBOURS}; grows with the number of samples",
+    ),
+    "density": MetricSpec(
+        "Density",
+        "",
+        "higher",
+        "reference images in whose reach an image is, over those expected, {source} features, "
+        f"k = {DENSITY_NEIGHBOURS}; above 1 where images crowd where the reference is dense",
+    ),
+    "coverage": MetricSpec(
+        "Coverage",
+        "",
+        "higher",
+        "share of reference images that have an image within reach, {source} features, "
+        f"k = {DENSITY_NEIGHBOURS}; grows with the number of samples",
+    ),
     "clip_score": MetricSpec(
         "CLIP score", "", "higher", "100 x cosine of image and prompt, {source}; mean over samples"
+    ),
+    "clip_s": MetricSpec(
+        "CLIP-S",
+        "",
+        "higher",
+        "2.5 x cosine of image and prompt, {source}, negative ones as 0; mean over samples",
     ),
     **_CONVERGED,
     **_OF_IMAGES,
@@ -235,7 +291,7 @@ _FAMILIES = {
 
 
 def metric_spec(name: str) -> MetricSpec:
-    """The spec of a quality metric by its column name: fid, fd_<extractor>, clip_score_<model>,
+    """The spec of a quality metric by its column name: fid, kid, <family>_<extractor> or <model>,
     <measure>_input, <measure>_converged, cosine_<extractor>_input, or one of the table's own.
 
     Raises KeyError for a name of no known family.

@@ -52,14 +52,13 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
     if ratio >= AMPLE_SAMPLES:
         return ""
     least = frame.sort_values(f"{metric}_n_per_dim").iloc[0]
-    floor, samples = least[f"{metric}_floor"], least["samples"]
+    samples = least["samples"]
     enough = round(samples * AMPLE_SAMPLES / ratio)
     return (
         f"{metric_spec(metric).label}: {samples} samples are {significant(ratio, 2)} per feature "
-        f"dimension. Perfect images would score about {significant(floor, 2)} by their small "
-        "number alone. That bias differs a little between cells and can turn the order of close "
-        f"ones around: no best cell is named. samples={enough} makes "
-        f"{AMPLE_SAMPLES:g} a dimension; the images that are there are kept."
+        "dimension. So few leave some of the bias by their number in the distance, which differs a "
+        f"little between cells and can turn the order of close ones around: no best cell is named. "
+        f"samples={enough} makes {AMPLE_SAMPLES:g} a dimension; the images that are there are kept."
     )
 
 

@@ -14,6 +14,7 @@ from reports.curves import Z95, sign
 from reports.formats import decimals_for, duration, number, plus_minus
 from reports.frame import describe, only_value
 
+_DISTANCES = ("fid", "fd", "kid", "kd", "cmmd")
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 
 
@@ -50,7 +51,7 @@ def changes(gains: pd.DataFrame) -> list[str]:
 
 
 def front_labels(points: pd.DataFrame, metric: str, panel: tuple[float, float]) -> pd.DataFrame:
-    """Points (of pareto.with_front, and floor) with `label` and its shift label_dx, label_dy.
+    """Points (of pareto.with_front) with `label` and its shift label_dx, label_dy.
 
     Shifts are in pixels, panel is its width and height in pixels. A label lies on the side of the
     front where points are beaten, and beyond the labels right of it that it would cover.
@@ -58,7 +59,7 @@ def front_labels(points: pd.DataFrame, metric: str, panel: tuple[float, float]) 
     away = -sign(metric)  # upwards, along the value axis, where lower is better
     scale = np.log if is_logarithmic(metric, points) else np.positive
     x = _pixels(np.log(points["latency_p50_s"]), np.log(points["latency_p50_s"]), panel[0])
-    y = _pixels(scale(points["value"]), scale(points[["value", "low", "high", "floor"]]), panel[1])
+    y = _pixels(scale(points["value"]), scale(points[["value", "low", "high"]]), panel[1])
     text = points["scheduler"] + " " + points["steps"].astype(str)
     length = _LETTER * text.str.len()
     start = (x + 6).clip(upper=panel[0] - length)
@@ -78,17 +79,10 @@ def stacked(start: np.ndarray, end: np.ndarray, bottom: np.ndarray) -> np.ndarra
     return height
 
 
-def shared_floor(frame: pd.DataFrame, metric: str) -> float:
-    """What perfect samples would score in every cell; nan where unknown or where cells differ."""
-    floors = frame.get(f"{metric}_floor", pd.Series(dtype=float)).dropna().unique()
-    return float(floors[0]) if len(floors) == 1 else math.nan
-
-
 def is_logarithmic(metric: str, points: pd.DataFrame) -> bool:
     """Distances get a logarithmic axis where every value and lower bound is positive."""
-    distance = metric == "fid" or metric.startswith("fd")
     lowest = np.fmin(points["value"], points["low"]).min()
-    return bool(distance and lowest > 0)
+    return bool(metric.split("_")[0] in _DISTANCES and lowest > 0)
 
 
 def round_numbers(values: pd.DataFrame | pd.Series) -> list[float]:

@@ -22,7 +22,6 @@ from reports.chart_data import (
     is_logarithmic,
     point_records,
     round_numbers,
-    shared_floor,
     signed_ticks,
     subtitle,
 )
@@ -106,9 +105,8 @@ def figures(
 
 
 def _placed(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> pd.DataFrame:
-    """With `floor`, and `place`: the number of the scheduler."""
-    places = pd.factorize(points["scheduler"])[0]
-    return points.assign(floor=shared_floor(frame, metric), place=places)
+    """With `place`: the number of the scheduler."""
+    return points.assign(place=pd.factorize(points["scheduler"])[0])
 
 
 def to_svg(figure: Figure) -> str:
@@ -148,7 +146,6 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         lines,
         marks.add_params(pick),
         *_decisions(base, y, points),
-        *_floor(points, y),
         *([_zero()] if metric_spec(metric).is_signed else []),
     ]
     words = _Words(
@@ -197,7 +194,6 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
     front = base.transform_filter("datum.front")
     coloured = front.encode(color=look["color"])
     layers = [
-        *_floor(points, y),
         front.mark_line(interpolate="step-after", color=theme.QUIET, strokeWidth=1.2).encode(
             y=y("value"), order=f"{_SECONDS.field}:Q"
         ),
@@ -298,24 +294,6 @@ def _decided_words(points: pd.DataFrame) -> str:
     )
 
 
-def _floor(points: pd.DataFrame, y: Callable[[str], alt.Y]) -> list[alt.Chart]:
-    """What perfect samples would score, once per panel; nothing where that is unknown."""
-    if points["floor"].isna().any():
-        return []
-    base = alt.Chart().transform_aggregate(floor="min(floor)", groupby=["panel"])
-    line = base.mark_rule(strokeDash=[5, 4], color=theme.QUIET)
-    text = base.mark_text(
-        text="perfect samples score about this",
-        align="left",
-        baseline="bottom",
-        dx=4,
-        dy=-3,
-        fontSize=theme.LABEL_SIZE,
-        color=theme.QUIET,
-    )
-    return [line.encode(y=y("floor")), text.encode(x=alt.value(0), y=y("floor"))]
-
-
 def _zero() -> alt.Chart:
     return alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
 
@@ -413,7 +391,7 @@ def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
     title = f"{spec.label} ({spec.unit}), " if spec.unit else f"{spec.label}, "
     if is_logarithmic(metric, points):
         scale = alt.Scale(type="log", nice=False, padding=6)
-        axis = _round_axis(points[["value", "low", "high", "floor"]])
+        axis = _round_axis(points[["value", "low", "high"]])
     else:
         scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
     return lambda field: alt.Y(

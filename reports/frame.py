@@ -17,7 +17,7 @@ _COUNTS = (
     *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes", "vendor_steps"),
     *("latency_batch_size", "peak_memory_bytes", "threads"),
 )
-_METRIC_SUFFIXES = ("", "_se", "_n_per_dim", "_floor")
+_METRIC_SUFFIXES = ("", "_se", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 
 def load_frame(run: Run) -> pd.DataFrame:

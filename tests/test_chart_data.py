@@ -12,7 +12,6 @@ from reports.chart_data import (
     is_logarithmic,
     point_records,
     round_numbers,
-    shared_floor,
     signed_ticks,
     stacked,
     subtitle,
@@ -54,14 +53,7 @@ def test_distances_are_logarithmic_only_while_their_intervals_are_positive(run):
     assert is_logarithmic(FD, points)
     assert not is_logarithmic(CLIP, points)
     assert not is_logarithmic(FD, points.assign(low=points["low"] - 100))
-
-
-def test_the_floor_is_known_only_where_all_cells_share_it(run):
-    frame = load_frame(run)
-    assert shared_floor(frame, FD) == 1.5
-    assert np.isnan(shared_floor(frame, CLIP))
-    frame.loc[0, f"{FD}_floor"] = 2.0
-    assert np.isnan(shared_floor(frame, FD))
+    assert not is_logarithmic(FD, points.assign(value=-points["value"]))  # less its bias it can be
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -78,7 +70,7 @@ def test_labels_of_a_front_never_cover_each_other(seed):
 
 @pytest.mark.parametrize(("metric", "direction"), [(FD, -1), (CLIP, 1)])
 def test_labels_lie_on_the_beaten_side_and_within_the_panel(run, metric, direction):
-    points = curve_points(load_frame(run), metric).assign(floor=np.nan)
+    points = curve_points(load_frame(run), metric)
     labelled = front_labels(with_front(points, direction), metric, (400, 300))
     front = labelled[labelled["front"]]
     assert (direction * front["label_dy"] >= 13).all()

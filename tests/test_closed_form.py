@@ -68,10 +68,13 @@ def test_a_sweep_measures_how_near_a_scheduler_comes_to_the_exact_distribution(t
     frame = sweep(
         tmp_path, capsys, "model=mixture", "scheduler=ddim,heun", "steps=4,64", "samples=256"
     )
-    fd = frame.set_index(["scheduler", "steps"]).fd_pixels
-    floor = frame.fd_pixels_floor.iloc[0]
+    cells = frame.set_index(["scheduler", "steps"])
+    fd, se, raw, floor = (cells[f"fd_pixels{name}"] for name in ("", "_se", "_raw", "_floor"))
     assert (fd[:, 4] > 2 * fd[:, 64]).all()
-    assert fd["heun", 64] < 1.3 * floor  # what is left is what exact samples would score
+    assert (
+        raw["heun", 64] < 1.3 * floor["heun", 64]
+    )  # what is left is what exact samples would score
+    assert abs(fd["heun", 64]) < 2 * se["heun", 64]  # and is taken out
     assert set(frame.guidance) == {1.0}  # the model's own default
 
 
@@ -116,7 +119,7 @@ def test_prompts_and_references_that_do_not_belong_are_refused(tmp_path, capsys)
 
 def test_closed_form_models_are_an_axis_each_with_its_own_reference(tmp_path, capsys):
     frame = sweep(tmp_path, capsys, "model=mixture,gaussian", "scheduler=heun", "steps=64")
-    assert (frame.fd_pixels < 2 * frame.fd_pixels_floor).all()
+    assert (frame.fd_pixels_raw < 2 * frame.fd_pixels_floor).all()
     assert frame.fd_pixels_floor.nunique() == 2
 
 

@@ -103,8 +103,8 @@ def test_columns_are_documented(run_folder, capsys):
     from bench.rows import rows
     from bench.run import load_run
 
-    known = set(COLUMNS) | {"fd_shapes", "fd_shapes_se", "fd_shapes_n_per_dim", "fd_shapes_floor"}
-    known |= {"clip_score_shapes", "clip_score_shapes_se"}
+    known = set(COLUMNS) | {"fd_shapes", "clip_score_shapes", "clip_score_shapes_se"}
+    known |= {f"fd_shapes_{name}" for name in ("se", "raw", "infinity", "n_per_dim", "floor")}
     assert set(rows(load_run(run_folder))[0]) == known
 
 

@@ -79,21 +79,6 @@ def test_later_marks_are_smaller_and_every_second_line_has_gaps(tmp_path):
     assert marks["size"]["scale"]["range"] == [110, 40]
 
 
-def test_only_frechet_charts_show_what_perfect_samples_score_and_only_where_cells_agree(tmp_path):
-    run = fabricate(tmp_path / "run")
-    frame, estimates = load_frame(run), load_estimates(run, FD)
-
-    def marked(frame):
-        made = figures(frame, FD, estimates)
-        return [one.name for one in made if "perfect samples score about this" in to_svg(one)]
-
-    stems = ("vs_steps", "vs_nfe", "vs_seconds", "vs_latency_pareto")
-    assert marked(frame) == [f"{FD}_{stem}" for stem in stems]
-    assert marked(frame.assign(**{f"{FD}_floor": range(len(frame))})) == []
-    assert marked(frame.drop(columns=f"{FD}_floor")) == []
-    assert not [one for one in drawn(run, CLIP) if "perfect samples" in to_svg(one)]
-
-
 def test_points_on_the_front_are_named_and_drawn_last(tmp_path):
     front = drawn(fabricate(tmp_path / "run"), CLIP)[-1]
     names = {r["label"] for r in front.spec["datasets"]["cells"] if r["front"]}

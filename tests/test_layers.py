@@ -28,7 +28,7 @@ OWNERS = {
     "huggingface_hub": ("bench/hub.py", "metrics/extractors.py", "metrics/weights.py"),
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
-    "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py"),
+    "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py", "metrics/modules.py"),
     "altair": ("reports/figures.py", "reports/verify_figures.py"),
     "vl_convert": ("reports/figures.py",),
 }

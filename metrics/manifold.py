@@ -1,0 +1,207 @@
+"""Precision, recall, density and coverage: which samples lie within reach of which.
+
+Knows features only. A sample's reach is the distance to its k-th nearest neighbour on its own side.
+Float64 on the CPU, a block of rows at a time. The reference is held fixed, and shared by all cells:
+standard errors are those of drawing the generated samples again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metrics.checks import check_same_dim, checked_features
+from metrics.estimate import Estimate, mean_estimate
+from metrics.specs import DENSITY_NEIGHBOURS, PRECISION_NEIGHBOURS
+
+_BLOCK = 2**22  # distances at once
+
+
+@dataclass(frozen=True, eq=False)
+class ManifoldReference:
+    """Reference features [M, D] float64 with the squared reach of each, computed once."""
+
+    features: Tensor
+
+    @classmethod
+    def from_features(cls, features: Tensor) -> "ManifoldReference":
+        features = checked_features(features)
+        if len(features) <= DENSITY_NEIGHBOURS:
+            raise ValueError(
+                f"coverage needs more than {DENSITY_NEIGHBOURS} reference samples, "
+                f"got {len(features)}"
+            )
+        return cls(features)
+
+    @cached_property
+    def reaches(self) -> Tensor:
+        """[M, DENSITY_NEIGHBOURS] squared distances to the nearest others, the nearest first."""
+        return _neighbours(self.features, DENSITY_NEIGHBOURS)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class ManifoldEstimates:
+    """Fidelity: precision and density. Variety: recall and coverage."""
+
+    precision: Estimate  # share of generated samples within reach of a reference sample
+    recall: Estimate  # share of reference samples within reach of a generated sample
+    density: Estimate  # reference samples in whose reach a generated one is, mean / k; 1 if perfect
+    coverage: Estimate  # share of reference samples with a generated one in their reach
+
+
+def manifold_estimates(
+    features: Tensor, reference: Tensor | ManifoldReference, clusters: np.ndarray | None = None
+) -> ManifoldEstimates:
+    """All four of features [N, D]; k is 3 for precision and recall, 5 for density and coverage.
+
+    Precision and density are means over generated samples, so their influence is exact. Recall and
+    coverage are shares of the reference that depend on the generated samples as a set. Their
+    influence is a jackknife: n - 1 times what the value loses when the sample is left out (with
+    clusters G - 1 times, and the cluster). It loses reference samples that no other covers. Recall
+    also gains: each sample that had the lost one among its k nearest then reaches to its next one,
+    and may cover what was missed. Such standard errors are too large on average, not too small
+    (Efron & Stein, 1981): seen in tests, 1.1 to 2 times for a value, up to 3 for a difference.
+    """
+    if isinstance(reference, Tensor):
+        reference = ManifoldReference.from_features(reference)
+    features = checked_features(features)
+    check_same_dim(features.shape[1], reference.features.shape[1])
+    if len(features) <= PRECISION_NEIGHBOURS:
+        raise ValueError(
+            f"recall needs more than {PRECISION_NEIGHBOURS} samples, got {len(features)}"
+        )
+    units = (
+        np.arange(len(features))
+        if clusters is None
+        else np.unique(clusters, return_inverse=True)[1]
+    )
+    balls = _balls(features, units)
+    return _all_four(features, reference, torch.from_numpy(units), balls, clusters)
+
+
+@dataclass(frozen=True, eq=False)
+class _Balls:
+    """Squared reach of generated samples, and what it becomes when a unit is left out."""
+
+    reach: Tensor  # [n]
+    left_out: Tensor  # [n, k] a unit that has one of the k nearest
+    then: Tensor  # [n, k] the reach without it; -1 where the sample would be gone too
+
+
+def _balls(features: Tensor, units: np.ndarray) -> _Balls:
+    k, own = PRECISION_NEIGHBOURS, torch.from_numpy(units)
+    most = min(len(features) - 1, k + int(np.bincount(units).max()))
+    distances, indices = _neighbours(features, most)
+    around = own[indices]  # [n, most] units of the neighbours
+    left_out = around[:, :k]
+    remaining = [
+        torch.where(around != unit[:, None], distances, torch.inf).sort(1).values[:, k - 1]
+        for unit in left_out.T
+    ]
+    then = torch.stack(remaining, 1)
+    return _Balls(distances[:, k - 1], left_out, torch.where(left_out == own[:, None], -1, then))
+
+
+def _all_four(
+    features: Tensor,
+    reference: ManifoldReference,
+    units: Tensor,
+    balls: _Balls,
+    clusters: np.ndarray | None,
+) -> ManifoldEstimates:
+    near = reference.reaches[:, PRECISION_NEIGHBOURS - 1]
+    far = reference.reaches[:, DENSITY_NEIGHBOURS - 1]
+    covered, recalled = (_Coverers(len(near)) for _ in range(2))
+    precise, dense, shells = [], [], []
+    for rows, distances in _blocks(features, reference.features):
+        precise.append((distances <= near).any(1))
+        within = distances <= far
+        dense.append(within.sum(1).double() / DENSITY_NEIGHBOURS)
+        covered.add(within, units[rows])
+        reach = balls.reach[rows][:, None]
+        recalled.add(distances <= reach, units[rows])
+        widest = balls.then[rows].amax(1, keepdim=True)
+        sample, place = ((distances > reach) & (distances <= widest)).nonzero(as_tuple=True)
+        shells.append((sample + rows.start, place, distances[sample, place]))
+    gains = _gains(balls, recalled, *map(torch.cat, zip(*shells, strict=True)))
+    return ManifoldEstimates(
+        mean_estimate(torch.cat(precise).numpy(), clusters),
+        _jackknife(recalled, gains, units, clusters),
+        mean_estimate(torch.cat(dense).numpy(), clusters),
+        _jackknife(covered, gains[:0], units, clusters),
+    )
+
+
+class _Coverers:
+    """Of each reference sample, the least and the greatest unit that covers it."""
+
+    def __init__(self, count: int):
+        self.least = torch.full((count,), torch.iinfo(torch.int64).max)
+        self.greatest = torch.full((count,), -1)
+
+    def add(self, covers: Tensor, units: Tensor) -> None:
+        """covers [n, M] bool, units [n]."""
+        places, samples = covers.T.nonzero(as_tuple=True)
+        self.least.scatter_reduce_(0, places, units[samples], "amin")
+        self.greatest.scatter_reduce_(0, places, units[samples], "amax")
+
+    @property
+    def missed(self) -> Tensor:
+        return self.greatest < 0
+
+    @property
+    def by_one(self) -> Tensor:
+        return self.least == self.greatest
+
+
+def _gains(
+    balls: _Balls, recalled: _Coverers, samples: Tensor, places: Tensor, distances: Tensor
+) -> Tensor:
+    """Pairs [P, 2] of a unit and a reference sample that wider balls cover when it is left out.
+
+    Of reference samples that several units cover nothing is told: they stay covered.
+    """
+    unit = balls.left_out[samples]  # [S, k]
+    alone = recalled.by_one[places][:, None] & (recalled.least[places][:, None] == unit)
+    told = alone | recalled.missed[places][:, None]
+    chosen = told & (balls.then[samples] >= distances[:, None])
+    return torch.stack([unit, places[:, None].expand_as(unit)], -1)[chosen].unique(dim=0)
+
+
+def _jackknife(
+    coverers: _Coverers, gains: Tensor, units: Tensor, clusters: np.ndarray | None
+) -> Estimate:
+    """The share that is covered, and what leaving out each unit would change."""
+    sizes = torch.bincount(units)
+    losses = torch.bincount(coverers.least[coverers.by_one], minlength=len(sizes))
+    losses -= torch.bincount(gains[:, 0], minlength=len(sizes))
+    places = len(coverers.least)
+    change = losses.double() / places
+    own = (len(sizes) - 1) * (change - change.mean())
+    influence = own[units] * len(units) / len(sizes) / sizes[units]
+    value = 1 - float(coverers.missed.double().mean())
+    return Estimate(value, influence.numpy(), clusters)
+
+
+def _neighbours(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Squared distances and indices, each [N, count], of the nearest others, the nearest first."""
+    found = []
+    for rows, distances in _blocks(features, features):
+        own = torch.arange(rows.start, rows.stop)
+        distances[own - rows.start, own] = torch.inf
+        found.append(distances.topk(count, largest=False))
+    return torch.cat([near.values for near in found]), torch.cat([near.indices for near in found])
+
+
+def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances [rows, M] of some x to all y at a time."""
+    centre = y.mean(0)  # far from zero, differences would lose digits
+    x, y = x - centre, y - centre
+    lengths, size = y.square().sum(1), max(1, _BLOCK // len(y))
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        distances = (part @ y.T).mul_(-2).add_(lengths).add_(part.square().sum(1)[:, None])
+        yield slice(start, start + len(part)), distances.clamp_(min=0)

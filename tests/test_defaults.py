@@ -1,0 +1,164 @@
+"""Defaults: decided, written, read again and put on a pipeline."""
+
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from cli import call, tiny
+from fake_run import CLIP, FD, MARGINS, fabricate
+
+from bench.defaults import apply
+from bench.errors import UserError
+from bench.margins import gates
+from bench.schedulers import scheduler_class
+from metrics.decide import NO_PLATEAU, PASS, UNDECIDED
+from reports.decisions import decide
+from reports.defaults import defaults_yaml, saving
+from reports.frame import load_estimates, load_frame, records
+from reports.report import write_report
+
+STEPS = (2, 4, 8, 16, 32)
+
+
+def decisions_of(run, margins=MARGINS):
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    return frame, decide(frame, estimates, margins)
+
+
+def written(run, margins=MARGINS):
+    frame, decisions = decisions_of(run, margins)
+    return yaml.safe_load(defaults_yaml(run, records(frame), decisions))["defaults"]
+
+
+def ddim():
+    """A pipeline, as far as apply touches one."""
+    return SimpleNamespace(scheduler=scheduler_class("DDIMScheduler")())
+
+
+def test_the_default_is_the_cheapest_cell_within_every_margin_of_all_others(tmp_path):
+    run = fabricate(tmp_path / "run", steps=STEPS, samples=400)
+    frame, decisions = decisions_of(run)
+    for found in decisions.recommendations:
+        assert found.choice.outcome == PASS
+        chosen = frame.loc[found.rows[found.choice.chosen]]
+        cheaper = frame[
+            (frame["guidance"] == chosen["guidance"])
+            & (frame["network_passes"] < chosen["network_passes"])
+        ]
+        assert len(cheaper)
+        standings = dict(zip(found.rows, found.choice.standings, strict=True))
+        assert all(standings[i].outcome != PASS for i in cheaper.index)
+        worst = standings[found.rows[found.choice.chosen]].worst
+        assert all(worst[m].high < MARGINS[m]["absolute"] for m in (FD, CLIP))
+
+
+def test_each_metric_has_the_guidance_that_is_best_by_it(tmp_path):
+    frame, decisions = decisions_of(fabricate(tmp_path / "run", steps=STEPS, samples=400))
+    for found in decisions.recommendations:
+        own = frame.loc[found.rows[0], "guidance"]
+        by_guidance = frame.groupby("guidance")[found.target]
+        best = by_guidance.min() if found.target == FD else by_guidance.max()
+        assert own == (best.idxmin() if found.target == FD else best.idxmax())
+        assert {*found.other_guidances} == {1.0, 4.0} - {own}
+
+
+def test_the_file_holds_setting_evidence_saving_and_provenance(tmp_path):
+    run = fabricate(tmp_path / "run", steps=STEPS, samples=400)
+    for one in written(run):
+        assert one["default_for"] in (FD, CLIP)
+        assert one["call"] == {
+            "num_inference_steps": one["steps"],
+            "guidance_scale": one["guidance"],
+        }
+        assert {*one["evidence"]} == {FD, CLIP}
+        assert one["vendor_default"]["steps"] == 50
+        assert one["saving"]["evaluations"] == pytest.approx(50 / one["cost"]["nfe"])
+        keys = {entry.cell.key for entry in run.entries}
+        assert one["provenance"]["cell"] in keys
+        assert one["runner_up"]["cost"]["network_passes"] >= one["cost"]["network_passes"]
+
+
+def test_a_vendors_default_in_the_run_is_measured_and_one_beside_it_estimated(tmp_path):
+    beside = load_frame(fabricate(tmp_path / "beside", steps=STEPS))
+    found = saving(records(beside), records(beside)[2])
+    row = beside.loc[2]
+    rest = row["latency_p50_s"] - row["latency_denoise_s"]
+    expected = rest + 50 * row["latency_denoise_s"] / row["nfe"]
+    assert (found.measured, found.latency_p50_s) == (False, pytest.approx(expected))
+    inside = load_frame(fabricate(tmp_path / "inside", steps=(8, 50)))
+    found = saving(records(inside), records(inside)[0])
+    assert found.measured
+    assert found.latency_p50_s == inside.loc[1, "latency_p50_s"]
+
+
+def test_too_few_samples_or_a_tight_margin_leave_it_undecided_and_say_how_many(tmp_path):
+    tight = {FD: {"absolute": 0.01}, CLIP: {"absolute": 0.005}}
+    one = written(fabricate(tmp_path / "run", steps=STEPS), tight)[0]
+    assert one["outcome"] == UNDECIDED
+    assert min(one["undecided"].values()) > 0
+    assert "call" not in one
+
+
+def test_a_curve_that_still_rises_is_said_to_have_no_plateau(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(1, 2), schedulers=("ddim",), samples=400)
+    found = written(run, {FD: {"absolute": 0.5}, CLIP: {"absolute": 0.1}})
+    assert {one["outcome"] for one in found} == {NO_PLATEAU}
+
+
+def test_without_margins_nothing_is_decided(tmp_path):
+    run = fabricate(tmp_path / "run")
+    assert written(run, {}) == []
+    assert gates({"fid": {"absolute": 1.0}}, [FD, CLIP], {}) == {}
+
+
+def test_the_longest_name_of_a_margin_counts():
+    margins = {"fd": {"relative": 0.05}, FD: {"absolute": 3.0}}
+    found = gates(margins, [FD, "fd_dinov2", "fdx"], {FD: 64})
+    assert (found[FD].margin, found[FD].relative, found[FD].enough) == (3.0, False, 256)
+    assert found["fd_dinov2"].margin_beside(-200) == pytest.approx(10)
+    assert "fdx" not in found
+
+
+def test_apply_sets_the_scheduler_and_returns_the_calls_arguments(tmp_path, capsys):
+    code, _, err = call(
+        capsys,
+        *tiny(tmp_path, "scheduler=ddim,dpmpp_2m_karras", "steps=2,4", "model=shapes-ddpm"),
+        "margins.gating.clip_score_shapes.absolute=60",
+        "~margins.gating.fd_shapes",
+        "~margins.gating.fd",
+    )
+    assert code == 0, err
+    path = tmp_path / "tiny" / "defaults.yaml"
+    [one] = yaml.safe_load(path.read_text())["defaults"]
+    pipeline = ddim()
+    arguments = apply(pipeline, path)
+    assert arguments == {"num_inference_steps": 2, "guidance_scale": 1.0}
+    assert type(pipeline.scheduler).__name__ == one["scheduler_class"]
+    for name, value in one["scheduler_flags"].items():
+        assert pipeline.scheduler.config[name] == value
+
+
+def refused(path, **asked):
+    with pytest.raises(UserError) as error:
+        apply(ddim(), path, **asked)
+    return str(error.value)
+
+
+def test_apply_says_what_it_cannot_do(tmp_path):
+    run = fabricate(tmp_path / "run", models=("a", "b"), steps=STEPS, samples=400)
+    write_report(run.folder)
+    path = run.folder / "defaults.yaml"
+    assert "several defaults" in refused(path)
+    assert "no default for" in refused(path, model="c")
+    assert "cannot be read" in refused(tmp_path / "none.yaml")
+    found = yaml.safe_load(path.read_text())
+    content = {**found, "schema": 99}
+    path.write_text(yaml.safe_dump(content))
+    assert "schema 99" in refused(path)
+    found["defaults"][0]["guidance_interval"] = [0.1, 2.0]
+    path.write_text(yaml.safe_dump(found))
+    assert "guidance_interval" in refused(path, model="a")
+    del found["defaults"][0]["guidance_interval"], found["defaults"][0]["call"]
+    path.write_text(yaml.safe_dump(found))
+    assert "more samples" in refused(path, model="a")
