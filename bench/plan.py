@@ -33,7 +33,7 @@ from bench.tasks import WITH_INPUTS
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
 _SHARED = (
-    *("metrics", "latency", "margins", "sampling", "tracking", "runs", "run", "store"),
+    *("metrics", "latency", "margins", "sampling", "claims", "tracking", "runs", "run", "store"),
     *("dry_run", "device", "threads", "batch_size", "latents"),
 )
 

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
@@ -41,6 +42,7 @@ class Run:
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
     margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/margins.py
     races: tuple[dict, ...] = ()  # of each group of a race, see bench/race.py
+    claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
     @property
     def name(self) -> str:
@@ -56,6 +58,7 @@ def save_run(run: Run) -> None:
         "warnings": run.warnings,
         "marks": [asdict(mark) for mark in run.marks],
         "margins": run.margins,
+        "claims": run.claims,
     }
     if run.races:
         write_atomically(run.folder / _RACES, json.dumps(run.races, indent=1).encode())
@@ -77,11 +80,11 @@ def load_run(folder: Path) -> Run:
             entries = [_entry(entry) for entry in record["entries"]]
             store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
             marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
-            margins = record.get("margins", {})
+            told = (warned, marks, record.get("margins", {}))
             races = folder / _RACES
             raced = tuple(json.loads(races.read_text())) if races.exists() else ()
-            environment = record["environment"]
-            return Run(folder, store, entries, environment, warned, marks, margins, raced)
+            parts = (raced, record.get("claims", {}))
+            return Run(folder, store, entries, record["environment"], *told, *parts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

@@ -18,6 +18,7 @@ from bench.passes import read_once
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import (
+    FEATURE_MEASURES,
     AccuracyMetric,
     ClipSettings,
     FeatureMetric,
@@ -72,8 +73,10 @@ _FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim, "delta_e": delta_e}
 _BY_NETWORK: dict[str, Compare] = {
     "latent_rmse": latent_rmse,
     "cosine": feature_cosine,
+    "chance": feature_cosine,
     "lpips": lpips,
 }
+_LOADED = ("lpips", *FEATURE_MEASURES)  # latents are of the pipeline's own network
 
 
 class Scorer:
@@ -94,8 +97,8 @@ class Scorer:
                 self._images.network(metric.network)
             elif isinstance(metric, FrechetSettings | ClipSettings | FeatureMetric):
                 self._extractor(_source(metric))
-            elif isinstance(metric, FidelityMetric) and metric.measure in ("cosine", "lpips"):
-                self._extractor(metric.extractor or metric)  # latents are the pipeline's own
+            elif isinstance(metric, FidelityMetric) and metric.measure in _LOADED:
+                self._extractor(metric.extractor or metric)
 
     def score(
         self,
@@ -228,9 +231,10 @@ class Scorer:
         self, entry: Entry, metric: FidelityMetric, settings: Settings, encode: Encode
     ) -> np.ndarray:
         at_once = max(1, _PIXELS // (entry.cell.height * entry.cell.width))
+        further = 1 if metric.measure == "chance" else 0
 
         def values(images: torch.Tensor, start: int) -> torch.Tensor:
-            parts = []
+            parts, start = [], start + further
             for outputs in images.split(at_once):
                 given = load_inputs(settings, start, start + len(outputs))
                 assert given is not None  # of_task gives no such metric to txt2img

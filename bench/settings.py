@@ -18,6 +18,8 @@ def _rising(interval: tuple[float, float]) -> tuple[float, float]:
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NotNegative = Annotated[int, Field(strict=True, ge=0)]
+_Weight = Annotated[float, Field(ge=0)]  # of guidance
+_Strength = Annotated[float, Field(gt=0, le=1)]
 _Level = Annotated[float, Field(ge=0)]
 _Interval = Annotated[tuple[_Level, _Level], AfterValidator(_rising)]  # above one, up to the other
 _Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
@@ -147,7 +149,7 @@ class FidelityMetric(_Strict):
     one region of theirs."""
 
     measure: str
-    extractor: FrechetSettings | None = None  # of cosine: whose features are compared
+    extractor: FrechetSettings | None = None  # of cosines: whose features are compared
 
     @property
     def metric(self) -> str:
@@ -189,6 +191,7 @@ Metric = (
     FrechetSettings | ClipSettings | FeatureMetric | FidelityMetric | ImageMetric | AccuracyMetric
 )
 _ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
+FEATURE_MEASURES = ("cosine", "chance")  # chance: the cosine to the input of the next sample
 _REGION_MEASURES = ("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump")
 
 
@@ -204,10 +207,11 @@ class MetricsSettings(_Strict):
     cmmd: tuple[ClipSettings, ...] = ()
     clip_score: tuple[ClipSettings, ...] = ()
     clip_s: bool = False  # each CLIP score also as its authors define it
-    # To the input, for tasks that have one; cosine is of each Fréchet distance's features, regions
-    # are those of inpainting.
+    # To the input, for tasks that have one; cosine and chance are of each Fréchet distance's
+    # features, regions are those of inpainting.
     fidelity: tuple[
-        Literal["psnr", "ssim", "latent_rmse", "delta_e", "cosine", "lpips", "regions"], ...
+        Literal["psnr", "ssim", "latent_rmse", "delta_e", "cosine", "chance", "lpips", "regions"],
+        ...,
     ] = ()
     # Of the images alone, without their prompts.
     images: tuple[Literal["spectrum", "sharpness", "banding", "saturation", "clipped"], ...] = ()
@@ -270,7 +274,7 @@ class MetricsSettings(_Strict):
 
     def _fidelity(self, task: str) -> Iterator[FidelityMetric]:
         for measure in self.fidelity:
-            if measure == "cosine":
+            if measure in FEATURE_MEASURES:
                 yield from (FidelityMetric(measure=measure, extractor=e) for e in self.frechet)
             elif measure != "regions":
                 yield FidelityMetric(measure=measure)
@@ -313,6 +317,31 @@ class SamplingSettings(_Strict):
     confirm: _Count = 256  # fresh samples, at least, that its winner is confirmed on
 
 
+class ClaimsSettings(_Strict):
+    """Who plays which part in the statements that reports/claims.py tests."""
+
+    diffusion: _Name  # models
+    flow: _Name
+    distilled: _Name
+    naive: _Name  # schedulers of the first: of first order,
+    solver: _Name  # of higher order,
+    noisy: _Name  # with noise in every step,
+    matched: _Name  # and one that can be put on the matched grid
+    flow_solver: _Name  # of the flow
+    distilled_solver: _Name
+    few: _Count  # steps
+    some: _Count
+    usual: _Count
+    many: _Count
+    guidance: _Weight
+    flow_guidance: _Weight
+    distilled_guidance: _Weight
+    low_guidance: _Weight
+    high_guidance: _Weight
+    low_strength: _Strength
+    high_strength: _Strength
+
+
 class LatencySettings(_Strict):
     batch_size: _Count
     warmup_runs: _NotNegative
@@ -331,12 +360,13 @@ class Settings(_Strict):
     sampling: SamplingSettings
     latency: LatencySettings
     margins: MarginsSettings
+    claims: ClaimsSettings | None = None
     steps: _Count
-    guidance: Annotated[float, Field(ge=0)]
+    guidance: _Weight
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
     guidance_interval: _Interval | None = None
     negative_prompt: str = ""
-    strength: Annotated[float, Field(gt=0, le=1)] = 1.0  # of img2img and inpaint
+    strength: _Strength = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
     grid: Literal["native", "matched"] = "native"
     seed: _NotNegative

@@ -40,8 +40,17 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    told = (tuple(plan.warnings), tuple(plan.marks), plan.settings.margins.model_dump()["gating"])
-    run = Run(plan.run_folder, store, plan.entries, environment(), *told)
+    claims = plan.settings.claims
+    run = Run(
+        plan.run_folder,
+        store,
+        plan.entries,
+        environment(),
+        warnings=tuple(plan.warnings),
+        marks=tuple(plan.marks),
+        margins=plan.settings.margins.model_dump()["gating"],
+        claims=claims.model_dump() if claims else {},
+    )
     _say_what_is_replaced(run, console)
     _record(plan, run)
     work = _Work(Session(store), console, lines=not is_race(plan.settings))

@@ -234,6 +234,14 @@ _FAMILIES = {
         "cosine of {source} features of image and input image; 1 if nothing changed",
         "closer",
     ),
+    "chance": MetricSpec(
+        "Feature cosine to another's input",
+        "",
+        "lower",
+        "cosine of {source} features of image and the input image of the next sample: what chance "
+        "makes of it",
+        "further",
+    ),
     "delta_e": MetricSpec(
         "ΔE to input",
         "",

@@ -73,7 +73,7 @@ def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
     return [
         Block(
             i,
-            _caption(run, str(name), i),
+            caption(run, str(name), i),
             [
                 replace(_grid(cells, images, i, along), given=_given(run, cells, i))
                 for cells in _panels(group)
@@ -92,6 +92,12 @@ def tile_uri(image: np.ndarray) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", lossless=lossless, quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def caption(run: Run, prompt_set: str, sample: int) -> str:
+    """The prompt of a sample; a run without prompts.json shows its number instead."""
+    texts = _prompts(run).get(prompt_set)
+    return texts[sample % len(texts)] if texts else f"prompt {sample} of {prompt_set}"
 
 
 def enlarged(image: np.ndarray, side: int) -> Image.Image:
@@ -152,12 +158,6 @@ def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Ti
     if row in images and sample < len(images[row]):
         return Tile(images[row][sample], "")
     return Tile(None, _ABSENT[cells["status"].iloc[0]])
-
-
-def _caption(run: Run, prompt_set: str, sample: int) -> str:
-    """The prompt of a sample; a run without prompts.json shows its number instead."""
-    texts = _prompts(run).get(prompt_set)
-    return texts[sample % len(texts)] if texts else f"prompt {sample} of {prompt_set}"
 
 
 def _prompts(run: Run) -> dict[str, Sequence[str]]:

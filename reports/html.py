@@ -58,6 +58,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             bundle=inline_script(content.script),
             script=inline_script((_HERE / "report.js").read_text()),
             summary=_summary(frame),
+            claims=run.claims,
             facts=_facts(frame),
             margins=margin_words(content.decisions),
             cards=recommendation_cards(rows, content.decisions),

@@ -9,6 +9,9 @@ import pandas as pd
 from bench.run import Run, load_run
 from bench.store import write_atomically
 from reports import figures
+from reports.claim_cells import Cells
+from reports.claims import findings
+from reports.claims_page import write_claims
 from reports.contact_sheet import sheets
 from reports.decisions import decide
 from reports.defaults import defaults_yaml
@@ -29,8 +32,8 @@ from reports.returns import returns
 
 
 def write_report(folder: Path) -> Path:
-    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html; returns the
-    page's path.
+    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html, of a run that
+    tests claims also claims.html and claims.md; returns the page's path.
 
     Raises UserError when folder is not a run.
     """
@@ -40,6 +43,8 @@ def write_report(folder: Path) -> Path:
     content = content_of(run, frame, figures.javascript_bundle())
     defaults = defaults_yaml(run, records(frame), content.decisions)
     write_atomically(folder / "defaults.yaml", defaults.encode())
+    if run.claims:
+        write_claims(run, findings(Cells.of(run, frame, content.decisions)))
     for drawn in content.figures.values():
         _write_figures(drawn, folder / "figures")
     _write_sheets(content.blocks, folder / "figures")

@@ -34,11 +34,14 @@ OWNERS = {
 }
 # The pure parts of other layers that reports may use: none of them loads a model.
 REPORTS_MAY_USE = {
+    "metrics.assertion",
     "metrics.choose",
     "metrics.decide",
     "metrics.estimate",
     "metrics.power_law",
+    "metrics.sequential",
     "metrics.specs",
+    "metrics.two_sample",
     "bench.cell",
     "bench.errors",
     "bench.guidance",

@@ -1,0 +1,106 @@
+"""Statements put to the test: that estimates lie above or below thresholds. NumPy only.
+
+The threshold and the side are declared before looking. A statement is supported when its interval
+lies wholly on its own side of the threshold, refuted when wholly on the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metrics.decide import FAIL, PASS, Difference, non_inferiority
+from metrics.estimate import Estimate, paired_difference
+from metrics.sequential import LEVEL, Reach, fixed_reach
+
+SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+
+
+@dataclass(frozen=True, eq=False)
+class Assertion:
+    """An estimate is said to lie above a threshold, or below it."""
+
+    estimate: Estimate
+    above: bool
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """An assertion held against what was measured."""
+
+    verdict: str
+    value: float
+    low: float  # the bounds that decide; one of them may be of a stricter level than the other
+    high: float
+    further: int  # samples that would probably decide, beyond those there are; 0 if decided
+
+
+def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
+    """support and refute are the reaches of the bounds that would show either."""
+    estimate, side = assertion.estimate, -1 if assertion.above else 1
+    loss = Difference(side * estimate.value, estimate.se, len(estimate.units))
+    margin, samples = side * assertion.threshold, estimate.samples
+    yes = non_inferiority(loss, margin, support, samples)
+    no = non_inferiority(loss, margin, refute, samples)
+    low, high = sorted((side * no.low, side * yes.high))
+    if yes.outcome == PASS:
+        return Held(SUPPORTED, estimate.value, low, high, 0)
+    if no.outcome == FAIL:
+        return Held(REFUTED, estimate.value, low, high, 0)
+    further = yes.further if loss.value < margin else no.further
+    return Held(UNDECIDED, estimate.value, low, high, max(1, further))
+
+
+def hold_all(assertions: Sequence[Assertion]) -> tuple[str, list[Held]]:
+    """Of a statement that asserts all of them.
+
+    It is supported when each is, as an intersection-union test at the level of each (Berger, 1982),
+    and refuted when one is, for which the level is split between them (Bonferroni).
+    """
+    refute = fixed_reach(LEVEL / len(assertions))
+    held = [hold(assertion, fixed_reach(), refute) for assertion in assertions]
+    return strictest(held), held
+
+
+def strictest(held: Sequence[Held]) -> str:
+    """The verdict on all together."""
+    verdicts = {each.verdict for each in held}
+    return next(v for v in (REFUTED, UNDECIDED, SUPPORTED) if v in verdicts)
+
+
+def combined(*terms: tuple[float, Estimate]) -> Estimate:
+    """The sum of weight times estimate, of cells that share prompts and noise.
+
+    Raises ValueError when samples cannot be paired, see metrics.estimate.paired_difference.
+    """
+    (weight, first), *rest = terms
+    total = _scaled(first, weight)
+    for weight, estimate in rest:
+        total = paired_difference(total, _scaled(estimate, -weight))
+    return total
+
+
+def unevenness(levels: Sequence[Estimate]) -> Estimate:
+    """Mean square of levels [K] about their mean, in their unit squared: 0 when all are the same.
+
+    The square of a deviation is too high by its error's variance, which is taken off, so that
+    noisy levels do not look uneven. First order (the delta method): a sample's influence is twice
+    the mean of deviation times influence on it.
+    """
+    share = 1 / len(levels)
+    deviations = [
+        combined((1.0, level), *((-share, other) for other in levels)) for level in levels
+    ]
+    excess = sum(each.value**2 - each.se**2 for each in deviations) * share
+    slope = combined(*((2 * share * each.value, each) for each in deviations))
+    return Estimate(excess, slope.influence, slope.clusters)
+
+
+def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Estimate:
+    """(reached - start) / (end - start): 0 at the start, 1 at the end. First order."""
+    way, left = end - start.value, end - reached.value
+    slope = combined((1 / way, reached), (-left / way**2, start))
+    return Estimate(1 - left / way, slope.influence, slope.clusters)
+
+
+def _scaled(estimate: Estimate, weight: float) -> Estimate:
+    return Estimate(weight * estimate.value, weight * estimate.influence, estimate.clusters)

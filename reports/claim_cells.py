@@ -1,0 +1,152 @@
+"""The cells that claims are about, found in a run by the parts they play."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.run import Run
+from metrics.choose import Candidate, Gate
+from metrics.estimate import Estimate
+from reports.decisions import Decisions, Estimates
+from reports.frame import frame_metrics, load_estimates
+
+_LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself
+_NOT_LOOKS = ("saturation_distance",)  # of all images together
+
+
+class NotTested(Exception):
+    """A claim needs a cell or a metric that is not there: which, in a line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A run as claims ask for it. Whatever is asked for in vain raises NotTested."""
+
+    frame: pd.DataFrame
+    estimates: Estimates
+    gates: Mapping[str, Gate]
+    parts: Mapping[str, Any]  # of bench.settings.ClaimsSettings
+
+    @classmethod
+    def of(cls, run: Run, frame: pd.DataFrame, decisions: Decisions) -> "Cells":
+        estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+        return cls(frame, estimates, decisions.gates, run.claims)
+
+    def row(self, model: str, scheduler: str, steps: str, **others: Any) -> int:
+        """Number of the row of a cell whose model, scheduler and steps play these parts.
+
+        others: columns with their values; what is not said is as in most cells of the experiment.
+        """
+        parts = self.parts
+        wanted = {
+            "model": parts[model],
+            "scheduler": parts[scheduler],
+            "steps": parts[steps],
+            "guidance": parts.get(f"{model}_guidance", parts["guidance"]),
+            **self._usual,
+            **others,
+        }
+        found = self._rows(wanted)
+        if len(found) == 1:
+            return int(found.index[0])
+        what = ", ".join(f"{name}={_plain(value)}" for name, value in wanted.items())
+        if len(found):
+            raise NotTested(f"{len(found)} cells of this run have {what}: sweep one of them")
+        raise NotTested(f"no cell of this run has {what}")
+
+    def curve(self, model: str, scheduler: str) -> list[int]:
+        """Rows of all step counts of a model under a scheduler, fewest steps first."""
+        wanted = {
+            "model": self.parts[model],
+            "scheduler": self.parts[scheduler],
+            "guidance": self.parts["guidance"],
+            **self._usual,
+        }
+        rows = self._rows(wanted).sort_values("steps")
+        return [int(i) for i in rows.index if self.is_done(int(i))]
+
+    def name(self, row: int) -> str:
+        """`shapes-ddpm, ddim, 8 steps`"""
+        cell = self._cell(row)
+        return f"{cell['model']}, {cell['scheduler']}, {cell['steps']} steps"
+
+    def estimate(self, row: int, metric: str) -> Estimate:
+        found = self.estimates.get(metric, {}).get(row)
+        if not self.is_done(row):
+            cell = self._cell(row)
+            why = f": {cell['message']}" if cell["message"] else ""
+            raise NotTested(f"{self.name(row)} is {cell['status']}{why}")
+        if found is None:
+            raise NotTested(f"{metric} was not measured of {self.name(row)}")
+        return found
+
+    def is_done(self, row: int) -> bool:
+        return self._cell(row)["status"] == "done"
+
+    def candidate(self, row: int) -> Candidate:
+        """A cell by all gating metrics."""
+        cell = self._cell(row)
+        measured = {metric: self.gated(row, metric) for metric in self.gating()}
+        return Candidate(cell["scheduler"], int(cell["steps"]), 0.0, measured)
+
+    def gating(self) -> dict[str, Gate]:
+        if not self.gates:
+            raise NotTested("no metric of this run has a margin: name one in conf/margins")
+        return dict(self.gates)
+
+    def gated(self, row: int, metric: str) -> Estimate:
+        found, enough = self.estimate(row, metric), self.gates[metric].enough
+        if found.samples < enough:
+            raise NotTested(f"{metric} decides nothing below {enough} samples: raise samples")
+        return found
+
+    def metric(self, family: str) -> str:
+        """The first measured metric of a family."""
+        found = [name for name in self.estimates if name.startswith(family)]
+        if not found:
+            raise NotTested(f"no metric {family} was measured in this run")
+        return found[0]
+
+    def octaves(self, row: int) -> list[Estimate]:
+        """Power against the reference by octave, finest first."""
+        names = [name for name in self.estimates if name.startswith("power_octave_")]
+        if len(names) < 2:
+            raise NotTested("no power by octave was measured in this run")
+        return [self.estimate(row, name) for name in sorted(names)]
+
+    def looks(self, row: int) -> np.ndarray:
+        """[n, d]: numbers read off each image by itself, which are means over samples."""
+        names = [
+            name
+            for name in self.estimates
+            if name.startswith(_LOOKS) and not name.startswith(_NOT_LOOKS)
+        ]
+        if not names:
+            raise NotTested("nothing was read off each image in this run: metrics.images names it")
+        measured = [self.estimate(row, name) for name in names]
+        return np.stack([each.value + each.influence for each in measured], 1)
+
+    def seeds(self) -> tuple[int, int]:
+        """The noise seed of all cells and that of the control."""
+        seeds = sorted(self.frame["seed"].unique())
+        if len(seeds) < 2:
+            raise NotTested("the control needs a second noise seed: seed=0,1")
+        return int(seeds[0]), int(seeds[1])
+
+    @property
+    def _usual(self) -> dict[str, Any]:
+        return {"task": "txt2img", "grid": "native", "seed": self.frame["seed"].min()}
+
+    def _cell(self, row: int) -> dict[str, Any]:
+        return dict(self.frame.loc[row])
+
+    def _rows(self, wanted: Mapping[str, Any]) -> pd.DataFrame:
+        held = self.frame[list(wanted)] == pd.Series(wanted)
+        return self.frame[held.all(axis=1)]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

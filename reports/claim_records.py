@@ -1,0 +1,33 @@
+"""What became of a claim: plain records."""
+
+from dataclasses import dataclass
+
+from metrics.assertion import Held
+
+
+@dataclass(frozen=True)
+class Part:
+    """One inequality that a claim asserts, and what was found."""
+
+    words: str  # what the number is
+    unit: str
+    above: bool  # whether the claim says that it lies above the threshold
+    threshold: float
+    held: Held
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell whose images illustrate a claim."""
+
+    words: str
+    row: int  # of the frame
+    given: bool = False  # its input images in place of its own
+
+
+@dataclass(frozen=True)
+class Judged:
+    verdict: str
+    parts: list[Part]
+    beside: list[tuple[str, str]]  # numbers that decide nothing, in words
+    shown: list[Shown]

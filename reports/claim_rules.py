@@ -1,0 +1,256 @@
+"""The rule of each claim: a run's cells to inequalities of paired estimates, and their verdict.
+
+Thresholds and sides are set here, before cells are looked at; reports/claims.py says why. The same
+prompts and noise are on both sides of each comparison.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from metrics.assertion import Assertion, combined, hold_all, share_of_the_way, unevenness
+from metrics.estimate import Estimate
+from metrics.specs import metric_spec
+from metrics.two_sample import classifier_accuracy
+from reports.claim_cells import Cells, NotTested
+from reports.claim_records import Judged, Part, Shown
+from reports.formats import decimals_for, plus_minus
+
+POINTS = 0.02  # of attribute accuracy, that do not matter
+GAIN = 0.01  # of attribute accuracy, the smallest that counts
+FINE_DB = 0.5  # of power in the finest octave
+CHROMA = 2.0  # of CIELAB
+CLOSE, FAR = 0.8, 0.2  # of the way from chance to the input itself
+TOLD_APART = 0.05  # of a classifier's accuracy
+_Asserted = tuple[str, str, Assertion]  # what the number is, its unit, what is said of it
+
+
+def _all(
+    asserted: Sequence[_Asserted],
+    beside: Sequence[tuple[str, str]] = (),
+    shown: Sequence[Shown] = (),
+) -> Judged:
+    """Of a claim that asserts all of them."""
+    verdict, held = hold_all([assertion for _, _, assertion in asserted])
+    parts = [
+        Part(words, unit, assertion.above, assertion.threshold, found)
+        for (words, unit, assertion), found in zip(asserted, held, strict=True)
+    ]
+    return Judged(verdict, parts, [*beside], [*shown])
+
+
+def _number(estimate: Estimate) -> str:
+    return plus_minus(estimate.value, estimate.se, decimals_for([estimate.se]))
+
+
+def _less(cells: Cells, metric: str, one: int, other: int) -> Estimate:
+    return combined((1.0, cells.estimate(one, metric)), (-1.0, cells.estimate(other, metric)))
+
+
+def _measured(cells: Cells, *metrics: str) -> list[str]:
+    """Those that this run has."""
+    return [metric for metric in metrics if metric in cells.estimates]
+
+
+def _shown(cells: Cells, *rows: int) -> list[Shown]:
+    return [Shown(cells.name(row), row) for row in rows]
+
+
+def distilled_matches(cells: Cells) -> Judged:
+    fast = cells.row("distilled", "distilled_solver", "some")
+    slow = cells.row("diffusion", "naive", "many")
+    asserted = []
+    for metric, gate in cells.gating().items():
+        ours, theirs = cells.gated(fast, metric), cells.gated(slow, metric)
+        loss = combined((-gate.sign, ours), (gate.sign, theirs))
+        words = f"{metric_spec(metric).label}: loss against {cells.name(slow)}"
+        margin = gate.margin_beside(theirs.value)
+        asserted.append((words, "", Assertion(loss, above=False, threshold=margin)))
+    return _all(asserted, shown=_shown(cells, fast, slow))
+
+
+def flow_is_less_sensitive(cells: Cells) -> Judged:
+    native = [("flow", "flow_solver", "native"), ("diffusion", "naive", "native")]
+    matched = [("flow", "flow_solver", "matched"), ("diffusion", "matched", "matched")]
+    asserted, beside = [], []
+    for metric, gate in cells.gating().items():
+        label = metric_spec(metric).label
+        flow, diffusion = (_loss_of_few(cells, metric, gate.sign, *which) for which in native)
+        words = f"{label}: loss of {cells.parts['flow']} less that of {cells.parts['diffusion']}"
+        excess = combined((1.0, flow), (-1.0, diffusion))
+        asserted.append((words, "", Assertion(excess, above=False)))
+        beside += [
+            (f"{label}: loss of {cells.parts[part]}", _number(loss))
+            for part, loss in (("flow", flow), ("diffusion", diffusion))
+        ]
+        try:
+            losses = [_loss_of_few(cells, metric, gate.sign, *which) for which in matched]
+        except NotTested:
+            continue  # schedulers that cannot be put on it
+        excess = combined((1.0, losses[0]), (-1.0, losses[1]))
+        beside.append((f"{label}: the same difference on matched noise levels", _number(excess)))
+    rows = [cells.row(*which, s) for which in (x[:2] for x in native) for s in ("few", "many")]
+    return _all(asserted, beside, _shown(cells, *rows))
+
+
+def _loss_of_few(
+    cells: Cells, metric: str, sign: int, model: str, scheduler: str, grid: str
+) -> Estimate:
+    few, many = (
+        cells.gated(cells.row(model, scheduler, steps, grid=grid), metric)
+        for steps in ("few", "many")
+    )
+    return combined((sign, many), (-sign, few))
+
+
+def flow_is_more_even(cells: Cells) -> Judged:
+    flow = cells.row("flow", "flow_solver", "many")
+    diffusion = cells.row("diffusion", "naive", "many")
+    octaves = {row: cells.octaves(row) for row in (flow, diffusion)}
+    uneven = {row: unevenness(levels) for row, levels in octaves.items()}
+    excess = combined((1.0, uneven[flow]), (-1.0, uneven[diffusion]))
+    words = f"unevenness of {cells.name(flow)} less that of {cells.name(diffusion)}"
+    beside = [(f"{cells.name(row)}: unevenness in dB²", _number(uneven[row])) for row in uneven]
+    beside += [
+        (f"{cells.name(row)}: power at {2**k} to {2 ** (k + 1)} px in dB", _number(level))
+        for row, levels in octaves.items()
+        for k, level in enumerate(levels, 1)
+    ]
+    shown = _shown(cells, flow, diffusion)
+    return _all([(words, "dB²", Assertion(excess, above=False))], beside, shown)
+
+
+def few_steps_are_gritty(cells: Cells) -> Judged:
+    asserted, beside, shown = [], [], []
+    steps = "{few} steps less {many}".format(**cells.parts)
+    for part in ("naive", "solver", "noisy"):
+        few, many = (cells.row("diffusion", part, count) for count in ("few", "many"))
+        finest, crisp = (
+            _less(cells, metric, few, many) for metric in ("power_octave_1", "sharpness")
+        )
+        words = f"{cells.parts[part]}: power of the finest octave, {steps}"
+        asserted.append((words, "dB", Assertion(finest, above=True, threshold=FINE_DB)))
+        beside.append((f"{cells.parts[part]}: local sharpness in dB, {steps}", _number(crisp)))
+        shown += _shown(cells, few, many)
+    return _all(asserted, beside, shown)
+
+
+def textures_come_last(cells: Cells) -> Judged:
+    fast = cells.row("distilled", "distilled_solver", "few")
+    longer = cells.row("distilled", "distilled_solver", "some")
+    slow = cells.row("diffusion", "naive", "many")
+    asserted = [
+        (
+            f"{metric_spec(metric).label}: loss in {cells.parts['few']} steps against "
+            f"{cells.name(slow)}",
+            "",
+            Assertion(_less(cells, metric, slow, fast), above=False, threshold=POINTS),
+        )
+        for metric in ("accuracy_shape", "accuracy_colour")
+    ]
+    gain = _less(cells, "accuracy_texture", longer, fast)
+    words = f"gain from {cells.parts['few']} to {cells.parts['some']} steps"
+    label = metric_spec("accuracy_texture").label
+    asserted.append((f"{label}: {words}", "", Assertion(gain, above=True, threshold=GAIN)))
+    behind = _less(cells, "accuracy_texture", slow, fast)
+    beside = [(f"{label}: loss in {cells.parts['few']} steps", _number(behind))]
+    beside += [
+        (f"Finest octave of {cells.name(row)}, dB", _number(cells.estimate(row, "power_octave_1")))
+        for row in (fast, longer, slow)
+    ]
+    return _all(asserted, beside, _shown(cells, fast, longer, slow))
+
+
+def guidance_over_saturates(cells: Cells) -> Judged:
+    weights = {name: cells.parts[name] for name in ("low_guidance", "guidance", "high_guidance")}
+    rows = {
+        name: cells.row("diffusion", "naive", "usual", guidance=weight)
+        for name, weight in weights.items()
+    }
+    low, usual, high = rows.values()
+    clip = cells.metric("clip_score")
+    label = metric_spec(clip).label
+    gate = cells.gating().get(clip)
+    if gate is None:
+        raise NotTested(f"{clip} has no margin: name one in conf/margins")
+    margin = gate.margin_beside(cells.estimate(usual, clip).value)
+    follows, drifts = (_less(cells, clip, row, low) for row in (high, usual))
+    colour = cells.estimate(high, "saturation")
+    a, b, c = (f"{weight:g}" for weight in weights.values())
+    asserted = [
+        (f"{label}: guidance {c} less guidance {a}", "", Assertion(follows, True)),
+        (f"{label}: guidance {b} less guidance {a}", "", Assertion(drifts, True, margin)),
+        (
+            f"Saturation against the reference at guidance {c}",
+            "ΔC*",
+            Assertion(colour, True, CHROMA),
+        ),
+    ]
+    told = _measured(cells, clip, "accuracy", "saturation", "clipped")
+    beside = [
+        (
+            f"{metric_spec(metric).label} at guidance {weights[name]:g}",
+            _number(cells.estimate(row, metric)),
+        )
+        for metric in told
+        for name, row in rows.items()
+    ]
+    shown = [Shown(f"guidance {weights[name]:g}", row) for name, row in rows.items()]
+    return _all(asserted, beside, shown)
+
+
+def strength_is_distance(cells: Cells) -> Judged:
+    strengths = cells.parts["low_strength"], cells.parts["high_strength"]
+    rows = [
+        cells.row("diffusion", "naive", "usual", task="img2img", strength=strength)
+        for strength in strengths
+    ]
+    own = cells.metric("cosine")
+    chance = own.replace("cosine", "chance", 1)
+    near, far = (
+        share_of_the_way(cells.estimate(row, chance), cells.estimate(row, own)) for row in rows
+    )
+    low, high = (f"strength {strength:g}" for strength in strengths)
+    asserted = [
+        (f"{low}: share of the way from chance to the input", "", Assertion(near, True, CLOSE)),
+        (f"{high}: the same", "", Assertion(far, False, FAR)),
+    ]
+    told = _measured(cells, own, chance, "psnr_input", "ssim_input")
+    beside = [
+        (f"{name}: {metric_spec(metric).label}", _number(cells.estimate(row, metric)))
+        for name, row in zip((low, high), rows, strict=True)
+        for metric in told
+    ]
+    shown = [Shown("input", rows[0], given=True), Shown(low, rows[0]), Shown(high, rows[1])]
+    return _all(asserted, beside, shown)
+
+
+def schedulers_have_character(cells: Cells) -> Judged:
+    names = ("naive", "solver", "noisy")
+    seeds = cells.seeds()
+    rows = {
+        (name, seed): cells.row("diffusion", name, "some", seed=seed)
+        for name in names
+        for seed in seeds
+    }
+    looks = {which: cells.looks(row) for which, row in rows.items()}
+    clusters = next(iter(cells.estimates.values()))[rows["naive", seeds[0]]].clusters
+    first, second = seeds
+
+    def told_apart(a: tuple[str, int], b: tuple[str, int]) -> Estimate:
+        return classifier_accuracy(looks[a], looks[b], clusters)
+
+    control = {name: told_apart((name, first), (name, second)) for name in names}
+    asserted, beside = [], []
+    for a, b in combinations(names, 2):
+        both = told_apart((a, first), (b, second)), told_apart((b, first), (a, second))
+        accuracy = combined(*((0.5, each) for each in both))
+        beyond = combined((1.0, accuracy), (-0.5, control[a]), (-0.5, control[b]))
+        words = f"{cells.parts[a]} and {cells.parts[b]}"
+        told = f"{words}: share put right, less that of the control"
+        asserted.append((told, "", Assertion(beyond, True, TOLD_APART)))
+        beside.append((f"{words}: share put right", _number(accuracy)))
+    beside += [
+        (f"Control, {cells.parts[name]} under two noise seeds: share put right", _number(found))
+        for name, found in control.items()
+    ]
+    return _all(asserted, beside, _shown(cells, *(rows[name, first] for name in names)))

@@ -1,0 +1,117 @@
+"""The rule of the first claim: whether schedulers stop to gain at different step counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
+from metrics.choose import Gate, plateau_of
+from metrics.decide import FAIL, PASS, Verdict, all_of
+from metrics.sequential import LEVEL, Reach, fixed_reach
+from metrics.specs import metric_spec
+from reports.claim_cells import Cells, NotTested
+from reports.claim_records import Judged, Part, Shown
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One scheduler; its losses are against its own most steps."""
+
+    name: str
+    rows: dict[int, int]  # row of the frame by step count
+    verdicts: dict[int, dict[str, Verdict]]  # by step count below the most, and metric
+    flat: frozenset[int]  # step counts proven to lose less than every margin
+    rising: frozenset[int]  # step counts proven to lose more than one
+
+
+def threshold_of_the_scheduler(cells: Cells) -> Judged:
+    """A step count at which one scheduler is proven flat and another proven to be rising.
+
+    The level is split between schedulers, metrics and the two sides; within each, step counts are
+    tested in fixed sequence. So no error is likely among all those tests.
+    """
+    gates = cells.gating()
+    rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
+    reach = fixed_reach(LEVEL / (2 * len(rows) * len(gates)))
+    curves = [_curve(cells, cells.parts[part], rows[part], gates, reach) for part in rows]
+    steps = _shared_steps(curves)
+    pairs = [(a, b, n) for a in curves for b in curves if a is not b for n in steps]
+    proven = [(a, b, n) for a, b, n in pairs if n in a.flat and n in b.rising]
+    flat, rising, n = max(proven or pairs, key=_contrast)
+    return Judged(
+        SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED,
+        [_part(flat, n, above=False), _part(rising, n, above=True)],
+        [(curve.name, _bracket(curve, steps)) for curve in curves],
+        [Shown(f"{curve.name}, {n} steps", curve.rows[n]) for curve in (flat, rising)],
+    )
+
+
+def _curve(
+    cells: Cells, name: str, rows: Sequence[int], gates: Mapping[str, Gate], reach: Reach
+) -> _Curve:
+    candidates = [cells.candidate(row) for row in rows]
+    if len(candidates) < 2:
+        raise NotTested(f"{name} was run in fewer than two step counts")
+    plateau, verdicts = plateau_of(candidates, gates, reach)
+    flat = frozenset(n for n, outcome in plateau.outcomes.items() if outcome == PASS)
+    by_steps = {each.steps: row for each, row in zip(candidates, rows, strict=True)}
+    return _Curve(name, by_steps, verdicts, flat, _leading_failures(verdicts))
+
+
+def _leading_failures(verdicts: Mapping[int, Mapping[str, Verdict]]) -> frozenset[int]:
+    """Step counts that fail, tested from few up until one does not."""
+    found = set()
+    for steps in sorted(verdicts):
+        if all_of([*verdicts[steps].values()]) != FAIL:
+            break
+        found.add(steps)
+    return frozenset(found)
+
+
+def _shared_steps(curves: Sequence[_Curve]) -> list[int]:
+    """Step counts below the most, which have to be the same for all."""
+    if len({tuple(curve.rows) for curve in curves}) > 1:
+        raise NotTested("schedulers have other step counts: sweep the same for all")
+    return sorted(curves[0].verdicts)
+
+
+def _are_alike(curves: Sequence[_Curve], steps: Sequence[int]) -> bool:
+    """All are proven to change from rising to flat between the same two step counts."""
+    decided = all(curve.flat | curve.rising == {*steps} for curve in curves)
+    return decided and len({curve.flat for curve in curves}) == 1
+
+
+def _contrast(pair: tuple[_Curve, _Curve, int]) -> float:
+    """How clearly one is flat and the other is rising; above 0 where both are proven."""
+    flat, rising, steps = pair
+    (_, below), (_, above) = _highest(flat, steps), _lowest(rising, steps)
+    return min(1 - below.high / below.margin, above.low / above.margin - 1)
+
+
+def _highest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
+    """The metric by which a cell is least flat."""
+    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].high / pair[1].margin)
+
+
+def _lowest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
+    """The metric by which a cell is most clearly rising."""
+    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].low / pair[1].margin)
+
+
+def _part(curve: _Curve, steps: int, *, above: bool) -> Part:
+    """A loss in units of its margin, said to be below 1 or above."""
+    metric, verdict = _lowest(curve, steps) if above else _highest(curve, steps)
+    value, low, high = (x / verdict.margin for x in (verdict.loss, verdict.low, verdict.high))
+    yes, no = (FAIL, PASS) if above else (PASS, FAIL)
+    outcome = {yes: SUPPORTED, no: REFUTED}.get(verdict.outcome, UNDECIDED)
+    words = f"{metric_spec(metric).label}: loss of {curve.name} in {steps} steps"
+    return Part(words, "margins", above, 1.0, Held(outcome, value, low, high, verdict.further))
+
+
+def _bracket(curve: _Curve, steps: Sequence[int]) -> str:
+    told = (
+        f"flat from {min(curve.flat)} steps"
+        if curve.flat
+        else f"not proven flat at {steps[-1]} steps"
+    )
+    rises = f"; {max(curve.rising)} steps lose more than a margin" if curve.rising else ""
+    return told + rises

@@ -1,0 +1,194 @@
+"""Statements that people repeat, put to the test on a run: what each says, and when it holds.
+
+Metric, threshold and side were set before any cell was looked at. A claim whose cells or metrics a
+run lacks is not tested, and says which.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from metrics.assertion import UNDECIDED
+from reports.claim_cells import Cells, NotTested
+from reports.claim_records import Judged
+from reports.claim_rules import (
+    CHROMA,
+    CLOSE,
+    FAR,
+    FINE_DB,
+    GAIN,
+    POINTS,
+    TOLD_APART,
+    distilled_matches,
+    few_steps_are_gritty,
+    flow_is_less_sensitive,
+    flow_is_more_even,
+    guidance_over_saturates,
+    schedulers_have_character,
+    strength_is_distance,
+    textures_come_last,
+)
+from reports.claim_threshold import threshold_of_the_scheduler
+
+NOT_TESTED = "not tested"
+_THRESHOLDS = {
+    "CHROMA": CHROMA,
+    "CLOSE": CLOSE,
+    "FAR": FAR,
+    "FINE_DB": FINE_DB,
+    "GAIN": GAIN,
+    "POINTS": POINTS,
+    "TOLD_APART": TOLD_APART,
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Its texts are templates over who plays which part, such as {flow} and {few}."""
+
+    name: str
+    statement: str
+    rule: str
+    reason: str  # of the thresholds
+    test: Callable[[Cells], Judged]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim in a run's own words, and what became of it."""
+
+    name: str
+    statement: str
+    rule: str
+    reason: str
+    judged: Judged
+    note: str  # why it was not tested, or what would decide it
+
+
+def findings(cells: Cells) -> list[Finding]:
+    """One for each claim."""
+    return [_finding(claim, cells) for claim in CLAIMS]
+
+
+def _finding(claim: Claim, cells: Cells) -> Finding:
+    try:
+        judged = claim.test(cells)
+        note = _further(judged)
+    except (NotTested, ValueError) as error:  # ValueError: samples that cannot be paired
+        judged, note = Judged(NOT_TESTED, [], [], []), f"{error}."
+    words = _words(cells.parts)
+    statement, rule, reason = (
+        text.format(**words) for text in (claim.statement, claim.rule, claim.reason)
+    )
+    return Finding(claim.name, statement, rule, reason, judged, note)
+
+
+def _words(parts: Mapping) -> dict[str, str]:
+    words = {name: f"{v:g}" if isinstance(v, float) else str(v) for name, v in parts.items()}
+    return words | {name: f"{threshold:g}" for name, threshold in _THRESHOLDS.items()}
+
+
+def _further(judged: Judged) -> str:
+    if judged.verdict != UNDECIDED:
+        return ""
+    further = max(part.held.further for part in judged.parts)
+    return f"About {further:,} more samples would probably decide." if further else ""
+
+
+CLAIMS = (
+    Claim(
+        "returns",
+        "Returns diminish past a threshold that depends on the scheduler.",
+        "On {diffusion}, there is a step count at which one of {naive}, {solver}, {noisy} is "
+        "proven to lose less than every margin against its own most steps, and another to lose "
+        "more than one. Refuted if all are proven to change from the one to the other between the"
+        " same two step counts.",
+        "The margins are those of the run (conf/margins). Step counts are tested in fixed "
+        "sequence, from many down for what is flat and from few up for what is not; the level is "
+        "split between schedulers, metrics and the two sides.",
+        threshold_of_the_scheduler,
+    ),
+    Claim(
+        "distilled",
+        "{distilled} in {some} steps matches {naive} in {many}.",
+        "{distilled} under {distilled_solver} in {some} steps loses less than the margin against "
+        "{diffusion} under {naive} in {many}, by every gating metric.",
+        "The margins are those of the run (conf/margins): what does not matter for a default does"
+        " not matter here.",
+        distilled_matches,
+    ),
+    Claim(
+        "sensitivity",
+        "Flow matching is less sensitive to the number of steps.",
+        "What {flow} under {flow_solver} loses from {many} steps to {few} is less than what "
+        "{diffusion} under {naive} loses, by every gating metric, each model on its own noise "
+        "levels.",
+        "The threshold is 0: either family can come out as the more sensitive one.",
+        flow_is_less_sensitive,
+    ),
+    Claim(
+        "bands",
+        "Flow matching spreads fine detail more evenly over frequency bands.",
+        "In {many} steps, the power of {flow} in octaves of spatial frequency, in dB against the "
+        "reference images, varies less from octave to octave than that of {diffusion}: mean "
+        "square about the octaves' mean.",
+        "Even means off by the same factor in every octave: what is off in all alike is contrast,"
+        " not detail. The threshold is 0. The interval is of the delta method, the bias of "
+        "squared noise taken off.",
+        flow_is_more_even,
+    ),
+    Claim(
+        "textures",
+        "A fast distilled model gives clean edges and right colours, but fine textures gain from "
+        "more steps.",
+        "{distilled} in {few} steps loses less than {POINTS} of shape accuracy and of colour "
+        "accuracy against {diffusion} under {naive} in {many}, and gains more than {GAIN} of "
+        "texture accuracy from {few} to {some} steps.",
+        "An edge is clean enough when the shape is read from it. One object in fifty is hard to "
+        "notice; a gain of less than one in a hundred is none.",
+        textures_come_last,
+    ),
+    Claim(
+        "grit",
+        "Low step counts look grittier, and slow ones smoother.",
+        "On {diffusion}, the finest octave (wavelengths of 2 to 4 pixels) has more than {FINE_DB}"
+        " dB more power in {few} steps than in {many}, under each of {naive}, {solver}, {noisy}.",
+        "{FINE_DB} dB is an eighth more power; what is below can hardly be seen.",
+        few_steps_are_gritty,
+    ),
+    Claim(
+        "guidance",
+        "High guidance follows the prompt but over-saturates, low guidance drifts from it.",
+        "On {diffusion} under {naive} in {usual} steps: the CLIP score at guidance "
+        "{high_guidance} is above that at {low_guidance}, that at {guidance} is above it by more "
+        "than the margin, and colours at {high_guidance} are more than {CHROMA} ΔC* more "
+        "saturated than the reference images.",
+        "A colour difference of about 2 in CIELAB is noticed side by side; the margin of the CLIP"
+        " score is that of the run (conf/margins).",
+        guidance_over_saturates,
+    ),
+    Claim(
+        "strength",
+        "img2img at strength {low_strength} stays close to its input, at {high_strength} the "
+        "input is barely recognisable.",
+        "On {diffusion} under {naive} in {usual} steps, the cosine of features of image and input"
+        " lies more than {CLOSE} of the way from chance to 1 at strength {low_strength}, and less"
+        " than {FAR} of it at {high_strength}. Chance is the cosine to the input of the next "
+        "sample.",
+        "Close keeps four fifths of what tells an input from another's, barely recognisable one "
+        "fifth.",
+        strength_is_distance,
+    ),
+    Claim(
+        "character",
+        "Schedulers differ in character at equal steps.",
+        "On {diffusion} in {some} steps, a classifier that is shown what is measured of each "
+        "image by itself (power by octave, sharpness, banding, saturation, clipped pixels) puts "
+        "images into the right one of two schedulers more often, by more than {TOLD_APART}, than "
+        "into the right one of two noise seeds of one scheduler; for each pair of {naive}, "
+        "{solver}, {noisy}.",
+        "Guessing is right half the time: who is right in 55 of 100 has hardly seen a difference."
+        " The two images of a pair have the same prompt and other noise, and a classifier is "
+        "tested on prompts that it was not trained on.",
+        schedulers_have_character,
+    ),
+)

@@ -1,0 +1,198 @@
+"""claims.html and claims.md: the claims of a run with their verdicts and evidence. No statistics.
+
+Names and prompts come from users: all goes through Jinja's autoescape, and the page has no script.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.rows import read_inputs
+from bench.run import SAMPLES_SHOWN, Run
+from bench.store import write_atomically
+from metrics.assertion import SUPPORTED
+from reports.claim_records import Part, Shown
+from reports.claims import NOT_TESTED, Finding
+from reports.formats import decimals_for, number
+from reports.gallery import caption
+from reports.html import page_environment
+
+_HERE = Path(__file__).parent
+_ROOM = 0.12  # of an axis, kept free at both ends
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An interval and its threshold as shares of an axis's width, from the left."""
+
+    low: float
+    high: float
+    value: float
+    threshold: float
+    start: float  # of what the claim says
+    width: float
+
+
+def write_claims(run: Run, found: Sequence[Finding]) -> None:
+    """Both files, into the run's folder."""
+    write_atomically(run.folder / "claims.html", render_claims(run, found).encode())
+    write_atomically(run.folder / "claims.md", claims_markdown(run, found).encode())
+
+
+def render_claims(run: Run, found: Sequence[Finding]) -> str:
+    environment = page_environment()
+    environment.globals |= {"told": told, "asked": asked, "drawn": drawn, "decisive": decisive}
+    return environment.get_template("claims.html.j2").render(
+        name=run.name,
+        style=(_HERE / "report.css").read_text(),
+        findings=found,
+        strips=[[*_strip(run, each.judged.shown)] for each in found],
+        captions=_captions(run, found),
+        counts=verdict_counts(found),
+        parts=run.claims,
+        environment=run.environment,
+        samples=_samples(run),
+    )
+
+
+def claims_markdown(run: Run, found: Sequence[Finding]) -> str:
+    """The same without pictures."""
+    lines = [
+        "# Claims, measured",
+        "",
+        "Written by `make claims` (`denoisebench sweep experiment=claims`), "
+        f"{_samples(run)} images a cell, with {_versions(run)}. Do not edit: make it again.",
+        "",
+        _markdown_text(", ".join(f"{name} {part}" for name, part in run.claims.items())) + ".",
+        "",
+        "| claim | verdict | the number that decides | bounds | claimed |",
+        "| --- | --- | --- | --- | --- |",
+        *map(_markdown_line, found),
+        "",
+    ]
+    for each in found:
+        lines += _markdown_section(each)
+    return "\n".join(lines)
+
+
+def told(part: Part) -> str:
+    """`0.62 ΔC* (0.51 to 0.73)`"""
+    held = part.held
+    decimals = _decimals(part)
+    value, low, high = (number(x, decimals) for x in (held.value, held.low, held.high))
+    unit = f" {part.unit}" if part.unit else ""
+    return f"{value}{unit} ({low} to {high})"
+
+
+def asked(part: Part) -> str:
+    """`above 0.5`"""
+    side = "above" if part.above else "below"
+    return f"{side} {part.threshold:.3g}"
+
+
+def decisive(finding: Finding) -> Part | None:
+    """The first part that has the verdict of the whole; None for what was not judged."""
+    parts = finding.judged.parts
+    same = [part for part in parts if part.held.verdict == finding.judged.verdict]
+    return next(iter([*same, *parts]), None)
+
+
+def drawn(part: Part) -> Drawn | None:
+    """None where there is no interval to draw."""
+    held, ends = part.held, (part.held.low, part.held.high, part.threshold)
+    if not all(map(math.isfinite, ends)):
+        return None
+    left, right = min(ends), max(ends)
+    room = _ROOM * (right - left) or 1.0
+    left, width = left - room, right - left + 2 * room
+
+    def place(x: float) -> float:
+        return (x - left) / width
+
+    threshold = place(part.threshold)
+    start, claimed = (threshold, 1 - threshold) if part.above else (0.0, threshold)
+    low, high = place(held.low), place(held.high)
+    return Drawn(low, high, place(held.value), threshold, start, claimed)
+
+
+def verdict_counts(found: Sequence[Finding]) -> str:
+    """`4 supported, 3 refuted, 1 undecided, 1 not tested`"""
+    verdicts = [each.judged.verdict for each in found]
+    order = [SUPPORTED, *dict.fromkeys(v for v in verdicts if v not in (SUPPORTED, NOT_TESTED))]
+    kinds = [verdict for verdict in [*order, NOT_TESTED] if verdict in verdicts]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in kinds)
+
+
+def _decimals(part: Part) -> int:
+    return decimals_for([(part.held.high - part.held.low) / 4])
+
+
+def _strip(run: Run, shown: Sequence[Shown]) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Words and the first images [3, H, W] of each cell that has some."""
+    for each in shown:
+        images = _images(run, each)
+        if images is not None:
+            yield each.words, list(images[:SAMPLES_SHOWN])
+
+
+def _images(run: Run, shown: Shown) -> np.ndarray | None:
+    entry = run.entries[shown.row]
+    if shown.given:
+        return read_inputs(run.store, entry.cell).get("images")
+    try:
+        wanted = min(SAMPLES_SHOWN, entry.samples)
+        return run.store.read(entry.cell.key, "images", wanted)["images"]
+    except LookupError:
+        return None
+
+
+def _captions(run: Run, found: Sequence[Finding]) -> list[str]:
+    """Prompts of the images shown, from left to right."""
+    rows = [shown.row for each in found for shown in each.judged.shown]
+    if not rows:
+        return []
+    entry = run.entries[rows[0]]
+    count = min(SAMPLES_SHOWN, entry.samples)
+    return [caption(run, entry.cell.prompts, i) for i in range(count)]
+
+
+def _samples(run: Run) -> str:
+    return ", ".join(str(n) for n in dict.fromkeys(entry.samples for entry in run.entries))
+
+
+def _versions(run: Run) -> str:
+    """`torch 2.15.0, diffusers 0.42.1, Python 3.11.7, on 2 x AMD EPYC`"""
+    told = run.environment
+    libraries = [f"{name} {told[name]}" for name in ("torch", "diffusers") if name in told]
+    machine = f", on {told['processor']}" if told.get("processor") else ""
+    return f"{', '.join(libraries)}, Python {told['python']}{machine}"
+
+
+def _markdown_line(finding: Finding) -> str:
+    part = decisive(finding)
+    cells = [finding.statement, f"**{finding.judged.verdict}**"]
+    cells += [part.words, told(part), asked(part)] if part else [finding.note, "", ""]
+    return f"| {' | '.join(map(_markdown_text, cells))} |"
+
+
+def _markdown_section(finding: Finding) -> list[str]:
+    """Its texts, a table of what decided, and a list of the numbers beside."""
+    judged = finding.judged
+    lines = [f"## {finding.statement}", "", f"**{judged.verdict.capitalize()}.** {finding.note}"]
+    lines += ["", f"Rule: {finding.rule} {finding.reason}", ""]
+    if judged.parts:
+        lines += ["| part | measured | claimed | verdict |", "| --- | --- | --- | --- |"]
+        for part in judged.parts:
+            cells = (part.words, told(part), asked(part), part.held.verdict)
+            lines.append(f"| {' | '.join(map(_markdown_text, cells))} |")
+        lines.append("")
+    lines += [f"- {_markdown_text(words)}: {text}" for words, text in judged.beside]
+    return [line.rstrip() for line in [*lines, *([""] if judged.beside else [])]]
+
+
+def _markdown_text(text: str) -> str:
+    """In a cell of a table."""
+    return text.replace("|", r"\|").replace("<", "&lt;")

@@ -1,0 +1,124 @@
+"""Verdicts on inequalities, against simulation and closed forms."""
+
+import numpy as np
+import pytest
+
+from metrics.assertion import (
+    REFUTED,
+    SUPPORTED,
+    UNDECIDED,
+    Assertion,
+    combined,
+    hold_all,
+    share_of_the_way,
+    unevenness,
+)
+from metrics.estimate import Estimate, mean_estimate
+from metrics.sequential import LEVEL
+
+
+def known(value, se=1.0, n=400):
+    """An estimate with that value and standard error."""
+    influence = np.tile([1.0, -1.0], n // 2)
+    return Estimate(value, influence * se * n**0.5 / np.std(influence, ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("value", "above", "verdict"),
+    [
+        (3.5, True, SUPPORTED),
+        (-1.5, True, REFUTED),
+        (2.5, True, UNDECIDED),
+        (-1.5, False, SUPPORTED),
+        (3.5, False, REFUTED),
+        (0.5, False, UNDECIDED),
+    ],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(value, above, verdict):
+    found, (held,) = hold_all([Assertion(known(value), above, threshold=1.0)])
+    assert (found, held.verdict) == (verdict, verdict)
+    assert (held.low, held.high) == pytest.approx((value - 1.96, value + 1.96), abs=1e-3)
+    assert (held.further > 0) == (verdict == UNDECIDED)
+
+
+def test_the_further_samples_of_an_undecided_one_would_decide_it():
+    _, (held,) = hold_all([Assertion(known(1.0), above=True)])
+    # a power of 0.8 needs (1.96 + 0.84)² times the samples of one standard error
+    assert held.further == pytest.approx(400 * (2.8016**2 - 1), rel=1e-3)
+
+
+def test_all_have_to_be_supported_and_one_refuted_is_enough():
+    yes, no, open_ = (Assertion(known(value), above=True) for value in (5.0, -5.0, 1.0))
+    assert hold_all([yes, yes])[0] == SUPPORTED
+    assert hold_all([yes, open_])[0] == UNDECIDED
+    assert hold_all([open_, no, yes])[0] == REFUTED
+
+
+def test_the_bound_that_refutes_is_stricter_where_several_could():
+    near = Assertion(known(-2.1), above=True)
+    yes = Assertion(known(5.0), above=True)
+    assert hold_all([near])[0] == REFUTED
+    verdict, (held, _, _) = hold_all([near, yes, yes])
+    assert verdict == UNDECIDED
+    assert held.low == pytest.approx(-2.1 - 1.96, abs=1e-3)  # that which would support is not
+    assert held.high == pytest.approx(-2.1 + 2.394, abs=1e-3)
+
+
+@pytest.mark.parametrize(("others", "wrong"), [(5.0, SUPPORTED), (0.0, REFUTED)])
+def test_a_claim_at_its_threshold_is_wrongly_decided_no_more_often_than_the_level(others, wrong):
+    """One of three parts is at its threshold and the others are clear, or all three are there."""
+    rng, runs, n = np.random.default_rng(0), 4000, 200
+    count = 0
+    for _ in range(runs):
+        noise = rng.standard_normal((3, n)) * n**0.5
+        parts = [mean_estimate(noise[k] + (others if k else 0)) for k in range(3)]
+        count += hold_all([Assertion(part, above=True) for part in parts])[0] == wrong
+    assert count / runs < LEVEL + 3 * (LEVEL / runs) ** 0.5
+
+
+def test_a_combination_is_that_of_the_samples():
+    rng = np.random.default_rng(1)
+    x, y, z = rng.standard_normal((3, 50))
+    found = combined((2.0, mean_estimate(x)), (-1.0, mean_estimate(y)), (0.5, mean_estimate(z)))
+    expected = mean_estimate(2 * x - y + 0.5 * z)
+    assert found.value == pytest.approx(expected.value)
+    assert found.se == pytest.approx(expected.se)
+    clustered = mean_estimate(x, np.repeat(np.arange(25), 2))
+    with pytest.raises(ValueError, match="clusters"):
+        combined((1.0, clustered), (1.0, mean_estimate(y)))
+
+
+def test_equal_levels_are_even_whatever_their_height_and_noise():
+    rng = np.random.default_rng(2)
+    found = [
+        unevenness([mean_estimate(3 + rng.standard_normal(60)) for _ in range(4)]).value
+        for _ in range(3000)
+    ]
+    error = np.std(found) / len(found) ** 0.5
+    assert abs(np.mean(found)) < 3 * error
+    assert 3 * error < 0.002  # and the bias taken off is 1/60 * 3/4
+
+
+def test_intervals_of_unevenness_cover_the_truth():
+    rng, levels = np.random.default_rng(3), np.array([0.0, 1.0, -1.0, 2.0])
+    truth, covered = np.var(levels), 0
+    for _ in range(1000):
+        shared = rng.standard_normal(200)
+        samples = levels[:, None] + 2 * shared + rng.standard_normal((4, 200))
+        low, high = unevenness([mean_estimate(row) for row in samples]).interval()
+        covered += low < truth < high
+    assert 0.93 < covered / 1000 < 0.97
+
+
+def test_the_share_of_the_way_runs_from_0_to_1_and_its_intervals_cover():
+    start = mean_estimate(np.array([0.4, 0.6, 0.5]))
+    assert share_of_the_way(start, start).value == 0
+    assert share_of_the_way(start, start).se == pytest.approx(0, abs=1e-12)
+    rng, covered = np.random.default_rng(4), 0
+    for _ in range(1000):
+        shared = 0.1 * rng.standard_normal(200)
+        chance = mean_estimate(0.5 + shared + 0.1 * rng.standard_normal(200))
+        reached = mean_estimate(0.8 + shared + 0.1 * rng.standard_normal(200))
+        low, high = share_of_the_way(chance, reached).interval()
+        covered += low < 0.6 < high
+    assert 0.93 < covered / 1000 < 0.97
