@@ -84,8 +84,8 @@ def columns() -> Table:
     table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
     table.add_row(
         "<metric>_floor",
-        "of a distance between distributions: what as many samples of the reference itself would score, by their "
-        "number alone",
+        "of a distance between distributions: what as many samples of the reference itself would "
+        "score, by their number alone",
     )
     return table
 
