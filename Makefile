@@ -32,6 +32,10 @@ schedulers: install ## Measure every scheduler and write docs/schedulers.md
 	cp runs/verify/schedulers.md docs/
 	cp runs/verify/figures/verify_scan.svg docs/pictures/
 
+claims: install ## Test what people say of diffusion models and write docs/claims.md
+	$(BIN)/denoisebench sweep experiment=claims
+	cp runs/claims/claims.md docs/
+
 check: install ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,4 +65,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers check test bench coverage zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench coverage zoo lock

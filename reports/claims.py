@@ -142,7 +142,9 @@ CLAIMS = (
         "more steps.",
         "{distilled} in {few} steps loses less than {POINTS} of shape accuracy and of colour "
         "accuracy against {diffusion} under {naive} in {many}, and gains more than {GAIN} of "
-        "texture accuracy from {few} to {some} steps.",
+        "texture accuracy from {few} to {some} steps. Where attributes cannot be read: local "
+        "sharpness within {FINE_DB} dB, the distance of saturations within {CHROMA} ΔC*, and the "
+        "finest octave nearer to the reference by {FINE_DB} dB.",
         "An edge is clean enough when the shape is read from it. One object in fifty is hard to "
         "notice; a gain of less than one in a hundred is none.",
         textures_come_last,

@@ -66,7 +66,13 @@ def claims_markdown(run: Run, found: Sequence[Finding]) -> str:
         "Written by `make claims` (`denoisebench sweep experiment=claims`), "
         f"{_samples(run)} images a cell, with {_versions(run)}. Do not edit: make it again.",
         "",
-        _markdown_text(", ".join(f"{name} {part}" for name, part in run.claims.items())) + ".",
+        "Verdicts hold for the models and cells named here. A claim is wrongly supported with a "
+        "probability of at most 2.5 %, and wrongly refuted likewise; with several parts it is "
+        "supported when all are and refuted when one is. Bounds are those that decide, of estimates "
+        "paired by prompt and noise. The same on other models: `denoisebench sweep "
+        "experiment=claims claims.diffusion=MODEL claims.flow=MODEL claims.distilled=MODEL`.",
+        "",
+        f"Parts: {_markdown_text(_parts(run))}.",
         "",
         "| claim | verdict | the number that decides | bounds | claimed |",
         "| --- | --- | --- | --- | --- |",
@@ -169,6 +175,10 @@ def _versions(run: Run) -> str:
     libraries = [f"{name} {told[name]}" for name in ("torch", "diffusers") if name in told]
     machine = f", on {told['processor']}" if told.get("processor") else ""
     return f"{', '.join(libraries)}, Python {told['python']}{machine}"
+
+
+def _parts(run: Run) -> str:
+    return ", ".join(f"{name} {part}" for name, part in run.claims.items())
 
 
 def _markdown_line(finding: Finding) -> str:

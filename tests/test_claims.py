@@ -200,6 +200,26 @@ def test_textures_come_last(shape, colour, gain, noise, expected):
     assert verdict("textures", attributes(shape, colour, gain), noise=noise) == expected
 
 
+@pytest.mark.parametrize(
+    ("sharpness", "octave", "expected"),
+    [
+        (0.0, -1.0, SUPPORTED),  # 1 dB nearer to 0 than in few steps
+        (0.0, 2.0, REFUTED),  # as far on the other side
+        (-3.0, -1.0, REFUTED),  # edges are soft
+    ],
+)
+def test_textures_of_photographs_are_read_off_the_spectrum(sharpness, octave, expected):
+    def value(metric, row):
+        fast, longer = row["model"] == "fast", row["steps"] == 8
+        return {
+            "sharpness": 1.0 + fast * (sharpness - 2.0 * (sharpness < 0)),
+            "saturation_distance": 4.0,
+            "power_octave_1": (octave if longer else -2.0) if fast else 0.0,
+        }.get(metric)
+
+    assert verdict("textures", value, noise=0.05) == expected
+
+
 def guided(low, high, chroma):
     def value(metric, row):
         score = {1.0: 90 + low, 4.0: 90.0, 10.0: 90 + high}[row["guidance"]]
@@ -272,8 +292,14 @@ def test_what_is_not_there_is_not_tested_and_says_why():
     flow = found("sensitivity", some)
     assert flow.judged.verdict == NOT_TESTED
     assert "no cell of this run has model=flow, scheduler=flow_euler, steps=4" in flow.note
+    assert found("textures", some).note == (
+        "neither accuracy_shape nor sharpness was measured in this run."
+    )
     assert (
-        found("textures", some).note == "accuracy_shape was not measured of ddpm, ddim, 50 steps."
+        "sharpness was not measured"
+        in found(
+            "grit", cells(lambda metric, row: 0.0 if metric == "power_octave_1" else None)
+        ).note
     )
     assert "no power by octave" in found("bands", cells(loses())).note
     assert (
