@@ -58,11 +58,6 @@ class Standing:
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
     @property
-    def nearest(self) -> float:
-        """Upper bound of the loss in margins, of the metric that comes nearest to failing."""
-        return max(verdict.high / verdict.margin for verdict in self.worst.values())
-
-    @property
     def further(self) -> int:
         return max(verdict.further for verdict in self.worst.values())
 
@@ -118,7 +113,8 @@ def _plateau(last: int, verdicts: Mapping[int, Mapping[str, Verdict]]) -> Platea
 def choose(
     candidates: Sequence[Candidate], gates: Mapping[str, Gate], reaches: Reaches = fixed_reach
 ) -> Choice:
-    """The cheapest candidate proven to be within all margins of every other one.
+    """The cheapest candidate proven to be within all margins of every other one; of several that
+    cost the same the first in the list, which noise does not change.
 
     Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
     equally between the curves. `LEVEL` is thus the probability to recommend a cell that is not
@@ -148,7 +144,7 @@ def choice_from(candidates: Sequence[Candidate], pairs: Pairs, out: Collection[i
     places = range(len(candidates))
     standings = _in_sequence(candidates, [_stand(i, pairs) for i in places])
     passed = [i for i in places if standings[i].outcome == PASS and i not in out]
-    passed.sort(key=lambda i: (candidates[i].cost, standings[i].nearest))
+    passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given
     if not passed:
         return Choice(UNDECIDED, None, None, standings)
     grows = _still_gains(candidates, passed[0], pairs)
