@@ -34,7 +34,7 @@ from bench.settings import FrechetSettings, MetricsSettings
         ("device=tpu", "device=tpu: must be 'auto', 'cpu' or 'cuda'"),
         ("model=shapes-dpm", "did you mean shapes-ddpm or"),
         ("scheduler=eular", "did you mean euler"),
-        ("metrics=shape", "did you mean shapes?"),
+        ("metrics=shape", "did you mean shapes or shapes_full?"),
         ("experiment=dmo", "did you mean demo?"),
         ("setps=3", "did you mean steps"),
         ("+steeps=3", "steeps: there is no such setting"),
