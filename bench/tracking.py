@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-_FILES = ("report.html", "results.csv", "results.parquet", "config.yaml", "sweep.json")
+_FILES = (
+    *("report.html", "claims.html", "results.csv", "results.parquet", "config.yaml"),
+    "sweep.json",
+)
 _BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
 _TAG_CHARACTERS = 5000  # that every MLflow server takes
 

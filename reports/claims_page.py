@@ -68,8 +68,8 @@ def claims_markdown(run: Run, found: Sequence[Finding]) -> str:
         "",
         "Verdicts hold for the models and cells named here. A claim is wrongly supported with a "
         "probability of at most 2.5 %, and wrongly refuted likewise; with several parts it is "
-        "supported when all are and refuted when one is. Bounds are those that decide, of estimates "
-        "paired by prompt and noise. The same on other models: `denoisebench sweep "
+        "supported when all are, and refuted when one is. Bounds are those that decide, of "
+        "estimates paired by prompt and noise. The same on other models: `denoisebench sweep "
         "experiment=claims claims.diffusion=MODEL claims.flow=MODEL claims.distilled=MODEL`.",
         "",
         f"Parts: {_markdown_text(_parts(run))}.",
