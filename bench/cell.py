@@ -105,6 +105,17 @@ class Entry:
     latency: str = ""  # kind of its latency record, empty when latency is not measured
     unsupported: str = ""  # why it cannot be run, empty when it can
     asked_guidance: float | None = None  # the weight asked for, where the cell's means the same
+    first: int = 0  # sample from which on they are scored: fresh ones confirm a race's winner
+    cap: int | None = None  # samples asked for, where a race may stop sooner
+
+    @property
+    def scored(self) -> int:
+        """Samples that an estimate is of."""
+        return self.samples - self.first
+
+    @property
+    def asked_samples(self) -> int:
+        return self.samples if self.cap is None else self.cap
 
     @property
     def status_kind(self) -> str:

@@ -56,7 +56,7 @@ class ImageScorer:
         """The estimate, and what else its record says. One pass over the images serves all such
         metrics of a job."""
         read_once(self._store, entry.cell.key, entry.samples, self._readers(settings))
-        values = self._store.read(entry.cell.key, features_kind(metric), entry.samples)
+        values = self._store.read(entry.cell.key, features_kind(metric), entry.samples, entry.first)
         if isinstance(metric, AccuracyMetric):
             return mean_estimate(values[metric.kind], clusters), {}
         name = "saturation" if metric.metric == _DISTANCE else metric.metric
@@ -64,7 +64,7 @@ class ImageScorer:
             return mean_estimate(values[name], clusters), {}
         reference = self._reference(settings)[name]
         if metric.metric == _DISTANCE:
-            floor = wasserstein_floor(reference, entry.samples)
+            floor = wasserstein_floor(reference, entry.scored)
             return wasserstein_estimate(values[name], reference, clusters), {"floor": floor}
         return mean_estimate(values[name] - reference.mean(), clusters), {}
 

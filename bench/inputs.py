@@ -7,6 +7,8 @@ Sample i has the same input in every cell, however many samples are asked for. I
     other_renders   the scene of another prompt (images only)
     column:NAME     a column of the prompt file with paths, relative to that file
     FOLDER          image files in the order of their paths; sample i takes number i modulo theirs
+
+prompts.shuffle shuffles files as it does prompts: as many of them stay with theirs.
 """
 
 import hashlib
@@ -22,7 +24,7 @@ from bench.cell import digest
 from bench.errors import UserError
 from bench.paths import CLOSED_FORM, existing
 from bench.pictures import pictures_hash, pictures_in, read_picture
-from bench.prompts import column_texts
+from bench.prompts import column_texts, shuffled
 from bench.run import SAMPLES_SHOWN
 from bench.settings import PromptSettings, Settings, TaskSettings
 from bench.shapes.render import object_masks, render
@@ -153,12 +155,12 @@ def _listed(source: str | None, prompts: PromptSettings, part: str) -> tuple[Pat
     if source is not None and source.startswith(_COLUMN):
         folder = existing(prompts.path or "", "prompt file").parent
         names = column_texts(prompts.path or "", source.removeprefix(_COLUMN))
-        return tuple(folder / name for name in names)
+        return shuffled([folder / name for name in names], prompts.shuffle)
     folder = existing(source or "", f"task.{part}")
     paths = pictures_in(folder)
     if not paths:
         raise UserError(f"task.{part}={source}: holds no images; add some")
-    return tuple(paths)
+    return shuffled(paths, prompts.shuffle)
 
 
 @cache

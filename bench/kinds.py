@@ -96,8 +96,17 @@ def _reference_source(settings: MetricsSettings) -> str:
     return pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)
 
 
-def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int) -> str:
-    basis = [SCORING, features_kind(metric), samples]
+def estimate_kinds(settings: Settings, first: int = 0) -> dict[str, str]:
+    """Of all that is measured of samples first to the last, by column name."""
+    found = measured(settings).items()
+    of = settings.metrics, settings.samples, first
+    return {name: estimate_kind(metric, *of) for name, metric in found}
+
+
+def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int, first: int = 0) -> str:
+    basis: list[object] = [SCORING, features_kind(metric), samples]
+    if first:
+        basis.append(["from", first])
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
     if isinstance(metric, FeatureMetric) and metric.needs_reference_features:

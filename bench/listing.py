@@ -94,8 +94,8 @@ def columns() -> Table:
     )
     table.add_row(
         "<metric>_floor",
-        "of a Fréchet distance: what as many samples of the reference itself would score in "
-        "<metric>_raw, by their number alone",
+        "of a distance between distributions: what as many samples of the reference itself would "
+        "score in <metric>_raw, by their number alone",
     )
     return table
 

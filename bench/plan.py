@@ -15,12 +15,13 @@ from bench.fits import expected_nfe, unfit, unsupported
 from bench.flags import Choice, asked, chosen, flag_problems
 from bench.inputs import inputs_identity
 from bench.job import Job, guidance_of, scheduler_config
-from bench.kinds import estimate_kind, latency_kind, measured
+from bench.kinds import estimate_kinds, latency_kind
 from bench.latents import check_latents
 from bench.models import FoundModel, find_model
 from bench.notices import notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
 from bench.prompts import load_prompts, prompts_identity
+from bench.race import check_race, is_race
 from bench.references import check_compared_images, check_reference
 from bench.remarks import marks_of
 from bench.run import Mark
@@ -32,7 +33,7 @@ from bench.tasks import WITH_INPUTS
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
 _SHARED = (
-    *("metrics", "latency", "margins", "claims", "tracking", "runs", "run", "store"),
+    *("metrics", "latency", "margins", "sampling", "claims", "tracking", "runs", "run", "store"),
     *("dry_run", "device", "threads", "batch_size", "latents"),
 )
 
@@ -69,6 +70,8 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
         raise UserError("\n".join(problems))
     renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
+    if is_race(jobs[0].settings):
+        check_race(jobs)
     settings, told = jobs[0].settings, [*notices(jobs), *renamed]
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
@@ -240,14 +243,9 @@ def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
     )
     if cell.is_random:  # one sample, to count evaluations and see the grid
         return Entry(cell, 1, {}, latency_kind(settings, device))
-    metrics = {
-        name: estimate_kind(metric, settings.metrics, settings.samples)
-        for name, metric in measured(settings).items()
-    }
     asked = settings.guidance if settings.guidance != guidance.weight else None
-    return Entry(
-        cell, settings.samples, metrics, latency_kind(settings, device), asked_guidance=asked
-    )
+    kinds = estimate_kinds(settings), latency_kind(settings, device)
+    return Entry(cell, settings.samples, *kinds, asked_guidance=asked)
 
 
 def _engine(settings: Settings, device: str) -> str:

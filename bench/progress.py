@@ -16,8 +16,8 @@ _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a larg
 class SweepProgress:
     """Time left comes from the work left, counted in denoiser passes, not in cells."""
 
-    def __init__(self, jobs: list[Job], console: Console):
-        self._console = console
+    def __init__(self, jobs: list[Job], console: Console, lines: bool = True):
+        self._console, self._lines = console, lines and not console.is_terminal
         self._work = sum(map(job_work, jobs))
         self._done = 0.0
         self._cells, self._finished = len(jobs), 0
@@ -50,7 +50,7 @@ class SweepProgress:
         self._done = work_before + job_work(job)
         self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, completed=self._finished, left=self._left())
-        if not self._console.is_terminal:
+        if self._lines:
             line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.cell)}: {said}"
             line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

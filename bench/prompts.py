@@ -2,10 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ UNCONDITIONAL = "unconditional"  # no component asked for
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _HUB = "hf:"  # before the id of a data set
+_T = TypeVar("_T")
 _CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
 
 
@@ -30,8 +32,12 @@ def load_prompts(
     samples: int,
     split: str | None = None,
     revision: str | None = None,
+    shuffle: int | None = None,
 ) -> tuple[str, ...]:
     """The first `samples` prompts; a shorter set repeats. path None means the embedded world.
+
+    shuffle is the seed of a random order of the set, None for its own. What is drawn at random to
+    begin with, as captions of the embedded world and components are, has no other.
 
     Files: .txt (one a line), .csv, .tsv (with a header), .jsonl, .parquet; hf:ORG/NAME is a data
     set on the hub, of which split and revision are given. column names the field.
@@ -39,7 +45,8 @@ def load_prompts(
     """
     if path in CLOSED_FORM_PROMPTS:
         return _closed_form_prompts(path, samples)
-    texts = _captions(samples) if path is None else _given_prompts(path, column, split, revision)
+    given = (path, column, split, revision, shuffle)
+    texts = _captions(samples) if path is None else _given_prompts(*given)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
@@ -48,13 +55,23 @@ def prompts_identity(
     column: str | None,
     split: str | None = None,
     revision: str | None = None,
+    shuffle: int | None = None,
 ) -> str:
-    """Hash of the whole set, 16 hex digits. The embedded world's is that of its first thousand."""
+    """Hash of the whole set in its order, 16 hex digits. The embedded world's is that of its first
+    thousand."""
     if path in CLOSED_FORM_PROMPTS:
         return digest(_closed_form_prompts(path, 1000), 16)
     if path is None:
         return digest(_captions(1000), 16)
-    return digest(_given_prompts(path, column, split, revision), 16)
+    return digest(_given_prompts(path, column, split, revision, shuffle), 16)
+
+
+def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
+    """In a random order that depends on the seed and on how many they are: prompts and what belongs
+    to each of them stay together. As they are for None."""
+    if seed is None:
+        return tuple(items)
+    return tuple(items[i] for i in np.random.default_rng(seed).permutation(len(items)))
 
 
 @cache
@@ -77,7 +94,11 @@ def _captions(samples: int) -> tuple[str, ...]:
 
 @cache
 def _given_prompts(
-    path: str, column: str | None, split: str | None, revision: str | None
+    path: str,
+    column: str | None,
+    split: str | None,
+    revision: str | None,
+    shuffle: int | None,
 ) -> tuple[str, ...]:
     """Of a file, or of the files of a data set one after the other."""
     if path.startswith(_HUB):
@@ -87,7 +108,7 @@ def _given_prompts(
     texts = [text for file in files for text in _file_prompts(file, column)]
     if not texts:
         raise UserError(f"prompt file {path} holds no prompt")
-    return tuple(texts)
+    return shuffled(texts, shuffle)
 
 
 def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:

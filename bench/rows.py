@@ -36,6 +36,7 @@ COLUMNS = {
     "grid": "native: the scheduler's own noise levels; matched: the same for all of a family",
     "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
     "samples": "images scored",
+    "asked_samples": "images asked for: more than samples where a race stopped sooner",
     "prompts": "prompt set",
     "distinct_prompts": "different prompts among the samples scored: what standard errors count",
     "height": "pixels",
@@ -72,12 +73,39 @@ COLUMNS = {
     "without weights: its images and quality mean nothing",
 }
 
+# What is the same for all cells that differ in scheduler and steps alone: a panel of curves, and
+# one race.
+PANEL_FIELDS = (
+    "model",
+    "task",
+    "prompts",
+    "guidance",
+    "grid",
+    "guidance_rescale",
+    "guidance_interval",
+    "negative_prompt",
+    "strength",
+    "seed",
+    "asked_samples",
+    "height",
+    "width",
+    "dtype",
+    "engine",
+    "weights",
+)
+
 _NOT_RUN = {"status": "missing", "message": "not run yet", "traceback": ""}
 
 
 def rows(run: Run) -> list[dict]:
     """One dict per entry: COLUMNS, then the metrics; what is unknown is nan or an empty string."""
     return [_row(run.store, entry) for entry in run.entries]
+
+
+def panel_of(entry: Entry) -> dict[str, object]:
+    """PANEL_FIELDS of an entry."""
+    known = _asked(entry)
+    return {name: known.get(name, getattr(entry.cell, name, None)) for name in PANEL_FIELDS}
 
 
 def metric_names(run: Run) -> list[str]:
@@ -89,6 +117,14 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
     """The stored estimate of a metric, None when the cell has none."""
     record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
     return None if record is None else _estimate(record)
+
+
+def read_dims(store: Store, entry: Entry) -> dict[str, int]:
+    """Dimensions of the features of those metrics that are biased by a small number of samples."""
+    records = {m: store.read_record(entry.cell.key, kind) for m, kind in entry.metrics.items()}
+    return {
+        m: record["features"] for m, record in records.items() if record and "features" in record
+    }
 
 
 def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
@@ -109,7 +145,7 @@ def _row(store: Store, entry: Entry) -> dict:
         **dict.fromkeys(COLUMNS, math.nan),
         **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
         "samples": entry.samples,
-        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        **_asked(entry),
         "guidance_weight": _weight(cell),
         "status": status["status"],
         "message": status["message"],
@@ -123,6 +159,15 @@ def _row(store: Store, entry: Entry) -> dict:
     for metric in entry.metrics:
         row |= _metric_columns(store, entry, metric)
     return row
+
+
+def _asked(entry: Entry) -> dict[str, float]:
+    """What the cell itself does not say as it was asked for."""
+    weight = entry.asked_guidance
+    return {
+        "guidance": entry.cell.guidance if weight is None else weight,
+        "asked_samples": entry.asked_samples,
+    }
 
 
 def _status(store: Store, entry: Entry) -> dict:

@@ -2,6 +2,7 @@
 
 runs/<name>/sweep.json          the entries, the environment, the store's path
 runs/<name>/config.yaml         the resolved config
+runs/<name>/race.json           of a race, how it went: which cells stopped when and why
 runs/<name>/store.json, cells/  the store, unless the sweep was told to use another
 """
 
@@ -15,6 +16,7 @@ from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.store import SCHEMA, Store, write_atomically
 
+_RACES = "race.json"
 SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
 
 
@@ -39,6 +41,7 @@ class Run:
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
     margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/margins.py
+    races: tuple[dict, ...] = ()  # of each group of a race, see bench/race.py
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
     @property
@@ -57,6 +60,10 @@ def save_run(run: Run) -> None:
         "margins": run.margins,
         "claims": run.claims,
     }
+    if run.races:
+        write_atomically(run.folder / _RACES, json.dumps(run.races, indent=1).encode())
+    else:
+        (run.folder / _RACES).unlink(missing_ok=True)
     write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
 
 
@@ -73,9 +80,11 @@ def load_run(folder: Path) -> Run:
             entries = [_entry(entry) for entry in record["entries"]]
             store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
             marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
-            margins, claims = record.get("margins", {}), record.get("claims", {})
-            told = (warned, marks, margins, claims)
-            return Run(folder, store, entries, record["environment"], *told)
+            told = (warned, marks, record.get("margins", {}))
+            races = folder / _RACES
+            raced = tuple(json.loads(races.read_text())) if races.exists() else ()
+            parts = (raced, record.get("claims", {}))
+            return Run(folder, store, entries, record["environment"], *told, *parts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     raise UserError(

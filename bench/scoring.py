@@ -1,6 +1,7 @@
 """Stored images to stored features to stored estimates."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -109,16 +110,18 @@ class Scorer:
     ) -> None:
         """Makes one estimate of one cell, from stored features where they are stored.
 
+        It is of the entry's samples from its first on; all are generated, and read by extractors.
+
         Samples of one prompt, or of one input where those repeat sooner, are one independent unit,
         see metrics.estimate. encode is the model's VAE, called only by the metric that needs it.
         """
-        clusters = clusters_of(_units(prompts, input_names(settings)))
+        clusters = clusters_of(_units(prompts, input_names(settings))[entry.first :])
         record: dict[str, object] = {}
         if isinstance(metric, FrechetSettings):
             reference = self._statistics(metric, settings.metrics)
             found = frechet_record(self._features(entry, metric), reference, clusters)
             estimate, record = found.estimate, {"raw": found.raw, "features": reference.dim}
-            record["floor"] = frechet_floor(reference, entry.samples)
+            record["floor"] = frechet_floor(reference, entry.scored)
             if np.isfinite(found.infinity):
                 record["infinity"] = found.infinity
         elif isinstance(metric, ClipSettings):
@@ -186,7 +189,7 @@ class Scorer:
         if metric.measure == "cmmd":
             held = self._reference(metric, settings, cmmd_reference)
             return cmmd_estimate(self._features(entry, metric), held, clusters)
-        cell = (entry.cell.key, entry.samples, metric.source)
+        cell = (entry.cell.key, entry.first, entry.samples, metric.source)
         if self._manifold is None or self._manifold[0] != cell:
             reached = self._reference(metric, settings, ManifoldReference.from_features)
             features = self._features(entry, metric)
@@ -217,7 +220,9 @@ class Scorer:
                 self._texts[metric, prompts] = scorer.embed_text(list(prompts))
             texts = self._texts[metric, prompts][start:stop]
             if metric in settings.cmmd:
-                return (self._features(entry, shared)[start:stop].to(texts) * texts).sum(1)
+                return (
+                    self._features(replace(entry, first=0), shared)[start:stop].to(texts) * texts
+                ).sum(1)
             return (scorer(images) * texts).sum(1)
 
         return self._per_sample(entry, features_kind(metric), cosines)
@@ -258,14 +263,15 @@ class Scorer:
         return region_rmse(outputs, inputs, region)
 
     def _per_sample(self, entry: Entry, kind: str, read: PerSample) -> np.ndarray:
-        """`read(images, start)` for every sample of a cell, stored as it is made."""
+        """`read(images, start)` for every sample of a cell, stored as it is made; those from the
+        entry's first on."""
         key = entry.cell.key
         for start, stop in self._store.missing(key, kind, entry.samples):
             for first in range(start, stop, _BATCH):
                 last = min(first + _BATCH, stop)
                 images = torch.from_numpy(self._store.read(key, "images", last, first)["images"])
                 self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
-        return self._store.read(key, kind, entry.samples)["values"]
+        return self._store.read(key, kind, entry.samples, entry.first)["values"]
 
     def _reference(
         self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings, prepare: Prepare

@@ -23,7 +23,7 @@ from bench.paths import CLOSED_FORM
 from bench.plan import device_of
 from bench.prompts import load_prompts
 from bench.schedulers import SCHEDULERS
-from bench.settings import ModelSettings
+from bench.settings import Metric, ModelSettings
 from bench.store import Store
 from bench.vendor import vendor_default
 
@@ -48,9 +48,7 @@ class Session:
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
         shards = [("images", entry.samples)]
-        shards += [
-            (features_kind(metric), entry.samples) for metric in measured(job.settings).values()
-        ]
+        shards += [(features_kind(metric), entry.samples) for metric in _scored(job).values()]
         if job.trajectory:
             shards.append(_converged(job, job.trajectory))
         return (
@@ -178,7 +176,7 @@ class Session:
 
     def _score(self, job: Job) -> None:
         key, entry = job.entry.cell.key, job.entry
-        for name, metric in measured(job.settings).items():
+        for name, metric in _scored(job).items():
             complete = not self.store.missing(key, features_kind(metric), entry.samples)
             if not complete or self.store.read_record(key, entry.metrics[name]) is None:
                 scorer = self._scorer_of(job)
@@ -239,6 +237,12 @@ class Session:
 def _converged(job: Job, trajectory: Job) -> tuple[str, int]:
     """Kind of the shards that tell how close the samples are to their trajectory, and how many."""
     return converged_kind(job.settings, trajectory.entry.cell), trajectory.entry.samples
+
+
+def _scored(job: Job) -> dict[str, Metric]:
+    """What the entry asks for of all that its settings would measure of its images."""
+    found = measured(job.settings).items()
+    return {name: metric for name, metric in found if name in job.entry.metrics}
 
 
 def _inputs(job: Job, first: int, last: int) -> Inputs | None:

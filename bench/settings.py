@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -83,9 +83,10 @@ class PromptSettings(_Strict):
     column: str | None
     split: str | None = None  # of a data set on the hub
     revision: str | None = None  # of the same
+    shuffle: _NotNegative | None = None  # seed of a random order; None: their own
 
     @property
-    def source(self) -> dict[str, str | None]:
+    def source(self) -> dict[str, Any]:
         """What bench.prompts reads the texts from."""
         return self.model_dump(exclude={"name"})
 
@@ -307,6 +308,15 @@ class MarginsSettings(_Strict):
     gating: dict[str, Margin]
 
 
+class SamplingSettings(_Strict):
+    """How many samples each cell gets: see metrics/racing.py for a race."""
+
+    name: Literal["fixed", "race"]
+    first: _Count = 64  # samples of a race's first rung
+    rungs_per_doubling: _Count = 1
+    confirm: _Count = 256  # fresh samples, at least, that its winner is confirmed on
+
+
 class ClaimsSettings(_Strict):
     """Who plays which part in the statements that reports/claims.py tests."""
 
@@ -347,6 +357,7 @@ class Settings(_Strict):
     prompts: PromptSettings
     metrics: MetricsSettings
     tracking: TrackingSettings
+    sampling: SamplingSettings
     latency: LatencySettings
     margins: MarginsSettings
     claims: ClaimsSettings | None = None

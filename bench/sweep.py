@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import yaml
@@ -18,6 +19,7 @@ from bench.machine import environment
 from bench.plan import Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
+from bench.race import groups, is_race, race_group, race_lines
 from bench.rows import read_estimate, read_inputs
 from bench.run import SAMPLES_SHOWN, Run, load_run, save_run
 from bench.session import Session
@@ -38,30 +40,75 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    margins, claims = plan.settings.margins.model_dump()["gating"], plan.settings.claims
-    told = (tuple(plan.warnings), tuple(plan.marks), margins, claims.model_dump() if claims else {})
-    run = Run(plan.run_folder, store, plan.entries, environment(), *told)
+    claims = plan.settings.claims
+    run = Run(
+        plan.run_folder,
+        store,
+        plan.entries,
+        environment(),
+        warnings=tuple(plan.warnings),
+        marks=tuple(plan.marks),
+        margins=plan.settings.margins.model_dump()["gating"],
+        claims=claims.model_dump() if claims else {},
+    )
     _say_what_is_replaced(run, console)
     _record(plan, run)
-    session = Session(run.store)
-    todo = [job for job in in_order(plan.jobs) if not session.is_done(job)]
-    progress = SweepProgress(todo, console)
-    statuses: list[str] = []
+    work = _Work(Session(store), console, lines=not is_race(plan.settings))
+    if is_race(plan.settings):
+        run = _race(plan, run, work)
+    else:
+        work.complete(plan.jobs)
+    statuses = [*work.statuses.values()]
+    return Outcome(run, computed=len(statuses), failed=len(statuses) - statuses.count("done"))
 
-    def attempt(job: Job, wait: bool) -> bool:
-        before = progress.work_done
-        status = session.run(job, partial(progress.samples_done, job), wait=wait)
+
+class _Work:
+    """Does what is missing of jobs."""
+
+    def __init__(self, session: Session, console: Console, lines: bool):
+        self._session, self._console, self._lines = session, console, lines
+        self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def complete(self, jobs: Sequence[Job]) -> list[str]:
+        """A status of each job."""
+        todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
+        progress = SweepProgress(todo, self._console, self._lines)
+        with progress.shown():
+            # What another sweep is at comes last: by then it is done, and nothing waited for it.
+            taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
+            for job in taken:
+                self._attempt(job, progress, wait=True)
+        missing = {job.entry.cell.key for job in todo}
+        keys = [job.entry.cell.key for job in jobs]
+        return [self.statuses[key] if key in missing else "done" for key in keys]
+
+    def _attempt(self, job: Job, progress: SweepProgress, wait: bool) -> bool:
+        before, store = progress.work_done, self._session.store
+        status = self._session.run(job, partial(progress.samples_done, job), wait=wait)
         if status is not None:
-            progress.cell_done(job, _said(run.store, job, status), before)
-            statuses.append(status)
+            progress.cell_done(job, _said(store, job, status), before)
+            self.statuses[job.entry.cell.key] = status
         return status is not None
 
-    with progress.shown():
-        # What another sweep is at comes last: by then it is done, and nothing waited for it.
-        taken = [job for job in todo if not attempt(job, wait=False)]
-        for job in taken:
-            attempt(job, wait=True)
-    return Outcome(run, computed=len(todo), failed=len(statuses) - statuses.count("done"))
+
+def _race(plan: Plan, run: Run, work: _Work) -> Run:
+    """The run after the races of all groups; its folder is up to date after each rung."""
+    records: list[dict] = []
+    entries = {(entry.cell.key, entry.asked_samples): entry for entry in plan.entries}
+    raced = groups(plan.jobs)
+    for group in raced:
+        records.append({})
+        for standings in race_group(group, run.store, work.complete):
+            entries |= {(e.cell.key, e.asked_samples): e for e in standings.entries}
+            records[-1] = standings.record
+            run = replace(run, entries=[*entries.values()], races=tuple(filter(None, records)))
+            save_run(run)
+            for line in race_lines(records[-1], len(raced) > 1):
+                work.say(line)
+    return run
 
 
 def _say_what_is_replaced(run: Run, console: Console) -> None:

@@ -13,7 +13,8 @@ from bench.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,
-    *("key", "samples", "distinct_prompts", "status", "message", "traceback", "guidance_weight"),
+    *("key", "samples", "asked_samples", "distinct_prompts", "status", "message", "traceback"),
+    "guidance_weight",
 }
 _WORK = (*Cost.__dataclass_fields__, "passes_per_step")
 
@@ -137,7 +138,7 @@ def _summary(run: Run, done: Sequence[Measured]) -> Target:
 
 def _shared(entry: Entry) -> dict[str, str]:
     """What all points of a curve have in common, as MLflow params."""
-    fields = {**asdict(entry.cell), "samples": entry.samples}
+    fields = {**asdict(entry.cell), "samples": entry.asked_samples}
     return {name: str(value) for name, value in fields.items() if name != "steps"}
 
 

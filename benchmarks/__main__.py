@@ -3,8 +3,10 @@
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -21,17 +23,23 @@ from bench.sampling import generate
 from bench.session import Session
 from bench.shapes.render import dataset
 from bench.store import Store
+from metrics.alignment import clip_score_estimate
+from metrics.estimate import Estimate, paired_difference
 from metrics.frechet import FeatureStats, frechet_estimate
+from metrics.kernel import KernelReference, kernel_distance_estimate, kernel_reference
+from metrics.manifold import ManifoldReference, manifold_estimates
 
 RENDERED = 8192  # scenes
 STEPS, SAMPLES, BATCH = 8, 128, 64
+CELLS, SCORED, DIM, REFERENCE = 100, 1000, 2048, 5000  # of the metric code: a large sweep by FID
+WORKERS = 2  # cells at a time, one thread each
 
 
 def main() -> None:
     table = Table(
         "what", "measured", title=f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    for name, value in (renderer(), *frechet(), *harness()):
+    for name, value in (renderer(), *frechet(), *all_metrics(), *harness()):
         table.add_row(name, value)
     Console(width=110).print(table)
 
@@ -50,12 +58,84 @@ def frechet() -> list[tuple[str, str]]:
         reference = FeatureStats.from_features(torch.randn(4 * d, d, generator=generator))
         stats = FeatureStats.from_features(features)
         _ = reference.cov_root  # kept between cells
-        ours = timed(lambda f=features, r=reference: frechet_estimate(f, r))
+        ours = timed(lambda f=features, r=reference: frechet_estimate(f, r, debias=False))
         theirs = timed(lambda s=stats, r=reference: _compute_fid(s.mean, s.cov, r.mean, r.cov))
         rows.append(
             (f"Fréchet estimate, n={n} d={d}: torchmetrics' time / ours", f"{theirs / ours:.1f}")
         )
     return rows
+
+
+def all_metrics() -> list[tuple[str, str]]:
+    """Value, standard error and paired difference to the last cell of every metric of a sweep.
+
+    The cells share their noise, and have the less of their own the later they come.
+    """
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.logspace(0, -2, DIM)
+    reference = torch.randn(REFERENCE, DIM, generator=generator) * spread
+    shared = torch.randn(SCORED, DIM, generator=generator)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    start, worked = time.perf_counter(), time.process_time()
+    held = references(reference)
+    prepared = time.perf_counter()
+
+    def cell(number: int) -> tuple[dict[str, float], dict[str, Estimate]]:
+        own = torch.randn(shared.shape, generator=torch.Generator().manual_seed(number))
+        return scored((shared + own * (1 - number / CELLS)) * spread, *held)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        cells = list(pool.map(cell, range(CELLS)))
+    plateau = cells[-1][1]
+    compared = time.perf_counter()
+    errors = [
+        paired_difference(estimate, plateau[name]).se
+        for _, estimates in cells
+        for name, estimate in estimates.items()
+    ]
+    assert np.isfinite(errors).all()
+    end, worked = time.perf_counter(), time.process_time() - worked
+    torch.set_num_threads(threads)
+    parts = {name: np.mean([seconds[name] for seconds, _ in cells]) for name in cells[0][0]}
+    parts["paired differences to the plateau"] = (end - compared) / CELLS
+    what = f"n={SCORED} d={DIM}"
+    return [
+        (f"reference of {REFERENCE}, once, seconds", f"{prepared - start:.1f}"),
+        *((f"{name}, {what}, seconds per cell", f"{took:.3f}") for name, took in parts.items()),
+        (
+            f"all of it for {CELLS} cells, {WORKERS} at a time on a thread each, seconds (of CPU)",
+            f"{end - start:.0f} ({worked:.0f})",
+        ),
+    ]
+
+
+def references(features: torch.Tensor) -> tuple[FeatureStats, KernelReference, ManifoldReference]:
+    """With all that is computed once and kept."""
+    statistics = FeatureStats.from_features(features)
+    kernel, manifold = kernel_reference(features), ManifoldReference.from_features(features)
+    _ = statistics.cov_root, kernel.within, manifold.reaches
+    return statistics, kernel, manifold
+
+
+def scored(
+    features: torch.Tensor,
+    statistics: FeatureStats,
+    kernel: KernelReference,
+    manifold: ManifoldReference,
+) -> tuple[dict[str, float], dict[str, Estimate]]:
+    """Seconds by part, and estimates by metric."""
+    marks = [time.perf_counter()]
+    estimates = {"fd": frechet_estimate(features, statistics)}
+    marks.append(time.perf_counter())
+    estimates["kid"] = kernel_distance_estimate(features, kernel)
+    marks.append(time.perf_counter())
+    estimates |= vars(manifold_estimates(features, manifold))
+    marks.append(time.perf_counter())
+    estimates["clip_score"] = clip_score_estimate(features[:, 0].numpy())
+    marks.append(time.perf_counter())
+    names = ("debiased Fréchet distance", "kernel distance", "precision to coverage", "CLIP score")
+    return dict(zip(names, np.diff(marks), strict=True)), estimates
 
 
 def harness() -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ an intersection-union test this takes no correction for choosing among them, and
 looks better than it is, is singled out first (Hsu, 1996, "Multiple comparisons with the best").
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -58,11 +58,6 @@ class Standing:
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
     @property
-    def nearest(self) -> float:
-        """Upper bound of the loss in margins, of the metric that comes nearest to failing."""
-        return max(verdict.high / verdict.margin for verdict in self.worst.values())
-
-    @property
     def further(self) -> int:
         return max(verdict.further for verdict in self.worst.values())
 
@@ -78,6 +73,8 @@ class Choice:
 
 
 Reaches = Callable[[float], Reach]  # of a level
+# Verdicts by metric of a candidate against a rival, by their places.
+Pairs = Mapping[tuple[int, int], Mapping[str, Verdict]]
 
 
 def judged(
@@ -106,44 +103,70 @@ def plateau_of(
     """Where a curve is flat, and the verdicts of each smaller step count by metric."""
     last = max(curve, key=lambda cell: cell.steps)
     verdicts = {cell.steps: judged(cell, last, gates, reach) for cell in curve if cell is not last}
-    outcomes = {steps: all_of([*found.values()]) for steps, found in verdicts.items()}
-    return plateau(last.steps, outcomes), verdicts
+    return _plateau(last.steps, verdicts), verdicts
+
+
+def _plateau(last: int, verdicts: Mapping[int, Mapping[str, Verdict]]) -> Plateau:
+    return plateau(last, {steps: all_of([*found.values()]) for steps, found in verdicts.items()})
 
 
 def choose(
     candidates: Sequence[Candidate], gates: Mapping[str, Gate], reaches: Reaches = fixed_reach
 ) -> Choice:
-    """The cheapest candidate proven to be within all margins of every other one.
+    """The cheapest candidate proven to be within all margins of every other one; of several that
+    cost the same the first in the list, which noise does not change.
 
     Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
     equally between the curves. `LEVEL` is thus the probability to recommend a cell that is not
     within its margins, if quality along a curve rises, or rises and then falls.
     """
+    reach = reach_of(candidates, reaches)
+    pairs = {
+        (i, j): judged(cell, rival, gates, reach)
+        for i, cell in enumerate(candidates)
+        for j, rival in enumerate(candidates)
+    }
+    return choice_from(candidates, pairs)
+
+
+def reach_of(candidates: Sequence[Candidate], reaches: Reaches) -> Reach:
+    """At the level that each curve has."""
+    return reaches(LEVEL / max(1, len({cell.curve for cell in candidates})))
+
+
+def choice_from(candidates: Sequence[Candidate], pairs: Pairs, out: Collection[int] = ()) -> Choice:
+    """By verdicts that were made before: of each candidate against each of its rivals.
+
+    out: places of candidates that are rivals, but not to be chosen.
+    """
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
-    curves = {cell.curve for cell in candidates}
-    reach = reaches(LEVEL / len(curves))
-    standings = _in_sequence(candidates, [_stand(c, candidates, gates, reach) for c in candidates])
-    passed = [i for i, standing in enumerate(standings) if standing.outcome == PASS]
-    passed.sort(key=lambda i: (candidates[i].cost, standings[i].nearest))
+    places = range(len(candidates))
+    standings = _in_sequence(candidates, [_stand(i, pairs) for i in places])
+    passed = [i for i in places if standings[i].outcome == PASS and i not in out]
+    passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given
     if not passed:
         return Choice(UNDECIDED, None, None, standings)
-    own = [cell for cell in candidates if cell.curve == candidates[passed[0]].curve]
-    grows = plateau_of(own, gates, reach)[0].outcome == NO_PLATEAU
-    outcome = NO_PLATEAU if grows and _is_last(candidates[passed[0]], own) else PASS
+    grows = _still_gains(candidates, passed[0], pairs)
+    outcome = NO_PLATEAU if grows else PASS
     return Choice(outcome, passed[0], passed[1] if len(passed) > 1 else None, standings)
 
 
-def _is_last(cell: Candidate, curve: Sequence[Candidate]) -> bool:
-    return cell.steps == max(other.steps for other in curve)
+def _still_gains(candidates: Sequence[Candidate], place: int, pairs: Pairs) -> bool:
+    """Whether a candidate is the last of a curve that has no plateau."""
+    cell = candidates[place]
+    own = {c.steps: i for i, c in enumerate(candidates) if c.curve == cell.curve}
+    if cell.steps != max(own):
+        return False
+    verdicts = {steps: pairs[i, place] for steps, i in own.items() if i != place}
+    return _plateau(cell.steps, verdicts).outcome == NO_PLATEAU
 
 
-def _stand(
-    cell: Candidate, candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach
-) -> Standing:
+def _stand(place: int, pairs: Pairs) -> Standing:
     """Before the sequence: by its verdicts alone."""
-    found = {i: judged(cell, rival, gates, reach) for i, rival in enumerate(candidates)}
-    rivals = {metric: max(found, key=lambda i: _badness(found[i][metric])) for metric in gates}
+    found = {rival: verdicts for (cell, rival), verdicts in pairs.items() if cell == place}
+    metrics = next(iter(found.values()))
+    rivals = {metric: max(found, key=lambda i: _badness(found[i][metric])) for metric in metrics}
     worst = {metric: found[i][metric] for metric, i in rivals.items()}
     return Standing(all_of([*worst.values()]), worst, rivals)
 

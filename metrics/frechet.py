@@ -193,7 +193,7 @@ def _of_parts(
 ) -> tuple[float, np.ndarray, float]:
     """Of all parts of all splits: mean distance, its influence [N], mean of 1 / units in a part."""
     mean, influence, inverse = 0.0, np.zeros(samples.count), 0.0
-    parts = _splits(labels, pieces)
+    parts = splits(labels, pieces)
     for rows, units in parts:
         value, own = samples.part(rows).distance(reference)
         mean += value / len(parts)
@@ -202,7 +202,7 @@ def _of_parts(
     return mean, influence, inverse
 
 
-def _splits(labels: np.ndarray, pieces: int) -> list[tuple[np.ndarray, int]]:
+def splits(labels: np.ndarray, pieces: int) -> list[tuple[np.ndarray, int]]:
     """Rows and number of units of each part: SPLITS times all units in random order, cut up."""
     units = np.unique(labels)
     generator = np.random.default_rng(len(units))

@@ -14,6 +14,7 @@ class MetricSpec:
     better: str  # "lower", "higher" or "zero"
     meaning: str
     praise: str = "better"  # what such a value is: "closer" or "smoother" beside an input image
+    is_main: bool = True  # drawn in full; others explain what the main ones show
 
     @property
     def short(self) -> str:
@@ -27,7 +28,7 @@ class MetricSpec:
     @property
     def names_a_best(self) -> bool:
         """Whether the best cell deserves the name. Closest to its input is who changed nothing."""
-        return self.praise == "better"
+        return self.is_main and self.praise == "better"
 
     @property
     def is_signed(self) -> bool:
@@ -288,6 +289,11 @@ _FAMILIES = {
         "smoother",
     ),
 }
+_FURTHER = (
+    *("kid", "kd", "cmmd", "precision", "recall", "density", "coverage", "clip_s"),
+    *(*_CONVERGED, *_OF_IMAGES, *_ACCURACIES),
+)
+_FAMILIES |= {name: replace(_FAMILIES[name], is_main=False) for name in _FURTHER}
 
 
 def metric_spec(name: str) -> MetricSpec:

@@ -2,7 +2,7 @@
 
 A curve is one scheduler in one panel, along the steps or along the strength. A panel is everything
 else that was held fixed: model, task, prompts, guidance with its options, grid of noise levels,
-strength (or steps), noise seed, samples, image size, number format and engine.
+strength (or steps), noise seed, samples asked for, image size, number format and engine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,28 +12,11 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
+from bench.rows import PANEL_FIELDS
 from metrics.estimate import Estimate, paired_difference
 from metrics.specs import metric_spec
 from reports.frame import describe, done, varying
 
-PANEL_FIELDS = (
-    "model",
-    "task",
-    "prompts",
-    "guidance",
-    "grid",
-    "guidance_rescale",
-    "guidance_interval",
-    "negative_prompt",
-    "strength",
-    "seed",
-    "samples",
-    "height",
-    "width",
-    "dtype",
-    "engine",
-    "weights",
-)
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
 _POINT_COLUMNS = (

@@ -3,18 +3,21 @@
 The rules are those of metrics/decide.py and metrics/choose.py; here they meet the rows of a run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bench.margins import gates
-from metrics.choose import Candidate, Choice, Gate, choose, plateau_of
+from bench.rows import PANEL_FIELDS
+from metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
 from metrics.decide import PASS, Difference, Plateau, Verdict, compare
 from metrics.estimate import Estimate
+from metrics.racing import Design, tightest_at
+from metrics.sequential import Reach, fixed_reach, sequential_reach
 from metrics.specs import metric_spec
-from reports.curves import PANEL_FIELDS, with_panels
+from reports.curves import with_panels
 from reports.frame import done
 
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
@@ -52,16 +55,29 @@ class Decisions:
 NOTHING = Decisions({}, [], [])
 
 
-def decide(frame: pd.DataFrame, estimates: Estimates, margins: Mapping[str, Mapping]) -> Decisions:
-    """Of the metrics that have a margin. Nothing where none has, or no cell has all of them."""
+def decide(
+    frame: pd.DataFrame,
+    estimates: Estimates,
+    margins: Mapping[str, Mapping],
+    races: Sequence[Mapping] = (),
+) -> Decisions:
+    """Of the metrics that have a margin. Nothing where none has, or no cell has all of them.
+
+    races are the run's: what a race chose stands, for who stopped by what he saw has no fixed
+    number of samples, and curves are judged by bounds that allow for it.
+    """
     found = gates(margins, estimates, _features(frame, estimates))
     if not found:
         return NOTHING
     cells = _judged_cells(frame, estimates, found)
     records = zip(cells.index, cells.to_dict("records"), strict=True)
     candidates = {int(i): _candidate(int(i), row, estimates, found) for i, row in records}
+    designs = [Design(**race["design"]) for race in races]
+    reach = sequential_reach(tightest_at(found, designs[0])) if designs else fixed_reach()
     return Decisions(
-        found, list(_curves(cells, candidates, found)), list(_defaults(cells, candidates, found))
+        found,
+        list(_curves(cells, candidates, found, reach)),
+        list(_defaults(cells, candidates, found, races)),
     )
 
 
@@ -91,17 +107,23 @@ def _candidate(i: int, row: dict, estimates: Estimates, found: Mapping[str, Gate
 
 
 def _curves(
-    cells: pd.DataFrame, candidates: Mapping[int, Candidate], found: Mapping[str, Gate]
+    cells: pd.DataFrame,
+    candidates: Mapping[int, Candidate],
+    found: Mapping[str, Gate],
+    reach: Reach,
 ) -> Iterator[CurvePlateau]:
     for (panel, scheduler), curve in cells.groupby(["panel", "scheduler"], sort=False):
         own = [candidates[i] for i in curve.index]
-        flat, verdicts = plateau_of(own, found)
+        flat, verdicts = plateau_of(own, found, reach)
         rows = dict(zip(curve["steps"].astype(int), curve.index, strict=True))
         yield CurvePlateau(str(panel), str(scheduler), flat, verdicts, rows)
 
 
 def _defaults(
-    cells: pd.DataFrame, candidates: Mapping[int, Candidate], found: Mapping[str, Gate]
+    cells: pd.DataFrame,
+    candidates: Mapping[int, Candidate],
+    found: Mapping[str, Gate],
+    races: Sequence[Mapping],
 ) -> Iterator[Recommendation]:
     """One for each metric that can name a best, of each group that differs in guidance, scheduler
     and steps alone."""
@@ -109,7 +131,7 @@ def _defaults(
     held = [name for name in PANEL_FIELDS if name != "guidance"]
     for _, group in cells.groupby(held, sort=False, dropna=False):
         for target in targets:
-            yield _recommendation(target, group, candidates, found)
+            yield _recommendation(target, group, candidates, found, races)
 
 
 def _recommendation(
@@ -117,12 +139,15 @@ def _recommendation(
     group: pd.DataFrame,
     candidates: Mapping[int, Candidate],
     found: Mapping[str, Gate],
+    races: Sequence[Mapping],
 ) -> Recommendation:
     """The guidance is the one whose best cell is best by the target; within it `choose` decides."""
     sign = found[target].sign
 
-    def quality(i: int) -> float:
-        return sign * candidates[i].estimates[target].value
+    def quality(i: int) -> tuple[bool, float]:
+        """Of few samples, which a race left some cells with, the value is no guide."""
+        estimate = candidates[i].estimates[target]
+        return estimate.samples >= found[target].enough, sign * estimate.value
 
     best = {
         float(g): max(part.index, key=quality)  # type: ignore[arg-type]
@@ -136,9 +161,31 @@ def _recommendation(
         if g != guidance
     }
     cells = group[group["guidance"] == guidance]
-    rows = [*cells.index]
-    choice = choose([candidates[i] for i in rows], found)
+    choice, rows = _raced(races, cells) or (None, [*cells.index])
+    choice = choice or choose([candidates[i] for i in rows], found)
     return Recommendation(target, cells["panel"].iloc[0], choice, rows, others)
+
+
+def _raced(races: Sequence[Mapping], cells: pd.DataFrame) -> tuple[Choice, list[int]] | None:
+    """What the race of these cells chose, and the row of each of its places."""
+    rows = {key: int(i) for i, key in cells["key"].items()}  # type: ignore[call-overload]
+    for race in races:
+        keys = [cell["key"] for cell in race["cells"]]
+        if {*keys} <= {*rows}:
+            return _choice(race["choice"]), [rows[key] for key in keys]
+    return None
+
+
+def _choice(record: Mapping) -> Choice:
+    standings = [
+        Standing(
+            each["outcome"],
+            {metric: Verdict(**verdict) for metric, verdict in each["worst"].items()},
+            each["rivals"],
+        )
+        for each in record["standings"]
+    ]
+    return Choice(record["outcome"], record["chosen"], record["runner_up"], standings)
 
 
 def decided(points: pd.DataFrame, metric: str, decisions: Decisions) -> pd.DataFrame:

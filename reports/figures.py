@@ -80,12 +80,13 @@ _PERCENT = "\N{NO-BREAK SPACE}%"
 def figures(
     frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate], decisions: Decisions = NOTHING
 ) -> list[Figure]:
-    """All figures of a metric for which the frame has numbers."""
+    """All figures of a metric for which the frame has numbers; of a further one only its curves."""
     points = decided(_placed(frame, metric, curve_points(frame, metric)), metric, decisions)
     by_strength = _placed(frame, metric, strength_points(frame, metric))
+    spec = metric_spec(metric)
     drawn = [
         _curves(frame, metric, points[points[cost.field].notna()], cost)
-        for cost in (_STEPS, _NFE, _SECONDS)
+        for cost in ((_STEPS, _NFE, _SECONDS) if spec.is_main else (_STEPS,))
         if points[cost.field].notna().any()
         and (
             by_strength.empty or points["steps"].nunique() > 1
@@ -94,6 +95,8 @@ def figures(
     if len(by_strength):
         drawn.append(_curves(frame, metric, by_strength, _STRENGTH))
     if metric_spec(metric).is_signed:  # no direction to gain in
+        return drawn
+    if not spec.is_main:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):

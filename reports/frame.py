@@ -99,6 +99,7 @@ _WORDS = {
     "strength": "strength {}",
     "seed": "seed {}",
     "samples": "{} samples",
+    "asked_samples": "{} samples",
     "height": "height {}",
     "width": "width {}",
     "steps": "{} steps",

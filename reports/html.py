@@ -63,7 +63,8 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             margins=margin_words(content.decisions),
             cards=recommendation_cards(rows, content.decisions),
             plateaus=plateau_lines(content.decisions),
-            metrics=[_metric_section(metric, frame, content) for metric in frame_metrics(frame)],
+            metrics=_sections(frame, content, main=True),
+            further=_sections(frame, content, main=False),
             curve_notes=curve_notes(frame, run.marks),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
@@ -163,6 +164,11 @@ def _values(column: pd.Series) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in column.unique())
 
 
+def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict]:
+    metrics = [name for name in frame_metrics(frame) if metric_spec(name).is_main == main]
+    return [_metric_section(metric, frame, content) for metric in metrics]
+
+
 def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
     """Title, direction, headline rows and figures of one metric."""
     spec = metric_spec(metric)
@@ -175,11 +181,11 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
-        "front": [] if spec.is_signed else _front(metric, frame),
+        "front": _front(frame, metric) if spec.is_main else [],
     }
 
 
-def _front(metric: str, frame: pd.DataFrame) -> list[dict]:
+def _front(frame: pd.DataFrame, metric: str) -> list[dict]:
     return front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric))
 
 

@@ -56,7 +56,7 @@ def write_report(folder: Path) -> Path:
 def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     """What the page shows; script defines window.vegaEmbed."""
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-    decisions = decide(frame, estimates, run.margins)
+    decisions = decide(frame, estimates, run.margins, run.races)
     return Content(
         decisions,
         {metric: observations(frame, metric, found) for metric, found in estimates.items()},

@@ -28,8 +28,8 @@ class Return:
 def returns(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
 ) -> list[Return]:
-    """Curves of at least two step counts; of a metric with a direction to gain in."""
-    if metric_spec(metric).is_signed:
+    """Curves of at least two step counts, of a main metric."""
+    if not metric_spec(metric).is_main:
         return []
     gains = marginal_gains(frame, metric, estimates)
     if gains.empty:

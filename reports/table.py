@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from bench.rows import PANEL_FIELDS
 from metrics.specs import metric_spec
-from reports.curves import PANEL_FIELDS
 from reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
 from reports.frame import frame_metrics, varying
 
@@ -25,6 +25,7 @@ class Column:
 
 
 _TITLES = {"scheduler": "Scheduler", "steps": "Steps", "guidance": "Guidance"}
+_NAMED_ELSEWHERE = ("guidance", "asked_samples")  # the latter by the samples that were scored
 _LATENCIES = {
     "latency_p50_s": "Latency p50",
     "latency_p95_s": "p95",
@@ -37,10 +38,11 @@ _LATENCIES = {
 def cells_table(frame: pd.DataFrame) -> list[Column]:
     """What names a cell (as far as it varies), its scores and cost; statuses where one failed."""
     statuses = frame["status"].tolist()
-    names = [*(n for n in varying(frame, PANEL_FIELDS) if n != "guidance"), *_TITLES]
+    fields = [name for name in (*PANEL_FIELDS, "samples") if name not in _NAMED_ELSEWHERE]
+    names = [*varying(frame, fields), *_TITLES]
     return [
         *(_plain(frame, name) for name in names),
-        *(_metric(frame, metric) for metric in frame_metrics(frame)),
+        *(_metric(frame, name) for name in frame_metrics(frame) if metric_spec(name).is_main),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", "{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", "{:.0f}".format),

@@ -16,9 +16,15 @@ def frechet_of_moments(mean, cov, mean_r, cov_r) -> float:
     return float(((mean - mean_r) ** 2).sum() + np.trace(cov + cov_r) - 2 * np.trace(root).real)
 
 
-def weighted_frechet(generated: np.ndarray, weights: np.ndarray, reference: np.ndarray) -> float:
-    """The distance when sample i has weights[i] of the mass; equal ones give frechet_distance."""
+def weighted_frechet(
+    generated: np.ndarray, weights: np.ndarray, reference: np.ndarray, total: float = 1.0
+) -> float:
+    """The distance when sample i has weights[i] of the mass; equal ones give frechet_distance.
+
+    total is the mass of the samples, where it varies with the weights.
+    """
     n = len(generated)
+    weights = weights / total
     mean = weights @ generated
     centred = generated - mean
     cov = (centred.T * weights) @ centred * n / (n - 1)
@@ -49,3 +55,22 @@ def cluster_standard_error(values: np.ndarray, clusters: list) -> float:
     """Of the mean of values whose clusters are drawn independently, equal cluster sizes."""
     means = [values[[c == name for c in clusters]].mean() for name in sorted(set(clusters))]
     return float(np.std(means, ddof=1) / len(means) ** 0.5)
+
+
+def unbiased_mmd(x, y, kernel, weights=None, clusters=None) -> float:
+    """MMD² by loops: mean kernel of x of different clusters, of different y, less twice across.
+
+    weights [N] of the samples of x, 1 where none are given.
+    """
+    weights = np.ones(len(x)) if weights is None else weights
+    clusters = np.arange(len(x)) if clusters is None else clusters
+    total = count = across = 0.0
+    for i, a in enumerate(x):
+        across += weights[i] * sum(kernel(a, b) for b in y)
+        for j, b in enumerate(x):
+            if clusters[i] != clusters[j]:
+                total += weights[i] * weights[j] * kernel(a, b)
+                count += weights[i] * weights[j]
+    own = sum(kernel(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j)
+    pairs = len(y) * (len(y) - 1)
+    return float(total / count + own / pairs - 2 * across / weights.sum() / len(y))

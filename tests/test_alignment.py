@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import references
 
-from metrics.alignment import clip_score_estimate
+from metrics.alignment import clip_s_estimate, clip_score_estimate
 from metrics.estimate import clusters_of, mean_estimate, paired_difference
 
 
@@ -30,6 +30,14 @@ def test_the_influence_is_each_sample_less_the_mean():
 
 def test_negative_scores_stay_negative():
     assert clip_score_estimate(np.array([-0.3, 0.1])).value == pytest.approx(-10)
+
+
+def test_the_authors_own_convention_takes_negative_cosines_as_zero():
+    estimate = clip_s_estimate(np.array([-0.3, 0.1, 0.3]))
+    assert estimate.value == pytest.approx(2.5 * 0.4 / 3)
+    np.testing.assert_allclose(estimate.influence, 2.5 * (np.array([0, 0.1, 0.3]) - 0.4 / 3))
+    with pytest.raises(ValueError, match="1 of 2 cosines are not finite"):
+        clip_s_estimate(np.array([np.nan, 0.1]))
 
 
 def test_repeated_prompts_give_the_standard_error_of_their_means():

@@ -80,7 +80,7 @@ def test_unknown_names_are_said_together_with_the_other_problems(capsys):
     assert code == 2
     lines = err.splitlines()
     assert len(lines) == 5
-    assert "metrics=shape: unknown; did you mean shapes?" in err
+    assert "metrics=shape: unknown; did you mean shapes or shapes_full?" in err
     code, _, err = call(capsys, "sweep", "model=shape", "stepz=2")
     assert code == 2
     assert [line.split()[1] for line in err.splitlines()] == ["model=shape:", "stepz:"]

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 import os
 import pickle
@@ -7,11 +8,13 @@ import socket
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from metrics import extractors
 from metrics.attributes import AttributeNet
+from metrics.dinov2 import dinov2_extractor, dinov2_weights, prepared
 from metrics.extractors import (
     MissingWeights,
     UnusableExtractor,
@@ -376,3 +379,58 @@ def test_a_text_tower_from_the_hub_is_not_fetched(registered, monkeypatch):
         open_clip_scorer("tiny", registered / "open_clip_model.safetensors")
     assert reached == []
     assert constants.HF_HUB_OFFLINE is False
+
+
+@pytest.fixture
+def dinov2_folder(tmp_path):
+    """A tiny Dinov2 with random weights, trained at 28 pixels as it were."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    config = Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    Dinov2Model(config).save_pretrained(tmp_path / "dinov2")
+    return tmp_path / "dinov2"
+
+
+def test_dinov2_features_are_the_normalised_class_token(dinov2_folder, generator):
+    from transformers import Dinov2Model
+
+    images = draw(generator)
+    extract = dinov2_extractor(str(dinov2_folder))
+    network = Dinov2Model.from_pretrained(dinov2_folder).eval()
+    with torch.no_grad():
+        hidden = network.encoder(network.embeddings(prepared(images)))[0]
+        expected = network.layernorm(hidden)[:, 0]
+    torch.testing.assert_close(extract(images), expected)
+    assert (extract.name, extract.dim) == ("dinov2", 32)
+    assert "resized bicubic 224" in extract.identity
+    digest = hashlib.sha256((dinov2_folder / "model.safetensors").read_bytes()).hexdigest()
+    assert digest[:16] in extract.identity
+
+
+def test_dinov2_sees_what_pil_would_show_it(generator):
+    """Squashed to a square, bicubic with antialiasing, in ImageNet's units."""
+    smooth = torch.rand(1, 3, 12, 20, generator=generator).mul(200).add(20)
+    photo = F.interpolate(smooth, (300, 410), mode="bilinear").round().to(torch.uint8)
+    array = photo[0].permute(1, 2, 0).numpy()
+    resized = Image.fromarray(array).resize((224, 224), Image.Resampling.BICUBIC)
+    expected = (np.asarray(resized) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    found = prepared(photo)[0].permute(1, 2, 0).numpy()
+    level = 1 / 255 / 0.224  # PIL rounds twice, to rows and to columns
+    np.testing.assert_allclose(found, expected, atol=1.05 * level)
+    assert np.abs(np.mean(found - expected)) < 0.02 * level
+
+
+def test_dinov2_says_what_is_missing_or_broken(dinov2_folder, tmp_path, monkeypatch):
+    with pytest.raises(MissingWeights, match="hf download facebook/dinov2-large"):
+        dinov2_weights()
+    with pytest.raises(MissingWeights, match=r"/no folder is no folder with model\.safet"):
+        dinov2_weights("/no folder")
+    (dinov2_folder / "model.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(UnusableExtractor, match=r"model\.safetensors cannot be used"):
+        dinov2_extractor(str(dinov2_folder))
+    (dinov2_folder / "config.json").unlink()
+    with pytest.raises(MissingWeights, match=r"the folder that holds model\.safetensors and"):
+        dinov2_weights(str(dinov2_folder))

@@ -39,6 +39,7 @@ REPORTS_MAY_USE = {
     "metrics.decide",
     "metrics.estimate",
     "metrics.power_law",
+    "metrics.racing",
     "metrics.sequential",
     "metrics.specs",
     "metrics.two_sample",

@@ -34,7 +34,7 @@ from bench.settings import FrechetSettings, MetricsSettings
         ("device=tpu", "device=tpu: must be 'auto', 'cpu' or 'cuda'"),
         ("model=shapes-dpm", "did you mean shapes-ddpm or"),
         ("scheduler=eular", "did you mean euler"),
-        ("metrics=shape", "did you mean shapes"),
+        ("metrics=shape", "did you mean shapes or shapes_full?"),
         ("experiment=dmo", "did you mean demo?"),
         ("setps=3", "did you mean steps"),
         ("+steeps=3", "steeps: there is no such setting"),
@@ -54,6 +54,24 @@ from bench.settings import FrechetSettings, MetricsSettings
         ("hydra/launcher=basic", "only hydra/launcher=warm"),
         ("metrics.clip_score=[{name:x,model:nothing}]", "open_clip has no model nothing"),
         ("metrics.frechet=[{name:x,kind:attributes}]", "attributes needs weights"),
+        ("metrics.frechet=[{name:x,kind:dinov2,model:nowhere}]", "nowhere is no folder with model"),
+        ("metrics.images=[grit]", "metrics.images.0=grit: must be 'spectrum', 'sharpness'"),
+        (
+            "metrics=none metrics.images=[saturation]",
+            "compares with reference images, and metrics.reference=none has none; give a folder",
+        ),
+        (
+            "model=gaussian prompts=components metrics.images=[spectrum]",
+            "and metrics.reference=closed_form:gaussian has none",
+        ),
+        (
+            "metrics.accuracy={weights:nowhere}",
+            "weights of metric accuracy: nothing at nowhere",
+        ),
+        (
+            "steps=500 metrics.convergence=[psnr]",
+            "steps=500: is beyond the 200 of the reference trajectory; raise metrics.convergence",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(

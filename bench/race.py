@@ -1,0 +1,146 @@
+"""A race: more samples, rung by rung, only for the cells that a group's choice may still hang on.
+
+The rule is metrics/racing.py's; here it meets the store. A group is what differs in scheduler and
+steps alone. Nothing is decided by chance or by time: from the same store a race that was killed
+comes to the same point again.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from bench.cell import Entry
+from bench.convergence import with_convergence
+from bench.errors import UserError
+from bench.job import Job
+from bench.kinds import estimate_kinds, measured
+from bench.margins import gates
+from bench.rows import panel_of, read_dims, read_estimate
+from bench.settings import Settings
+from bench.store import Store
+from metrics.choose import Gate
+from metrics.estimate import Estimate
+from metrics.racing import Course, Design, Runner, run_race
+
+Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
+
+
+@dataclass(frozen=True)
+class Standings:
+    """A group's race after a rung, or at its end."""
+
+    entries: list[Entry]  # of its cells, with the samples that they have
+    record: dict  # of how it went so far, as JSON holds it; places are those of its `cells`
+
+
+def is_race(settings: Settings) -> bool:
+    return settings.sampling.name == "race"
+
+
+def check_race(jobs: Sequence[Job]) -> None:
+    """Raises UserError when there is nothing to decide by."""
+    for group in groups(jobs):
+        if not _gates(group, {}):
+            known = ", ".join(measured(group[0].settings)) or "none"
+            raise UserError(
+                f"sampling=race: decides by metrics that have a margin, and of those measured "
+                f"({known}) none has; set margins.gating, or choose sampling=fixed"
+            )
+
+
+def groups(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs that race against each other, in the order they came."""
+    found: dict[tuple, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
+    return list(found.values())
+
+
+def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
+    """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
+    design, names = _design(jobs[0].settings), _gates(jobs, {})
+    begun = [_looked_at(job, names, design.first) for job in jobs]
+    statuses = complete(begun)
+    entries = {job.entry.cell.key: job.entry for job in begun}
+    runners = [job for job, status in zip(jobs, statuses, strict=True) if status == "done"]
+    if not runners:
+        return
+
+    def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
+        asked = {place: _looked_at(runners[place], names, last, first) for place in places}
+        done = dict(zip(asked, complete([*asked.values()]), strict=True))
+        return {i: _estimates(store, asked[i], names) for i in asked if done[i] == "done"}
+
+    wanted = _gates(runners, read_dims(store, entries[runners[0].entry.cell.key]))
+    for course in run_race([_runner(job) for job in runners], wanted, design, draw):
+        whole = [_whole(job, n) for job, n in zip(runners, course.drawn, strict=True)]
+        if course.over:
+            complete(whole)
+        entries |= {job.entry.cell.key: job.entry for job in whole}
+        yield Standings([*entries.values()], _record(runners, design, course))
+
+
+def _whole(job: Job, samples: int) -> Job:
+    """A job of the plan with so many samples."""
+    settings = job.settings.model_copy(update={"samples": samples})
+    cap, metrics = job.entry.asked_samples, estimate_kinds(settings)
+    entry = replace(job.entry, samples=samples, metrics=metrics, cap=cap)
+    return with_convergence(replace(job, settings=settings, entry=entry, trajectory=None))
+
+
+def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -> Job:
+    """As much of it as decides: some metrics of samples first to the last, and no latency."""
+    settings = job.settings.model_copy(update={"samples": samples})
+    kinds = estimate_kinds(settings, first).items()
+    metrics = {name: kind for name, kind in kinds if name in names}
+    cap = job.entry.asked_samples
+    entry = replace(job.entry, samples=samples, metrics=metrics, first=first, cap=cap, latency="")
+    return replace(job, settings=settings, entry=entry, trajectory=None)
+
+
+def _design(settings: Settings) -> Design:
+    sampling = settings.sampling
+    first = min(sampling.first, settings.samples)
+    return Design(first, settings.samples, sampling.rungs_per_doubling, sampling.confirm)
+
+
+def _gates(jobs: Sequence[Job], dims: Mapping[str, int]) -> dict[str, Gate]:
+    margins = jobs[0].settings.margins.model_dump(exclude_none=True)["gating"]
+    return gates(margins, measured(jobs[0].settings), dims)
+
+
+def _runner(job: Job) -> Runner:
+    return Runner(job.entry.cell.scheduler, job.entry.cell.steps, float(job.expected_passes))
+
+
+def _estimates(store: Store, job: Job, wanted: Collection[str]) -> dict[str, Estimate]:
+    found = {metric: read_estimate(store, job.entry, metric) for metric in wanted}
+    return {metric: estimate for metric, estimate in found.items() if estimate is not None}
+
+
+def _record(jobs: Sequence[Job], design: Design, course: Course) -> dict:
+    cells = [{"key": job.entry.cell.key, **asdict(_runner(job))} for job in jobs]
+    panel = panel_of(jobs[0].entry)
+    return {"panel": panel, "design": asdict(design), "cells": cells, **asdict(course)}
+
+
+def race_lines(record: dict, several: bool) -> Iterator[str]:
+    """What the last rung brought, and at the end the winner; several: whether to name the group."""
+    rung, panel, cells = record["rungs"][-1], record["panel"], record["cells"]
+    group = f"{panel['model']}, guidance {panel['guidance']:g}: " if several else ""
+    images, fixed = sum(record["drawn"]), panel["asked_samples"] * len(cells)
+    yield (
+        f"{group}{rung['samples']} samples: {len(rung['live'])} of {len(cells)} cells go on, "
+        f"{len(cells) - len(rung['live'])} are decided; {images:,} images so far, "
+        f"{fixed:,} by a fixed design"
+    )
+    for trial in record["trials"] if record["over"] else ():
+        fresh = f"{trial['last'] - trial['first']} fresh samples: {trial['outcome']}"
+        yield f"{group}{_name(cells[trial['winner']])} on {fresh}"
+    if record["over"]:
+        chosen = record["choice"]["chosen"]
+        found = "no cell is proven" if chosen is None else f"{_name(cells[chosen])} is"
+        yield f"{group}{record['choice']['outcome']}: {found} within all margins"
+
+
+def _name(cell: dict) -> str:
+    return f"{cell['curve']} with {cell['steps']} steps"

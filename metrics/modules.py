@@ -1,0 +1,133 @@
+"""The metrics as torchmetrics classes, for loops that have no store.
+
+Thin: each keeps features and hands them to a pure function of this package. Distances hold the same
+two states, so in a MetricCollection those of one extractor are one compute group and images are
+looked at once; name the group (compute_groups=[[...]]) and that holds for the first batch too.
+compute() gives the value, estimate() also its standard error and the influence of every sample, of
+what this process has seen.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from metrics.alignment import clip_s_estimate, clip_score_estimate
+from metrics.estimate import Estimate
+from metrics.frechet import FeatureStats, FrechetRecord, frechet_record
+from metrics.kernel import cmmd_estimate, kernel_distance_estimate
+from metrics.manifold import ManifoldEstimates, manifold_estimates
+
+Extractor = Callable[[Tensor], Tensor]  # images [N, 3, H, W] uint8 to features [N, D]
+
+
+class _Distance(Metric):
+    """Features of generated and of reference images."""
+
+    full_state_update = False
+    is_differentiable = False
+    generated: list[Tensor]
+    reference: list[Tensor]
+
+    def __init__(self, extractor: Extractor, **options: Any):
+        """options are those of torchmetrics.Metric."""
+        super().__init__(**options)
+        self.extractor = extractor
+        self.add_state("generated", [], dist_reduce_fx="cat")
+        self.add_state("reference", [], dist_reduce_fx="cat")
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """real: the images belong to the reference."""
+        (self.reference if real else self.generated).append(self.extractor(images))
+
+    def _features(self) -> tuple[Tensor, Tensor]:
+        """Generated and reference. Raises ValueError when either has had no update."""
+        return dim_zero_cat(self.generated), dim_zero_cat(self.reference)
+
+
+class FrechetDistance(_Distance):
+    """See metrics.frechet.frechet_record: the debiased distance."""
+
+    higher_is_better = False
+
+    def record(self) -> FrechetRecord:
+        generated, reference = self._features()
+        return frechet_record(generated, FeatureStats.from_features(reference))
+
+    def estimate(self) -> Estimate:
+        return self.record().estimate
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+class KernelDistance(_Distance):
+    """See metrics.kernel.kernel_distance_estimate."""
+
+    higher_is_better = False
+
+    def estimate(self) -> Estimate:
+        return kernel_distance_estimate(*self._features())
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+class ClipMaximumMeanDiscrepancy(_Distance):
+    """CMMD, see metrics.kernel.cmmd_estimate; the extractor embeds images by CLIP."""
+
+    higher_is_better = False
+
+    def estimate(self) -> Estimate:
+        return cmmd_estimate(*self._features())
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+class PrecisionRecallDensityCoverage(_Distance):
+    """See metrics.manifold.manifold_estimates; computes a dict of four."""
+
+    higher_is_better = True
+
+    def estimate(self) -> ManifoldEstimates:
+        return manifold_estimates(*self._features())
+
+    def compute(self) -> dict[str, Tensor]:
+        return {name: _value(estimate) for name, estimate in vars(self.estimate()).items()}
+
+
+class ClipScore(Metric):
+    """See metrics.alignment.clip_score_estimate; with hessel=True the authors' own CLIP-S."""
+
+    full_state_update = False
+    is_differentiable = False
+    higher_is_better = True
+    cosines: list[Tensor]
+
+    def __init__(self, scorer: Any, *, hessel: bool = False, **options: Any):
+        """scorer embeds images when called and texts by embed_text, both as unit vectors [N, D]:
+        one of metrics.extractors.open_clip_scorer."""
+        super().__init__(**options)
+        self.scorer, self.hessel = scorer, hessel
+        self.add_state("cosines", [], dist_reduce_fx="cat")
+
+    def update(self, images: Tensor, text: list[str]) -> None:
+        """One text for each image."""
+        if len(images) != len(text):
+            raise ValueError(f"{len(images)} images cannot meet {len(text)} texts")
+        self.cosines.append((self.scorer(images) * self.scorer.embed_text(text)).sum(1))
+
+    def estimate(self) -> Estimate:
+        cosines = dim_zero_cat(self.cosines).cpu().numpy()
+        return clip_s_estimate(cosines) if self.hessel else clip_score_estimate(cosines)
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+def _value(estimate: Estimate) -> Tensor:
+    return torch.tensor(estimate.value, dtype=torch.float64)

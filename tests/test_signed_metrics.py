@@ -1,0 +1,69 @@
+"""Numbers whose ideal is zero, as the reference: on both sides of it lies something else."""
+
+import pytest
+from fake_run import CLIP, FD, fabricate
+
+from metrics.specs import OCTAVES, metric_spec, octaves_of
+from reports.curves import sign
+from reports.figures import figures
+from reports.frame import frame_metrics, load_estimates, load_frame
+from reports.headline import observations
+from reports.summary import summary_table
+from reports.table import cells_table
+
+SHARPNESS = "sharpness"
+
+
+@pytest.fixture
+def frame_and_estimates(tmp_path):
+    """Distances that go by the name of sharpness, with values on both sides of zero."""
+    run = fabricate(tmp_path / "run")
+    frame = load_frame(run)
+    frame[FD] -= frame[FD].median()
+    columns = {name: name.replace(FD, SHARPNESS) for name in frame.columns if FD in name}
+    frame = frame.rename(columns=columns).drop(columns=[f"{SHARPNESS}_n_per_dim"])
+    frame[f"{SHARPNESS}_floor"] = float("nan")
+    return frame, load_estimates(run, FD)
+
+
+def test_they_are_drawn_against_cost_with_a_line_at_zero_and_no_gain_or_front(frame_and_estimates):
+    drawn = figures(frame_and_estimates[0], SHARPNESS, frame_and_estimates[1])
+    names = [figure.name.removeprefix(SHARPNESS) for figure in drawn]
+    assert names == ["_vs_steps", "_vs_nfe", "_vs_seconds"]
+    for figure in drawn:
+        assert "zero is as the reference" in figure.spec["title"]["subtitle"]
+        lines = [layer["encoding"].get("y", {}) for layer in figure.spec["spec"]["layer"]]
+        assert {"datum": 0} in lines
+
+
+def test_they_name_no_best_cell(frame_and_estimates):
+    frame, estimates = frame_and_estimates
+    assert observations(frame, SHARPNESS, estimates) == []
+    assert SHARPNESS in frame_metrics(frame)
+    headings = [str(column.header) for column in summary_table(frame).columns]
+    assert not any("sharpness" in heading for heading in headings)
+    assert any("CLIP" in heading for heading in headings)
+    (column,) = [c for c in cells_table(frame) if c.title == "Local sharpness"]
+    assert column.unit == "zero is as the reference"
+
+
+def test_they_have_no_direction():
+    assert sign(CLIP) == 1
+    assert sign(FD) == sign("clipped") == -1
+    with pytest.raises(KeyError):
+        sign(SHARPNESS)
+
+
+@pytest.mark.parametrize(("size", "octaves"), [(4, 1), (32, 4), (48, 4), (64, 5), (1024, OCTAVES)])
+def test_an_image_has_the_octaves_whose_wavelength_fits_in(size, octaves):
+    assert octaves_of(size, size) == octaves_of(2 * size, size) == octaves
+
+
+def test_the_columns_of_images_and_convergence_have_a_spec_of_their_own():
+    assert metric_spec("power_octave_1").label == "Power at 2 to 4 px"
+    assert metric_spec("psnr_converged").label == "PSNR to convergence"
+    assert metric_spec("psnr_input").label == "PSNR to input"
+    assert metric_spec("accuracy").names_a_best
+    assert metric_spec("fd_dinov2").label == "Fréchet distance (dinov2)"
+    for name in ("accuracy_shape", "clipped", "banding", "saturation_distance", "ssim_converged"):
+        assert not metric_spec(name).names_a_best
