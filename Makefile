@@ -52,6 +52,11 @@ coverage: install ## Replicate intervals on populations of known truth (a quarte
 		latency.timed_runs=0 tracking=none run=coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage runs/coverage 1000
 
+race-study: install ## Does a race choose as a fixed design does? (an hour of generating, resumable)
+	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim,euler,dpmpp_2m steps=2,4,8,16,32 guidance=4 \
+		samples=4096 latency.timed_runs=0 tracking=none run=race-study
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
+
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
 	$(BIN)/python -m zoo.vae --device $(DEVICE)
 	$(BIN)/python -m zoo.features --device $(DEVICE)
@@ -65,4 +70,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench coverage zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench coverage race-study zoo lock

@@ -14,14 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from metrics.kernel import (
-    KernelReference,
-    kernel_distance_estimate,
-    kernel_reference,
-    polynomial,
-)
 from torch import Tensor
 
+from bench.cell import Entry
 from bench.closed_form import SIZE, closed_form_pipeline, exact_moments
 from bench.machine import environment
 from bench.paths import EMBEDDED
@@ -31,8 +26,14 @@ from bench.sampling import sample_generators
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
 from metrics.estimate import Estimate, mean_estimate, paired_difference
-from metrics.extractors import attribute_extractor
+from metrics.extractors import Extractor, attribute_extractor
 from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from metrics.kernel import (
+    KernelReference,
+    kernel_distance_estimate,
+    kernel_reference,
+    polynomial,
+)
 
 RENDERS = 20_000  # reference scenes, as many as a sweep takes
 REFERENCE_FEATURES = 1000  # of the kernel distance
@@ -149,18 +150,28 @@ def _gaussian_samples(pipeline: Any, samples: int, steps: int) -> Tensor:
 
 def embedded_population(run: Run, samples: int) -> Population:
     """The cells of a run of the embedded world, against its renders; the score is CLIP's."""
-    extract = attribute_extractor(EMBEDDED / "shapes-features" / "features.safetensors", "shapes")
-    renders = extract(torch.from_numpy(dataset(REFERENCE_SEED, 0, RENDERS)[0])).double()
+    extract, renders = embedded_reference()
     cells, scores = {}, {}
     for entry in run.entries:
         name = f"{entry.cell.scheduler} {entry.cell.steps}"
-        images = run.store.read(entry.cell.key, "images", samples)["images"]
-        cells[name] = extract(torch.from_numpy(images)).double()
+        cells[name] = embedded_features(run, entry, extract)[:samples]
         estimate = read_estimate(run.store, entry, "clip_score_shapes")
         assert estimate is not None
         scores[name] = (estimate.value + estimate.influence)[:samples]
     kernel = kernel_reference(renders[:REFERENCE_FEATURES])
     return Population("embedded world", cells, scores, FeatureStats.from_features(renders), kernel)
+
+
+def embedded_reference() -> tuple[Extractor, Tensor]:
+    """The embedded world's extractor, and features [RENDERS, 64] of its reference scenes."""
+    extract = attribute_extractor(EMBEDDED / "shapes-features" / "features.safetensors", "shapes")
+    return extract, extract(torch.from_numpy(dataset(REFERENCE_SEED, 0, RENDERS)[0])).double()
+
+
+def embedded_features(run: Run, entry: Entry, extract: Extractor) -> Tensor:
+    """Features [N, 64] float64 of a cell's stored images."""
+    images = run.store.read(entry.cell.key, "images", entry.samples)["images"]
+    return extract(torch.from_numpy(images)).double()
 
 
 def what_to_replicate(population: Population) -> Iterator[str]:
