@@ -1,7 +1,7 @@
 """A run as tidy rows, one per cell, from the store alone.
 
-Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_n_per_dim
-and <metric>_floor.
+Quality metrics add the columns <metric> and <metric>_se; distances between distributions also
+<metric>_floor, and Fréchet distances <metric>_n_per_dim.
 """
 
 import math
@@ -181,6 +181,7 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
     }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
-    if "floor" in record:
+        columns[f"{metric}_floor"] = record.get("floor", math.nan)  # older records lack it
+    elif "floor" in record:
         columns[f"{metric}_floor"] = record["floor"]
     return columns
