@@ -1,7 +1,7 @@
 """A run as tidy rows, one per cell, from the store alone.
 
-Quality metrics add the columns <metric> and <metric>_se; Fréchet distances also <metric>_raw,
-<metric>_infinity, <metric>_n_per_dim and <metric>_floor.
+Quality metrics add the columns <metric> and <metric>_se; distances between distributions also
+<metric>_floor, and Fréchet distances <metric>_raw, <metric>_infinity and <metric>_n_per_dim.
 """
 
 import math
@@ -238,4 +238,6 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
         for name in ("raw", "infinity", "floor"):
             columns[f"{metric}_{name}"] = record.get(name, math.nan)  # older records lack some
+    elif "floor" in record:
+        columns[f"{metric}_floor"] = record["floor"]
     return columns

@@ -357,9 +357,9 @@ class Settings(_Strict):
     prompts: PromptSettings
     metrics: MetricsSettings
     tracking: TrackingSettings
-    sampling: SamplingSettings
+    sampling: SamplingSettings = SamplingSettings(name="fixed")
     latency: LatencySettings
-    margins: MarginsSettings
+    margins: MarginsSettings = MarginsSettings(name="none", gating={})
     claims: ClaimsSettings | None = None
     steps: _Count
     guidance: _Weight

@@ -144,14 +144,15 @@ def summary(pool: Pool, found: list[Repetition]) -> dict:
 
 
 def markdown(told: dict) -> str:
-    low, high = told["same_default_95"]
+    low, high = (100 * end for end in told["same_default_95"])
     share = told["images_race_mean"] / told["images_fixed"]
     most = told["images_race_most"] / told["images_fixed"]
+    mean = f"{told['images_race_mean']:,.0f}"
     lines = {
         "repetitions": told["repetitions"],
-        "the same default": f"{100 * told['same_default']:.1f} % ({100 * low:.0f} to {100 * high:.0f})",
+        "the same default": f"{100 * told['same_default']:.1f} % ({low:.0f} to {high:.0f})",
         "images, fixed design": f"{told['images_fixed']:,}",
-        "images, race, mean": f"{told['images_race_mean']:,.0f} ({share:.3f} of the fixed design's)",
+        "images, race, mean": f"{mean} ({share:.3f} of the fixed design's)",
         "images, race, most": f"{told['images_race_most']:,} ({most:.3f})",
         "defaults, fixed design": _counts(told["defaults_fixed"]),
         "defaults, race": _counts(told["defaults_race"]),

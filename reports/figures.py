@@ -94,8 +94,6 @@ def figures(
     ]
     if len(by_strength):
         drawn.append(_curves(frame, metric, by_strength, _STRENGTH))
-    if metric_spec(metric).is_signed:  # no direction to gain in
-        return drawn
     if not spec.is_main:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
