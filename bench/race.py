@@ -19,7 +19,7 @@ from bench.settings import Settings
 from bench.store import Store
 from metrics.choose import Gate
 from metrics.estimate import Estimate
-from metrics.racing import Course, Design, Race, Runner
+from metrics.racing import Course, Design, Race, Runner, rungs
 
 Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
 
@@ -58,7 +58,7 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
 def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
     design, names = _design(jobs[0].settings), _gates(jobs, {})
-    begun = [_looked_at(job, names, design.first) for job in jobs]
+    begun = [_looked_at(job, names, rungs(design)[0]) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
     runners = [job for job, status in zip(jobs, statuses, strict=True) if status == "done"]
