@@ -95,14 +95,15 @@ def _mmd_estimate(
 ) -> Estimate:
     """Unbiased MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y) (Gretton et al., 2012).
 
-    x, x' are two samples of different clusters, as two of one prompt are not independent. The
-    influence is the Hájek projection with the reference held fixed,
+    x, x' are two samples of different clusters, as two of one prompt are not independent; where one
+    prompt is all there is, any two, and no standard error is known. The influence is the Hájek
+    projection with the reference held fixed,
         2 (mean of k(xᵢ, x') - mean of k(xᵢ, y)) less its mean.
     """
     check_same_dim(features.shape[1], reference.features.shape[1])
     others, pairs = _between_clusters(reference.kernel, features, clusters)
     if not pairs.sum():
-        raise ValueError("a kernel distance needs at least 2 independent samples")
+        raise ValueError(f"a kernel distance needs at least 2 samples, got {len(features)}")
     across = _row_sums(reference.kernel, features, reference.features) / len(reference.features)
     within = others.sum() / pairs.sum()
     count = len(features)
@@ -119,7 +120,7 @@ def _between_clusters(
 ) -> tuple[Tensor, Tensor]:
     """Of each sample, the sum of its kernel with those of other clusters, and their number."""
     sums, count = _row_sums(kernel, features, features), len(features)
-    if clusters is None:
+    if clusters is None or len(np.unique(clusters)) == 1:
         return sums - _diagonal(kernel, features), torch.full_like(sums, count - 1)
     pairs = torch.empty_like(sums)
     for cluster in np.unique(clusters):

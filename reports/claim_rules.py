@@ -219,6 +219,8 @@ def guidance_over_saturates(cells: Cells) -> Judged:
         for metric in told
         for name, row in rows.items()
     ]
+    richer = _less(cells, "saturation", high, usual)
+    beside.append((f"Saturation at guidance {c} less that at {b}", _number(richer)))
     shown = [Shown(f"guidance {weights[name]:g}", row) for name, row in rows.items()]
     return _all(asserted, beside, shown)
 

@@ -81,10 +81,10 @@ def _are_alike(curves: Sequence[_Curve], steps: Sequence[int]) -> bool:
 
 
 def _contrast(pair: tuple[_Curve, _Curve, int]) -> float:
-    """How clearly one is flat and the other is rising; above 0 where both are proven."""
+    """How much one looks flat and the other rising: above 0 where both do."""
     flat, rising, steps = pair
     (_, below), (_, above) = _highest(flat, steps), _lowest(rising, steps)
-    return min(1 - below.high / below.margin, above.low / above.margin - 1)
+    return min(1 - below.loss / below.margin, above.loss / above.margin - 1)
 
 
 def _highest(curve: _Curve, steps: int) -> tuple[str, Verdict]:

@@ -177,7 +177,8 @@ CLAIMS = (
         " than {FAR} of it at {high_strength}. Chance is the cosine to the input of the next "
         "sample.",
         "Close keeps four fifths of what tells an input from another's, barely recognisable one "
-        "fifth.",
+        "fifth. In the embedded world the prompt asks for another scene than the input shows, and "
+        "pulls away from it.",
         strength_is_distance,
     ),
     Claim(
