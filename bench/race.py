@@ -19,7 +19,7 @@ from bench.settings import Settings
 from bench.store import Store
 from metrics.choose import Gate
 from metrics.estimate import Estimate
-from metrics.racing import Course, Design, Runner, run_race
+from metrics.racing import Course, Design, Race, Runner, rungs
 
 Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
 
@@ -58,7 +58,7 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
 def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
     design, names = _design(jobs[0].settings), _gates(jobs, {})
-    begun = [_looked_at(job, names, design.first) for job in jobs]
+    begun = [_looked_at(job, names, rungs(design)[0]) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
     runners = [job for job, status in zip(jobs, statuses, strict=True) if status == "done"]
@@ -71,7 +71,8 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
         return {i: _estimates(store, asked[i], names) for i in asked if done[i] == "done"}
 
     wanted = _gates(runners, read_dims(store, entries[runners[0].entry.cell.key]))
-    for course in run_race([_runner(job) for job in runners], wanted, design, draw):
+    race = Race([_runner(job) for job in runners], wanted, design, draw)
+    for course in race.run():
         whole = [_whole(job, n) for job, n in zip(runners, course.drawn, strict=True)]
         if course.over:
             complete(whole)
@@ -100,7 +101,8 @@ def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -
 def _design(settings: Settings) -> Design:
     sampling = settings.sampling
     first = min(sampling.first, settings.samples)
-    return Design(first, settings.samples, sampling.rungs_per_doubling, sampling.confirm)
+    rungs = sampling.rungs_per_doubling, sampling.confirm, settings.batch_size
+    return Design(first, settings.samples, *rungs)
 
 
 def _gates(jobs: Sequence[Job], dims: Mapping[str, int]) -> dict[str, Gate]:

@@ -313,7 +313,7 @@ class SamplingSettings(_Strict):
 
     name: Literal["fixed", "race"]
     first: _Count = 64  # samples of a race's first rung
-    rungs_per_doubling: _Count = 1
+    rungs_per_doubling: _Count = 4
     confirm: _Count = 256  # fresh samples, at least, that its winner is confirmed on
 
 

@@ -1,8 +1,10 @@
-"""Does a race choose what a fixed design chooses, and with how many images? `make race-study`.
+"""Does a race come to the default of a fixed design, and with how many images? `make race-study`.
 
-The pool of samples of a finished sweep stands for the world: each repetition draws its prompts from
-it with replacement, in an order of its own. The fixed design takes the first N of all cells; the
-race takes its rungs from the same order, and its fresh samples from what follows.
+A population is all samples of each cell of a run of the embedded world, which share prompts and
+noise. A repetition draws from it with replacement, so that what is true of it is known. The fixed
+design takes the first FIXED draws of each cell; the race takes the same ones rung by rung, and
+confirms its winner on those after the ones it used. Both decide by the margins of the run, as
+sweeps do; nothing is generated.
 """
 
 import json
@@ -10,171 +12,214 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bench.machine import environment
 from bench.margins import gates
-from bench.rows import read_estimate
 from bench.run import Run, load_run
-from benchmarks.coverage import embedded_features, embedded_reference
+from bench.settings import SamplingSettings
+from bench.store import write_atomically
+from benchmarks.coverage import Population, embedded_population
 from metrics.choose import Candidate, Gate, choose
 from metrics.estimate import Estimate, mean_estimate
-from metrics.frechet import FeatureStats, frechet_estimate
-from metrics.racing import Design, Runner, run_race
+from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from metrics.racing import Design, Race, Runner
 
-FIXED = 2048  # samples of each cell in the fixed design
-DESIGN = Design(first=64, cap=FIXED, per_doubling=1, confirm=256)
-FD, CLIP = "fd_shapes", "clip_score_shapes"
+REPETITIONS = 40
+FIXED = 2048  # samples of each cell in the fixed design, and the most of the race's rungs
+BATCH = 64
+FRECHET, CLIP = "fd_shapes", "clip_score_shapes"
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
-    """All that is known of the cells."""
+class Field:
+    """Cells of a population in the order in which those of equal cost are preferred."""
 
-    cells: list[Runner]
-    features: list[Tensor]  # [P, 64] of each cell
-    scores: list[np.ndarray]  # [P]
-    reference: FeatureStats
+    population: Population
+    runners: list[Runner]
     gates: dict[str, Gate]
 
     def estimates(self, place: int, drawn: np.ndarray) -> dict[str, Estimate]:
+        name = self.runners[place].name
+        features, scores = self.population.cells[name], self.population.scores[name]
         return {
-            FD: frechet_estimate(self.features[place][drawn], self.reference),
-            CLIP: mean_estimate(self.scores[place][drawn]),
+            FRECHET: frechet_estimate(features[drawn], self.population.reference),
+            CLIP: mean_estimate(scores[drawn]),
         }
-
-    def candidate(self, place: int, drawn: np.ndarray) -> Candidate:
-        cell = self.cells[place]
-        return Candidate(cell.curve, cell.steps, cell.cost, self.estimates(place, drawn))
 
 
 @dataclass(frozen=True)
 class Repetition:
-    fixed: str | None  # the default by the fixed design, None when undecided
-    race: str | None
-    images: int  # of the race, all cells, confirmation included
+    """Names of cells; None where no cell was proven to be within the margins."""
+
+    fixed: str | None
+    raced: str | None
+    images: int  # of the race, those that confirm its winner included
+    rungs: int  # samples at its last one
+    trials: int  # winners that were tested
 
 
-def load_pool(run: Run) -> Pool:
-    """Of a sweep of one model and guidance, scored by both metrics."""
-    extract, reference = embedded_reference()
-    cells, features, scores = [], [], []
-    for entry in run.entries:
-        cost = run.store.read_record(entry.cell.key, "cost")
-        estimate = read_estimate(run.store, entry, CLIP)
-        assert cost is not None
-        assert estimate is not None
-        cells.append(Runner(entry.cell.scheduler, entry.cell.steps, float(cost["network_passes"])))
-        features.append(embedded_features(run, entry, extract))
-        scores.append(estimate.value + estimate.influence)
-    found = gates(run.margins, [FD, CLIP], {FD: features[0].shape[1]})
-    return Pool(cells, features, scores, FeatureStats.from_features(reference), found)
-
-
-def repeat(pool: Pool, seed: int, fixed: int = FIXED, design: Design = DESIGN) -> Repetition:
-    order = np.random.default_rng(seed).integers(len(pool.scores[0]), size=2 * fixed)
+def repeat(field: Field, seed: int) -> Repetition:
+    size = len(next(iter(field.population.scores.values())))
+    order = np.random.default_rng(seed).integers(size, size=4 * FIXED)
 
     def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
-        return {place: pool.estimates(place, order[first:last]) for place in places}
+        return {place: field.estimates(place, order[first:last]) for place in places}
 
-    *_, course = run_race(pool.cells, pool.gates, design, draw)
-    everything = [pool.candidate(place, order[:fixed]) for place in range(len(pool.cells))]
-    return Repetition(
-        _name(pool, choose(everything, pool.gates).chosen),
-        _name(pool, course.choice.chosen),
-        sum(course.drawn),
+    settings = SamplingSettings(name="race")
+    rungs = settings.rungs_per_doubling, settings.confirm, BATCH
+    race = Race(field.runners, field.gates, Design(settings.first, FIXED, *rungs), draw)
+    *_, course = race.run()
+    fixed = _fixed(field, draw(range(len(field.runners)), 0, FIXED))
+    raced = _name(field, course.choice.chosen)
+    rung = course.rungs[-1].samples
+    return Repetition(fixed, raced, sum(course.drawn), rung, len(course.trials))
+
+
+def _fixed(field: Field, estimates: Mapping[int, Mapping[str, Estimate]]) -> str | None:
+    candidates = [
+        Candidate(runner.curve, runner.steps, runner.cost, estimates[i])
+        for i, runner in enumerate(field.runners)
+    ]
+    return _name(field, choose(candidates, field.gates).chosen)
+
+
+def _name(field: Field, place: int | None) -> str | None:
+    return None if place is None else field.runners[place].name
+
+
+def truths(field: Field) -> dict[str, dict[str, float]]:
+    """Of each cell by metric: of its whole population, whose moments are exact."""
+    return {runner.name: _truth(field.population, runner.name) for runner in field.runners}
+
+
+def _truth(population: Population, name: str) -> dict[str, float]:
+    features = population.cells[name].numpy()
+    moments = FeatureStats.from_moments(features.mean(0), np.cov(features.T, bias=True))
+    score = float(population.scores[name].mean())
+    return {FRECHET: frechet_distance(moments, population.reference), CLIP: score}
+
+
+def within_margins(field: Field) -> list[str]:
+    """Cells that are within every margin of every other one, in truth."""
+    known = truths(field)
+
+    def fits(name: str) -> bool:
+        return all(
+            gate.sign * (other[metric] - known[name][metric]) <= gate.margin_beside(other[metric])
+            for other in known.values()
+            for metric, gate in field.gates.items()
+        )
+
+    return [name for name in known if fits(name)]
+
+
+def field_of(run: Run, first: str = "") -> Field:
+    """The cells of a run in its order, or those of one scheduler before all others."""
+    samples = min(entry.samples for entry in run.entries)
+    population = embedded_population(run, samples)
+    runners = [
+        Runner(entry.cell.scheduler, entry.cell.steps, float(entry.cell.steps))
+        for entry in sorted(run.entries, key=lambda entry: entry.cell.scheduler != first)
+    ]
+    found = gates(run.margins, (FRECHET, CLIP), {FRECHET: population.reference.dim})
+    return Field(population, runners, found)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, 1927)."""
+    z = 1.959964
+    centre, reach = hits + z * z / 2, z * (hits * (of - hits) / of + z * z / 4) ** 0.5
+    return (centre - reach) / (of + z * z), (centre + reach) / (of + z * z)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of all repetitions."""
+
+    order: str  # the scheduler that is preferred among cells of equal cost
+    agreed: int
+    repetitions: int
+    undecided_fixed: int
+    undecided_raced: int
+    outside_fixed: int  # chose a cell that is not within its margins in truth
+    outside_raced: int
+    defaults: dict[str, int]  # how often the race chose what
+    fixed_images: int
+    images: float  # of the race, mean
+    most_images: int
+    rungs: float  # samples at the last one, mean
+
+
+def summary(order: str, field: Field, found: list[Repetition], fit: list[str]) -> Summary:
+    def misses(chosen: str) -> tuple[int, int]:
+        names = [getattr(each, chosen) for each in found]
+        return names.count(None), sum(name is not None and name not in fit for name in names)
+
+    return Summary(
+        order=order,
+        agreed=sum(each.fixed is not None and each.fixed == each.raced for each in found),
+        repetitions=len(found),
+        undecided_fixed=misses("fixed")[0],
+        undecided_raced=misses("raced")[0],
+        outside_fixed=misses("fixed")[1],
+        outside_raced=misses("raced")[1],
+        defaults=dict(Counter(str(each.raced) for each in found)),
+        fixed_images=FIXED * len(field.runners),
+        images=float(np.mean([each.images for each in found])),
+        most_images=max(each.images for each in found),
+        rungs=float(np.mean([each.rungs for each in found])),
     )
 
 
-def _name(pool: Pool, place: int | None) -> str | None:
-    return None if place is None else pool.cells[place].name
-
-
-def losses(pool: Pool) -> dict[str, float]:
-    """Largest loss of each cell to any other in margins, on the whole pool taken for the truth."""
-    whole = np.arange(len(pool.scores[0]))
-    values = [
-        {metric: e.value for metric, e in pool.estimates(place, whole).items()}
-        for place in range(len(pool.cells))
+def markdown(rows: list[Summary]) -> str:
+    """A table of all summaries."""
+    lines = [
+        "| first of equal cost | same default | 95 % interval | images of the race, of the fixed "
+        "design's | most | samples at its last rung | undecided, fixed and race | outside the "
+        "margins, fixed and race | the race's defaults |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    best = {
-        metric: max(gate.sign * value[metric] for value in values)
-        for metric, gate in pool.gates.items()
+    for row in rows:
+        low, high = wilson(row.agreed, row.repetitions)
+        share = 100 / row.fixed_images
+        cells = [
+            row.order,
+            f"{row.agreed} of {row.repetitions}",
+            f"{100 * low:.0f} to {100 * high:.0f} %",
+            f"{row.images:,.0f} of {row.fixed_images:,} ({share * row.images:.1f} %)",
+            f"{share * row.most_images:.1f} %",
+            f"{row.rungs:.0f}",
+            f"{row.undecided_fixed}, {row.undecided_raced}",
+            f"{row.outside_fixed}, {row.outside_raced}",
+            ", ".join(f"{name} ({count})" for name, count in row.defaults.items()),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(folder: Path, repetitions: int = REPETITIONS) -> None:
+    """folder: a run of the embedded world."""
+    run = load_run(folder)
+    rows, told = [], {}
+    for order in dict.fromkeys(entry.cell.scheduler for entry in run.entries):
+        field = field_of(run, order)
+        found, fit = [repeat(field, seed) for seed in range(repetitions)], within_margins(field)
+        rows.append(summary(order, field, found, fit))
+        told[order] = [asdict(each) for each in found]
+    print(markdown(rows))
+    record = {
+        "environment": environment(),
+        "margins": run.margins,
+        "truths": truths(field),
+        "within_margins": fit,
+        "summaries": [asdict(row) for row in rows],
+        "repetitions": told,
     }
-    return {
-        cell.name: max(
-            (best[m] - gate.sign * value[m]) / gate.margin for m, gate in pool.gates.items()
-        )
-        for cell, value in zip(pool.cells, values, strict=True)
-    }
-
-
-def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share of n (Wilson, 1927)."""
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)
-
-
-def summary(pool: Pool, found: list[Repetition]) -> dict:
-    """What the study says, in numbers."""
-    whole = FIXED * len(pool.cells)
-    alike = sum(one.fixed == one.race for one in found) / len(found)
-    lost = losses(pool)
-    return {
-        "repetitions": len(found),
-        "same_default": alike,
-        "same_default_95": wilson(alike, len(found)),
-        "images_fixed": whole,
-        "images_race_mean": float(np.mean([one.images for one in found])),
-        "images_race_most": max(one.images for one in found),
-        "defaults_fixed": dict(Counter(str(one.fixed) for one in found)),
-        "defaults_race": dict(Counter(str(one.race) for one in found)),
-        "outside_margins": {
-            which: sum(lost.get(getattr(one, which) or "", 0) > 1 for one in found)
-            for which in ("fixed", "race")
-        },
-        "losses_in_margins": lost,
-    }
-
-
-def markdown(told: dict) -> str:
-    low, high = (100 * end for end in told["same_default_95"])
-    share = told["images_race_mean"] / told["images_fixed"]
-    most = told["images_race_most"] / told["images_fixed"]
-    mean = f"{told['images_race_mean']:,.0f}"
-    lines = {
-        "repetitions": told["repetitions"],
-        "the same default": f"{100 * told['same_default']:.1f} % ({low:.0f} to {high:.0f})",
-        "images, fixed design": f"{told['images_fixed']:,}",
-        "images, race, mean": f"{mean} ({share:.3f} of the fixed design's)",
-        "images, race, most": f"{told['images_race_most']:,} ({most:.3f})",
-        "defaults, fixed design": _counts(told["defaults_fixed"]),
-        "defaults, race": _counts(told["defaults_race"]),
-        "a default outside its margins": f"fixed {told['outside_margins']['fixed']}, "
-        f"race {told['outside_margins']['race']}",
-    }
-    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in lines.items())])
-
-
-def _counts(found: dict[str, int]) -> str:
-    told = {"None": "undecided"}
-    return ", ".join(f"{told.get(name, name)}: {count}" for name, count in found.items())
-
-
-def main(folder: Path, repetitions: int) -> None:
-    torch.set_num_threads(1)
-    pool = load_pool(load_run(folder))
-    told = summary(pool, [repeat(pool, seed) for seed in range(repetitions)])
-    print(markdown(told))
-    record = {**told, "design": asdict(DESIGN), "environment": environment()}
-    (folder / "race_study.json").write_text(json.dumps(record, indent=1))
+    write_atomically(folder / "race_study.json", json.dumps(record, indent=1).encode())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

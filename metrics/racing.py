@@ -3,32 +3,36 @@
 The rule alone, from estimates: who goes on after a rung, who is out and why. NumPy only.
 
 Verdicts are made with bounds that hold at all rungs together (metrics/sequential.py), so a pair
-that is decided once stays decided. Along a curve it is assumed that quality, by every gating
-metric, rises with the steps until its best and only falls after that. A cell that fails against a
-larger step count of its own curve then lies on the rising side: all smaller step counts fail with
-it, and a larger one is better by every metric, so that none of them is a rival any more.
+that is decided once stays decided. They hold at LEVEL for each curve, not split between the curves:
+what passes is tested again on fresh samples, which hold it for the winner alone.
+
+Along a curve it is assumed that quality, by every gating metric, rises with the steps until its
+best and only falls after that. A cell that fails against a larger step count of its own curve then
+lies on the rising side: all smaller step counts fail with it, and a larger one is better by every
+metric, so that none of them is a rival any more.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from metrics.choose import (
     Candidate,
     Choice,
     Gate,
     Pairs,
-    Reaches,
     choice_from,
     judged,
-    reach_of,
 )
 from metrics.decide import FAIL, PASS, UNDECIDED, Verdict, all_of
 from metrics.estimate import Estimate
-from metrics.sequential import fixed_reach, sequential_reach
+from metrics.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 
-# Estimates by metric of some cells' samples first to last - 1; cells that have none are left out.
+_TRIALS = (0.5, 1, 2)  # sizes of a trial, by the samples that chose the winner
+
+# Estimates by metric of some cells' samples first to last - 1. Cells that have none are left out,
+# though not of the first draw.
 Draw = Callable[[Collection[int], int, int], Mapping[int, Mapping[str, Estimate]]]
 
 
@@ -53,6 +57,7 @@ class Design:
     cap: int  # of the last
     per_doubling: int  # rungs
     confirm: int  # fresh samples of a winner, at least
+    batch: int = 1  # samples that are generated at once: rungs are whole batches
 
 
 @dataclass(frozen=True)
@@ -97,132 +102,174 @@ class Look:
     live: frozenset[int]  # need more samples; none when nothing can change the choice any more
 
 
-def run_race(
-    cells: Sequence[Runner], gates: Mapping[str, Gate], design: Design, draw: Draw
-) -> Iterator[Course]:
-    """Rung by rung, to a winner that is confirmed or to the cap.
+class Race:
+    """Cells that race, and how it goes.
 
-    A winner is confirmed on samples beyond those that chose it, as many again, by one test at the
-    fixed level against its `witnesses`. If it is not, the next cheapest is tried. No cell that a
-    draw left out is sampled again.
+    A winner is confirmed against its `witnesses` on samples beyond those that chose it. If it is
+    not, the next cheapest is tried. Cells that a draw left out are neither chosen nor rivals.
     """
-    field = _Field(cells, draw)
-    reaches = partial(sequential_reach, tightest_at(gates, design))
-    live: Collection[int] = range(len(cells))
-    pairs: Pairs = {}
-    history: list[Rung] = []
-    trials: list[Trial] = []
-    for samples in rungs(design.first, design.cap, design.per_doubling):
-        field.extend(live, samples)
-        seen = look(field.candidates, gates, reaches, pairs, field.out)
-        stopped = {i: _why(i, cells, seen) for i in sorted({*live} - seen.live)}
-        history.append(Rung(samples, sorted(seen.live), stopped, [*field.drawn]))
-        final = not seen.live or samples == design.cap
-        while final and seen.choice.chosen is not None:
-            trials.append(_trial(field, seen, gates, samples, design))
-            if trials[-1].outcome == PASS:
-                break
-            field.rejected.add(trials[-1].winner)
-            seen = look(field.candidates, gates, reaches, seen.pairs, field.out)
-            final = not seen.live or samples == design.cap
-        yield Course(final, seen.choice, [*history], [*trials], [*field.drawn])
-        if final:
-            return
-        live, pairs = seen.live, seen.pairs
 
-
-def tightest_at(gates: Mapping[str, Gate], design: Design) -> int:
-    """Samples at which the bounds are as narrow as they can be."""
-    return max(design.first, *(gate.enough for gate in gates.values()))
-
-
-class _Field:
-    """The candidates of a race, with the samples that they have."""
-
-    def __init__(self, cells: Sequence[Runner], draw: Draw):
-        self._cells, self._draw = cells, draw
+    def __init__(
+        self, cells: Sequence[Runner], gates: Mapping[str, Gate], design: Design, draw: Draw
+    ):
+        self._cells, self._gates, self._design, self._draw = cells, gates, design, draw
+        self._reach = sequential_reach(tightest_at(gates, design))
         self._estimates: list[Mapping[str, Estimate]] = [{} for _ in cells]
-        self.drawn = [0] * len(cells)
-        self.broken: set[int] = set()  # places that a draw left out
-        self.rejected: set[int] = set()  # of winners that were not confirmed
+        self._drawn = [0] * len(cells)
+        self._broken: set[int] = set()  # places that a draw left out
+        self._rejected: set[int] = set()  # of winners that were not confirmed
+        self._rungs: list[Rung] = []
+        self._trials: list[Trial] = []
+        self._seen = Look({}, frozenset(), Choice(UNDECIDED, None, None, []), frozenset())
+
+    def run(self) -> Iterator[Course]:
+        """Rung by rung, to a winner that is confirmed or to the cap."""
+        live: Collection[int] = range(len(self._cells))
+        for samples in rungs(self._design):
+            self._climb(live, samples)
+            while not self._seen.live and self._seen.choice.chosen is not None:
+                self._trials.append(self._trial(self._seen.choice.chosen, samples))
+                if self._trials[-1].outcome == PASS:
+                    break
+                self._rejected.add(self._trials[-1].winner)
+                self._climb((), samples)
+            live = self._seen.live
+            past = [*self._rungs], [*self._trials], [*self._drawn]
+            yield Course(not live, self._seen.choice, *past)
+            if not live:
+                return
+
+    def _climb(self, live: Collection[int], samples: int) -> None:
+        """Takes cells to a rung; those that the choice then hangs on, and waited, come after."""
+        began = {*live}
+        while True:
+            for place, found in self._fresh(live, 0, samples).items():
+                self._estimates[place] = found
+            self._seen = self._look()
+            live = [i for i in self._seen.live if self._drawn[i] < samples]
+            began |= {*live}
+            if not live:
+                break
+        if began:
+            self._rungs.append(self._rung(began, samples))
+
+    def _rung(self, began: Collection[int], samples: int) -> Rung:
+        seen = self._seen
+        stopped = {i: _why(i, self._cells, seen) for i in sorted({*began} - seen.live)}
+        return Rung(samples, sorted(seen.live), stopped, [*self._drawn])
+
+    def _look(self) -> Look:
+        cells = self._candidates
+        cap, pairs = self._design.cap, self._seen.pairs
+        out = self._rejected, self._broken
+        return look(cells, self._gates, self._reach, cap, pairs, *out)
 
     @property
-    def out(self) -> set[int]:
-        """Places that are not to be chosen."""
-        return self.broken | self.rejected
-
-    @property
-    def candidates(self) -> list[Candidate]:
+    def _candidates(self) -> list[Candidate]:
         return [
             Candidate(cell.curve, cell.steps, cell.cost, estimates)
             for cell, estimates in zip(self._cells, self._estimates, strict=True)
         ]
 
-    def extend(self, places: Collection[int], last: int) -> None:
-        for place, found in self.fresh(places, 0, last).items():
-            self._estimates[place] = found
-
-    def fresh(
+    def _fresh(
         self, places: Collection[int], first: int, last: int
     ) -> Mapping[int, Mapping[str, Estimate]]:
         """Estimates of samples first to last - 1."""
-        found = self._draw(sorted({*places} - self.broken), first, last)
-        self.broken |= {*places} - {*found}
+        found = self._draw(sorted({*places} - self._broken), first, last)
+        self._broken |= {*places} - {*found}
         for place in found:
-            self.drawn[place] = max(self.drawn[place], last)
+            self._drawn[place] = max(self._drawn[place], last)
         return found
 
+    def _trial(self, winner: int, samples: int) -> Trial:
+        """On fresh samples: half as many as chose it, as many, and twice as many, until that
+        decides; each at its part of LEVEL. Rivals that it has passed against are left alone."""
+        candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
+        verdicts: dict[int, dict[str, Verdict]] = {}
+        open_ = witnesses(candidates, self._seen, winner)
+        last = samples
+        for share in _TRIALS:
+            least = self._design.confirm, *(gate.enough for gate in self._gates.values())
+            last = samples + _whole_batches(max(share * samples, *least), self._design)
+            fresh = self._fresh([winner, *open_], samples, last)
+            if winner not in fresh:
+                return Trial(winner, samples, last, verdicts, UNDECIDED)
+            cells = {i: replace(candidates[i], estimates=found) for i, found in fresh.items()}
+            for i in {*fresh} - {winner}:
+                verdicts[i] = judged(cells[winner], cells[i], self._gates, reach)
+            open_ = [i for i in fresh if i != winner and any(map(_is_open, verdicts[i].values()))]
+            if not open_ or any(map(_fails, verdicts.values())):
+                break
+        outcome = all_of([verdict for found in verdicts.values() for verdict in found.values()])
+        return Trial(winner, samples, last, verdicts, outcome)
 
-def _trial(
-    field: _Field, seen: Look, gates: Mapping[str, Gate], samples: int, design: Design
-) -> Trial:
-    candidates, winner = field.candidates, seen.choice.chosen
-    assert winner is not None  # there is one to confirm
-    last = samples + max(samples, design.confirm)
-    rivals = witnesses(candidates, seen, winner)
-    fresh = field.fresh([winner, *rivals], samples, last)
-    if winner not in fresh:
-        return Trial(winner, samples, last, {}, UNDECIDED)
-    cells = {i: replace(candidates[i], estimates=found) for i, found in fresh.items()}
-    verdicts = {
-        i: judged(cells[winner], cells[i], gates, fixed_reach()) for i in rivals if i in cells
-    }
-    outcome = all_of([verdict for found in verdicts.values() for verdict in found.values()])
-    return Trial(winner, samples, last, verdicts, outcome)
+
+def tightest_at(gates: Mapping[str, Gate], design: Design) -> int:
+    """Samples at which the bounds are as narrow as they can be: where most decisions fall."""
+    return max(design.first, *(2 * gate.enough for gate in gates.values()))
 
 
-def rungs(first: int, cap: int, per_doubling: int) -> list[int]:
+def rungs(design: Design) -> list[int]:
     """Numbers of samples at which a race is looked at, from the first up to the cap."""
     found: list[int] = []
-    while not found or found[-1] < cap:
-        found.append(min(cap, round(first * 2 ** (len(found) / per_doubling))))
+    while not found or found[-1] < design.cap:
+        wanted = design.first * 2 ** (len(found) / design.per_doubling)
+        least = found[-1] + 1 if found else 1
+        found.append(min(design.cap, _whole_batches(max(least, wanted), design)))
     return found
+
+
+def _whole_batches(samples: float, design: Design) -> int:
+    return math.ceil(samples / design.batch) * design.batch
 
 
 def look(
     candidates: Sequence[Candidate],
     gates: Mapping[str, Gate],
-    reaches: Reaches,
+    reach: Reach,
+    cap: int,
     before: Pairs,
-    out: Collection[int] = (),
+    rejected: Collection[int] = (),
+    broken: Collection[int] = (),
 ) -> Look:
     """candidates: with their estimates so far, those that went on of equally many samples.
 
-    before: pairs of the last look. out: places of winners that were not confirmed, rivals as ever.
+    cap: samples that there will be at most. before: pairs of the last look. rejected: places of
+    winners that were not confirmed, rivals as ever. broken: places of what is neither.
     """
-    pairs = dict(_pairs(candidates, gates, reaches, before))
+    pairs = dict(_pairs(candidates, gates, reach, before))
     low = _low(candidates, pairs)
-    counted = {(i, j): found for (i, j), found in pairs.items() if j not in low or _fails(found)}
-    choice = choice_from(candidates, counted, low.union(out))
-    live = _live(candidates, counted, choice, low.union(out))
+    counted = {
+        (i, j): found
+        for (i, j), found in pairs.items()
+        if i == j or (j not in broken and (j not in low or _fails(found)))
+    }
+    out = low.union(rejected, broken)
+    choice = choice_from(candidates, counted, out)
+    hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap)}
+    live = _live(candidates, counted, choice, out, hopeless)
     return Look(pairs, low, choice, live)
 
 
+def _is_hopeless(
+    cell: Candidate, verdicts: Mapping[str, Verdict], gates: Mapping[str, Gate], cap: int
+) -> bool:
+    """Whether a cell is not to be expected to pass by the cap: not even if its loss were as small
+    as in one of twenty cases, half a bound's distance below its estimate. Bounds narrow with √n."""
+    samples = _samples(cell)
+    if samples >= cap:
+        return any(map(_is_open, verdicts.values()))
+    if samples < max(gate.enough for gate in gates.values()):
+        return False
+    share = (samples / cap) ** 0.5
+    distances = [(v, v.high - v.loss) for v in verdicts.values() if _is_open(v)]
+    return any(v.loss + (share - 0.5) * distance >= v.margin for v, distance in distances)
+
+
 def _pairs(
-    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reaches: Reaches, before: Pairs
+    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach, before: Pairs
 ) -> Iterator[tuple[tuple[int, int], Mapping[str, Verdict]]]:
     """Judged again by the metrics that are undecided, where both cells went on."""
-    reach = reach_of(candidates, reaches)
     for i, cell in enumerate(candidates):
         for j, rival in enumerate(candidates):
             old = before.get((i, j), {})
@@ -255,12 +302,21 @@ def _low(candidates: Sequence[Candidate], pairs: Pairs) -> frozenset[int]:
 
 
 def _live(
-    candidates: Sequence[Candidate], pairs: Pairs, choice: Choice, out: Collection[int]
+    candidates: Sequence[Candidate],
+    pairs: Pairs,
+    choice: Choice,
+    out: Collection[int],
+    hopeless: Collection[int],
 ) -> frozenset[int]:
-    """Both sides of all pairs that the choice may still hang on."""
+    """Both sides of all pairs that hang on the first cell that would be chosen if it passed: the
+    others wait, as what they are needed for may never come."""
     own = [all_of([*standing.worst.values()]) for standing in choice.standings]
-    hopeful = [i for i in _hopeful(candidates, own, choice) if i not in out]
-    tested = {j for i in hopeful for j in _from_above(candidates, i) if own[j] == UNDECIDED}
+    for first in _hopeful(candidates, own, choice):
+        tested = {j for j in _from_above(candidates, first) if own[j] == UNDECIDED}
+        if first not in out and not tested.intersection(hopeless):
+            break
+    else:
+        return frozenset()
     open_ = [
         pair
         for pair, found in pairs.items()
@@ -270,11 +326,10 @@ def _live(
 
 
 def _hopeful(candidates: Sequence[Candidate], own: Sequence[str], choice: Choice) -> Iterator[int]:
-    """Undecided ones, cheaper than what is chosen so far, that their curve's sequence may reach."""
-    limit = None if choice.chosen is None else candidates[choice.chosen].cost
-    for i, cell in enumerate(candidates):
-        if limit is not None and cell.cost >= limit:
-            continue
+    """Undecided ones that would be chosen before what is chosen so far, the cheapest first, and
+    that their curve's sequence may reach."""
+    order = sorted(range(len(candidates)), key=lambda i: candidates[i].cost)
+    for i in order[: None if choice.chosen is None else order.index(choice.chosen)]:
         above = [own[j] for j in _from_above(candidates, i)]
         passed = above.index(PASS) if PASS in above else len(above)
         if FAIL not in [own[i], *above[passed:]]:  # a failure below one that passed ends it
@@ -289,13 +344,13 @@ def _from_above(candidates: Sequence[Candidate], place: int) -> list[int]:
 
 
 def witnesses(candidates: Sequence[Candidate], seen: Look, winner: int) -> list[int]:
-    """Rivals that a winner is confirmed against: those that came nearest to failing it, and the
+    """Rivals that a winner is confirmed against: the one that came nearest to failing it, and the
     dearest that may be as good, of its own curve if that is one."""
-    cell = candidates[winner]
+    cell, standing = candidates[winner], seen.choice.standings[winner]
+    nearest = max(standing.worst, key=lambda m: standing.worst[m].high / standing.worst[m].margin)
     fit = [i for i in range(len(candidates)) if i not in seen.low]
     dearest = max(fit, key=lambda i: (candidates[i].cost, candidates[i].curve == cell.curve))
-    found = {*seen.choice.standings[winner].rivals.values(), dearest} - {winner}
-    return sorted(found)
+    return sorted({standing.rivals[nearest], dearest} - {winner})
 
 
 def _why(place: int, cells: Sequence[Runner], seen: Look) -> str:
@@ -307,7 +362,7 @@ def _why(place: int, cells: Sequence[Runner], seen: Look) -> str:
     if place in seen.low:
         return "has fewer steps than one of its curve that fails"
     if place == chosen:
-        return "passes, and nothing cheaper can"
+        return "passes, and nothing that comes before it can"
     if chosen is not None and cells[place].cost >= cells[chosen].cost:
         return f"is no cheaper than {cells[chosen].name}, which passes"
-    return "passes" if standing.outcome == PASS else "nothing hangs on it any more"
+    return "waits: the choice does not hang on it now"
