@@ -134,15 +134,21 @@ def reach_of(candidates: Sequence[Candidate], reaches: Reaches) -> Reach:
     return reaches(LEVEL / max(1, len({cell.curve for cell in candidates})))
 
 
-def choice_from(candidates: Sequence[Candidate], pairs: Pairs, out: Collection[int] = ()) -> Choice:
+def choice_from(
+    candidates: Sequence[Candidate],
+    pairs: Pairs,
+    out: Collection[int] = (),
+    broken: Collection[int] = (),
+) -> Choice:
     """By verdicts that were made before: of each candidate against each of its rivals.
 
-    out: places of candidates that are rivals, but not to be chosen.
+    out: places of candidates that are not to be chosen. broken: of those of them that have no part
+    in the sequence of their curve either.
     """
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
     places = range(len(candidates))
-    standings = _in_sequence(candidates, [_stand(i, pairs) for i in places])
+    standings = _in_sequence(candidates, [_stand(i, pairs) for i in places], broken)
     passed = [i for i in places if standings[i].outcome == PASS and i not in out]
     passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given
     if not passed:
@@ -176,16 +182,17 @@ def _badness(verdict: Verdict) -> tuple[int, float]:
     return rank, (verdict.low if verdict.outcome == FAIL else verdict.high) - verdict.margin
 
 
-def _in_sequence(candidates: Sequence[Candidate], standings: Sequence[Standing]) -> list[Standing]:
+def _in_sequence(
+    candidates: Sequence[Candidate], standings: Sequence[Standing], broken: Collection[int]
+) -> list[Standing]:
     """Outcomes once each curve is tested from many steps down.
 
     Failures above the first pass are skipped: quality can fall with steps, as a distilled model's
     does, and those that are proven worse are no reason to stop.
     """
     result = list(standings)
-    order = sorted(
-        range(len(candidates)), key=lambda i: (candidates[i].curve, -candidates[i].steps)
-    )
+    tested = [i for i in range(len(candidates)) if i not in broken]
+    order = sorted(tested, key=lambda i: (candidates[i].curve, -candidates[i].steps))
     for _, places in groupby(order, key=lambda i: candidates[i].curve):
         open_, passed = True, False
         for i in places:

@@ -25,7 +25,7 @@ from metrics.choose import (
     choice_from,
     judged,
 )
-from metrics.decide import FAIL, PASS, UNDECIDED, Verdict, all_of
+from metrics.decide import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
 from metrics.estimate import Estimate
 from metrics.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 
@@ -187,10 +187,11 @@ class Race:
         candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
         verdicts: dict[int, dict[str, Verdict]] = {}
         open_ = witnesses(candidates, self._seen, winner)
+        least = self._design.confirm, *(gate.enough for gate in self._gates.values())
+        sizes = {_whole_batches(max(t * samples, *least), self._design) for t in _TRIALS}
         last = samples
-        for share in _TRIALS:
-            least = self._design.confirm, *(gate.enough for gate in self._gates.values())
-            last = samples + _whole_batches(max(share * samples, *least), self._design)
+        for size in sorted(sizes):
+            last = samples + size
             fresh = self._fresh([winner, *open_], samples, last)
             if winner not in fresh:
                 return Trial(winner, samples, last, verdicts, UNDECIDED)
@@ -245,9 +246,11 @@ def look(
         if i == j or (j not in broken and (j not in low or _fails(found)))
     }
     out = low.union(rejected, broken)
-    choice = choice_from(candidates, counted, out)
+    choice = choice_from(candidates, counted, out, broken)
     hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap)}
-    live = _live(candidates, counted, choice, out, hopeless)
+    own = [all_of([*standing.worst.values()]) for standing in choice.standings]
+    own = [UNTESTED if i in broken else outcome for i, outcome in enumerate(own)]
+    live = _live(candidates, counted, own, chosen=choice.chosen, barred=out.union(hopeless))
     return Look(pairs, low, choice, live)
 
 
@@ -304,16 +307,17 @@ def _low(candidates: Sequence[Candidate], pairs: Pairs) -> frozenset[int]:
 def _live(
     candidates: Sequence[Candidate],
     pairs: Pairs,
-    choice: Choice,
-    out: Collection[int],
-    hopeless: Collection[int],
+    own: Sequence[str],
+    *,
+    chosen: int | None,
+    barred: Collection[int],
 ) -> frozenset[int]:
     """Both sides of all pairs that hang on the first cell that would be chosen if it passed: the
-    others wait, as what they are needed for may never come."""
-    own = [all_of([*standing.worst.values()]) for standing in choice.standings]
-    for first in _hopeful(candidates, own, choice):
+    others wait, as what they are needed for may never come. barred: will not be chosen, and nothing
+    that only they can open."""
+    for first in _hopeful(candidates, own, chosen):
         tested = {j for j in _from_above(candidates, first) if own[j] == UNDECIDED}
-        if first not in out and not tested.intersection(hopeless):
+        if not {first, *tested}.intersection(barred):
             break
     else:
         return frozenset()
@@ -325,11 +329,13 @@ def _live(
     return frozenset(place for pair in open_ for place in pair)
 
 
-def _hopeful(candidates: Sequence[Candidate], own: Sequence[str], choice: Choice) -> Iterator[int]:
+def _hopeful(
+    candidates: Sequence[Candidate], own: Sequence[str], chosen: int | None
+) -> Iterator[int]:
     """Undecided ones that would be chosen before what is chosen so far, the cheapest first, and
-    that their curve's sequence may reach."""
+    that their curve's sequence may reach. own: outcomes without the sequence."""
     order = sorted(range(len(candidates)), key=lambda i: candidates[i].cost)
-    for i in order[: None if choice.chosen is None else order.index(choice.chosen)]:
+    for i in order[: None if chosen is None else order.index(chosen)]:
         above = [own[j] for j in _from_above(candidates, i)]
         passed = above.index(PASS) if PASS in above else len(above)
         if FAIL not in [own[i], *above[passed:]]:  # a failure below one that passed ends it

@@ -99,15 +99,15 @@ def test_a_curve_that_falls_with_steps_loses_none_that_may_be_best():
     assert course.choice.standings[4].outcome == FAIL
 
 
-def test_cells_that_wait_come_in_when_the_one_before_them_fails():
-    """Eight steps of the first curve fail late; until then the second's are not sampled on."""
-    truths = {"a": [80.0, 90.0, 92.35, 93.0, 93.0], "b": [80.0, 90.0, 93.0, 93.0, 93.0]}
+def test_cells_that_wait_come_in_when_the_one_before_them_is_out():
+    """Eight steps of the first curve fail or are given up; until then the second's are not sampled on."""
+    truths = {"a": [80.0, 90.0, 92.2, 93.0, 93.0], "b": [80.0, 90.0, 93.0, 93.0, 93.0]}
     world = World(2, truths)
     courses = world.race()
     assert world.name(courses[-1].choice.chosen) == "b 8"
     waited = [w for rung in courses[-1].rungs for i, w in rung.stopped.items() if i == 7]
     assert any(why.startswith("waits") for why in waited)
-    assert courses[-1].choice.standings[2].outcome == FAIL
+    assert courses[-1].choice.standings[2].outcome != PASS
 
 
 def test_a_cell_on_its_margin_is_given_up_before_the_cap():
@@ -121,7 +121,7 @@ def test_a_cell_on_its_margin_is_given_up_before_the_cap():
 
 def test_a_winner_by_luck_is_not_confirmed_and_the_next_is_tried():
     world = World(3, {"ddim": [80.0, 90.0, 93.0, 93.0, 93.0]})
-    world.values[2][200:] -= 1.0  # eight steps look good at first
+    world.values[2][200:] -= 2.0  # eight steps look good at first
     course = world.race(Design(64, 256, 1, 256))[-1]
     assert [(world.name(t.winner), t.outcome) for t in course.trials] == [
         ("ddim 8", FAIL),
@@ -144,17 +144,19 @@ def test_confirming_samples_are_those_after_all_that_were_looked_at():
     assert max(last for first, last in ranges if first == 0) == course.rungs[-1].samples
 
 
-def test_a_cell_that_cannot_be_scored_any_more_holds_nobody_up():
+@pytest.mark.parametrize("broken", [3, 4])  # between others, and the last of its curve
+def test_a_cell_that_cannot_be_scored_any_more_holds_nobody_up(broken):
     world = World(5, {"ddim": RISING, "euler": RISING})
 
     def draw(places, first, last):
-        whole = [i for i in places if i != 4 or last <= 64]
+        whole = [i for i in places if i != broken or last <= 64]
         return world.draw(whole, first, last)
 
     course = world.race(draw=draw)[-1]
     assert course.over
     assert course.trials[-1].outcome == PASS
     assert world.name(course.choice.chosen) == "ddim 8"
+    assert course.drawn[broken] == 64
 
 
 def test_nothing_is_decided_by_a_biased_metric_before_it_has_enough_samples():
