@@ -61,10 +61,21 @@ def save_run(run: Run) -> None:
         "claims": run.claims,
     }
     if run.races:
-        write_atomically(run.folder / _RACES, json.dumps(run.races, indent=1).encode())
+        _keep(run.folder / _RACES, json.dumps(run.races, indent=1).encode())
     else:
         (run.folder / _RACES).unlink(missing_ok=True)
-    write_atomically(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
+    _keep(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
+
+
+def records_of(folder: Path) -> list[Path]:
+    """The files of a run that a report is made from, beside the store."""
+    return [path for path in (folder / "sweep.json", folder / _RACES) if path.exists()]
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Leaves an equal file as old as it is: what was made from it is still of it."""
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
 
 
 def load_run(folder: Path) -> Run:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.run import Run, load_run
+from bench.run import Run, load_run, records_of
 from bench.store import write_atomically
 from reports import figures
 from reports.claim_cells import Cells
@@ -71,14 +71,16 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
 
 
 def is_current(run: Run) -> bool:
-    """Whether the page was written after a results.csv that says what the store says now."""
+    """Whether the page was written after the run's records (margins and races are in them) and a
+    results.csv that says what the store says now."""
     page, table = run.folder / "report.html", run.folder / "results.csv"
-    return (
-        page.exists()
-        and table.exists()
-        and page.stat().st_mtime_ns >= table.stat().st_mtime_ns
-        and table.read_bytes() == csv_bytes(load_frame(run))
+    if not (page.exists() and table.exists()):
+        return False
+    older = all(
+        path.stat().st_mtime_ns <= page.stat().st_mtime_ns
+        for path in (table, *records_of(run.folder))
     )
+    return older and table.read_bytes() == csv_bytes(load_frame(run))
 
 
 def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:

@@ -1,4 +1,8 @@
-"""The end of a sweep in a terminal: one line per curve, its best step count. No statistics."""
+"""The end of a sweep in a terminal: one line per curve, its best step count, and one per default.
+No statistics."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +38,25 @@ def summary_table(frame: pd.DataFrame) -> Table:
     for _, curve in runnable.groupby(["panel", "scheduler"], sort=False):
         table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals)))
     return table
+
+
+def default_line(found: Mapping[str, Any]) -> str:
+    """found: one of the defaults in defaults.yaml."""
+    strength = f", strength {found['strength']:g}" if "strength" in found else ""
+    what = f"{found['model']}{strength} by {metric_spec(found['default_for']).label}: "
+    undecided = found.get("undecided", {})
+    more = min(undecided, key=undecided.__getitem__) if undecided else None
+    if "call" not in found:
+        waiting = "" if more is None else f"; {more} may be, with {undecided[more]:,} more samples"
+        return f"{what}{found['outcome']}, no cell is proven to be within all margins{waiting}"
+    saved = ""
+    if "saving" in found:
+        vendor, times = found["vendor_default"], found["saving"]["evaluations"]
+        saved = f", {times:.3g} times fewer evaluations than its own {vendor['steps']} steps"
+    return (
+        f"{what}{found['scheduler']}, {found['steps']} steps, guidance {found['guidance']:g} "
+        f"({found['outcome']}{saved})"
+    )
 
 
 def _title(frame: pd.DataFrame, metrics: list[str]) -> str:

@@ -133,3 +133,17 @@ def test_a_set_that_is_nowhere_is_one_clear_line(hub, tmp_path, capsys):
     assert "org/absent at revision refs/convert/parquet is neither here nor" in err
     command = "hf download org/absent --repo-type dataset --revision refs/convert/parquet"
     assert f"`{command}`" in err
+
+
+def test_a_shuffled_set_is_the_same_texts_in_a_fixed_order_that_more_samples_only_lengthen(
+    tmp_path,
+):
+    path = str(write(tmp_path / "set.txt", [f"text {i}" for i in range(50)]))
+    own = load_prompts(path, None, 50)
+    mixed = load_prompts(path, None, 50, shuffle=0)
+    assert sorted(mixed) == sorted(own)
+    assert mixed != own
+    assert load_prompts(path, None, 20, shuffle=0) == mixed[:20]
+    assert load_prompts(path, None, 50, shuffle=1) != mixed
+    identities = {prompts_identity(path, None, shuffle=seed) for seed in (None, 0, 1)}
+    assert len(identities) == 3

@@ -100,7 +100,7 @@ def test_a_curve_that_falls_with_steps_loses_none_that_may_be_best():
 
 
 def test_cells_that_wait_come_in_when_the_one_before_them_is_out():
-    """Eight steps of the first curve fail or are given up; until then the second's are not sampled on."""
+    """Eight steps of the first curve are given up; until then the second's are not sampled on."""
     truths = {"a": [80.0, 90.0, 92.2, 93.0, 93.0], "b": [80.0, 90.0, 93.0, 93.0, 93.0]}
     world = World(2, truths)
     courses = world.race()

@@ -1,5 +1,6 @@
 """Sweeps through the real command line: store, resume, failure, damage, kill -9."""
 
+import inspect
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 import references
 import torch
 from cli import GRID, call, start, tiny
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -56,6 +58,15 @@ def test_a_sweep_scores_every_cell(swept):
     ).all()
     stages = frame[["latency_text_s", "latency_denoise_s", "latency_decode_s"]]
     assert (stages > 0).all().all()
+
+
+def test_a_row_says_what_the_pipeline_would_run_unasked(swept):
+    frame = results(swept / "tiny")
+    own = json.loads((EMBEDDED / "shapes-ddpm" / "scheduler" / "scheduler_config.json").read_text())
+    assert set(frame.vendor_scheduler) == {own["_class_name"]}
+    told = inspect.signature(StableDiffusionPipeline.__call__).parameters
+    assert set(frame.vendor_steps) == {told["num_inference_steps"].default}
+    assert set(frame.vendor_guidance) == {told["guidance_scale"].default}
 
 
 def test_the_run_folder_holds_everything_a_reader_needs(swept):
