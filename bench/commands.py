@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.settings import TrackingSettings
     from bench.sweep import Outcome
 
-_OPEN = ("scheduler.flags.", "model.call.")  # settings that take any name
+_OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")

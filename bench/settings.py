@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bench.errors import UserError
-from metrics.specs import DENSITY_NEIGHBOURS
+from metrics.specs import DENSITY_NEIGHBOURS, metric_spec
 
 
 def _rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -297,7 +305,7 @@ class Margin(_Strict):
     @model_validator(mode="after")
     def _is_one(self) -> "Margin":
         if (self.absolute is None) == (self.relative is None):
-            raise ValueError("a margin is either absolute or relative")
+            raise ValueError("a margin is either absolute or relative: set the other to null")
         return self
 
 
@@ -306,6 +314,22 @@ class MarginsSettings(_Strict):
 
     name: _Name
     gating: dict[str, Margin]
+
+    @field_validator("gating")
+    @classmethod
+    def _are_losses(cls, gating: dict[str, Margin]) -> dict[str, Margin]:
+        for name in gating:
+            try:
+                spec = metric_spec(name)
+            except KeyError as error:
+                raise ValueError(
+                    f"no metric is called {name}; see denoisebench list metrics"
+                ) from error
+            if spec.is_signed:
+                raise ValueError(
+                    f"{name} is best at zero, so that no cell is better by being lower"
+                )
+        return gating
 
 
 class SamplingSettings(_Strict):

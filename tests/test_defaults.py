@@ -162,3 +162,21 @@ def test_apply_says_what_it_cannot_do(tmp_path):
     del found["defaults"][0]["guidance_interval"], found["defaults"][0]["call"]
     path.write_text(yaml.safe_dump(found))
     assert "more samples" in refused(path, model="a")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("margins.gating.fd.absolute=5", "set the other to null"),
+        ("margins.gating.fd_pixels.absolute=-1", "greater than 0"),
+        ("margins.gating.fidd.absolute=1", "no metric is called fidd"),
+        ("margins.gating.sharpness.absolute=1", "best at zero"),
+    ],
+)
+def test_a_margin_that_decides_nothing_is_refused_before_anything_runs(
+    override, said, tmp_path, capsys
+):
+    code, _, err = call(capsys, "sweep", f"runs={tmp_path}", "model=gaussian", override)
+    assert code == 2
+    assert said in err
+    assert not list(tmp_path.iterdir())

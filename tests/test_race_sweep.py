@@ -21,7 +21,7 @@ GRID = (
     "latency.timed_runs=0",
     "tracking=none",
     "threads=1",
-    "+margins.gating.fd_pixels.absolute=0.01",
+    "margins.gating.fd_pixels.absolute=0.01",
 )
 
 
@@ -107,7 +107,7 @@ def test_a_race_without_a_metric_to_decide_by_is_refused(tmp_path, capsys):
 
 def test_other_margins_decide_anew_and_generate_nothing(fixed, tmp_path, capsys):
     shutil.copytree(fixed, tmp_path / "fixed")
-    wide = "+margins.gating.fd_pixels.absolute=100"
+    wide = "margins.gating.fd_pixels.absolute=100"
     code, out, err = call(capsys, *GRID[:-1], wide, f"runs={tmp_path}", "run=fixed")
     assert code == 0, err
     assert "nothing was generated" in out
