@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 _FILES = (
-    *("report.html", "claims.html", "results.csv", "results.parquet", "config.yaml"),
+    *("report.html", "claims.html", "results.csv", "results.parquet", "defaults.yaml"),
+    "config.yaml",
     "sweep.json",
 )
 _BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
