@@ -21,7 +21,7 @@ from bench.models import FoundModel, find_model
 from bench.notices import notices
 from bench.paths import CLOSED_FORM, content_hash, resolve
 from bench.prompts import load_prompts, prompts_identity
-from bench.race import check_race, is_race
+from bench.race import check_race, is_race, race_notices
 from bench.references import check_compared_images, check_reference
 from bench.remarks import marks_of
 from bench.run import Mark
@@ -70,9 +70,11 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
         raise UserError("\n".join(problems))
     renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    if is_race(jobs[0].settings):
+    raced = is_race(jobs[0].settings)
+    if raced:
         check_race(jobs)
-    settings, told = jobs[0].settings, [*notices(jobs), *renamed]
+    told = [*notices(jobs), *renamed, *(race_notices(jobs) if raced else ())]
+    settings = jobs[0].settings
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
     store = Path(settings.store) if settings.store else folder

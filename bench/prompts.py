@@ -50,6 +50,19 @@ def load_prompts(
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
+def prompts_given(
+    path: str | None,
+    column: str | None,
+    split: str | None = None,
+    revision: str | None = None,
+    shuffle: int | None = None,
+) -> int | None:
+    """How many a set holds before it repeats; None for one that is drawn without end."""
+    if path is None or path in CLOSED_FORM_PROMPTS:
+        return None
+    return len(_given_prompts(path, column, split, revision, shuffle))
+
+
 def prompts_identity(
     path: str | None,
     column: str | None,

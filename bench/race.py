@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.job import Job
 from bench.kinds import estimate_kinds, measured
 from bench.margins import gates
+from bench.prompts import prompts_given
 from bench.rows import panel_of, read_dims, read_estimate
 from bench.settings import Settings
 from bench.store import Store
@@ -47,6 +48,19 @@ def check_race(jobs: Sequence[Job]) -> None:
             )
 
 
+def race_notices(jobs: Sequence[Job]) -> Iterator[str]:
+    """Of prompt sets that hold too few for fresh ones at the end."""
+    for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
+        sampling, cap = jobs[0].settings.sampling, jobs[0].settings.samples
+        given, needed = prompts_given(**prompts.source), cap + max(sampling.confirm, cap // 2)
+        if given is not None and given < needed:
+            yield (
+                f"sampling=race: {prompts.label} holds {given:,} prompts; a winner by all {cap:,} "
+                f"samples would be confirmed on prompts that were seen before, with fresh noise; "
+                f"{needed:,} prompts, or fewer samples, leave fresh ones"
+            )
+
+
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
     """Jobs that race against each other, in the order they came."""
     found: dict[tuple, list[Job]] = {}
@@ -61,6 +75,7 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
     begun = [_looked_at(job, names, rungs(design)[0]) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
+    failed: dict[int, Entry] = {}  # by place: as far as a runner got
     runners = [job for job, status in zip(jobs, statuses, strict=True) if status == "done"]
     if not runners:
         return
@@ -68,16 +83,30 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
     def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
         asked = {place: _looked_at(runners[place], names, last, first) for place in places}
         done = dict(zip(asked, complete([*asked.values()]), strict=True))
-        return {i: _estimates(store, asked[i], names) for i in asked if done[i] == "done"}
+        failed.update({i: job.entry for i, job in asked.items() if done[i] != "done"})
+        return {i: _estimates(store, asked[i], names) for i in asked if i not in failed}
 
     wanted = _gates(runners, read_dims(store, entries[runners[0].entry.cell.key]))
+    _check_samples(wanted, design)
     race = Race([_runner(job) for job in runners], wanted, design, draw)
     for course in race.run():
-        whole = [_whole(job, n) for job, n in zip(runners, course.drawn, strict=True)]
+        drawn = enumerate(zip(runners, course.drawn, strict=True))
+        whole = [_whole(job, samples) for i, (job, samples) in drawn if i not in failed]
         if course.over:
             complete(whole)
-        entries |= {job.entry.cell.key: job.entry for job in whole}
+        entries |= {e.cell.key: e for e in [*(job.entry for job in whole), *failed.values()]}
         yield Standings([*entries.values()], _record(runners, design, course))
+
+
+def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
+    """Raises UserError when a metric could not be decided by the last rung."""
+    for metric, gate in wanted.items():
+        if gate.enough > design.cap:
+            raise UserError(
+                f"samples={design.cap}: a race decides by {metric} from {gate.enough} samples on, "
+                f"four per feature dimension; give samples={gate.enough} or more, or take its "
+                "margin out, as with ~margins.gating.fd"
+            )
 
 
 def _whole(job: Job, samples: int) -> Job:
@@ -123,26 +152,3 @@ def _record(jobs: Sequence[Job], design: Design, course: Course) -> dict:
     cells = [{"key": job.entry.cell.key, **asdict(_runner(job))} for job in jobs]
     panel = panel_of(jobs[0].entry)
     return {"panel": panel, "design": asdict(design), "cells": cells, **asdict(course)}
-
-
-def race_lines(record: dict, several: bool) -> Iterator[str]:
-    """What the last rung brought, and at the end the winner; several: whether to name the group."""
-    rung, panel, cells = record["rungs"][-1], record["panel"], record["cells"]
-    group = f"{panel['model']}, guidance {panel['guidance']:g}: " if several else ""
-    images, fixed = sum(record["drawn"]), panel["asked_samples"] * len(cells)
-    yield (
-        f"{group}{rung['samples']} samples: {len(rung['live'])} of {len(cells)} cells go on, "
-        f"{len(cells) - len(rung['live'])} are decided; {images:,} images so far, "
-        f"{fixed:,} by a fixed design"
-    )
-    for trial in record["trials"] if record["over"] else ():
-        fresh = f"{trial['last'] - trial['first']} fresh samples: {trial['outcome']}"
-        yield f"{group}{_name(cells[trial['winner']])} on {fresh}"
-    if record["over"]:
-        chosen = record["choice"]["chosen"]
-        found = "no cell is proven" if chosen is None else f"{_name(cells[chosen])} is"
-        yield f"{group}{record['choice']['outcome']}: {found} within all margins"
-
-
-def _name(cell: dict) -> str:
-    return f"{cell['curve']} with {cell['steps']} steps"

@@ -19,7 +19,8 @@ from bench.machine import environment
 from bench.plan import Plan
 from bench.progress import SweepProgress, cell_name
 from bench.prompts import load_prompts
-from bench.race import groups, is_race, race_group, race_lines
+from bench.race import groups, is_race, race_group
+from bench.race_words import race_lines
 from bench.rows import read_estimate, read_inputs
 from bench.run import SAMPLES_SHOWN, Run, load_run, save_run
 from bench.session import Session

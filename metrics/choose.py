@@ -5,8 +5,9 @@ an intersection-union test this takes no correction for choosing among them, and
 looks better than it is, is singled out first (Hsu, 1996, "Multiple comparisons with the best").
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from metrics.decide import (
@@ -15,6 +16,7 @@ from metrics.decide import (
     PASS,
     UNDECIDED,
     UNTESTED,
+    Difference,
     Plateau,
     Verdict,
     all_of,
@@ -37,6 +39,19 @@ class Gate:
 
     def margin_beside(self, value: float) -> float:
         return self.margin * abs(value) if self.relative else self.margin
+
+    def beside(self, rival: Estimate) -> Estimate:
+        """What others are compared with: its value, and its error together with its margin's. A
+        share of a value is no better known than the value."""
+        if not self.relative:
+            return rival
+        growth = 1 - self.sign * self.margin * math.copysign(1.0, rival.value)
+        return replace(rival, influence=growth * rival.influence)
+
+    def loss(self, cell: Estimate, rival: Estimate) -> Difference:
+        """How much worse a cell is than another."""
+        other = rival if cell is rival else self.beside(rival)
+        return compare(other, cell) if self.sign > 0 else compare(cell, other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +103,7 @@ def judged(
 
 
 def _judged(cell: Estimate, rival: Estimate, gate: Gate, reach: Reach | None) -> Verdict:
-    loss = compare(rival, cell) if gate.sign > 0 else compare(cell, rival)
+    loss = gate.loss(cell, rival)
     samples = min(cell.samples, rival.samples)
     verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples)
     if samples >= gate.enough:
@@ -117,8 +132,8 @@ def choose(
     cost the same the first in the list, which noise does not change.
 
     Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
-    equally between the curves. `LEVEL` is thus the probability to recommend a cell that is not
-    within its margins, if quality along a curve rises, or rises and then falls.
+    equally between the curves. `LEVEL` is thus the most probable a cell that is not within its
+    margins is to be recommended, if quality along a curve rises; twice that if it then falls.
     """
     reach = reach_of(candidates, reaches)
     pairs = {
@@ -148,6 +163,8 @@ def choice_from(
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
     places = range(len(candidates))
+    if len({*places}.difference(broken)) < 2:  # nothing to compare it with
+        return Choice(UNDECIDED, None, None, [_stand(i, pairs) for i in places])
     standings = _in_sequence(candidates, [_stand(i, pairs) for i in places], broken)
     passed = [i for i in places if standings[i].outcome == PASS and i not in out]
     passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given

@@ -66,6 +66,10 @@ class Verdict:
     margin: float
     further: int = 0  # samples that would probably decide, beyond those there are; 0 if decided
 
+    def in_margins(self, loss: float) -> float:
+        """A loss, or a bound of one, as a multiple of the margin. Of none, all is infinite."""
+        return loss / self.margin if self.margin else math.copysign(math.inf, loss) if loss else 0.0
+
 
 def non_inferiority(
     loss: Difference, margin: float, reach: Reach | None = None, samples: int | None = None
@@ -79,7 +83,7 @@ def non_inferiority(
     reach = reach or fixed_reach()
     distance = reach(loss.se, loss.units)
     low, high = loss.value - distance, loss.value + distance
-    if high < margin:
+    if high < margin or high == low <= margin:  # equal to the last bit is within any margin
         return Verdict(PASS, loss.value, low, high, margin)
     if low > margin:
         return Verdict(FAIL, loss.value, low, high, margin)

@@ -4,7 +4,8 @@ The rule alone, from estimates: who goes on after a rung, who is out and why. Nu
 
 Verdicts are made with bounds that hold at all rungs together (metrics/sequential.py), so a pair
 that is decided once stays decided. They hold at LEVEL for each curve, not split between the curves:
-what passes is tested again on fresh samples, which hold it for the winner alone.
+what passes is tested again on fresh samples, against the rivals that could most likely refute it,
+which hold it for the winner alone.
 
 Along a curve it is assumed that quality, by every gating metric, rises with the steps until its
 best and only falls after that. A cell that fails against a larger step count of its own curve then
@@ -90,6 +91,7 @@ class Course:
     rungs: list[Rung]
     trials: list[Trial]
     drawn: list[int]  # samples of each cell, those of trials included
+    broken: list[int]  # places that a draw left out, which have no part in it any more
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ class Race:
                 self._climb((), samples)
             live = self._seen.live
             past = [*self._rungs], [*self._trials], [*self._drawn]
-            yield Course(not live, self._seen.choice, *past)
+            yield Course(not live, self._seen.choice, *past, sorted(self._broken))
             if not live:
                 return
 
@@ -155,7 +157,9 @@ class Race:
 
     def _rung(self, began: Collection[int], samples: int) -> Rung:
         seen = self._seen
-        stopped = {i: _why(i, self._cells, seen) for i in sorted({*began} - seen.live)}
+        out = sorted({*began} - seen.live)
+        stopped = {i: _why(i, self._cells, seen) for i in out}
+        stopped |= dict.fromkeys(self._broken.intersection(out), "failed")
         return Rung(samples, sorted(seen.live), stopped, [*self._drawn])
 
     def _look(self) -> Look:
@@ -186,7 +190,7 @@ class Race:
         decides; each at its part of LEVEL. Rivals that it has passed against are left alone."""
         candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
         verdicts: dict[int, dict[str, Verdict]] = {}
-        open_ = witnesses(candidates, self._seen, winner)
+        open_ = witnesses(candidates, self._seen, winner, self._broken)
         least = self._design.confirm, *(gate.enough for gate in self._gates.values())
         sizes = {_whole_batches(max(t * samples, *least), self._design) for t in _TRIALS}
         last = samples
@@ -201,7 +205,8 @@ class Race:
             open_ = [i for i in fresh if i != winner and any(map(_is_open, verdicts[i].values()))]
             if not open_ or any(map(_fails, verdicts.values())):
                 break
-        outcome = all_of([verdict for found in verdicts.values() for verdict in found.values()])
+        seen = [verdict for found in verdicts.values() for verdict in found.values()]
+        outcome = all_of(seen) if seen else UNDECIDED  # no witness was left to hold it against
         return Trial(winner, samples, last, verdicts, outcome)
 
 
@@ -349,12 +354,15 @@ def _from_above(candidates: Sequence[Candidate], place: int) -> list[int]:
     return sorted(found, key=lambda i: -candidates[i].steps)
 
 
-def witnesses(candidates: Sequence[Candidate], seen: Look, winner: int) -> list[int]:
+def witnesses(
+    candidates: Sequence[Candidate], seen: Look, winner: int, broken: Collection[int] = ()
+) -> list[int]:
     """Rivals that a winner is confirmed against: the one that came nearest to failing it, and the
     dearest that may be as good, of its own curve if that is one."""
     cell, standing = candidates[winner], seen.choice.standings[winner]
-    nearest = max(standing.worst, key=lambda m: standing.worst[m].high / standing.worst[m].margin)
-    fit = [i for i in range(len(candidates)) if i not in seen.low]
+    worst = standing.worst
+    nearest = max(worst, key=lambda metric: worst[metric].in_margins(worst[metric].high))
+    fit = [i for i in range(len(candidates)) if i not in seen.low and i not in broken]
     dearest = max(fit, key=lambda i: (candidates[i].cost, candidates[i].curve == cell.curve))
     return sorted({standing.rivals[nearest], dearest} - {winner})
 

@@ -66,7 +66,7 @@ def distilled_matches(cells: Cells) -> Judged:
     asserted = []
     for metric, gate in cells.gating().items():
         ours, theirs = cells.gated(fast, metric), cells.gated(slow, metric)
-        loss = combined((-gate.sign, ours), (gate.sign, theirs))
+        loss = combined((-gate.sign, ours), (gate.sign, gate.beside(theirs)))
         words = f"{metric_spec(metric).label}: loss against {cells.name(slow)}"
         margin = gate.margin_beside(theirs.value)
         asserted.append((words, "", Assertion(loss, above=False, threshold=margin)))

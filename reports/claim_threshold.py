@@ -84,23 +84,23 @@ def _contrast(pair: tuple[_Curve, _Curve, int]) -> float:
     """How much one looks flat and the other rising: above 0 where both do."""
     flat, rising, steps = pair
     (_, below), (_, above) = _highest(flat, steps), _lowest(rising, steps)
-    return min(1 - below.loss / below.margin, above.loss / above.margin - 1)
+    return min(1 - below.in_margins(below.loss), above.in_margins(above.loss) - 1)
 
 
 def _highest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
     """The metric by which a cell is least flat."""
-    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].high / pair[1].margin)
+    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].in_margins(pair[1].high))
 
 
 def _lowest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
     """The metric by which a cell is most clearly rising."""
-    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].low / pair[1].margin)
+    return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].in_margins(pair[1].low))
 
 
 def _part(curve: _Curve, steps: int, *, above: bool) -> Part:
     """A loss in units of its margin, said to be below 1 or above."""
     metric, verdict = _lowest(curve, steps) if above else _highest(curve, steps)
-    value, low, high = (x / verdict.margin for x in (verdict.loss, verdict.low, verdict.high))
+    value, low, high = map(verdict.in_margins, (verdict.loss, verdict.low, verdict.high))
     yes, no = (FAIL, PASS) if above else (PASS, FAIL)
     outcome = {yes: SUPPORTED, no: REFUTED}.get(verdict.outcome, UNDECIDED)
     words = f"{metric_spec(metric).label}: loss of {curve.name} in {steps} steps"

@@ -4,7 +4,7 @@ The rules are those of metrics/decide.py and metrics/choose.py; here they meet t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from bench.margins import gates
 from bench.rows import PANEL_FIELDS
 from metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
-from metrics.decide import PASS, Difference, Plateau, Verdict, compare
+from metrics.decide import PASS, UNDECIDED, Difference, Plateau, Verdict, compare
 from metrics.estimate import Estimate
 from metrics.racing import Design, tightest_at
 from metrics.sequential import Reach, fixed_reach, sequential_reach
@@ -43,6 +43,7 @@ class Recommendation:
     choice: Choice
     rows: list[int]  # row number of each candidate
     other_guidances: dict[float, Difference]  # best by target there less the best here
+    note: str = ""  # why nothing can be recommended yet
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def decide(
     found = gates(margins, estimates, _features(frame, estimates))
     if not found:
         return NOTHING
-    cells = _judged_cells(frame, estimates, found)
+    cells, every = _judged_cells(frame, estimates, found), with_panels(frame)
     records = zip(cells.index, cells.to_dict("records"), strict=True)
     candidates = {int(i): _candidate(int(i), row, estimates, found) for i, row in records}
     designs = [Design(**race["design"]) for race in races]
@@ -77,7 +78,7 @@ def decide(
     return Decisions(
         found,
         list(_curves(cells, candidates, found, reach)),
-        list(_defaults(cells, candidates, found, races)),
+        list(_defaults(cells, candidates, found, [_Raced.of(race, every) for race in races])),
     )
 
 
@@ -123,7 +124,7 @@ def _defaults(
     cells: pd.DataFrame,
     candidates: Mapping[int, Candidate],
     found: Mapping[str, Gate],
-    races: Sequence[Mapping],
+    races: Sequence["_Raced"],
 ) -> Iterator[Recommendation]:
     """One for each metric that can name a best, of each group that differs in guidance, scheduler
     and steps alone."""
@@ -139,7 +140,7 @@ def _recommendation(
     group: pd.DataFrame,
     candidates: Mapping[int, Candidate],
     found: Mapping[str, Gate],
-    races: Sequence[Mapping],
+    races: Sequence["_Raced"],
 ) -> Recommendation:
     """The guidance is the one whose best cell is best by the target; within it `choose` decides."""
     sign = found[target].sign
@@ -161,19 +162,42 @@ def _recommendation(
         if g != guidance
     }
     cells = group[group["guidance"] == guidance]
-    choice, rows = _raced(races, cells) or (None, [*cells.index])
-    choice = choice or choose([candidates[i] for i in rows], found)
-    return Recommendation(target, cells["panel"].iloc[0], choice, rows, others)
-
-
-def _raced(races: Sequence[Mapping], cells: pd.DataFrame) -> tuple[Choice, list[int]] | None:
-    """What the race of these cells chose, and the row of each of its places."""
-    rows = {key: int(i) for i, key in cells["key"].items()}  # type: ignore[call-overload]
+    panel = cells["panel"].iloc[0]
     for race in races:
-        keys = [cell["key"] for cell in race["cells"]]
-        if {*keys} <= {*rows}:
-            return _choice(race["choice"]), [rows[key] for key in keys]
-    return None
+        if race.panel == panel:
+            choice, note = race.choice_among({*cells.index})
+            return Recommendation(target, panel, choice, race.rows, others, note)
+    choice = choose([candidates[i] for i in cells.index], found)
+    return Recommendation(target, panel, choice, [*cells.index], others)
+
+
+@dataclass(frozen=True)
+class _Raced:
+    """A race as recorded: its word stands, finished or not. Who stopped by what he saw has no fixed
+    number of samples, for which other bounds would hold."""
+
+    panel: str
+    rows: list[int]  # row number of each of its places
+    record: Mapping
+
+    @classmethod
+    def of(cls, record: Mapping, frame: pd.DataFrame) -> "_Raced":
+        """frame: all rows of the run, with their panels."""
+        keys = [cell["key"] for cell in record["cells"]]
+        own = frame[frame["asked_samples"] == record["panel"]["asked_samples"]]
+        rows = {key: int(i) for i, key in own["key"].items()}  # type: ignore[call-overload]
+        return cls(str(frame.loc[rows[keys[0]], "panel"]), [rows[key] for key in keys], record)
+
+    def choice_among(self, finished: set[int]) -> tuple[Choice, str]:
+        """The choice, and why there is none. finished: rows of cells that have all estimates."""
+        choice = _choice(self.record["choice"])
+        if not self.record["over"]:
+            why = "The race is not finished: the same command goes on."
+        elif choice.chosen is not None and self.rows[choice.chosen] not in finished:
+            why = "The winner failed after it was chosen: the same command tries it again."
+        else:
+            return choice, ""
+        return replace(choice, outcome=UNDECIDED, chosen=None, runner_up=None), why
 
 
 def _choice(record: Mapping) -> Choice:

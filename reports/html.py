@@ -24,6 +24,7 @@ from reports.frame import failed, frame_metrics, records, unsupported
 from reports.gallery import Block, tile_uri
 from reports.headline import Observation, Setting
 from reports.pareto import front_lines, with_front
+from reports.races import race_tables
 from reports.returns import Return, return_lines
 from reports.table import cells_table
 from reports.verdicts import margin_words, plateau_lines, recommendation_cards
@@ -63,6 +64,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             margins=margin_words(content.decisions),
             cards=recommendation_cards(rows, content.decisions),
             plateaus=plateau_lines(content.decisions),
+            races=race_tables(run.races),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
             curve_notes=curve_notes(frame, run.marks),

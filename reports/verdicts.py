@@ -49,7 +49,7 @@ def _card(rows: Sequence[Row], found: Recommendation) -> dict:
     }
     waiting = cheaper_undecided(found, rows)
     if chosen is None:
-        card["notes"] = [_no_choice(waiting)]
+        card["notes"] = [found.note or _no_choice(waiting)]
         return card
     row = rows[found.rows[chosen]]
     card["setting"] = f"{setting_name(row)}, guidance {row['guidance']:g}"
@@ -160,7 +160,7 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
     verdicts = found.verdicts[steps]
     outcome = found.plateau.outcomes[steps]
     held = {m: v for m, v in verdicts.items() if v.outcome == outcome}
-    metric, verdict = max(held.items(), key=lambda pair: pair[1].loss / pair[1].margin)
+    metric, verdict = max(held.items(), key=lambda pair: pair[1].in_margins(pair[1].loss))
     label = metric_spec(metric).short
     if outcome == FAIL:
         half = (verdict.high - verdict.low) / 2

@@ -248,3 +248,27 @@ def test_a_power_law_is_refused_where_it_cannot_be_told():
     assert "plateau" in fit_power_law(costs, power_cells(rng, costs), on_plateau=1)
     jump = paired_means(rng, [0, 50, 50, 50, 50], n=200)
     assert "NO-FIT" in fit_power_law(costs, jump, on_plateau=4)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_loss_at_a_relative_margin_passes_as_seldom_as_the_level_says(sign):
+    """The other's value is an estimate too, and so is the margin that is a share of it."""
+    rng, passed, gate = np.random.default_rng(5), 0, Gate(sign, 0.05, relative=True)
+    for _ in range(3000):
+        rival = 10 + 5 * rng.standard_normal(100)
+        cell = (1 - sign * 0.05) * 10 + 0.2 * rng.standard_normal(100)
+        verdicts = judged(
+            Candidate("a", 4, 4.0, {"q": mean_estimate(cell)}),
+            Candidate("b", 8, 8.0, {"q": mean_estimate(rival)}),
+            {"q": gate},
+        )
+        passed += verdicts["q"].outcome == PASS
+    assert passed / 3000 == pytest.approx(LEVEL, abs=0.009)
+
+
+def test_equal_cells_are_within_a_relative_margin_of_nothing():
+    zero = Candidate("a", 4, 4.0, {"q": mean_estimate(np.zeros(10))})
+    other = Candidate("b", 8, 8.0, {"q": mean_estimate(np.zeros(10))})
+    verdict = judged(zero, other, {"q": Gate(-1, 0.1, relative=True)})["q"]
+    assert verdict.outcome == PASS
+    assert verdict.in_margins(verdict.high) == 0.0

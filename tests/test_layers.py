@@ -47,6 +47,7 @@ REPORTS_MAY_USE = {
     "bench.errors",
     "bench.guidance",
     "bench.margins",
+    "bench.race_words",
     "bench.rows",
     "bench.run",
     "bench.schedulers",

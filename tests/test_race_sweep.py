@@ -10,6 +10,8 @@ import pytest
 import yaml
 from cli import call, start
 
+from bench import sampling
+
 FIXED_IMAGES = 8 * 1024
 GRID = (
     "sweep",
@@ -113,3 +115,44 @@ def test_other_margins_decide_anew_and_generate_nothing(fixed, tmp_path, capsys)
     assert "nothing was generated" in out
     assert default_of(fixed)[1] > 2
     assert default_of(tmp_path / "fixed")[1] == 2
+
+
+def test_a_cell_that_breaks_on_the_way_is_a_failed_row_and_the_race_goes_on(
+    tmp_path, monkeypatch, capsys
+):
+    generate = sampling.generate
+
+    def breaking(pipeline, cell, prompts, first, *rest):
+        if (cell.scheduler, cell.steps) == ("ddim", 16) and first >= 64:
+            raise RuntimeError("out of luck")
+        return generate(pipeline, cell, prompts, first, *rest)
+
+    monkeypatch.setattr(sampling, "generate", breaking)
+    code, _, _ = call(capsys, *GRID, f"runs={tmp_path}", "run=race", "sampling=race")
+    assert code == 1
+    frame = pd.read_parquet(tmp_path / "race" / "results.parquet")
+    (broken,) = frame[frame["status"] != "done"].to_dict("records")
+    assert (broken["scheduler"], broken["steps"], broken["status"]) == ("ddim", 16, "failed")
+    assert "out of luck" in broken["message"]
+    record = race_of(tmp_path / "race")
+    (place,) = record["broken"]
+    assert record["cells"][place]["steps"] == 16
+    assert "failed" in [rung["stopped"].get(str(place)) for rung in record["rungs"]]
+    assert record["over"]
+
+
+def test_a_set_without_fresh_prompts_for_the_winner_is_said(tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("\n".join(f"a red ring {i}" for i in range(100)))
+    asked = ("model=shapes-ddpm", "sampling=race", "samples=512", "prompts=file", "--dry-run")
+    file = (f"prompts.path={prompts}", f"runs={tmp_path}")
+    code, out, err = call(capsys, "sweep", *asked, *file)
+    assert code == 0, err
+    assert "holds 100 prompts" in " ".join(out.split())
+
+
+def test_a_race_whose_cap_is_below_what_a_distance_needs_says_how_many(tmp_path, capsys):
+    few = [argument for argument in GRID if not argument.startswith("samples=")]
+    code, _, err = call(capsys, *few, f"runs={tmp_path}", "sampling=race", "samples=128")
+    assert code == 2
+    assert "samples=192 or more" in err

@@ -1,0 +1,86 @@
+"""What a report makes of a race: finished or not, with cells that failed."""
+
+from dataclasses import asdict, replace
+
+import pytest
+from fake_run import CLIP, FD, MARGINS, fabricate
+
+from bench.margins import gates
+from bench.run import load_run, save_run
+from metrics.decide import PASS, UNDECIDED
+from metrics.racing import Design, Race, Runner
+from reports.decisions import decide
+from reports.frame import load_estimates, load_frame
+from reports.report import write_report
+
+DESIGN = Design(64, 400, 1, 64)
+
+
+def raced(tmp_path, rungs=None, **asked):
+    """A fabricated run with the record of its race, cut after some rungs; samples are nested."""
+    run = fabricate(tmp_path / "run", steps=(2, 4, 8, 16), guidances=(4.0,), samples=400, **asked)
+    done = load_frame(run)
+    done = done[done["status"] == "done"]
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    runners = [Runner(r.scheduler, r.steps, float(r.network_passes)) for r in done.itertuples()]
+
+    def draw(places, first, last):
+        whole = {i: {m: estimates[m][done.index[i]] for m in (FD, CLIP)} for i in places}
+        return whole  # all of its samples at once: only the record matters here
+
+    race = Race(runners, gates(MARGINS, (FD, CLIP), {}), DESIGN, draw)
+    *_, course = race.run()
+    cells = [{"key": r.key, **asdict(x)} for r, x in zip(done.itertuples(), runners, strict=True)]
+    panel = {"asked_samples": 400, "model": "shapes-ddpm", "guidance": 4.0}
+    record = {"panel": panel, "design": asdict(DESIGN), "cells": cells, **asdict(course)}
+    return run, record
+
+
+def decisions_of(run, record):
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    return decide(load_frame(run), estimates, MARGINS, [record])
+
+
+def test_the_word_of_a_finished_race_stands(tmp_path):
+    run, record = raced(tmp_path)
+    for found in decisions_of(run, record).recommendations:
+        assert found.choice.outcome == PASS
+        assert found.choice.chosen == record["choice"]["chosen"]
+        assert found.note == ""
+
+
+def test_an_unfinished_race_recommends_nothing_and_says_why(tmp_path):
+    run, record = raced(tmp_path)
+    assert record["choice"]["chosen"] is not None
+    for found in decisions_of(run, record | {"over": False}).recommendations:
+        assert (found.choice.outcome, found.choice.chosen) == (UNDECIDED, None)
+        assert "not finished" in found.note
+
+
+@pytest.mark.parametrize("winner", [True, False])
+def test_a_cell_that_failed_does_not_hand_the_race_to_the_rule_of_fixed_samples(winner, tmp_path):
+    run, record = raced(tmp_path)
+    chosen = record["choice"]["chosen"]
+    place = chosen if winner else next(i for i in range(len(record["cells"])) if i != chosen)
+    entry = next(e for e in run.entries if e.cell.key == record["cells"][place]["key"])
+    failed = {"status": "failed", "message": "out of memory", "traceback": ""}
+    run.store.write_record(entry.cell.key, entry.status_kind, failed)
+    for found in decisions_of(run, record).recommendations:
+        assert found.choice.chosen == (None if winner else chosen)
+        assert bool(found.note) == winner
+
+
+def test_the_page_tells_how_the_race_went(tmp_path):
+    run, record = raced(tmp_path)
+    save_run(replace(run, races=(record,), margins=MARGINS))
+    text = write_report(run.folder).read_text()
+    assert "<h2>The race</h2>" in text
+    assert "by a fixed design" in text
+    assert load_run(run.folder).races[0]["choice"]["chosen"] == record["choice"]["chosen"]
+
+
+def test_what_is_compared_with_nothing_is_no_default(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(8,), schedulers=("ddim",), guidances=(4.0,))
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    for found in decide(load_frame(run), estimates, MARGINS).recommendations:
+        assert (found.choice.outcome, found.choice.chosen) == (UNDECIDED, None)
