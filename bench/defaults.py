@@ -1,6 +1,8 @@
 """A measured default, put on a pipeline: bench.defaults.apply(pipeline, "defaults.yaml")."""
 
+import inspect
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,75 +10,186 @@ import yaml
 
 from bench.errors import UserError
 from bench.grids import build_scheduler
+from bench.schedulers import CLASSES
 
 _SCHEMA = 1
 _STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline
+_ALWAYS_SAID = ("model", "task", "default_for")
+_TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
+_SETTING_TYPES = {"scheduler_class": str, "scheduler_flags": dict, "grid": str, "call": dict}
+_UNBUILDABLE = (TypeError, ValueError, AssertionError, AttributeError, NotImplementedError)
 
 
 def apply(
-    pipeline: Any,
-    path: str | Path,
-    *,
-    model: str | None = None,
-    task: str | None = None,
-    default_for: str | None = None,
-    strength: float | None = None,
+    pipeline: Any, path: str | Path, *, default_for: str | None = None, **held: Any
 ) -> dict[str, Any]:
     """Sets the pipeline's scheduler; returns the arguments of its call, steps and guidance.
 
-    A file with several defaults is narrowed down by model, task, metric and strength; without
-    default_for the first metric's counts. Raises UserError when none is left, or several are, or
-    the one that is left was not decided.
+    A file with several defaults is narrowed down by metric and by what its sweep varied beside
+    guidance, scheduler and steps: model="shapes-ddpm", task="img2img", strength=0.5, seed=0,
+    dtype="float32", … None says nothing; without default_for the first metric's counts. Raises
+    UserError when none is left, or several are, when the one that is left was not decided, and
+    for a pipeline that it does not fit.
 
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
     """
-    asked = {"model": model, "task": task, "default_for": default_for, "strength": strength}
-    found = _choose(_read(Path(path)), {k: v for k, v in asked.items() if v is not None}, path)
+    said = {"default_for": default_for, **held}
+    asked = {name: _plain(value) for name, value in said.items() if value is not None}
+    found = _choose(_read(Path(path)), asked, path)
     if "call" not in found:
         raise UserError(
             f"{path}: no default of {_name(found)} was decided ({found['outcome']}): more samples "
             "or more steps are needed, see the report"
         )
-    steered = [name for name in _STEERED if name in found]
+    steered = [name for name in _STEERED if found.get(name)]
     if steered:
         raise UserError(
             f"{path}: {_name(found)} was measured with {', '.join(steered)}, which pipelines of "
             "diffusers have no argument for"
         )
-    flags = json.dumps(found["scheduler_flags"])
-    own = pipeline.scheduler.config
-    pipeline.scheduler = build_scheduler(found["scheduler_class"], flags, own, found["grid"])
+    problem = next(_misfits(pipeline, found), "")
+    if problem:
+        raise UserError(f"{path}: {_name(found)}: {problem}")
+    pipeline.scheduler = _scheduler(pipeline, found, path)
     return dict(found["call"])
 
 
 def _read(path: Path) -> list[dict]:
+    """Raises UserError for what is no file of defaults."""
+    problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
-        if content["schema"] == _SCHEMA:
-            return content["defaults"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
-        ) from error
-    raise UserError(f"{path} has schema {content['schema']}, this version reads {_SCHEMA}")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        schema, defaults = content["schema"], content["defaults"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(problem) from error
+    if schema != _SCHEMA:
+        raise UserError(f"{path} has schema {schema}, this version reads {_SCHEMA}")
+    if not isinstance(defaults, list) or not all(map(_is_default, defaults)):
+        raise UserError(problem)
+    return defaults
+
+
+def _is_default(one: Any) -> bool:
+    """Whether a record has all that is read of it; one that was not decided has no setting."""
+    if not isinstance(one, dict) or not isinstance(one.get("held", {}), dict):
+        return False
+    types = {**_TYPES, **(_SETTING_TYPES if "call" in one else {})}
+    return all(isinstance(one.get(name), kind) for name, kind in types.items())
+
+
+def _selectors(one: dict) -> dict[str, Any]:
+    """All that the file says of a default to tell it from others."""
+    said = {name: one[name] for name in (*_ALWAYS_SAID, "strength") if name in one}
+    return {**said, **one.get("held", {})}
 
 
 def _choose(defaults: list[dict], asked: dict[str, Any], path: str | Path) -> dict:
-    left = [one for one in defaults if all(one.get(k) == v for k, v in asked.items())]
+    known = _distinct(name for one in defaults for name in _selectors(one))
+    unknown = [name for name in asked if name not in known]
+    if unknown and defaults:
+        raise UserError(
+            f"{path}: its defaults are not told apart by {', '.join(unknown)}; "
+            f"they are by {', '.join(known)}"
+        )
+    left = [one for one in defaults if asked.items() <= _selectors(one).items()]
     if not left:
         have = "; ".join(map(_name, defaults)) or "nothing"
-        raise UserError(f"{path}: no default for {asked}; it has {have}")
+        raise UserError(f"{path}: no default for {_keywords(asked) or 'anything'}; it has {have}")
     if "default_for" not in asked:
         first = left[0]["default_for"]
         left = [one for one in left if one["default_for"] == first]
     if len(left) > 1:
-        raise UserError(
-            f"{path}: several defaults: {'; '.join(map(_name, left))}; say model, task or strength"
-        )
+        raise UserError(f"{path}: several defaults: {_how_to_tell_apart(left)}")
     return left[0]
 
 
+def _how_to_tell_apart(several: list[dict]) -> str:
+    """`they differ in seed (0, 1): say which, as in apply(pipeline, path, seed=0)`."""
+    said = [_selectors(one) for one in several]
+    differing = [
+        name
+        for name in _distinct(name for one in said for name in one)
+        if len(_distinct(one.get(name) for one in said)) > 1
+    ]
+    if not differing:
+        return "nothing in the file tells them apart; `denoisebench report RUN` writes it anew"
+    told = []
+    for name in differing:
+        values = _distinct(one[name] for one in said if name in one)
+        told.append(f"{name} ({', '.join(map(repr, values))})")
+    example = _keywords({name: said[0][name] for name in differing if name in said[0]})
+    return f"they differ in {', '.join(told)}: say which, as in apply(pipeline, path, {example})"
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """In their order; lists have no hash."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _misfits(pipeline: Any, found: dict) -> Iterator[str]:
+    """Why a default cannot be put on a pipeline, before anything of it is touched."""
+    kind, name = type(pipeline).__name__, found["scheduler_class"]
+    own: Any = getattr(pipeline, "scheduler", None)
+    if name not in CLASSES:
+        yield f"{name} is no scheduler that this version knows"
+    elif found["grid"] not in ("native", "matched"):
+        yield f"grid {found['grid']} is none that this version knows"
+    elif not hasattr(own, "config"):
+        yield f"{kind} has no scheduler to set"
+    else:
+        driven = _family(type(own).__name__, own.config)
+        family = _family(name, found["scheduler_flags"])
+        if driven != family:
+            yield (
+                f"{name} was measured on a {family} model, and {kind} with its "
+                f"{type(own).__name__} is a {driven} one"
+            )
+    if callable(pipeline):
+        takes = inspect.signature(pipeline).parameters
+        if not any(each.kind is each.VAR_KEYWORD for each in takes.values()):
+            lacking = [argument for argument in found["call"] if argument not in takes]
+            if lacking:
+                yield f"{kind} takes no {', '.join(lacking)}"
+
+
+def _family(class_name: str, config: Any) -> str:
+    """Of the models that a scheduler with such a config drives; on others it gives noise."""
+    flow = class_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
+    return "flow" if flow else "diffusion"
+
+
+def _scheduler(pipeline: Any, found: dict, path: str | Path) -> Any:
+    flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler.config
+    try:
+        return build_scheduler(found["scheduler_class"], flags, own, found["grid"])
+    except _UNBUILDABLE as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: {_name(found)}: {found['scheduler_class']} cannot be made from the config of "
+            f"the scheduler of {type(pipeline).__name__}: {why}"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """As YAML gives it back."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _keywords(asked: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in asked.items())
+
+
 def _name(one: dict) -> str:
-    strength = f", strength {one['strength']:g}" if "strength" in one else ""
-    return f"{one['model']}, {one['task']}{strength}, for {one['default_for']}"
+    """`shapes-ddpm, img2img, strength 0.5, seed 0, for clip_score_shapes`."""
+    more = {k: v for k, v in _selectors(one).items() if k not in _ALWAYS_SAID}
+    told = "".join(f", {name} {_words(value)}" for name, value in more.items())
+    return f"{one['model']}, {one['task']}{told}, for {one['default_for']}"
+
+
+def _words(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

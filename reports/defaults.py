@@ -10,6 +10,7 @@ import yaml
 
 from bench.cell import Entry
 from bench.guidance import Guidance
+from bench.rows import PANEL_FIELDS
 from bench.run import Run
 from metrics.decide import UNDECIDED, Verdict
 from reports.decisions import Decisions, Recommendation
@@ -20,6 +21,7 @@ _HEADER = (
     "# bench.defaults.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
+_ALWAYS_SAID = ("model", "task", "strength")
 Row = dict[str, Any]  # of a run's frame
 
 
@@ -38,12 +40,13 @@ class Saving:
 
 def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
     """rows: of the run's frame, in its order."""
+    varied = _varied([rows[each.rows[0]] for each in decisions.recommendations])
     content = {
         "schema": SCHEMA,
         "run": run.name,
         "margins": run.margins,
         "environment": run.environment,
-        "defaults": [_record(run, rows, each) for each in decisions.recommendations],
+        "defaults": [_record(run, rows, each, varied) for each in decisions.recommendations],
     }
     return _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
@@ -107,12 +110,20 @@ def setting_name(row: Row) -> str:
     return f"{row['scheduler']}, {row['steps']} steps"
 
 
-def _record(run: Run, rows: Sequence[Row], found: Recommendation) -> dict:
+def _varied(firsts: Sequence[Row]) -> list[str]:
+    """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
+    fields = [name for name in PANEL_FIELDS if name not in (*_ALWAYS_SAID, "guidance")]
+    return [name for name in fields if len({row[name] for row in firsts}) > 1]
+
+
+def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequence[str]) -> dict:
     first = rows[found.rows[0]]
+    held = {name: _held(name, first[name]) for name in varied}
     head = {
         "model": first["model"],
         "task": first["task"],
         **({"strength": first["strength"]} if first["task"] != "txt2img" else {}),
+        **({"held": held} if held else {}),
         "default_for": found.target,
         "outcome": found.choice.outcome,
     }
@@ -132,6 +143,13 @@ def _record(run: Run, rows: Sequence[Row], found: Recommendation) -> dict:
         **tail,
         "provenance": _provenance(run.entries[i]),
     }
+
+
+def _held(name: str, value: Any) -> Any:
+    """As bench.defaults.apply is told it: an interval as the list that a sweep takes."""
+    if name == "guidance_interval":
+        return json.loads(value or "[]")
+    return value if isinstance(value, str) else _plain(value)
 
 
 def _setting(entry: Entry) -> dict:

@@ -139,10 +139,175 @@ def test_apply_sets_the_scheduler_and_returns_the_calls_arguments(tmp_path, caps
         assert pipeline.scheduler.config[name] == value
 
 
-def refused(path, **asked):
+def refused(path, pipeline=None, **asked):
     with pytest.raises(UserError) as error:
-        apply(ddim(), path, **asked)
+        apply(ddim() if pipeline is None else pipeline, path, **asked)
     return str(error.value)
+
+
+def runnable_file(path, **changes):
+    """Gives every default a class that diffusers has, in place of a fabricated one."""
+    content = yaml.safe_load(path.read_text())
+    for one in content["defaults"]:
+        one |= {"scheduler_class": "DDIMScheduler", **changes}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds") / "run"
+    run = fabricate(folder, seeds=(0, 1), steps=STEPS, samples=400)
+    return run, *decisions_of(run)
+
+
+@pytest.fixture
+def path(two_seeds, tmp_path):
+    """Of defaults for two seeds."""
+    run, frame, decisions = two_seeds
+    path = tmp_path / "defaults.yaml"
+    path.write_text(defaults_yaml(run, records(frame), decisions))
+    runnable_file(path)
+    return path
+
+
+def test_what_a_sweep_varied_selects_its_default(two_seeds, path):
+    found = yaml.safe_load(path.read_text())["defaults"]
+    assert [one["held"] for one in found] == [{"seed": 0}, {"seed": 0}, {"seed": 1}, {"seed": 1}]
+    seeds = {entry.cell.key: entry.cell.seed for entry in two_seeds[0].entries}
+    for one in found:
+        asked = {"default_for": one["default_for"], **one["held"]}
+        assert apply(ddim(), path, **asked) == one["call"]
+        assert seeds[one["provenance"]["cell"]] == asked["seed"]
+
+
+def test_several_defaults_are_told_apart_in_words_that_can_be_said(path):
+    content = yaml.safe_load(path.read_text())
+    twice = [{**one, "model": name} for name in "ab" for one in content["defaults"]]
+    path.write_text(yaml.safe_dump({**content, "defaults": twice}))
+    said = refused(path, model=None)
+    assert "they differ in model ('a', 'b'), seed (0, 1): say which" in said
+    assert said.endswith("as in apply(pipeline, path, model='a', seed=0)")
+    assert apply(ddim(), path, model="a", seed=0)
+    said = refused(path, seed=1)
+    assert "they differ in model ('a', 'b'): say which" in said
+    said = refused(path, seed=2)
+    assert f"no default for seed=2; it has a, txt2img, seed 0, for {FD}" in said
+    for unknown in ({"sede": 1}, {"dtype": "float32"}, {"guidance": 1.0}):
+        said = refused(path, **unknown)
+        assert f"not told apart by {next(iter(unknown))}; they are by" in said
+        assert said.endswith("by model, task, default_for, seed")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "held", "said"),
+    [
+        ("guidance_interval", "[0.1, 2.0]", [0.1, 2.0], (0.1, 2.0)),
+        ("guidance_rescale", 0.7, 0.7, 0.7),
+        ("negative_prompt", "blur", "blur", "blur"),
+        ("dtype", "bfloat16", "bfloat16", "bfloat16"),
+    ],
+)
+def test_a_value_is_said_as_a_sweep_is_told_it(name, column, held, said, two_seeds, path):
+    run, frame, decisions = two_seeds
+    rows = [
+        {**row, "seed": 0, name: column if row["seed"] else type(column)()}
+        for row in records(frame)
+    ]
+    path.write_text(defaults_yaml(run, rows, decisions))
+    found = yaml.safe_load(path.read_text())["defaults"]
+    assert [one["held"] for one in found[1:3]] == [{name: type(held)()}, {name: held}]
+    runnable_file(path)
+    assert apply(ddim(), path, **{name: said}) == found[2]["call"]
+
+
+def test_a_file_from_before_there_was_more_to_say_is_to_be_written_anew(path):
+    content = yaml.safe_load(path.read_text())
+    for one in content["defaults"]:
+        del one["held"]
+    path.write_text(yaml.safe_dump(content))
+    assert "nothing in the file tells them apart; `denoisebench report RUN`" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe\x00",
+        b"a: [",
+        b"",
+        b"just text",
+        b"- 1",
+        b"schema: 1",
+        b"schema: 1\ndefaults: 3",
+        b"schema: 1\ndefaults: [3]",
+        b"schema: 1\ndefaults: [{model: a, task: txt2img}]",
+        b"schema: 1\ndefaults: [{model: a, task: b, default_for: c, outcome: PASS, held: 1}]",
+        b"schema: 1\ndefaults: [{model: a, task: b, default_for: c, outcome: PASS, call: {}}]",
+        b"schema: 1\nmade: 2024-99-99\ndefaults: []",
+    ],
+)
+def test_a_file_that_is_damaged_or_of_something_else_is_refused_in_a_line(content, tmp_path):
+    path = tmp_path / "defaults.yaml"
+    path.write_bytes(content)
+    said = refused(path)
+    assert "cannot be read as defaults: `denoisebench report RUN` writes" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_file_without_defaults_says_that_it_has_none(tmp_path):
+    path = tmp_path / "defaults.yaml"
+    path.write_text("schema: 1\ndefaults: []")
+    assert "no default for anything; it has nothing" in refused(path)
+    assert "no default for seed=0; it has nothing" in refused(path, seed=0)
+
+
+class Guided:
+    """A pipeline, as far as apply looks at its call."""
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def __call__(self, prompt, num_inference_steps=50, guidance_scale=7.5): ...
+
+
+class Unguided(Guided):
+    def __call__(self, batch_size=1, num_inference_steps=50): ...
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "changes", "said"),
+    [
+        (Unguided, {}, "Unguided takes no guidance_scale"),
+        (Guided, {"call": {"strength": 0.5}}, "Guided takes no strength"),
+        (Guided, {"scheduler_class": "UNet2DModel"}, "UNet2DModel is no scheduler that this"),
+        (Guided, {"scheduler_class": "XScheduler"}, "XScheduler is no scheduler that this"),
+        (Guided, {"grid": "square"}, "grid square is none that this version knows"),
+        (
+            Guided,
+            {"scheduler_flags": {"beta_schedule": "none"}},
+            "cannot be made from the config of the scheduler of Guided: none is not implemented",
+        ),
+        (
+            Guided,
+            {"scheduler_class": "FlowMatchEulerDiscreteScheduler"},
+            "was measured on a flow model, and Guided with its DDIMScheduler is a diffusion one",
+        ),
+    ],
+)
+def test_a_default_that_does_not_fit_the_pipeline_is_refused_and_changes_nothing(
+    pipeline, changes, said, path
+):
+    runnable_file(path, **changes)
+    own = scheduler_class("DDIMScheduler")()
+    target = pipeline(own)
+    found = refused(path, target, seed=0)
+    assert said in found
+    assert len(found.splitlines()) == 1
+    assert target.scheduler is own
+
+
+def test_what_is_no_pipeline_has_no_scheduler_to_set(path):
+    for stranger in (SimpleNamespace(), SimpleNamespace(scheduler=None), "pipe"):
+        assert "has no scheduler to set" in refused(path, stranger, seed=0)
 
 
 def test_apply_says_what_it_cannot_do(tmp_path):
