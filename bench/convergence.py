@@ -4,6 +4,7 @@ It is a cell of the store like any other, generated once for all cells of a curv
 the report. Schedulers that add noise have none: their many steps lead to another image.
 """
 
+import inspect
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,8 +16,10 @@ from bench.flags import flag_problems
 from bench.job import Job
 from bench.kinds import converged_kind, convergence_columns
 from bench.models import FoundModel
-from bench.schedulers import SCHEDULERS
+from bench.schedulers import SCHEDULERS, of_the_model, scheduler_class
 from bench.settings import MetricsSettings, Settings
+
+_NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class adds noise or does not
 
 
 def with_convergence(job: Job) -> Job:
@@ -40,7 +43,7 @@ def with_convergence(job: Job) -> Job:
 
 def no_trajectory(job: Job) -> str:
     """Why a cell has no reference trajectory; empty where it has one."""
-    if SCHEDULERS[job.base].stochastic or job.settings.model.call.get("eta"):
+    if adds_noise(job):
         return "adds noise, so that many steps lead to another image"
     again = _in_many_steps(job.settings, job.model)
     scheduler, config = again.scheduler, json.loads(job.model.scheduler_config)
@@ -49,6 +52,25 @@ def no_trajectory(job: Job) -> str:
         *flag_problems(scheduler, config, again.steps, again.grid),
     ]
     return f"cannot run {again.steps} steps: {reasons[0]}" if reasons else ""
+
+
+def adds_noise(job: Job) -> bool:
+    """By its class, by an argument of the pipeline's call, or by a flag: one that the sweep lays
+    over any entry of the catalogue, or one of the model's own that its scheduler's class reads."""
+    if SCHEDULERS[job.base].stochastic or job.settings.model.call.get("eta"):
+        return True
+    cell = job.entry.cell
+    own = of_the_model(json.loads(job.model.scheduler_config))
+    flags = {**own, **json.loads(cell.scheduler_flags)}
+    noisy = [name for name in _NOISE_FLAGS if _means_noise(flags.get(name))]
+    if not noisy:
+        return False
+    read = inspect.signature(scheduler_class(cell.scheduler_class)).parameters
+    return any(name in read for name in noisy)
+
+
+def _means_noise(value: object) -> bool:
+    return value is True or str(value).startswith("sde")
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

@@ -1,7 +1,9 @@
 """Numbers of images through the scorer and the real command line: stored per sample, one pass over
 the images, against the reference's own mean."""
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,12 @@ from PIL import Image
 from test_inputs import job
 from test_scoring import scored, stored
 
+from bench.convergence import adds_noise
 from bench.image_scores import looks
 from bench.kinds import features_kind, measured
 from bench.passes import read_once
 from bench.paths import resolve
+from bench.schedulers import SCHEDULERS
 from bench.settings import MetricsSettings
 from bench.shapes.render import dataset
 from bench.shapes.world import REFERENCE_SEED
@@ -268,11 +272,61 @@ def test_the_trajectory_may_be_in_the_grid(tmp_path, capsys):
     assert (frame.samples == 8).all()
 
 
-def test_a_flag_that_adds_noise_has_no_trajectory(tmp_path, capsys):
-    flags = ("scheduler=dpmpp_2m", "scheduler.flags.algorithm_type=sde-dpmsolver++")
+SDE = "algorithm_type=sde-dpmsolver++"
+
+
+@pytest.mark.parametrize(
+    ("model", "scheduler", "flag", "named"),
+    [
+        ("shapes-ddpm", "dpmpp_2m", SDE, "dpmpp_2m_sde"),
+        ("shapes-ddpm", "dpmpp_3m", SDE, f"dpmpp_3m+{SDE}"),
+        ("shapes-ddpm", "dpmpp_2s", SDE, f"dpmpp_2s+{SDE}"),
+        ("shapes-flow", "flow_dpmpp_2m", SDE, f"flow_dpmpp_2m+{SDE}"),
+        ("shapes-flow", "flow_euler", "stochastic_sampling=true", "flow_euler_sde"),
+    ],
+)
+def test_a_flag_that_adds_noise_has_no_trajectory(tmp_path, capsys, model, scheduler, flag, named):
+    flags = (f"model={model}", f"scheduler={scheduler}", f"scheduler.flags.{flag}")
     asked = ("metrics=none", "metrics.convergence=[psnr]", "--dry-run")
-    _, out, err = call(capsys, *tiny(tmp_path, *flags, *asked))
-    assert "dpmpp_2m_sde: adds noise" in " ".join((out + err).split())
+    code, out, err = call(capsys, *tiny(tmp_path, *flags, *asked))
+    said = "".join((out + err).split())  # a table breaks long names
+    assert code == 0
+    assert f"{named}:addsnoise" in said
+    assert "referencetrajectory" not in said
+
+
+def job_of(scheduler, own, **flags):
+    """As much of a job as says whether noise is added; own is the model's scheduler config."""
+    spec = SCHEDULERS[scheduler]
+    laid = json.dumps({**spec.flags, **flags})
+    cell = SimpleNamespace(scheduler_class=spec.class_name, scheduler_flags=laid)
+    return SimpleNamespace(
+        base=scheduler,
+        settings=SimpleNamespace(model=SimpleNamespace(call={})),
+        entry=SimpleNamespace(cell=cell),
+        model=SimpleNamespace(scheduler_config=json.dumps(own)),
+    )
+
+
+def test_noise_is_told_from_the_flags_that_the_class_of_the_scheduler_reads():
+    sde, stochastic = {"algorithm_type": "sde-dpmsolver++"}, {"stochastic_sampling": True}
+    noisy = [
+        *(job_of(name, {}) for name, spec in SCHEDULERS.items() if spec.stochastic),
+        *(job_of(name, {}, **sde) for name in ("edm_dpmpp_2m", "dpmpp_3m", "flow_dpmpp_2m")),
+        *(
+            job_of("flow_euler", own, **flags)
+            for own, flags in (({}, stochastic), (stochastic, {}))
+        ),
+    ]
+    steady = [
+        *(job_of(name, {}) for name, spec in SCHEDULERS.items() if not spec.stochastic),
+        *(job_of(name, sde) for name in ("dpmpp_2m", "edm_dpmpp_2m")),  # the model's own solver
+        *(job_of(name, stochastic) for name in ("flow_heun", "flow_dpmpp_2m")),
+        job_of("flow_euler", stochastic, stochastic_sampling=False),
+        job_of("dpmpp_3m", {}, algorithm_type="dpmsolver++"),
+    ]
+    assert [adds_noise(job) for job in noisy] == [True] * len(noisy)
+    assert [adds_noise(job) for job in steady] == [False] * len(steady)
 
 
 def test_a_trajectory_that_fails_fails_its_cells_with_its_message(tmp_path, capsys, monkeypatch):
