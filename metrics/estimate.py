@@ -65,7 +65,7 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     """
     n = max(a.samples, b.samples)
     larger, smaller = (a, b) if a.samples == n else (b, a)
-    if not _same_groups(_numbers(larger)[: smaller.samples], _numbers(smaller)):
+    if not _same_groups(larger, smaller):
         raise ValueError("cannot pair samples of different clusters")
     return Estimate(
         a.value - b.value, _stretched(a, n) - _stretched(b, n), clusters=larger.clusters
@@ -78,8 +78,17 @@ def _stretched(estimate: Estimate, n: int) -> np.ndarray:
     return np.pad(scaled, (0, n - estimate.samples))
 
 
-def _same_groups(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two numberings [n] hold the same samples together."""
+def _same_groups(larger: Estimate, smaller: Estimate) -> bool:
+    """Whether the first samples of the larger are held together as those of the smaller are.
+
+    Cells of one sweep are compared by the thousand and have the same numbers: that is asked first,
+    for building the sets takes twenty times as long as all else about a pair.
+    """
+    if larger.clusters is None and smaller.clusters is None:
+        return True
+    a, b = _numbers(larger)[: smaller.samples], _numbers(smaller)
+    if np.array_equal(a, b):
+        return True
     pairs = len(set(zip(a.tolist(), b.tolist(), strict=True)))
     return pairs == len(set(a.tolist())) == len(set(b.tolist()))
 

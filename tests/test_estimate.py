@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from metrics.estimate import mean_estimate, paired_difference
+from metrics.estimate import Estimate, mean_estimate, paired_difference
 
 
 def test_a_mean_has_the_textbook_standard_error():
@@ -54,3 +54,32 @@ def test_shared_noise_cancels_in_a_paired_difference():
     difference = paired_difference(mean_estimate(noise + 1), mean_estimate(noise))
     assert difference.value == pytest.approx(1)
     assert difference.se == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "pairs"),
+    [
+        (None, None, True),
+        ([0, 0, 1, 1], [0, 0, 1, 1], True),
+        ([0, 0, 1, 1], [1, 1, 0, 0], True),  # the same groups by other numbers
+        ([0, 0, 1, 1], [0, 1, 1, 0], False),
+        ([0, 0, 1, 1], [0, 0, 0, 0], False),
+        ([0, 0, 1, 1], None, False),
+        (None, [0, 1, 1, 2], False),
+        (None, [2, 0, 1, 3], True),
+        ([0, 1, 0, 1], [0, 1], True),  # of the larger only the first count
+        ([0, 1, 0, 1], None, False),
+        ([0, 1, 1, 1], [0, 0], False),
+        ([0, 1, 0, 1, 2], [5, 3, 5], True),
+    ],
+)
+def test_samples_pair_when_they_are_held_together_alike(larger, smaller, pairs):
+    a, b = (None if numbers is None else np.array(numbers) for numbers in (larger, smaller))
+    sizes = [4 if numbers is None else len(numbers) for numbers in (a, b)]
+    one, other = (Estimate(0.0, np.zeros(n), c) for n, c in zip(sizes, (a, b), strict=True))
+    for first, second in ((one, other), (other, one)):
+        if pairs:
+            assert paired_difference(first, second).samples == sizes[0]
+        else:
+            with pytest.raises(ValueError, match="different clusters"):
+                paired_difference(first, second)
