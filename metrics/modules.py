@@ -3,11 +3,14 @@
 Thin: each keeps features and hands them to a pure function of this package. Distances hold the same
 two states, so in a MetricCollection those of one extractor are one compute group and images are
 looked at once; name the group (compute_groups=[[...]]) and that holds for the first batch too.
+What is a number per sample needs no class of its own: PerSampleMean takes the functions of
+metrics.spectrum, texture and colour, PairedMean those of fidelity and colour.delta_e.
 compute() gives the value, estimate() also its standard error and the influence of every sample, of
 what this process has seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 import torch
@@ -16,12 +19,15 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from metrics.alignment import clip_s_estimate, clip_score_estimate
-from metrics.estimate import Estimate
+from metrics.attributes import AttributeNet, read_right
+from metrics.estimate import Estimate, mean_estimate
 from metrics.frechet import FeatureStats, FrechetRecord, frechet_record
 from metrics.kernel import cmmd_estimate, kernel_distance_estimate
 from metrics.manifold import ManifoldEstimates, manifold_estimates
+from metrics.wasserstein import wasserstein_estimate
 
 Extractor = Callable[[Tensor], Tensor]  # images [N, 3, H, W] uint8 to features [N, D]
+_NUMBERS = count()  # of the metrics that keep a number per sample
 
 
 class _Distance(Metric):
@@ -98,6 +104,114 @@ class PrecisionRecallDensityCoverage(_Distance):
 
     def compute(self) -> dict[str, Tensor]:
         return {name: _value(estimate) for name, estimate in vars(self.estimate()).items()}
+
+
+class WassersteinDistance(_Distance):
+    """See metrics.wasserstein.wasserstein_estimate; the extractor gives a number for each image,
+    [N], as metrics.colour.chroma does."""
+
+    higher_is_better = False
+
+    def estimate(self) -> Estimate:
+        generated, reference = (values.cpu().numpy() for values in self._features())
+        return wasserstein_estimate(generated, reference)
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+class _Mean(Metric):
+    """A number for each sample, of which the value is the mean.
+
+    The name of the state is each metric's own. A MetricCollection takes metrics whose states have
+    the same names and are equal after the first batch for one, and updates one of them alone from
+    then on; two different numbers may well be zero for a whole batch.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+
+    def __init__(self, **options: Any):
+        """options are those of torchmetrics.Metric."""
+        super().__init__(**options)
+        self._state = f"values_{next(_NUMBERS)}"
+        self.add_state(self._state, [], dist_reduce_fx="cat")
+
+    def _keep(self, values: Tensor, images: Tensor) -> None:
+        """Raises ValueError when there is not a number for each image."""
+        if values.shape != (len(images),):
+            raise ValueError(
+                f"{len(images)} images have a number each, not values of shape "
+                f"{tuple(values.shape)}"
+            )
+        getattr(self, self._state).append(values)
+
+    def estimate(self) -> Estimate:
+        """Raises ValueError before any update."""
+        return mean_estimate(dim_zero_cat(getattr(self, self._state)).cpu().numpy())
+
+    def compute(self) -> Tensor:
+        return _value(self.estimate())
+
+
+class PerSampleMean(_Mean):
+    """The mean of a function of images [N, 3, H, W] uint8 to [N] numbers, such as sharpness.
+
+    Less a reference's mean where that is part of the metric:
+    PerSampleMean(lambda images: sharpness(images) - sharpness(reference).mean()).
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], **options: Any):
+        super().__init__(**options)
+        self.function = function
+
+    def update(self, images: Tensor) -> None:
+        self._keep(self.function(images), images)
+
+
+class PairedMean(_Mean):
+    """The mean of a function of images and of what each is held against, both [N, 3, H, W] uint8,
+    to [N] numbers, such as psnr: the input images, or where a reference trajectory ends."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], **options: Any):
+        super().__init__(**options)
+        self.function = function
+
+    def update(self, images: Tensor, inputs: Tensor) -> None:
+        if len(images) != len(inputs):
+            raise ValueError(f"{len(images)} images cannot meet {len(inputs)} others")
+        self._keep(self.function(images, inputs), images)
+
+
+class AttributeAccuracy(_Mean):
+    """The mean share of what a prompt asks for that a network reads in its image, see
+    metrics.attributes.read_right."""
+
+    higher_is_better = True
+
+    def __init__(
+        self,
+        network: AttributeNet,
+        asked_for: Callable[[list[str]], Mapping[str, Any]],
+        *,
+        kind: str = "all",
+        **options: Any,
+    ):
+        """asked_for gives class indices [N] by head for texts, arrays or tensors, -1 where a text
+        asks nothing; kind is "all" or a head's name without its number."""
+        super().__init__(**options)
+        self.network, self.asked_for, self.kind = network, asked_for, kind
+
+    def update(self, images: Tensor, text: list[str]) -> None:
+        """One text for each image."""
+        if len(images) != len(text):
+            raise ValueError(f"{len(images)} images cannot meet {len(text)} texts")
+        logits = self.network.logits(self.network(images))
+        asked = {
+            name: torch.as_tensor(wanted, device=images.device)
+            for name, wanted in self.asked_for(text).items()
+        }
+        self._keep(read_right(logits, asked)[self.kind], images)
 
 
 class ClipScore(Metric):

@@ -4,17 +4,32 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from bench.paths import EMBEDDED
+from bench.shapes.language import asked_for
+from bench.shapes.render import dataset
+from bench.shapes.world import HELD_OUT_SEED
 from metrics.alignment import clip_s_estimate, clip_score_estimate
+from metrics.attributes import AttributeNet, read_right
+from metrics.colour import chroma, clipped, delta_e
+from metrics.estimate import mean_estimate
+from metrics.fidelity import latent_rmse, lpips, psnr, ssim
 from metrics.frechet import FeatureStats, frechet_record
 from metrics.kernel import cmmd_estimate, kernel_distance_estimate
 from metrics.manifold import manifold_estimates
 from metrics.modules import (
+    AttributeAccuracy,
     ClipMaximumMeanDiscrepancy,
     ClipScore,
     FrechetDistance,
     KernelDistance,
+    PairedMean,
+    PerSampleMean,
     PrecisionRecallDensityCoverage,
+    WassersteinDistance,
 )
+from metrics.spectrum import octave_power
+from metrics.texture import banding, sharpness
+from metrics.wasserstein import wasserstein_estimate
 
 
 class Counting:
@@ -132,3 +147,128 @@ def test_a_reset_forgets_and_no_sample_is_an_error(images):
     assert updated(collection, images).compute() == before
     with pytest.raises(ValueError, match="No samples"):
         KernelDistance(Counting()).estimate()
+
+
+def finest(images: Tensor) -> Tensor:
+    return octave_power(images, 1)[:, 0]
+
+
+def halved(images: Tensor) -> Tensor:
+    return images[..., ::2, ::2].double()
+
+
+def rmse(images: Tensor, inputs: Tensor) -> Tensor:
+    return latent_rmse(images, inputs, halved)
+
+
+def distance(images: Tensor, inputs: Tensor) -> Tensor:
+    """LPIPS with a made-up network of the same signature."""
+    return lpips(images, inputs, lambda a, b, normalize: (a - b).abs().mean((1, 2, 3), True))
+
+
+ALONE = (finest, sharpness, banding, chroma, clipped)
+IN_PAIRS = (rmse, psnr, ssim, distance, delta_e)
+
+
+@pytest.fixture
+def pairs(generator):
+    """Images and inputs, each [24, 3, 16, 16] uint8."""
+    shape = (2, 24, 3, 16, 16)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8).unbind()
+
+
+def means() -> MetricCollection:
+    return MetricCollection(
+        {
+            **{function.__name__: PerSampleMean(function) for function in ALONE},
+            **{function.__name__: PairedMean(function) for function in IN_PAIRS},
+        }
+    )
+
+
+@pytest.mark.parametrize("sizes", [(24,), (10, 14), (1, 23)])
+def test_numbers_per_sample_are_averaged_as_by_the_pure_functions(sizes, pairs):
+    images, inputs = pairs
+    collection = means()
+    for batch, others in zip(images.split(sizes), inputs.split(sizes), strict=True):
+        collection.update(batch, inputs=others)
+    found = collection.compute()
+    whole = {function: function(images) for function in ALONE}
+    whole |= {function: function(images, inputs) for function in IN_PAIRS}
+    assert set(found) == {function.__name__ for function in whole}
+    for function, values in whole.items():
+        name, expected = function.__name__, mean_estimate(values.numpy())
+        estimate = collection[name].estimate()
+        assert float(found[name]) == estimate.value == pytest.approx(expected.value, rel=1e-9)
+        assert estimate.se == pytest.approx(expected.se, rel=1e-9)
+        np.testing.assert_allclose(estimate.influence, expected.influence, atol=1e-9)
+
+
+def test_numbers_that_are_alike_in_the_first_batch_are_not_taken_for_one(pairs):
+    collection = MetricCollection(
+        {"clipped": PerSampleMean(clipped), "banding": PerSampleMean(banding)}
+    )
+    grey = torch.full((5, 3, 16, 16), 128, dtype=torch.uint8)
+    images = torch.cat([grey, pairs[0]])
+    for batch in images.split(5):
+        collection.update(batch)
+    found = collection.compute()
+    assert len(collection.compute_groups) == 2
+    assert float(found["clipped"]) == pytest.approx(float(clipped(images).mean()))
+    assert float(found["banding"]) == pytest.approx(float(banding(images).mean()))
+    assert found["clipped"] != found["banding"]
+
+
+def test_a_reset_forgets_the_numbers_and_copies_do_not_share_them(pairs):
+    images, inputs = pairs
+    collection = means()
+    collection.update(inputs, inputs=images)
+    copied = collection.clone()
+    collection.reset()
+    collection.update(images, inputs=inputs)
+    for function in ALONE:
+        name = function.__name__
+        assert float(collection.compute()[name]) == float(function(images).mean())
+        assert float(copied.compute()[name]) == float(function(inputs).mean())
+    collection.reset()
+    with pytest.raises(ValueError, match="No samples"):
+        collection["psnr"].estimate()
+
+
+def test_what_is_no_number_for_each_image_is_refused(pairs):
+    images, inputs = pairs
+    with pytest.raises(ValueError, match=r"24 images have a number each, not .* \(24, 2\)"):
+        PerSampleMean(lambda images: octave_power(images, 2)).update(images)
+    with pytest.raises(ValueError, match="24 images cannot meet 3 others"):
+        PairedMean(psnr).update(images, inputs[:3])
+
+
+def test_saturation_is_compared_with_that_of_a_reference(pairs):
+    metric = WassersteinDistance(chroma)
+    for real, images in enumerate(pairs):
+        for batch in images.split(10):
+            metric.update(batch, real=bool(real))
+    expected = wasserstein_estimate(*(chroma(images).numpy() for images in pairs))
+    assert float(metric.compute()) == pytest.approx(expected.value, rel=1e-9)
+    np.testing.assert_allclose(metric.estimate().influence, expected.influence, atol=1e-9)
+
+
+def test_attributes_are_read_batch_by_batch_as_all_at_once():
+    renders, prompts = dataset(HELD_OUT_SEED, 0, 24)
+    images = torch.from_numpy(renders)
+    images[::3] = 255 - images[::3]  # of which some show something else
+    network = AttributeNet.load(EMBEDDED / "shapes-features" / "features.safetensors")
+    kinds = ("all", "shape", "colour")
+    collection = MetricCollection(
+        {kind: AttributeAccuracy(network, asked_for, kind=kind) for kind in kinds}
+    )
+    for rows in (slice(0, 10), slice(10, 24)):
+        collection.update(images[rows], text=prompts[rows])
+    asked = {name: torch.from_numpy(wanted) for name, wanted in asked_for(prompts).items()}
+    expected = read_right(network.logits(network(images)), asked)
+    assert 0.5 < expected["all"].mean() < 0.99
+    for kind, value in collection.compute().items():
+        assert float(value) == pytest.approx(float(expected[kind].mean()), rel=1e-9)
+        assert collection[kind].estimate().samples == 24
+    with pytest.raises(ValueError, match="10 images cannot meet 3 texts"):
+        collection["all"].update(images[:10], prompts[:3])
