@@ -1,22 +1,25 @@
 """Two measured cells compared by one metric: paired where their samples match, saying so if not."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.table import Table
 from rich.text import Text
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
-from bench.rows import read_estimate
+from bench.rows import PANEL_FIELDS, panel_of, read_estimate, rows
 from bench.run import Run
 from metrics.decide import Difference
 from metrics.decide import compare as compare_estimates
 from metrics.estimate import Estimate
-from metrics.specs import metric_spec
-from reports.formats import decimals_for, number, plus_minus
+from metrics.specs import MetricSpec, metric_spec
+from reports.formats import MISSING, decimals_for, number, plus_minus
 
-_NAMED = ("model", "task", "scheduler", "steps", "guidance", "strength", "grid", "seed", "prompts")
+# Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
+# something else, such as arguments of the pipeline's call.
+_NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
+_OTHER_RULER = "extractor, reference or convention differ"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +31,8 @@ class MeasuredCell:
 
     @property
     def name(self) -> str:
-        cell = self.entry.cell
-        return f"{cell.model} {cell.scheduler}, {cell.steps} steps, guidance {cell.guidance:g}"
+        cell, weight = self.entry.cell, panel_of(self.entry)["guidance"]
+        return f"{cell.model} {cell.scheduler}, {cell.steps} steps, guidance {weight:g}"
 
 
 def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
@@ -37,18 +40,39 @@ def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
 
     Sample i of both is paired when it had the same prompt, and input image where there is one: then
     it had the same noise too unless seed or model differ, which makes pairing gain less but not
-    wrong. Raises UserError when a cell has no such score.
+    wrong. Raises UserError when a cell has no such score, and when the two were scored in ways that
+    have no difference.
     """
-    mismatch = _mismatch(a.entry.cell, b.entry.cell)
-    return compare_estimates(_estimate(a, metric), _estimate(b, metric), mismatch)
+    estimates = _estimate(a, metric), _estimate(b, metric)
+    if not _is_comparable(a.entry, b.entry, metric):
+        raise UserError(f"{a.name} and {b.name} cannot be compared by {metric}: {_OTHER_RULER}")
+    return compare_estimates(*estimates, _mismatch(a.entry.cell, b.entry.cell))
 
 
 def _estimate(one: MeasuredCell, metric: str) -> Estimate:
     found = read_estimate(one.run.store, one.entry, metric)
     if found is None:
-        known = ", ".join(one.entry.metrics) or "none"
-        raise UserError(f"{one.name} has no {metric}; it was scored by {known}")
+        raise UserError(_lack(one, metric))
     return found
+
+
+def _lack(one: MeasuredCell, metric: str) -> str:
+    """Why a cell has no score of a metric."""
+    if metric not in one.entry.metrics:
+        known = ", ".join(one.entry.metrics) or "none"
+        return f"{one.name} has no {metric}; it was scored by {known}"
+    (row,) = rows(replace(one.run, entries=[one.entry]))
+    message = f": {row['message']}" if row["message"] else ""
+    return f"{one.name} has no {metric}; it is {row['status']}{message}"
+
+
+def _is_comparable(a: Entry, b: Entry, metric: str) -> bool:
+    """Whether a metric is the same of both, as far as can be told: the kind of an estimate says all
+    that went into it, its samples too, so that those of other samples have another kind anyway.
+    What is measured against a cell's own reference trajectory has one for each curve."""
+    if metric.endswith("_converged") or (a.samples, a.first) != (b.samples, b.first):
+        return True
+    return a.metrics.get(metric) == b.metrics.get(metric)
 
 
 def _mismatch(a: Cell, b: Cell) -> str:
@@ -71,12 +95,29 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
     asked = ",".join(f"{name}={value}" for name, value in wanted.items())
     if not left:
         raise UserError(f"{asked}: no cell of {run.folder} is so; see its results.csv")
-    open_ = [name for name in _NAMED if len({str(getattr(e.cell, name)) for e in left}) > 1]
-    raise UserError(f"{asked}: {len(left)} cells are so; they differ in {', '.join(open_)}")
+    raise UserError(
+        f"{asked}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
+        "of each is in results.csv"
+    )
+
+
+def _differing(entries: Sequence[Entry]) -> list[str]:
+    """Settings that tell some of the entries apart: the key where nothing else does."""
+    values = [_settings(entry) for entry in entries]
+    names = [name for name in _NAMED if len({str(each[name]) for each in values}) > 1]
+    return [name for name in names if name != "key"] or ["key"]
+
+
+def _settings(entry: Entry) -> dict[str, object]:
+    """An entry's values of _NAMED."""
+    cell = entry.cell
+    own = {"scheduler": cell.scheduler, "steps": cell.steps, "key": cell.key}
+    return {**own, **panel_of(entry), "samples": entry.samples}
 
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:
-    return all(_same(getattr(entry.cell, name), value) for name, value in wanted.items())
+    own = _settings(entry)
+    return all(_same(own[name], value) for name, value in wanted.items())
 
 
 def _same(own: object, asked: str) -> bool:
@@ -97,20 +138,30 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     for title in ("metric", "A - B ± se", "95 % interval", "p", "A is", "samples"):
         table.add_column(title, justify="left" if title in ("metric", "samples") else "right")
     for metric in shared:
-        table.add_row(*_line(metric, compare(a, b, metric)))
+        spec = metric_spec(metric)
+        cells = (
+            _line(spec, compare(a, b, metric))
+            if _is_comparable(a.entry, b.entry, metric)
+            else [MISSING] * 4 + [f"not comparable: {_OTHER_RULER}"]
+        )
+        table.add_row(f"{spec.label}, {spec.direction}", *cells)
     return table
 
 
-def _line(metric: str, found: Difference) -> list[str]:
-    spec, decimals = metric_spec(metric), decimals_for([found.se])
+def _line(spec: MetricSpec, found: Difference) -> list[str]:
+    decimals = decimals_for([found.se])
     low, high = found.interval()
-    told = low > 0 or high < 0
-    better = (found.value > 0) == (spec.better == "higher")
     return [
-        f"{spec.label}, {spec.direction}",
         plus_minus(found.value, found.se, decimals),
         f"{number(low, decimals)} to {number(high, decimals)}",
         f"{found.p:.2g}",
-        ("better" if better else "worse") if told else "not told apart",
+        _standing(spec, found) if low > 0 or high < 0 else "not told apart",
         f"unpaired: {found.unpaired}" if found.unpaired else f"{found.units:,} paired",
     ]
+
+
+def _standing(spec: MetricSpec, found: Difference) -> str:
+    """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
+    if spec.is_signed:
+        return "higher" if found.value > 0 else "lower"
+    return "better" if (found.value > 0) == (spec.better == "higher") else "worse"

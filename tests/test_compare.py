@@ -9,8 +9,8 @@ from fake_run import CLIP, FD, fabricate
 
 from bench.errors import UserError
 from bench.rows import read_estimate
-from bench.run import load_run
-from reports.compare import MeasuredCell, compare, find_cell
+from bench.run import Run, load_run, save_run
+from reports.compare import MeasuredCell, compare, comparison_table, find_cell
 
 A = "scheduler=ddim,steps=2,guidance=4"
 B = "scheduler=ddim,steps=16,guidance=4"
@@ -63,7 +63,7 @@ def test_the_command_compares_across_runs(tmp_path, capsys):
     ("arguments", "told"),
     [
         ((A,), "two of its cells"),
-        ((A, "scheduler=ddim"), "they differ in steps, guidance"),
+        ((A, "scheduler=ddim"), "they differ in steps, guidance; the key of each is in results"),
         ((A, "scheduler=pndm"), "no cell"),
         ((A, "colour=red"), "cells are chosen by"),
     ],
@@ -80,3 +80,102 @@ def test_a_metric_that_is_not_there_is_named_with_those_that_are(tmp_path):
     a, b = cells(load_run(fabricate(tmp_path / "run").folder))
     with pytest.raises(UserError, match=f"{FD}, {CLIP}"):
         compare(a, b, "fid")
+
+
+def test_a_cell_that_failed_is_told_from_one_that_was_not_scored(tmp_path, capsys):
+    run = fabricate(tmp_path / "run", failed=[("ddim", 16)])
+    code, _, err = call(capsys, "compare", run.folder, A, B)
+    assert code == 2
+    assert f"has no {FD}; it is failed: IndexError: index 33 is out of bounds" in err
+    assert "scored by" not in err
+    left_out = replace(cells(run)[0].entry, unsupported="pndm needs\n4 steps")
+    with pytest.raises(UserError, match=f"has no {FD}; it is unsupported: pndm needs; 4 steps"):
+        compare(MeasuredCell(run, replace(left_out, metrics={FD: "none"})), cells(run)[0], FD)
+
+
+def variants(run, **values):
+    """A run of one cell in two versions that differ in a setting of cell or entry."""
+    entry = cells(run)[0].entry
+    of_cell = {name: value for name, value in values.items() if hasattr(entry.cell, name)}
+    of_entry = {name: value for name, value in values.items() if name not in of_cell}
+    other = replace(entry, cell=replace(entry.cell, **of_cell), **of_entry)
+    return Run(run.folder, run.store, [entry, other], {})
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "chosen"),
+    [
+        ({"samples": 64, "cap": 32}, "samples", "64"),
+        ({"cap": 64}, "asked_samples", "64"),
+        ({"negative_prompt": "a blur"}, "negative_prompt", "a blur"),
+        ({"guidance_rescale": 0.7}, "guidance_rescale", "0.70"),
+        ({"guidance_interval": "[0.2, 5.0]"}, "guidance_interval", "[0.2, 5.0]"),
+        ({"height": 64}, "height", "64"),
+        ({"dtype": "bfloat16"}, "dtype", "bfloat16"),
+        ({"asked_guidance": 0.5}, "guidance", "0.5"),  # what results.csv shows
+        ({"seed": 7, "grid": "matched"}, "grid, seed", "matched"),
+    ],
+)
+def test_cells_are_told_apart_and_chosen_by_all_that_their_panels_differ_in(
+    tmp_path, values, named, chosen
+):
+    run = variants(fabricate(tmp_path / "run"), **values)
+    with pytest.raises(UserError, match=f"scheduler=ddim: 2 cells are so; they differ in {named};"):
+        find_cell(run, {"scheduler": "ddim"})
+    name = named.split(",")[0]
+    assert find_cell(run, {"scheduler": "ddim", name: chosen}).entry is run.entries[1]
+
+
+def test_cells_that_differ_in_nothing_with_a_column_are_chosen_by_their_key(tmp_path):
+    run = variants(fabricate(tmp_path / "run"), call='{"eta": 1.0}')
+    with pytest.raises(UserError, match="they differ in key; the key of each"):
+        find_cell(run, {"scheduler": "ddim"})
+    second = run.entries[1]
+    assert find_cell(run, {"key": second.cell.key}).entry is second
+
+
+def test_a_weight_is_named_as_it_was_asked_for(tmp_path):
+    run = fabricate(tmp_path / "run")
+    one = cells(run)[0]
+    assert one.name.endswith("guidance 4")
+    assert MeasuredCell(run, replace(one.entry, asked_guidance=0.5)).name.endswith("guidance 0.5")
+
+
+def scored_otherwise(run, metric, samples=None):
+    """The run with another kind of a metric's estimates, as of another extractor or reference."""
+    entries = []
+    for entry in run.entries:
+        kinds = {**entry.metrics, metric: f"{metric}_other"}
+        record = run.store.read_record(entry.cell.key, metric)
+        run.store.write_record(entry.cell.key, kinds[metric], record)
+        entries.append(replace(entry, metrics=kinds, samples=samples or entry.samples))
+    run = replace(run, entries=entries)
+    save_run(run)
+    return run
+
+
+def test_numbers_of_another_extractor_or_reference_are_not_subtracted(tmp_path, capsys):
+    one = fabricate(tmp_path / "a", schedulers=("ddim",))
+    other = scored_otherwise(fabricate(tmp_path / "b", schedulers=("ddim",)), FD)
+    a, b = cells(one)[0], cells(other)[1]
+    with pytest.raises(UserError, match=f"by {FD}: extractor, reference or convention differ"):
+        compare(a, b, FD)
+    assert compare(a, b, CLIP).units == 32
+    code, out, _ = call(capsys, "compare", one.folder, A, other.folder, B)
+    said = " ".join(out.replace("│", " ").split())
+    assert code == 0
+    assert "not comparable: extractor" in said
+    assert "32 paired" in said
+
+
+def test_kinds_that_differ_by_what_goes_into_them_anyway_are_no_obstacle(tmp_path):
+    one = fabricate(tmp_path / "a", schedulers=("ddim",))
+    more = scored_otherwise(fabricate(tmp_path / "b", schedulers=("ddim",)), FD, samples=64)
+    a, b = cells(one)[0], cells(more)[1]
+    assert compare(a, b, FD).value > 0  # a kind holds the number of samples, which differs
+    ends = [
+        MeasuredCell(one, replace(cell.entry, metrics={"psnr_converged": kind}))
+        for cell, kind in zip(cells(one), (FD, CLIP), strict=True)
+    ]
+    assert len(comparison_table(*ends).rows) == 1
+    assert compare(*ends, "psnr_converged").units == 32  # each curve has a trajectory of its own

@@ -1,9 +1,12 @@
 """Numbers whose ideal is zero, as the reference: on both sides of it lies something else."""
 
+from dataclasses import replace
+
 import pytest
 from fake_run import CLIP, FD, fabricate
 
 from metrics.specs import OCTAVES, metric_spec, octaves_of
+from reports.compare import MeasuredCell, comparison_table, find_cell
 from reports.curves import sign
 from reports.figures import figures
 from reports.frame import frame_metrics, load_estimates, load_frame
@@ -43,6 +46,24 @@ def test_they_name_no_best_cell(frame_and_estimates):
     assert not any("sharpness" in heading for heading in headings)
     assert any("CLIP" in heading for heading in headings)
     assert "Local sharpness" not in [column.title for column in cells_table(frame)]
+
+
+def test_of_two_cells_neither_is_better_by_them(tmp_path):
+    run = fabricate(tmp_path / "run")
+    few, many = (
+        find_cell(run, {"scheduler": "ddim", "steps": steps, "guidance": "4"})
+        for steps in ("2", "16")
+    )
+
+    def standing(a, b, metric):
+        both = (MeasuredCell(run, replace(one.entry, metrics={metric: FD})) for one in (a, b))
+        columns = comparison_table(*both).columns
+        return [cell for column in columns if column.header == "A is" for cell in column.cells]
+
+    assert standing(few, many, FD) == ["worse"]
+    assert standing(few, many, SHARPNESS) == ["higher"]
+    assert standing(many, few, SHARPNESS) == ["lower"]
+    assert standing(few, few, SHARPNESS) == ["not told apart"]
 
 
 def test_they_have_no_direction():
