@@ -1,13 +1,15 @@
 """What is read off stored images alone, and of what their prompts ask for."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.cell import Entry
 from bench.errors import UserError
-from bench.kinds import features_kind, looks_key, measured
-from bench.passes import Reader, in_parts, read_once
+from bench.kinds import features_kind, looks_key
+from bench.passes import Reader, in_parts
 from bench.paths import existing
 from bench.prompts import load_prompts
 from bench.references import reference_batches
@@ -53,9 +55,7 @@ class ImageScorer:
         settings: Settings,
         clusters: np.ndarray | None,
     ) -> tuple[Estimate, dict]:
-        """The estimate, and what else its record says. One pass over the images serves all such
-        metrics of a job."""
-        read_once(self._store, entry.cell.key, entry.samples, self._readers(settings))
+        """The estimate from what the metric's reader made, and what else its record says."""
         values = self._store.read(entry.cell.key, features_kind(metric), entry.samples, entry.first)
         if isinstance(metric, AccuracyMetric):
             return mean_estimate(values[metric.kind], clusters), {}
@@ -79,15 +79,11 @@ class ImageScorer:
                 raise UserError(str(error)) from error
         return self._networks[of]
 
-    def _readers(self, settings: Settings) -> dict[str, Reader]:
-        """By the kind of shard that each makes."""
-        found: dict[str, Reader] = {}
-        for metric in measured(settings).values():
-            if isinstance(metric, ImageMetric):
-                found[features_kind(metric)] = self._looks
-            elif isinstance(metric, AccuracyMetric):
-                found[features_kind(metric)] = self._attributes(metric.network, settings)
-        return found
+    def reader(self, metric: ImageMetric | AccuracyMetric, settings: Settings) -> Reader:
+        """Makes the shards of the metric's kind, which it shares with its like."""
+        if isinstance(metric, ImageMetric):
+            return partial(in_parts, self._looks)
+        return partial(in_parts, self._attributes(metric.network, settings))
 
     def _looks(self, images: Tensor, _: int) -> dict[str, Tensor]:
         return looks(images.to(self._device))
@@ -118,7 +114,7 @@ class ImageScorer:
                         torch.from_numpy, reference_batches(settings.metrics, 0, count, size)
                     )
                     parts = [in_parts(self._looks, images) for images in batches]
-                    stored = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+                    stored = {n: torch.cat([p[n] for p in parts]).cpu().numpy() for n in parts[0]}
                     self._store.write_arrays(key, "looks", stored)
             self._references[key] = stored
         return self._references[key]

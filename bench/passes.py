@@ -3,19 +3,22 @@
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bench.store import Store
 
-Reader = Callable[[Tensor, int], dict[str, Tensor]]  # of images and the number of the first
+# Of images [N, 3, H, W] uint8 and the number of the first: arrays of N by name.
+Reader = Callable[[Tensor, int], dict[str, Tensor]]
 _BATCH = 256  # images read at once
 _PIXELS = 2**22  # worked on at once: float64 copies of them are kept in memory
 
 
 def read_once(store: Store, key: str, samples: int, readers: Mapping[str, Reader]) -> None:
-    """Stores, as shards of its kind, what each reader makes of the images that its kind lacks."""
+    """Stores, as shards of its kind, what each reader makes of the images that its kind lacks.
+
+    Of each batch readers are called in their order, and find stored what those before them made.
+    """
     gaps = {kind: store.missing(key, kind, samples) for kind in readers}
     ends = {end for ranges in gaps.values() for gap in ranges for end in gap}
     cuts = sorted({*ends, *range(0, samples, _BATCH), samples})
@@ -25,15 +28,16 @@ def read_once(store: Store, key: str, samples: int, readers: Mapping[str, Reader
             continue
         images = torch.from_numpy(store.read(key, "images", stop, start)["images"])
         for kind in lacking:
-            store.write(key, kind, start, in_parts(readers[kind], images, start))
+            made = readers[kind](images, start)
+            store.write(key, kind, start, {name: made[name].cpu().numpy() for name in made})
 
 
-def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, np.ndarray]:
+def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, Tensor]:
     """What a reader makes of images [N, 3, H, W], as many at a time as memory holds."""
     height, width = images.shape[-2:]
     at_once = max(1, _PIXELS // (height * width))
     parts = [reader(part, start + i * at_once) for i, part in enumerate(images.split(at_once))]
-    return {name: torch.cat([p[name] for p in parts]).cpu().numpy() for name in parts[0]}
+    return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
 
 
 def _within(sample: int, ranges: list[tuple[int, int]]) -> bool:

@@ -1,8 +1,7 @@
 """Stored images to stored features to stored estimates."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from typing import Any
 
@@ -13,8 +12,8 @@ from bench.cell import Entry
 from bench.errors import UserError
 from bench.image_scores import ImageScorer
 from bench.inputs import Inputs, input_names, load_inputs
-from bench.kinds import converged_kind, convergence_columns, features_kind, reference_key
-from bench.passes import read_once
+from bench.kinds import converged_kind, convergence_columns, features_kind, measured, reference_key
+from bench.passes import Reader, in_parts, read_once
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from bench.references import given_moments, reference_batches
 from bench.settings import (
@@ -63,12 +62,9 @@ from metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_esti
 from metrics.weights import UnusableExtractor
 
 Source = FrechetSettings | ClipSettings | FidelityMetric  # names a network
-PerSample = Callable[[torch.Tensor, int], torch.Tensor]
 Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]
 Prepare = Callable[[torch.Tensor], KernelReference | ManifoldReference]
 Compare = Callable[..., torch.Tensor]  # of outputs, inputs and, if it has one, its network
-_BATCH = 256  # images per extractor call
-_PIXELS = 2**22  # compared with inputs at once: float64 copies of them are kept in memory
 _FORMULAS: dict[str, Compare] = {"psnr": psnr, "ssim": ssim, "delta_e": delta_e}
 _BY_NETWORK: dict[str, Compare] = {
     "latent_rmse": latent_rmse,
@@ -111,12 +107,16 @@ class Scorer:
         """Makes one estimate of one cell, from stored features where they are stored.
 
         It is of the entry's samples from its first on; all are generated, and read by extractors.
+        One pass over stored images makes what any metric of the entry lacks of them.
 
         Samples of one prompt, or of one input where those repeat sooner, are one independent unit,
         see metrics.estimate. encode is the model's VAE, called only by the metric that needs it.
         """
         clusters = clusters_of(_units(prompts, input_names(settings))[entry.first :])
         record: dict[str, object] = {}
+        if self._store.missing(entry.cell.key, features_kind(metric), entry.samples):
+            readers = self._readers(entry, settings, prompts, encode)
+            read_once(self._store, entry.cell.key, entry.samples, readers)
         if isinstance(metric, FrechetSettings):
             reference = self._statistics(metric, settings.metrics)
             found = frechet_record(self._features(entry, metric), reference, clusters)
@@ -125,16 +125,14 @@ class Scorer:
             if np.isfinite(found.infinity):
                 record["infinity"] = found.infinity
         elif isinstance(metric, ClipSettings):
-            cosines = self._cosines(entry, metric, settings.metrics, prompts)
-            estimate = clip_score_estimate(cosines, clusters)
+            estimate = clip_score_estimate(self._values(entry, metric), clusters)
         elif isinstance(metric, FeatureMetric):
-            estimate = self._of_features(entry, metric, settings.metrics, prompts, clusters)
+            estimate = self._of_features(entry, metric, settings.metrics, clusters)
         elif isinstance(metric, ImageMetric | AccuracyMetric):
             estimate, told = self._images.estimate(entry, metric, settings, clusters)
             record |= told
         else:
-            values = self._fidelity(entry, metric, settings, encode)
-            estimate = _mean(values, metric.metric, clusters)
+            estimate = _mean(self._values(entry, metric), metric.metric, clusters)
         self._write(entry, metric.metric, estimate, record)
 
     def converge(
@@ -158,7 +156,7 @@ class Scorer:
                 for column, metric in metrics.items()
             }
 
-        read_once(self._store, key, samples, {kind: compared})
+        read_once(self._store, key, samples, {kind: partial(in_parts, compared)})
         values = self._store.read(key, kind, samples)
         inputs = input_names(settings)
         clusters = clusters_of(_units(prompts[:samples], inputs and inputs[:samples]))
@@ -177,12 +175,10 @@ class Scorer:
         entry: Entry,
         metric: FeatureMetric,
         settings: MetricsSettings,
-        prompts: tuple[str, ...],
         clusters: np.ndarray | None,
     ) -> Estimate:
-        if isinstance(metric.source, ClipSettings) and metric.measure == "clip_s":
-            cosines = self._cosines(entry, metric.source, settings, prompts)
-            return clip_s_estimate(cosines, clusters)
+        if metric.measure == "clip_s":
+            return clip_s_estimate(self._values(entry, metric), clusters)
         if metric.measure == "kernel":
             held = self._reference(metric, settings, kernel_reference)
             return kernel_distance_estimate(self._features(entry, metric), held, clusters)
@@ -197,52 +193,80 @@ class Scorer:
         return getattr(self._manifold[1], metric.measure)
 
     def _features(self, entry: Entry, metric: FrechetSettings | FeatureMetric) -> torch.Tensor:
-        """Features or embeddings [N, D] of a cell's images."""
+        """Stored features or embeddings [N, D] of a cell's images."""
+        return torch.from_numpy(self._values(entry, metric))
 
-        def features(images: torch.Tensor, _: int) -> torch.Tensor:
-            return self._extractor(_source(metric))(images)
+    def _values(self, entry: Entry, metric: Metric) -> np.ndarray:
+        """What a network or a comparison made of each image, from the entry's first on."""
+        key, kind = entry.cell.key, features_kind(metric)
+        return self._store.read(key, kind, entry.samples, entry.first)["values"]
 
-        return torch.from_numpy(self._per_sample(entry, features_kind(metric), features))
+    def _readers(
+        self, entry: Entry, settings: Settings, prompts: tuple[str, ...], encode: Encode
+    ) -> dict[str, Reader]:
+        """By the kind of shard that each makes, of all that the entry asks for."""
+        found: dict[str, Reader] = {}
+        for name, metric in measured(settings).items():
+            if name not in entry.metrics:
+                continue
+            if isinstance(metric, ImageMetric | AccuracyMetric):
+                found[features_kind(metric)] = self._images.reader(metric, settings)
+            elif isinstance(metric, FidelityMetric):
+                found[features_kind(metric)] = self._fidelity(metric, settings, encode)
+            else:
+                found |= self._extracting(entry, metric, settings.metrics, prompts)
+        return found
 
-    def _cosines(
+    def _extracting(
         self,
         entry: Entry,
-        metric: ClipSettings,
+        metric: FrechetSettings | ClipSettings | FeatureMetric,
         settings: MetricsSettings,
         prompts: tuple[str, ...],
-    ) -> np.ndarray:
-        """Of stored embeddings where CMMD of the same network needs those."""
-        shared = FeatureMetric(measure="cmmd", source=metric)
+    ) -> dict[str, Reader]:
+        """Of features, or of cosines: those of a network that CMMD needs embeddings of are of
+        these, which are stored first."""
+        source, kind = _source(metric), features_kind(metric)
 
-        def cosines(images: torch.Tensor, start: int) -> torch.Tensor:
-            scorer, stop = self._extractor(metric), start + len(images)
+        def features(images: torch.Tensor, _: int) -> dict[str, torch.Tensor]:
+            return {"values": self._extractor(source)(images)}
+
+        if not isinstance(source, ClipSettings) or kind != features_kind(source):
+            return {kind: features}
+        if source not in settings.cmmd:
+            return {kind: self._cosines(source, prompts, features)}
+        embedded = features_kind(FeatureMetric(measure="cmmd", source=source))
+
+        def stored(images: torch.Tensor, start: int) -> dict[str, torch.Tensor]:
+            there = self._store.read(entry.cell.key, embedded, start + len(images), start)
+            return {"values": torch.from_numpy(there["values"])}
+
+        return {embedded: features, kind: self._cosines(source, prompts, stored)}
+
+    def _cosines(
+        self, metric: ClipSettings, prompts: tuple[str, ...], embeddings: Reader
+    ) -> Reader:
+        """Between each image and its prompt."""
+
+        def cosines(images: torch.Tensor, start: int) -> dict[str, torch.Tensor]:
             if (metric, prompts) not in self._texts:
-                self._texts[metric, prompts] = scorer.embed_text(list(prompts))
-            texts = self._texts[metric, prompts][start:stop]
-            if metric in settings.cmmd:
-                return (
-                    self._features(replace(entry, first=0), shared)[start:stop].to(texts) * texts
-                ).sum(1)
-            return (scorer(images) * texts).sum(1)
+                embed = self._extractor(metric).embed_text
+                self._texts[metric, prompts] = embed(list(prompts))
+            texts = self._texts[metric, prompts][start : start + len(images)]
+            return {"values": (embeddings(images, start)["values"].to(texts) * texts).sum(1)}
 
-        return self._per_sample(entry, features_kind(metric), cosines)
+        return cosines
 
-    def _fidelity(
-        self, entry: Entry, metric: FidelityMetric, settings: Settings, encode: Encode
-    ) -> np.ndarray:
-        at_once = max(1, _PIXELS // (entry.cell.height * entry.cell.width))
+    def _fidelity(self, metric: FidelityMetric, settings: Settings, encode: Encode) -> Reader:
         further = 1 if metric.measure == "chance" else 0
 
-        def values(images: torch.Tensor, start: int) -> torch.Tensor:
-            parts, start = [], start + further
-            for outputs in images.split(at_once):
-                given = load_inputs(settings, start, start + len(outputs))
-                assert given is not None  # of_task gives no such metric to txt2img
-                parts.append(self._compared(metric, outputs, given, encode))
-                start += len(outputs)
-            return torch.cat(parts)
+        def values(images: torch.Tensor, start: int) -> dict[str, torch.Tensor]:
+            first = start + further
+            given = load_inputs(settings, first, first + len(images))
+            assert given is not None  # of_task gives no such metric to txt2img
+            return {"values": self._compared(metric, images, given, encode)}
 
-        return self._per_sample(entry, features_kind(metric), values)
+        return partial(in_parts, values)
 
     def _compared(
         self, metric: FidelityMetric, images: torch.Tensor, given: Inputs, encode: Encode
@@ -261,17 +285,6 @@ class Scorer:
             return seam_jump(outputs, inputs, masks)
         region = getattr(regions_of(masks), measure.removeprefix("rmse_"))
         return region_rmse(outputs, inputs, region)
-
-    def _per_sample(self, entry: Entry, kind: str, read: PerSample) -> np.ndarray:
-        """`read(images, start)` for every sample of a cell, stored as it is made; those from the
-        entry's first on."""
-        key = entry.cell.key
-        for start, stop in self._store.missing(key, kind, entry.samples):
-            for first in range(start, stop, _BATCH):
-                last = min(first + _BATCH, stop)
-                images = torch.from_numpy(self._store.read(key, "images", last, first)["images"])
-                self._store.write(key, kind, first, {"values": read(images, first).cpu().numpy()})
-        return self._store.read(key, kind, entry.samples, entry.first)["values"]
 
     def _reference(
         self, metric: FrechetSettings | FeatureMetric, settings: MetricsSettings, prepare: Prepare

@@ -1,6 +1,7 @@
 """Fidelity through the scorer: stored per sample like any metric, against the job's own inputs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from bench.inputs import load_inputs
 from bench.kinds import estimate_kind, features_kind, measured
 from bench.rows import read_estimate
 from bench.scoring import Scorer
-from bench.settings import FrechetSettings, MetricsSettings
+from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
 from bench.store import Store
 from metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
 
@@ -123,6 +124,85 @@ def test_more_samples_keep_the_values_that_are_there(tmp_path):
     values = store.read(entry.cell.key, kind, 20)["values"]
     assert values[:8].mean() == pytest.approx(before["psnr_input"].value)
     assert values.mean() == pytest.approx(after["psnr_input"].value)
+
+
+CLIP = ClipSettings(name="shapes", model="local-dir:embedded:shapes-clip")
+FD_CLIP = FrechetSettings(name="clip", kind="open_clip", model=CLIP.model)
+PROMPTS_OF_300 = tuple(f"prompt {i}" for i in range(300))
+
+
+def networks_of(cmmd=(CLIP,)):
+    """Two extractors, a CLIP score, and numbers of images alone and beside their inputs."""
+    metrics = MetricsSettings(
+        **dict(name="m", reference="renders", reference_samples=256, reference_features=64),
+        **dict(frechet=(FD, FD_CLIP), clip_score=(CLIP,), clip_s=True, cmmd=cmmd),
+        **dict(fidelity=("psnr", "cosine"), images=("clipped",), accuracy={"weights": FD.weights}),
+    )
+    base = job("img2img", "other_renders", samples=300)
+    return base.model_copy(update={"metrics": metrics})
+
+
+@pytest.fixture
+def images_read(monkeypatch):
+    """Ranges of stored images that are read."""
+    ranges, plain = [], Store.read
+
+    def counting(self, key, kind, stop, start=0):
+        if kind == "images":
+            ranges.append((start, stop))
+        return plain(self, key, kind, stop, start)
+
+    monkeypatch.setattr(Store, "read", counting)
+    return ranges
+
+
+@pytest.mark.parametrize("cmmd", [(CLIP,), ()])
+def test_one_pass_over_the_images_gives_what_one_for_each_metric_gives(tmp_path, images_read, cmmd):
+    settings = networks_of(cmmd)
+    store, entry = stored(tmp_path / "together", settings)
+    together = scored(store, entry, settings)
+    assert images_read == [(0, 256), (256, 300)]
+    names = [*("fd_shapes", "fd_clip", "clip_score_shapes", "clip_s_shapes", "psnr_input")]
+    names += [*("cosine_shapes_input", "clipped", "accuracy"), *(["cmmd_shapes"] if cmmd else [])]
+    assert {*names} <= {*together}
+    for name in names:
+        store, entry = stored(tmp_path / name, settings)
+        alone = replace(entry, metrics={name: entry.metrics[name]})
+        Scorer(store, "cpu").score(
+            alone, measured(settings)[name], settings, PROMPTS_OF_300, halved
+        )
+        found = read_estimate(store, alone, name)
+        assert found.value == together[name].value
+        np.testing.assert_array_equal(found.influence, together[name].influence)
+
+
+def test_a_lost_shard_is_made_anew_from_its_own_images_alone(tmp_path, images_read):
+    settings = networks_of()
+    store, entry = stored(tmp_path, settings)
+    before = scored(store, entry, settings)
+    folder = store.root / "cells" / entry.cell.key
+    shards = {path.name for path in folder.glob("*.safetensors")}
+    for lost in ("embeddings_shapes", "cosines_shapes", "looks"):
+        (path,) = folder.glob(f"{lost}_*-00000256-00000300-*")
+        path.unlink()
+    (path,) = folder.glob("features_clip_*-00000000-00000256-*")
+    path.unlink()
+    images_read.clear()
+    after = scored(store, entry, settings)
+    assert images_read == [(0, 256), (256, 300)]
+    assert {path.name for path in folder.glob("*.safetensors")} == shards
+    assert {n: e.value for n, e in after.items()} == {n: e.value for n, e in before.items()}
+
+
+def test_what_the_entry_does_not_ask_for_is_not_read(tmp_path):
+    settings = networks_of()
+    store, entry = stored(tmp_path, settings)
+    few = replace(entry, metrics={"psnr_input": entry.metrics["psnr_input"]})
+    Scorer(store, "cpu").score(
+        few, measured(settings)["psnr_input"], settings, PROMPTS_OF_300, halved
+    )
+    shards = (store.root / "cells" / entry.cell.key).glob("*.safetensors")
+    assert {path.name.split("_")[0].split("-")[0] for path in shards} == {"images", "fidelity"}
 
 
 def test_samples_of_one_input_are_one_unit_where_inputs_repeat_sooner_than_prompts(tmp_path):
