@@ -43,7 +43,8 @@ def summary_table(frame: pd.DataFrame) -> Table:
 def default_line(found: Mapping[str, Any]) -> str:
     """found: one of the defaults in defaults.yaml."""
     strength = f", strength {found['strength']:g}" if "strength" in found else ""
-    what = f"{found['model']}{strength} by {metric_spec(found['default_for']).label}: "
+    held = "".join(f", {name} {value}" for name, value in found.get("held", {}).items())
+    what = f"{found['model']}{strength}{held} by {metric_spec(found['default_for']).label}: "
     undecided = found.get("undecided", {})
     more = min(undecided, key=undecided.__getitem__) if undecided else None
     if "call" not in found:

@@ -1,10 +1,11 @@
 import io
 
+import pytest
 from fake_run import fabricate
 from rich.console import Console
 
 from reports.frame import load_frame
-from reports.summary import summary_table
+from reports.summary import default_line, summary_table
 
 
 def printed(run, width=100):
@@ -40,3 +41,30 @@ def test_failures_are_counted_and_a_curve_without_scores_says_failed(tmp_path):
 def test_markup_in_names_is_shown_as_it_is(tmp_path):
     text = printed(fabricate(tmp_path / "run", schedulers=("[red]x[/red]",)))
     assert "[red]x[/red]" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            {"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}, "held": {"seed": 1}},
+            "one, seed 1 by Fréchet distance (shapes): ddim, 8 steps, guidance 4 (PASS)",
+        ),
+        (
+            {
+                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
+                "vendor_default": {"steps": 50},
+                "saving": {"evaluations": 6.25},
+            },
+            "guidance 4 (PASS, 6.25 times fewer evaluations than its own 50 steps)",
+        ),
+        (
+            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90}},
+            "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps may be, "
+            "with 90 more samples",
+        ),
+    ],
+)
+def test_a_default_is_one_line(found, said):
+    line = default_line({"model": "one", "default_for": "fd_shapes", "outcome": "PASS", **found})
+    assert said in line
