@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 
@@ -107,6 +107,8 @@ class Entry:
     asked_guidance: float | None = None  # the weight asked for, where the cell's means the same
     first: int = 0  # sample from which on they are scored: fresh ones confirm a race's winner
     cap: int | None = None  # samples asked for, where a race may stop sooner
+    # Of a race: kinds of the estimates at smaller rungs, by metric and number of samples as text.
+    earlier: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def scored(self) -> int:

@@ -91,7 +91,7 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
     race = Race([_runner(job) for job in runners], wanted, design, draw)
     for course in race.run():
         drawn = enumerate(zip(runners, course.drawn, strict=True))
-        whole = [_whole(job, samples) for i, (job, samples) in drawn if i not in failed]
+        whole = [_whole(job, samples, names) for i, (job, samples) in drawn if i not in failed]
         if course.over:
             complete(whole)
         entries |= {e.cell.key: e for e in [*(job.entry for job in whole), *failed.values()]}
@@ -109,12 +109,24 @@ def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
             )
 
 
-def _whole(job: Job, samples: int) -> Job:
-    """A job of the plan with so many samples."""
+def _whole(job: Job, samples: int, names: Collection[str]) -> Job:
+    """A job of the plan with so many samples, and what it was looked at with before."""
     settings = job.settings.model_copy(update={"samples": samples})
     cap, metrics = job.entry.asked_samples, estimate_kinds(settings)
     entry = replace(job.entry, samples=samples, metrics=metrics, cap=cap)
+    entry = replace(entry, earlier=_earlier(job, samples, names))
     return with_convergence(replace(job, settings=settings, entry=entry, trajectory=None))
+
+
+def _earlier(job: Job, samples: int, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Kinds of the estimates at all smaller rungs, some of which a cell that waited has not."""
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for rung in rungs(_design(job.settings)):
+        if rung < samples:
+            settings = job.settings.model_copy(update={"samples": rung})
+            kinds = estimate_kinds(settings)
+            found = {name: found[name] | {str(rung): kinds[name]} for name in names}
+    return found
 
 
 def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -> Job:

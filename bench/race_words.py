@@ -10,10 +10,11 @@ def race_lines(record: dict, several: bool) -> Iterator[str]:
     images, fixed = sum(record["drawn"]), panel["asked_samples"] * len(cells)
     yield (
         f"{group}{rung['samples']} samples: {len(rung['live'])} of {len(cells)} cells go on, "
-        f"{len(cells) - len(rung['live'])} are decided; {images:,} images so far, "
+        f"{len(cells) - len(rung['live'])} stopped; {images:,} images so far, "
         f"{fixed:,} by a fixed design"
     )
-    for trial in record["trials"] if record["over"] else ():
+    tried = [trial for trial in record["trials"] if trial["last"] > trial["first"]]
+    for trial in tried if record["over"] else ():
         fresh = f"{trial['last'] - trial['first']} fresh samples: {trial['outcome']}"
         yield f"{group}{_name(cells[trial['winner']])} on {fresh}"
     if record["over"]:

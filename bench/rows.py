@@ -5,6 +5,7 @@ Quality metrics add the columns <metric> and <metric>_se; distances between dist
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -114,9 +115,14 @@ def metric_names(run: Run) -> list[str]:
 
 
 def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
-    """The stored estimate of a metric, None when the cell has none."""
+    """The stored estimate of a metric, with those of fewer samples; None when the cell has none."""
     record = store.read_record(entry.cell.key, entry.metrics.get(metric, metric))
-    return None if record is None else _estimate(record)
+    if record is None:
+        return None
+    kinds = entry.earlier.get(metric, {}).items()
+    earlier = {int(n): store.read_record(entry.cell.key, kind) for n, kind in kinds}
+    nested = {samples: _estimate(each) for samples, each in earlier.items() if each}
+    return replace(_estimate(record), nested=nested)
 
 
 def read_dims(store: Store, entry: Entry) -> dict[str, int]:

@@ -103,4 +103,5 @@ def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Es
 
 
 def _scaled(estimate: Estimate, weight: float) -> Estimate:
-    return Estimate(weight * estimate.value, weight * estimate.influence, estimate.clusters)
+    nested = {samples: _scaled(each, weight) for samples, each in estimate.nested.items()}
+    return Estimate(weight * estimate.value, weight * estimate.influence, estimate.clusters, nested)

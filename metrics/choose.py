@@ -46,7 +46,8 @@ class Gate:
         if not self.relative:
             return rival
         growth = 1 - self.sign * self.margin * math.copysign(1.0, rival.value)
-        return replace(rival, influence=growth * rival.influence)
+        nested = {samples: self.beside(each) for samples, each in rival.nested.items()}
+        return replace(rival, influence=growth * rival.influence, nested=nested)
 
     def loss(self, cell: Estimate, rival: Estimate) -> Difference:
         """How much worse a cell is than another."""
@@ -104,7 +105,7 @@ def judged(
 
 def _judged(cell: Estimate, rival: Estimate, gate: Gate, reach: Reach | None) -> Verdict:
     loss = gate.loss(cell, rival)
-    samples = min(cell.samples, rival.samples)
+    samples = loss.samples
     verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples)
     if samples >= gate.enough:
         return verdict

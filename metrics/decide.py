@@ -26,6 +26,7 @@ class Difference:
     se: float
     units: int  # independent ones: samples, or clusters of them
     unpaired: str = ""  # why samples could not be paired; empty when they were
+    samples: int = 0  # images behind it, of the side that has fewer
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Normal confidence interval."""
@@ -48,11 +49,13 @@ def compare(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
     if not unpaired:
         try:
             difference = paired_difference(a, b)
-            return Difference(difference.value, difference.se, len(difference.units))
+            units, samples = len(difference.units), difference.samples
+            return Difference(difference.value, difference.se, units, samples=samples)
         except ValueError as error:
             unpaired = str(error)
     units = min(len(a.units), len(b.units))
-    return Difference(a.value - b.value, math.hypot(a.se, b.se), units, unpaired)
+    samples = min(a.samples, b.samples)
+    return Difference(a.value - b.value, math.hypot(a.se, b.se), units, unpaired, samples)
 
 
 @dataclass(frozen=True)

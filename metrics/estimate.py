@@ -1,7 +1,7 @@
 """A metric is an estimate: a value, a standard error, each sample's part in it. NumPy only."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +18,8 @@ class Estimate:
     value: float
     influence: np.ndarray  # [n] float64
     clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
+    # By number of samples: the estimates from the first so many alone, where they were made too.
+    nested: Mapping[int, "Estimate"] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -58,11 +60,13 @@ def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Est
 def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b when sample i of both had the same prompt and noise; one may have more samples.
 
-    The value of m samples is to first order (1/m) Σ influence_i over them, and so (1/n) Σ over n of
-    n/m influence_i, where those beyond m have none: samples that only one side has add their own
-    variance, and nothing is paired with them.
+    Then it is that of the most samples of which both have an estimate: all of them are paired.
+    Without such nested estimates the value of m samples is to first order (1/m) Σ influence_i over
+    them, and so (1/n) Σ over n of n/m influence_i, where those beyond m have none: samples that
+    only one side has add their own variance, and nothing is paired with them.
     Raises ValueError when the samples of the smaller are not clustered as the first of the larger.
     """
+    a, b = _in_common(a, b)
     n = max(a.samples, b.samples)
     larger, smaller = (a, b) if a.samples == n else (b, a)
     if not _same_groups(larger, smaller):
@@ -70,6 +74,13 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(
         a.value - b.value, _stretched(a, n) - _stretched(b, n), clusters=larger.clusters
     )
+
+
+def _in_common(a: Estimate, b: Estimate) -> tuple[Estimate, Estimate]:
+    """Both of the most samples of which both have an estimate; as they are if there are none."""
+    known = [{**each.nested, each.samples: each} for each in (a, b)]
+    shared = known[0].keys() & known[1].keys()
+    return (known[0][max(shared)], known[1][max(shared)]) if shared else (a, b)
 
 
 def _stretched(estimate: Estimate, n: int) -> np.ndarray:

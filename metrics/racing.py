@@ -102,6 +102,7 @@ class Look:
     low: frozenset[int]  # fail on the rising side of their curve
     choice: Choice  # so far
     live: frozenset[int]  # need more samples; none when nothing can change the choice any more
+    hopeless: frozenset[int]  # are not to be expected to pass by the cap
 
 
 class Race:
@@ -122,7 +123,8 @@ class Race:
         self._rejected: set[int] = set()  # of winners that were not confirmed
         self._rungs: list[Rung] = []
         self._trials: list[Trial] = []
-        self._seen = Look({}, frozenset(), Choice(UNDECIDED, None, None, []), frozenset())
+        nobody: frozenset[int] = frozenset()
+        self._seen = Look({}, nobody, Choice(UNDECIDED, None, None, []), nobody, nobody)
 
     def run(self) -> Iterator[Course]:
         """Rung by rung, to a winner that is confirmed or to the cap."""
@@ -191,6 +193,8 @@ class Race:
         candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
         verdicts: dict[int, dict[str, Verdict]] = {}
         open_ = witnesses(candidates, self._seen, winner, self._broken)
+        if not open_:  # all others have failed: there is nothing left to hold it against
+            return Trial(winner, samples, samples, verdicts, PASS)
         least = self._design.confirm, *(gate.enough for gate in self._gates.values())
         sizes = {_whole_batches(max(t * samples, *least), self._design) for t in _TRIALS}
         last = samples
@@ -206,7 +210,7 @@ class Race:
             if not open_ or any(map(_fails, verdicts.values())):
                 break
         seen = [verdict for found in verdicts.values() for verdict in found.values()]
-        outcome = all_of(seen) if seen else UNDECIDED  # no witness was left to hold it against
+        outcome = all_of(seen) if seen else UNDECIDED  # no witness was left
         return Trial(winner, samples, last, verdicts, outcome)
 
 
@@ -256,7 +260,7 @@ def look(
     own = [all_of([*standing.worst.values()]) for standing in choice.standings]
     own = [UNTESTED if i in broken else outcome for i, outcome in enumerate(own)]
     live = _live(candidates, counted, own, chosen=choice.chosen, barred=out.union(hopeless))
-    return Look(pairs, low, choice, live)
+    return Look(pairs, low, choice, live, frozenset(hopeless))
 
 
 def _is_hopeless(
@@ -379,4 +383,6 @@ def _why(place: int, cells: Sequence[Runner], seen: Look) -> str:
         return "passes, and nothing that comes before it can"
     if chosen is not None and cells[place].cost >= cells[chosen].cost:
         return f"is no cheaper than {cells[chosen].name}, which passes"
-    return "waits: the choice does not hang on it now"
+    if place in seen.hopeless:
+        return "lies too near its margin to be decided by the last rung"
+    return "was not needed: the choice did not hang on it"

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,3 +84,19 @@ def test_samples_pair_when_they_are_held_together_alike(larger, smaller, pairs):
         else:
             with pytest.raises(ValueError, match="different clusters"):
                 paired_difference(first, second)
+
+
+def test_estimates_of_unequal_samples_meet_at_the_most_that_both_have():
+    rng = np.random.default_rng(0)
+    shared = 100 * rng.standard_normal(400)
+    a, b = shared + 1 + 0.1 * rng.standard_normal(400), shared + 0.1 * rng.standard_normal(400)
+    rungs = {n: mean_estimate(a[:n]) for n in (64, 128, 200)}
+    whole = replace(mean_estimate(a), nested=rungs)
+    short = replace(mean_estimate(b[:200]), nested={64: mean_estimate(b[:64])})
+    found = paired_difference(whole, short)
+    assert found.samples == 200
+    assert found.value == pytest.approx(np.mean(a[:200] - b[:200]))
+    assert found.se == pytest.approx(np.std(a[:200] - b[:200], ddof=1) / 200**0.5)
+    assert paired_difference(short, whole).value == pytest.approx(-found.value)
+    lonely = mean_estimate(b[:100])  # nothing in common: its own samples add their variance
+    assert paired_difference(whole, lonely).se > 10 * found.se

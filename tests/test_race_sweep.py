@@ -11,6 +11,8 @@ import yaml
 from cli import call, start
 
 from bench import sampling
+from bench.run import load_run
+from reports.compare import compare, find_cell
 
 FIXED_IMAGES = 8 * 1024
 GRID = (
@@ -156,3 +158,17 @@ def test_a_race_whose_cap_is_below_what_a_distance_needs_says_how_many(tmp_path,
     code, _, err = call(capsys, *few, f"runs={tmp_path}", "sampling=race", "samples=128")
     assert code == 2
     assert "samples=192 or more" in err
+
+
+def test_cells_of_a_race_are_compared_by_the_samples_that_they_share(raced, fixed):
+    """The winner has those that confirmed it too; unpaired they would drown the difference."""
+    record = race_of(raced / "race")
+    chosen = record["cells"][record["choice"]["chosen"]]
+    settings = [{"scheduler": chosen["curve"], "steps": str(n)} for n in (chosen["steps"], 2)]
+    pair = [find_cell(load_run(raced / "race"), each) for each in settings]
+    assert pair[0].entry.samples > pair[1].entry.samples
+    found = compare(*pair, "fd_pixels")
+    truth = compare(*(find_cell(load_run(fixed), each) for each in settings), "fd_pixels")
+    assert found.samples == pair[1].entry.samples
+    assert found.value == pytest.approx(truth.value, abs=4 * found.se)
+    assert found.se < 3 * truth.se * (1024 / found.samples) ** 0.5

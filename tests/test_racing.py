@@ -106,7 +106,7 @@ def test_cells_that_wait_come_in_when_the_one_before_them_is_out():
     courses = world.race()
     assert world.name(courses[-1].choice.chosen) == "b 8"
     waited = [w for rung in courses[-1].rungs for i, w in rung.stopped.items() if i == 7]
-    assert any(why.startswith("waits") for why in waited)
+    assert any(why.startswith("was not needed") for why in waited)
     assert courses[-1].choice.standings[2].outcome != PASS
 
 
@@ -189,3 +189,11 @@ def test_a_race_that_is_begun_again_goes_the_same_way(cut):
         whole[-1].trials,
         whole[-1].drawn,
     )
+
+
+def test_of_two_cells_the_one_that_is_left_needs_no_confirmation():
+    world = World(9, {"ddim": [80.0, 93.0]}, own=0.3)
+    course = world.race()[-1]
+    assert world.name(course.choice.chosen) == "ddim 4"
+    assert course.trials[-1].outcome == PASS
+    assert course.drawn == [course.rungs[-1].samples] * 2
