@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import vl_convert
 
@@ -74,6 +75,9 @@ _STRENGTH = _Cost(
     0,
     "strength",
 )
+_RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
+_OWN_AXES = " Each panel has a value axis of its own."
+_SMALLEST_SHARE = 0.2  # of a shared value axis that the points of one panel may fill
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
@@ -81,7 +85,8 @@ def figures(
     frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate], decisions: Decisions = NOTHING
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
-    points = decided(_placed(frame, metric, curve_points(frame, metric)), metric, decisions)
+    placed = _placed(frame, metric, curve_points(frame, metric))
+    points = _with_default(decided(placed, metric, decisions))
     by_strength = _placed(frame, metric, strength_points(frame, metric))
     spec = metric_spec(metric)
     drawn = [
@@ -125,7 +130,8 @@ def javascript_bundle() -> str:
 
 
 def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost) -> Figure:
-    look, y = _look(points), _value_axis(metric, points)
+    own_axes = _own_axes(metric, points)
+    look, y = _look(points), _value_axis(metric, points, own_axes=own_axes)
     pick, shown = _highlight()
     base = alt.Chart().encode(x=_cost_axis(points, cost), color=look["color"])
     lines = base.mark_line().encode(
@@ -146,7 +152,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         ),
         lines,
         marks.add_params(pick),
-        *_decisions(base, y, points),
+        *_decisions(base, y, look, points, cost),
         *([_zero()] if metric_spec(metric).is_signed else []),
     ]
     words = _Words(
@@ -155,9 +161,19 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         _subtitle(frame, metric, cost),
         f"{'Bands' if banded else 'Bars'}: 95{_PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
-        f"than these suggest.{_decided_words(points)}",
+        f"than these suggest.{_decided_words(points)}{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, point_records(points), layers, words)
+    return _figure(metric, point_records(points), layers, words, own_axes=own_axes)
+
+
+def _own_axes(metric: str, points: pd.DataFrame) -> bool:
+    """Whether an axis that all panels share would press the curves of one of them flat."""
+    ends = points.groupby("panel")[["low", "high", "value"]].agg(["min", "max"])
+    lowest, highest = ends.min(axis=1), ends.max(axis=1)
+    if is_logarithmic(metric, points):
+        lowest, highest = np.log(lowest), np.log(highest)
+    spans = (highest - lowest)[points.groupby("panel").size() > 1]
+    return bool((spans < _SMALLEST_SHARE * (highest.max() - lowest.min())).any())
 
 
 def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
@@ -214,8 +230,10 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
     return _figure(metric, point_records(points), layers, words)
 
 
-def _figure(metric: str, records: list[dict], layers: list, words: _Words) -> Figure:
-    """Layers over the records, one panel beside the other."""
+def _figure(
+    metric: str, records: list[dict], layers: list, words: _Words, *, own_axes: bool = False
+) -> Figure:
+    """Layers over the records, one panel beside the other, with own_axes each with its own y."""
     panels = list(dict.fromkeys(record["panel"] for record in records))
     columns = _columns(len(panels))
     chart = (
@@ -224,6 +242,8 @@ def _figure(metric: str, records: list[dict], layers: list, words: _Words) -> Fi
         .facet(alt.Facet("panel:N", title=None, sort=panels), columns=columns)
         .properties(title=chart_title(words.title, words.subtitle))
     )
+    if own_axes:
+        chart = chart.resolve_scale(y="independent")
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"cells": records}, "config": theme.CONFIG}
     return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
@@ -268,30 +288,64 @@ def _bars(base: alt.Chart, y: Callable[[str], alt.Y]) -> alt.Chart:
     return base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
 
 
-def _decisions(base: alt.Chart, y: Callable[[str], alt.Y], points: pd.DataFrame) -> list[alt.Chart]:
-    """Rings where curves begin to be flat, a label at the recommended default."""
+def _with_default(points: pd.DataFrame) -> pd.DataFrame:
+    """With `default`, what is written beside the recommended default: `default: ddim, 8 steps`."""
+    if "recommended" not in points:
+        return points
+    setting = points["scheduler"] + ", " + points["steps"].astype(str) + " steps"
+    return points.assign(default=("default: " + setting).where(points["recommended"]))
+
+
+def _decisions(
+    base: alt.Chart, y: Callable[[str], alt.Y], look: dict, points: pd.DataFrame, cost: _Cost
+) -> list[alt.Chart]:
+    """Rings where curves come within the margin; the recommended default, named, over all else.
+
+    Curves coincide just where they do not gain any more: the default's own marker is drawn last and
+    larger than every other, so that no ring or marker of another curve is taken for it.
+    """
     if "flat" not in points:
         return []
-    ring = base.transform_filter("datum.flat").mark_point(
-        shape="circle", size=230, filled=False, strokeWidth=2, opacity=1
-    )
-    named = base.transform_filter("datum.recommended").encode(color=alt.value(theme.INK))
-    label: dict[str, Any] = {"dy": -20, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    ring, label = _rings(base, y), _default_label(points[cost.field], cost)
+    named = base.transform_filter("datum.recommended").encode(y=y("value"))
     return [
-        ring.encode(y=y("value")),
-        named.mark_text(text="default", stroke="white", strokeWidth=3, **label).encode(
-            y=y("value"), color=alt.value("white")
+        ring.transform_filter("datum.flat && !datum.recommended"),
+        ring.transform_filter("datum.flat && datum.recommended"),
+        named.mark_point(
+            filled=True, size=_DEFAULT_SIZE, opacity=1, stroke=theme.INK, strokeWidth=1.5
+        ).encode(shape=look["shape"]),
+        named.mark_text(stroke="white", strokeWidth=3, **label).encode(
+            text="default:N", color=alt.value("white")
         ),
-        named.mark_text(text="default", **label).encode(y=y("value")),
+        named.mark_text(**label).encode(text="default:N", color=alt.value(theme.INK)),
     ]
+
+
+def _rings(base: alt.Chart, y: Callable[[str], alt.Y]) -> alt.Chart:
+    return base.mark_point(
+        shape="circle", size=_RING_SIZE, filled=False, strokeWidth=2, opacity=1
+    ).encode(y=y("value"))
+
+
+def _default_label(costs: pd.Series, cost: _Cost) -> dict[str, Any]:
+    """How the default's name is written: above its marker, and inwards near an end of the axis."""
+    low, high = float(costs.min()), float(costs.max())
+    share = (
+        f"log(datum.{cost.field} / {low}) / log({high / low})"
+        if cost.base and high > low
+        else "0.5"
+    )
+    align = f"{share} < 0.3 ? 'left' : {share} > 0.7 ? 'right' : 'center'"
+    look = {"dy": -18, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    return {"align": alt.expr(align), **look}
 
 
 def _decided_words(points: pd.DataFrame) -> str:
     if "flat" not in points:
         return ""
     return (
-        " Ring: the smallest step count proven to be within every margin of the curve's largest. "
-        "“default”: what is recommended by this metric."
+        " Ring: the smallest step count from which the curve is within the margin, by every metric "
+        "that decides, of its largest. Large marker, “default”: what is recommended by this metric."
     )
 
 
@@ -386,13 +440,19 @@ def _cost_scale(cost: _Cost) -> alt.Scale:
     return alt.Scale(type="log", base=cost.base, nice=False, padding=14)
 
 
-def _value_axis(metric: str, points: pd.DataFrame) -> Callable[[str], alt.Y]:
+def _value_axis(
+    metric: str, points: pd.DataFrame, *, own_axes: bool = False
+) -> Callable[[str], alt.Y]:
     """The same y encoding for every field drawn on it."""
     spec = metric_spec(metric)
     title = f"{spec.label} ({spec.unit}), " if spec.unit else f"{spec.label}, "
     if is_logarithmic(metric, points):
         scale = alt.Scale(type="log", nice=False, padding=6)
-        axis = _round_axis(points[["value", "low", "high"]])
+        axis = (
+            alt.Axis(format="~r", labelOverlap="greedy", tickCount=5)
+            if own_axes  # ticks of the whole range may all lie outside one panel's
+            else _round_axis(points[["value", "low", "high"]])
+        )
     else:
         scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
     return lambda field: alt.Y(

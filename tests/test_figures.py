@@ -5,6 +5,7 @@ import altair as alt
 import pytest
 from fake_run import CLIP, FD, PSNR, fabricate
 
+from reports.decisions import decide
 from reports.figures import figures, to_png, to_svg
 from reports.frame import load_estimates, load_frame
 
@@ -13,6 +14,12 @@ NINE = ("ddpm", "ddim", "pndm", "euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2
 
 def drawn(run, metric=FD):
     return figures(load_frame(run), metric, load_estimates(run, metric))
+
+
+def drawn_with_decisions(run, metric):
+    frame = load_frame(run)
+    estimates = {name: load_estimates(run, name) for name in (FD, CLIP)}
+    return figures(frame, metric, estimates[metric], decide(frame, estimates, run.margins))
 
 
 def encodings(spec):
@@ -140,3 +147,52 @@ def test_with_one_step_count_there_is_nothing_to_draw_against_steps(tmp_path):
     run = fabricate(tmp_path / "run", steps=(8,), tasks=("img2img",), strengths=(0.4, 0.8))
     names = [figure.name for figure in drawn(run)]
     assert names == [f"{FD}_vs_strength", f"{FD}_vs_latency_pareto"]
+
+
+def test_the_default_is_named_and_its_marker_is_larger_than_all_and_drawn_last(tmp_path):
+    run = fabricate(tmp_path / "run", guidances=(4.0,), samples=256)
+    figure = drawn_with_decisions(run, FD)[0]
+    alt.Chart.from_dict(figure.spec).to_dict(validate=True)
+    (chosen,) = [r for r in figure.spec["datasets"]["cells"] if r["recommended"]]
+    named = f"default: {chosen['scheduler']}, {chosen['steps']} steps"
+    assert named in "".join(ElementTree.fromstring(to_svg(figure)).itertext())
+    layers = figure.spec["spec"]["layer"]
+    *others, own = [layer for layer in layers if layer["mark"]["type"] == "point"]
+    assert own["transform"] == [{"filter": "datum.recommended"}]
+    assert own["mark"]["filled"]
+    assert own["mark"]["size"] > others[0]["encoding"]["size"]["scale"]["range"][0]
+    assert own["encoding"]["color"] == others[0]["encoding"]["color"]  # that of its scheduler
+    assert layers.index(own) > max(map(layers.index, others))
+    rings = [ring["transform"][0]["filter"] for ring in others[1:]]
+    assert rings == ["datum.flat && !datum.recommended", "datum.flat && datum.recommended"]
+
+
+def test_the_name_of_a_default_at_an_end_of_the_axis_is_written_inwards(tmp_path):
+    grid = {"schedulers": ("ddim",), "guidances": (4.0,), "steps": (2, 16), "samples": 256}
+    run = fabricate(tmp_path / "run", **grid)
+    for margin, anchor in ((1e-3, "end"), (1e3, "start")):
+        run.margins.update({FD: {"absolute": margin}, CLIP: {"absolute": margin}})
+        tree = ElementTree.fromstring(to_svg(drawn_with_decisions(run, FD)[0]))
+        texts = [one for one in tree.iter() if (one.text or "").startswith("default: ")]
+        assert {one.get("text-anchor") for one in texts} == {anchor}
+
+
+def scaled(run, model, factor):
+    """The frame with one model's values moved together by a factor."""
+    frame = load_frame(run)
+    own = frame["model"] == model
+    centre = frame.loc[own, CLIP].mean()
+    frame.loc[own, CLIP] = centre + factor * (frame.loc[own, CLIP] - centre)
+    frame.loc[own, f"{CLIP}_se"] *= factor
+    return frame
+
+
+@pytest.mark.parametrize(("factor", "resolved"), [(1.0, {}), (0.1, {"y": "independent"})])
+def test_panels_have_value_axes_of_their_own_where_a_shared_one_would_press_one_flat(
+    tmp_path, factor, resolved
+):
+    run = fabricate(tmp_path / "run", models=("one", "two"), guidances=(4.0,))
+    figure = figures(scaled(run, "two", factor), CLIP, load_estimates(run, CLIP))[0]
+    alt.Chart.from_dict(figure.spec).to_dict(validate=True)
+    assert figure.spec.get("resolve", {}).get("scale", {}) == resolved
+    assert figure.note.endswith("axis of its own.") == bool(resolved)
