@@ -11,7 +11,7 @@ from rich.text import Text
 
 from metrics.specs import metric_spec
 from reports.curves import panel_names, sign, with_panels
-from reports.formats import MISSING, decimals_for, duration, plus_minus
+from reports.formats import MISSING, decimals_for, duration, plus_minus, significant
 from reports.frame import done, failed, frame_metrics
 
 
@@ -52,8 +52,9 @@ def default_line(found: Mapping[str, Any]) -> str:
         return f"{what}{found['outcome']}, no cell is proven to be within all margins{waiting}"
     saved = ""
     if "saving" in found:
-        vendor, times = found["vendor_default"], found["saving"]["evaluations"]
-        saved = f", {times:.3g} times fewer evaluations than its own {vendor['steps']} steps"
+        vendor, times = found["vendor_default"], significant(found["saving"]["evaluations"])
+        where = "" if vendor.get("latency_is", "measured") == "measured" else ", not measured here"
+        saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
     return (
         f"{what}{found['scheduler']}, {found['steps']} steps, guidance {found['guidance']:g} "
         f"({found['outcome']}{saved})"

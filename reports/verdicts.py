@@ -1,11 +1,16 @@
 """Decisions in words, for the page. No statistics."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import pandas as pd
+
+from metrics.choose import Gate
 from metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from metrics.specs import metric_spec
+from reports.cautions import timings_are_even
 from reports.decisions import CurvePlateau, Decisions, Recommendation
 from reports.defaults import Row, cheaper_undecided, saving, setting_name
 from reports.formats import decimals_for, duration, number, plus_minus, significant
@@ -14,8 +19,15 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict]:
-    """One per default: title, outcome, setting, savings, evidence, what else might do."""
-    return [_card(rows, each) for each in decisions.recommendations]
+    """One per default: title, outcome, setting, savings, evidence, what else might do. Metrics that
+    chose the same cell share one."""
+    even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
+    alike: dict[tuple, list[Recommendation]] = {}
+    for each in decisions.recommendations:
+        choice = each.choice
+        same = (each.panel, *each.rows), choice.chosen, choice.outcome, each.note
+        alike.setdefault(same, []).append(each)
+    return [_card(rows, found, decisions.gates, even=even) for found in alike.values()]
 
 
 def plateau_lines(decisions: Decisions) -> list[dict]:
@@ -34,43 +46,70 @@ def margin_words(decisions: Decisions) -> str:
     return "; ".join(told)
 
 
-def _card(rows: Sequence[Row], found: Recommendation) -> dict:
+def _listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _card(
+    rows: Sequence[Row],
+    alike: Sequence[Recommendation],
+    gates: Mapping[str, Gate],
+    *,
+    even: bool,
+) -> dict:
+    """alike: of the metrics that chose the same; even: whether latencies can be compared."""
+    found = alike[0]
     first = rows[found.rows[0]]
     named = [] if found.panel.startswith(first["model"]) else [first["model"], first["task"]]
-    chosen, runner_up = found.choice.chosen, found.choice.runner_up
+    chosen = found.choice.chosen
     card: dict[str, Any] = {
         "panel": ", ".join([*named, found.panel]),
-        "target": metric_spec(found.target).short,
+        "target": _listed([metric_spec(each.target).short for each in alike]),
         "outcome": found.choice.outcome,
         "setting": "",
         "facts": [],
         "evidence": [],
         "notes": [],
     }
-    waiting = cheaper_undecided(found, rows)
     if chosen is None:
-        card["notes"] = [found.note or _no_choice(waiting)]
+        waiting = cheaper_undecided(found, rows)
+        card["notes"] = [found.note or _no_choice(waiting), *_open_notes(found)]
         return card
-    row = rows[found.rows[chosen]]
+    row, standing = rows[found.rows[chosen]], found.choice.standings[chosen]
     card["setting"] = f"{setting_name(row)}, guidance {row['guidance']:g}"
-    card["facts"] = _facts(rows, row)
+    card["facts"] = _facts(rows, row, even=even)
     card["evidence"] = [
-        _evidence(
-            metric, verdict, rows, row, found.rows[found.choice.standings[chosen].rivals[metric]]
-        )
-        for metric, verdict in found.choice.standings[chosen].worst.items()
+        _evidence(metric, verdict, gates[metric], row, rows[found.rows[standing.rivals[metric]]])
+        for metric, verdict in standing.worst.items()
     ]
+    card["notes"] = [*_choice_notes(rows, found), *chain.from_iterable(map(_guidance_notes, alike))]
+    return card
+
+
+def _choice_notes(rows: Sequence[Row], found: Recommendation) -> list[str]:
+    """What to know of a cell that was chosen, and which others might do."""
+    notes, runner_up = [], found.choice.runner_up
     if found.choice.outcome == NO_PLATEAU:
-        card["notes"].append(
+        notes.append(
             "Its curve still gains at its last step count: sweep more steps before trusting this."
         )
     if runner_up is not None:
         other = rows[found.rows[runner_up]]
-        card["notes"].append(f"Runner-up: {setting_name(other)} ({_cost_words(other)}).")
+        notes.append(f"Runner-up: {setting_name(other)} ({_cost_words(other)}).")
+    waiting = cheaper_undecided(found, rows)
     if waiting:
-        card["notes"].append(f"Cheaper, but undecided: {_waiting_words(waiting)}.")
-    card["notes"] += _guidance_notes(found)
-    return card
+        notes.append(f"Cheaper, but undecided: {_waiting_words(waiting)}.")
+    return notes
+
+
+def _open_notes(found: Recommendation) -> list[str]:
+    """Which metrics are still to be decided, of the cells that may yet pass."""
+    waiting = [each for each in found.choice.standings if each.outcome == UNDECIDED]
+    worst = [pair for each in waiting for pair in each.worst.items()]
+    names = dict.fromkeys(metric for metric, verdict in worst if verdict.outcome == UNDECIDED)
+    return [f"Open by {_listed([metric_spec(name).short for name in names])}."] if names else []
 
 
 def _no_choice(waiting: dict[str, int]) -> str:
@@ -100,16 +139,16 @@ def _guidance_notes(found: Recommendation) -> list[str]:
     ]
 
 
-def _facts(rows: Sequence[Row], row: Row) -> list[str]:
+def _facts(rows: Sequence[Row], row: Row, *, even: bool) -> list[str]:
     found = saving(rows, row)
     if found is None:
         return [_cost_words(row)]
-    how = "" if found.measured else ", estimated"
-    beside = f"the pipeline's own {found.steps} steps of {found.scheduler}"
-    parts = [f"{significant(found.evaluations, 2)}{_TIMES} fewer evaluations"]
-    if math.isfinite(found.latency):
+    where = "" if found.measured else " (not measured here)"
+    beside = f"the pipeline's own {found.steps} steps of {found.scheduler}{where}"
+    parts = [f"{significant(found.evaluations)}{_TIMES} fewer evaluations"]
+    if even and math.isfinite(found.latency):
         against = duration(found.latency_p50_s)
-        parts.append(f"{significant(found.latency, 2)}{_TIMES} faster than {against}{how}")
+        parts.append(f"{significant(found.latency, 2)}{_TIMES} faster than {against}")
     return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
 
 
@@ -119,14 +158,15 @@ def _cost_words(row: Row) -> str:
     return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
 
 
-def _evidence(metric: str, verdict: Verdict, rows: Sequence[Row], row: Row, rival: int) -> dict:
+def _evidence(metric: str, verdict: Verdict, gate: Gate, row: Row, rival: Row) -> dict:
     spec, se = metric_spec(metric), row[f"{metric}_se"]
     return {
         "metric": spec.short,
         "value": plus_minus(row[metric], se, decimals_for([se])),
         "loss": _loss(verdict),
-        "margin": significant(verdict.margin, 2),
-        "rival": "every other cell" if rows[rival] is row else setting_name(rows[rival]),
+        # What was declared is shown as it was; a share of a measured value is rounded.
+        "margin": significant(verdict.margin) if gate.relative else f"{verdict.margin:g}",
+        "rival": "every other cell" if rival is row else setting_name(rival),
     }
 
 
@@ -142,7 +182,7 @@ def _plateau_line(found: CurvePlateau) -> dict:
     order = sorted(flat.outcomes, reverse=True)
     stopped = next((n for n in order if flat.outcomes[n] in (FAIL, UNDECIDED)), None)
     words = {
-        PASS: f"flat from {flat.steps} steps",
+        PASS: f"within the margin from {flat.steps} steps",
         UNDECIDED: "undecided" if order else "one step count: nothing to compare",
         NO_PLATEAU: f"no plateau: {flat.steps} steps still gain",
     }

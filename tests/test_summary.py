@@ -59,6 +59,14 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path):
             "guidance 4 (PASS, 6.25 times fewer evaluations than its own 50 steps)",
         ),
         (
+            {
+                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
+                "vendor_default": {"steps": 50, "latency_is": "estimated from time per evaluation"},
+                "saving": {"evaluations": 6.249},
+            },
+            "(PASS, 6.25 times fewer evaluations than its own 50 steps, not measured here)",
+        ),
+        (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90}},
             "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps may be, "
             "with 90 more samples",
