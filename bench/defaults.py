@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import math
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,26 @@ import yaml
 
 from bench.errors import UserError
 from bench.grids import build_scheduler
-from bench.schedulers import CLASSES
+from bench.schedulers import CLASSES, scheduler_class
+from metrics.decide import NO_PLATEAU, PASS
 
 _SCHEMA = 1
 _STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline
 _ALWAYS_SAID = ("model", "task", "default_for")
 _TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
-_SETTING_TYPES = {"scheduler_class": str, "scheduler_flags": dict, "grid": str, "call": dict}
+_DECIDED = (PASS, NO_PLATEAU)  # outcomes that come with a setting
+_SETTING_TYPES = {
+    **{"scheduler_class": str, "scheduler_flags": dict, "grid": str},
+    **{"call": dict, "provenance": dict},
+}
+_STEPS = "num_inference_steps"
+_LEVELS = ("sigmas", "timesteps")  # what a scheduler has of them, and a file may say
+_DTYPES = ("float32", "bfloat16", "float16")
+_MOST_STEPS = 10_000
+# On a scheduler that was set here: the config of the one before it, without a default's flags.
+_CONFIG_BEFORE = "denoisebench_config_before"
+_NEARLY = 0.01  # by which levels of one spacing may differ: rounding, half precision
+_ANEW = "`denoisebench report RUN` writes the file anew"
 _UNBUILDABLE = (TypeError, ValueError, AssertionError, AttributeError, NotImplementedError)
 
 
@@ -29,14 +44,15 @@ def apply(
     guidance, scheduler and steps: model="shapes-ddpm", task="img2img", strength=0.5, seed=0,
     dtype="float32", … None says nothing; without default_for the first metric's counts. Raises
     UserError when none is left, or several are, when the one that is left was not decided, and
-    for a pipeline that it does not fit.
+    for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
+    other on a pipeline. Warns of one whose curve still gains.
 
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
     """
     said = {"default_for": default_for, **held}
     asked = {name: _plain(value) for name, value in said.items() if value is not None}
-    found = _choose(_read(Path(path)), asked, path)
+    found = _choose(read_defaults(Path(path)), asked, path)
     if "call" not in found:
         raise UserError(
             f"{path}: no default of {_name(found)} was decided ({found['outcome']}): more samples "
@@ -48,15 +64,22 @@ def apply(
             f"{path}: {_name(found)} was measured with {', '.join(steered)}, which pipelines of "
             "diffusers have no argument for"
         )
-    problem = next(_misfits(pipeline, found), "")
+    problem = next(_damages(found), "") or next(_misfits(pipeline, found), "")
     if problem:
         raise UserError(f"{path}: {_name(found)}: {problem}")
-    pipeline.scheduler = _scheduler(pipeline, found, path)
+    scheduler = _scheduler(pipeline, found, path)
+    if found["outcome"] == NO_PLATEAU:
+        warnings.warn(
+            f"{path}: {_name(found)}: its curve still gains at {found['call'][_STEPS]} steps, the "
+            "most that were swept: more may be better",
+            stacklevel=2,
+        )
+    pipeline.scheduler = scheduler
     return dict(found["call"])
 
 
-def _read(path: Path) -> list[dict]:
-    """Raises UserError for what is no file of defaults."""
+def read_defaults(path: Path) -> list[dict]:
+    """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -74,8 +97,10 @@ def _is_default(one: Any) -> bool:
     """Whether a record has all that is read of it; one that was not decided has no setting."""
     if not isinstance(one, dict) or not isinstance(one.get("held", {}), dict):
         return False
-    types = {**_TYPES, **(_SETTING_TYPES if "call" in one else {})}
-    return all(isinstance(one.get(name), kind) for name, kind in types.items())
+    types = {**_TYPES, **(_SETTING_TYPES if one.get("outcome") in _DECIDED else {})}
+    whole = all(isinstance(one.get(name), kind) for name, kind in types.items())
+    # A file that was cut lacks the end of its last record.
+    return whole and ("provenance" not in types or one["provenance"].get("dtype") in _DTYPES)
 
 
 def _selectors(one: dict) -> dict[str, Any]:
@@ -131,6 +156,44 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _damages(found: dict) -> Iterator[str]:
+    """What no sweep can have written into a default's setting."""
+    call = found["call"]
+    for name, value in {_STEPS: None, **call}.items():
+        if not _is_sensible(name, value):
+            yield f"{name} {value} is no value that a sweep measures; {_ANEW}"
+    if found["scheduler_class"] in CLASSES:
+        takes = inspect.signature(scheduler_class(found["scheduler_class"])).parameters
+        unknown = [flag for flag in found["scheduler_flags"] if flag not in takes]
+        if unknown:
+            yield f"{found['scheduler_class']} has no flag {', '.join(unknown)}; {_ANEW}"
+    levels = found.get("noise_levels", {})
+    if not isinstance(levels, dict) or not all(map(_are_levels, levels.items())):
+        yield f"noise_levels are no lists of numbers; {_ANEW}"
+
+
+def _is_sensible(name: str, value: Any) -> bool:
+    """Whether an argument of the call is in the range that a sweep allows."""
+    if name == _STEPS:
+        return type(value) is int and 1 <= value <= _MOST_STEPS
+    if name == "negative_prompt":
+        return isinstance(value, str)
+    if name == "strength":
+        return _is_number(value) and 0 < value <= 1
+    if name in ("guidance_scale", "true_cfg_scale"):
+        return _is_number(value) and value >= 0
+    return isinstance(value, bool | str) or _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _are_levels(named: tuple[Any, Any]) -> bool:
+    name, levels = named
+    return name in _LEVELS and isinstance(levels, list) and all(map(_is_number, levels))
+
+
 def _misfits(pipeline: Any, found: dict) -> Iterator[str]:
     """Why a default cannot be put on a pipeline, before anything of it is touched."""
     kind, name = type(pipeline).__name__, found["scheduler_class"]
@@ -164,15 +227,52 @@ def _family(class_name: str, config: Any) -> str:
 
 
 def _scheduler(pipeline: Any, found: dict, path: str | Path) -> Any:
-    flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler.config
+    """As it was measured, from the config that the pipeline had before any default of ours: flags
+    of an earlier one would stay in the config of the scheduler that it set."""
+    flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler
+    config = getattr(own, _CONFIG_BEFORE, own.config)
+    told = found["scheduler_class"], flags, config, found["grid"]
+    kind = type(pipeline).__name__
     try:
-        return build_scheduler(found["scheduler_class"], flags, own, found["grid"])
+        differs = _differs(build_scheduler(*told), found)
+        scheduler = build_scheduler(*told)  # one that no steps were set of
     except _UNBUILDABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: {_name(found)}: {found['scheduler_class']} cannot be made from the config of "
-            f"the scheduler of {type(pipeline).__name__}: {why}"
+            f"the scheduler of {kind}: {why}"
         ) from error
+    if differs:
+        raise UserError(
+            f"{path}: {_name(found)}: the config of the {type(own).__name__} of {kind} gives "
+            f"{found['scheduler_class']} other {differs} than were measured; give the pipeline the "
+            "scheduler that its model came with"
+        )
+    setattr(scheduler, _CONFIG_BEFORE, config)
+    return scheduler
+
+
+def _differs(scheduler: Any, found: dict) -> str:
+    """Which levels of a scheduler are not those that were measured, empty if none are.
+
+    The last are compared, for a strength leaves out the first. Flow pipelines give their scheduler
+    levels and a shift of their own, which are known in a call alone.
+    """
+    levels = found.get("noise_levels", {})
+    given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(found["call"])
+    if not levels or given or _family(found["scheduler_class"], scheduler.config) == "flow":
+        return ""
+    scheduler.set_timesteps(found["call"][_STEPS])
+    for name, measured in levels.items():
+        own = [float(level) for level in getattr(scheduler, name)][-len(measured) :]
+        if len(own) != len(measured) or not all(map(_is_near, own, measured, [name] * len(own))):
+            return name
+    return ""
+
+
+def _is_near(own: float, measured: float, name: str) -> bool:
+    whole = 1.0 if name == "timesteps" else 0.0  # to which some round them
+    return math.isclose(own, measured, rel_tol=_NEARLY, abs_tol=max(whole, 1e-6))
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,23 @@ _ALWAYS_SAID = ("model", "task", "strength")
 Row = dict[str, Any]  # of a run's frame
 
 
+_YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
+
+
+class _OnOneLine(list):
+    """Written as [1, 2, 3]: no line each."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(
+    _OnOneLine,
+    lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
+)
+
+
 @dataclass(frozen=True)
 class Saving:
     """A setting beside the vendor's default."""
@@ -48,7 +65,7 @@ def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
         "environment": run.environment,
         "defaults": [_record(run, rows, each, varied) for each in decisions.recommendations],
     }
-    return _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return _HEADER + yaml.dump(content, None, _Dumper, **_YAML)
 
 
 def saving(rows: Sequence[Row], own: Row) -> Saving | None:
@@ -141,6 +158,7 @@ def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequen
         "evidence": _evidence(rows, found, chosen),
         "runner_up": None if runner_up is None else _short(rows, found, runner_up),
         **tail,
+        **_noise_levels(run, run.entries[i]),
         "provenance": _provenance(run.entries[i]),
     }
 
@@ -229,6 +247,20 @@ def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
     setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
     evidence = _evidence(rows, found, place)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
+
+
+def _noise_levels(run: Run, entry: Entry) -> dict:
+    """What the cell visited, by which bench.defaults.apply knows a scheduler of other spacing: the
+    config that the flags were laid over is the model's, and not in the store. To six digits."""
+    grid = run.store.read_record(entry.cell.key, "grid")
+    if grid is None:
+        return {}
+    name, levels = "sigmas", grid["scheduler_sigmas"]
+    if levels is None:
+        name, levels = "timesteps", grid["timesteps"]
+    if not all(map(math.isfinite, levels)):
+        return {}
+    return {"noise_levels": {name: _OnOneLine(float(f"{level:.6g}") for level in levels)}}
 
 
 def _provenance(entry: Entry) -> dict:

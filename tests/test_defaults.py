@@ -1,14 +1,20 @@
 """Defaults: decided, written, read again and put on a pipeline."""
 
+import json
+import warnings
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 import yaml
 from cli import call, tiny
+from diffusers import StableDiffusionPipeline
 from fake_run import CLIP, FD, MARGINS, fabricate
+from tiny_pipelines import save_tiny
 
 from bench.defaults import apply
 from bench.errors import UserError
+from bench.grids import build_scheduler
 from bench.margins import gates
 from bench.schedulers import scheduler_class
 from metrics.decide import NO_PLATEAU, PASS, UNDECIDED
@@ -146,9 +152,10 @@ def refused(path, pipeline=None, **asked):
 
 
 def runnable_file(path, **changes):
-    """Gives every default a class that diffusers has, in place of a fabricated one."""
+    """Gives every default a class that diffusers has, in place of what is fabricated."""
     content = yaml.safe_load(path.read_text())
     for one in content["defaults"]:
+        one.pop("noise_levels", None)
         one |= {"scheduler_class": "DDIMScheduler", **changes}
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
@@ -277,7 +284,7 @@ class Unguided(Guided):
     ("pipeline", "changes", "said"),
     [
         (Unguided, {}, "Unguided takes no guidance_scale"),
-        (Guided, {"call": {"strength": 0.5}}, "Guided takes no strength"),
+        (Guided, {"call": {"num_inference_steps": 2, "strength": 0.5}}, "Guided takes no strength"),
         (Guided, {"scheduler_class": "UNet2DModel"}, "UNet2DModel is no scheduler that this"),
         (Guided, {"scheduler_class": "XScheduler"}, "XScheduler is no scheduler that this"),
         (Guided, {"grid": "square"}, "grid square is none that this version knows"),
@@ -305,6 +312,106 @@ def test_a_default_that_does_not_fit_the_pipeline_is_refused_and_changes_nothing
     assert target.scheduler is own
 
 
+def measured_file(path, config, grid="native", flags=None, outcome=PASS):
+    """A default of DPM++ 2M as a sweep of a model with such a scheduler config writes it."""
+    name, flags = "DPMSolverMultistepScheduler", flags or {}
+    scheduler = build_scheduler(name, json.dumps(flags), config, grid)
+    scheduler.set_timesteps(6)
+    one = {
+        **{"model": "sd15", "task": "txt2img", "default_for": CLIP, "outcome": outcome},
+        **{"scheduler_class": name, "scheduler_flags": flags, "grid": grid},
+        "call": {"num_inference_steps": 6, "guidance_scale": 4.0},
+        "noise_levels": {"sigmas": [float(f"{sigma:.6g}") for sigma in scheduler.sigmas]},
+        "provenance": {"cell": "0" * 20, "dtype": "float32"},
+    }
+    path.write_text(yaml.safe_dump({"schema": 1, "defaults": [one]}, sort_keys=False))
+    return path
+
+
+@pytest.fixture
+def sd15(tmp_path):
+    """A tiny pipeline, and the scheduler config that a sweep of its folder would read."""
+    folder = save_tiny("sd15", tmp_path)
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    return StableDiffusionPipeline.from_pretrained(folder), config
+
+
+def test_a_default_leaves_no_flag_behind_in_the_next(sd15, tmp_path):
+    pipeline, config = sd15
+    native = measured_file(tmp_path / "native.yaml", config)
+    matched = measured_file(tmp_path / "matched.yaml", config, "matched")
+    order = measured_file(tmp_path / "order.yaml", config, flags={"solver_order": 3})
+    found = []
+    for path in (native, matched, native, order, native):
+        apply(pipeline, path)
+        own = pipeline.scheduler.config
+        found.append((own.use_karras_sigmas, own.timestep_spacing, own.solver_order))
+    own = (False, config["timestep_spacing"], 2)
+    assert found == [own, (True, "linspace", 2), own, (*own[:2], 3), own]
+
+
+def test_a_default_is_refused_on_a_scheduler_that_spaces_levels_otherwise(sd15, tmp_path):
+    pipeline, config = sd15
+    karras = {**config, "use_karras_sigmas": True}
+    plain = measured_file(tmp_path / "plain.yaml", config)
+    own = build_scheduler("DPMSolverMultistepScheduler", "{}", karras)
+    pipeline.scheduler = own
+    said = refused(plain, pipeline)
+    assert "gives DPMSolverMultistepScheduler other sigmas than were measured" in said
+    assert "give the pipeline the scheduler that its model came with" in said
+    assert len(said.splitlines()) == 1
+    assert pipeline.scheduler is own
+    apply(pipeline, measured_file(tmp_path / "karras.yaml", karras))
+    assert pipeline.scheduler.config.use_karras_sigmas
+
+
+def test_a_default_whose_curve_still_gains_is_applied_with_a_warning(sd15, tmp_path):
+    pipeline, config = sd15
+    path = measured_file(tmp_path / "defaults.yaml", config, outcome=NO_PLATEAU)
+    with pytest.warns(UserWarning, match="its curve still gains at 6 steps") as told:
+        apply(pipeline, path)
+    [one] = [str(each.message) for each in told if each.category is UserWarning]
+    assert len(one.splitlines()) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        apply(pipeline, measured_file(path, config))
+
+
+def test_a_file_that_was_cut_anywhere_is_refused_or_lacks_whole_defaults(path):
+    text, whole = path.read_text(), yaml.safe_load(path.read_text())["defaults"]
+    for end in range(0, len(text), 97):
+        path.write_text(text[:end])
+        for seed in (0, 1):
+            asked = [one["call"] for one in whole if one["held"]["seed"] == seed]
+            with suppress(UserError):
+                assert apply(ddim(), path, seed=seed) in asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"call": {"num_inference_steps": None}}, "num_inference_steps None is no value"),
+        ({"call": {"num_inference_steps": 2.5}}, "num_inference_steps 2.5 is no value"),
+        ({"call": {"num_inference_steps": 0}}, "num_inference_steps 0 is no value"),
+        ({"call": {"guidance_scale": 4.0}}, "num_inference_steps None is no value"),
+        ({"call": {"num_inference_steps": 2, "guidance_scale": -1}}, "guidance_scale -1 is no"),
+        ({"call": {"num_inference_steps": 2, "guidance_scale": "a"}}, "guidance_scale a is no"),
+        ({"call": {"num_inference_steps": 2, "strength": 1.5}}, "strength 1.5 is no value"),
+        ({"scheduler_flags": {"nope": 3}}, "DDIMScheduler has no flag nope"),
+        ({"noise_levels": {"sigmas": [1.0, None]}}, "noise_levels are no lists of numbers"),
+        ({"noise_levels": {"timesteps": [9.0, 8.0]}}, "other timesteps than were measured"),
+    ],
+)
+def test_what_no_sweep_can_have_written_is_refused_and_changes_nothing(changes, said, path):
+    runnable_file(path, **changes)
+    pipeline = ddim()
+    own = pipeline.scheduler
+    found = refused(path, pipeline, seed=0)
+    assert said in found
+    assert len(found.splitlines()) == 1
+    assert pipeline.scheduler is own
+
+
 def test_what_is_no_pipeline_has_no_scheduler_to_set(path):
     for stranger in (SimpleNamespace(), SimpleNamespace(scheduler=None), "pipe"):
         assert "has no scheduler to set" in refused(path, stranger, seed=0)
@@ -324,6 +431,7 @@ def test_apply_says_what_it_cannot_do(tmp_path):
     found["defaults"][0]["guidance_interval"] = [0.1, 2.0]
     path.write_text(yaml.safe_dump(found))
     assert "guidance_interval" in refused(path, model="a")
+    found["defaults"][0] = {**found["defaults"][0], "outcome": UNDECIDED}
     del found["defaults"][0]["guidance_interval"], found["defaults"][0]["call"]
     path.write_text(yaml.safe_dump(found))
     assert "more samples" in refused(path, model="a")
