@@ -19,6 +19,8 @@ from reports.formats import MISSING, decimals_for, number, plus_minus
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.
 _NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
+_IN_NAME = ("model", "scheduler", "steps", "guidance")  # of a measured cell
+_SMALLEST_P = 1e-16  # below, the normal tail is lost in rounding
 _OTHER_RULER = "extractor, reference or convention differ"
 
 
@@ -45,8 +47,31 @@ def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     """
     estimates = _estimate(a, metric), _estimate(b, metric)
     if not _is_comparable(a.entry, b.entry, metric):
-        raise UserError(f"{a.name} and {b.name} cannot be compared by {metric}: {_OTHER_RULER}")
+        names = " and ".join(_names(a, b))
+        raise UserError(f"{names} cannot be compared by {metric}: {_OTHER_RULER}")
     return compare_estimates(*estimates, _mismatch(a.entry.cell, b.entry.cell))
+
+
+def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
+    """The names of two cells with what else they differ in: settings, and the run they are of."""
+    other = [name for name in _differing((a.entry, b.entry)) if name not in _IN_NAME]
+    if a.entry.cell.key == b.entry.cell.key:
+        other = [name for name in other if name != "key"]
+    first, second = (", ".join([one.name, *_told(one.entry, other)]) for one in (a, b))
+    if a.run.folder.resolve() == b.run.folder.resolve():
+        return first, second
+    where = (a.run.name, b.run.name)
+    if where[0] == where[1]:
+        where = (str(a.run.folder), str(b.run.folder))
+    return f"{first}, run {where[0]}", f"{second}, run {where[1]}"
+
+
+def _told(entry: Entry, names: Sequence[str]) -> list[str]:
+    """`seed 1` for each setting; what is empty is said to be none."""
+    settings = _settings(entry)
+    return [
+        f"{name} {'none' if settings[name] in ('', None) else settings[name]}" for name in names
+    ]
 
 
 def _estimate(one: MeasuredCell, metric: str) -> Estimate:
@@ -133,8 +158,9 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     """One line per metric that both cells have."""
     shared = [metric for metric in a.entry.metrics if metric in b.entry.metrics]
     if not shared:
-        raise UserError(f"{a.name} and {b.name} share no metric")
-    table = Table(title=Text(f"A: {a.name}\nB: {b.name}"), title_justify="left")
+        raise UserError(f"{' and '.join(_names(a, b))} share no metric")
+    first, second = _names(a, b)
+    table = Table(title=Text(f"A: {first}\nB: {second}"), title_justify="left")
     for title in ("metric", "A - B ± se", "95 % interval", "p", "A is", "samples"):
         table.add_column(title, justify="left" if title in ("metric", "samples") else "right")
     for metric in shared:
@@ -154,7 +180,7 @@ def _line(spec: MetricSpec, found: Difference) -> list[str]:
     return [
         plus_minus(found.value, found.se, decimals),
         f"{number(low, decimals)} to {number(high, decimals)}",
-        f"{found.p:.2g}",
+        f"< {_SMALLEST_P:.0e}" if found.p < _SMALLEST_P else f"{found.p:.2g}",
         _standing(spec, found) if low > 0 or high < 0 else "not told apart",
         f"unpaired: {found.unpaired}" if found.unpaired else f"{found.units:,} paired",
     ]

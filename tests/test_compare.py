@@ -10,7 +10,7 @@ from fake_run import CLIP, FD, fabricate
 from bench.errors import UserError
 from bench.rows import read_estimate
 from bench.run import Run, load_run, save_run
-from reports.compare import MeasuredCell, compare, comparison_table, find_cell
+from reports.compare import MeasuredCell, _names, compare, comparison_table, find_cell
 
 A = "scheduler=ddim,steps=2,guidance=4"
 B = "scheduler=ddim,steps=16,guidance=4"
@@ -57,6 +57,37 @@ def test_the_command_compares_across_runs(tmp_path, capsys):
     code, out, _ = call(capsys, "compare", first.folder, A, second.folder, A)
     assert code == 0
     assert "not told apart" in out
+
+
+def titles(a, b):
+    """What A and B are called above the table."""
+    return [line.split(": ", 1)[1] for line in str(comparison_table(a, b).title).splitlines()]
+
+
+def test_cells_of_one_name_are_told_apart_by_run_and_by_what_they_differ_in(tmp_path):
+    first, second = (fabricate(tmp_path / n, schedulers=("ddim",), seeds=(0, 1)) for n in "ab")
+    wanted = {"scheduler": "ddim", "steps": "2", "guidance": "4"}
+    a, b = (find_cell(first, {**wanted, "seed": seed}) for seed in "01")
+    assert titles(a, b) == [f"{a.name}, seed 0", f"{a.name}, seed 1"]
+    again = find_cell(second, {**wanted, "seed": "0"})
+    assert titles(a, again) == [f"{a.name}, run a", f"{a.name}, run b"]
+    assert titles(b, again) == [f"{a.name}, seed 1, run a", f"{a.name}, seed 0, run b"]
+    assert titles(a, a) == [a.name, a.name]
+    blurred = replace(a.entry, cell=replace(a.entry.cell, negative_prompt="a blur"))
+    assert _names(a, MeasuredCell(first, blurred)) == (
+        f"{a.name}, negative_prompt none",
+        f"{a.name}, negative_prompt a blur",
+    )
+    elsewhere = fabricate(tmp_path / "c" / "a", schedulers=("ddim",))
+    assert titles(a, cells(elsewhere)[0])[1].endswith(f"run {tmp_path / 'c' / 'a'}")
+
+
+def test_a_p_beyond_what_the_normal_tail_can_tell_is_bounded_and_not_nought(tmp_path, capsys):
+    run = fabricate(tmp_path / "run", samples=4096)
+    _, out, _ = call(capsys, "compare", run.folder, A, B)
+    told = [line.split("│")[4].strip() for line in out.splitlines() if "paired" in line]
+    assert "< 1e-16" in told
+    assert "0" not in told
 
 
 @pytest.mark.parametrize(
