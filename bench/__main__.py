@@ -24,8 +24,8 @@ USAGE = """usage: denoisebench COMMAND …
   compare RUN A B          the paired difference of two cells by every metric; A and B are settings:
                            compare runs/demo scheduler=ddim,steps=8 scheduler=ddim,steps=32
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
-  list WHAT                models | schedulers | tasks | metrics | prompts | experiments |
-                           columns | runs
+  list WHAT                models | schedulers | tasks | metrics | margins | prompts |
+                           experiments | columns | runs
 
 RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed or
 a scheduler deviates, 2 usage error."""

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from bench.errors import UserError
@@ -79,7 +80,7 @@ def columns() -> Table:
     """Columns of results.parquet and results.csv."""
     table = Table("column", "what")
     for name, meaning in COLUMNS.items():
-        table.add_row(name, meaning)
+        table.add_row(name, escape(meaning))
     table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
     table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
     table.add_row(
@@ -109,7 +110,7 @@ def runs() -> Table:
             cells = str(len(load_run(marker.parent).entries))
         except UserError as error:
             cells = str(error)
-        table.add_row(str(marker.parent), cells)
+        table.add_row(escape(str(marker.parent)), escape(cells))
     return table
 
 
@@ -120,7 +121,7 @@ def _choices(group: str) -> Table:
         if option.name.endswith(".yaml"):
             lines = option.read_text().splitlines()
             notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
-            table.add_row(option.name.removesuffix(".yaml"), " ".join(notes))
+            table.add_row(option.name.removesuffix(".yaml"), escape(" ".join(notes)))
     return table
 
 
@@ -128,6 +129,7 @@ LISTINGS = {
     "models": lambda: _choices("model"),
     "schedulers": schedulers,
     "metrics": lambda: _choices("metrics"),
+    "margins": lambda: _choices("margins"),
     "tasks": lambda: _choices("task"),
     "prompts": lambda: _choices("prompts"),
     "experiments": lambda: _choices("experiment"),

@@ -99,6 +99,21 @@ def test_every_listing_prints(what, capsys):
     assert out.strip()
 
 
+def test_text_in_square_brackets_is_listed_as_it_stands(tmp_path, capsys, monkeypatch):
+    assert "[low, high]: noise levels" in call(capsys, "list", "columns")[1]
+    damaged = tmp_path / "runs" / "[red]"
+    damaged.mkdir(parents=True)
+    (damaged / "sweep.json").write_text("[")
+    monkeypatch.chdir(tmp_path)
+    assert "runs/[red]" in call(capsys, "list", "runs")[1]
+
+
+def test_margins_are_listed_with_what_they_are(capsys):
+    _, out, _ = call(capsys, "list", "margins")
+    assert "mlperf" in out
+    assert "What loss of quality does not matter" in out
+
+
 def test_columns_are_documented(run_folder, capsys):
     from bench.rows import rows
     from bench.run import load_run
