@@ -260,8 +260,7 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
 
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
-    import yaml
-
+    from bench.defaults import read_defaults
     from reports.frame import load_frame
     from reports.report import is_current, write_report
     from reports.summary import default_line, summary_table
@@ -271,7 +270,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     if not is_current(outcome.run):
         write_report(folder)
     console.print(summary_table(load_frame(outcome.run)))
-    for found in yaml.safe_load((folder / "defaults.yaml").read_text())["defaults"]:
+    for found in read_defaults(folder / "defaults.yaml"):
         line = f"default of {default_line(found)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":

@@ -1,9 +1,13 @@
 import pandas as pd
 import pytest
+import yaml
+from cli import GRID as SWEPT
+from cli import call, tiny
 from fake_run import CLIP, FD, fabricate
 
 from bench.errors import UserError
-from reports.report import write_report
+from bench.run import load_run
+from reports.report import is_current, write_report
 
 GRID = {"steps": (2, 4), "schedulers": ("ddim", "euler"), "samples": 8}
 
@@ -44,3 +48,23 @@ def test_panels_whose_names_look_alike_keep_a_gallery_each(tmp_path):
 def test_a_folder_that_is_no_run_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "{{", "schema: 1", "schema: 1\ndefaults: [{model: a}]"])
+def test_a_sweep_that_finds_no_whole_defaults_writes_them_again(content, copied, capsys):
+    path = copied / "tiny" / "defaults.yaml"
+    before = yaml.safe_load(path.read_text())
+    path.unlink() if content is None else path.write_text(content)
+    assert not is_current(load_run(path.parent))
+    code, _, err = call(capsys, *tiny(copied, *SWEPT))
+    assert code == 0, err
+    assert yaml.safe_load(path.read_text()) == before
+    assert is_current(load_run(path.parent))
+
+
+def test_a_report_is_of_the_records_that_it_is_younger_than(tmp_path):
+    run = fabricate(tmp_path / "run", **GRID)
+    write_report(run.folder)
+    assert is_current(run)
+    (run.folder / "sweep.json").touch()
+    assert not is_current(run)
