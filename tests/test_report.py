@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 import yaml
@@ -68,3 +70,35 @@ def test_a_report_is_of_the_records_that_it_is_younger_than(tmp_path):
     assert is_current(run)
     (run.folder / "sweep.json").touch()
     assert not is_current(run)
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"a": 1}]', "{", "5", "[3]", "[]", "{}", '[{"design": {"first": 1}}]', "\udcff"]
+)
+def test_a_race_that_is_damaged_is_named_with_its_cure(content, tmp_path):
+    run = fabricate(tmp_path / "run", **GRID)
+    race = run.folder / "race.json"
+    race.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(UserError) as error:
+        write_report(run.folder)
+    assert str(error.value) == f"{race} cannot be read: run the sweep again, its store is kept"
+
+
+@pytest.mark.parametrize(
+    "margins",
+    [
+        [1],
+        {FD: 3},
+        {FD: {"absolute": "much"}},
+        {FD: {"absolute": -1.0}},
+        {FD: {}},
+        {FD: {"absolute": 1.0, "relative": 0.1}},
+    ],
+)
+def test_margins_that_none_has_declared_are_a_damage_of_the_sweeps_record(margins, tmp_path):
+    run = fabricate(tmp_path / "run", **GRID)
+    path = run.folder / "sweep.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "margins": margins}))
+    with pytest.raises(UserError) as error:
+        load_run(run.folder)
+    assert str(error.value) == f"{path} cannot be read: run the sweep again, its store is kept"
