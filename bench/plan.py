@@ -4,13 +4,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 
+import yaml
+
 from bench.cell import Cell, Entry
 from bench.convergence import with_convergence
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.fits import expected_nfe, unfit, unsupported
 from bench.flags import Choice, asked, chosen, flag_problems
 from bench.inputs import inputs_identity
@@ -64,6 +68,8 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
         if job:
             grid.append(job)
     jobs = [job for job in grid if not job.entry.unsupported]
+    if not problems:  # else part of what is measured may be unknown
+        problems |= dict.fromkeys(_idle_margins(grid))
     problems |= dict.fromkeys(_misfits(grid, jobs))
     problems |= dict.fromkeys(_conflicts(jobs))
     if problems:
@@ -140,6 +146,32 @@ def _axes(job: Job) -> set[tuple[str, object]]:
     own = {name: getattr(cell, name) for name in ("model", "steps", "grid", "task", "strength")}
     own |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
     return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
+
+
+def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
+    """Margins of no metric that is measured: misspelt ones, for which that of a family would decide
+    in silence. The files of conf/margins name more metrics than a sweep has."""
+    measured = sorted({metric for job in grid for metric in job.entry.metrics})
+    given = dict.fromkeys(name for job in grid for name in job.settings.margins.gating)
+    if not measured:  # nothing is decided then
+        return
+    for name in given:
+        if name in _ready_made() or any(f"{one}_".startswith(f"{name}_") for one in measured):
+            continue
+        near = nearest(name, measured)
+        cure = f"; {near}" if near.startswith("did") else ""
+        yield (
+            f"margins.gating.{name}: no metric of this sweep is called so; it measures "
+            f"{', '.join(measured)}{cure}"
+        )
+
+
+@cache
+def _ready_made() -> frozenset[str]:
+    """Names in the files of conf/margins."""
+    options = files("conf").joinpath("margins").iterdir()
+    texts = [option.read_text() for option in options if option.name.endswith(".yaml")]
+    return frozenset(name for text in texts for name in yaml.safe_load(text)["gating"])
 
 
 def _distinct(jobs: Sequence[Job]) -> list[Job]:

@@ -442,5 +442,7 @@ def config_problem(item) -> str:
         return f"{where}: there is no such setting; remove it"
     if item["type"] == "missing":
         return f"{where}: is missing; give it a value"
-    message = item["msg"].replace("Input should be", "must be")
-    return f"{where}={item['input']}: {message[0].lower()}{message[1:]}"
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    # Of a group of settings the message says which one; all of its values would bury that.
+    value = "" if isinstance(item["input"], dict) else f"={item['input']}"
+    return f"{where}{value}: {message[0].lower()}{message[1:]}"

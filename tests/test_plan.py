@@ -86,6 +86,42 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     assert not (tmp_path / "tiny").exists()
 
 
+PIXELS = ("metrics.frechet=[{name:pixels,kind:pixels}]", "metrics.clip_score=[]")
+
+
+def test_a_margin_of_a_metric_that_is_not_measured_is_refused_with_the_nearest(tmp_path, capsys):
+    one = "margins.gating.fd_pixel.absolute=0.1"
+    code, _, err = call(capsys, *tiny(tmp_path, *PIXELS, "steps=2,4", one))
+    assert code == 2
+    assert err == (
+        "denoisebench: margins.gating.fd_pixel: no metric of this sweep is called so; "
+        "it measures fd_pixels; did you mean fd_pixels?\n"
+    )
+    assert not (tmp_path / "tiny").exists()
+
+
+@pytest.mark.parametrize("name", ["fd_pixels", "fd", "fd_shapes", "clip_score"])
+def test_a_margin_of_a_metric_a_family_or_a_file_of_margins_is_accepted(name, tmp_path, capsys):
+    one = (f"margins.gating.{name}.absolute=0.1", f"margins.gating.{name}.relative=null")
+    code, _, err = call(capsys, *tiny(tmp_path, *PIXELS, *one, "--dry-run"))
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("margins", ["default", "mlperf"])
+def test_the_margins_of_an_experiment_do_for_models_with_other_metrics(margins, tmp_path, capsys):
+    others = ("experiment=claims", *PIXELS, f"margins={margins}", f"runs={tmp_path}")
+    code, _, err = call(capsys, "sweep", *others, "metrics.fidelity=[]", "--dry-run")
+    assert (code, err) == (0, "")
+
+
+def test_a_margin_of_no_metric_is_named_without_all_the_others(tmp_path, capsys):
+    code, _, err = call(capsys, *tiny(tmp_path, "margins.gating.fidd.absolute=1"))
+    assert code == 2
+    assert err == (
+        "denoisebench: margins.gating: no metric is called fidd; see denoisebench list metrics\n"
+    )
+
+
 def test_all_problems_of_a_grid_are_shown_at_once_and_each_once(tmp_path, capsys):
     grid = ("steps=0,4", "guidance=nan,1,2", "scheduler=pndm,ddim", "samples=1")
     code, _, err = call(capsys, *tiny(tmp_path, *grid))
