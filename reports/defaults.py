@@ -17,7 +17,9 @@ from reports.decisions import Decisions, Recommendation
 
 SCHEMA = 1
 _HEADER = (
-    "# Per model and task, the cheapest cell proven to be within the margins of every other one.\n"
+    "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
+    "# other one at its guidance: the guidance whose best cell is best by the metric.\n"
+    "# other_guidances: the best cell there less the best here, by the same metric.\n"
     "# bench.defaults.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
@@ -61,7 +63,7 @@ def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
     content = {
         "schema": SCHEMA,
         "run": run.name,
-        "margins": run.margins,
+        "margins": {name: _declared(margin) for name, margin in run.margins.items()},
         "environment": run.environment,
         "defaults": [_record(run, rows, each, varied) for each in decisions.recommendations],
     }
@@ -145,7 +147,7 @@ def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequen
         "outcome": found.choice.outcome,
     }
     waiting = cheaper_undecided(found, rows)
-    tail = {"undecided": waiting} if waiting else {}
+    tail = {**({"undecided": waiting} if waiting else {}), **_other_guidances(found)}
     chosen, runner_up = found.choice.chosen, found.choice.runner_up
     if chosen is None:
         return {**head, **tail}
@@ -159,8 +161,24 @@ def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequen
         "runner_up": None if runner_up is None else _short(rows, found, runner_up),
         **tail,
         **_noise_levels(run, run.entries[i]),
-        "provenance": _provenance(run.entries[i]),
+        "provenance": _provenance(run.entries[i], _race_of(run, found)),
     }
+
+
+def _declared(margin: dict) -> dict:
+    return {name: value for name, value in margin.items() if value is not None}
+
+
+def _other_guidances(found: Recommendation) -> dict:
+    gaps = [
+        {
+            "guidance": _plain(guidance),
+            "difference": _plain(gap.value),
+            "interval": _OnOneLine(map(_plain, gap.interval())),
+        }
+        for guidance, gap in found.other_guidances.items()
+    ]
+    return {"other_guidances": gaps} if gaps else {}
 
 
 def _held(name: str, value: Any) -> Any:
@@ -263,7 +281,18 @@ def _noise_levels(run: Run, entry: Entry) -> dict:
     return {"noise_levels": {name: _OnOneLine(float(f"{level:.6g}") for level in levels)}}
 
 
-def _provenance(entry: Entry) -> dict:
+def _race_of(run: Run, found: Recommendation) -> dict | None:
+    """The record of the race that chose, None of a fixed design."""
+    entries = [run.entries[i] for i in found.rows]
+    keys, asked = [entry.cell.key for entry in entries], entries[0].asked_samples
+    for race in run.races:
+        if race["panel"]["asked_samples"] == asked and [c["key"] for c in race["cells"]] == keys:
+            return race
+    return None
+
+
+def _provenance(entry: Entry, race: dict | None) -> dict:
+    """Ends with the dtype, by which bench.defaults knows that the file was not cut."""
     cell = entry.cell
     return {
         "cell": cell.key,
@@ -271,10 +300,19 @@ def _provenance(entry: Entry) -> dict:
         "engine": cell.engine,
         "prompts": cell.prompts,
         "samples": entry.samples,
+        **({} if race is None else {"race": _how_it_was_won(race)}),
         "seed": cell.seed,
         "size": f"{cell.width}x{cell.height}",
         "dtype": cell.dtype,
     }
+
+
+def _how_it_was_won(race: dict) -> dict:
+    """Samples of the rung that it ended at, and the fresh ones that confirmed its winner."""
+    chosen = race["choice"]["chosen"]
+    won = [trial for trial in race["trials"] if trial["winner"] == chosen]
+    trial = {name: won[-1][name] for name in ("first", "last", "outcome")} if won else None
+    return {"rung": race["rungs"][-1]["samples"], "trial": trial}
 
 
 def _is_known(value: Any) -> bool:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -83,6 +84,42 @@ def test_the_file_holds_setting_evidence_saving_and_provenance(tmp_path):
         keys = {entry.cell.key for entry in run.entries}
         assert one["provenance"]["cell"] in keys
         assert one["runner_up"]["cost"]["network_passes"] >= one["cost"]["network_passes"]
+
+
+def test_the_file_tells_how_far_other_guidances_are_and_nothing_of_margins_not_declared(tmp_path):
+    run = fabricate(tmp_path / "run", steps=STEPS, samples=400)
+    margins = {FD: {"absolute": 2.0, "relative": None}, CLIP: {"absolute": 0.5, "relative": None}}
+    run = replace(run, margins=margins)
+    frame, decisions = decisions_of(run, margins)
+    content = yaml.safe_load(defaults_yaml(run, records(frame), decisions))
+    assert content["margins"] == MARGINS
+    for found, one in zip(decisions.recommendations, content["defaults"], strict=True):
+        [(guidance, gap)] = found.other_guidances.items()
+        [other] = one["other_guidances"]
+        assert other["guidance"] == guidance != one["guidance"]
+        assert other["difference"] == pytest.approx(gap.value)
+        assert other["interval"] == pytest.approx(gap.interval())
+        assert (other["difference"] > 0) == (found.target == FD)
+
+
+def test_a_default_that_a_race_chose_tells_its_rung_and_its_trial(tmp_path):
+    run = fabricate(tmp_path / "run", steps=STEPS, guidances=(4.0,), samples=400)
+    frame, decisions = decisions_of(run)
+    found = decisions.recommendations[0]
+    trial = {"winner": found.choice.chosen, "first": 400, "last": 656, "outcome": PASS}
+    race = {
+        "panel": {"asked_samples": 400},
+        "cells": [{"key": run.entries[i].cell.key} for i in found.rows],
+        "choice": {"chosen": found.choice.chosen},
+        "rungs": [{"samples": 200}, {"samples": 400}],
+        "trials": [{**trial, "winner": -1}, trial],
+    }
+    text = defaults_yaml(replace(run, races=(race,)), records(frame), decisions)
+    one = yaml.safe_load(text)["defaults"][0]
+    told = {"first": 400, "last": 656, "outcome": PASS}
+    assert one["provenance"]["race"] == {"rung": 400, "trial": told}
+    assert [*one["provenance"]][-1] == "dtype"
+    assert "race" not in written(run)[0]["provenance"]
 
 
 def test_a_vendors_default_in_the_run_is_measured_and_one_beside_it_estimated(tmp_path):
