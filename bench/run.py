@@ -8,21 +8,23 @@ runs/<name>/store.json, cells/  the store, unless the sweep was told to use anot
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from bench.cell import Cell, Entry
 from bench.errors import UserError
 from bench.settings import Margin
 from bench.store import SCHEMA, Store, write_atomically
-from metrics.decide import Verdict
-from metrics.racing import Design
+from metrics.choose import Choice
+from metrics.racing import Design, Rung, Trial
 
 _RACES = "race.json"
 _UNREADABLE = "cannot be read: run the sweep again, its store is kept"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)  # of content of other shape
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)  # by content of other shape
 SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
 
 
@@ -53,6 +55,34 @@ class Run:
     @property
     def name(self) -> str:
         return self.folder.name
+
+
+@dataclass(frozen=True)
+class _Panel:
+    model: str
+    guidance: float
+    asked_samples: int
+
+
+@dataclass(frozen=True)
+class _Racer:
+    key: str
+    curve: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class _Race:
+    """What reports read of a race as bench/race.py records it."""
+
+    panel: _Panel
+    design: Design
+    cells: list[_Racer]
+    over: bool
+    choice: Choice
+    rungs: list[Rung]
+    trials: list[Trial]
+    drawn: list[int]
 
 
 def save_run(run: Run) -> None:
@@ -121,50 +151,31 @@ def _races(path: Path, entries: Sequence[Entry]) -> tuple[dict, ...]:
     if not path.exists():
         return ()
     try:
-        races = tuple(json.loads(path.read_text()))
-        whole = races and all(_is_race(race, entries) for race in races)
+        content = path.read_bytes()
+        races = TypeAdapter(tuple[_Race, ...]).validate_json(content)
     except _DAMAGED as error:
         raise UserError(f"{path} {_UNREADABLE}") from error
-    if not whole:
+    if not races or not all(_is_of(entries, race) for race in races):
         raise UserError(f"{path} {_UNREADABLE}")
-    return races
+    return tuple(json.loads(content))
 
 
-def _is_race(race: dict, entries: Sequence[Entry]) -> bool:
-    """Whether it is of these cells and has what reports read, see bench/race.py. Raises one of
-    _DAMAGED for most of what has another shape."""
-    Design(**race["design"])
-    cells, choice, panel = race["cells"], race["choice"], race["panel"]
-    ours = {entry.cell.key for entry in entries if entry.asked_samples == panel["asked_samples"]}
-    places = [choice["chosen"], choice["runner_up"], *(each["winner"] for each in race["trials"])]
-    for rung in race["rungs"]:
-        places += [*rung["live"], *map(int, rung["stopped"])]
-    for standing in choice["standings"]:
-        places += standing["rivals"].values()
-        for verdict in standing["worst"].values():
-            Verdict(**verdict)
+def _is_of(entries: Sequence[Entry], race: _Race) -> bool:
+    """Whether it is of cells of the run, and speaks of its own cells alone."""
+    asked = race.panel.asked_samples
+    ours = {entry.cell.key for entry in entries if entry.asked_samples == asked}
+    places = [trial.winner for trial in race.trials]
+    for rung in race.rungs:
+        places += [*rung.live, *rung.stopped]
+    for standing in race.choice.standings:
+        places += standing.rivals.values()
+    places += [i for i in (race.choice.chosen, race.choice.runner_up) if i is not None]
     return (
-        all(part.keys() >= names for part, names in _parts(race))
-        and len(race["rungs"]) > 0
-        and len(cells) == len(race["drawn"]) == len(choice["standings"])
-        and ours.issuperset(cell["key"] for cell in cells)
-        and all(place is None or 0 <= place < len(cells) for place in places)
+        len(race.rungs) > 0
+        and len(race.cells) == len(race.drawn) == len(race.choice.standings)
+        and ours.issuperset(cell.key for cell in race.cells)
+        and all(0 <= place < len(race.cells) for place in places)
     )
-
-
-def _parts(race: dict) -> Iterator[tuple[dict, set[str]]]:
-    """Its parts, and what each has."""
-    yield race, {"over"}
-    yield race["panel"], {"model", "guidance"}
-    yield race["choice"], {"outcome"}
-    for cell in race["cells"]:
-        yield cell, {"curve", "steps"}
-    for standing in race["choice"]["standings"]:
-        yield standing, {"outcome"}
-    for rung in race["rungs"]:
-        yield rung, {"samples"}
-    for trial in race["trials"]:
-        yield trial, {"first", "last", "outcome"}
 
 
 def _entry(record: dict) -> Entry:
