@@ -260,17 +260,18 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
 
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
-    from bench.defaults import read_defaults
+    from bench.defaults import are_intact, read_defaults
     from reports.frame import load_frame
     from reports.report import is_current, write_report
     from reports.summary import default_line, summary_table
 
     folder, console = outcome.run.folder, _console()
     page = folder / "report.html"
-    if not is_current(outcome.run):
+    defaults = folder / "defaults.yaml"
+    if not (is_current(outcome.run) and are_intact(defaults)):
         write_report(folder)
     console.print(summary_table(load_frame(outcome.run)))
-    for found in read_defaults(folder / "defaults.yaml"):
+    for found in read_defaults(defaults):
         line = f"default of {default_line(found)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":

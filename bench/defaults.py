@@ -93,6 +93,14 @@ def read_defaults(path: Path) -> list[dict]:
     return defaults
 
 
+def are_intact(path: Path) -> bool:
+    try:
+        read_defaults(path)
+    except UserError:
+        return False
+    return True
+
+
 def _is_default(one: Any) -> bool:
     """Whether a record has all that is read of it; one that was not decided has no setting."""
     if not isinstance(one, dict) or not isinstance(one.get("held", {}), dict):

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.defaults import read_defaults
-from bench.errors import UserError
 from bench.run import Run, load_run, records_of
 from bench.store import write_atomically
 from reports import figures
@@ -74,23 +72,15 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
 
 def is_current(run: Run) -> bool:
     """Whether page and defaults were written after the run's records (margins and races are in
-    them), the defaults can be read, and results.csv says what the store says now."""
+    them) and a results.csv that says what the store says now."""
     page, table = run.folder / "report.html", run.folder / "results.csv"
     defaults, made_from = run.folder / "defaults.yaml", records_of(run.folder)
-    if not (page.exists() and table.exists() and _are_readable(defaults)):
+    if not all(path.exists() for path in (page, table, defaults)):
         return False
     in_order = _is_no_newer(table, page) and all(
         _is_no_newer(path, made) for path in made_from for made in (page, defaults)
     )
     return in_order and table.read_bytes() == csv_bytes(load_frame(run))
-
-
-def _are_readable(defaults: Path) -> bool:
-    try:
-        read_defaults(defaults)
-    except UserError:
-        return False
-    return True
 
 
 def _is_no_newer(path: Path, other: Path) -> bool:
