@@ -5,6 +5,7 @@ common random numbers make them do.
 """
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def fabricate(
         else:
             _finish(store, entry, ranks[entry.cell.scheduler])
     told = {"python": "3.11.9", "torch": "2.15.0", "device": "cpu"}
-    run = Run(folder, store, entries, told, margins=MARGINS)
+    run = Run(folder, store, entries, told, margins=deepcopy(MARGINS))
     save_run(run)
     (folder / "prompts.json").write_text(json.dumps({"shapes": list(prompts)}))
     (folder / "config.yaml").write_text("samples: 32\nseed: 0\n")
