@@ -57,6 +57,9 @@ race-study: install ## Does a race choose as a fixed design does? (an hour of ge
 		samples=4096 latency.timed_runs=0 tracking=none run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
+regression-study: install ## What a check catches of planted faults (half an hour of generating, resumable)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
+
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
 	$(BIN)/python -m zoo.vae --device $(DEVICE)
 	$(BIN)/python -m zoo.features --device $(DEVICE)
@@ -70,4 +73,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench coverage race-study zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench coverage race-study regression-study zoo lock

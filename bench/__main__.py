@@ -23,12 +23,17 @@ USAGE = """usage: denoisebench COMMAND …
   report RUN               write results, figures, defaults and page again, from the store alone
   compare RUN A B          the paired difference of two cells by every metric; A and B are settings:
                            compare runs/demo scheduler=ddim,steps=8 scheduler=ddim,steps=32
+  pack RUN [-o FILE]       what a later check needs of a run, in one file
+  check --baseline B --candidate C [--margins NAME] [--undecided=fail|pass] [--out FOLDER]
+                           did quality or speed get worse? B and C are runs or packs
+  power RUN                the smallest loss that a check of so many samples would find
+  history PACK PACK …      where a series of packs took a step, and figures of it
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | tasks | metrics | margins | prompts |
                            experiments | columns | runs
 
 RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed or
-a scheduler deviates, 2 usage error."""
+a scheduler deviates or something got worse, 2 usage error, 3 a check is undecided."""
 
 
 def main() -> None:
@@ -45,6 +50,10 @@ def run(arguments: list[str]) -> int:
         "verify": commands.verify,
         "report": commands.report,
         "compare": commands.compare,
+        "pack": commands.pack,
+        "check": commands.check,
+        "power": commands.power,
+        "history": commands.history,
         "log": commands.log,
         "list": commands.show,
     }

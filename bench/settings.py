@@ -1,9 +1,11 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -309,11 +311,24 @@ class Margin(_Strict):
         return self
 
 
+class Slower(_Strict):
+    """How much more time a check allows, and how much more memory: ratios - 1; None is not held
+    against anything."""
+
+    latency: Annotated[float, Field(gt=0)] | None = 0.1
+    text: Annotated[float, Field(gt=0)] | None = None
+    denoise: Annotated[float, Field(gt=0)] | None = 0.1
+    decode: Annotated[float, Field(gt=0)] | None = 0.25
+    memory: Annotated[float, Field(gt=0)] | None = 0.1
+
+
 class MarginsSettings(_Strict):
     """Which metrics decide, by column or by how columns begin."""
 
     name: _Name
     gating: dict[str, Margin]
+    slower: Slower = Slower()
+    drift: Annotated[float, Field(gt=0)] | None = 2e-5  # of a check, see reports/check.py
 
     @field_validator("gating")
     @classmethod
@@ -423,6 +438,23 @@ def tracking_settings(config: dict) -> TrackingSettings:
         raise UserError(
             "\n".join(f"tracking.{config_problem(i)}" for i in error.errors())
         ) from error
+
+
+def margins_settings(name: str) -> MarginsSettings:
+    """Of a file, or of a name in conf/margins. Raises UserError for what is neither."""
+    known = {f.name.removesuffix(".yaml"): f for f in files("conf").joinpath("margins").iterdir()}
+    source = known.get(name, Path(name))
+    try:
+        return MarginsSettings(**yaml.safe_load(source.read_text()))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"--margins {name}: give a file, or one of {', '.join(sorted(known))}"
+        ) from error
+    except ValidationError as error:
+        lines = (f"--margins {name}: {config_problem(item)}" for item in error.errors())
+        raise UserError("\n".join(lines)) from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise UserError(f"--margins {name}: cannot be read as a YAML file of margins") from error
 
 
 def _unset(config: dict, prefix: str = "") -> list[str]:

@@ -74,6 +74,11 @@ class Store:
                 return gaps
         return [*gaps, (done, samples)] if done < samples else gaps
 
+    def kinds(self, key: str, prefix: str) -> list[str]:
+        """Kinds of a cell's shards that begin so, in order."""
+        paths = self._folder(key).glob(f"{prefix}*-????????-????????-*.safetensors")
+        return sorted({path.stem.rsplit("-", 3)[0] for path in paths})
+
     def write(self, key: str, kind: str, start: int, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of equal first dimension as samples start.. of the kind."""
         stop = start + len(next(iter(arrays.values())))

@@ -29,7 +29,7 @@ OWNERS = {
     "open_clip": ("metrics/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/extractors.py",),
     "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py", "metrics/modules.py"),
-    "altair": ("reports/figures.py", "reports/verify_figures.py"),
+    "altair": ("reports/figures.py", "reports/verify_figures.py", "reports/history_figure.py"),
     "vl_convert": ("reports/figures.py",),
 }
 # The pure parts of other layers that reports may use: none of them loads a model.
@@ -39,6 +39,8 @@ REPORTS_MAY_USE = {
     "metrics.decide",
     "metrics.estimate",
     "metrics.power_law",
+    "metrics.regression",
+    "metrics.history",
     "metrics.racing",
     "metrics.sequential",
     "metrics.specs",
@@ -47,6 +49,7 @@ REPORTS_MAY_USE = {
     "bench.errors",
     "bench.guidance",
     "bench.margins",
+    "bench.pack",
     "bench.race_words",
     "bench.rows",
     "bench.run",

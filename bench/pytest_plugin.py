@@ -1,0 +1,40 @@
+"""A pytest fixture that fails a test when cells got worse than a baseline.
+
+def test_the_default_is_as_good_as_it_was(assert_no_regression):
+    assert_no_regression("scheduler=ddim steps=8 samples=256", "tests/baseline.dbpack")
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+AssertNoRegression = Callable[..., None]
+
+
+@pytest.fixture
+def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
+    """assert_no_regression(cell, baseline, margins="default", undecided="fail").
+
+    cell: overrides of a sweep, as on the command line, or the folder of a run. baseline: a pack or
+    a run. The failure's message is the table of what got worse.
+    """
+
+    def check_cells(
+        cell: str | Path, baseline: str | Path, margins: str = "default", undecided: str = "fail"
+    ) -> None:
+        from bench.__main__ import run
+
+        folder = Path(cell)
+        if not (folder / "sweep.json").exists():
+            asked = [*str(cell).split(), f"runs={tmp_path}", "run=candidate", "tracking=none"]
+            code = run(["sweep", *asked])
+            assert code == 0, f"the sweep of {cell} ended with exit code {code}"
+            folder = tmp_path / "candidate"
+        sides = [f"--baseline={baseline}", f"--candidate={folder}", f"--margins={margins}"]
+        out = tmp_path / "check"
+        code = run(["check", *sides, f"--undecided={undecided}", f"--out={out}"])
+        assert code != 2, f"{baseline} and {cell} cannot be compared: see above"
+        assert code == 0, (out / "check.md").read_text()
+
+    return check_cells

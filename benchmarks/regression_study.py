@@ -1,0 +1,279 @@
+"""Does a check catch what was planted, and leave what was not? `make regression-study`.
+
+Each fault is planted into the pipeline of the embedded model, where no setting tells of it, and a
+process of its own sweeps the same cells. A trial draws samples with replacement, the same of the
+baseline and of the faulty candidate, and timed runs likewise, scores them and checks them as the
+command does.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import sampling
+from bench.cell import Cell, Latency
+from bench.machine import environment
+from bench.pack import Pack, PackedCell, PackedMetric, pack_run
+from bench.run import load_run
+from bench.settings import margins_settings
+from bench.store import write_atomically
+from benchmarks.coverage import embedded_reference
+from metrics.decide import PASS, UNDECIDED
+from metrics.estimate import mean_estimate
+from metrics.frechet import FeatureStats, frechet_estimate
+from metrics.regression import REGRESSION
+from reports.check import check
+
+TRIALS = 200
+SAMPLES, DRAWN = 512, 256  # generated, and in each trial
+TIMED_RUNS = 40
+SWEEP = (
+    *("model=shapes-ddpm", "scheduler=ddim", "steps=8", "guidance=4", f"samples={SAMPLES}"),
+    *(f"latency.timed_runs={TIMED_RUNS}", "tracking=none", "threads=1"),
+)
+FRECHET, CLIP = "fd_shapes", "clip_score_shapes"
+Generate = Callable[..., np.ndarray]
+
+
+def _changed_cell(change: Callable[[Cell], Cell]) -> Callable[[Generate], Generate]:
+    def plant(generate: Generate) -> Generate:
+        def faulty(pipeline: Any, cell: Cell, *rest: Any) -> np.ndarray:
+            return generate(pipeline, change(cell), *rest)
+
+        return faulty
+
+    return plant
+
+
+def _shorter(cell: Cell) -> Cell:
+    return replace(cell, steps=cell.steps - 1)
+
+
+def _guided(more: float) -> Callable[[Cell], Cell]:
+    return lambda cell: replace(cell, guidance=cell.guidance + more)
+
+
+def _spaced(cell: Cell) -> Cell:
+    flags = json.loads(cell.scheduler_flags) | {"timestep_spacing": "linspace"}
+    return replace(cell, scheduler_flags=json.dumps(flags))
+
+
+def _once(change: Callable[[Any], None]) -> Callable[[Generate], Generate]:
+    """A change of the pipeline, before its first image."""
+
+    def plant(generate: Generate) -> Generate:
+        done: set[int] = set()
+
+        def faulty(pipeline: Any, *rest: Any) -> np.ndarray:
+            if id(pipeline) not in done:
+                done.add(id(pipeline))
+                change(pipeline)
+            return generate(pipeline, *rest)
+
+        return faulty
+
+    return plant
+
+
+def _to_8_bits(pipeline: Any) -> None:
+    """Weights of the denoiser, each output channel on a scale of its own."""
+    with torch.no_grad():
+        for weight in pipeline.unet.parameters():
+            if weight.ndim > 1:
+                scale = weight.abs().flatten(1).amax(1) / 127
+                scale = scale.view(-1, *[1] * (weight.ndim - 1)).clamp(min=1e-12)
+                weight.copy_((weight / scale).round() * scale)
+
+
+def _scaled_vae(pipeline: Any) -> None:
+    pipeline.vae.register_to_config(scaling_factor=1.02 * pipeline.vae.config.scaling_factor)
+
+
+def _slowed(pipeline: Any) -> None:
+    """By a tenth, asleep."""
+    forward = pipeline.unet.forward
+
+    def slow(*given: Any, **named: Any) -> Any:
+        start = time.perf_counter()
+        found = forward(*given, **named)
+        time.sleep(0.1 * (time.perf_counter() - start))
+        return found
+
+    pipeline.unet.forward = slow
+
+
+def _swapped(generate: Generate) -> Generate:
+    """Each prompt goes to the next sample of its batch."""
+
+    def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], *rest: Any) -> np.ndarray:
+        return generate(pipeline, cell, [*prompts[1:], prompts[0]], *rest)
+
+    return faulty
+
+
+def _unfinished(generate: Generate) -> Generate:
+    """The scheduler leaves the state as it is in its last step."""
+    build = sampling.build_scheduler
+
+    def building(*given: Any) -> Any:
+        scheduler = build(*given)
+        step = scheduler.step
+
+        def stepping(model_output: Any, timestep: Any, sample: Any, **named: Any) -> Any:
+            found = step(model_output, timestep, sample, **named)
+            if timestep != scheduler.timesteps[-1]:
+                return found
+            return (sample,) if isinstance(found, tuple) else type(found)(prev_sample=sample)
+
+        scheduler.step = stepping
+        return scheduler
+
+    sampling.build_scheduler = building
+    return generate
+
+
+FAULTS: dict[str, tuple[str, Callable[[Generate], Generate] | None]] = {
+    "baseline": ("", None),
+    "again": ("nothing: another process, batches of 24", None),
+    "once more": ("nothing: a third process", None),
+    "one step fewer": ("num_inference_steps - 1", _changed_cell(_shorter)),
+    "wrong spacing": ("timestep_spacing=linspace", _changed_cell(_spaced)),
+    "guidance 4.5": ("for 4", _changed_cell(_guided(0.5))),
+    "guidance 3.5": ("for 4", _changed_cell(_guided(-0.5))),
+    "8-bit weights": ("denoiser's, per output channel", _once(_to_8_bits)),
+    "VAE scale 2 % off": ("scaling_factor * 1.02", _once(_scaled_vae)),
+    "10 % slower": ("a sleep in the denoiser", _once(_slowed)),
+    "swapped prompts": ("each to the next sample", _swapped),
+    "last step skipped": ("state left as it is", _unfinished),
+}
+
+
+def folder_of(folder: Path, name: str) -> Path:
+    return folder / re.sub(r"\W+", "_", name)
+
+
+def sweep(folder: Path, name: str) -> None:
+    """One variant, in this process. Raises SystemExit when a cell fails."""
+    from bench.__main__ import run
+
+    plant = FAULTS[name][1]
+    if plant is not None:
+        sampling.generate = plant(sampling.generate)  # type: ignore[assignment]
+    batch = 24 if name == "again" else 64
+    own = folder_of(folder, name)
+    code = run(["sweep", *SWEEP, f"batch_size={batch}", f"runs={own.parent}", f"run={own.name}"])
+    if code:
+        raise SystemExit(code)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a check says of one variant over all trials: shares of them."""
+
+    variant: str
+    planted: str
+    regression: float
+    passed: float
+    undecided: float
+    found_by: dict[str, float]  # share of trials with a regression by each measure
+
+
+def study(folder: Path, trials: int) -> Iterator[Row]:
+    packs = {name: pack_run(load_run(folder_of(folder, name))) for name in FAULTS}
+    _, renders = embedded_reference()
+    reference = FeatureStats.from_features(renders)
+    for name, (planted, _) in FAULTS.items():
+        if name != "baseline":
+            yield _row(name, planted, packs["baseline"], packs[name], reference, trials)
+
+
+def _row(
+    name: str, planted: str, old: Pack, new: Pack, reference: FeatureStats, trials: int
+) -> Row:
+    margins = margins_settings("default").model_dump(exclude_none=True)
+    outcomes: list[str] = []
+    found_by: Counter[str] = Counter()
+    for seed in range(trials):
+        rng = np.random.default_rng(seed)
+        drawn = rng.integers(SAMPLES, size=DRAWN)
+        sides = [_drawn(pack, drawn, rng, reference) for pack in (old, new)]
+        found = check(*sides, margins["gating"], margins["slower"], margins["drift"])
+        outcomes.append(found.outcome)
+        found_by.update({row.measure for row in found.rows if row.outcome == REGRESSION})
+    shares = [outcomes.count(outcome) / trials for outcome in (REGRESSION, PASS, UNDECIDED)]
+    told = {measure: count / trials for measure, count in found_by.most_common()}
+    return Row(name, planted, *shares, told)
+
+
+def _drawn(
+    pack: Pack, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
+) -> Pack:
+    return replace(pack, cells=[_drawn_cell(cell, drawn, rng, reference) for cell in pack.cells])
+
+
+def _drawn_cell(
+    packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
+) -> PackedCell:
+    """With the samples drawn, and as many timed runs as there are, drawn anew."""
+    ((kind, features),) = packed.features.items()
+    distance = frechet_estimate(torch.from_numpy(features[drawn]).double(), reference)
+    score = packed.metrics[CLIP].estimate
+    scored = mean_estimate((score.value + score.influence)[drawn])
+    kinds = {name: metric.kind for name, metric in packed.metrics.items()}
+    return replace(
+        packed,
+        samples=len(drawn),
+        metrics={
+            FRECHET: PackedMetric(kinds[FRECHET], distance),
+            CLIP: PackedMetric(kinds[CLIP], scored),
+        },
+        features={kind: features[drawn]},
+        latency=_redrawn(packed.latency, rng) if packed.latency else None,
+    )
+
+
+def _redrawn(latency: Latency, rng: np.random.Generator) -> Latency:
+    runs = rng.integers(latency.timed_runs, size=latency.timed_runs)
+    names = ("total_s", "text_s", "denoise_s", "decode_s", "calibration_s")
+    return replace(latency, **{name: [getattr(latency, name)[i] for i in runs] for name in names})
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    lines = [
+        "| candidate | what was planted | regression | pass | undecided | found by |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        by = ", ".join(f"{name} {share:.0%}" for name, share in row.found_by.items())
+        shares = " | ".join(f"{100 * x:.1f} %" for x in (row.regression, row.passed, row.undecided))
+        lines.append(f"| {row.variant} | {row.planted} | {shares} | {by} |")
+    return "\n".join(lines)
+
+
+def main(folder: Path, trials: int) -> None:
+    """Sweeps what is missing, each variant in a process of its own, then draws the trials."""
+    for name in FAULTS:
+        command = [sys.executable, "-m", "benchmarks.regression_study", str(folder), "sweep", name]
+        subprocess.run(command, check=True)
+    rows = list(study(folder, trials))
+    print(markdown(rows))
+    record = {"trials": trials, "samples": DRAWN, "environment": environment()}
+    record["rows"] = [asdict(row) for row in rows]
+    write_atomically(folder / "regression.json", json.dumps(record, indent=1).encode())
+
+
+if __name__ == "__main__":
+    if sys.argv[2] == "sweep":
+        sweep(Path(sys.argv[1]), sys.argv[3])
+    else:
+        main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,117 @@
+"""Did it get worse? Losses of a candidate held against margins, many at once. NumPy only.
+
+A loss is how much worse the candidate is than the baseline, positive for worse, and its margin the
+loss that does not matter. Times are losses of the logarithm, so that a margin is a ratio.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
+from metrics.sequential import LEVEL
+
+REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
+_POWER = 0.8
+_FEWEST = 5  # timed runs of which a median has an error
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One comparison of a family."""
+
+    difference: Difference  # candidate's loss against the baseline
+    margin: float  # > 0
+    samples: int | None = None  # images behind it, where several make one unit
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a family's tests say of one comparison."""
+
+    outcome: str  # PASS, REGRESSION, IMPROVED or UNDECIDED
+    verdict: Verdict  # of this comparison alone, at LEVEL
+    p: float  # that a loss within the margin shows itself so large, adjusted for the family
+
+
+def judge(losses: Sequence[Loss]) -> list[Judgement]:
+    """Each loss of a family.
+
+    PASS: its upper bound is below the margin. A candidate passes when all pass, which takes no
+    correction (an intersection-union test: Berger, 1982). REGRESSION: it is proven to be above the
+    margin. So many chances to be wrong are corrected for by Holm (1979), and so are those of
+    IMPROVED, a gain above the margin: the probability of any false one is at most LEVEL.
+    """
+    found = [(loss.difference.value, loss.margin, loss.difference.se) for loss in losses]
+    worse = holm([p_above(value, margin, se) for value, margin, se in found])
+    better = holm([p_above(-value, margin, se) for value, margin, se in found])
+    return [_judgement(*each) for each in zip(losses, worse, better, strict=True)]
+
+
+def _judgement(loss: Loss, worse: float, better: float) -> Judgement:
+    verdict = non_inferiority(loss.difference, loss.margin, samples=loss.samples)
+    if worse < LEVEL:
+        outcome = REGRESSION
+    elif verdict.outcome == PASS:
+        outcome = IMPROVED if better < LEVEL else PASS
+    else:
+        outcome = UNDECIDED
+    return Judgement(outcome, verdict, worse)
+
+
+def p_above(value: float, margin: float, se: float) -> float:
+    """One-sided, of a value that is in truth no more than the margin."""
+    gap = value - margin
+    if math.isnan(gap) or math.isnan(se):
+        return 1.0
+    if se == 0:
+        return 0.0 if gap > 0 else 1.0
+    return NormalDist().cdf(-gap / se)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjusted for all of a family (Holm, 1979, "A simple sequentially rejective multiple test
+    procedure"): below a level where its step-down test at that level rejects."""
+    order = sorted(range(len(ps)), key=lambda i: ps[i])
+    adjusted, highest = [0.0] * len(ps), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def slowdown(
+    candidate: Sequence[float] | np.ndarray, baseline: Sequence[float] | np.ndarray
+) -> Difference:
+    """Logarithm of the ratio of two medians of times > 0, with its standard error.
+
+    Of a median by the distance of two order statistics, which needs no shape of the distribution
+    (Price & Bonett, 2002, "Distribution-free confidence intervals for difference and ratio of
+    medians").
+    """
+    medians = [float(np.median(np.log(times))) for times in (candidate, baseline)]
+    errors = [_median_se(np.log(times)) for times in (candidate, baseline)]
+    units = min(len(candidate), len(baseline))
+    return Difference(medians[0] - medians[1], math.hypot(*errors), units)
+
+
+def _median_se(values: np.ndarray) -> float:
+    """nan for fewer than _FEWEST: the interval would be a guess."""
+    n = len(values)
+    if n < _FEWEST:
+        return math.nan
+    rank = max(1, round((n + 1) / 2 - math.sqrt(n)))  # of the lower order statistic
+    tail = sum(math.comb(n, i) for i in range(rank)) / 2**n  # that the median is below it
+    ordered = np.sort(values)
+    reach = NormalDist().inv_cdf(1 - tail)
+    return float(ordered[n - rank] - ordered[rank - 1]) / (2 * reach)
+
+
+def smallest_detectable(se: float, samples: int, planned: int) -> float:
+    """The difference that `planned` samples find with 80 % power at LEVEL, from the standard error
+    of a paired difference of `samples`."""
+    reach = NormalDist().inv_cdf(1 - LEVEL) + NormalDist().inv_cdf(_POWER)
+    return reach * se * math.sqrt(samples / planned)

@@ -1,0 +1,77 @@
+"""The samples that changed most, baseline and candidate side by side, as one picture."""
+
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from bench.pack import PackedCell
+from reports.check import Pair, drifts
+from reports.gallery import enlarged
+
+MOST = 4  # samples of a cell
+_TILE, _GAP, _MARGIN, _LINE = 96, 4, 20, 22  # pixels
+_INK, _QUIET = "#1f2328", "#59636e"
+_COLUMNS = ("before", "now", "difference")
+
+
+class Shown(NamedTuple):
+    cell: str
+    sample: int
+    drift: float
+    before: np.ndarray  # [3, H, W] uint8
+    now: np.ndarray
+
+
+def most_changed(pairs: Sequence[Pair], most: int = MOST) -> list[Shown]:
+    """Of the samples whose images both sides have, those that moved farthest, by cell; none where
+    nothing moved."""
+    return [shown for pair in pairs for shown in _of_cell(*pair, most)]
+
+
+def _of_cell(name: str, old: PackedCell, new: PackedCell, most: int) -> list[Shown]:
+    moved = drifts(old, new)
+    kept = min(len(old.images), len(new.images))
+    if moved is None or not kept:
+        return []
+    order = [int(i) for i in np.argsort(-moved[:kept]) if moved[i] > 0][:most]
+    return [
+        Shown(name, i, float(moved[i]), _pixels(old.images[i]), _pixels(new.images[i]))
+        for i in order
+    ]
+
+
+def _pixels(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1)
+
+
+def changed_sheet(shown: Sequence[Shown]) -> Image.Image:
+    """A row per sample: before, now, and their difference about grey."""
+    font = ImageFont.load_default(13)
+    label = round(max(font.getlength(_label(each)) for each in shown)) + 12
+    left, top = _MARGIN + label, _MARGIN + _LINE
+    row = _TILE + _GAP
+    size = (left + len(_COLUMNS) * row + _MARGIN, top + len(shown) * row + _MARGIN)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, text in enumerate(_COLUMNS):
+        draw.text((left + column * row + _TILE // 2, _MARGIN), text, _QUIET, font, anchor="mm")
+    for place, each in enumerate(shown):
+        y = top + place * row
+        draw.text((left - 12, y + _TILE // 2), _label(each), _INK, font, anchor="rm")
+        for column, image in enumerate((each.before, each.now, _difference(each))):
+            sheet.paste(enlarged(image, _TILE), (left + column * row, y))
+    return sheet
+
+
+def _difference(shown: Shown) -> np.ndarray:
+    if shown.before.shape != shown.now.shape:
+        return np.full_like(shown.now, 128)
+    change = (shown.now.astype(np.int16) - shown.before) // 2
+    return (128 + change).astype(np.uint8)
+
+
+def _label(shown: Shown) -> str:
+    return f"{shown.cell}, sample {shown.sample}, moved {shown.drift:.2g}"

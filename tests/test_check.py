@@ -1,0 +1,300 @@
+"""Did it get worse? Through the real command line, on fabricated and swept runs."""
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from cli import call
+from fake_run import CLIP, FD, MARGINS, fabricate
+
+from bench.errors import UserError
+from bench.pack import SUFFIX, Pack, load_pack, pack_run, read_pack, write_pack
+from bench.run import load_run
+from metrics.decide import PASS
+from metrics.estimate import Estimate, paired_difference
+from metrics.regression import IMPROVED, REGRESSION
+from reports.check import check
+from reports.check_gallery import changed_sheet, most_changed
+from reports.check_output import check_markdown
+from reports.power import powers
+
+SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(4.0,), samples=400)
+
+
+def changed(pack: Pack, metric, shift) -> Pack:
+    """As if every sample's share in a metric had moved alike."""
+
+    def move(cell):
+        old = cell.metrics[metric]
+        moved = replace(old, estimate=Estimate(old.estimate.value + shift, old.estimate.influence))
+        return replace(cell, metrics=cell.metrics | {metric: moved})
+
+    return replace(pack, cells=[move(cell) for cell in pack.cells])
+
+
+def outcomes(found):
+    return {(row.measure, row.outcome) for row in found.rows}
+
+
+def test_a_run_against_itself_passes(run):
+    pack = pack_run(run)
+    found = check(pack, pack, MARGINS, SLOWER)
+    assert found.outcome == PASS
+    assert {row.outcome for row in found.rows} == {PASS}
+    assert {row.measure for row in found.rows} == {FD, CLIP, *SLOWER}
+    assert found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "shift", "expected"),
+    [(FD, 2.5, REGRESSION), (FD, 1.0, PASS), (FD, -2.5, IMPROVED), (CLIP, -0.6, REGRESSION)],
+)
+def test_a_change_is_held_against_the_margin_in_the_direction_of_the_metric(
+    metric, shift, expected, run
+):
+    pack = pack_run(run)
+    found = check(pack, changed(pack, metric, shift), MARGINS, SLOWER)
+    assert {row.outcome for row in found.rows if row.measure == metric} == {expected}
+    assert found.outcome == (REGRESSION if expected == REGRESSION else PASS)
+
+
+def test_a_missing_and_a_failed_cell_are_regressions(run):
+    pack = pack_run(run)
+    failed = replace(pack.cells[0], status="failed", message="out of memory")
+    candidate = replace(pack, cells=[failed, *pack.cells[2:]])
+    found = check(pack, candidate, MARGINS, SLOWER)
+    assert found.outcome == REGRESSION
+    assert sorted(found.problems.values()) == [
+        "failed: out of memory",
+        "missing: the candidate has no such cell",
+    ]
+
+
+def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
+    pack = pack_run(run)
+
+    def slowed(cell, factor, calibration):
+        latency = cell.latency
+        times = {name: [factor * t for t in getattr(latency, name)] for name in TIMES}
+        fixed = [calibration * t for t in latency.calibration_s]
+        return replace(cell, latency=replace(latency, **times, calibration_s=fixed))
+
+    slow = replace(pack, cells=[slowed(cell, 1.3, 1.0) for cell in pack.cells])
+    machine = replace(pack, cells=[slowed(cell, 1.3, 1.3) for cell in pack.cells])
+    found = check(pack, slow, MARGINS, SLOWER)
+    assert {("latency", REGRESSION), ("denoise", REGRESSION)} <= outcomes(found)
+    assert [row.loss for row in found.rows if row.measure == "latency"] == pytest.approx([0.3] * 4)
+    assert check(pack, machine, MARGINS, SLOWER).outcome == PASS
+
+
+def test_images_that_moved_are_told_by_their_features(swept):
+    pack = pack_run(load_run(swept / "tiny"))
+    assert check(pack, pack, {}, {}, 0.01).outcome == PASS
+
+    def moved(cell, share):
+        rolled = {kind: np.roll(f, 1, 0) for kind, f in cell.features.items()}
+        mixed = {k: (1 - share) * f + share * rolled[k] for k, f in cell.features.items()}
+        return replace(cell, features={k: f.astype(np.float16) for k, f in mixed.items()})
+
+    other = replace(pack, cells=[moved(cell, 1.0) for cell in pack.cells])
+    found = check(pack, other, {}, {}, 0.01)
+    assert {row.outcome for row in found.rows if row.measure == "drift"} == {REGRESSION}
+    assert np.mean([row.candidate for row in found.rows]) == pytest.approx(1.0, abs=0.35)
+    near = replace(pack, cells=[moved(cell, 0.01) for cell in pack.cells])
+    assert check(pack, near, {}, {}, 0.01).outcome == PASS
+
+
+TIMES = ("total_s", "text_s", "denoise_s", "decode_s")
+
+
+def test_a_grid_that_changed_is_said_with_where(run):
+    pack = pack_run(run)
+    moved = [replace(c, grid=replace(c.grid, sigmas=[12.0, 0.1])) for c in pack.cells]
+    found = check(pack, replace(pack, cells=moved), MARGINS, SLOWER)
+    assert any("grid changed at N = 8: noise level 14.6" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("seed", 1, "seed: none"), ("prompts_hash", "f" * 16, "prompts"), ("height", 64, "height")],
+)
+def test_another_experiment_is_refused_with_what_differs(field, value, said, run):
+    pack = pack_run(run)
+    other = [replace(c, cell=replace(c.cell, **{field: value})) for c in pack.cells]
+    with pytest.raises(UserError, match=said):
+        check(pack, replace(pack, cells=other), MARGINS, SLOWER)
+
+
+def test_nothing_in_common_is_refused(run):
+    pack = pack_run(run)
+    other = [replace(c, cell=replace(c.cell, steps=99)) for c in pack.cells[:1]]
+    with pytest.raises(UserError, match="share no cell"):
+        check(pack, replace(pack, cells=other), MARGINS, SLOWER)
+
+
+def test_a_pack_is_read_as_it_was_written(run, tmp_path):
+    pack = pack_run(run)
+    write_pack(pack, tmp_path / "a.dbpack")
+    again = read_pack(tmp_path / "a.dbpack")
+    assert [c.cell for c in again.cells] == [c.cell for c in pack.cells]
+    assert [c.latency for c in again.cells] == [c.latency for c in pack.cells]
+    for old, new in zip(pack.cells, again.cells, strict=True):
+        assert new.images == old.images
+        for name, metric in old.metrics.items():
+            assert new.metrics[name].estimate.value == metric.estimate.value
+            influence = new.metrics[name].estimate.influence
+            np.testing.assert_allclose(influence, metric.estimate.influence, rtol=1e-6)
+    assert check(pack, again, MARGINS, SLOWER).outcome == PASS
+
+
+def test_a_real_run_packs_its_features_and_passes_against_its_pack(swept, tmp_path, capsys):
+    path = tmp_path / f"base{SUFFIX}"
+    code, _, err = call(capsys, "pack", swept / "tiny", "-o", path)
+    assert code == 0, err
+    assert all(cell.features and cell.images for cell in load_pack(path).cells)
+    asked = ("--baseline", path, "--candidate", swept / "tiny", f"--out={tmp_path / 'out'}")
+    assert call(capsys, "check", *asked, "--undecided=pass")[0] == 0
+    assert call(capsys, "check", *asked)[0] == 3  # a time that was taken once has no interval
+    record = json.loads((tmp_path / "out" / "check.json").read_text())
+    quality = [
+        r for r in record["comparisons"] if r["measure"] in ("fd_shapes", "clip_score_shapes")
+    ]
+    assert {row["outcome"] for row in quality} == {PASS}
+    assert len(record["comparisons"]) > 8
+    suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
+    assert (suite.get("failures"), suite.get("tests")) == ("0", str(len(record["comparisons"])))
+
+
+def damaged(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "cut":
+        content = content[: len(content) // 2]
+    elif how == "flipped":
+        content[-5] ^= 1
+    else:
+        content = bytearray(b"not a pack")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "foreign"])
+def test_a_damaged_pack_is_one_clear_line_and_left_alone(how, run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    damaged(path, how)
+    before = path.read_bytes()
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert code == 2
+    assert "damaged" in err
+    assert len(err.splitlines()) == 1
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give a baseline and a candidate"),
+        (("--baseline", "nowhere", "--candidate", "nowhere"), "no such file"),
+        (("--base=x",), "unknown option"),
+        (("--baseline=x", "--candidate=y", "--undecided=maybe"), "fail or pass"),
+    ],
+)
+def test_a_wrong_call_is_one_clear_line(arguments, said, capsys):
+    code, _, err = call(capsys, "check", *arguments)
+    assert code == 2
+    assert said in err
+
+
+def test_exit_codes_follow_the_outcome(run, tmp_path, capsys):
+    pack, paths = pack_run(run), (tmp_path / "a.dbpack", tmp_path / "b.dbpack")
+    write_pack(pack, paths[0])
+    write_pack(changed(pack, FD, 500.0), paths[1])
+    margins = tmp_path / "margins.yaml"
+    margins.write_text("name: mine\ngating: {fd_shapes: {absolute: 2.0}}\n")
+    asked = ("check", "--baseline", paths[0], f"--margins={margins}", f"--out={tmp_path / 'out'}")
+    assert call(capsys, *asked, "--candidate", paths[0])[0] == 0
+    assert call(capsys, *asked, "--candidate", paths[1])[0] == 1
+
+
+def test_names_are_text_in_markdown(run):
+    pack = pack_run(run)
+    failed = replace(pack.cells[0], status="failed", message="<b>|bad|</b>")
+    text = check_markdown(check(pack, replace(pack, cells=[failed]), MARGINS, SLOWER))
+    assert "<b>" not in text
+    assert "\\|bad\\|" in text
+
+
+def test_power_is_that_of_the_paired_difference_of_neighbouring_step_counts(run, capsys):
+    pack = pack_run(run)
+    found = powers(pack, [FD])
+    assert [power.cell for power in found] == [
+        f"shapes-ddpm, ddim, {n} steps, guidance 4" for n in (2, 4, 8)
+    ]
+    a, b = (pack.cells[i].metrics[FD].estimate for i in (0, 1))
+    se = paired_difference(a, b).se
+    assert found[0].smallest[1024] == pytest.approx(
+        (1.96 + 0.8416) * se * (400 / 1024) ** 0.5, rel=1e-3
+    )
+    code, out, err = call(capsys, "power", run.folder)
+    assert code == 0, err
+    assert "4,096 samples" in out
+
+
+def test_power_needs_two_step_counts(tmp_path, capsys):
+    run = fabricate(tmp_path / "one", schedulers=("ddim",), steps=(4,))
+    code, _, err = call(capsys, "power", run.folder)
+    assert code == 2
+    assert "two step counts" in err
+
+
+def test_a_step_in_a_series_is_found_where_it_began(run, tmp_path, capsys):
+    pack, paths = pack_run(run), []
+    for place, shift in enumerate([0, 0, 0, 3.0, 3.0]):
+        named = replace(changed(pack, FD, shift), name=f"v{place}", unix_s=1e9 + 86400 * place)
+        paths.append(tmp_path / f"{place}.dbpack")
+        write_pack(named, paths[-1])
+    margins = tmp_path / "margins.yaml"
+    margins.write_text("name: mine\ngating: {fd_shapes: {absolute: 2.0}}\n")
+    given = (*reversed(paths), f"--margins={margins}", f"--out={tmp_path / 'out'}")
+    code, out, err = call(capsys, "history", *given)
+    assert code == 0, err
+    assert out.count("v3") == 4  # once for each cell
+    assert "v2 " not in out
+    assert (tmp_path / "out" / "fd_shapes_history.svg").stat().st_size > 1000
+
+
+def test_a_history_of_one_pack_is_refused(run, capsys):
+    code, _, err = call(capsys, "history", run.folder)
+    assert code == 2
+    assert "two packs" in err
+
+
+def test_the_samples_that_moved_most_are_shown_first(swept, tmp_path):
+    pack = pack_run(load_run(swept / "tiny"))
+    (cell, *_), kinds = pack.cells, [*pack.cells[0].features]
+    far = cell.features[kinds[0]].copy()
+    far[3], far[5] = 50 * far[3], 10 * far[5]
+    other = replace(cell, features={kinds[0]: far.astype(np.float16)})
+    shown = most_changed([("a", cell, other)], most=2)
+    assert [each.sample for each in shown] == [3, 5]
+    assert most_changed([("a", cell, cell)]) == []
+    assert changed_sheet(shown).size[1] > 200
+
+
+@pytest.mark.parametrize("worse", [False, True])
+def test_the_fixture_fails_a_test_when_something_got_worse(worse, run, tmp_path, request):
+    pack = pack_run(run)
+    path = tmp_path / "base.dbpack"
+    write_pack(changed(pack, FD, -50.0) if worse else pack, path)
+    check_cells = request.getfixturevalue("assert_no_regression")
+    if not worse:
+        check_cells(run.folder, path, undecided="pass")
+        return
+    with pytest.raises(AssertionError, match="REGRESSION"):
+        check_cells(run.folder, path, undecided="pass")

@@ -1,0 +1,51 @@
+"""Steps in a series of packs, against simulation."""
+
+import numpy as np
+import pytest
+
+from metrics.estimate import Estimate, mean_estimate
+from metrics.history import steps
+from metrics.sequential import LEVEL
+
+
+def series(rng, levels, own=0.3, n=200):
+    """Means of the same samples, most of whose noise is shared."""
+    shared = 5 * rng.standard_normal(n)
+    return [mean_estimate(level + shared + own * rng.standard_normal(n)) for level in levels]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0, 0, 0, 0, 0, 0], []),
+        ([0, 0, 0, 1, 1, 1], [3]),
+        ([0, 0, 2, 2, 2, 5], [2, 5]),
+        ([0, 1, 1, 1, 1, 0], [1, 5]),
+    ],
+)
+def test_steps_are_found_where_they_are(levels, expected):
+    found = steps(series(np.random.default_rng(0), levels), margin=0.2)
+    assert [step.at for step in found] == expected
+
+
+def test_a_step_says_how_much_changed():
+    (step,) = steps(series(np.random.default_rng(1), [1, 1, 1, 3, 3]), margin=0.2)
+    low, high = step.change.interval()
+    assert low < 2.0 < high
+    assert high - low < 0.2
+
+
+def test_a_step_within_the_margin_is_none_however_certain():
+    exact = Estimate(0.0, np.zeros(10)), Estimate(0.1, np.zeros(10))
+    assert steps([exact[0], exact[0], exact[1]], margin=0.2) == []
+    assert [step.at for step in steps([exact[0], exact[0], exact[1]], margin=0.05)] == [2]
+
+
+def test_false_steps_at_the_margin_are_as_rare_as_the_level():
+    rng = np.random.default_rng(2)
+    false = [bool(steps(series(rng, [0, 0, 0, 0.2, 0.2]), margin=0.2)) for _ in range(600)]
+    assert np.mean(false) <= LEVEL + 3 * (LEVEL / 600) ** 0.5
+
+
+def test_one_pack_has_no_step():
+    assert steps(series(np.random.default_rng(3), [0]), margin=0.2) == []

@@ -1,0 +1,81 @@
+"""Regressions: error rates of a family, times by ratio, power, against simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from metrics.decide import PASS, UNDECIDED, Difference
+from metrics.regression import (
+    IMPROVED,
+    REGRESSION,
+    Loss,
+    holm,
+    judge,
+    slowdown,
+    smallest_detectable,
+)
+from metrics.sequential import LEVEL
+
+
+def loss(value, se, margin=1.0):
+    return Loss(Difference(value, se, 100), margin)
+
+
+def outcomes(*losses):
+    return [judgement.outcome for judgement in judge(losses)]
+
+
+def test_each_outcome_has_its_side_of_the_margin():
+    assert outcomes(loss(0.0, 0.1)) == [PASS]
+    assert outcomes(loss(0.9, 0.1)) == [UNDECIDED]
+    assert outcomes(loss(2.0, 0.1)) == [REGRESSION]
+    assert outcomes(loss(-2.0, 0.1)) == [IMPROVED]
+    assert outcomes(loss(0.5, 0.01)) == [PASS]  # proven, and does not matter
+
+
+def test_equal_cells_pass_and_a_loss_without_error_is_certain():
+    assert outcomes(loss(0.0, 0.0), loss(1.5, 0.0)) == [PASS, REGRESSION]
+
+
+def test_one_sample_decides_nothing():
+    assert outcomes(loss(5.0, math.nan)) == [UNDECIDED]
+
+
+def test_holm_steps_down_and_keeps_the_order():
+    ps = [0.01, 0.04, 0.03, 0.5, 0.005]
+    reference = [0.04, 0.09, 0.09, 0.5, 0.025]
+    assert holm(ps) == pytest.approx(reference)
+    assert holm([]) == []
+
+
+def test_false_regressions_of_a_whole_family_are_as_rare_as_the_level():
+    rng, families = np.random.default_rng(0), 4000
+    at_margin = 1 + 0.2 * rng.standard_normal((families, 20))
+    false = [REGRESSION in outcomes(*(loss(v, 0.2) for v in row)) for row in at_margin]
+    assert np.mean(false) < LEVEL + 3 * math.sqrt(LEVEL / families)
+
+
+def test_a_ratio_of_medians_covers_the_true_one():
+    rng, held = np.random.default_rng(1), []
+    for _ in range(2000):
+        a, b = rng.lognormal(0.1, 0.05, 15), rng.lognormal(0.0, 0.05, 15)
+        low, high = slowdown(a, b).interval()
+        held.append(low <= 0.1 <= high)
+    assert 0.93 <= np.mean(held) <= 0.98
+
+
+def test_twice_the_time_is_a_ratio_of_two():
+    times = [1.0, 1.1, 1.2, 1.3, 1.4]
+    found = slowdown([2 * t for t in times], times)
+    assert math.exp(found.value) == pytest.approx(2.0)
+    assert math.isnan(slowdown(times[:4], times).se)
+
+
+def test_the_smallest_detectable_difference_is_detected_with_the_power_that_is_said():
+    rng, se = np.random.default_rng(2), 0.3
+    size = smallest_detectable(se, samples=100, planned=400)
+    draws = size + se / 2 * rng.standard_normal(20_000)
+    found = np.mean(draws / (se / 2) > stats.norm.ppf(1 - LEVEL))
+    assert found == pytest.approx(0.8, abs=0.01)
