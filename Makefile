@@ -57,7 +57,7 @@ race-study: install ## Does a race choose as a fixed design does? (an hour of ge
 		samples=4096 latency.timed_runs=0 tracking=none run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
-regression-study: install ## What a check catches of planted faults (half an hour of generating, resumable)
+regression-study: install ## What a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
 
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)

@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from bench.cell import Cell, Cost, Entry, Grid, Latency
 from bench.errors import UserError
+from bench.rows import read_estimate
 from bench.run import Run, load_run
 from bench.store import write_atomically
 from metrics.estimate import Estimate
@@ -81,7 +82,7 @@ def pack_run(run: Run) -> Pack:
 def _packed(run: Run, entry: Entry) -> PackedCell:
     store, key = run.store, entry.cell.key
     status = store.read_record(key, entry.status_kind) or {"status": "missing", "message": ""}
-    records = {name: store.read_record(key, kind) for name, kind in entry.metrics.items()}
+    estimates = {name: read_estimate(store, entry, name) for name in entry.metrics}
     latency = store.read_record(key, entry.latency) if entry.latency else None
     cost, grid = store.read_record(key, "cost"), store.read_record(key, "grid")
     done = status["status"] == "done"
@@ -92,9 +93,9 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
         status=status["status"],
         message=status["message"],
         metrics={
-            name: PackedMetric(entry.metrics[name], _estimate(record))
-            for name, record in records.items()
-            if record
+            name: PackedMetric(entry.metrics[name], estimate)
+            for name, estimate in estimates.items()
+            if estimate is not None
         },
         cost=Cost(**cost) if cost else None,
         grid=Grid(**grid) if grid else None,
@@ -102,11 +103,6 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
         features=dict(_features(run, entry)) if done else {},
         images=list(_thumbnails(run, entry)) if done else [],
     )
-
-
-def _estimate(record: dict) -> Estimate:
-    clusters = np.array(record["clusters"]) if "clusters" in record else None
-    return Estimate(record["value"], np.array(record["influence"]), clusters)
 
 
 def _features(run: Run, entry: Entry) -> Iterator[tuple[str, np.ndarray]]:

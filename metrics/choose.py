@@ -133,8 +133,8 @@ def choose(
     cost the same the first in the list, which noise does not change.
 
     Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
-    equally between the curves. `LEVEL` is thus the most probable a cell that is not within its
-    margins is to be recommended, if quality along a curve rises; twice that if it then falls.
+    equally between the curves. A cell outside its margins is thus recommended with a probability
+    of at most `LEVEL` if quality along a curve rises, of twice that if it then falls.
     """
     reach = reach_of(candidates, reaches)
     pairs = {

@@ -14,7 +14,7 @@ from bench.cell import Latency
 from bench.errors import UserError
 from bench.margins import gates
 from bench.pack import Pack, PackedCell
-from metrics.decide import PASS, UNDECIDED, Difference, compare
+from metrics.decide import PASS, UNDECIDED, Difference
 from metrics.estimate import mean_estimate
 from metrics.regression import REGRESSION, Judgement, Loss, judge, slowdown
 
@@ -209,7 +209,7 @@ def _quality(
     shared = [metric for metric in old.metrics if metric in new.metrics]
     for metric, gate in gates(margins, shared, {}).items():
         a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
-        difference = compare(a, b) if gate.sign > 0 else compare(b, a)
+        difference = gate.loss(b, a)
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
         yield _Pending(name, metric, a.value, b.value, loss, is_ratio=False, note=note)
