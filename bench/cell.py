@@ -90,9 +90,11 @@ class Latency:
     text_s: list[float]  # [timed_runs] of it in the text encoder(s)
     denoise_s: list[float]  # [timed_runs] from the first to the last denoiser call
     decode_s: list[float]  # [timed_runs] in the VAE decoder
-    calibration_s: list[float]  # [timed_runs] fixed workload timed between the runs
+    calibration_s: list[float]  # [timed_runs] fixed workload, mean of just before and just after
     peak_memory_bytes: int  # resident set on CPU, allocated on CUDA
     threads: int
+    calibration: int = 1  # version of the workload, see bench/calibration.py; older: a product
+    energy_j: list[float] | None = None  # [timed_runs] of the device, where it can be read
 
 
 @dataclass(frozen=True)

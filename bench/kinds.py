@@ -151,9 +151,11 @@ def latency_kind(settings: Settings, device: str) -> str:
         return ""
     import torch
 
+    from bench.calibration import VERSION
+
     threads = settings.threads or torch.get_num_threads()
     accelerator = torch.cuda.get_device_name() if device == "cuda" else ""
-    basis = [settings.latency.model_dump(), threads, processor(), device, accelerator]
+    basis = [settings.latency.model_dump(), threads, processor(), device, accelerator, VERSION]
     return f"latency_{digest(basis, 12)}"
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.calibration import VERSION, calibration
 from bench.cell import Cell, Latency
+from bench.energy import energy_meter
 from bench.inputs import Inputs
 from bench.probes import Stages, synchronise, watched
 from bench.sampling import generate
 
-_CALIBRATION_SIZE, _CALIBRATION_REPEATS = 384, 4  # matrix products of about 10 ms on one core
+_CALIBRATION_SHARE = 0.1  # of a run's time goes into the calibration after it
 
 
 def measure_latency(
@@ -32,14 +34,19 @@ def measure_latency(
     device = pipeline.device
     for _ in range(warmup_runs):
         generate(pipeline, cell, prompts, 0, inputs, latents)
-    _calibrate(device)
+    calibrate, joules = calibration(device), energy_meter(device)
     _reset_peak_memory(device)
-    totals, calibrations, seen = [], [], []
+    totals, calibrations, seen, spent = [], [], [], []
+    before = calibrate()
     for _ in range(timed_runs):
+        start_j = joules() if joules else 0.0
         total, stages = _timed_run(pipeline, cell, prompts, inputs, latents)
+        spent.append(joules() - start_j if joules else 0.0)
+        after = calibrate(_CALIBRATION_SHARE * total)
         totals.append(total)
         seen.append(stages)
-        calibrations.append(_calibrate(device))
+        calibrations.append((before + after) / 2)
+        before = after
     return Latency(
         batch_size=len(prompts),
         warmup_runs=warmup_runs,
@@ -49,8 +56,10 @@ def measure_latency(
         denoise_s=[stages.denoise_s for stages in seen],
         decode_s=[stages.decode_s for stages in seen],
         calibration_s=calibrations,
+        calibration=VERSION,
         peak_memory_bytes=_peak_memory(device),
         threads=torch.get_num_threads(),
+        energy_j=spent if joules else None,
     )
 
 
@@ -67,17 +76,6 @@ def _timed_run(
         generate(pipeline, cell, prompts, 0, inputs, latents)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
-
-
-def _calibrate(device: torch.device) -> float:
-    """Seconds of a fixed workload: what a slower machine or moment slows down alike."""
-    matrix = torch.ones(_CALIBRATION_SIZE, _CALIBRATION_SIZE, device=device)
-    synchronise(device)
-    start = time.perf_counter()
-    for _ in range(_CALIBRATION_REPEATS):
-        matrix = (matrix @ matrix) / _CALIBRATION_SIZE
-    synchronise(device)
-    return time.perf_counter() - start
 
 
 def _reset_peak_memory(device: torch.device) -> None:

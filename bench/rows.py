@@ -66,6 +66,8 @@ COLUMNS = {
     "latency_decode_s": "median seconds per image in the VAE decoder",
     "calibration_s": "median seconds of the fixed workload timed beside",
     "threads": "CPU threads of the latency pass",
+    "energy_j": "median joules per image of the processor or accelerator; empty where it keeps no "
+    "count that can be read",
     "throughput_images_per_s": "1 / latency_p50_s",
     "peak_memory_bytes": "peak of the process in the latency pass, scoring networks included: "
     "resident set on a CPU, allocated on CUDA",
@@ -224,10 +226,15 @@ def _latency_columns(record: dict | None) -> dict:
         "latency_denoise_s": float(np.median(latency.denoise_s)) / latency.batch_size,
         "latency_decode_s": float(np.median(latency.decode_s)) / latency.batch_size,
         "calibration_s": float(np.median(latency.calibration_s)),
+        "energy_j": _median_per_image(latency.energy_j, latency.batch_size),
         "throughput_images_per_s": 1 / p50,
         "peak_memory_bytes": latency.peak_memory_bytes,
         "threads": latency.threads,
     }
+
+
+def _median_per_image(values: list[float] | None, batch_size: int) -> float:
+    return float(np.median(values)) / batch_size if values else math.nan
 
 
 def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:

@@ -1,8 +1,9 @@
 """Does a check catch what was planted, and leave what was not? `make regression-study`.
 
 Each fault is planted into the pipeline of the embedded model, where no setting tells of it, and a
-process of its own sweeps the same cells. A trial draws samples with replacement, the same of the
-baseline and of the faulty candidate, and timed runs likewise, scores them and checks them as the
+process of its own sweeps the same cell; further processes time it. A trial draws samples with
+replacement, the same of the baseline and of the faulty candidate; of each side some of its timing
+processes, and of those timed runs with replacement. It scores the samples and checks them as the
 command does.
 """
 
@@ -36,11 +37,13 @@ from reports.check import check
 
 TRIALS = 200
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
-TIMED_RUNS = 40
+SESSIONS, TIMED_RUNS = 6, 100  # processes that time a variant, runs in each
 SWEEP = (
-    *("model=shapes-ddpm", "scheduler=ddim", "steps=8", "guidance=4", f"samples={SAMPLES}"),
-    *(f"latency.timed_runs={TIMED_RUNS}", "tracking=none", "threads=1"),
+    *("model=shapes-ddpm", "scheduler=ddim", "steps=8", "guidance=4"),
+    *("tracking=none", "threads=1"),
 )
+QUALITY = (f"samples={SAMPLES}", "latency.timed_runs=0")
+TIMING = ("samples=2", "metrics.reference_samples=64", f"latency.timed_runs={TIMED_RUNS}")
 FRECHET, CLIP = "fd_shapes", "clip_score_shapes"
 Generate = Callable[..., np.ndarray]
 
@@ -158,11 +161,12 @@ FAULTS: dict[str, tuple[str, Callable[[Generate], Generate] | None]] = {
 }
 
 
-def folder_of(folder: Path, name: str) -> Path:
-    return folder / re.sub(r"\W+", "_", name)
+def folder_of(folder: Path, name: str, session: int) -> Path:
+    """Session 0 makes the images, later ones time."""
+    return folder / f"{re.sub(r'[^a-z0-9]+', '_', name.lower())}_{session}"
 
 
-def sweep(folder: Path, name: str) -> None:
+def sweep(folder: Path, name: str, session: int) -> None:
     """One variant, in this process. Raises SystemExit when a cell fails."""
     from bench.__main__ import run
 
@@ -170,8 +174,9 @@ def sweep(folder: Path, name: str) -> None:
     if plant is not None:
         sampling.generate = plant(sampling.generate)  # type: ignore[assignment]
     batch = 24 if name == "again" else 64
-    own = folder_of(folder, name)
-    code = run(["sweep", *SWEEP, f"batch_size={batch}", f"runs={own.parent}", f"run={own.name}"])
+    own = folder_of(folder, name, session)
+    where = (f"batch_size={batch}", f"runs={own.parent}", f"run={own.name}")
+    code = run(["sweep", *SWEEP, *(TIMING if session else QUALITY), *where])
     if code:
         raise SystemExit(code)
 
@@ -262,9 +267,10 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def main(folder: Path, trials: int) -> None:
     """Sweeps what is missing, each variant in a process of its own, then draws the trials."""
-    for name in FAULTS:
-        command = [sys.executable, "-m", "benchmarks.regression_study", str(folder), "sweep", name]
-        subprocess.run(command, check=True)
+    for session in range(SESSIONS + 1):  # a busy quarter of an hour is shared by all variants
+        for name in FAULTS:
+            rest = [str(folder), "sweep", name, str(session)]
+            subprocess.run([sys.executable, "-m", "benchmarks.regression_study", *rest], check=True)
     rows = list(study(folder, trials))
     print(markdown(rows))
     record = {"trials": trials, "samples": DRAWN, "environment": environment()}
@@ -274,6 +280,6 @@ def main(folder: Path, trials: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2] == "sweep":
-        sweep(Path(sys.argv[1]), sys.argv[3])
+        sweep(Path(sys.argv[1]), sys.argv[3], int(sys.argv[4]))
     else:
         main(Path(sys.argv[1]), int(sys.argv[2]))
