@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
@@ -132,3 +133,15 @@ def digest(content: object, digits: int) -> str:
     """Hash of anything JSON can hold, in hex digits."""
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def sized_kind(column: str, basis: list, samples: int, first: int = 0) -> str:
+    """Of an estimate from samples first to the last. What it was made by is told apart from how
+    many there were: estimates from other numbers of samples are still of one experiment."""
+    of = f"from{first}_n{samples}" if first else f"n{samples}"
+    return f"estimate_{column}_{digest(basis, 12)}_{of}"
+
+
+def made_by(kind: str) -> str:
+    """An estimate's kind without its number of samples."""
+    return re.sub(r"_n\d+$", "", kind)

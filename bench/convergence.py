@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from bench.cell import Entry, digest
+from bench.cell import Entry, sized_kind
 from bench.errors import UserError
 from bench.fits import expected_nfe, unsupported
 from bench.flags import flag_problems
@@ -35,8 +35,8 @@ def with_convergence(job: Job) -> Job:
             f"steps={job.settings.steps}: is beyond the {trajectory.settings.steps} of the "
             f"reference trajectory; raise metrics.convergence_steps={asked}"
         )
-    basis = [converged_kind(job.settings, trajectory.entry.cell), trajectory.entry.samples]
-    kinds = {name: f"estimate_{name}_{digest(basis, 12)}" for name in columns}
+    basis = [converged_kind(job.settings, trajectory.entry.cell)]
+    kinds = {name: sized_kind(name, basis, trajectory.entry.samples) for name in columns}
     entry = replace(job.entry, metrics={**job.entry.metrics, **kinds})
     return replace(job, entry=entry, trajectory=trajectory)
 

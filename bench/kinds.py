@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.cell import Cell, digest
+from bench.cell import Cell, digest, sized_kind
 from bench.errors import UserError
-from bench.machine import processor
+from bench.machine import accelerator, processor
 from bench.models import closed_form_model
 from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from bench.pictures import pictures_hash, pictures_in
@@ -104,16 +104,14 @@ def estimate_kinds(settings: Settings, first: int = 0) -> dict[str, str]:
 
 
 def estimate_kind(metric: Metric, settings: MetricsSettings, samples: int, first: int = 0) -> str:
-    basis: list[object] = [SCORING, features_kind(metric), samples]
-    if first:
-        basis.append(["from", first])
+    basis: list[object] = [SCORING, features_kind(metric)]
     if isinstance(metric, FrechetSettings):
         basis.append(reference_key(metric, settings))
     if isinstance(metric, FeatureMetric) and metric.needs_reference_features:
         basis += [reference_key(metric, settings), settings.reference_features]
     if isinstance(metric, ImageMetric) and metric.is_compared:
         basis += [_reference_source(settings), settings.reference_samples]
-    return f"estimate_{metric.metric}_{digest(basis, 12)}"
+    return sized_kind(metric.metric, basis, samples, first)
 
 
 def convergence_columns(settings: Settings) -> list[str]:
@@ -154,8 +152,8 @@ def latency_kind(settings: Settings, device: str) -> str:
     from bench.calibration import VERSION
 
     threads = settings.threads or torch.get_num_threads()
-    accelerator = torch.cuda.get_device_name() if device == "cuda" else ""
-    basis = [settings.latency.model_dump(), threads, processor(), device, accelerator, VERSION]
+    card = accelerator() if device == "cuda" else ""
+    basis = [settings.latency.model_dump(), threads, processor(), device, card, VERSION]
     return f"latency_{digest(basis, 12)}"
 
 

@@ -18,7 +18,8 @@ def environment() -> dict[str, str]:
     """Versions and machine, as recorded with a run."""
     libraries = {name: version(name) for name in _LIBRARIES}
     machine = {"python": platform.python_version(), "platform": platform.platform()}
-    return {**libraries, **machine, "processor": processor()}
+    devices = {"processor": processor(), "accelerator": accelerator()}
+    return {**libraries, **machine, **{name: text for name, text in devices.items() if text}}
 
 
 def processor() -> str:
@@ -29,3 +30,10 @@ def processor() -> str:
         return f"{len(names)} x {names[0]}"
     except (OSError, IndexError):
         return platform.processor()
+
+
+def accelerator() -> str:
+    """Its name; empty when there is none."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""

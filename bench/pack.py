@@ -18,14 +18,14 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bench.cell import Cell, Cost, Entry, Grid, Latency
+from bench.cell import Cell, Cost, Entry, Grid, Latency, made_by
 from bench.errors import UserError
 from bench.rows import read_estimate
 from bench.run import Run, load_run
 from bench.store import write_atomically
 from metrics.estimate import Estimate
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIX = ".dbpack"
 _HEADER = "dbpack"
 IMAGES = 64  # of each cell, for the gallery
@@ -34,7 +34,7 @@ _SIDE, _QUALITY = 96, 80  # pixels of the longer side; WebP's
 
 @dataclass(frozen=True, eq=False)
 class PackedMetric:
-    kind: str  # of the estimate: what it was computed from, down to weights and reference
+    kind: str  # what it was made by, down to weights and reference, however many samples
     estimate: Estimate
 
 
@@ -50,7 +50,7 @@ class PackedCell:
     metrics: dict[str, PackedMetric]
     cost: Cost | None
     grid: Grid | None
-    latency: Latency | None
+    latencies: list[Latency]  # of a process each
     features: dict[str, np.ndarray]  # by kind [samples, D] float16
     images: list[bytes]  # the first ones, WebP
 
@@ -93,13 +93,13 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
         status=status["status"],
         message=status["message"],
         metrics={
-            name: PackedMetric(entry.metrics[name], estimate)
+            name: PackedMetric(made_by(entry.metrics[name]), estimate)
             for name, estimate in estimates.items()
             if estimate is not None
         },
         cost=Cost(**cost) if cost else None,
         grid=Grid(**grid) if grid else None,
-        latency=Latency(**latency) if latency else None,
+        latencies=[Latency(**latency)] if latency else [],
         features=dict(_features(run, entry)) if done else {},
         images=list(_thumbnails(run, entry)) if done else [],
     )
@@ -163,7 +163,7 @@ def _folded(number: int, packed: PackedCell, arrays: dict[str, np.ndarray]) -> d
         "metrics": metrics,
         "cost": asdict(packed.cost) if packed.cost else None,
         "grid": asdict(packed.grid) if packed.grid else None,
-        "latency": asdict(packed.latency) if packed.latency else None,
+        "latencies": [asdict(latency) for latency in packed.latencies],
         "features": {kind: keep(kind, array) for kind, array in packed.features.items()},
         "images": [keep("image sizes", sizes), keep("images", whole)],
     }
@@ -208,7 +208,7 @@ def _unfolded(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> PackedCe
         metrics={name: _metric(found, arrays) for name, found in record["metrics"].items()},
         cost=Cost(**record["cost"]) if record["cost"] else None,
         grid=Grid(**record["grid"]) if record["grid"] else None,
-        latency=Latency(**record["latency"]) if record["latency"] else None,
+        latencies=[Latency(**latency) for latency in record["latencies"]],
         features={kind: arrays[name] for kind, name in record["features"].items()},
         images=[content[end - size : end] for size, end in zip(sizes, ends, strict=True)],
     )

@@ -312,14 +312,24 @@ class Margin(_Strict):
 
 
 class Slower(_Strict):
-    """How much more time a check allows, and how much more memory: ratios - 1; None is not held
-    against anything."""
+    """How much more time, energy and memory a check allows: ratios - 1; None is not held against
+    anything."""
 
-    latency: Annotated[float, Field(gt=0)] | None = 0.1
-    text: Annotated[float, Field(gt=0)] | None = None
-    denoise: Annotated[float, Field(gt=0)] | None = 0.1
+    latency: Annotated[float, Field(gt=0)] | None = 0.05
+    text: Annotated[float, Field(gt=0)] | None = 0.25
+    denoise: Annotated[float, Field(gt=0)] | None = 0.05
     decode: Annotated[float, Field(gt=0)] | None = 0.25
+    energy: Annotated[float, Field(gt=0)] | None = 0.1
     memory: Annotated[float, Field(gt=0)] | None = 0.1
+
+
+class Drift(_Strict):
+    """How many images a check allows to move, and how far an image goes before it counts: squared
+    distance of features, as a share of that between two images at random."""
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    beyond: Annotated[float, Field(ge=0)] = 2e-6
+    elsewhere: Annotated[float, Field(ge=0)] = 1e-5  # on other hardware, whose rounding is another
 
 
 class MarginsSettings(_Strict):
@@ -328,7 +338,7 @@ class MarginsSettings(_Strict):
     name: _Name
     gating: dict[str, Margin]
     slower: Slower = Slower()
-    drift: Annotated[float, Field(gt=0)] | None = 2e-5  # of a check, see reports/check.py
+    drift: Drift | None = Drift()
 
     @field_validator("gating")
     @classmethod

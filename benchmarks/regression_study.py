@@ -2,9 +2,9 @@
 
 Each fault is planted into the pipeline of the embedded model, where no setting tells of it, and a
 process of its own sweeps the same cell; further processes time it. A trial draws samples with
-replacement, the same of the baseline and of the faulty candidate; of each side some of its timing
-processes, and of those timed runs with replacement. It scores the samples and checks them as the
-command does.
+replacement, the same of the baseline and of the faulty candidate; of each side as many timing
+processes as there are, with replacement too, and of those timed runs likewise. It scores the
+samples and checks them as the command does.
 """
 
 import json
@@ -194,12 +194,22 @@ class Row:
 
 
 def study(folder: Path, trials: int) -> Iterator[Row]:
-    packs = {name: pack_run(load_run(folder_of(folder, name))) for name in FAULTS}
+    packs = {name: _whole(folder, name) for name in FAULTS}
     _, renders = embedded_reference()
     reference = FeatureStats.from_features(renders)
     for name, (planted, _) in FAULTS.items():
         if name != "baseline":
             yield _row(name, planted, packs["baseline"], packs[name], reference, trials)
+
+
+def _whole(folder: Path, name: str) -> Pack:
+    """The images of a variant with the times of all its processes."""
+    first, *others = (
+        pack_run(load_run(folder_of(folder, name, session))) for session in range(SESSIONS + 1)
+    )
+    (cell,) = first.cells
+    latencies = [latency for pack in others for latency in pack.cells[0].latencies]
+    return replace(first, cells=[replace(cell, latencies=latencies)])
 
 
 def _row(
@@ -229,7 +239,7 @@ def _drawn(
 def _drawn_cell(
     packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
 ) -> PackedCell:
-    """With the samples drawn, and as many timed runs as there are, drawn anew."""
+    """With the samples drawn; processes that timed it drawn anew, and runs of each."""
     ((kind, features),) = packed.features.items()
     distance = frechet_estimate(torch.from_numpy(features[drawn]).double(), reference)
     score = packed.metrics[CLIP].estimate
@@ -243,7 +253,9 @@ def _drawn_cell(
             CLIP: PackedMetric(kinds[CLIP], scored),
         },
         features={kind: features[drawn]},
-        latency=_redrawn(packed.latency, rng) if packed.latency else None,
+        latencies=[
+            _redrawn(packed.latencies[i], rng) for i in rng.integers(SESSIONS, size=SESSIONS)
+        ],
     )
 
 

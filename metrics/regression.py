@@ -1,7 +1,7 @@
 """Did it get worse? Losses of a candidate held against margins, many at once. NumPy only.
 
 A loss is how much worse the candidate is than the baseline, positive for worse, and its margin the
-loss that does not matter. Times are losses of the logarithm, so that a margin is a ratio.
+loss that does not matter. Of times it is that of the logarithm, so that a margin is a ratio.
 """
 
 import math
@@ -9,14 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
 from metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
 from metrics.sequential import LEVEL
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
 _POWER = 0.8
-_FEWEST = 5  # timed runs of which a median has an error
 
 
 @dataclass(frozen=True)
@@ -81,33 +78,6 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(ps) - rank) * ps[i]))
         adjusted[i] = highest
     return adjusted
-
-
-def slowdown(
-    candidate: Sequence[float] | np.ndarray, baseline: Sequence[float] | np.ndarray
-) -> Difference:
-    """Logarithm of the ratio of two medians of times > 0, with its standard error.
-
-    Of a median by the distance of two order statistics, which needs no shape of the distribution
-    (Price & Bonett, 2002, "Distribution-free confidence intervals for difference and ratio of
-    medians").
-    """
-    medians = [float(np.median(np.log(times))) for times in (candidate, baseline)]
-    errors = [_median_se(np.log(times)) for times in (candidate, baseline)]
-    units = min(len(candidate), len(baseline))
-    return Difference(medians[0] - medians[1], math.hypot(*errors), units)
-
-
-def _median_se(values: np.ndarray) -> float:
-    """nan for fewer than _FEWEST: the interval would be a guess."""
-    n = len(values)
-    if n < _FEWEST:
-        return math.nan
-    rank = max(1, round((n + 1) / 2 - math.sqrt(n)))  # of the lower order statistic
-    tail = sum(math.comb(n, i) for i in range(rank)) / 2**n  # that the median is below it
-    ordered = np.sort(values)
-    reach = NormalDist().inv_cdf(1 - tail)
-    return float(ordered[n - rank] - ordered[rank - 1]) / (2 * reach)
 
 
 def smallest_detectable(se: float, samples: int, planned: int) -> float:

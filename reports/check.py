@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.cell import Latency
 from bench.errors import UserError
-from bench.margins import gates
 from bench.pack import Pack, PackedCell
-from metrics.decide import PASS, UNDECIDED, Difference
-from metrics.estimate import mean_estimate
-from metrics.regression import REGRESSION, Judgement, Loss, judge, slowdown
+from metrics.decide import PASS, UNDECIDED
+from metrics.regression import REGRESSION, Judgement, judge
+from reports.losses import Pending, losses, other_timing
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (
@@ -32,18 +30,19 @@ _EXPERIMENT = {
     "inputs": "input images",
     "latents": "initial noise",
 }
+_OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side makes for itself
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
-STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
-MEMORY, DRIFT = "memory", "drift"
+_HARDWARE = ("processor", "accelerator")  # of an environment
+_CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
 Pair = tuple[str, PackedCell, PackedCell]  # name of the cell, baseline, candidate
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. Losses are in the metric's units; of times and memory they are ratios - 1."""
+    """One comparison. Losses are in the metric's units; of times, joules and bytes ratios - 1."""
 
     cell: str
-    measure: str  # metric column, "latency", "text", "denoise", "decode" or "memory"
+    measure: str  # metric column, or one of reports/losses.py
     outcome: str
     baseline: float
     candidate: float
@@ -54,19 +53,6 @@ class Row:
     p: float
     further: int
     note: str
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """A row before its family is judged."""
-
-    cell: str
-    measure: str
-    baseline: float
-    candidate: float
-    loss: Loss
-    is_ratio: bool  # whether the loss is the logarithm of one
-    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +79,11 @@ def check(
     candidate: Pack,
     margins: Mapping[str, Mapping],
     slower: Mapping[str, float],
-    drift: float | None = None,
+    drift: Mapping[str, float] | None = None,
 ) -> Check:
-    """margins: of the metrics that decide; slower: of times and memory, as ratios - 1; drift: how
-    far images may move, see `drifts`; None does not ask.
+    """margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
+    drift: how many images may move, and how far it takes to count, see bench/settings.py; None
+    does not ask.
 
     Raises UserError when the two are not of one experiment, or share nothing that can be compared.
     """
@@ -105,11 +92,8 @@ def check(
     known = [pair for pair in pairs if pair[1].status == "done"]
     broken = {name: _why(new) for name, _, new in known if new.status != "done"}
     whole = [pair for pair in known if pair[0] not in broken]
-    pending = [
-        each
-        for pair in whole
-        for each in (*_quality(*pair, margins), *_drift(*pair, drift), *_speed(*pair, slower))
-    ]
+    elsewhere = _other_machine(baseline, candidate)
+    pending = [each for pair in whole for each in losses(*pair, margins, slower, drift, elsewhere)]
     if not pending and not missing and not broken:
         raise UserError("baseline and candidate share nothing that has a margin: see --margins")
     judged = judge([each.loss for each in pending])
@@ -121,7 +105,8 @@ def check(
             for name, old, _ in pairs
             if old.status != "done"
         ),
-        *(note for pair in whole for note in _about_grid(*pair)),
+        *_about_calibration(whole),
+        *(note for pair in whole for note in _about_cells(*pair)),
     ]
     return Check(baseline.name, candidate.name, rows, missing | broken, notes, whole)
 
@@ -192,7 +177,8 @@ def _refuse_foreign(pairs: Sequence[Pair]) -> None:
                     f"{words}: {a or 'none'} in the baseline, {b or 'none'} in the candidate"
                 ] = None
         for metric in old.metrics.keys() & new.metrics.keys():
-            if old.samples == new.samples and old.metrics[metric].kind != new.metrics[metric].kind:
+            kinds = {each.metrics[metric].kind for each in (old, new)}
+            if len(kinds) > 1 and not metric.endswith(_OWN_REFERENCE):
                 differs[f"{metric}: another extractor, reference or resize convention"] = None
     if differs:
         lines = "\n".join(f"  {line}" for line in differs)
@@ -203,83 +189,7 @@ def _why(packed: PackedCell) -> str:
     return f"{packed.status}: {packed.message}" if packed.message else packed.status
 
 
-def _quality(
-    name: str, old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]
-) -> Iterator[_Pending]:
-    shared = [metric for metric in old.metrics if metric in new.metrics]
-    for metric, gate in gates(margins, shared, {}).items():
-        a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
-        difference = gate.loss(b, a)
-        loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
-        note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
-        yield _Pending(name, metric, a.value, b.value, loss, is_ratio=False, note=note)
-
-
-def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
-    """How far each sample [n] has moved, by the first features that both have: its squared distance
-    as a share of that between two images at random. 0 is the same image, 1 another one.
-
-    None when there are no such features.
-    """
-    kind = next((kind for kind in old.features if kind in new.features), None)
-    if kind is None:
-        return None
-    n = min(old.samples, new.samples)
-    a, b = (each.features[kind][:n].astype(np.float64) for each in (old, new))
-    spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
-    return np.square(a - b).sum(1) / spread if spread else None
-
-
-def _drift(name: str, old: PackedCell, new: PackedCell, margin: float | None) -> Iterator[_Pending]:
-    moved = drifts(old, new)
-    if margin is None or moved is None:
-        return
-    found = mean_estimate(moved)
-    loss = Loss(Difference(found.value, found.se, len(moved)), margin)
-    yield _Pending(name, DRIFT, 0.0, found.value, loss, is_ratio=False)
-
-
-def _speed(
-    name: str, old: PackedCell, new: PackedCell, slower: Mapping[str, float]
-) -> Iterator[_Pending]:
-    """By time over the calibration that ran beside it, so that a slower machine is no slower
-    candidate; memory as it is."""
-    if old.latency is None or new.latency is None:
-        return
-    a, b = old.latency, new.latency
-    if _other_timing(a, b):
-        return
-    for stage, field in STAGES.items():
-        times = [_calibrated(latency, field) for latency in (a, b)]
-        if stage in slower and all(len(t) and (t > 0).all() for t in times):
-            loss = Loss(slowdown(times[1], times[0]), math.log1p(slower[stage]))
-            before, now = (_seconds(latency, field) for latency in (a, b))
-            yield _Pending(name, stage, before, now, loss, is_ratio=True)
-    if MEMORY in slower:
-        old_size, new_size = float(a.peak_memory_bytes), float(b.peak_memory_bytes)
-        ratio = Difference(math.log(new_size / old_size), 0.0, 1)
-        loss = Loss(ratio, math.log1p(slower[MEMORY]))
-        yield _Pending(name, MEMORY, old_size, new_size, loss, is_ratio=True)
-
-
-def _other_timing(a: Latency, b: Latency) -> str:
-    """Why times cannot be compared."""
-    pairs = {"batches": (a.batch_size, b.batch_size), "threads": (a.threads, b.threads)}
-    return "; ".join(
-        f"{old} {name}, then {new}" for name, (old, new) in pairs.items() if old != new
-    )
-
-
-def _seconds(latency: Latency, field: str) -> float:
-    """Median per image."""
-    return float(np.median(getattr(latency, field))) / latency.batch_size
-
-
-def _calibrated(latency: Latency, field: str) -> np.ndarray:
-    return np.array(getattr(latency, field)) / np.array(latency.calibration_s)
-
-
-def _row(pending: _Pending, judgement: Judgement) -> Row:
+def _row(pending: Pending, judgement: Judgement) -> Row:
     verdict, shown = judgement.verdict, math.expm1 if pending.is_ratio else float
     return Row(
         cell=pending.cell,
@@ -303,11 +213,19 @@ def _about_runs(baseline: Pack, candidate: Pack) -> Iterator[str]:
     for name in sorted(a.keys() | b.keys()):
         if a.get(name) != b.get(name):
             yield f"{name}: {a.get(name, 'unknown')} before, {b.get(name, 'unknown')} now"
-    if a.get("processor") != b.get("processor"):
-        yield "other hardware: times are compared by calibration alone"
+    if _other_machine(baseline, candidate):
+        yield (
+            "other hardware: images may move by the allowance for it, times are compared by "
+            "calibration alone, joules not at all"
+        )
 
 
-def _about_grid(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
+def _other_machine(baseline: Pack, candidate: Pack) -> bool:
+    a, b = baseline.environment, candidate.environment
+    return any(a.get(name) != b.get(name) for name in _HARDWARE)
+
+
+def _about_cells(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
     """What changed in the work done, which explains quality that changed."""
     if old.cost and new.cost and old.cost.nfe != new.cost.nfe:
         yield f"{name}: {old.cost.nfe} evaluations before, {new.cost.nfe} now"
@@ -321,7 +239,7 @@ def _about_grid(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
             f"{name}: the grid changed at N = {old.cell.steps}: "
             f"noise level {levels[0]} of evaluation {place + 1} is {levels[1]} now"
         )
-    if old.latency and new.latency and (why := _other_timing(old.latency, new.latency)):
+    if old.latencies and new.latencies and (why := other_timing(old.latencies, new.latencies)):
         yield f"{name}: times are not compared: {why}"
     changed = [
         f
@@ -330,6 +248,20 @@ def _about_grid(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
     ]
     if changed:
         yield f"{name}: {', '.join(changed)} changed"
+
+
+def _about_calibration(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Ratios of times to it hide what slows both."""
+    before = [t for _, old, _ in pairs for each in old.latencies for t in each.calibration_s]
+    now = [t for _, _, new in pairs for each in new.latencies for t in each.calibration_s]
+    if not before or not now:
+        return
+    ratio = float(np.median(now) / np.median(before))
+    if abs(math.log(ratio)) > _CALIBRATION_NOTED:
+        yield (
+            f"the calibration itself takes {ratio:.2f} times as long: another or a busier machine, "
+            "or a library that slows all alike, which times over the calibration do not show"
+        )
 
 
 def _first_change(a: Sequence[float], b: Sequence[float]) -> int | None:

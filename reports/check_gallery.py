@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.pack import PackedCell
-from reports.check import Pair, drifts
+from reports.check import Pair
 from reports.gallery import enlarged
+from reports.losses import drifts
 
 MOST = 4  # samples of a cell
 _TILE, _GAP, _MARGIN, _LINE = 96, 4, 20, 22  # pixels

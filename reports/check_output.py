@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,9 +15,10 @@ from bench.store import write_atomically
 from metrics.decide import UNDECIDED
 from metrics.regression import IMPROVED, REGRESSION
 from metrics.specs import metric_spec
-from reports.check import DRIFT, MEMORY, Check, Row
+from reports.check import Check, Row
 from reports.check_gallery import changed_sheet, most_changed
-from reports.formats import MISSING, decimals_for, duration, mebibytes, number
+from reports.formats import MISSING, decimals_for, duration, mebibytes, number, significant
+from reports.losses import ENERGY, MEMORY, MOVED, TIMED
 
 _COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
 _WORDS = {
@@ -25,7 +26,13 @@ _WORDS = {
     "text": "time of text",
     "denoise": "time of denoising",
     "decode": "time of decoding",
+    ENERGY: "energy",
     MEMORY: "peak memory",
+    MOVED: "images moved",
+}
+_UNITS = {
+    ENERGY: lambda joules: f"{significant(joules, 3)} J",
+    MEMORY: lambda size: f"{mebibytes(size)} MiB",
 }
 
 
@@ -116,31 +123,21 @@ def _worth_telling(found: Check) -> Iterator[Row]:
 
 def _cells(row: Row) -> list[str]:
     """Cell, measure, before, now, loss, bounds, margin."""
+    values, told = _formats(row)
+    before, now = (values(value) for value in (row.baseline, row.candidate))
+    loss, low, high, margin = (told(value) for value in (row.loss, row.low, row.high, row.margin))
+    label = _WORDS.get(row.measure) or metric_spec(row.measure).label
+    return [row.cell, label, before, now, loss, f"{low} to {high}", margin]
+
+
+def _formats(row: Row) -> tuple[Callable[[float], str], Callable[[float], str]]:
+    """Of values, and of losses."""
+    if row.measure == MOVED:
+        return _percent, _percent
     if row.measure in _WORDS:
-        told = mebibytes if row.measure == MEMORY else duration
-        unit = " MiB" if row.measure == MEMORY else ""
-        values = [f"{told(value)}{unit}" for value in (row.baseline, row.candidate)]
-        shares = [_percent(each) for each in (row.loss, row.low, row.high, row.margin)]
-        return [
-            row.cell,
-            _WORDS[row.measure],
-            *values,
-            shares[0],
-            f"{shares[1]} to {shares[2]}",
-            shares[3],
-        ]
+        return _UNITS.get(row.measure, duration), _percent
     decimals = decimals_for([row.high - row.loss])
-    values = [number(value, decimals) for value in (row.baseline, row.candidate)]
-    numbers = [number(each, decimals) for each in (row.loss, row.low, row.high)]
-    label = "images moved" if row.measure == DRIFT else metric_spec(row.measure).label
-    return [
-        row.cell,
-        label,
-        *values,
-        numbers[0],
-        f"{numbers[1]} to {numbers[2]}",
-        f"{row.margin:.3g}",
-    ]
+    return lambda value: number(value, decimals), lambda value: number(value, decimals)
 
 
 def _percent(share: float) -> str:
@@ -148,8 +145,9 @@ def _percent(share: float) -> str:
 
 
 def _verdict(row: Row) -> str:
-    further = f", {row.further:,} more samples" if row.further and row.measure not in _WORDS else ""
-    return f"{row.outcome}{further}"
+    kind = "processes" if row.measure in TIMED else "samples"
+    further = f"{row.further:,} more {kind}" if row.further else ""
+    return ", ".join(filter(None, (row.outcome, further, row.note)))
 
 
 def _markdown_table(rows: list[Row]) -> list[str]:

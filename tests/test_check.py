@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from cli import call
 from fake_run import CLIP, FD, MARGINS, fabricate
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from bench.errors import UserError
 from bench.pack import SUFFIX, Pack, load_pack, pack_run, read_pack, write_pack
 from bench.run import load_run
-from metrics.decide import PASS
+from metrics.decide import PASS, UNDECIDED
 from metrics.estimate import Estimate, paired_difference
 from metrics.regression import IMPROVED, REGRESSION
 from reports.check import check
@@ -81,10 +83,10 @@ def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
     pack = pack_run(run)
 
     def slowed(cell, factor, calibration):
-        latency = cell.latency
+        (latency,) = cell.latencies
         times = {name: [factor * t for t in getattr(latency, name)] for name in TIMES}
         fixed = [calibration * t for t in latency.calibration_s]
-        return replace(cell, latency=replace(latency, **times, calibration_s=fixed))
+        return replace(cell, latencies=[replace(latency, **times, calibration_s=fixed)])
 
     slow = replace(pack, cells=[slowed(cell, 1.3, 1.0) for cell in pack.cells])
     machine = replace(pack, cells=[slowed(cell, 1.3, 1.3) for cell in pack.cells])
@@ -94,21 +96,34 @@ def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
     assert check(pack, machine, MARGINS, SLOWER).outcome == PASS
 
 
-def test_images_that_moved_are_told_by_their_features(swept):
+def moved(cell, share, most=None):
+    """As if the first `most` images had gone a share of the way to those of the next samples."""
+    far = {k: f + share * (np.roll(f, 1, 0) - f) for k, f in cell.features.items()}
+    kept = {
+        k: np.concatenate([f[:most], cell.features[k][len(f[:most]) :]]) for k, f in far.items()
+    }
+    return replace(cell, features={k: f.astype(np.float16) for k, f in kept.items()})
+
+
+def test_images_that_moved_are_counted_by_their_features(swept):
     pack = pack_run(load_run(swept / "tiny"))
-    assert check(pack, pack, {}, {}, 0.01).outcome == PASS
+    drift = {"share": 0.3, "beyond": 1e-4, "elsewhere": 9.0}
+    assert check(pack, pack, {}, {}, drift).outcome == PASS
 
-    def moved(cell, share):
-        rolled = {kind: np.roll(f, 1, 0) for kind, f in cell.features.items()}
-        mixed = {k: (1 - share) * f + share * rolled[k] for k, f in cell.features.items()}
-        return replace(cell, features={k: f.astype(np.float16) for k, f in mixed.items()})
+    def judged(*how):
+        other = replace(pack, cells=[moved(cell, *how) for cell in pack.cells])
+        rows = check(pack, other, {}, {}, drift).rows
+        assert {row.measure for row in rows} == {"moved"}
+        return {row.candidate for row in rows}, {row.outcome for row in rows}
 
-    other = replace(pack, cells=[moved(cell, 1.0) for cell in pack.cells])
-    found = check(pack, other, {}, {}, 0.01)
-    assert {row.outcome for row in found.rows if row.measure == "drift"} == {REGRESSION}
-    assert np.mean([row.candidate for row in found.rows]) == pytest.approx(1.0, abs=0.35)
-    near = replace(pack, cells=[moved(cell, 0.01) for cell in pack.cells])
-    assert check(pack, near, {}, {}, 0.01).outcome == PASS
+    assert judged(1.0) == ({1.0}, {REGRESSION})
+    assert judged(0.001) == ({0.0}, {PASS})
+    one_of = len(pack.cells[0].features[next(iter(pack.cells[0].features))])
+    assert judged(1.0, 1) == ({1 / one_of}, {UNDECIDED})  # one of so few may be one of many
+    (cell, *_) = pack.cells
+    other = replace(pack, cells=[moved(cell, 1.0)], environment={"processor": "another"})
+    found = check(replace(pack, cells=[cell]), other, {}, {}, drift)
+    assert found.outcome == PASS  # nothing moves that far
 
 
 TIMES = ("total_s", "text_s", "denoise_s", "decode_s")
@@ -132,6 +147,30 @@ def test_another_experiment_is_refused_with_what_differs(field, value, said, run
         check(pack, replace(pack, cells=other), MARGINS, SLOWER)
 
 
+@pytest.mark.parametrize("samples", [None, 200])
+def test_another_extractor_or_reference_is_refused_whatever_the_number_of_samples(samples, run):
+    pack = pack_run(run)
+
+    def other(cell):
+        kept = replace(cell.metrics[FD], kind="another")
+        return replace(cell, metrics={FD: kept}, samples=samples or cell.samples)
+
+    with pytest.raises(UserError, match="fd_shapes: another extractor"):
+        check(pack, replace(pack, cells=[other(c) for c in pack.cells]), MARGINS, SLOWER)
+
+
+def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["dbpack"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(save(arrays, {"dbpack": json.dumps(header | {"schema": 7})}))
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "a.dbpack is a pack of schema 7, this version reads 2" in err
+
+
 def test_nothing_in_common_is_refused(run):
     pack = pack_run(run)
     other = [replace(c, cell=replace(c.cell, steps=99)) for c in pack.cells[:1]]
@@ -144,7 +183,7 @@ def test_a_pack_is_read_as_it_was_written(run, tmp_path):
     write_pack(pack, tmp_path / "a.dbpack")
     again = read_pack(tmp_path / "a.dbpack")
     assert [c.cell for c in again.cells] == [c.cell for c in pack.cells]
-    assert [c.latency for c in again.cells] == [c.latency for c in pack.cells]
+    assert [c.latencies for c in again.cells] == [c.latencies for c in pack.cells]
     for old, new in zip(pack.cells, again.cells, strict=True):
         assert new.images == old.images
         for name, metric in old.metrics.items():
@@ -216,7 +255,9 @@ def test_exit_codes_follow_the_outcome(run, tmp_path, capsys):
     write_pack(pack, paths[0])
     write_pack(changed(pack, FD, 500.0), paths[1])
     margins = tmp_path / "margins.yaml"
-    margins.write_text("name: mine\ngating: {fd_shapes: {absolute: 2.0}}\n")
+    margins.write_text(
+        "name: mine\ngating: {fd_shapes: {absolute: 2.0}}\nslower: {latency: 0.1, denoise: 0.1}\n"
+    )
     asked = ("check", "--baseline", paths[0], f"--margins={margins}", f"--out={tmp_path / 'out'}")
     assert call(capsys, *asked, "--candidate", paths[0])[0] == 0
     assert call(capsys, *asked, "--candidate", paths[1])[0] == 1

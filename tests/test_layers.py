@@ -43,6 +43,7 @@ REPORTS_MAY_USE = {
     "metrics.history",
     "metrics.racing",
     "metrics.sequential",
+    "metrics.speed",
     "metrics.specs",
     "metrics.two_sample",
     "bench.cell",

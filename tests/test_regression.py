@@ -13,7 +13,6 @@ from metrics.regression import (
     Loss,
     holm,
     judge,
-    slowdown,
     smallest_detectable,
 )
 from metrics.sequential import LEVEL
@@ -55,22 +54,6 @@ def test_false_regressions_of_a_whole_family_are_as_rare_as_the_level():
     at_margin = 1 + 0.2 * rng.standard_normal((families, 20))
     false = [REGRESSION in outcomes(*(loss(v, 0.2) for v in row)) for row in at_margin]
     assert np.mean(false) < LEVEL + 3 * math.sqrt(LEVEL / families)
-
-
-def test_a_ratio_of_medians_covers_the_true_one():
-    rng, held = np.random.default_rng(1), []
-    for _ in range(2000):
-        a, b = rng.lognormal(0.1, 0.05, 15), rng.lognormal(0.0, 0.05, 15)
-        low, high = slowdown(a, b).interval()
-        held.append(low <= 0.1 <= high)
-    assert 0.93 <= np.mean(held) <= 0.98
-
-
-def test_twice_the_time_is_a_ratio_of_two():
-    times = [1.0, 1.1, 1.2, 1.3, 1.4]
-    found = slowdown([2 * t for t in times], times)
-    assert math.exp(found.value) == pytest.approx(2.0)
-    assert math.isnan(slowdown(times[:4], times).se)
 
 
 def test_the_smallest_detectable_difference_is_detected_with_the_power_that_is_said():

@@ -1,0 +1,153 @@
+"""How much worse one cell is than another: in quality, in images that moved, in speed."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.cell import Latency
+from bench.margins import gates
+from bench.pack import PackedCell
+from metrics.decide import Difference
+from metrics.regression import Loss
+from metrics.speed import slowdown
+
+STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
+ENERGY, MEMORY, MOVED = "energy", "memory", "moved"
+TIMED = (*STAGES, ENERGY)  # what has an error from one process to the next
+
+
+@dataclass(frozen=True)
+class Pending:
+    """One comparison before its family is judged."""
+
+    cell: str
+    measure: str
+    baseline: float
+    candidate: float
+    loss: Loss
+    is_ratio: bool  # whether the loss is the logarithm of one
+    note: str = ""
+
+
+def losses(
+    name: str,
+    old: PackedCell,
+    new: PackedCell,
+    margins: Mapping[str, Mapping],
+    slower: Mapping[str, float],
+    drift: Mapping[str, float] | None,
+    elsewhere: bool,
+) -> Iterator[Pending]:
+    """All that has a margin, see reports/check.py; elsewhere: on other hardware."""
+    elsewhere = elsewhere or _device(old) != _device(new)
+    yield from _quality(name, old, new, margins)
+    if drift:
+        beyond = drift["elsewhere" if elsewhere else "beyond"]
+        yield from _moved(name, old, new, drift["share"], beyond)
+    yield from _speed(name, old, new, slower, elsewhere)
+
+
+def _device(packed: PackedCell) -> str:
+    return packed.cell.engine.rpartition(", ")[2]
+
+
+def _quality(
+    name: str, old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]
+) -> Iterator[Pending]:
+    shared = [metric for metric in old.metrics if metric in new.metrics]
+    for metric, gate in gates(margins, shared, {}).items():
+        a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
+        difference = gate.loss(b, a)
+        loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
+        note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
+        yield Pending(name, metric, a.value, b.value, loss, is_ratio=False, note=note)
+
+
+def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
+    """How far each sample [n] has moved, by the first features that both have: its squared distance
+    as a share of that between two images at random. 0 is the same image, 1 another one.
+
+    None when there are no such features.
+    """
+    kind = next((kind for kind in old.features if kind in new.features), None)
+    if kind is None:
+        return None
+    n = min(old.samples, new.samples)
+    a, b = (each.features[kind][:n].astype(np.float64) for each in (old, new))
+    spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
+    return np.square(a - b).sum(1) / spread if spread else None
+
+
+def _moved(
+    name: str, old: PackedCell, new: PackedCell, margin: float, beyond: float
+) -> Iterator[Pending]:
+    """The share of images that moved. Not how far on average: few of them move most."""
+    found = drifts(old, new)
+    if found is None:
+        return
+    share = float((found > beyond).mean())
+    se = _share_se(share, len(found)) if found.any() else 0.0  # the same images to the last bit
+    loss = Loss(Difference(share, se, len(found)), margin)
+    yield Pending(name, MOVED, 0.0, share, loss, is_ratio=False)
+
+
+def _share_se(share: float, n: int) -> float:
+    """Not zero for none or all of a few (Agresti & Coull, 1998)."""
+    near = (share * n + 2) / (n + 4)
+    return math.sqrt(near * (1 - near) / (n + 4))
+
+
+def _speed(
+    name: str, old: PackedCell, new: PackedCell, slower: Mapping[str, float], elsewhere: bool
+) -> Iterator[Pending]:
+    """By time over the calibration that ran beside it, so that a slower machine is no slower
+    candidate; joules only of the same machine; memory as it is."""
+    a, b = old.latencies, new.latencies
+    if not a or not b or other_timing(a, b):
+        return
+    fields = STAGES | ({ENERGY: "energy_j"} if _have_energy(a, b) and not elsewhere else {})
+    for measure, field in fields.items():
+        before, now = (_of_processes(side, field) for side in (a, b))
+        if measure in slower and all((each > 0).all() for each in (*before, *now)):
+            loss = Loss(slowdown(now, before), math.log1p(slower[measure]))
+            note = "other hardware, by calibration" if elsewhere else ""
+            shown = _median_per_image(a, field), _median_per_image(b, field)
+            yield Pending(name, measure, *shown, loss, is_ratio=True, note=note)
+    if MEMORY in slower and _device(old) == _device(new):
+        sizes = [float(np.median([each.peak_memory_bytes for each in side])) for side in (a, b)]
+        ratio = Difference(math.log(sizes[1] / sizes[0]), 0.0, 1)
+        loss = Loss(ratio, math.log1p(slower[MEMORY]))
+        yield Pending(name, MEMORY, sizes[0], sizes[1], loss, is_ratio=True)
+
+
+def other_timing(a: Sequence[Latency], b: Sequence[Latency]) -> str:
+    """Why times cannot be compared."""
+    names = {"batch_size": "images in a batch", "threads": "threads", "calibration": "calibration"}
+    found = {field: [{getattr(each, field) for each in side} for side in (a, b)] for field in names}
+    return "; ".join(
+        f"{names[field]} {_listed(old)}, then {_listed(new)}"
+        for field, (old, new) in found.items()
+        if old != new or len(old) > 1
+    )
+
+
+def _listed(values: set[int]) -> str:
+    return " and ".join(map(str, sorted(values)))
+
+
+def _median_per_image(side: Sequence[Latency], field: str) -> float:
+    return float(np.median([t for each in side for t in getattr(each, field)])) / side[0].batch_size
+
+
+def _have_energy(a: Sequence[Latency], b: Sequence[Latency]) -> bool:
+    return all(latency.energy_j for latency in (*a, *b))
+
+
+def _of_processes(side: Sequence[Latency], field: str) -> list[np.ndarray]:
+    """Times over the calibration beside them; joules, which come from no clock, as they are."""
+    values = [np.array(getattr(each, field)) for each in side]
+    if field == "energy_j":
+        return values
+    return [each / latency.calibration_s for each, latency in zip(values, side, strict=True)]
