@@ -43,17 +43,17 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from bench import commands
+    from bench import commands, regression_commands
 
     known = {
         "sweep": commands.sweep,
         "verify": commands.verify,
         "report": commands.report,
         "compare": commands.compare,
-        "pack": commands.pack,
-        "check": commands.check,
-        "power": commands.power,
-        "history": commands.history,
+        "pack": regression_commands.pack,
+        "check": regression_commands.check,
+        "power": regression_commands.power,
+        "history": regression_commands.history,
         "log": commands.log,
         "list": commands.show,
     }

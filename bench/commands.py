@@ -85,8 +85,8 @@ def report(arguments: list[str]) -> int:
     """Results, figures and page of a run, from its store alone."""
     from reports.report import write_report
 
-    _console().print(
-        f"report: {write_report(_run_folder(arguments))}", highlight=False, soft_wrap=True
+    terminal().print(
+        f"report: {write_report(run_folder(arguments))}", highlight=False, soft_wrap=True
     )
     return 0
 
@@ -107,120 +107,13 @@ def compare(arguments: list[str]) -> int:
     runs = [load_run(Path(folder)) for folder in folders]
     wanted = [dict(_setting(part) for part in choice.split(",")) for choice in chosen]
     a, b = (find_cell(run, want) for run, want in zip([runs[0], runs[-1]], wanted, strict=True))
-    _console().print(comparison_table(a, b))
+    terminal().print(comparison_table(a, b))
     return 0
 
 
 def _setting(part: str) -> tuple[str, str]:
     name, _, value = part.partition("=")
     return name, value
-
-
-def pack(arguments: list[str]) -> int:
-    """Writes what a later check needs of a run into one file."""
-    from bench.pack import SUFFIX, pack_run, write_pack
-    from bench.run import load_run
-
-    options, folders = _options_of(arguments, ("-o", "--output"))
-    run = load_run(_run_folder(folders))
-    path = Path(options.get("-o") or options.get("--output") or f"{run.name}{SUFFIX}")
-    write_pack(pack_run(run), path)
-    _console().print(f"pack: {path}, {path.stat().st_size / 2**20:.1f} MiB", highlight=False)
-    return 0
-
-
-def check(arguments: list[str]) -> int:
-    """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
-    from bench.pack import load_pack
-    from bench.settings import margins_settings
-    from metrics.decide import UNDECIDED
-    from metrics.regression import REGRESSION
-    from reports.check import check as compare_packs
-    from reports.check_output import check_table, write_check
-
-    known = ("--baseline", "--candidate", "--margins", "--undecided", "--out")
-    options, rest = _options_of(arguments, known)
-    if rest or not {"--baseline", "--candidate"} <= {*options}:
-        raise UserError(
-            "give a baseline and a candidate, each a run or a pack: denoisebench check "
-            "--baseline baseline.dbpack --candidate runs/now"
-        )
-    lenient = options.get("--undecided", "")
-    if lenient not in ("", "fail", "pass"):
-        raise UserError(
-            f"--undecided={lenient}: give fail or pass, or leave it out for exit code 3"
-        )
-    baseline, candidate = (load_pack(Path(options[s])) for s in ("--baseline", "--candidate"))
-    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    gating = margins["gating"] if "--margins" in options else baseline.margins or margins["gating"]
-    found = compare_packs(baseline, candidate, gating, margins["slower"], margins.get("drift"))
-    folder = Path(options.get("--out", "runs/check"))
-    write_check(found, folder)
-    console = _console()
-    console.print(check_table(found))
-    for note in found.notes:
-        console.print(f"changed: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"written: {folder}", highlight=False, soft_wrap=True)
-    undecided = {"": 3, "fail": 1, "pass": 0}[lenient]
-    return {REGRESSION: 1, UNDECIDED: undecided}.get(found.outcome, 0)
-
-
-def power(arguments: list[str]) -> int:
-    """The smallest difference that so many samples would find, from a run's own variance."""
-    from bench.margins import gates
-    from bench.pack import load_pack
-    from bench.settings import margins_settings
-    from reports.power import power_table, powers
-
-    pack = load_pack(_run_folder(arguments))
-    known = list(dict.fromkeys(name for cell in pack.cells for name in cell.metrics))
-    margins = pack.margins or margins_settings("default").model_dump(exclude_none=True)["gating"]
-    _console().print(power_table(powers(pack, list(gates(margins, known, {})))))
-    return 0
-
-
-def history(arguments: list[str]) -> int:
-    """Where a series of packs took a step, and a figure of it."""
-    from bench.pack import load_pack
-    from bench.settings import margins_settings
-    from bench.store import write_atomically
-    from reports.figures import to_png, to_svg
-    from reports.history import courses, history_table
-    from reports.history_figure import history_figures
-
-    options, paths = _options_of(arguments, ("--margins", "--out"))
-    packs = [load_pack(Path(path)) for path in paths]
-    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    found = courses(packs, margins["gating"])
-    folder, console = Path(options.get("--out", "runs/history")), _console()
-    for figure in history_figures(found):
-        svg = to_svg(figure)
-        write_atomically(folder / f"{figure.name}.svg", svg.encode())
-        write_atomically(folder / f"{figure.name}.png", to_png(svg))
-    console.print(history_table(found))
-    console.print(f"figures: {folder}", highlight=False, soft_wrap=True)
-    return 0
-
-
-def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
-    """Values of options, given as --name=value or --name value, and the other arguments."""
-    from bench.errors import nearest
-
-    options: dict[str, str] = {}
-    rest: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        name, joined, value = word.partition("=")
-        if not name.startswith("-"):
-            rest.append(word)
-            continue
-        if name not in known:
-            raise UserError(f"{name}: unknown option; {nearest(name, known)}")
-        found = value if joined else next(words, None)
-        if not found:
-            raise UserError(f"{name}: give it a value")
-        options[name] = found
-    return options, rest
 
 
 def log(arguments: list[str]) -> int:
@@ -230,10 +123,12 @@ def log(arguments: list[str]) -> int:
     from bench.run import load_run
     from bench.settings import tracking_settings
 
-    run, changes = load_run(_run_folder(arguments[:1])), arguments[1:]
+    run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
     if foreign:
-        raise UserError(f"{foreign[0]}: log takes tracking.uri=… and tracking.experiment=… only")
+        raise UserError(
+            f"{foreign[0]}: log takes tracking.uri=…, .experiment=…, .pack=… and .baseline=…"
+        )
     path = run.folder / "config.yaml"
     try:
         recorded = yaml.safe_load(path.read_text())["tracking"]
@@ -252,7 +147,7 @@ def show(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in LISTINGS:
         wanted = arguments[0] if arguments else ""
         raise UserError(f"list {wanted}: {nearest(wanted, LISTINGS)}")
-    _console().print(LISTINGS[arguments[0]]())
+    terminal().print(LISTINGS[arguments[0]]())
     return 0
 
 
@@ -285,7 +180,7 @@ def _verify(configs: list[dict]) -> int:
         raise UserError(f"out={folder}: {error.strerror}; choose another folder") from error
     for subject in subjects:
         subject.load()  # seconds of imports, which are not the schedulers'
-    console, start, rows = _console(), perf_counter(), []
+    console, start, rows = terminal(), perf_counter(), []
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(subjects))
         for found in verify(subjects):
@@ -347,7 +242,7 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
     from bench.plan import plan_sweep
     from bench.sweep import grid_table, run_sweep
 
-    plan, console = plan_sweep(configs, known_problems), _console()
+    plan, console = plan_sweep(configs, known_problems), terminal()
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     if plan.settings.dry_run:
@@ -372,7 +267,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     from reports.report import is_current, write_report
     from reports.summary import default_line, summary_table
 
-    folder, console = outcome.run.folder, _console()
+    folder, console = outcome.run.folder, terminal()
     page = folder / "report.html"
     defaults = folder / "defaults.yaml"
     if not (is_current(outcome.run) and are_intact(defaults)):
@@ -393,11 +288,12 @@ def _publish(run: "Run", tracking: "TrackingSettings") -> bool:
     from bench.tracking import TrackingDown, publish
 
     try:
-        where = publish(run, tracking.uri, tracking.experiment)
+        asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline
+        where = publish(run, *asked)
     except TrackingDown as error:
         print(f"denoisebench: {error}", file=sys.stderr)
         return False
-    _console().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
+    terminal().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
     return True
 
 
@@ -457,7 +353,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _run_folder(arguments: list[str]) -> Path:
+def run_folder(arguments: list[str]) -> Path:
     if len(arguments) != 1:
         raise UserError(
             "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
@@ -472,7 +368,7 @@ def _progress(console: "Console") -> "Progress":
     return Progress(*columns, console=console, transient=True)
 
 
-def _console() -> "Console":
+def terminal() -> "Console":
     from rich.console import Console
 
     console = Console()

@@ -113,7 +113,10 @@ def _features(run: Run, entry: Entry) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _thumbnails(run: Run, entry: Entry) -> Iterator[bytes]:
-    images = run.store.read(entry.cell.key, "images", min(entry.samples, IMAGES))["images"]
+    kept = min(entry.samples, IMAGES)
+    if run.store.missing(entry.cell.key, "images", kept):
+        return
+    images = run.store.read(entry.cell.key, "images", kept)["images"]
     for image in images.transpose(0, 2, 3, 1):
         picture = Image.fromarray(image)
         picture.thumbnail((_SIDE, _SIDE))

@@ -296,6 +296,8 @@ class TrackingSettings(_Strict):
     kind: Literal["mlflow", "none"]
     uri: str | None = None
     experiment: str = "denoisebench"
+    pack: bool = False  # with what a later check needs
+    baseline: Annotated[str, Field(pattern=r"^[^@/:]+@[^@/:]+$")] | None = None  # NAME@ALIAS
 
 
 class Margin(_Strict):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bench.registry import log_pack
 from bench.run import Run
 from bench.tracked import Measured, Target, targets
 
@@ -60,24 +61,30 @@ def default_uri(runs: Path) -> str:
     return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
-def publish(run: Run, uri: str | None, experiment: str) -> str:
+def publish(
+    run: Run, uri: str | None, experiment: str, pack: bool = False, baseline: str | None = None
+) -> str:
     """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
+
+    pack: with what a later check needs; baseline NAME@ALIAS: under that address too.
 
     Raises TrackingDown when MLflow is absent, cannot be reached or refuses.
     """
     uri = uri or default_uri(run.folder.parent)
     wanted = targets(run)
     try:
-        with _quiet(), _alone(uri, run):
-            return _publish(run, wanted, uri, experiment)
+        with quiet(), _alone(uri, run):
+            return _publish(run, wanted, uri, experiment, pack or bool(baseline), baseline)
     except Exception as error:  # MLflow's, SQLAlchemy's, requests': none may cost a sweep
         raise TrackingDown(
-            f"MLflow at {_without_password(uri)}: {_first_line(error)}; nothing is lost, "
+            f"MLflow at {_without_password(uri)}: {cause(error)}; nothing is lost, "
             f"publish later with `denoisebench log {run.folder}`"
         ) from error
 
 
-def _publish(run: Run, wanted: list[Target], uri: str, experiment: str) -> str:
+def _publish(
+    run: Run, wanted: list[Target], uri: str, experiment: str, pack: bool, baseline: str | None
+) -> str:
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
@@ -86,6 +93,8 @@ def _publish(run: Run, wanted: list[Target], uri: str, experiment: str) -> str:
         run_id = _bring(client, experiment_id, target)
         if target is wanted[-1]:
             _log_files(client, run_id, run.folder)
+            if pack:
+                log_pack(client, run_id, run, baseline)
     page = f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
     if wanted:
         only = f"tags.sweep_id = '{wanted[-1].tags['sweep_id']}' and tags.kind = 'curve'"
@@ -214,7 +223,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """MLflow neither logs, warns, prints nor waits long; settings are as before afterwards."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # for good: it has its own thread
     added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
@@ -231,7 +240,7 @@ def _quiet() -> Iterator[None]:
             del os.environ[name]
 
 
-def _first_line(error: Exception) -> str:
+def cause(error: Exception) -> str:
     """The cause in a line, without what the HTTP libraries wrap around it."""
     if isinstance(error, ImportError):
         return f"cannot be imported ({error})"

@@ -6,10 +6,11 @@ Rows of plain values come out; reports/check_output.py writes them down.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from bench.cell import Cell
 from bench.errors import UserError
 from bench.pack import Pack, PackedCell
 from metrics.decide import PASS, UNDECIDED
@@ -20,6 +21,11 @@ from reports.losses import Pending, losses, other_timing
 _SETTINGS = (
     *("task", "scheduler", "steps", "strength", "grid", "guidance_rescale"),
     *("guidance_interval", "negative_prompt"),
+)
+# What names a cell where others have the same scheduler, steps, guidance and task.
+_TOLD = (
+    *("scheduler_flags", "seed", "prompts", "height", "width", "guidance_rescale"),
+    *("guidance_interval", "negative_prompt", "call"),
 )
 # What may not differ: samples would not be the same ones.
 _EXPERIMENT = {
@@ -119,22 +125,22 @@ def paired_cells(baseline: Pack, candidate: Pack) -> list[Pair]:
 
 
 def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]:
-    """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair."""
+    """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair.
+
+    A model may be called otherwise where each side has just one.
+    """
     one_model = all(len({c.cell.model for c in pack.cells}) == 1 for pack in (baseline, candidate))
     found: dict[tuple, list[PackedCell]] = defaultdict(list)
     for each in candidate.cells:
-        found[_settings(each, one_model)].append(each)
+        found[settings_of(each, not one_model)].append(each)
     pairs: list[Pair] = []
     missing: dict[str, str] = {}
-    for old in baseline.cells:
-        alike = found.get(_settings(old, one_model), [])
-        alike = [c for c in alike if c.cell.seed == old.cell.seed] or alike
+    for name, old in zip(_names(baseline.cells, not one_model), baseline.cells, strict=True):
+        alike = found.get(settings_of(old, not one_model), [])
         if alike:
-            pairs.append((cell_name(old, with_model=not one_model), old, alike[0]))
+            pairs.append((name, old, max(alike, key=lambda new: _likeness(old.cell, new.cell))))
         else:
-            missing[cell_name(old, with_model=not one_model)] = (
-                "missing: the candidate has no such cell"
-            )
+            missing[name] = "missing: the candidate has no such cell"
     if not pairs:
         raise UserError(
             f"{baseline.name} and {candidate.name} share no cell: sweep the candidate over the "
@@ -143,10 +149,15 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
     return pairs, missing
 
 
-def _settings(packed: PackedCell, one_model: bool) -> tuple:
-    """A model may be called otherwise where each side has just one."""
-    model = "" if one_model else packed.cell.model
+def settings_of(packed: PackedCell, with_model: bool = True) -> tuple:
+    """What cells are paired by."""
+    model = packed.cell.model if with_model else ""
     return model, packed.guidance, *(getattr(packed.cell, name) for name in _SETTINGS)
+
+
+def _likeness(a: Cell, b: Cell) -> int:
+    """Of cells with the same settings, such as those of two seeds or of two values of a flag."""
+    return sum(getattr(a, each.name) == getattr(b, each.name) for each in fields(a))
 
 
 def same_curve(packed: PackedCell) -> tuple:
@@ -164,6 +175,21 @@ def cell_name(packed: PackedCell, with_model: bool = True) -> str:
     if cell.grid != "native":
         words.append(f"{cell.grid} grid")
     return ", ".join(words)
+
+
+def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:
+    """Where several would be called the same, what they differ in is added."""
+    plain = [cell_name(packed, with_model) for packed in cells]
+    found = []
+    for name, packed in zip(plain, cells, strict=True):
+        others = [c.cell for other, c in zip(plain, cells, strict=True) if other == name]
+        told = [
+            f"{field.replace('_', ' ')} {getattr(packed.cell, field)}"
+            for field in _TOLD
+            if len({getattr(cell, field) for cell in others}) > 1
+        ]
+        found.append(", ".join([name, *told]))
+    return found
 
 
 def _refuse_foreign(pairs: Sequence[Pair]) -> None:

@@ -1,0 +1,145 @@
+"""Commands that ask whether something got worse. Heavy libraries are imported inside."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands import run_folder, terminal
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.pack import Pack
+
+_SOURCE_OPTIONS = ("--last", "--tracking")  # packs of a folder, MLflow's address
+
+
+def pack(arguments: list[str]) -> int:
+    """Writes what a later check needs of a run into one file."""
+    from bench.pack import SUFFIX, pack_run, write_pack
+    from bench.run import load_run
+
+    options, folders = _options_of(arguments, ("-o", "--output"))
+    run = load_run(run_folder(folders))
+    path = Path(options.get("-o") or options.get("--output") or f"{run.name}{SUFFIX}")
+    write_pack(pack_run(run), path)
+    terminal().print(f"pack: {path}, {path.stat().st_size / 2**20:.1f} MiB", highlight=False)
+    return 0
+
+
+def check(arguments: list[str]) -> int:
+    """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
+    from bench.settings import margins_settings
+    from metrics.decide import UNDECIDED
+    from metrics.regression import REGRESSION
+    from reports.check import check as compare_packs
+    from reports.check_output import check_table, write_check
+
+    known = ("--baseline", "--candidate", "--margins", "--undecided", "--out", *_SOURCE_OPTIONS)
+    options, rest = _options_of(arguments, known)
+    if rest or not {"--baseline", "--candidate"} <= {*options}:
+        raise UserError(
+            "give a baseline and a candidate, each a run or a pack: denoisebench check "
+            "--baseline baseline.dbpack --candidate runs/now"
+        )
+    lenient = options.get("--undecided", "")
+    if lenient not in ("", "fail", "pass"):
+        raise UserError(
+            f"--undecided={lenient}: give fail or pass, or leave it out for exit code 3"
+        )
+    baseline, candidate = (
+        _source(options[side], options) for side in ("--baseline", "--candidate")
+    )
+    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
+    gating = margins["gating"] if "--margins" in options else baseline.margins or margins["gating"]
+    found = compare_packs(baseline, candidate, gating, margins["slower"], margins.get("drift"))
+    folder = Path(options.get("--out", "runs/check"))
+    write_check(found, folder)
+    console = terminal()
+    console.print(check_table(found))
+    for note in found.notes:
+        console.print(f"changed: {note}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"written: {folder}", highlight=False, soft_wrap=True)
+    undecided = {"": 3, "fail": 1, "pass": 0}[lenient]
+    return {REGRESSION: 1, UNDECIDED: undecided}.get(found.outcome, 0)
+
+
+def power(arguments: list[str]) -> int:
+    """The smallest difference that so many samples would find, from a run's own variance."""
+    from bench.margins import gates
+    from bench.settings import margins_settings
+    from reports.power import power_table, powers
+
+    options, sources = _options_of(arguments, ("--margins", *_SOURCE_OPTIONS))
+    pack = _source(_one(sources), options)
+    known = list(dict.fromkeys(name for cell in pack.cells for name in cell.metrics))
+    declared = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
+    margins = declared["gating"] if "--margins" in options else pack.margins or declared["gating"]
+    terminal().print(power_table(powers(pack, list(gates(margins, known, {})))))
+    return 0
+
+
+def history(arguments: list[str]) -> int:
+    """Where a series of packs took a step, and a figure of it."""
+    from bench.settings import margins_settings
+    from bench.store import write_atomically
+    from reports.figures import to_png, to_svg
+    from reports.history import courses, history_table
+    from reports.history_figure import history_figures
+
+    options, sources = _options_of(arguments, ("--margins", "--out", *_SOURCE_OPTIONS))
+    options.setdefault("--last", "1000000")
+    packs = [pack for source in sources for pack in _packs(source, options)]
+    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
+    found = courses(packs, margins["gating"])
+    folder, console = Path(options.get("--out", "runs/history")), terminal()
+    for figure in history_figures(found):
+        svg = to_svg(figure)
+        write_atomically(folder / f"{figure.name}.svg", svg.encode())
+        write_atomically(folder / f"{figure.name}.png", to_png(svg))
+    console.print(history_table(found))
+    console.print(f"figures: {folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _one(sources: list[str]) -> str:
+    if len(sources) != 1:
+        raise UserError("name one run or pack, such as runs/demo")
+    return sources[0]
+
+
+def _source(text: str, options: dict[str, str]) -> "Pack":
+    """What one side of a check is made of, as one pack."""
+    from reports.merge import merged
+
+    return merged(_packs(text, options))
+
+
+def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
+    from bench.sources import LAST, load_packs
+    from bench.tracking import default_uri
+
+    last = options.get("--last", str(LAST))
+    if not re.fullmatch(r"[1-9]\d*", last):
+        raise UserError(f"--last={last}: give a number of packs, 1 or more")
+    return load_packs(text, int(last), options.get("--tracking", default_uri(Path("runs"))))
+
+
+def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+    """Values of options, given as --name=value or --name value, and the other arguments."""
+    from bench.errors import nearest
+
+    options: dict[str, str] = {}
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, joined, value = word.partition("=")
+        if not name.startswith("-"):
+            rest.append(word)
+            continue
+        if name not in known:
+            raise UserError(f"{name}: unknown option; {nearest(name, known)}")
+        found = value if joined else next(words, None)
+        if not found:
+            raise UserError(f"{name}: give it a value")
+        options[name] = found
+    return options, rest

@@ -1,0 +1,80 @@
+"""Several packs of the same cells as one: more timed processes, and a baseline of many runs."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from bench.cell import Cell
+from bench.pack import Pack, PackedCell, PackedMetric
+from metrics.estimate import Estimate
+from reports.check import paired_cells, settings_of
+
+# What may differ from one pack to the next of the same cell.
+_CHANGES = {"weights", "scheduler_class", "dtype", "engine"}
+
+
+def merged(packs: Sequence[Pack]) -> Pack:
+    """Oldest first. A cell's quality is the mean over those of its packs that have most samples,
+    its times are those of the processes of all; all else is of the latest with most samples.
+
+    Raises UserError when they are not of one experiment.
+    """
+    latest = packs[-1]
+    if len(packs) == 1:
+        return latest
+    for earlier in packs[:-1]:
+        paired_cells(earlier, latest)
+    return Pack(
+        name=f"{latest.name} and {len(packs) - 1} before",
+        unix_s=latest.unix_s,
+        environment=_environments([pack.environment for pack in packs]),
+        margins=latest.margins,
+        cells=[_merged(group) for group in _groups(packs)],
+    )
+
+
+def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
+    """Each cell's, oldest first; not those that a later pack has with other flags."""
+    groups: dict[tuple, list[PackedCell]] = {}
+    superseded: set[tuple] = set()
+    for pack in reversed(packs):
+        found = [packed for packed in pack.cells if settings_of(packed) not in superseded]
+        for packed in found:
+            groups.setdefault(_same(packed.cell), [])
+        for packed in pack.cells:
+            if _same(packed.cell) in groups:
+                groups[_same(packed.cell)].insert(0, packed)
+        superseded |= {settings_of(packed) for packed in pack.cells}
+    return [*groups.values()]
+
+
+def _same(cell: Cell) -> tuple:
+    return tuple(getattr(cell, f.name) for f in fields(cell) if f.name not in _CHANGES)
+
+
+def _merged(group: Sequence[PackedCell]) -> PackedCell:
+    most = max(packed.samples for packed in group)
+    *_, chosen = (packed for packed in group if packed.samples == most)
+    done = [packed for packed in group if packed.status == "done"]
+    whole = [packed for packed in done if packed.samples == most]
+    metrics = {name: _mean(name, metric, whole) for name, metric in chosen.metrics.items()}
+    latencies = [latency for packed in done for latency in packed.latencies]
+    return replace(chosen, metrics=metrics, latencies=latencies)
+
+
+def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> PackedMetric:
+    """Of estimates of the same samples."""
+    found = [packed.metrics[name].estimate for packed in group if name in packed.metrics]
+    value = sum(each.value for each in found) / len(found)
+    influence = np.mean([each.influence for each in found], axis=0)
+    return PackedMetric(metric.kind, Estimate(value, influence, found[-1].clusters))
+
+
+def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:
+    """With all values of what differs."""
+    names = dict.fromkeys(name for environment in environments for name in environment)
+    return {
+        name: " / ".join(dict.fromkeys(each[name] for each in environments if name in each))
+        for name in names
+    }

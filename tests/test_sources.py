@@ -1,0 +1,154 @@
+"""What a check compares, by what it may be named: runs, packs, folders of them, MLflow's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli import call
+from fake_run import FD, MARGINS, fabricate
+from published import EXPERIMENT, client_of, make_run, runs_of
+
+from bench.errors import UserError
+from bench.pack import load_pack, pack_run, write_pack
+from bench.sources import load_packs
+from bench.tracking import default_uri, publish
+from metrics.estimate import Estimate
+from reports.check import check
+from reports.merge import merged
+
+
+@pytest.fixture
+def pack(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(4.0,), samples=100)
+    return pack_run(run)
+
+
+def later(pack, days, shift=0.0):
+    """The same cells, measured on another day."""
+
+    def moved(cell):
+        old = cell.metrics[FD]
+        fd = Estimate(old.estimate.value + shift, old.estimate.influence)
+        return replace(cell, metrics=cell.metrics | {FD: replace(old, estimate=fd)})
+
+    cells = [moved(cell) for cell in pack.cells]
+    return replace(pack, name=f"v{days}", unix_s=1e9 + 86400 * days, cells=cells)
+
+
+def test_the_last_packs_of_a_folder_are_read_oldest_first(pack, tmp_path):
+    folder = tmp_path / "packs"
+    for days in (3, 1, 2):
+        write_pack(later(pack, days), folder / f"{9 - days}.dbpack")
+    assert [each.name for each in load_packs(str(folder), 2, "")] == ["v2", "v3"]
+    both = f"{folder / '8.dbpack'},{folder / '6.dbpack'}"
+    assert [each.name for each in load_packs(both, 1, "")] == ["v1", "v3"]
+
+
+def test_packs_of_one_cell_are_its_mean_and_all_its_processes(pack):
+    packs = [later(pack, 1, shift=3.0), later(pack, 2), later(pack, 3)]
+    found = merged(packs)
+    assert found.name == "v3 and 2 before"
+    for old, new in zip(pack.cells, found.cells, strict=True):
+        assert new.metrics[FD].estimate.value == pytest.approx(old.metrics[FD].estimate.value + 1)
+        assert len(new.latencies) == 3
+    one = check(pack, packs[2], {}, {"latency": 0.1})
+    more = check(found, packs[2], {}, {"latency": 0.1})
+    assert more.rows[0].high - more.rows[0].low < one.rows[0].high - one.rows[0].low
+
+
+def test_a_run_that_only_timed_adds_its_process_and_nothing_else(pack):
+    def short(cell):
+        metrics = {
+            name: replace(metric, estimate=Estimate(1e6, np.array([-1.0, 1.0])))
+            for name, metric in cell.metrics.items()
+        }
+        return replace(cell, samples=2, metrics=metrics)
+
+    timed = later(replace(pack, cells=[short(cell) for cell in pack.cells[:2]]), 9)
+    found = merged([pack, timed])
+    values = {cell.cell.steps: cell.metrics[FD].estimate.value for cell in found.cells}
+    assert values == {c.cell.steps: c.metrics[FD].estimate.value for c in pack.cells}
+    assert [len(cell.latencies) for cell in found.cells] == [2, 2, 1, 1]
+
+
+def test_a_cell_that_has_other_flags_now_stands_for_the_older_one(pack):
+    flags = [replace(c, cell=replace(c.cell, scheduler_flags='{"a": 1}')) for c in pack.cells]
+    found = merged([pack, replace(pack, cells=flags)])
+    assert {cell.cell.scheduler_flags for cell in found.cells} == {'{"a": 1}'}
+    assert [len(cell.latencies) for cell in found.cells] == [1] * len(pack.cells)
+
+
+def test_cells_that_differ_in_a_flag_alone_are_paired_by_it_and_called_by_it(pack):
+    flags = [replace(c, cell=replace(c.cell, scheduler_flags='{"a": 1}')) for c in pack.cells]
+    shifted = later(replace(pack, cells=flags), 1, shift=50.0).cells
+    both = replace(pack, cells=[*pack.cells, *shifted])
+    found = check(both, replace(both, cells=both.cells[::-1]), MARGINS, {})
+    assert {row.outcome for row in found.rows} == {"PASS"}
+    assert {row.loss for row in found.rows} == {0.0}
+    assert len({row.cell for row in found.rows}) == len(both.cells)
+    assert any('scheduler flags {"a": 1}' in row.cell for row in found.rows)
+
+
+def test_merging_another_experiment_is_refused(pack):
+    other = [replace(c, cell=replace(c.cell, prompts_hash="f" * 16)) for c in pack.cells]
+    with pytest.raises(UserError, match="prompts"):
+        merged([pack, replace(pack, cells=other)])
+
+
+def test_mlflow_keeps_packs_by_run_and_by_alias(tmp_path: Path, capsys, monkeypatch):
+    first, second = make_run(tmp_path / "runs" / "a"), make_run(tmp_path / "runs" / "b")
+    uri = default_uri(tmp_path / "runs")
+    publish(first, None, EXPERIMENT, baseline="main@stable")
+    publish(first, None, EXPERIMENT, baseline="main@stable")
+    client = client_of(uri)
+    assert len(client.search_model_versions("name='main'")) == 1
+    publish(second, None, EXPERIMENT, pack=True)
+    ids = {found.info.run_name: found.info.run_id for found in runs_of(uri, "summary")}
+    by_alias = load_packs("models:/main@stable", 1, uri)
+    assert [pack.name for pack in by_alias] == ["a"]
+    assert [p.name for p in load_packs(f"runs:/{ids['b summary']}", 1, uri)] == ["b"]
+    assert [p.name for p in load_packs("models:/main/1", 1, uri)] == ["a"]
+    assert [c.cell for c in by_alias[0].cells] == [c.cell for c in load_pack(first.folder).cells]
+    publish(second, None, EXPERIMENT, baseline="main@stable")
+    assert load_packs("models:/main@stable", 1, uri)[0].name == "b"
+    monkeypatch.chdir(tmp_path)
+    asked = ("check", "--baseline=models:/main@stable", "--candidate", first.folder)
+    code, _, err = call(capsys, *asked, "--undecided=pass")
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("runs:/0123abc", "runs:/0123abc: MLflow at"),
+        ("models:/nobody@prod", "models:/nobody@prod: MLflow at"),
+        ("models:/nobody", "give runs:/ID, models:/NAME@ALIAS"),
+    ],
+)
+def test_what_mlflow_has_not_is_one_clear_line(address, said, tmp_path, capsys):
+    asked = (f"--baseline={address}", "--candidate=x", f"--tracking=sqlite:///{tmp_path}/m.db")
+    code, _, err = call(capsys, "check", *asked)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert said in err
+
+
+def test_an_mlflow_run_without_a_pack_says_how_to_publish_one(tmp_path: Path):
+    publish(make_run(tmp_path / "a"), None, EXPERIMENT)
+    uri = default_uri(tmp_path)
+    [found] = runs_of(uri, "summary")
+    with pytest.raises(UserError, match="denoisebench log RUN"):
+        load_packs(f"runs:/{found.info.run_id}", 1, uri)
+
+
+@pytest.mark.parametrize("last", ["0", "many"])
+def test_a_number_of_packs_is_a_number(last, capsys):
+    code, _, err = call(capsys, "check", "--baseline=a", "--candidate=b", f"--last={last}")
+    assert code == 2
+    assert f"--last={last}: give a number" in err
+
+
+def test_an_empty_folder_is_no_history(tmp_path, capsys):
+    code, _, err = call(capsys, "check", f"--baseline={tmp_path}", "--candidate=b")
+    assert code == 2
+    assert "neither a run" in err
