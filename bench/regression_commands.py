@@ -90,7 +90,7 @@ def history(arguments: list[str]) -> int:
     options.setdefault("--last", "1000000")
     packs = [pack for source in sources for pack in _packs(source, options)]
     margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    found = courses(packs, margins["gating"])
+    found = courses(packs, margins["gating"], margins["slower"])
     folder, console = Path(options.get("--out", "runs/history")), terminal()
     for figure in history_figures(found):
         svg = to_svg(figure)

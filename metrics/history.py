@@ -4,7 +4,7 @@ Estimates of one cell, oldest first, of the same samples: what changed between t
 better than either.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -12,6 +12,7 @@ from metrics.decide import Difference
 from metrics.estimate import Estimate, paired_difference
 from metrics.regression import p_above
 from metrics.sequential import LEVEL
+from metrics.speed import Processes, slowdown
 
 
 @dataclass(frozen=True)
@@ -23,32 +24,50 @@ class Step:
     p: float  # of no more than the margin, adjusted for the places it was looked for
 
 
+Contrast = Callable[[range, range], Difference]  # mean at later places less that at earlier ones
+
+
 def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> list[Step]:
-    """All steps that are proven larger than the margin, in order.
+    """All steps of a metric that are proven larger than the margin, in order."""
 
-    Binary segmentation (Scott & Knott, 1974): the place that parts a stretch best is a step when
+    def contrast(later: range, earlier: range) -> Difference:
+        after, before = (_mean([series[i] for i in places]) for places in (later, earlier))
+        found = paired_difference(after, before)
+        return Difference(found.value, found.se, len(found.units))
+
+    return _steps(len(series), contrast, margin, level)
+
+
+def steps_of_times(series: Sequence[Processes], margin: float, level: float = LEVEL) -> list[Step]:
+    """The same of times, each of some processes: changes and margin are those of the logarithm."""
+
+    def contrast(later: range, earlier: range) -> Difference:
+        return slowdown(*([t for i in places for t in series[i]] for places in (later, earlier)))
+
+    return _steps(len(series), contrast, margin, level)
+
+
+def _steps(count: int, contrast: Contrast, margin: float, level: float) -> list[Step]:
+    """Binary segmentation (Scott & Knott, 1974): the place that parts a stretch best is a step when
     its contrast stands Bonferroni's correction for all places and both directions; both sides are
-    searched on.
-    """
-    return sorted(_segmented(series, 0, margin, level), key=lambda step: step.at)
+    searched on."""
+    found = _segmented(range(count), contrast, margin, level)
+    return sorted(found, key=lambda step: step.at)
 
 
-def _segmented(
-    series: Sequence[Estimate], first: int, margin: float, level: float
-) -> Iterator[Step]:
-    places = range(1, len(series))
+def _segmented(stretch: range, contrast: Contrast, margin: float, level: float) -> Iterator[Step]:
+    places = stretch[1:]
     if not places:
         return
-    contrasts = [paired_difference(_mean(series[i:]), _mean(series[:i])) for i in places]
-    found = [Difference(each.value, each.se, len(each.units)) for each in contrasts]
+    found = [contrast(range(i, stretch.stop), range(stretch.start, i)) for i in places]
     ps = [min(1.0, 2 * len(places) * p_above(abs(each.value), margin, each.se)) for each in found]
     best = min(range(len(ps)), key=lambda i: (ps[i], -abs(found[i].value)))
     if ps[best] >= level:
         return
     at = places[best]
-    yield Step(first + at, found[best], ps[best])
-    yield from _segmented(series[:at], first, margin, level)
-    yield from _segmented(series[at:], first + at, margin, level)
+    yield Step(at, found[best], ps[best])
+    yield from _segmented(range(stretch.start, at), contrast, margin, level)
+    yield from _segmented(range(at, stretch.stop), contrast, margin, level)
 
 
 def _mean(series: Sequence[Estimate]) -> Estimate:

@@ -1,6 +1,7 @@
-"""A series of packs, oldest first: each metric of each cell, and where it took a step."""
+"""A series of packs, oldest first: metrics and times of each cell, and where they took a step."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,28 +11,53 @@ from rich.text import Text
 from bench.errors import UserError
 from bench.margins import gates
 from bench.pack import Pack, PackedCell
-from metrics.choose import Gate
-from metrics.estimate import Estimate
-from metrics.history import Step, steps
+from metrics.history import Step, steps, steps_of_times
 from metrics.specs import metric_spec
+from metrics.speed import slowdown
 from reports.check import paired_cells
 from reports.formats import decimals_for, number
+from reports.losses import STAGES, of_processes, other_timing
+
+
+@dataclass(frozen=True)
+class Level:
+    """Of one pack: of a metric its value, of a time that over the first pack's, calibrated."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """One metric of one cell over the series."""
+    """A metric or a time of one cell over the series."""
 
     cell: str
-    metric: str
+    measure: str  # metric column, or one of STAGES
     packs: list[str]  # names, oldest first
     unix_s: list[float]
-    estimates: list[Estimate]
-    steps: list[Step]
+    levels: list[Level]
+    steps: list[Step]  # of a time in its logarithm
+
+    @property
+    def is_time(self) -> bool:
+        return self.measure in STAGES
+
+    @property
+    def label(self) -> str:
+        if self.is_time:
+            return f"{self.measure} over that of {self.packs[0]}"
+        return metric_spec(self.measure).label
+
+    @property
+    def meaning(self) -> str:
+        return "calibrated time" if self.is_time else metric_spec(self.measure).meaning
 
 
-def courses(packs: Sequence[Pack], margins: Mapping[str, Mapping]) -> list[Course]:
-    """Of the cells that all packs have finished, by the metrics that have a margin.
+def courses(
+    packs: Sequence[Pack], margins: Mapping[str, Mapping], slower: Mapping[str, float]
+) -> list[Course]:
+    """Of the cells that all packs have finished, by the metrics and stages that have a margin.
 
     Raises UserError for fewer than two packs, packs of different experiments, and none in common.
     """
@@ -43,11 +69,10 @@ def courses(packs: Sequence[Pack], margins: Mapping[str, Mapping]) -> list[Cours
         for name, old, new in paired_cells(order[0], later):
             found.setdefault(name, [old]).append(new)
     whole = {n: c for n, c in found.items() if len(c) == len(order) and _done(c)}
-    told = [
-        _course(name, cells, order, metric, gate)
-        for name, cells in whole.items()
-        for metric, gate in gates(margins, _shared(cells), {}).items()
-    ]
+    told: list[Course] = []
+    for name, cells in whole.items():
+        told += _of_metrics(name, cells, order, margins)
+        told += _of_times(name, cells, order, slower)
     if not told:
         raise UserError("no cell is finished in all of them with a metric that has a margin")
     return told
@@ -57,17 +82,39 @@ def _done(cells: Sequence[PackedCell]) -> bool:
     return all(cell.status == "done" for cell in cells)
 
 
-def _shared(cells: Sequence[PackedCell]) -> list[str]:
-    return [metric for metric in cells[0].metrics if all(metric in c.metrics for c in cells)]
+def _of_metrics(
+    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], margins: Mapping[str, Mapping]
+) -> Iterator[Course]:
+    shared = [m for m in cells[0].metrics if all(m in cell.metrics for cell in cells)]
+    for metric, gate in gates(margins, shared, {}).items():
+        estimates = [cell.metrics[metric].estimate for cell in cells]
+        levels = [Level(each.value, *each.interval()) for each in estimates]
+        margin = gate.margin_beside(estimates[0].value)
+        yield _course(name, metric, packs, levels, steps(estimates, margin))
+
+
+def _of_times(
+    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], slower: Mapping[str, float]
+) -> Iterator[Course]:
+    """Where all packs were timed alike."""
+    timed = [cell.latencies for cell in cells]
+    if not all(timed) or any(other_timing(timed[0], each) for each in timed):
+        return
+    for stage in filter(slower.__contains__, STAGES):
+        series = [of_processes(each, STAGES[stage]) for each in timed]
+        if all((times > 0).all() for each in series for times in each):
+            ratios = [slowdown(each, series[0]) for each in series[1:]]
+            bounds = [(each.value, *each.interval()) for each in ratios]
+            levels = [Level(1.0, 1.0, 1.0), *(Level(*map(math.exp, each)) for each in bounds)]
+            found = steps_of_times(series, math.log1p(slower[stage]))
+            yield _course(name, stage, packs, levels, found)
 
 
 def _course(
-    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], metric: str, gate: Gate
+    name: str, measure: str, packs: Sequence[Pack], levels: list[Level], found: list[Step]
 ) -> Course:
-    estimates = [cell.metrics[metric].estimate for cell in cells]
     names, times = [pack.name for pack in packs], [pack.unix_s for pack in packs]
-    margin = gate.margin_beside(estimates[0].value)
-    return Course(name, metric, names, times, estimates, steps(estimates, margin))
+    return Course(name, measure, names, times, levels, found)
 
 
 def history_table(found: Sequence[Course]) -> Table:
@@ -75,7 +122,7 @@ def history_table(found: Sequence[Course]) -> Table:
     steady = sum(not course.steps for course in found)
     title = f"{len(found)} series of {len(found[0].packs)} packs; {steady} without a step"
     table = Table(title=Text(title), title_justify="left")
-    for name in ("cell", "metric", "from", "date", "before", "change", "95 % interval", "is"):
+    for name in ("cell", "measure", "from", "date", "before", "change", "95 % interval", "is"):
         table.add_column(name)
     for course in found:
         for step in course.steps:
@@ -84,16 +131,15 @@ def history_table(found: Sequence[Course]) -> Table:
 
 
 def _line(course: Course, step: Step) -> list[str]:
-    decimals = decimals_for([step.change.se])
-    low, high = step.change.interval()
-    better = (step.change.value > 0) == (metric_spec(course.metric).better == "higher")
-    return [
-        course.cell,
-        metric_spec(course.metric).label,
-        course.packs[step.at],
-        datetime.fromtimestamp(course.unix_s[step.at], UTC).strftime("%Y-%m-%d %H:%M"),
-        number(course.estimates[step.at - 1].value, decimals),
-        number(step.change.value, decimals),
-        f"{number(low, decimals)} to {number(high, decimals)}",
-        "better" if better else "worse",
-    ]
+    date = datetime.fromtimestamp(course.unix_s[step.at], UTC).strftime("%Y-%m-%d %H:%M")
+    change = (step.change.value, *step.change.interval())
+    if course.is_time:
+        value, low, high = (f"{number(100 * math.expm1(each), 1)} %" for each in change)
+        before, better = number(course.levels[step.at - 1].value, 2), step.change.value < 0
+    else:
+        decimals = decimals_for([step.change.se])
+        value, low, high = (number(each, decimals) for each in change)
+        before = number(course.levels[step.at - 1].value, decimals)
+        better = (step.change.value > 0) == (metric_spec(course.measure).better == "higher")
+    told = [course.cell, course.label, course.packs[step.at], date, before, value]
+    return [*told, f"{low} to {high}", "better" if better else "worse"]

@@ -4,26 +4,25 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from metrics.specs import metric_spec
 from reports import theme
 from reports.figures import Figure, chart_title
 from reports.history import Course
 
 
 def history_figures(found: Sequence[Course]) -> list[Figure]:
-    """One per metric, a panel for each cell: values with 95 % intervals, a rule at each step."""
-    metrics = dict.fromkeys(course.metric for course in found)
-    return [_figure(metric, [c for c in found if c.metric == metric]) for metric in metrics]
+    """One per metric and stage, a panel for each cell: 95 % intervals, rules at steps."""
+    measures = dict.fromkeys(course.measure for course in found)
+    return [_figure([c for c in found if c.measure == measure]) for measure in measures]
 
 
-def _figure(metric: str, found: Sequence[Course]) -> Figure:
-    spec = metric_spec(metric)
+def _figure(found: Sequence[Course]) -> Figure:
+    first, *_ = found
     records = [point for course in found for point in _points(course)]
     order = list(dict.fromkeys(record["pack"] for record in records))
     x = alt.X("pack:N", sort=order, title=None, axis=alt.Axis(labelAngle=-40))
     base = alt.Chart().encode(x=x)
-    value = alt.Y("value:Q", title=spec.label, scale=alt.Scale(zero=False))
-    title = f"{spec.label} over {len(order)} packs"
+    value = alt.Y("value:Q", title=first.label, scale=alt.Scale(zero=False))
+    title = f"{first.label} over {len(order)} packs"
     subtitle = "Oldest first; dashed where a lasting step larger than the margin begins"
     layers = [
         base.transform_filter("datum.step").mark_rule(color=theme.COLOURS[1], strokeDash=[5, 4]),
@@ -39,22 +38,19 @@ def _figure(metric: str, found: Sequence[Course]) -> Figure:
         .properties(title=chart_title(title, subtitle))
     )
     drawn = chart.to_dict(validate=False) | {"config": theme.CONFIG}
-    return Figure(f"{metric}_history", title, spec.meaning, drawn)
+    return Figure(f"{first.measure}_history", title, first.meaning, drawn)
 
 
 def _points(course: Course) -> list[dict]:
     begun = {step.at for step in course.steps}
-    intervals = [estimate.interval() for estimate in course.estimates]
     return [
         {
             "cell": course.cell,
             "pack": name,
-            "value": estimate.value,
-            "low": low,
-            "high": high,
+            "value": level.value,
+            "low": level.low,
+            "high": level.high,
             "step": place in begun,
         }
-        for place, (name, estimate, (low, high)) in enumerate(
-            zip(course.packs, course.estimates, intervals, strict=True)
-        )
+        for place, (name, level) in enumerate(zip(course.packs, course.levels, strict=True))
     ]

@@ -109,7 +109,7 @@ def _speed(
         return
     fields = STAGES | ({ENERGY: "energy_j"} if _have_energy(a, b) and not elsewhere else {})
     for measure, field in fields.items():
-        before, now = (_of_processes(side, field) for side in (a, b))
+        before, now = (of_processes(side, field) for side in (a, b))
         if measure in slower and all((each > 0).all() for each in (*before, *now)):
             loss = Loss(slowdown(now, before), math.log1p(slower[measure]))
             note = "other hardware, by calibration" if elsewhere else ""
@@ -145,7 +145,7 @@ def _have_energy(a: Sequence[Latency], b: Sequence[Latency]) -> bool:
     return all(latency.energy_j for latency in (*a, *b))
 
 
-def _of_processes(side: Sequence[Latency], field: str) -> list[np.ndarray]:
+def of_processes(side: Sequence[Latency], field: str) -> list[np.ndarray]:
     """Times over the calibration beside them; joules, which come from no clock, as they are."""
     values = [np.array(getattr(each, field)) for each in side]
     if field == "energy_j":

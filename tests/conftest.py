@@ -6,7 +6,6 @@ import pytest
 import torch
 from cli import GRID, tiny
 
-pytest_plugins = ["bench.pytest_plugin"]
 torch.set_num_threads(1)
 
 

@@ -79,21 +79,62 @@ def test_a_missing_and_a_failed_cell_are_regressions(run):
     ]
 
 
+TIMES = ("total_s", "text_s", "denoise_s", "decode_s")
+
+
+def timed(cell, factor, machine=1.0, energy=None, **others):
+    """As if it had taken so many times as long, on a machine so many times as slow."""
+    (latency,) = cell.latencies
+    times = {name: [factor * t for t in getattr(latency, name)] for name in TIMES}
+    times["calibration_s"] = [machine * t for t in latency.calibration_s]
+    joules = [energy * t for t in latency.total_s] if energy else None
+    return replace(cell, latencies=[replace(latency, **times, energy_j=joules, **others)])
+
+
+def each(pack, change, *how, **named):
+    return replace(pack, cells=[change(cell, *how, **named) for cell in pack.cells])
+
+
 def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
     pack = pack_run(run)
-
-    def slowed(cell, factor, calibration):
-        (latency,) = cell.latencies
-        times = {name: [factor * t for t in getattr(latency, name)] for name in TIMES}
-        fixed = [calibration * t for t in latency.calibration_s]
-        return replace(cell, latencies=[replace(latency, **times, calibration_s=fixed)])
-
-    slow = replace(pack, cells=[slowed(cell, 1.3, 1.0) for cell in pack.cells])
-    machine = replace(pack, cells=[slowed(cell, 1.3, 1.3) for cell in pack.cells])
-    found = check(pack, slow, MARGINS, SLOWER)
+    found = check(pack, each(pack, timed, 1.3), MARGINS, SLOWER)
     assert {("latency", REGRESSION), ("denoise", REGRESSION)} <= outcomes(found)
     assert [row.loss for row in found.rows if row.measure == "latency"] == pytest.approx([0.3] * 4)
-    assert check(pack, machine, MARGINS, SLOWER).outcome == PASS
+    machine = check(pack, each(pack, timed, 1.3, 1.3), MARGINS, SLOWER)
+    assert machine.outcome == PASS
+    assert any("calibration itself takes 1.30 times as long" in note for note in machine.notes)
+
+
+def test_energy_is_held_against_its_margin_on_the_same_hardware_alone(run):
+    pack, margins = each(pack_run(run), timed, 1.0, energy=50.0), {"energy": 0.1}
+    hungry = each(pack_run(run), timed, 1.0, energy=70.0)
+    assert check(pack, pack, MARGINS, margins).outcome == PASS
+    found = check(pack, hungry, MARGINS, margins)
+    rows = [row for row in found.rows if row.measure == "energy"]
+    assert {row.outcome for row in rows} == {REGRESSION}
+    assert [row.loss for row in rows] == pytest.approx([0.4] * 4)
+    assert "of denoising" not in check_markdown(found)
+    assert " J |" in check_markdown(found)
+    elsewhere = replace(hungry, environment={"accelerator": "another"})
+    assert "energy" not in {row.measure for row in check(pack, elsewhere, MARGINS, margins).rows}
+
+
+def test_times_from_other_hardware_are_marked(run):
+    pack = pack_run(run)
+    other = replace(pack, environment=pack.environment | {"processor": "another"})
+    found = check(pack, other, MARGINS, SLOWER)
+    notes = {row.measure: row.note for row in found.rows}
+    assert notes["latency"] == notes["denoise"] == "other hardware, by calibration"
+    assert notes[FD] == ""
+    assert "other hardware, by calibration" in check_markdown(found)
+
+
+@pytest.mark.parametrize("change", [{"threads": 7}, {"batch_size": 3}, {"calibration": 99}])
+def test_times_taken_otherwise_are_not_compared(change, run):
+    pack = pack_run(run)
+    found = check(pack, each(pack, timed, 2.0, **change), MARGINS, SLOWER)
+    assert {row.measure for row in found.rows} == {FD, CLIP}
+    assert any("times are not compared" in note for note in found.notes)
 
 
 def moved(cell, share, most=None):
@@ -124,9 +165,6 @@ def test_images_that_moved_are_counted_by_their_features(swept):
     other = replace(pack, cells=[moved(cell, 1.0)], environment={"processor": "another"})
     found = check(replace(pack, cells=[cell]), other, {}, {}, drift)
     assert found.outcome == PASS  # nothing moves that far
-
-
-TIMES = ("total_s", "text_s", "denoise_s", "decode_s")
 
 
 def test_a_grid_that_changed_is_said_with_where(run):
@@ -308,6 +346,21 @@ def test_a_step_in_a_series_is_found_where_it_began(run, tmp_path, capsys):
     assert out.count("v3") == 4  # once for each cell
     assert "v2 " not in out
     assert (tmp_path / "out" / "fd_shapes_history.svg").stat().st_size > 1000
+
+
+def test_a_step_in_time_is_found_where_it_began(run, tmp_path, capsys):
+    pack, folder = pack_run(run), tmp_path / "packs"
+    for place, factor in enumerate([1, 1, 1.4, 1.4]):
+        cells = [timed(cell, factor) for cell in pack.cells[:1]]
+        named = replace(pack, name=f"v{place}", unix_s=1e9 + 86400 * place, cells=cells)
+        write_pack(named, folder / f"{place}.dbpack")
+    code, out, err = call(capsys, "history", folder, f"--out={tmp_path / 'out'}")
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "latency over" in line]
+    assert len(lines) == 1
+    assert "v2" in lines[0]
+    assert "40.0 %" in lines[0]
+    assert (tmp_path / "out" / "latency_history.png").stat().st_size > 1000
 
 
 def test_a_history_of_one_pack_is_refused(run, capsys):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from metrics.estimate import Estimate, mean_estimate
-from metrics.history import steps
+from metrics.history import steps, steps_of_times
 from metrics.sequential import LEVEL
+from metrics.speed import BETWEEN
 
 
 def series(rng, levels, own=0.3, n=200):
@@ -49,3 +50,24 @@ def test_false_steps_at_the_margin_are_as_rare_as_the_level():
 
 def test_one_pack_has_no_step():
     assert steps(series(np.random.default_rng(3), [0]), margin=0.2) == []
+
+
+def times(rng, levels, processes=3, runs=20):
+    def one(level):
+        return rng.lognormal(level + BETWEEN * rng.standard_normal(), 0.03, runs)
+
+    return [[one(level) for _ in range(processes)] for level in levels]
+
+
+def test_steps_of_times_are_found_and_told_in_their_logarithm():
+    slower = times(np.random.default_rng(4), [0, 0, 0.3, 0.3, 0.3])
+    (step,) = steps_of_times(slower, margin=np.log(1.05))
+    assert step.at == 2
+    low, high = step.change.interval()
+    assert low < 0.3 < high
+
+
+def test_false_steps_of_times_are_as_rare_as_the_level():
+    rng, margin = np.random.default_rng(5), np.log(1.05)
+    found = [steps_of_times(times(rng, [0, 0, margin, margin]), margin) for _ in range(400)]
+    assert np.mean([bool(each) for each in found]) <= LEVEL + 3 * (LEVEL / 400) ** 0.5

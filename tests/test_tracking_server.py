@@ -16,6 +16,7 @@ import pytest
 from published import EXPERIMENT, STEPS, client_of, contents, files_under, make_run, runs_of
 
 from bench.run import load_run
+from bench.sources import load_packs
 from bench.tracking import TrackingDown, publish
 
 
@@ -108,6 +109,8 @@ def test_a_server_killed_in_mid_publishing_loses_nothing(
         assert_complete(uri, complete)
         publish(run, uri, EXPERIMENT)
         assert contents(uri) == complete
+        publish(run, uri, EXPERIMENT, baseline="main@stable")
+        assert [pack.name for pack in load_packs("models:/main@stable", 1, uri)] == [run.name]
     assert files_under(run.folder / "cells") == before
 
 
