@@ -117,12 +117,16 @@ def _thumbnails(run: Run, entry: Entry) -> Iterator[bytes]:
     if run.store.missing(entry.cell.key, "images", kept):
         return
     images = run.store.read(entry.cell.key, "images", kept)["images"]
-    for image in images.transpose(0, 2, 3, 1):
-        picture = Image.fromarray(image)
-        picture.thumbnail((_SIDE, _SIDE))
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=_QUALITY)
-        yield buffer.getvalue()
+    yield from map(webp, images)
+
+
+def webp(image: np.ndarray) -> bytes:
+    """[3, H, W] uint8 as a thumbnail."""
+    picture = Image.fromarray(image.transpose(1, 2, 0))
+    picture.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=_QUALITY)
+    return buffer.getvalue()
 
 
 def write_pack(pack: Pack, path: Path) -> None:

@@ -18,22 +18,14 @@ from metrics.specs import metric_spec
 from reports.check import Check, Row
 from reports.check_gallery import changed_sheet, most_changed
 from reports.formats import MISSING, decimals_for, duration, mebibytes, number, significant
-from reports.losses import ENERGY, MEMORY, MOVED, TIMED
+from reports.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
 
 _COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
-_WORDS = {
-    "latency": "latency",
-    "text": "time of text",
-    "denoise": "time of denoising",
-    "decode": "time of decoding",
-    ENERGY: "energy",
-    MEMORY: "peak memory",
-    MOVED: "images moved",
-}
 _UNITS = {
     ENERGY: lambda joules: f"{significant(joules, 3)} J",
     MEMORY: lambda size: f"{mebibytes(size)} MiB",
 }
+_TIMES = "Times as they were; worse by: of those over the calibration timed beside them"
 
 
 def write_check(found: Check, folder: Path) -> None:
@@ -52,7 +44,9 @@ def write_check(found: Check, folder: Path) -> None:
 
 def check_table(found: Check) -> Table:
     """What did not pass, and how many did."""
-    table = Table(title=Text(_headline(found)), title_justify="left")
+    table = Table(title=Text(_headline(found)), title_justify="left", caption_justify="left")
+    if any(row.measure in STAGES for row in _worth_telling(found)):
+        table.caption = _TIMES
     for title in (
         "cell",
         "measure",
@@ -79,6 +73,8 @@ def check_markdown(found: Check) -> str:
     told = list(_worth_telling(found))
     if told:
         lines += ["", *_markdown_table(told)]
+    if any(row.measure in STAGES for row in found.rows):
+        lines += ["", f"{_TIMES}."]
     rest = [row for row in found.rows if row not in told]
     if rest:
         lines += ["", f"<details><summary>{len(rest)} comparisons passed</summary>", ""]
@@ -111,7 +107,8 @@ def check_junit(found: Check) -> bytes:
 def _headline(found: Check) -> str:
     counts = {outcome: sum(row.outcome == outcome for row in found.rows) for outcome in _COLORS}
     counts[REGRESSION] += len(found.problems)
-    told = ", ".join(f"{n} {outcome.lower()}" for outcome, n in counts.items() if n) or "all passed"
+    words = {REGRESSION: "worse", UNDECIDED: "undecided", IMPROVED: "improved"}
+    told = ", ".join(f"{n} {words[outcome]}" for outcome, n in counts.items() if n) or "all passed"
     against = f"{found.candidate} against {found.baseline}"
     return f"{found.outcome}: {against}, {len(found.rows)} comparisons, {told}"
 
@@ -126,7 +123,7 @@ def _cells(row: Row) -> list[str]:
     values, told = _formats(row)
     before, now = (values(value) for value in (row.baseline, row.candidate))
     loss, low, high, margin = (told(value) for value in (row.loss, row.low, row.high, row.margin))
-    label = _WORDS.get(row.measure) or metric_spec(row.measure).label
+    label = WORDS.get(row.measure) or metric_spec(row.measure).label
     return [row.cell, label, before, now, loss, f"{low} to {high}", margin]
 
 
@@ -134,7 +131,7 @@ def _formats(row: Row) -> tuple[Callable[[float], str], Callable[[float], str]]:
     """Of values, and of losses."""
     if row.measure == MOVED:
         return _percent, _percent
-    if row.measure in _WORDS:
+    if row.measure in WORDS:
         return _UNITS.get(row.measure, duration), _percent
     decimals = decimals_for([row.high - row.loss])
     return lambda value: number(value, decimals), lambda value: number(value, decimals)

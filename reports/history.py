@@ -16,7 +16,7 @@ from metrics.specs import metric_spec
 from metrics.speed import slowdown
 from reports.check import paired_cells
 from reports.formats import decimals_for, number
-from reports.losses import STAGES, of_processes, other_timing
+from reports.losses import STAGES, WORDS, of_processes, other_timing
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Course:
     @property
     def label(self) -> str:
         if self.is_time:
-            return f"{self.measure} over that of {self.packs[0]}"
+            return f"{WORDS[self.measure].capitalize()} / that of {self.packs[0]}"
         return metric_spec(self.measure).label
 
     @property

@@ -22,7 +22,7 @@ def _figure(found: Sequence[Course]) -> Figure:
     x = alt.X("pack:N", sort=order, title=None, axis=alt.Axis(labelAngle=-40))
     base = alt.Chart().encode(x=x)
     value = alt.Y("value:Q", title=first.label, scale=alt.Scale(zero=False))
-    title = f"{first.label} over {len(order)} packs"
+    title = f"{first.label}, {len(order)} packs"
     subtitle = "Oldest first; dashed where a lasting step larger than the margin begins"
     layers = [
         base.transform_filter("datum.step").mark_rule(color=theme.COLOURS[1], strokeDash=[5, 4]),
@@ -33,7 +33,7 @@ def _figure(found: Sequence[Course]) -> Figure:
     chart = (
         alt.layer(*layers, data=alt.Data(values=records))
         .properties(width=theme.PANEL_WIDTHS[2], height=theme.PANEL_HEIGHT // 2)
-        .facet("cell:N", columns=2, title=None)
+        .facet(alt.Facet("cell:N", title=None), columns=2)
         .resolve_scale(y="independent")
         .properties(title=chart_title(title, subtitle))
     )

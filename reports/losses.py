@@ -15,6 +15,15 @@ from metrics.speed import slowdown
 
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
 ENERGY, MEMORY, MOVED = "energy", "memory", "moved"
+WORDS = {
+    "latency": "latency",
+    "text": "time of text",
+    "denoise": "time of denoising",
+    "decode": "time of decoding",
+    ENERGY: "energy",
+    MEMORY: "peak memory",
+    MOVED: "images moved",
+}
 TIMED = (*STAGES, ENERGY)  # what has an error from one process to the next
 
 

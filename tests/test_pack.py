@@ -1,0 +1,116 @@
+"""Packs: written, read, damaged, foreign, and how large they are."""
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from cli import call
+from fake_run import MARGINS, fabricate
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from bench.pack import (
+    IMAGES,
+    SUFFIX,
+    PackedMetric,
+    load_pack,
+    pack_run,
+    read_pack,
+    webp,
+    write_pack,
+)
+from metrics.decide import PASS
+from metrics.estimate import Estimate
+from reports.check import check
+
+SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(4.0,), samples=400)
+
+
+def test_a_pack_is_read_as_it_was_written(run, tmp_path):
+    pack = pack_run(run)
+    write_pack(pack, tmp_path / "a.dbpack")
+    again = read_pack(tmp_path / "a.dbpack")
+    assert [c.cell for c in again.cells] == [c.cell for c in pack.cells]
+    assert [c.latencies for c in again.cells] == [c.latencies for c in pack.cells]
+    for old, new in zip(pack.cells, again.cells, strict=True):
+        assert new.images == old.images
+        for name, metric in old.metrics.items():
+            assert new.metrics[name].estimate.value == metric.estimate.value
+            influence = new.metrics[name].estimate.influence
+            np.testing.assert_allclose(influence, metric.estimate.influence, rtol=1e-6)
+    assert check(pack, again, MARGINS, SLOWER).outcome == PASS
+
+
+def test_a_cell_of_a_thousand_samples_with_256_features_takes_two_megabytes_at_most(run, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (IMAGES, 3, 512, 512), np.uint8)  # images compress worst so
+    pack = pack_run(run)
+    metrics = {
+        f"fd_{i}": PackedMetric("kind", Estimate(1.0, rng.standard_normal(1000))) for i in range(20)
+    }
+    features = {"features": rng.standard_normal((1000, 256)).astype(np.float16)}
+    images = list(map(webp, noise))
+    cell = replace(pack.cells[0], metrics=metrics, features=features, images=images)
+    write_pack(replace(pack, cells=[cell]), tmp_path / "a.dbpack")
+    assert (tmp_path / "a.dbpack").stat().st_size < 2e6
+
+
+def test_a_real_run_packs_its_features_and_passes_against_its_pack(swept, tmp_path, capsys):
+    path = tmp_path / f"base{SUFFIX}"
+    code, _, err = call(capsys, "pack", swept / "tiny", "-o", path)
+    assert code == 0, err
+    assert all(cell.features and cell.images for cell in load_pack(path).cells)
+    asked = ("--baseline", path, "--candidate", swept / "tiny", f"--out={tmp_path / 'out'}")
+    assert call(capsys, "check", *asked, "--undecided=pass")[0] == 0
+    assert call(capsys, "check", *asked)[0] == 3  # a time that was taken once has no interval
+    record = json.loads((tmp_path / "out" / "check.json").read_text())
+    quality = [
+        r for r in record["comparisons"] if r["measure"] in ("fd_shapes", "clip_score_shapes")
+    ]
+    assert {row["outcome"] for row in quality} == {PASS}
+    assert len(record["comparisons"]) > 8
+    suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
+    assert (suite.get("failures"), suite.get("tests")) == ("0", str(len(record["comparisons"])))
+
+
+def damaged(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "cut":
+        content = content[: len(content) // 2]
+    elif how == "flipped":
+        content[-5] ^= 1
+    else:
+        content = bytearray(b"not a pack")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "foreign"])
+def test_a_damaged_pack_is_one_clear_line_and_left_alone(how, run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    damaged(path, how)
+    before = path.read_bytes()
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert code == 2
+    assert "damaged" in err
+    assert len(err.splitlines()) == 1
+    assert path.read_bytes() == before
+
+
+def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["dbpack"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(save(arrays, {"dbpack": json.dumps(header | {"schema": 7})}))
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "a.dbpack is a pack of schema 7, this version reads 2" in err
