@@ -25,9 +25,11 @@ USAGE = """usage: denoisebench COMMAND …
                            compare runs/demo scheduler=ddim,steps=8 scheduler=ddim,steps=32
   pack RUN [-o FILE]       what a later check needs of a run, in one file
   check --baseline B --candidate C [--margins NAME] [--undecided=fail|pass] [--out FOLDER]
-                           did quality or speed get worse? B and C are runs or packs
+        [--last=K] [--tracking=URI]
+                           did quality or speed get worse? B and C are runs, packs, a folder of
+                           packs, runs:/ID or models:/NAME@ALIAS in MLflow; commas join several
   power RUN                the smallest loss that a check of so many samples would find
-  history PACK PACK …      where a series of packs took a step, and figures of it
+  history PACK PACK …      where a series of packs, or a folder of them, took a step; figures
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | tasks | metrics | margins | prompts |
                            experiments | columns | runs
