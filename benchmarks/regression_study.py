@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from metrics.estimate import mean_estimate
 from metrics.frechet import FeatureStats, frechet_estimate
 from metrics.regression import REGRESSION
 from reports.check import check
+from reports.losses import STAGES
 
 TRIALS = 200
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
@@ -193,8 +194,7 @@ class Row:
     found_by: dict[str, float]  # share of trials with a regression by each measure
 
 
-def study(folder: Path, trials: int) -> Iterator[Row]:
-    packs = {name: _whole(folder, name) for name in FAULTS}
+def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Row]:
     _, renders = embedded_reference()
     reference = FeatureStats.from_features(renders)
     for name, (planted, _) in FAULTS.items():
@@ -265,6 +265,20 @@ def _redrawn(latency: Latency, rng: np.random.Generator) -> Latency:
     return replace(latency, **{name: [getattr(latency, name)[i] for i in runs] for name in names})
 
 
+def spread(packs: Mapping[str, Pack], field: str) -> tuple[float, float]:
+    """Standard deviation between processes of the same variant, relative: of a median time as it
+    is, and of the median of times over the calibration."""
+    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for pack in packs.values():
+        (cell,) = pack.cells
+        times = np.array([getattr(latency, field) for latency in cell.latencies])
+        calibration = np.array([latency.calibration_s for latency in cell.latencies])
+        for place, values in enumerate((times, times / calibration)):
+            found[place].append(np.median(np.log(values), axis=1))
+    raw, calibrated = (float(np.sqrt(np.var(each, axis=1, ddof=1).mean())) for each in found)
+    return raw, calibrated
+
+
 def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "| candidate | what was planted | regression | pass | undecided | found by |",
@@ -283,10 +297,14 @@ def main(folder: Path, trials: int) -> None:
         for name in FAULTS:
             rest = [str(folder), "sweep", name, str(session)]
             subprocess.run([sys.executable, "-m", "benchmarks.regression_study", *rest], check=True)
-    rows = list(study(folder, trials))
+    packs = {name: _whole(folder, name) for name in FAULTS}
+    spreads = {stage: spread(packs, field) for stage, field in STAGES.items()}
+    for stage, (raw, calibrated) in spreads.items():
+        print(f"{stage}: between processes {raw:.1%}, calibrated {calibrated:.1%}")
+    rows = list(study(packs, trials))
     print(markdown(rows))
     record = {"trials": trials, "samples": DRAWN, "environment": environment()}
-    record["rows"] = [asdict(row) for row in rows]
+    record |= {"spreads": spreads, "rows": [asdict(row) for row in rows]}
     write_atomically(folder / "regression.json", json.dumps(record, indent=1).encode())
 
 
