@@ -38,8 +38,8 @@ def check(arguments: list[str]) -> int:
     options, rest = _options_of(arguments, known)
     if rest or not {"--baseline", "--candidate"} <= {*options}:
         raise UserError(
-            "give a baseline and a candidate, each a run or a pack, or several with commas between: "
-            "denoisebench check --baseline baseline.dbpack --candidate runs/now"
+            "give a baseline and a candidate, each a run or a pack, or several with commas "
+            "between: denoisebench check --baseline baseline.dbpack --candidate runs/now"
         )
     lenient = options.get("--undecided", "")
     if lenient not in ("", "fail", "pass"):
