@@ -28,6 +28,7 @@ from metrics.estimate import Estimate
 SCHEMA = 2
 SUFFIX = ".dbpack"
 _HEADER = "dbpack"
+_OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # content that is no pack's
 IMAGES = 64  # of each cell, for the gallery
 _SIDE, _QUALITY = 96, 80  # pixels of the longer side; WebP's
 
@@ -178,28 +179,31 @@ def _folded(number: int, packed: PackedCell, arrays: dict[str, np.ndarray]) -> d
 
 def read_pack(path: Path) -> Pack:
     """Raises UserError for what is not a pack, is damaged, or is of another schema."""
+    foreign = f"{path} is not a pack or is damaged: pack its run again, denoisebench pack RUN -o …"
     try:
         with safe_open(path, framework="np") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        schema = header["schema"]
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file or run folder") from error
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, *_OTHER_SHAPE) as error:
+        raise UserError(foreign) from error
+    if schema != SCHEMA:
         raise UserError(
-            f"{path} is not a pack or is damaged: pack its run again, denoisebench pack RUN -o …"
-        ) from error
-    if header.get("schema") != SCHEMA:
-        raise UserError(
-            f"{path} is a pack of schema {header.get('schema')}, this version reads {SCHEMA}: "
+            f"{path} is a pack of schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or pack its run again"
         )
-    if header["sha256"] != _checksum(arrays):
-        raise UserError(
-            f"{path} is damaged: its numbers do not match their checksum; copy it again"
-        )
-    cells = [_unfolded(record, arrays) for record in header["cells"]]
-    told = header["environment"], header["margins"]
-    return Pack(header["name"], header["unix_s"], *told, cells)
+    try:
+        if header["sha256"] != _checksum(arrays):
+            raise UserError(
+                f"{path} is damaged: its numbers do not match their checksum; copy it again"
+            )
+        cells = [_unfolded(record, arrays) for record in header["cells"]]
+        told = header["environment"], header["margins"]
+        return Pack(header["name"], header["unix_s"], *told, cells)
+    except _OTHER_SHAPE as error:
+        raise UserError(foreign) from error
 
 
 def _unfolded(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> PackedCell:

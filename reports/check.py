@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.pack import Pack, PackedCell
 from metrics.decide import PASS, UNDECIDED
 from metrics.regression import REGRESSION, Judgement, judge
-from reports.losses import Pending, losses, other_timing
+from reports.losses import Pending, losses, other_timing, unscored
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (
@@ -98,6 +98,9 @@ def check(
     known = [pair for pair in pairs if pair[1].status == "done"]
     broken = {name: _why(new) for name, _, new in known if new.status != "done"}
     whole = [pair for pair in known if pair[0] not in broken]
+    for name, old, new in whole:
+        if lacks := unscored(old, new, margins):
+            broken[name] = f"missing: the candidate was not scored by {', '.join(lacks)}"
     elsewhere = _other_machine(baseline, candidate)
     pending = [each for pair in whole for each in losses(*pair, margins, slower, drift, elsewhere)]
     if not pending and not missing and not broken:
@@ -265,7 +268,9 @@ def _about_cells(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
             f"{name}: the grid changed at N = {old.cell.steps}: "
             f"noise level {levels[0]} of evaluation {place + 1} is {levels[1]} now"
         )
-    if old.latencies and new.latencies and (why := other_timing(old.latencies, new.latencies)):
+    if bool(old.latencies) != bool(new.latencies):
+        yield f"{name}: times are not compared: only one side has any"
+    elif old.latencies and (why := other_timing(old.latencies, new.latencies)):
         yield f"{name}: times are not compared: {why}"
     changed = [
         f

@@ -62,6 +62,11 @@ def _device(packed: PackedCell) -> str:
     return packed.cell.engine.rpartition(", ")[2]
 
 
+def unscored(old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]) -> list[str]:
+    """Metrics that have a margin and that only the baseline was scored by."""
+    return [metric for metric in gates(margins, old.metrics, {}) if metric not in new.metrics]
+
+
 def _quality(
     name: str, old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]
 ) -> Iterator[Pending]:

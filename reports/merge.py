@@ -64,11 +64,16 @@ def _merged(group: Sequence[PackedCell]) -> PackedCell:
 
 
 def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> PackedMetric:
-    """Of estimates of the same samples."""
-    found = [packed.metrics[name].estimate for packed in group if name in packed.metrics]
+    """Over the estimates that were made by the same of the same samples."""
+    others = [packed.metrics[name] for packed in group if name in packed.metrics]
+    found = [
+        each.estimate
+        for each in others
+        if each.kind == metric.kind and each.estimate.samples == metric.estimate.samples
+    ]
     value = sum(each.value for each in found) / len(found)
     influence = np.mean([each.influence for each in found], axis=0)
-    return PackedMetric(metric.kind, Estimate(value, influence, found[-1].clusters))
+    return PackedMetric(metric.kind, Estimate(value, influence, metric.estimate.clusters))
 
 
 def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:

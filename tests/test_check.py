@@ -163,6 +163,21 @@ def test_images_that_moved_are_counted_by_their_features(swept):
     assert found.outcome == PASS  # nothing moves that far
 
 
+def test_what_the_candidate_was_not_scored_or_timed_by_is_said(run):
+    pack = pack_run(run)
+
+    def without(cell, metric):
+        kept = {name: found for name, found in cell.metrics.items() if name != metric}
+        return replace(cell, metrics=kept, latencies=[])
+
+    found = check(pack, each(pack, without, CLIP), MARGINS, SLOWER)
+    assert found.outcome == REGRESSION
+    assert set(found.problems.values()) == {f"missing: the candidate was not scored by {CLIP}"}
+    assert {row.measure for row in found.rows} == {FD}
+    assert sum("only one side has any" in note for note in found.notes) == 4
+    assert check(pack, each(pack, without, CLIP), {FD: MARGINS[FD]}, SLOWER).outcome == PASS
+
+
 def test_a_grid_that_changed_is_said_with_where(run):
     pack = pack_run(run)
     moved = [replace(c, grid=replace(c.grid, sigmas=[12.0, 0.1])) for c in pack.cells]

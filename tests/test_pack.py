@@ -1,5 +1,6 @@
 """Packs: written, read, damaged, foreign, and how large they are."""
 
+import hashlib
 import json
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -89,6 +90,18 @@ def damaged(path, how):
     else:
         content = bytearray(b"not a pack")
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [[], {"schema": 2}, {"schema": 2, "sha256": hashlib.sha256().hexdigest(), "cells": [{}]}],
+)
+def test_a_header_of_another_shape_is_one_clear_line(header, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    path.write_bytes(save({}, {"dbpack": json.dumps(header)}))
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "is not a pack or is damaged" in err
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "foreign"])
