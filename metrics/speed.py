@@ -15,7 +15,7 @@ from metrics.sequential import LEVEL
 
 # Standard deviation of the luck of a process, of the logarithm of a calibrated time, and how many
 # degrees of freedom that knowledge is worth beside what is measured: docs/regression.md
-BETWEEN, BETWEEN_FREEDOM = 0.015, 8
+BETWEEN, BETWEEN_FREEDOM = 0.018, 8
 _FEWEST = 5  # timed runs of which a median has an error
 
 Processes = Sequence[Sequence[float] | np.ndarray]  # times > 0 of the runs of each

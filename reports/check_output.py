@@ -42,7 +42,7 @@ def write_check(found: Check, folder: Path) -> None:
         (folder / "changed.png").unlink(missing_ok=True)
 
 
-def check_table(found: Check) -> Table:
+def check_table(found: Check) -> Table | Text:
     """What did not pass, and how many did."""
     table = Table(title=Text(_headline(found)), title_justify="left", caption_justify="left")
     if any(row.measure in STAGES for row in _worth_telling(found)):
@@ -63,7 +63,7 @@ def check_table(found: Check) -> Table:
     for row in _worth_telling(found):
         texts = [Text(text) for text in _cells(row)]
         table.add_row(*texts, Text(_verdict(row), style=_COLORS.get(row.outcome, "")))
-    return table
+    return table if table.rows else Text(_headline(found))
 
 
 def check_markdown(found: Check) -> str:

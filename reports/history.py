@@ -117,7 +117,7 @@ def _course(
     return Course(name, measure, names, times, levels, found)
 
 
-def history_table(found: Sequence[Course]) -> Table:
+def history_table(found: Sequence[Course]) -> Table | Text:
     """A line per step; courses without one are counted."""
     steady = sum(not course.steps for course in found)
     title = f"{len(found)} series of {len(found[0].packs)} packs; {steady} without a step"
@@ -127,7 +127,7 @@ def history_table(found: Sequence[Course]) -> Table:
     for course in found:
         for step in course.steps:
             table.add_row(*map(Text, _line(course, step)))
-    return table
+    return table if table.rows else Text(title)
 
 
 def _line(course: Course, step: Step) -> list[str]:
