@@ -22,11 +22,6 @@ _SETTINGS = (
     *("task", "scheduler", "steps", "strength", "grid", "guidance_rescale"),
     *("guidance_interval", "negative_prompt"),
 )
-# What names a cell where others have the same scheduler, steps, guidance and task.
-_TOLD = (
-    *("scheduler_flags", "seed", "prompts", "height", "width", "guidance_rescale"),
-    *("guidance_interval", "negative_prompt", "call"),
-)
 # What may not differ: samples would not be the same ones.
 _EXPERIMENT = {
     "prompts_hash": "prompts",
@@ -133,23 +128,34 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
     A model may be called otherwise where each side has just one.
     """
     one_model = all(len({c.cell.model for c in pack.cells}) == 1 for pack in (baseline, candidate))
-    found: dict[tuple, list[PackedCell]] = defaultdict(list)
-    for each in candidate.cells:
-        found[settings_of(each, not one_model)].append(each)
-    pairs: list[Pair] = []
-    missing: dict[str, str] = {}
-    for name, old in zip(_names(baseline.cells, not one_model), baseline.cells, strict=True):
-        alike = found.get(settings_of(old, not one_model), [])
-        if alike:
-            pairs.append((name, old, max(alike, key=lambda new: _likeness(old.cell, new.cell))))
-        else:
-            missing[name] = "missing: the candidate has no such cell"
-    if not pairs:
+    alike: dict[tuple, tuple[list[PackedCell], list[PackedCell]]] = defaultdict(lambda: ([], []))
+    for side, pack in enumerate((baseline, candidate)):
+        for packed in pack.cells:
+            alike[settings_of(packed, not one_model)][side].append(packed)
+    partners = {id(old): new for group in alike.values() for old, new in _partners(*group)}
+    if not partners:
         raise UserError(
             f"{baseline.name} and {candidate.name} share no cell: sweep the candidate over the "
             "baseline's schedulers, steps and guidance"
         )
-    return pairs, missing
+    named = list(zip(_names(baseline.cells, not one_model), baseline.cells, strict=True))
+    pairs = [(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
+    lacking = "missing: the candidate has no such cell"
+    return pairs, {name: lacking for name, old in named if id(old) not in partners}
+
+
+def _partners(
+    olds: Sequence[PackedCell], news: Sequence[PackedCell]
+) -> Iterator[tuple[PackedCell, PackedCell]]:
+    """Of cells with the same settings, such as those of two seeds or of two values of a flag: the
+    most alike first, each once."""
+    left = [*olds], [*news]
+    while all(left):
+        couples = [(old, new) for old in left[0] for new in left[1]]
+        old, new = max(couples, key=lambda couple: _likeness(couple[0].cell, couple[1].cell))
+        left[0].remove(old)
+        left[1].remove(new)
+        yield old, new
 
 
 def settings_of(packed: PackedCell, with_model: bool = True) -> tuple:
@@ -159,7 +165,6 @@ def settings_of(packed: PackedCell, with_model: bool = True) -> tuple:
 
 
 def _likeness(a: Cell, b: Cell) -> int:
-    """Of cells with the same settings, such as those of two seeds or of two values of a flag."""
     return sum(getattr(a, each.name) == getattr(b, each.name) for each in fields(a))
 
 
@@ -187,9 +192,9 @@ def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:
     for name, packed in zip(plain, cells, strict=True):
         others = [c.cell for other, c in zip(plain, cells, strict=True) if other == name]
         told = [
-            f"{field.replace('_', ' ')} {getattr(packed.cell, field)}"
-            for field in _TOLD
-            if len({getattr(cell, field) for cell in others}) > 1
+            f"{field.name.replace('_', ' ')} {getattr(packed.cell, field.name)}"
+            for field in fields(packed.cell)
+            if len({getattr(cell, field.name) for cell in others}) > 1
         ]
         found.append(", ".join([name, *told]))
     return found

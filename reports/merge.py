@@ -56,6 +56,8 @@ def _same(cell: Cell) -> tuple:
 def _merged(group: Sequence[PackedCell]) -> PackedCell:
     most = max(packed.samples for packed in group)
     *_, chosen = (packed for packed in group if packed.samples == most)
+    if chosen.status != "done":
+        return chosen
     done = [packed for packed in group if packed.status == "done"]
     whole = [packed for packed in done if packed.samples == most]
     metrics = {name: _mean(name, metric, whole) for name, metric in chosen.metrics.items()}

@@ -90,6 +90,22 @@ def test_cells_that_differ_in_a_flag_alone_are_paired_by_it_and_called_by_it(pac
     assert any('scheduler flags {"a": 1}' in row.cell for row in found.rows)
 
 
+def test_one_of_two_cells_that_differ_in_a_flag_is_missing_where_there_is_one(pack):
+    (cell, *_) = pack.cells
+    other = replace(cell, cell=replace(cell.cell, scheduler_flags='{"a": 1}'))
+    both, one = replace(pack, cells=[cell, other]), replace(pack, cells=[other])
+    found = check(both, one, MARGINS, {})
+    assert [name for name in found.problems if '{"a": 1}' in name] == []
+    assert len(found.problems) == 1
+    assert {row.loss for row in found.rows} == {0.0}
+
+
+def test_a_cell_that_failed_last_is_failed(pack):
+    failed = [replace(cell, status="failed", message="out of memory") for cell in pack.cells]
+    found = merged([pack, replace(later(pack, 9), cells=failed)])
+    assert {cell.status for cell in found.cells} == {"failed"}
+
+
 def test_merging_another_experiment_is_refused(pack):
     other = [replace(c, cell=replace(c.cell, prompts_hash="f" * 16)) for c in pack.cells]
     with pytest.raises(UserError, match="prompts"):
