@@ -25,7 +25,7 @@ from bench.run import Run, load_run
 from bench.store import write_atomically
 from metrics.estimate import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
 SUFFIX = ".dbpack"
 _HEADER = "dbpack"
 _OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # content that is no pack's
@@ -141,8 +141,8 @@ def write_pack(pack: Pack, path: Path) -> None:
         "environment": pack.environment,
         "margins": pack.margins,
         "cells": cells,
-        "sha256": _checksum(arrays),
     }
+    header["sha256"] = _checksum(header, arrays)
     write_atomically(path, save(arrays, {_HEADER: json.dumps(header)}))
 
 
@@ -187,7 +187,7 @@ def read_pack(path: Path) -> Pack:
         schema = header["schema"]
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file or run folder") from error
-    except (SafetensorError, *_OTHER_SHAPE) as error:
+    except (OSError, SafetensorError, *_OTHER_SHAPE) as error:
         raise UserError(foreign) from error
     if schema != SCHEMA:
         raise UserError(
@@ -195,7 +195,7 @@ def read_pack(path: Path) -> Pack:
             "use the version that wrote it, or pack its run again"
         )
     try:
-        if header["sha256"] != _checksum(arrays):
+        if header.pop("sha256") != _checksum(header, arrays):
             raise UserError(
                 f"{path} is damaged: its numbers do not match their checksum; copy it again"
             )
@@ -231,9 +231,9 @@ def _metric(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> PackedMetr
     return PackedMetric(record["kind"], Estimate(record["value"], influence, clusters))
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
-        digest.update(name.encode())
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()

@@ -15,7 +15,9 @@ def load_packs(source: str, last: int, tracking: str) -> list[Pack]:
 
     Raises UserError for what is none of them.
     """
-    parts = [source] if Path(source).exists() else source.split(",")
+    parts = source.split(",")
+    if not all(parts):
+        raise UserError(f"{source}: a name is missing beside a comma")
     found = [pack for part in parts for pack in _packs(part, last, tracking)]
     return sorted(found, key=lambda pack: pack.unix_s)
 

@@ -96,6 +96,8 @@ def check(
     for name, old, new in whole:
         if lacks := unscored(old, new, margins):
             broken[name] = f"missing: the candidate was not scored by {', '.join(lacks)}"
+        elif drift and old.features and not old.features.keys() & new.features.keys():
+            broken[name] = "missing: the candidate has no features of the baseline's kinds"
     elsewhere = _other_machine(baseline, candidate)
     pending = [each for pair in whole for each in losses(*pair, margins, slower, drift, elsewhere)]
     if not pending and not missing and not broken:
@@ -141,7 +143,9 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
     named = list(zip(_names(baseline.cells, not one_model), baseline.cells, strict=True))
     pairs = [(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
     lacking = "missing: the candidate has no such cell"
-    return pairs, {name: lacking for name, old in named if id(old) not in partners}
+    return pairs, {
+        name: lacking for name, old in named if id(old) not in partners and old.status == "done"
+    }
 
 
 def _partners(

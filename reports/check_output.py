@@ -93,7 +93,7 @@ def check_junit(found: Check) -> bytes:
     suite = ElementTree.Element("testsuite", {"name": "denoisebench", **counts})
     for name, why in found.problems.items():
         case = ElementTree.SubElement(suite, "testcase", classname=name, name="cell")
-        ElementTree.SubElement(case, "failure", message=why)
+        ElementTree.SubElement(case, "failure", message=_printable(why))
     for row in found.rows:
         case = ElementTree.SubElement(suite, "testcase", classname=row.cell, name=row.measure)
         if row.outcome in (REGRESSION, UNDECIDED):
@@ -102,6 +102,11 @@ def check_junit(found: Check) -> bytes:
             message = f"{before} before, {now} now; worse by {loss} ({bounds}), margin {margin}"
             ElementTree.SubElement(case, kind, message=message)
     return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+
+
+def _printable(text: str) -> str:
+    """Control characters, such as colours of a message, may not stand in XML."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _headline(found: Check) -> str:

@@ -85,6 +85,11 @@ def _done(cells: Sequence[PackedCell]) -> bool:
 def _of_metrics(
     name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], margins: Mapping[str, Mapping]
 ) -> Iterator[Course]:
+    most = max(cell.samples for cell in cells)  # packs that only timed say nothing of quality
+    kept = [place for place, cell in enumerate(cells) if cell.samples == most]
+    if len(kept) < 2:
+        return
+    cells, packs = [cells[i] for i in kept], [packs[i] for i in kept]
     shared = [m for m in cells[0].metrics if all(m in cell.metrics for cell in cells)]
     for metric, gate in gates(margins, shared, {}).items():
         estimates = [cell.metrics[metric].estimate for cell in cells]

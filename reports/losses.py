@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -76,6 +77,10 @@ def _quality(
         difference = gate.loss(b, a)
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
+        if a.samples != b.samples:  # a bias by the number of samples would pass for a change
+            difference = replace(difference, se=math.nan)
+            loss = Loss(difference, loss.margin, loss.samples)
+            note = f"{a.samples} samples before, {b.samples} now: sweep as many"
         yield Pending(name, metric, a.value, b.value, loss, is_ratio=False, note=note)
 
 
@@ -90,7 +95,10 @@ def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
         return None
     n = min(old.samples, new.samples)
     a, b = (each.features[kind][:n].astype(np.float64) for each in (old, new))
-    spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
+    if not math.isfinite(spread):
+        return np.full(n, math.inf)
     return np.square(a - b).sum(1) / spread if spread else None
 
 
@@ -101,16 +109,27 @@ def _moved(
     found = drifts(old, new)
     if found is None:
         return
-    share = float((found > beyond).mean())
-    se = _share_se(share, len(found)) if found.any() else 0.0  # the same images to the last bit
+    moved = int((~(found <= beyond)).sum())  # what is not a number has moved too
+    share = moved / len(found)
+    se = _exact_se(moved, len(found), margin) if found.any() else 0.0  # the same to the last bit
     loss = Loss(Difference(share, se, len(found)), margin)
     yield Pending(name, MOVED, 0.0, share, loss, is_ratio=False)
 
 
-def _share_se(share: float, n: int) -> float:
-    """Not zero for none or all of a few (Agresti & Coull, 1998)."""
-    near = (share * n + 2) / (n + 4)
-    return math.sqrt(near * (1 - near) / (n + 4))
+def _exact_se(moved: int, n: int, margin: float) -> float:
+    """With which a normal test of a share against the margin has the p of the exact binomial one
+    (Clopper & Pearson, 1934); nan where that is no evidence on either side."""
+    share = moved / n
+    counts = range(moved, n + 1) if share > margin else range(moved + 1)
+    p = min(1.0, sum(math.exp(_log_binomial(k, n, margin)) for k in counts))
+    if p >= 0.5:
+        return math.nan
+    return abs(share - margin) / -NormalDist().inv_cdf(max(p, 1e-300))
+
+
+def _log_binomial(k: int, n: int, share: float) -> float:
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return ways + k * math.log(share) + (n - k) * math.log1p(-share)
 
 
 def _speed(

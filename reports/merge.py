@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from bench.cell import Cell
+from bench.cell import Cell, Latency
 from bench.pack import Pack, PackedCell, PackedMetric
 from metrics.estimate import Estimate
 from reports.check import paired_cells, settings_of
@@ -39,14 +39,18 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
     groups: dict[tuple, list[PackedCell]] = {}
     superseded: set[tuple] = set()
     for pack in reversed(packs):
-        found = [packed for packed in pack.cells if settings_of(packed) not in superseded]
+        found = [packed for packed in pack.cells if _seeded(packed) not in superseded]
         for packed in found:
             groups.setdefault(_same(packed.cell), [])
         for packed in pack.cells:
             if _same(packed.cell) in groups:
                 groups[_same(packed.cell)].insert(0, packed)
-        superseded |= {settings_of(packed) for packed in pack.cells}
+        superseded |= {_seeded(packed) for packed in pack.cells}
     return [*groups.values()]
+
+
+def _seeded(packed: PackedCell) -> tuple:
+    return packed.cell.seed, *settings_of(packed)
 
 
 def _same(cell: Cell) -> tuple:
@@ -61,7 +65,10 @@ def _merged(group: Sequence[PackedCell]) -> PackedCell:
     done = [packed for packed in group if packed.status == "done"]
     whole = [packed for packed in done if packed.samples == most]
     metrics = {name: _mean(name, metric, whole) for name, metric in chosen.metrics.items()}
-    latencies = [latency for packed in done for latency in packed.latencies]
+    latencies: list[Latency] = []  # a process is one, however often it is named
+    for latency in (each for packed in done for each in packed.latencies):
+        if latency not in latencies:
+            latencies.append(latency)
     return replace(chosen, metrics=metrics, latencies=latencies)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cli import call
 from fake_run import CLIP, FD, MARGINS, fabricate
+from scipy import stats
 
 from bench.errors import UserError
 from bench.pack import Pack, pack_run, write_pack
@@ -16,6 +17,8 @@ from metrics.regression import IMPROVED, REGRESSION
 from reports.check import check
 from reports.check_gallery import changed_sheet, most_changed
 from reports.check_output import check_markdown
+from reports.history import courses
+from reports.losses import _exact_se
 from reports.power import powers
 
 SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
@@ -144,7 +147,7 @@ def moved(cell, share, most=None):
 
 def test_images_that_moved_are_counted_by_their_features(swept):
     pack = pack_run(load_run(swept / "tiny"))
-    drift = {"share": 0.3, "beyond": 1e-4, "elsewhere": 9.0}
+    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0}
     assert check(pack, pack, {}, {}, drift).outcome == PASS
 
     def judged(*how):
@@ -176,6 +179,81 @@ def test_what_the_candidate_was_not_scored_or_timed_by_is_said(run):
     assert {row.measure for row in found.rows} == {FD}
     assert sum("only one side has any" in note for note in found.notes) == 4
     assert check(pack, each(pack, without, CLIP), {FD: MARGINS[FD]}, SLOWER).outcome == PASS
+
+
+def test_other_numbers_of_samples_decide_nothing_of_quality(run):
+    pack = pack_run(run)
+
+    def fewer(cell):
+        kept = {
+            name: replace(m, estimate=Estimate(m.estimate.value + 1e4, m.estimate.influence[:50]))
+            for name, m in cell.metrics.items()
+        }
+        return replace(cell, metrics=kept, samples=50, latencies=[])
+
+    found = check(pack, each(pack, fewer), MARGINS, SLOWER)
+    assert {row.outcome for row in found.rows} == {UNDECIDED}
+    assert {row.note for row in found.rows} == {"400 samples before, 50 now: sweep as many"}
+
+
+def test_a_cell_that_only_the_baseline_has_and_that_failed_there_is_none(run):
+    pack = pack_run(run)
+    failed = replace(pack.cells[0], status="failed", message="")
+    old = replace(pack, cells=[failed, *pack.cells[1:]])
+    assert check(old, replace(pack, cells=pack.cells[1:]), MARGINS, SLOWER).outcome == PASS
+
+
+@pytest.mark.parametrize(
+    ("moved_images", "n", "margin"),
+    [
+        (1, 1, 0.05),
+        (2, 2, 0.05),
+        (30, 256, 0.05),
+        (5, 256, 0.05),
+        (0, 100, 0.05),
+        (6000, 10000, 0.5),
+    ],
+)
+def test_a_share_is_judged_by_the_exact_binomial_test(moved_images, n, margin):
+    share = moved_images / n
+    side = "greater" if share > margin else "less"
+    exact = stats.binomtest(moved_images, n, margin, side).pvalue
+    z = abs(share - margin) / _exact_se(moved_images, n, margin)
+    assert stats.norm.sf(z) == pytest.approx(exact, rel=1e-6, abs=1e-290)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_have_moved_and_missing_ones_are_a_regression(value, swept):
+    pack = pack_run(load_run(swept / "tiny"))
+    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0}
+
+    def spoilt(cell):
+        return replace(cell, features={k: np.full_like(f, value) for k, f in cell.features.items()})
+
+    assert check(pack, each(pack, spoilt), {}, {}, drift).outcome == REGRESSION
+    assert check(each(pack, spoilt), pack, {}, {}, drift).outcome == REGRESSION
+    bare = replace(pack, cells=[replace(cell, features={}) for cell in pack.cells])
+    found = check(pack, bare, MARGINS, {}, drift)
+    assert set(found.problems.values()) == {
+        "missing: the candidate has no features of the baseline's kinds"
+    }
+
+
+def test_packs_that_only_timed_are_no_step_of_quality(run):
+    pack = pack_run(run)
+
+    def short(cell):
+        kept = {
+            name: replace(m, estimate=Estimate(1e6, np.array([-1.0, 1.0])))
+            for name, m in cell.metrics.items()
+        }
+        return replace(cell, metrics=kept, samples=2)
+
+    series = [replace(pack, unix_s=1e9), replace(pack, unix_s=2e9), each(pack, short)]
+    found = courses(series, MARGINS, SLOWER)
+    assert not any(course.steps for course in found)
+    assert {len(course.levels) for course in found if course.measure == FD} == {2}
+    assert {len(course.levels) for course in found if course.measure == "latency"} == {3}
 
 
 def test_a_grid_that_changed_is_said_with_where(run):

@@ -92,10 +92,11 @@ def damaged(path, how):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [[], {"schema": 2}, {"schema": 2, "sha256": hashlib.sha256().hexdigest(), "cells": [{}]}],
-)
+WHOLE = {"schema": 3, "cells": [{}]}
+WHOLE_SHA = hashlib.sha256(json.dumps(WHOLE, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("header", [[], {"schema": 3}, WHOLE | {"sha256": WHOLE_SHA}])
 def test_a_header_of_another_shape_is_one_clear_line(header, tmp_path, capsys):
     path = tmp_path / "a.dbpack"
     path.write_bytes(save({}, {"dbpack": json.dumps(header)}))
@@ -117,6 +118,19 @@ def test_a_damaged_pack_is_one_clear_line_and_left_alone(how, run, tmp_path, cap
     assert path.read_bytes() == before
 
 
+def test_an_altered_value_in_the_header_is_found(run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["dbpack"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header["cells"][0]["metrics"]["fd_shapes"]["value"] += 100
+    path.write_bytes(save(arrays, {"dbpack": json.dumps(header)}))
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "damaged" in err
+
+
 def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):
     path = tmp_path / "a.dbpack"
     write_pack(pack_run(run), path)
@@ -126,4 +140,4 @@ def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):
     path.write_bytes(save(arrays, {"dbpack": json.dumps(header | {"schema": 7})}))
     code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "a.dbpack is a pack of schema 7, this version reads 2" in err
+    assert "a.dbpack is a pack of schema 7, this version reads 3" in err

@@ -30,7 +30,10 @@ def later(pack, days, shift=0.0):
     def moved(cell):
         old = cell.metrics[FD]
         fd = Estimate(old.estimate.value + shift, old.estimate.influence)
-        return replace(cell, metrics=cell.metrics | {FD: replace(old, estimate=fd)})
+        times = [t * (1 + 1e-6 * days) for t in cell.latencies[0].total_s]
+        latencies = [replace(cell.latencies[0], total_s=times)]  # of another process
+        metrics = cell.metrics | {FD: replace(old, estimate=fd)}
+        return replace(cell, metrics=metrics, latencies=latencies)
 
     cells = [moved(cell) for cell in pack.cells]
     return replace(pack, name=f"v{days}", unix_s=1e9 + 86400 * days, cells=cells)
@@ -72,9 +75,19 @@ def test_a_run_that_only_timed_adds_its_process_and_nothing_else(pack):
     assert [len(cell.latencies) for cell in found.cells] == [2, 2, 1, 1]
 
 
+def test_a_process_named_twice_is_one(pack):
+    assert [len(cell.latencies) for cell in merged([pack, pack]).cells] == [1] * len(pack.cells)
+
+
+def test_a_seed_that_the_latest_pack_lacks_is_kept(pack):
+    other = [replace(cell, cell=replace(cell.cell, seed=1)) for cell in pack.cells]
+    both = replace(pack, cells=[*pack.cells, *other])
+    assert len(merged([both, later(pack, 9)]).cells) == 2 * len(pack.cells)
+
+
 def test_a_cell_that_has_other_flags_now_stands_for_the_older_one(pack):
     flags = [replace(c, cell=replace(c.cell, scheduler_flags='{"a": 1}')) for c in pack.cells]
-    found = merged([pack, replace(pack, cells=flags)])
+    found = merged([pack, later(replace(pack, cells=flags), 1)])
     assert {cell.cell.scheduler_flags for cell in found.cells} == {'{"a": 1}'}
     assert [len(cell.latencies) for cell in found.cells] == [1] * len(pack.cells)
 
@@ -168,3 +181,14 @@ def test_an_empty_folder_is_no_history(tmp_path, capsys):
     code, _, err = call(capsys, "check", f"--baseline={tmp_path}", "--candidate=b")
     assert code == 2
     assert "neither a run" in err
+
+
+def test_a_comma_without_a_name_is_one_clear_line(tmp_path, capsys):
+    code, _, err = call(capsys, "check", "--baseline=a.dbpack,", "--candidate=b")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "a name is missing beside a comma" in err
+
+
+def test_many_names_are_read_one_by_one(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        load_packs(",".join(f"packs/number-{i:020d}.dbpack" for i in range(40)), 1, "")
