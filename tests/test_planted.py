@@ -13,7 +13,7 @@ from bench import sampling
 from bench.__main__ import run
 from bench.pack import load_pack, pack_run
 from bench.settings import margins_settings
-from benchmarks.regression_study import FAULTS
+from benchmarks.regression_study import VARIANTS
 from metrics.decide import PASS
 from metrics.regression import REGRESSION
 from reports.check import check
@@ -40,7 +40,7 @@ def baseline(tmp_path_factory):
 
 @pytest.mark.parametrize("name", MEANT)
 def test_a_planted_fault_is_a_regression(name, baseline, tmp_path, monkeypatch):
-    _, plant = FAULTS[name]
+    plant = VARIANTS[name].plant
     monkeypatch.setattr(sampling, "build_scheduler", sampling.build_scheduler)  # as it was, after
     monkeypatch.setattr(sampling, "generate", plant(sampling.generate))
     found = check(baseline, swept(tmp_path), {}, {}, DRIFT)
