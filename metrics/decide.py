@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from metrics import student
 from metrics.estimate import Estimate, paired_difference
-from metrics.sequential import Reach, fixed_reach
+from metrics.sequential import LEVEL, Reach
 
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
 NO_PLATEAU = "NO-PLATEAU"
@@ -27,10 +28,11 @@ class Difference:
     units: int  # independent ones: samples, or clusters of them
     unpaired: str = ""  # why samples could not be paired; empty when they were
     samples: int = 0  # images behind it, of the side that has fewer
+    freedom: float = math.inf  # degrees of freedom of the error, where they are few
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Normal confidence interval."""
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.se
+        """Confidence interval, by Student's distribution where the error has few degrees."""
+        reach = student.quantile(0.5 + level / 2, self.freedom) * self.se
         return self.value - reach, self.value + reach
 
     @property
@@ -40,7 +42,7 @@ class Difference:
             return 1.0
         if math.isnan(self.se):
             return math.nan
-        return 2 * NormalDist().cdf(-abs(self.value) / self.se) if self.se else 0.0
+        return 2 * student.upper_tail(abs(self.value) / self.se, self.freedom) if self.se else 0.0
 
 
 def compare(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
@@ -83,8 +85,10 @@ def non_inferiority(
     samples are the images behind the loss where several make one unit; by default its units.
     The number of further ones has 80 % power if loss and variance are as estimated.
     """
-    reach = reach or fixed_reach()
-    distance = reach(loss.se, loss.units)
+    if reach:
+        distance = reach(loss.se, loss.units)
+    else:
+        distance = student.quantile(1 - LEVEL, loss.freedom) * loss.se
     low, high = loss.value - distance, loss.value + distance
     if high < margin or high == low <= margin:  # equal to the last bit is within any margin
         return Verdict(PASS, loss.value, low, high, margin)

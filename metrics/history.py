@@ -10,7 +10,7 @@ from functools import reduce
 
 from metrics.decide import Difference
 from metrics.estimate import Estimate, paired_difference
-from metrics.regression import p_above
+from metrics.regression import opposite, p_above
 from metrics.sequential import LEVEL
 from metrics.speed import Processes, slowdown
 
@@ -60,7 +60,8 @@ def _segmented(stretch: range, contrast: Contrast, margin: float, level: float) 
     if not places:
         return
     found = [contrast(range(i, stretch.stop), range(stretch.start, i)) for i in places]
-    ps = [min(1.0, 2 * len(places) * p_above(abs(each.value), margin, each.se)) for each in found]
+    changes = [opposite(each) if each.value < 0 else each for each in found]
+    ps = [min(1.0, 2 * len(places) * p_above(change, margin)) for change in changes]
     best = min(range(len(ps)), key=lambda i: (ps[i], -abs(found[i].value)))
     if ps[best] >= level:
         return

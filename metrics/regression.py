@@ -6,9 +6,10 @@ loss that does not matter. Of times it is that of the logarithm, so that a margi
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
+from metrics import student
 from metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
 from metrics.sequential import LEVEL
 
@@ -42,9 +43,8 @@ def judge(losses: Sequence[Loss]) -> list[Judgement]:
     margin. So many chances to be wrong are corrected for by Holm (1979), and so are those of
     IMPROVED, a gain above the margin: the probability of any false one is at most LEVEL.
     """
-    found = [(loss.difference.value, loss.margin, loss.difference.se) for loss in losses]
-    worse = holm([p_above(value, margin, se) for value, margin, se in found])
-    better = holm([p_above(-value, margin, se) for value, margin, se in found])
+    worse = holm([p_above(loss.difference, loss.margin) for loss in losses])
+    better = holm([p_above(opposite(loss.difference), loss.margin) for loss in losses])
     return [_judgement(*each) for each in zip(losses, worse, better, strict=True)]
 
 
@@ -59,14 +59,19 @@ def _judgement(loss: Loss, worse: float, better: float) -> Judgement:
     return Judgement(outcome, verdict, worse)
 
 
-def p_above(value: float, margin: float, se: float) -> float:
-    """One-sided, of a value that is in truth no more than the margin."""
-    gap = value - margin
+def opposite(difference: Difference) -> Difference:
+    return replace(difference, value=-difference.value)
+
+
+def p_above(difference: Difference, margin: float) -> float:
+    """One-sided, of one that is in truth no more than the margin; by Student's distribution where
+    its error has few degrees of freedom: a family asks for its tail."""
+    gap, se = difference.value - margin, difference.se
     if math.isnan(gap) or math.isnan(se):
         return 1.0
     if se == 0:
         return 0.0 if gap > 0 else 1.0
-    return NormalDist().cdf(-gap / se)
+    return student.upper_tail(gap / se, difference.freedom)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

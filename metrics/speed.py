@@ -11,7 +11,6 @@ from statistics import NormalDist
 import numpy as np
 
 from metrics.decide import Difference
-from metrics.sequential import LEVEL
 
 # Standard deviation of the luck of a process, of the logarithm of a calibrated time, and how many
 # degrees of freedom that knowledge is worth beside what is measured: docs/regression.md
@@ -26,16 +25,17 @@ def slowdown(candidate: Processes, baseline: Processes) -> Difference:
 
     The variance between processes is that of both sides, moderated by what is known beforehand
     (Smyth, 2004, "Linear models and empirical Bayes methods"), so that one process of each has an
-    error too; the error is widened so that a normal interval covers as Student's does. Units are
-    processes. The error is nan when a process has fewer than five runs.
+    error too, and of how many degrees of freedom. Units are processes. The error is nan when a
+    process has fewer than five runs.
     """
     sides = [[float(np.median(np.log(times))) for times in side] for side in (candidate, baseline)]
     within = np.mean([_median_se(np.log(times)) ** 2 for times in (*candidate, *baseline)])
     seen = sum(float(np.square(np.subtract(side, np.mean(side))).sum()) for side in sides)
     freedom = BETWEEN_FREEDOM + sum(len(side) - 1 for side in sides)
     variance = (BETWEEN_FREEDOM * (BETWEEN**2 + within) + seen) / freedom
-    se = math.sqrt(variance * sum(1 / len(side) for side in sides)) * _widened(freedom)
-    return Difference(float(np.mean(sides[0]) - np.mean(sides[1])), se, min(map(len, sides)))
+    se = math.sqrt(variance * sum(1 / len(side) for side in sides))
+    value, units = float(np.mean(sides[0]) - np.mean(sides[1])), min(map(len, sides))
+    return Difference(value, se, units, freedom=freedom)
 
 
 def _median_se(values: np.ndarray) -> float:
@@ -52,14 +52,3 @@ def _median_se(values: np.ndarray) -> float:
     ordered = np.sort(values)
     reach = NormalDist().inv_cdf(1 - tail)
     return float(ordered[n - rank] - ordered[rank - 1]) / (2 * reach)
-
-
-def _widened(freedom: int) -> float:
-    """Student's quantile at LEVEL over the normal one (Abramowitz & Stegun, 1964, 26.7.5)."""
-    z = NormalDist().inv_cdf(1 - LEVEL)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return 1 + sum(term / freedom**power for power, term in enumerate(terms, 1)) / z

@@ -1,13 +1,13 @@
-"""Ratios of times of a few processes, against simulation and scipy."""
+"""Ratios of times of a few processes, against simulation."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
+from metrics.regression import REGRESSION, Loss, judge
 from metrics.sequential import LEVEL
-from metrics.speed import BETWEEN, BETWEEN_FREEDOM, _widened, slowdown
+from metrics.speed import BETWEEN, BETWEEN_FREEDOM, slowdown
 
 
 def timed(rng, processes, level=0.0, between=BETWEEN, runs=20):
@@ -47,7 +47,24 @@ def test_few_runs_have_no_error():
     assert math.isnan(slowdown([times], [times]).se)
 
 
-@pytest.mark.parametrize("freedom", [BETWEEN_FREEDOM, 12, 18, 60])
-def test_the_width_is_that_of_students_distribution(freedom):
-    exact = stats.t.ppf(1 - LEVEL, freedom) / stats.norm.ppf(1 - LEVEL)
-    assert _widened(freedom) == pytest.approx(exact, rel=1e-3)
+def judged(rng, family, processes, level):
+    """Whether any of a family of comparisons, all as slow as `level`, is called a regression.
+
+    Each has a luck of its own size, as what is known beforehand says: BETWEEN² with BETWEEN_FREEDOM
+    degrees.
+    """
+    between = BETWEEN * np.sqrt(BETWEEN_FREEDOM / rng.chisquare(BETWEEN_FREEDOM, family))
+    losses = [
+        Loss(slowdown(timed(rng, processes, level, b), timed(rng, processes, between=b)), level)
+        for b in between
+    ]
+    return any(each.outcome == REGRESSION for each in judge(losses))
+
+
+@pytest.mark.parametrize(("family", "processes"), [(16, 1), (16, 6), (100, 1)])
+def test_false_alarms_of_a_family_of_times_at_the_margin_are_as_rare_as_the_level(
+    family, processes
+):
+    rng, checks = np.random.default_rng(3), 300
+    false = [judged(rng, family, processes, math.log(1.05)) for _ in range(checks)]
+    assert np.mean(false) <= LEVEL + 3 * math.sqrt(LEVEL / checks)
