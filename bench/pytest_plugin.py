@@ -14,14 +14,18 @@ AssertNoRegression = Callable[..., None]
 
 @pytest.fixture
 def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
-    """assert_no_regression(cell, baseline, margins="default", undecided="fail").
+    """assert_no_regression(cell, baseline, margins=None, undecided="fail").
 
     cell: overrides of a sweep, as on the command line, or the folder of a run. baseline: a pack or
-    a run. The failure's message is the table of what got worse.
+    a run, whose own margins hold unless others are named. The failure's message is the table
+    of what got worse.
     """
 
     def check_cells(
-        cell: str | Path, baseline: str | Path, margins: str = "default", undecided: str = "fail"
+        cell: str | Path,
+        baseline: str | Path,
+        margins: str | Path | None = None,
+        undecided: str = "fail",
     ) -> None:
         from bench.__main__ import run
 
@@ -31,9 +35,10 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
             code = run(["sweep", *asked])
             assert code == 0, f"the sweep of {cell} ended with exit code {code}"
             folder = tmp_path / "candidate"
-        sides = [f"--baseline={baseline}", f"--candidate={folder}", f"--margins={margins}"]
+        asked = [f"--baseline={baseline}", f"--candidate={folder}"]
+        asked += [f"--margins={margins}"] if margins else []
         out = tmp_path / "check"
-        code = run(["check", *sides, f"--undecided={undecided}", f"--out={out}"])
+        code = run(["check", *asked, f"--undecided={undecided}", f"--out={out}"])
         assert code != 2, f"{baseline} and {cell} cannot be compared: see above"
         assert code == 0, (out / "check.md").read_text()
 

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.pack import SUFFIX, Pack, pack_run, read_pack, write_pack
+from bench.pack import Pack, pack_run
+from bench.pack_file import SUFFIX, read_pack, write_pack
 from bench.run import Run
 
 if TYPE_CHECKING:

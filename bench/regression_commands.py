@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.commands import run_folder, terminal
 from bench.errors import UserError
@@ -15,7 +15,8 @@ _SOURCE_OPTIONS = ("--last", "--tracking")  # packs of a folder, MLflow's addres
 
 def pack(arguments: list[str]) -> int:
     """Writes what a later check needs of a run into one file."""
-    from bench.pack import SUFFIX, pack_run, write_pack
+    from bench.pack import pack_run
+    from bench.pack_file import SUFFIX, write_pack
     from bench.run import load_run
 
     options, folders = _options_of(arguments, ("-o", "--output"))
@@ -28,7 +29,6 @@ def pack(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
-    from bench.settings import margins_settings
     from metrics.decide import UNDECIDED
     from metrics.regression import REGRESSION
     from reports.check import check as compare_packs
@@ -49,9 +49,8 @@ def check(arguments: list[str]) -> int:
     baseline, candidate = (
         _source(options[side], options) for side in ("--baseline", "--candidate")
     )
-    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    gating = margins["gating"] if "--margins" in options else baseline.margins or margins["gating"]
-    found = compare_packs(baseline, candidate, gating, margins["slower"], margins.get("drift"))
+    margins = _margins(options, baseline)
+    found = compare_packs(baseline, candidate, **margins)
     folder = Path(options.get("--out", "runs/check"))
     write_check(found, folder)
     console = terminal()
@@ -66,21 +65,18 @@ def check(arguments: list[str]) -> int:
 def power(arguments: list[str]) -> int:
     """The smallest difference that so many samples would find, from a run's own variance."""
     from bench.margins import gates
-    from bench.settings import margins_settings
     from reports.power import power_table, powers
 
     options, sources = _options_of(arguments, ("--margins", *_SOURCE_OPTIONS))
     pack = _source(_one(sources), options)
     known = list(dict.fromkeys(name for cell in pack.cells for name in cell.metrics))
-    declared = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    margins = declared["gating"] if "--margins" in options else pack.margins or declared["gating"]
-    terminal().print(power_table(powers(pack, list(gates(margins, known, {})))))
+    gating = _margins(options, pack)["margins"]
+    terminal().print(power_table(powers(pack, list(gates(gating, known, {})))))
     return 0
 
 
 def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
-    from bench.settings import margins_settings
     from bench.store import write_atomically
     from reports.figures import to_png, to_svg
     from reports.history import courses, history_table
@@ -89,8 +85,9 @@ def history(arguments: list[str]) -> int:
     options, sources = _options_of(arguments, ("--margins", "--out", *_SOURCE_OPTIONS))
     options.setdefault("--last", "1000000")
     packs = [pack for source in sources for pack in _packs(source, options)]
-    margins = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    found = courses(packs, margins["gating"], margins["slower"])
+    latest = max(packs, key=lambda pack: pack.unix_s)
+    margins = _margins(options, latest)
+    found = courses(packs, margins["margins"], margins["slower"])
     folder, console = Path(options.get("--out", "runs/history")), terminal()
     for figure in history_figures(found):
         svg = to_svg(figure)
@@ -99,6 +96,16 @@ def history(arguments: list[str]) -> int:
     console.print(history_table(found))
     console.print(f"figures: {folder}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
+    """As reports/check.py takes them: of quality those that the pack's run declared, unless others
+    are asked for."""
+    from bench.settings import margins_settings
+
+    found = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
+    gating = found["gating"] if "--margins" in options else pack.margins or found["gating"]
+    return {"margins": gating, "slower": found["slower"], "drift": found.get("drift")}
 
 
 def _one(sources: list[str]) -> str:

@@ -469,6 +469,11 @@ def margins_settings(name: str) -> MarginsSettings:
         raise UserError(f"--margins {name}: cannot be read as a YAML file of margins") from error
 
 
+def margin_of(content: object) -> dict[str, float]:
+    """One that was recorded. Raises ValueError (pydantic's) when it is none."""
+    return Margin.model_validate(content).model_dump(exclude_none=True)
+
+
 def _unset(config: dict, prefix: str = "") -> list[str]:
     """Names whose value is OmegaConf's ???: a config that waits for the user."""
     found = []

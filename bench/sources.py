@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.pack import SUFFIX, Pack, load_pack, read_pack
+from bench.pack import Pack
+from bench.pack_file import SUFFIX, load_pack, read_pack
 
 LAST = 5  # packs of a folder that make a baseline
 

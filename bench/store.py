@@ -29,7 +29,10 @@ from bench.errors import UserError
 SCHEMA = 1
 _MARKER = "store.json"
 _SHA_DIGITS = 16
-_UNWRITABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+_UNWRITABLE = (
+    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST),
+    errno.ENOENT,  # below /proc
+)
 _log = logging.getLogger(__name__)
 
 

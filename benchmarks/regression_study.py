@@ -320,8 +320,8 @@ def _slowdowns(old: Pack, new: Pack) -> dict[str, float]:
     if not all(sides):
         return {}
     return {
-        stage: math.expm1(slowdown(*(of_processes(side, field) for side in sides)).value)
-        for stage, field in STAGES.items()
+        stage: math.expm1(slowdown(*(of_processes(side, stage) for side in sides)).value)
+        for stage in STAGES
     }
 
 

@@ -89,6 +89,11 @@ def _stretched(estimate: Estimate, n: int) -> np.ndarray:
     return np.pad(scaled, (0, n - estimate.samples))
 
 
+def of_same_samples(a: Estimate, b: Estimate) -> bool:
+    """Whether as many, held together alike: then their influences can be added."""
+    return a.samples == b.samples and _same_groups(a, b)
+
+
 def _same_groups(larger: Estimate, smaller: Estimate) -> bool:
     """Whether the first samples of the larger are held together as those of the smaller are.
 

@@ -15,7 +15,7 @@ from metrics.decide import Difference
 # Standard deviation of the luck of a process, of the logarithm of a calibrated time, and how many
 # degrees of freedom that knowledge is worth beside what is measured: docs/regression.md
 BETWEEN, BETWEEN_FREEDOM = 0.018, 8
-_FEWEST = 5  # timed runs of which a median has an error
+FEWEST = 5  # timed runs of which a median has an error
 
 Processes = Sequence[Sequence[float] | np.ndarray]  # times > 0 of the runs of each
 
@@ -42,10 +42,10 @@ def _median_se(values: np.ndarray) -> float:
     """By the distance of two order statistics, which needs no shape of the distribution (Price &
     Bonett, 2002, "Distribution-free confidence intervals for difference and ratio of medians").
 
-    nan for fewer than _FEWEST: the interval would be a guess.
+    nan for fewer than FEWEST: the interval would be a guess.
     """
     n = len(values)
-    if n < _FEWEST:
+    if n < FEWEST:
         return math.nan
     rank = max(1, round((n + 1) / 2 - math.sqrt(n)))  # of the lower order statistic
     tail = sum(math.comb(n, i) for i in range(rank)) / 2**n  # that the median is below it

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.pack import Pack, PackedCell
 from metrics.decide import PASS, UNDECIDED
 from metrics.regression import REGRESSION, Judgement, judge
-from reports.losses import Pending, losses, other_timing, unscored
+from reports.losses import Pending, losses, shared_features, uncompared, unscored
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (
@@ -91,12 +91,14 @@ def check(
     pairs, missing = _match(baseline, candidate)
     _refuse_foreign(pairs)
     known = [pair for pair in pairs if pair[1].status == "done"]
+    if not known and not missing:
+        raise UserError(f"no cell of {baseline.name} is done: there is nothing to compare with")
     broken = {name: _why(new) for name, _, new in known if new.status != "done"}
     whole = [pair for pair in known if pair[0] not in broken]
     for name, old, new in whole:
         if lacks := unscored(old, new, margins):
             broken[name] = f"missing: the candidate was not scored by {', '.join(lacks)}"
-        elif drift and old.features and not old.features.keys() & new.features.keys():
+        elif drift and old.features and shared_features(old, new) is None:
             broken[name] = "missing: the candidate has no features of the baseline's kinds"
     elsewhere = _other_machine(baseline, candidate)
     pending = [each for pair in whole for each in losses(*pair, margins, slower, drift, elsewhere)]
@@ -124,12 +126,14 @@ def paired_cells(baseline: Pack, candidate: Pack) -> list[Pair]:
     return pairs
 
 
-def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]:
-    """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair.
+def have_one_model(packs: Sequence[Pack]) -> bool:
+    """Each of them: then it may be called otherwise in another."""
+    return all(len({packed.cell.model for packed in pack.cells}) == 1 for pack in packs)
 
-    A model may be called otherwise where each side has just one.
-    """
-    one_model = all(len({c.cell.model for c in pack.cells}) == 1 for pack in (baseline, candidate))
+
+def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]:
+    """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair."""
+    one_model = have_one_model((baseline, candidate))
     alike: dict[tuple, tuple[list[PackedCell], list[PackedCell]]] = defaultdict(lambda: ([], []))
     for side, pack in enumerate((baseline, candidate)):
         for packed in pack.cells:
@@ -240,8 +244,8 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
         high=shown(verdict.high),
         margin=shown(verdict.margin),
         p=judgement.p,
-        further=verdict.further if judgement.outcome == UNDECIDED else 0,
-        note=pending.note,
+        further=0 if judgement.outcome != UNDECIDED or pending.remedy else verdict.further,
+        note=", ".join(filter(None, (pending.note, pending.remedy))),
     )
 
 
@@ -277,10 +281,7 @@ def _about_cells(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
             f"{name}: the grid changed at N = {old.cell.steps}: "
             f"noise level {levels[0]} of evaluation {place + 1} is {levels[1]} now"
         )
-    if bool(old.latencies) != bool(new.latencies):
-        yield f"{name}: times are not compared: only one side has any"
-    elif old.latencies and (why := other_timing(old.latencies, new.latencies)):
-        yield f"{name}: times are not compared: {why}"
+    yield from (f"{name}: {why}" for why in uncompared(old, new))
     changed = [
         f
         for f in ("weights", "scheduler_class", "scheduler_flags", "dtype", "call")

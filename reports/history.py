@@ -11,12 +11,13 @@ from rich.text import Text
 from bench.errors import UserError
 from bench.margins import gates
 from bench.pack import Pack, PackedCell
+from metrics.estimate import of_same_samples
 from metrics.history import Step, steps, steps_of_times
 from metrics.specs import metric_spec
 from metrics.speed import slowdown
 from reports.check import paired_cells
 from reports.formats import decimals_for, number
-from reports.losses import STAGES, WORDS, of_processes, other_timing
+from reports.losses import STAGES, WORDS, is_seen, of_processes, other_timing
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def courses(
 ) -> list[Course]:
     """Of the cells that all packs have finished, by the metrics and stages that have a margin.
 
-    Raises UserError for fewer than two packs, packs of different experiments, and none in common.
+    Raises UserError for fewer than two packs, packs of other experiments, and nothing in common.
     """
     if len(packs) < 2:
         raise UserError("give two packs or runs at least, of the same cells")
@@ -93,6 +94,8 @@ def _of_metrics(
     shared = [m for m in cells[0].metrics if all(m in cell.metrics for cell in cells)]
     for metric, gate in gates(margins, shared, {}).items():
         estimates = [cell.metrics[metric].estimate for cell in cells]
+        if not all(of_same_samples(estimates[0], each) for each in estimates):
+            raise UserError(f"{name}: {metric} is of other samples in some packs: leave those out")
         levels = [Level(each.value, *each.interval()) for each in estimates]
         margin = gate.margin_beside(estimates[0].value)
         yield _course(name, metric, packs, levels, steps(estimates, margin))
@@ -106,8 +109,8 @@ def _of_times(
     if not all(timed) or any(other_timing(timed[0], each) for each in timed):
         return
     for stage in filter(slower.__contains__, STAGES):
-        series = [of_processes(each, STAGES[stage]) for each in timed]
-        if all((times > 0).all() for each in series for times in each):
+        series = [of_processes(each, stage) for each in timed]
+        if all(map(is_seen, series)):
             ratios = [slowdown(each, series[0]) for each in series[1:]]
             bounds = [(each.value, *each.interval()) for each in ratios]
             levels = [Level(1.0, 1.0, 1.0), *(Level(*map(math.exp, each)) for each in bounds)]

@@ -12,10 +12,12 @@ from bench.margins import gates
 from bench.pack import PackedCell
 from metrics.decide import Difference
 from metrics.regression import Loss
-from metrics.speed import slowdown
+from metrics.speed import FEWEST, slowdown
 
+# Measures, and where a latency record has them.
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
 ENERGY, MEMORY, MOVED = "energy", "memory", "moved"
+TIMED = STAGES | {ENERGY: "energy_j"}  # what has an error from one process to the next
 WORDS = {
     "latency": "latency",
     "text": "time of text",
@@ -25,7 +27,6 @@ WORDS = {
     MEMORY: "peak memory",
     MOVED: "images moved",
 }
-TIMED = (*STAGES, ENERGY)  # what has an error from one process to the next
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Pending:
     loss: Loss
     is_ratio: bool  # whether the loss is the logarithm of one
     note: str = ""
+    remedy: str = ""  # what would decide it where further samples or processes would not
 
 
 def losses(
@@ -77,11 +79,21 @@ def _quality(
         difference = gate.loss(b, a)
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
+        remedy = ""
         if a.samples != b.samples:  # a bias by the number of samples would pass for a change
-            difference = replace(difference, se=math.nan)
-            loss = Loss(difference, loss.margin, loss.samples)
-            note = f"{a.samples} samples before, {b.samples} now: sweep as many"
-        yield Pending(name, metric, a.value, b.value, loss, is_ratio=False, note=note)
+            loss = replace(loss, difference=replace(difference, se=math.nan))
+            remedy = f"{a.samples} samples before, {b.samples} now: sweep as many"
+        yield Pending(name, metric, a.value, b.value, loss, False, note, remedy)
+
+
+def shared_features(old: PackedCell, new: PackedCell) -> str | None:
+    """The first kind of features that both have."""
+
+    def width(cell: PackedCell, kind: str) -> int:
+        return cell.features[kind].shape[1]
+
+    kinds = (kind for kind in old.features if kind in new.features)
+    return next((kind for kind in kinds if width(old, kind) == width(new, kind)), None)
 
 
 def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
@@ -90,7 +102,7 @@ def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
 
     None when there are no such features.
     """
-    kind = next((kind for kind in old.features if kind in new.features), None)
+    kind = shared_features(old, new)
     if kind is None:
         return None
     n = min(old.samples, new.samples)
@@ -140,19 +152,43 @@ def _speed(
     a, b = old.latencies, new.latencies
     if not a or not b or other_timing(a, b):
         return
-    fields = STAGES | ({ENERGY: "energy_j"} if _have_energy(a, b) and not elsewhere else {})
-    for measure, field in fields.items():
-        before, now = (of_processes(side, field) for side in (a, b))
-        if measure in slower and all((each > 0).all() for each in (*before, *now)):
+    for measure in filter(slower.__contains__, TIMED):
+        if measure == ENERGY and elsewhere:
+            continue
+        before, now = (of_processes(side, measure) for side in (a, b))
+        if is_seen(before) and is_seen(now):
             loss = Loss(slowdown(now, before), math.log1p(slower[measure]))
+            shown = _median_per_image(a, measure), _median_per_image(b, measure)
             note = "other hardware, by calibration" if elsewhere else ""
-            shown = _median_per_image(a, field), _median_per_image(b, field)
-            yield Pending(name, measure, *shown, loss, is_ratio=True, note=note)
+            remedy = "" if math.isfinite(loss.difference.se) else f"time {FEWEST} runs at least"
+            yield Pending(name, measure, *shown, loss, True, note, remedy)
     if MEMORY in slower and _device(old) == _device(new):
         sizes = [float(np.median([each.peak_memory_bytes for each in side])) for side in (a, b)]
         ratio = Difference(math.log(sizes[1] / sizes[0]), 0.0, 1)
         loss = Loss(ratio, math.log1p(slower[MEMORY]))
         yield Pending(name, MEMORY, sizes[0], sizes[1], loss, is_ratio=True)
+
+
+def uncompared(old: PackedCell, new: PackedCell) -> Iterator[str]:
+    """Which times are not held against each other, and why."""
+    a, b = old.latencies, new.latencies
+    if not a and not b:
+        return
+    if not a or not b:
+        yield "times are not compared: only one side has any"
+    elif why := other_timing(a, b):
+        yield f"times are not compared: {why}"
+    else:
+        for measure in TIMED:
+            seen = [is_seen(of_processes(side, measure)) for side in (a, b)]
+            if seen[0] != seen[1]:
+                side = "before" if seen[0] else "now"
+                yield f"{WORDS[measure]} is not compared: there is one {side} alone"
+
+
+def is_seen(processes: Sequence[np.ndarray]) -> bool:
+    """Whether a stage was there to be timed: a model may have no text encoder."""
+    return all(len(times) and (times > 0).all() for times in processes)
 
 
 def other_timing(a: Sequence[Latency], b: Sequence[Latency]) -> str:
@@ -170,17 +206,20 @@ def _listed(values: set[int]) -> str:
     return " and ".join(map(str, sorted(values)))
 
 
-def _median_per_image(side: Sequence[Latency], field: str) -> float:
-    return float(np.median([t for each in side for t in getattr(each, field)])) / side[0].batch_size
+def _median_per_image(side: Sequence[Latency], measure: str) -> float:
+    values = [value for latency in side for value in _values(latency, measure)]
+    return float(np.median(values)) / side[0].batch_size
 
 
-def _have_energy(a: Sequence[Latency], b: Sequence[Latency]) -> bool:
-    return all(latency.energy_j for latency in (*a, *b))
+def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
+    """Times over the calibration beside them; joules, which come from no clock, as they are.
+    Processes of too few runs are left out unless there is no other."""
+    found = []
+    for latency in side:
+        values = np.array(_values(latency, measure))
+        found.append(values if measure == ENERGY else values / latency.calibration_s)
+    return [values for values in found if len(values) >= FEWEST] or found
 
 
-def of_processes(side: Sequence[Latency], field: str) -> list[np.ndarray]:
-    """Times over the calibration beside them; joules, which come from no clock, as they are."""
-    values = [np.array(getattr(each, field)) for each in side]
-    if field == "energy_j":
-        return values
-    return [each / latency.calibration_s for each, latency in zip(values, side, strict=True)]
+def _values(latency: Latency, measure: str) -> list[float]:
+    return getattr(latency, TIMED[measure]) or []

@@ -7,8 +7,8 @@ import numpy as np
 
 from bench.cell import Cell, Latency
 from bench.pack import Pack, PackedCell, PackedMetric
-from metrics.estimate import Estimate
-from reports.check import paired_cells, settings_of
+from metrics.estimate import Estimate, of_same_samples
+from reports.check import have_one_model, paired_cells, settings_of
 
 # What may differ from one pack to the next of the same cell.
 _CHANGES = {"weights", "scheduler_class", "dtype", "engine"}
@@ -36,25 +36,26 @@ def merged(packs: Sequence[Pack]) -> Pack:
 
 def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
     """Each cell's, oldest first; not those that a later pack has with other flags."""
+    one_model = have_one_model(packs)
+
+    def seeded(packed: PackedCell) -> tuple:
+        return packed.cell.seed, *settings_of(packed, with_model=not one_model)
+
+    def same(packed: PackedCell) -> tuple:
+        changes = {*_CHANGES, "model"} if one_model else _CHANGES
+        return tuple(getattr(packed.cell, f.name) for f in fields(Cell) if f.name not in changes)
+
     groups: dict[tuple, list[PackedCell]] = {}
     superseded: set[tuple] = set()
     for pack in reversed(packs):
-        found = [packed for packed in pack.cells if _seeded(packed) not in superseded]
-        for packed in found:
-            groups.setdefault(_same(packed.cell), [])
         for packed in pack.cells:
-            if _same(packed.cell) in groups:
-                groups[_same(packed.cell)].insert(0, packed)
-        superseded |= {_seeded(packed) for packed in pack.cells}
+            if seeded(packed) not in superseded:
+                groups.setdefault(same(packed), [])
+        for packed in pack.cells:
+            if same(packed) in groups:
+                groups[same(packed)].insert(0, packed)
+        superseded |= {seeded(packed) for packed in pack.cells}
     return [*groups.values()]
-
-
-def _seeded(packed: PackedCell) -> tuple:
-    return packed.cell.seed, *settings_of(packed)
-
-
-def _same(cell: Cell) -> tuple:
-    return tuple(getattr(cell, f.name) for f in fields(cell) if f.name not in _CHANGES)
 
 
 def _merged(group: Sequence[PackedCell]) -> PackedCell:
@@ -78,7 +79,7 @@ def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> Packe
     found = [
         each.estimate
         for each in others
-        if each.kind == metric.kind and each.estimate.samples == metric.estimate.samples
+        if each.kind == metric.kind and of_same_samples(each.estimate, metric.estimate)
     ]
     value = sum(each.value for each in found) / len(found)
     influence = np.mean([each.influence for each in found], axis=0)

@@ -1,6 +1,7 @@
 """Did it get worse? Through the real command line, on fabricated and swept runs."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -9,14 +10,15 @@ from fake_run import CLIP, FD, MARGINS, fabricate
 from scipy import stats
 
 from bench.errors import UserError
-from bench.pack import Pack, pack_run, write_pack
+from bench.pack import Pack, pack_run
+from bench.pack_file import write_pack
 from bench.run import load_run
 from metrics.decide import PASS, UNDECIDED
 from metrics.estimate import Estimate, paired_difference
 from metrics.regression import IMPROVED, REGRESSION
 from reports.check import check
 from reports.check_gallery import changed_sheet, most_changed
-from reports.check_output import check_markdown
+from reports.check_output import check_junit, check_markdown
 from reports.history import courses
 from reports.losses import _exact_se
 from reports.power import powers
@@ -194,6 +196,71 @@ def test_other_numbers_of_samples_decide_nothing_of_quality(run):
     found = check(pack, each(pack, fewer), MARGINS, SLOWER)
     assert {row.outcome for row in found.rows} == {UNDECIDED}
     assert {row.note for row in found.rows} == {"400 samples before, 50 now: sweep as many"}
+
+
+def of_runs(cell, count):
+    """As if timed by processes of so many runs."""
+    names = (*TIMES, "calibration_s")
+
+    def cut(latency, runs):
+        values = {name: getattr(latency, name)[:runs] for name in names}
+        return replace(latency, timed_runs=runs, **values)
+
+    return replace(cell, latencies=[cut(cell.latencies[0], runs) for runs in count])
+
+
+def test_processes_of_few_runs_are_left_out_or_said(run):
+    pack = pack_run(run)
+    long, mixed = (check(pack, each(pack, of_runs, runs), {}, SLOWER) for runs in ([5], [5, 2]))
+    assert long.rows == mixed.rows
+    found = check(pack, each(pack, of_runs, [2]), MARGINS, {"latency": 0.1})
+    rows = [row for row in found.rows if row.measure == "latency"]
+    assert {(row.outcome, row.further, row.note) for row in rows} == {
+        (UNDECIDED, 0, "time 5 runs at least")
+    }
+
+
+def test_a_stage_or_energy_that_only_one_side_has_is_said(run):
+    pack, margins = each(pack_run(run), timed, 1.0, energy=50.0), {"text": 0.1, "energy": 0.1}
+
+    def without(cell):
+        (latency,) = cell.latencies
+        zeros = [0.0] * latency.timed_runs
+        return replace(cell, latencies=[replace(latency, text_s=zeros, energy_j=None)])
+
+    found = check(pack, each(pack, without), MARGINS, margins)
+    assert {row.measure for row in found.rows} == {FD, CLIP}
+    for measure in ("time of text", "energy"):
+        said = f"{measure} is not compared: there is one before alone"
+        assert sum(said in note for note in found.notes) == 4
+    assert check(each(pack, without), each(pack, without), MARGINS, margins).notes == []
+
+
+def test_features_of_another_width_are_another_kind(swept):
+    pack = pack_run(load_run(swept / "tiny"))
+
+    def narrow(cell):
+        return replace(cell, features={k: f[:, :3] for k, f in cell.features.items()})
+
+    found = check(pack, each(pack, narrow), {}, {}, {"share": 0.4, "beyond": 1, "elsewhere": 1})
+    assert set(found.problems.values()) == {
+        "missing: the candidate has no features of the baseline's kinds"
+    }
+
+
+def test_a_baseline_of_failed_cells_is_refused(run):
+    pack = pack_run(run)
+    failed = replace(pack, cells=[replace(c, status="failed", message="") for c in pack.cells])
+    with pytest.raises(UserError, match="no cell of run is done"):
+        check(failed, pack, MARGINS, SLOWER)
+
+
+def test_control_characters_of_a_message_leave_junit_whole(run):
+    pack = pack_run(run)
+    failed = replace(pack.cells[0], status="failed", message="\x1b[31mred\x00")
+    found = check(pack, replace(pack, cells=[failed, *pack.cells[1:]]), MARGINS, SLOWER)
+    suite = ElementTree.fromstring(check_junit(found))
+    assert "red" in suite.find("testcase/failure").get("message")
 
 
 def test_a_cell_that_only_the_baseline_has_and_that_failed_there_is_none(run):
@@ -381,6 +448,32 @@ def test_a_step_in_time_is_found_where_it_began(run, tmp_path, capsys):
     assert "v2" in lines[0]
     assert "40.0 %" in lines[0]
     assert (tmp_path / "out" / "latency_history.png").stat().st_size > 1000
+
+
+def test_a_history_takes_the_margins_that_its_runs_declared(run, tmp_path, capsys):
+    pack, paths = replace(pack_run(run), margins={FD: {"absolute": 5.0}}), []
+    for place, shift in enumerate([0, 0, 3.0, 3.0]):
+        named = replace(changed(pack, FD, shift), name=f"v{place}", unix_s=1e9 + place)
+        paths.append(tmp_path / f"{place}.dbpack")
+        write_pack(named, paths[-1])
+    asked = ("history", *paths, f"--out={tmp_path / 'out'}")
+    assert "v2" not in call(capsys, *asked)[1]
+    margins = tmp_path / "margins.yaml"
+    margins.write_text("name: mine\ngating: {fd_shapes: {absolute: 2.0}}\n")
+    assert "v2" in call(capsys, *asked, f"--margins={margins}")[1]
+
+
+def test_a_history_of_samples_held_together_otherwise_is_refused(run):
+    pack = pack_run(run)
+
+    def grouped(cell):
+        old = cell.metrics[FD]
+        halves = np.arange(len(old.estimate.influence)) % 2
+        fd = Estimate(old.estimate.value, old.estimate.influence, halves)
+        return replace(cell, metrics=cell.metrics | {FD: replace(old, estimate=fd)})
+
+    with pytest.raises(UserError, match="fd_shapes is of other samples"):
+        courses([pack, each(pack, grouped)], MARGINS, SLOWER)
 
 
 def test_a_history_of_one_pack_is_refused(run, capsys):

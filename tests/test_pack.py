@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -12,16 +13,8 @@ from fake_run import MARGINS, fabricate
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from bench.pack import (
-    IMAGES,
-    SUFFIX,
-    PackedMetric,
-    load_pack,
-    pack_run,
-    read_pack,
-    webp,
-    write_pack,
-)
+from bench.pack import IMAGES, PackedMetric, pack_run, webp
+from bench.pack_file import SUFFIX, _checksum, load_pack, read_pack, write_pack
 from metrics.decide import PASS
 from metrics.estimate import Estimate
 from reports.check import check
@@ -129,6 +122,63 @@ def test_an_altered_value_in_the_header_is_found(run, tmp_path, capsys):
     code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
     assert (code, len(err.splitlines())) == (2, 1)
     assert "damaged" in err
+
+
+def rewritten(path, change):
+    """With another header, and other arrays, that are under its checksum."""
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["dbpack"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["sha256"]
+    change(header, header["cells"][0], arrays)
+    header["sha256"] = _checksum(header, arrays)
+    path.write_bytes(save(arrays, {"dbpack": json.dumps(header)}))
+
+
+def set_latency(**values):
+    return lambda header, cell, arrays: cell["latencies"][0].update(values)
+
+
+def set_array(kind, change):
+    def changed(header, cell, arrays):
+        name = cell["metrics"]["fd_shapes"][kind]
+        arrays[name] = change(arrays[name])
+
+    return changed
+
+
+IMPOSSIBLE = {
+    "no memory": set_latency(peak_memory_bytes=0),
+    "no images": set_latency(batch_size=0),
+    "no calibration": set_latency(calibration_s=[0.0] * 5),
+    "fewer times": set_latency(total_s=[1.0]),
+    "negative times": set_latency(total_s=[-1.0] * 5),
+    "endless times": set_latency(total_s=[math.inf] * 5),
+    "another field": set_latency(colour="red"),
+    "words for steps": lambda header, cell, arrays: cell["cell"].update(steps="many"),
+    "no samples": lambda header, cell, arrays: cell.update(samples=0),
+    "no margin": lambda header, cell, arrays: header["margins"].update(fd={"absolute": -1.0}),
+    "a margin of nan": lambda h, cell, arrays: h["margins"].update(fd={"absolute": math.nan}),
+    "a date far away": lambda header, cell, arrays: header.update(unix_s=1e300),
+    "a square of influences": set_array("influence", lambda a: a.reshape(20, -1)),
+    "no influences": set_array("influence", lambda a: a[:0]),
+    "features of fewer samples": lambda header, cell, arrays: (
+        cell["features"].update(features_x="x"),
+        arrays.update(x=np.zeros((3, 4), np.float16)),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_content_that_cannot_be_is_one_clear_line(change, run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+    rewritten(path, lambda header, cell, arrays: None)
+    read_pack(path)
+    rewritten(path, change)
+    code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "is not a pack or is damaged" in err
 
 
 def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):

@@ -11,7 +11,8 @@ from fake_run import FD, fabricate
 
 from bench import sampling
 from bench.__main__ import run
-from bench.pack import load_pack, pack_run
+from bench.pack import pack_run
+from bench.pack_file import load_pack
 from bench.settings import margins_settings
 from benchmarks.regression_study import VARIANTS
 from metrics.decide import PASS

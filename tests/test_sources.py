@@ -10,7 +10,8 @@ from fake_run import FD, MARGINS, fabricate
 from published import EXPERIMENT, client_of, make_run, runs_of
 
 from bench.errors import UserError
-from bench.pack import load_pack, pack_run, write_pack
+from bench.pack import pack_run
+from bench.pack_file import load_pack, write_pack
 from bench.sources import load_packs
 from bench.tracking import default_uri, publish
 from metrics.estimate import Estimate
@@ -73,6 +74,14 @@ def test_a_run_that_only_timed_adds_its_process_and_nothing_else(pack):
     values = {cell.cell.steps: cell.metrics[FD].estimate.value for cell in found.cells}
     assert values == {c.cell.steps: c.metrics[FD].estimate.value for c in pack.cells}
     assert [len(cell.latencies) for cell in found.cells] == [2, 2, 1, 1]
+
+
+def test_one_model_may_be_called_otherwise_in_each_pack(pack):
+    renamed = [replace(c, cell=replace(c.cell, model="newer")) for c in pack.cells]
+    now = later(replace(pack, cells=renamed), 2)
+    found = merged([later(pack, 1), now])
+    assert [len(cell.latencies) for cell in found.cells] == [2] * len(pack.cells)
+    assert not check(found, now, MARGINS, {}).problems
 
 
 def test_a_process_named_twice_is_one(pack):
