@@ -207,18 +207,22 @@ def _listed(values: set[int]) -> str:
 
 
 def _median_per_image(side: Sequence[Latency], measure: str) -> float:
-    values = [value for latency in side for value in _values(latency, measure)]
+    values = [value for latency in _long_enough(side) for value in _values(latency, measure)]
     return float(np.median(values)) / side[0].batch_size
 
 
 def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
-    """Times over the calibration beside them; joules, which come from no clock, as they are.
-    Processes of too few runs are left out unless there is no other."""
+    """Times over the calibration beside them; joules, which come from no clock, as they are."""
     found = []
-    for latency in side:
+    for latency in _long_enough(side):
         values = np.array(_values(latency, measure))
         found.append(values if measure == ENERGY else values / latency.calibration_s)
-    return [values for values in found if len(values) >= FEWEST] or found
+    return found
+
+
+def _long_enough(side: Sequence[Latency]) -> Sequence[Latency]:
+    """Without processes of too few runs, unless there is no other."""
+    return [latency for latency in side if latency.timed_runs >= FEWEST] or side
 
 
 def _values(latency: Latency, measure: str) -> list[float]:
