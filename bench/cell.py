@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 
+DEVICES = ("cpu", "cuda")
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 
 
@@ -44,6 +45,11 @@ class Cell:
     def is_random(self) -> bool:
         """Whether the model has no weights, and only its latency means something."""
         return self.weights.startswith(RANDOM)
+
+    @property
+    def device(self) -> str:
+        """Kind of device, one of DEVICES; empty when the engine names none."""
+        return next((part for part in self.engine.split(", ") if part in DEVICES), "")
 
     @property
     def key(self) -> str:

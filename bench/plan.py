@@ -283,9 +283,10 @@ def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
 
 
 def _engine(settings: Settings, device: str) -> str:
-    """What computes an image. Below float32 an image depends on the batch it is in."""
+    """What computes an image. Below float32, and on accelerators, which multiply in less, an image
+    depends on the batch it is in."""
     parts = [f"diffusers {version('diffusers')}", f"torch {version('torch')}", device]
-    if settings.model.dtype != "float32":
+    if settings.model.dtype != "float32" or device != "cpu":
         parts.append(f"batches of {settings.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])
 

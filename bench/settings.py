@@ -331,7 +331,8 @@ class Drift(_Strict):
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     beyond: Annotated[float, Field(ge=0)] = 2e-6
-    elsewhere: Annotated[float, Field(ge=0)] = 1e-5  # on other hardware, whose rounding is another
+    elsewhere: Annotated[float, Field(ge=0)] = 1e-5  # on another processor, which rounds otherwise
+    coarse: Annotated[float, Field(ge=0)] = 1e-4  # on an accelerator, or in half precision
 
 
 class MarginsSettings(_Strict):

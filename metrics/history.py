@@ -12,7 +12,7 @@ from metrics.decide import Difference
 from metrics.estimate import Estimate, paired_difference
 from metrics.regression import opposite, p_above
 from metrics.sequential import LEVEL
-from metrics.speed import Processes, slowdown
+from metrics.speed import BETWEEN_FREEDOM, Processes, slowdown
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,18 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
     return _steps(len(series), contrast, margin, level)
 
 
-def steps_of_times(series: Sequence[Processes], margin: float, level: float = LEVEL) -> list[Step]:
-    """The same of times, each of some processes: changes and margin are those of the logarithm."""
+def steps_of_times(
+    series: Sequence[Processes],
+    margin: float,
+    level: float = LEVEL,
+    known_freedom: int = BETWEEN_FREEDOM,
+) -> list[Step]:
+    """The same of times, each of some processes: changes and margin are those of the logarithm.
+    known_freedom: see metrics/speed.py."""
 
     def contrast(later: range, earlier: range) -> Difference:
-        return slowdown(*([t for i in places for t in series[i]] for places in (later, earlier)))
+        after, before = ([t for i in places for t in series[i]] for places in (later, earlier))
+        return slowdown(after, before, known_freedom=known_freedom)
 
     return _steps(len(series), contrast, margin, level)
 

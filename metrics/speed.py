@@ -5,36 +5,61 @@ of one process share it, however many there are; so the error is that of process
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 import numpy as np
 
 from metrics.decide import Difference
 
-# Standard deviation of the luck of a process, of the logarithm of a calibrated time, and how many
-# degrees of freedom that knowledge is worth beside what is measured: docs/regression.md
+# Standard deviation of the luck of a process, of the logarithm of a calibrated time on a processor,
+# and how many degrees of freedom that knowledge is worth beside what is measured:
+# docs/regression.md
 BETWEEN, BETWEEN_FREEDOM = 0.018, 8
 FEWEST = 5  # timed runs of which a median has an error
 
-Processes = Sequence[Sequence[float] | np.ndarray]  # times > 0 of the runs of each
+Processes = Sequence[Sequence[float] | np.ndarray]  # of the runs of each: times > 0, or joules
+Typical = Callable[[np.ndarray], tuple[float, float]]  # runs of a process -> logarithm and its se
 
 
-def slowdown(candidate: Processes, baseline: Processes) -> Difference:
-    """Logarithm of the ratio of two times, each the mean of its processes' log medians.
+def log_median(times: np.ndarray) -> tuple[float, float]:
+    """Of times: a run that something else delayed counts for little."""
+    return float(np.median(np.log(times))), _median_se(np.log(times))
+
+
+def log_mean(joules: np.ndarray) -> tuple[float, float]:
+    """Of joules: counters move a few times a second, so that a short run takes none or another's
+    too, and only their sum is right."""
+    if len(joules) < FEWEST:
+        return math.log(np.mean(joules)), math.nan
+    error = np.std(joules, ddof=1) / math.sqrt(len(joules))
+    return math.log(np.mean(joules)), float(error / np.mean(joules))
+
+
+def slowdown(
+    candidate: Processes,
+    baseline: Processes,
+    typical: Typical = log_median,
+    known_freedom: int = BETWEEN_FREEDOM,
+) -> Difference:
+    """Logarithm of the ratio of two times, each the mean of its processes' logarithms.
 
     The variance between processes is that of both sides, moderated by what is known beforehand
     (Smyth, 2004, "Linear models and empirical Bayes methods"), so that one process of each has an
-    error too, and of how many degrees of freedom. Units are processes. The error is nan when a
-    process has fewer than five runs.
+    error too, and of how many degrees of freedom. known_freedom: 0 where BETWEEN was not measured
+    of such times. Units are processes. The error is nan when a process has fewer than five runs,
+    and when nothing is known and each side has one.
     """
-    sides = [[float(np.median(np.log(times))) for times in side] for side in (candidate, baseline)]
-    within = np.mean([_median_se(np.log(times)) ** 2 for times in (*candidate, *baseline)])
-    seen = sum(float(np.square(np.subtract(side, np.mean(side))).sum()) for side in sides)
-    freedom = BETWEEN_FREEDOM + sum(len(side) - 1 for side in sides)
-    variance = (BETWEEN_FREEDOM * (BETWEEN**2 + within) + seen) / freedom
-    se = math.sqrt(variance * sum(1 / len(side) for side in sides))
-    value, units = float(np.mean(sides[0]) - np.mean(sides[1])), min(map(len, sides))
+    levels = [[typical(np.asarray(runs)) for runs in side] for side in (candidate, baseline)]
+    values = [[value for value, _ in side] for side in levels]
+    within = float(np.mean([se**2 for side in levels for _, se in side]))
+    seen = sum(float(np.square(np.subtract(side, np.mean(side))).sum()) for side in values)
+    value, units = float(np.mean(values[0]) - np.mean(values[1])), min(map(len, values))
+    freedom = known_freedom + sum(len(side) - 1 for side in values)
+    if not freedom:
+        return Difference(value, math.nan, units)
+    variance = (known_freedom * (BETWEEN**2 + within) + seen) / freedom
+    se = math.sqrt(variance * sum(1 / len(side) for side in values))
     return Difference(value, se, units, freedom=freedom)
 
 

@@ -17,7 +17,7 @@ from metrics.specs import metric_spec
 from metrics.speed import slowdown
 from reports.check import paired_cells
 from reports.formats import decimals_for, number
-from reports.losses import STAGES, WORDS, is_seen, of_processes, other_timing
+from reports.losses import STAGES, WORDS, is_seen, known_freedom, of_processes, other_timing
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,12 @@ def _of_times(
         return
     for stage in filter(slower.__contains__, STAGES):
         series = [of_processes(each, stage) for each in timed]
-        if all(map(is_seen, series)):
-            ratios = [slowdown(each, series[0]) for each in series[1:]]
+        if all(is_seen(each, stage) for each in series):
+            freedom = known_freedom(*cells)
+            ratios = [slowdown(each, series[0], known_freedom=freedom) for each in series[1:]]
             bounds = [(each.value, *each.interval()) for each in ratios]
             levels = [Level(1.0, 1.0, 1.0), *(Level(*map(math.exp, each)) for each in bounds)]
-            found = steps_of_times(series, math.log1p(slower[stage]))
+            found = steps_of_times(series, math.log1p(slower[stage]), known_freedom=freedom)
             yield _course(name, stage, packs, levels, found)
 
 

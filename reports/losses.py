@@ -12,7 +12,7 @@ from bench.margins import gates
 from bench.pack import PackedCell
 from metrics.decide import Difference
 from metrics.regression import Loss
-from metrics.speed import FEWEST, slowdown
+from metrics.speed import BETWEEN_FREEDOM, FEWEST, log_mean, log_median, slowdown
 
 # Measures, and where a latency record has them.
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
@@ -53,16 +53,20 @@ def losses(
     elsewhere: bool,
 ) -> Iterator[Pending]:
     """All that has a margin, see reports/check.py; elsewhere: on other hardware."""
-    elsewhere = elsewhere or _device(old) != _device(new)
+    elsewhere = elsewhere or old.cell.device != new.cell.device
     yield from _quality(name, old, new, margins)
     if drift:
-        beyond = drift["elsewhere" if elsewhere else "beyond"]
-        yield from _moved(name, old, new, drift["share"], beyond)
+        yield from _moved(name, old, new, drift["share"], _allowance(drift, old, new, elsewhere))
     yield from _speed(name, old, new, slower, elsewhere)
 
 
-def _device(packed: PackedCell) -> str:
-    return packed.cell.engine.rpartition(", ")[2]
+def _allowance(
+    drift: Mapping[str, float], old: PackedCell, new: PackedCell, elsewhere: bool
+) -> float:
+    """How far rounding alone moves an image."""
+    if not all((each.cell.device, each.cell.dtype) == ("cpu", "float32") for each in (old, new)):
+        return drift["coarse"]
+    return drift["elsewhere" if elsewhere else "beyond"]
 
 
 def unscored(old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]) -> list[str]:
@@ -156,13 +160,16 @@ def _speed(
         if measure == ENERGY and elsewhere:
             continue
         before, now = (of_processes(side, measure) for side in (a, b))
-        if is_seen(before) and is_seen(now):
-            loss = Loss(slowdown(now, before), math.log1p(slower[measure]))
-            shown = _median_per_image(a, measure), _median_per_image(b, measure)
+        if is_seen(before, measure) and is_seen(now, measure):
+            typical = log_mean if measure == ENERGY else log_median
+            freedom = 0 if measure == ENERGY else known_freedom(old, new)
+            loss = Loss(slowdown(now, before, typical, freedom), math.log1p(slower[measure]))
+            shown = _per_image(a, measure), _per_image(b, measure)
             note = "other hardware, by calibration" if elsewhere else ""
-            remedy = "" if math.isfinite(loss.difference.se) else f"time {FEWEST} runs at least"
+            short = any(len(runs) < FEWEST for runs in (*before, *now))
+            remedy = f"time {FEWEST} runs at least" if short else ""
             yield Pending(name, measure, *shown, loss, True, note, remedy)
-    if MEMORY in slower and _device(old) == _device(new):
+    if MEMORY in slower and old.cell.device == new.cell.device:
         sizes = [float(np.median([each.peak_memory_bytes for each in side])) for side in (a, b)]
         ratio = Difference(math.log(sizes[1] / sizes[0]), 0.0, 1)
         loss = Loss(ratio, math.log1p(slower[MEMORY]))
@@ -180,15 +187,23 @@ def uncompared(old: PackedCell, new: PackedCell) -> Iterator[str]:
         yield f"times are not compared: {why}"
     else:
         for measure in TIMED:
-            seen = [is_seen(of_processes(side, measure)) for side in (a, b)]
+            seen = [is_seen(of_processes(side, measure), measure) for side in (a, b)]
             if seen[0] != seen[1]:
                 side = "before" if seen[0] else "now"
                 yield f"{WORDS[measure]} is not compared: there is one {side} alone"
 
 
-def is_seen(processes: Sequence[np.ndarray]) -> bool:
-    """Whether a stage was there to be timed: a model may have no text encoder."""
+def is_seen(processes: Sequence[np.ndarray], measure: str) -> bool:
+    """Whether a stage was there to be timed: a model may have no text encoder. Of joules the sum is
+    asked for, since a run may be shorter than the counter's pace."""
+    if measure == ENERGY:
+        return all(joules.sum() > 0 for joules in processes)
     return all(len(times) and (times > 0).all() for times in processes)
+
+
+def known_freedom(*cells: PackedCell) -> int:
+    """What is known beforehand of how processes differ, which was measured on processors alone."""
+    return BETWEEN_FREEDOM if all(packed.cell.device == "cpu" for packed in cells) else 0
 
 
 def other_timing(a: Sequence[Latency], b: Sequence[Latency]) -> str:
@@ -206,9 +221,10 @@ def _listed(values: set[int]) -> str:
     return " and ".join(map(str, sorted(values)))
 
 
-def _median_per_image(side: Sequence[Latency], measure: str) -> float:
+def _per_image(side: Sequence[Latency], measure: str) -> float:
     values = [value for latency in _long_enough(side) for value in _values(latency, measure)]
-    return float(np.median(values)) / side[0].batch_size
+    typical = np.mean(values) if measure == ENERGY else np.median(values)
+    return float(typical) / side[0].batch_size
 
 
 def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:

@@ -80,6 +80,7 @@ def test_a_missing_and_a_failed_cell_are_regressions(run):
     ]
 
 
+ANYWHERE = {"share": 0.4, "beyond": 1.0, "elsewhere": 1.0, "coarse": 1.0}
 TIMES = ("total_s", "text_s", "denoise_s", "decode_s")
 
 
@@ -107,8 +108,16 @@ def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
 
 
 def test_energy_is_held_against_its_margin_on_the_same_hardware_alone(run):
-    pack, margins = each(pack_run(run), timed, 1.0, energy=50.0), {"energy": 0.1}
-    hungry = each(pack_run(run), timed, 1.0, energy=70.0)
+    """Which a few processes tell: one of each side has no error that is known."""
+    one, margins = each(pack_run(run), timed, 1.0, energy=50.0), {"energy": 0.1}
+    found = check(one, one, {}, margins)
+    assert {(row.outcome, row.further) for row in found.rows} == {(UNDECIDED, 1)}
+
+    def thrice(cell):
+        return replace(cell, latencies=3 * cell.latencies)
+
+    pack = each(one, thrice)
+    hungry = each(each(pack_run(run), timed, 1.0, energy=70.0), thrice)
     assert check(pack, pack, MARGINS, margins).outcome == PASS
     found = check(pack, hungry, MARGINS, margins)
     rows = [row for row in found.rows if row.measure == "energy"]
@@ -118,6 +127,51 @@ def test_energy_is_held_against_its_margin_on_the_same_hardware_alone(run):
     assert " J |" in check_markdown(found)
     elsewhere = replace(hungry, environment={"accelerator": "another"})
     assert "energy" not in {row.measure for row in check(pack, elsewhere, MARGINS, margins).rows}
+
+
+def test_joules_are_added_up_for_a_run_may_be_shorter_than_the_pace_of_their_counter(run):
+    """As read on an H200: of each run nothing, or what others took too."""
+
+    def counted(cell, pattern):
+        (latency,) = cell.latencies
+        joules = [pattern[i % len(pattern)] for i in range(latency.timed_runs)]
+        return replace(cell, latencies=3 * [replace(latency, energy_j=joules)])
+
+    a, b = (each(pack_run(run), counted, pattern) for pattern in ([0.0, 20.0], [0.0, 40.0]))
+    rows = check(a, b, {}, {"energy": 0.1}).rows
+    assert [row.loss for row in rows] == pytest.approx([1.0] * 4)
+    assert {row.outcome for row in rows} == {REGRESSION}
+
+
+def on_a_gpu(cell):
+    engine = cell.cell.engine.replace("cpu", "cuda")
+    return replace(cell, cell=replace(cell.cell, engine=engine))
+
+
+def test_on_an_accelerator_images_may_move_farther_and_times_are_known_by_their_processes(swept):
+    pack = pack_run(load_run(swept / "tiny"))
+    drift = {"share": 0.4, "beyond": 1e-6, "elsewhere": 1e-6, "coarse": 0.1}
+
+    def judged(old, new, *how):
+        other = replace(new, cells=[moved(cell, *how) for cell in new.cells])
+        return {row.outcome for row in check(old, other, {}, {}, drift).rows}
+
+    gpu = each(pack, on_a_gpu)
+    assert judged(pack, pack, 0.2) == {REGRESSION}
+    assert judged(pack, gpu, 0.2) == judged(gpu, gpu, 0.2) == {PASS}
+    assert judged(gpu, gpu, 1.0) == {REGRESSION}
+    half = replace(
+        pack, cells=[replace(c, cell=replace(c.cell, dtype="float16")) for c in pack.cells]
+    )
+    assert judged(half, half, 0.2) == {PASS}
+
+
+def test_one_process_on_an_accelerator_has_no_error_that_is_known(run):
+    gpu = each(pack_run(run), on_a_gpu)
+    rows = check(gpu, each(gpu, timed, 3.0), {}, {"latency": 0.1}).rows
+    assert {(row.outcome, row.further) for row in rows} == {(UNDECIDED, 1)}
+    other = each(gpu, timed, 1.0)
+    assert "memory" not in {row.measure for row in check(pack_run(run), other, {}, SLOWER).rows}
 
 
 def test_times_from_other_hardware_are_marked(run):
@@ -149,7 +203,7 @@ def moved(cell, share, most=None):
 
 def test_images_that_moved_are_counted_by_their_features(swept):
     pack = pack_run(load_run(swept / "tiny"))
-    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0}
+    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0, "coarse": 99.0}
     assert check(pack, pack, {}, {}, drift).outcome == PASS
 
     def judged(*how):
@@ -242,7 +296,7 @@ def test_features_of_another_width_are_another_kind(swept):
     def narrow(cell):
         return replace(cell, features={k: f[:, :3] for k, f in cell.features.items()})
 
-    found = check(pack, each(pack, narrow), {}, {}, {"share": 0.4, "beyond": 1, "elsewhere": 1})
+    found = check(pack, each(pack, narrow), {}, {}, ANYWHERE)
     assert set(found.problems.values()) == {
         "missing: the candidate has no features of the baseline's kinds"
     }
@@ -292,7 +346,7 @@ def test_a_share_is_judged_by_the_exact_binomial_test(moved_images, n, margin):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_no_numbers_have_moved_and_missing_ones_are_a_regression(value, swept):
     pack = pack_run(load_run(swept / "tiny"))
-    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0}
+    drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0, "coarse": 99.0}
 
     def spoilt(cell):
         return replace(cell, features={k: np.full_like(f, value) for k, f in cell.features.items()})

@@ -25,7 +25,7 @@ CELL = (
 )
 MEANT = ("one step fewer", "wrong spacing", "guidance 4.5", "guidance 3.5", "8-bit weights")
 MEANT = (*MEANT, "VAE scale 2 % off", "swapped prompts", "last step skipped")
-DRIFT = {"share": 0.2, "beyond": 2e-6, "elsewhere": 1e-5}
+DRIFT = {"share": 0.2, "beyond": 2e-6, "elsewhere": 1e-5, "coarse": 1e-4}
 
 
 def swept(folder, *more):

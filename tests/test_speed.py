@@ -42,6 +42,20 @@ def test_twice_the_time_is_a_ratio_of_two():
     assert found.units == 1
 
 
+@pytest.mark.parametrize("processes", [2, 3, 6])
+def test_processes_cover_the_true_ratio_where_nothing_is_known_of_them(processes):
+    rng, held = np.random.default_rng(4), []
+    for _ in range(1500):
+        sides = timed(rng, processes, 0.1, between=0.15), timed(rng, processes, between=0.15)
+        low, high = slowdown(*sides, known_freedom=0).interval()
+        held.append(low <= 0.1 <= high)
+    assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_one_process_of_each_side_has_no_error_where_nothing_is_known():
+    assert math.isnan(slowdown([[1.0] * 5], [[1.0] * 5], known_freedom=0).se)
+
+
 def test_few_runs_have_no_error():
     times = [1.0, 1.1, 1.2, 1.3]
     assert math.isnan(slowdown([times], [times]).se)
