@@ -397,6 +397,8 @@ def main(folder: Path, trials: int) -> None:
     """Sweeps what is missing, each variant in a process of its own, then draws the trials."""
     for session in range(SESSIONS + 1):  # a busy quarter of an hour is shared by all variants
         for name in (name for name in VARIANTS if session in _sessions(name)):
+            if (folder_of(folder, name, session) / "report.html").exists():
+                continue
             rest = [str(folder), "sweep", name, str(session)]
             subprocess.run([sys.executable, "-m", "benchmarks.regression_study", *rest], check=True)
     packs = {name: _whole(folder, name) for name in VARIANTS}
