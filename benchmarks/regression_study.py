@@ -35,6 +35,7 @@ from metrics.decide import PASS, UNDECIDED
 from metrics.estimate import mean_estimate
 from metrics.frechet import FeatureStats, frechet_estimate
 from metrics.regression import REGRESSION
+from metrics.specs import metric_spec
 from metrics.speed import slowdown
 from reports.check import check
 from reports.losses import STAGES, WORDS, of_processes
@@ -377,12 +378,16 @@ def spread(packs: Mapping[str, Pack], field: str) -> tuple[float, float]:
     return raw, calibrated
 
 
+def _label(measure: str) -> str:
+    return WORDS.get(measure) or metric_spec(measure).label
+
+
 def markdown(rows: Sequence[Row]) -> str:
     titles = ("candidate", "what was planted", "denoising, decoding slower by")
     titles = (*titles, "regression", "pass", "undecided", "found by")
     lines = [f"| {' | '.join(titles)} |", "|---|---|" + "--:|" * 4 + "---|"]
     for row in rows:
-        by = ", ".join(f"{WORDS.get(name, name)} {x:.0%}" for name, x in row.found_by.items())
+        by = ", ".join(f"{_label(name)} {x:.0%}" for name, x in row.found_by.items())
         shares = [f"{100 * x:.1f} %" for x in (row.regression, row.passed, row.undecided)]
         slower = ", ".join(
             f"{100 * row.slower_by[stage]:.1f} %"
