@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.pack import Pack, PackedCell
 from metrics.decide import PASS, UNDECIDED
 from metrics.regression import REGRESSION, Judgement, judge
-from reports.losses import Pending, losses, shared_features, uncompared, unscored
+from reports.losses import MOVED, Pending, losses, shared_features, uncompared, unscored
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (
@@ -240,7 +240,7 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
         baseline=pending.baseline,
         candidate=pending.candidate,
         loss=shown(verdict.loss),
-        low=shown(verdict.low),
+        low=max(0.0, verdict.low) if pending.measure == MOVED else shown(verdict.low),
         high=shown(verdict.high),
         margin=shown(verdict.margin),
         p=judgement.p,
@@ -284,7 +284,7 @@ def _about_cells(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
     yield from (f"{name}: {why}" for why in uncompared(old, new))
     changed = [
         f
-        for f in ("weights", "scheduler_class", "scheduler_flags", "dtype", "call")
+        for f in ("weights", "scheduler_class", "scheduler_flags", "dtype", "device", "call")
         if getattr(old.cell, f) != getattr(new.cell, f)
     ]
     if changed:

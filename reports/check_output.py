@@ -129,7 +129,8 @@ def _cells(row: Row) -> list[str]:
     before, now = (values(value) for value in (row.baseline, row.candidate))
     loss, low, high, margin = (told(value) for value in (row.loss, row.low, row.high, row.margin))
     label = WORDS.get(row.measure) or metric_spec(row.measure).label
-    return [row.cell, label, before, now, loss, f"{low} to {high}", margin]
+    bounds = f"{low} to {high}" if math.isfinite(row.high - row.low) else "unknown"
+    return [row.cell, label, before, now, loss, bounds, margin]
 
 
 def _formats(row: Row) -> tuple[Callable[[float], str], Callable[[float], str]]:
@@ -147,8 +148,9 @@ def _percent(share: float) -> str:
 
 
 def _verdict(row: Row) -> str:
-    kind = "processes" if row.measure in TIMED else "samples"
-    further = f"{row.further:,} more {kind}" if row.further else ""
+    kind = "process" if row.measure in TIMED else "sample"
+    plural = "es" if kind == "process" else "s"
+    further = f"{row.further:,} more {kind}{plural * (row.further > 1)}" if row.further else ""
     return ", ".join(filter(None, (row.outcome, further, row.note)))
 
 

@@ -106,7 +106,7 @@ def _of_times(
 ) -> Iterator[Course]:
     """Where all packs were timed alike."""
     timed = [cell.latencies for cell in cells]
-    if not all(timed) or any(other_timing(timed[0], each) for each in timed):
+    if not all(timed) or any(other_timing(cells[0], each) for each in cells):
         return
     for stage in filter(slower.__contains__, STAGES):
         series = [of_processes(each, stage) for each in timed]

@@ -53,7 +53,6 @@ def losses(
     elsewhere: bool,
 ) -> Iterator[Pending]:
     """All that has a margin, see reports/check.py; elsewhere: on other hardware."""
-    elsewhere = elsewhere or old.cell.device != new.cell.device
     yield from _quality(name, old, new, margins)
     if drift:
         yield from _moved(name, old, new, drift["share"], _allowance(drift, old, new, elsewhere))
@@ -154,7 +153,7 @@ def _speed(
     """By time over the calibration that ran beside it, so that a slower machine is no slower
     candidate; joules only of the same machine; memory as it is."""
     a, b = old.latencies, new.latencies
-    if not a or not b or other_timing(a, b):
+    if not a or not b or other_timing(old, new):
         return
     for measure in filter(slower.__contains__, TIMED):
         if measure == ENERGY and elsewhere:
@@ -169,7 +168,7 @@ def _speed(
             short = any(len(runs) < FEWEST for runs in (*before, *now))
             remedy = f"time {FEWEST} runs at least" if short else ""
             yield Pending(name, measure, *shown, loss, True, note, remedy)
-    if MEMORY in slower and old.cell.device == new.cell.device:
+    if MEMORY in slower:
         sizes = [float(np.median([each.peak_memory_bytes for each in side])) for side in (a, b)]
         ratio = Difference(math.log(sizes[1] / sizes[0]), 0.0, 1)
         loss = Loss(ratio, math.log1p(slower[MEMORY]))
@@ -183,7 +182,7 @@ def uncompared(old: PackedCell, new: PackedCell) -> Iterator[str]:
         return
     if not a or not b:
         yield "times are not compared: only one side has any"
-    elif why := other_timing(a, b):
+    elif why := other_timing(old, new):
         yield f"times are not compared: {why}"
     else:
         for measure in TIMED:
@@ -206,14 +205,19 @@ def known_freedom(*cells: PackedCell) -> int:
     return BETWEEN_FREEDOM if all(packed.cell.device == "cpu" for packed in cells) else 0
 
 
-def other_timing(a: Sequence[Latency], b: Sequence[Latency]) -> str:
-    """Why times cannot be compared."""
+def other_timing(old: PackedCell, new: PackedCell) -> str:
+    """Why times of two cells, which both have some, cannot be compared."""
+    if old.cell.device != new.cell.device:  # whose calibrations are of another size
+        return f"on {old.cell.device}, then on {new.cell.device}"
     names = {"batch_size": "images in a batch", "threads": "threads", "calibration": "calibration"}
-    found = {field: [{getattr(each, field) for each in side} for side in (a, b)] for field in names}
+    found = {
+        name: [{getattr(latency, field) for latency in each.latencies} for each in (old, new)]
+        for field, name in names.items()
+    }
     return "; ".join(
-        f"{names[field]} {_listed(old)}, then {_listed(new)}"
-        for field, (old, new) in found.items()
-        if old != new or len(old) > 1
+        f"{name} {_listed(before)}, then {_listed(now)}"
+        for name, (before, now) in found.items()
+        if before != now or len(before) > 1
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from bench.cell import Cell, Latency
+from bench.cell import Latency
 from bench.pack import Pack, PackedCell, PackedMetric
 from metrics.estimate import Estimate, of_same_samples
 from reports.check import have_one_model, paired_cells, settings_of
@@ -42,8 +42,9 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
         return packed.cell.seed, *settings_of(packed, with_model=not one_model)
 
     def same(packed: PackedCell) -> tuple:
-        changes = {*_CHANGES, "model"} if one_model else _CHANGES
-        return tuple(getattr(packed.cell, f.name) for f in fields(Cell) if f.name not in changes)
+        cell, changes = packed.cell, {*_CHANGES, "model"} if one_model else _CHANGES
+        shared = (getattr(cell, f.name) for f in fields(cell) if f.name not in changes)
+        return cell.device, *shared
 
     groups: dict[tuple, list[PackedCell]] = {}
     superseded: set[tuple] = set()

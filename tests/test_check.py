@@ -170,8 +170,14 @@ def test_one_process_on_an_accelerator_has_no_error_that_is_known(run):
     gpu = each(pack_run(run), on_a_gpu)
     rows = check(gpu, each(gpu, timed, 3.0), {}, {"latency": 0.1}).rows
     assert {(row.outcome, row.further) for row in rows} == {(UNDECIDED, 1)}
-    other = each(gpu, timed, 1.0)
-    assert "memory" not in {row.measure for row in check(pack_run(run), other, {}, SLOWER).rows}
+
+
+def test_times_on_a_processor_and_on_an_accelerator_are_not_compared(run):
+    pack = pack_run(run)
+    found = check(pack, each(pack, on_a_gpu), MARGINS, SLOWER)
+    assert {row.measure for row in found.rows} == {FD, CLIP}
+    assert sum("times are not compared: on cpu, then on cuda" in note for note in found.notes) == 4
+    assert sum("device changed" in note for note in found.notes) == 4
 
 
 def test_times_from_other_hardware_are_marked(run):

@@ -128,6 +128,14 @@ def test_a_cell_that_failed_last_is_failed(pack):
     assert {cell.status for cell in found.cells} == {"failed"}
 
 
+def test_packs_of_another_device_are_not_mixed_in(pack):
+    engine = pack.cells[0].cell.engine.replace("cpu", "cuda")
+    on_gpu = [replace(c, cell=replace(c.cell, engine=engine)) for c in pack.cells]
+    found = merged([pack, later(replace(pack, cells=on_gpu), 9)])
+    assert {cell.cell.device for cell in found.cells} == {"cuda"}
+    assert [len(cell.latencies) for cell in found.cells] == [1] * len(pack.cells)
+
+
 def test_merging_another_experiment_is_refused(pack):
     other = [replace(c, cell=replace(c.cell, prompts_hash="f" * 16)) for c in pack.cells]
     with pytest.raises(UserError, match="prompts"):
