@@ -100,7 +100,7 @@ def non_inferiority(
 
 def _further(gap: float, se: float, distance: float, samples: int) -> int:
     """Samples still missing until a bound comes within `gap` with _POWER; at least one."""
-    if not (gap and math.isfinite(distance)):
+    if not (gap and math.isfinite(gap) and math.isfinite(distance)):
         return samples  # nothing is known of it: twice as many
     factor = (distance + NormalDist().inv_cdf(_POWER) * se) / abs(gap)
     return max(1, math.ceil(samples * (factor**2 - 1)))

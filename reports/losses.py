@@ -70,13 +70,18 @@ def _allowance(
 
 def unscored(old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]) -> list[str]:
     """Metrics that have a margin and that only the baseline was scored by."""
-    return [metric for metric in gates(margins, old.metrics, {}) if metric not in new.metrics]
+    return [metric for metric in gates(margins, _scored(old), {}) if metric not in _scored(new)]
+
+
+def _scored(packed: PackedCell) -> list[str]:
+    """Metrics whose value is a number."""
+    return [name for name, m in packed.metrics.items() if math.isfinite(m.estimate.value)]
 
 
 def _quality(
     name: str, old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]
 ) -> Iterator[Pending]:
-    shared = [metric for metric in old.metrics if metric in new.metrics]
+    shared = [metric for metric in _scored(old) if metric in _scored(new)]
     for metric, gate in gates(margins, shared, {}).items():
         a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
         difference = gate.loss(b, a)

@@ -1,5 +1,6 @@
 """Did it get worse? Through the real command line, on fabricated and swept runs."""
 
+import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -241,6 +242,14 @@ def test_what_the_candidate_was_not_scored_or_timed_by_is_said(run):
     assert {row.measure for row in found.rows} == {FD}
     assert sum("only one side has any" in note for note in found.notes) == 4
     assert check(pack, each(pack, without, CLIP), {FD: MARGINS[FD]}, SLOWER).outcome == PASS
+
+
+def test_a_metric_that_is_no_number_is_one_that_was_not_scored(run):
+    pack = pack_run(run)
+    spoilt = changed(pack, FD, math.nan)
+    found = check(pack, spoilt, MARGINS, SLOWER)
+    assert set(found.problems.values()) == {f"missing: the candidate was not scored by {FD}"}
+    assert FD not in {row.measure for row in check(spoilt, pack, MARGINS, SLOWER).rows}
 
 
 def test_other_numbers_of_samples_decide_nothing_of_quality(run):
