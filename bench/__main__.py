@@ -15,6 +15,8 @@ _USERS_ERRORS = {
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
 }
 
+_HYDRA = {"sweep", "verify"}  # have a help of their own
+
 USAGE = """usage: denoisebench COMMAND …
 
   sweep [KEY=VALUE …]      run a sweep; lists sweep: scheduler=ddim,euler steps=2,4 guidance=1,4
@@ -28,8 +30,10 @@ USAGE = """usage: denoisebench COMMAND …
         [--last=K] [--tracking=URI]
                            did quality or speed get worse? B and C are runs, packs, a folder of
                            packs, runs:/ID or models:/NAME@ALIAS in MLflow; commas join several
-  power RUN                the smallest loss that a check of so many samples would find
-  history PACK PACK …      where a series of packs, or a folder of them, took a step; figures
+  power RUN [--margins NAME]
+                           the smallest loss that a check of so many samples would find
+  history PACK PACK … [--margins NAME] [--out FOLDER]
+                           where a series of packs, or a folder of them, took a step; figures
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
   list WHAT                models | schedulers | tasks | metrics | margins | prompts |
                            experiments | columns | runs
@@ -63,6 +67,9 @@ def run(arguments: list[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     name, rest = arguments[0], arguments[1:]
+    if name in known.keys() - _HYDRA and {"-h", "--help"} & {*rest}:
+        print(USAGE)
+        return 0
     if name not in known:
         if "=" not in name and not name.startswith("-"):
             return _complain(f"unknown command {name!r}; use one of {', '.join(known)}")

@@ -123,6 +123,13 @@ def test_columns_are_documented(run_folder, capsys):
     assert set(rows(load_run(run_folder))[0]) == known
 
 
+@pytest.mark.parametrize("command", ["check", "pack", "power", "history", "report", "list"])
+def test_each_command_has_the_help(command, capsys):
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert "usage: denoisebench" in out
+
+
 def test_help_names_every_command(capsys):
     code, out, _ = call(capsys, "--help")
     assert code == 0
