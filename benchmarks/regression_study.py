@@ -4,7 +4,8 @@ Each fault is planted into the pipeline of the embedded model, where no setting 
 process of its own sweeps the same cell; further processes time it. A trial draws samples with
 replacement, the same of the baseline and of the faulty candidate; where both were timed, of each
 side as many processes as there are, with replacement too, and of those timed runs likewise. It
-scores the samples and checks them as the command does.
+scores the samples and checks them as the command does. Then times are checked by themselves, to
+see how many processes it takes.
 """
 
 import json
@@ -244,6 +245,11 @@ VARIANTS = {
 }
 
 
+PROCESSES = (1, 2, 3, 6)  # of each side
+REPEATED, REPETITIONS = "nothing", ("baseline", "again", "once more")
+SLOWER = ("10 % slower", "10 % slower by the clock")
+
+
 def folder_of(folder: Path, name: str, session: int) -> Path:
     """Session 0 makes the images, later ones time."""
     return folder / f"{re.sub(r'[^a-z0-9]+', '_', name.lower())}_{session}"
@@ -326,6 +332,51 @@ def _slowdowns(old: Pack, new: Pack) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Timing:
+    """What a check of times alone says by the number of processes of each side: shares of trials."""
+
+    variant: str  # REPEATED for processes of the same code
+    processes: int
+    regression: float
+    passed: float
+
+
+def timings(packs: Mapping[str, Pack], trials: int) -> Iterator[Timing]:
+    """Processes are drawn without replacement: of the same code, both sides from all that ran it."""
+    same = [latency for name in REPETITIONS for latency in packs[name].cells[0].latencies]
+    sides = {name: packs[name].cells[0].latencies for name in SLOWER}
+    for count in PROCESSES:
+        yield _timing(REPEATED, packs["baseline"], same, None, count, trials)
+        for name, latencies in sides.items():
+            yield _timing(name, packs["baseline"], same, latencies, count, trials)
+
+
+def _timing(
+    name: str,
+    pack: Pack,
+    same: Sequence[Latency],
+    other: Sequence[Latency] | None,
+    count: int,
+    trials: int,
+) -> Timing:
+    slower = margins_settings("default").model_dump(exclude_none=True)["slower"]
+    outcomes = []
+    for seed in range(trials):
+        rng = np.random.default_rng(seed)
+        old, rest = np.split(rng.permutation(len(same)), [count])
+        now = [same[i] for i in rest] if other is None else [*other]
+        chosen = [now[i] for i in rng.permutation(len(now))[:count]]
+        found = check(_timed(pack, [same[i] for i in old]), _timed(pack, chosen), {}, slower)
+        outcomes.append(found.outcome)
+    return Timing(name, count, *(outcomes.count(each) / trials for each in (REGRESSION, PASS)))
+
+
+def _timed(pack: Pack, latencies: list[Latency]) -> Pack:
+    (cell,) = pack.cells
+    return replace(pack, cells=[replace(cell, latencies=latencies, metrics={}, features={})])
+
+
 def _drawn(
     pack: Pack, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
 ) -> Pack:
@@ -398,6 +449,14 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def timings_markdown(found: Sequence[Timing]) -> str:
+    lines = ["| processes of each side | candidate | regression | pass |", "|--:|---|--:|--:|"]
+    for each in found:
+        shares = f"{100 * each.regression:.1f} % | {100 * each.passed:.1f} %"
+        lines.append(f"| {each.processes} | {each.variant} | {shares} |")
+    return "\n".join(lines)
+
+
 def main(folder: Path, trials: int) -> None:
     """Sweeps what is missing, each variant in a process of its own, then draws the trials."""
     for session in range(SESSIONS + 1):  # a busy quarter of an hour is shared by all variants
@@ -410,10 +469,12 @@ def main(folder: Path, trials: int) -> None:
     spreads = {stage: spread(packs, field) for stage, field in STAGES.items()}
     for stage, (raw, calibrated) in spreads.items():
         print(f"{stage}: between processes {raw:.1%}, calibrated {calibrated:.1%}")
-    rows = list(study(packs, trials))
+    rows, by_processes = list(study(packs, trials)), list(timings(packs, trials))
     print(markdown(rows))
+    print(timings_markdown(by_processes))
     record = {"trials": trials, "samples": DRAWN, "environment": environment()}
     record |= {"spreads": spreads, "rows": [asdict(row) for row in rows]}
+    record["timings"] = [asdict(each) for each in by_processes]
     write_atomically(folder / "regression.json", json.dumps(record, indent=1).encode())
 
 
