@@ -14,7 +14,7 @@ from bench.__main__ import run
 from bench.pack import pack_run
 from bench.pack_file import load_pack
 from bench.settings import margins_settings
-from benchmarks.regression_study import VARIANTS
+from benchmarks.planted_faults import VARIANTS
 from metrics.decide import PASS
 from metrics.regression import REGRESSION
 from reports.check import check
