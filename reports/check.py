@@ -5,7 +5,7 @@ Rows of plain values come out; reports/check_output.py writes them down.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -232,7 +232,10 @@ def _why(packed: PackedCell) -> str:
 
 
 def _row(pending: Pending, judgement: Judgement) -> Row:
-    verdict, shown = judgement.verdict, math.expm1 if pending.is_ratio else float
+    verdict = judgement.verdict
+    shown: Callable[[float], float] = math.expm1 if pending.is_ratio else float
+    if pending.measure == MOVED:
+        shown = _as_share
     return Row(
         cell=pending.cell,
         measure=pending.measure,
@@ -240,13 +243,17 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
         baseline=pending.baseline,
         candidate=pending.candidate,
         loss=shown(verdict.loss),
-        low=max(0.0, verdict.low) if pending.measure == MOVED else shown(verdict.low),
+        low=shown(verdict.low),
         high=shown(verdict.high),
         margin=shown(verdict.margin),
         p=judgement.p,
         further=0 if judgement.outcome != UNDECIDED or pending.remedy else verdict.further,
         note=", ".join(filter(None, (pending.note, pending.remedy))),
     )
+
+
+def _as_share(value: float) -> float:
+    return value if math.isnan(value) else min(1.0, max(0.0, value))
 
 
 def _about_runs(baseline: Pack, candidate: Pack) -> Iterator[str]:

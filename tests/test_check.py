@@ -217,6 +217,7 @@ def test_images_that_moved_are_counted_by_their_features(swept):
         other = replace(pack, cells=[moved(cell, *how) for cell in pack.cells])
         rows = check(pack, other, {}, {}, drift).rows
         assert {row.measure for row in rows} == {"moved"}
+        assert all(0 <= row.low <= row.high <= 1 for row in rows)
         return {row.candidate for row in rows}, {row.outcome for row in rows}
 
     assert judged(1.0) == ({1.0}, {REGRESSION})
