@@ -12,7 +12,7 @@ from bench.errors import UserError
 # A disk that is full, a folder that is a file or may not be written: no fault of the program.
 _USERS_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
 }
 
 _HYDRA = {"sweep", "verify"}  # have a help of their own
@@ -31,7 +31,7 @@ USAGE = """usage: denoisebench COMMAND …
                            did quality or speed get worse? B and C are runs, packs, a folder of
                            packs, runs:/ID or models:/NAME@ALIAS in MLflow; commas join several
   power RUN [--margins NAME]
-                           the smallest loss that a check of so many samples would find
+                           the smallest loss beyond the margin that so many samples would find
   history PACK PACK … [--margins NAME] [--out FOLDER]
                            where a series of packs, or a folder of them, took a step; figures
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where

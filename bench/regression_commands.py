@@ -85,6 +85,8 @@ def history(arguments: list[str]) -> int:
     options, sources = _options_of(arguments, ("--margins", "--out", *_SOURCE_OPTIONS))
     options.setdefault("--last", "1000000")
     packs = [pack for source in sources for pack in _packs(source, options)]
+    if len(packs) < 2:
+        raise UserError("give two packs or runs at least, of the same cells")
     latest = max(packs, key=lambda pack: pack.unix_s)
     margins = _margins(options, latest)
     found = courses(packs, margins["margins"], margins["slower"])

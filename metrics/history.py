@@ -33,7 +33,8 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
     def contrast(later: range, earlier: range) -> Difference:
         after, before = (_mean([series[i] for i in places]) for places in (later, earlier))
         found = paired_difference(after, before)
-        return Difference(found.value, found.se, len(found.units))
+        units = len(found.units)
+        return Difference(found.value, found.se, units, freedom=max(1, units - 1))
 
     return _steps(len(series), contrast, margin, level)
 

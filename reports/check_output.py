@@ -68,7 +68,7 @@ def check_table(found: Check) -> Table | Text:
 
 def check_markdown(found: Check) -> str:
     """For a comment on a pull request: what did not pass first, all the rest folded away."""
-    lines = [f"## {_headline(found)}", ""]
+    lines = [f"## {_escaped(_headline(found))}", ""]
     lines += [f"- **{_escaped(name)}**: {_escaped(why)}" for name, why in found.problems.items()]
     told = list(_worth_telling(found))
     if told:

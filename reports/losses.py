@@ -85,6 +85,7 @@ def _quality(
     for metric, gate in gates(margins, shared, {}).items():
         a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
         difference = gate.loss(b, a)
+        difference = replace(difference, freedom=max(1, difference.units - 1))
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
         remedy = ""
@@ -119,7 +120,8 @@ def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
         spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
     if not math.isfinite(spread):
         return np.full(n, math.inf)
-    return np.square(a - b).sum(1) / spread if spread else None
+    moved = np.square(a - b).sum(1)
+    return moved / spread if spread else np.where(moved > 0, math.inf, 0.0)  # images all alike
 
 
 def _moved(

@@ -37,14 +37,18 @@ def merged(packs: Sequence[Pack]) -> Pack:
 def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
     """Each cell's, oldest first; not those that a later pack has with other flags."""
     one_model = have_one_model(packs)
+    changes = {*_CHANGES, "model"} if one_model else {*_CHANGES}
 
     def seeded(packed: PackedCell) -> tuple:
         return packed.cell.seed, *settings_of(packed, with_model=not one_model)
 
     def same(packed: PackedCell) -> tuple:
-        cell, changes = packed.cell, {*_CHANGES, "model"} if one_model else _CHANGES
+        cell = packed.cell
         shared = (getattr(cell, f.name) for f in fields(cell) if f.name not in changes)
         return cell.device, *shared
+
+    if any(len({*map(same, pack.cells)}) < len(pack.cells) for pack in packs):
+        changes = {"engine"}  # a pack that has both of a change is of two cells
 
     groups: dict[tuple, list[PackedCell]] = {}
     superseded: set[tuple] = set()
@@ -60,12 +64,12 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
 
 
 def _merged(group: Sequence[PackedCell]) -> PackedCell:
-    most = max(packed.samples for packed in group)
-    *_, chosen = (packed for packed in group if packed.samples == most)
-    if chosen.status != "done":
-        return chosen
+    if group[-1].status != "done":
+        return group[-1]
     done = [packed for packed in group if packed.status == "done"]
+    most = max(packed.samples for packed in done)
     whole = [packed for packed in done if packed.samples == most]
+    chosen = whole[-1]
     metrics = {name: _mean(name, metric, whole) for name, metric in chosen.metrics.items()}
     latencies: list[Latency] = []  # a process is one, however often it is named
     for latency in (each for packed in done for each in packed.latencies):

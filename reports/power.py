@@ -69,7 +69,9 @@ def _of(
 def power_table(found: Sequence[Power]) -> Table:
     """By cell and metric."""
     planned = list(found[0].smallest)
-    table = Table(title="smallest loss that is found in 4 of 5 cases", title_justify="left")
+    table = Table(
+        title="smallest loss beyond the margin that is found in 4 of 5 cases", title_justify="left"
+    )
     for title in ("cell", "metric", *(f"{n:,} samples" for n in planned)):
         table.add_column(title, justify="left" if title in ("cell", "metric") else "right")
     for power in found:

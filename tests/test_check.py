@@ -253,6 +253,33 @@ def test_a_metric_that_is_no_number_is_one_that_was_not_scored(run):
     assert FD not in {row.measure for row in check(spoilt, pack, MARGINS, SLOWER).rows}
 
 
+def test_false_regressions_of_few_samples_are_as_rare_as_the_level(run):
+    """16 samples whose losses are drawn about the margin, in a family of eight comparisons."""
+    pack, rng, false = pack_run(run), np.random.default_rng(6), []
+
+    def drawn(cell, level):
+        values = level + rng.standard_normal(16)
+        estimate = Estimate(float(values.mean()), values - values.mean())
+        metrics = {n: replace(m, estimate=estimate) for n, m in cell.metrics.items() if n == FD}
+        return replace(cell, metrics=metrics, samples=16, latencies=[])
+
+    for _ in range(400):
+        sides = (each(pack, drawn, level) for level in (0.0, 2.0))
+        found = check(*sides, {FD: {"absolute": 2.0}}, {})
+        false.append(found.outcome == REGRESSION)
+    assert np.mean(false) <= 0.025 + 3 * (0.025 / 400) ** 0.5
+
+
+def test_images_that_were_all_alike_and_now_differ_have_moved(swept):
+    pack = pack_run(load_run(swept / "tiny"))
+
+    def alike(cell):
+        return replace(cell, features={k: np.ones_like(f) for k, f in cell.features.items()})
+
+    assert check(each(pack, alike), pack, {}, {}, ANYWHERE).outcome == REGRESSION
+    assert check(each(pack, alike), each(pack, alike), {}, {}, ANYWHERE).outcome == PASS
+
+
 def test_other_numbers_of_samples_decide_nothing_of_quality(run):
     pack = pack_run(run)
 

@@ -136,6 +136,21 @@ def test_packs_of_another_device_are_not_mixed_in(pack):
     assert [len(cell.latencies) for cell in found.cells] == [1] * len(pack.cells)
 
 
+def test_a_run_that_never_finished_hides_none_that_did_and_a_failed_one_is_seen(pack):
+    missing = [replace(cell, status="missing", samples=10 * cell.samples) for cell in pack.cells]
+    found = merged([replace(pack, cells=missing, unix_s=1e8), later(pack, 9)])
+    assert {(cell.status, cell.samples) for cell in found.cells} == {("done", 100)}
+    failed = [replace(cell, status="failed", samples=2) for cell in pack.cells]
+    both = merged([later(pack, 1), replace(later(pack, 9), cells=failed)])
+    assert {cell.status for cell in both.cells} == {"failed"}
+
+
+def test_two_cells_of_one_pack_are_never_one(pack):
+    half = [replace(c, cell=replace(c.cell, dtype="bfloat16")) for c in pack.cells]
+    both = later(replace(pack, cells=[*pack.cells, *half]), 1)
+    assert len(merged([both, replace(both, unix_s=2e9)]).cells) == 2 * len(pack.cells)
+
+
 def test_merging_another_experiment_is_refused(pack):
     other = [replace(c, cell=replace(c.cell, prompts_hash="f" * 16)) for c in pack.cells]
     with pytest.raises(UserError, match="prompts"):
