@@ -13,7 +13,7 @@ import numpy as np
 from bench.cell import Cell
 from bench.errors import UserError
 from bench.pack import Pack, PackedCell
-from metrics.decide import PASS, UNDECIDED
+from metrics.decide import FAIL, PASS, UNDECIDED
 from metrics.regression import REGRESSION, Judgement, judge
 from reports.losses import MOVED, Pending, losses, shared_features, uncompared, unscored
 
@@ -178,8 +178,8 @@ def _likeness(a: Cell, b: Cell) -> int:
 
 def same_curve(packed: PackedCell) -> tuple:
     """What cells share that differ in the step count alone."""
-    cell, fields = packed.cell, (*_SETTINGS, *_EXPERIMENT, "model")
-    return packed.guidance, *(getattr(cell, name) for name in fields if name != "steps")
+    cell = packed.cell
+    return packed.guidance, *(getattr(cell, f.name) for f in fields(cell) if f.name != "steps")
 
 
 def cell_name(packed: PackedCell, with_model: bool = True) -> str:
@@ -236,6 +236,8 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
     shown: Callable[[float], float] = math.expm1 if pending.is_ratio else float
     if pending.measure == MOVED:
         shown = _as_share
+    is_alone = judgement.outcome == UNDECIDED and verdict.outcome == FAIL
+    alone = "above the margin by itself, not among so many" if is_alone else ""
     return Row(
         cell=pending.cell,
         measure=pending.measure,
@@ -248,7 +250,7 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
         margin=shown(verdict.margin),
         p=judgement.p,
         further=0 if judgement.outcome != UNDECIDED or pending.remedy else verdict.further,
-        note=", ".join(filter(None, (pending.note, pending.remedy))),
+        note=", ".join(filter(None, (pending.note, pending.remedy, alone))),
     )
 
 

@@ -65,13 +65,13 @@ def courses(
     if len(packs) < 2:
         raise UserError("give two packs or runs at least, of the same cells")
     order = sorted(packs, key=lambda pack: pack.unix_s)
-    found: dict[str, list[PackedCell]] = {}
+    found: dict[int, tuple[str, list[PackedCell]]] = {}  # by cell of the first pack
     for later in order[1:]:
         for name, old, new in paired_cells(order[0], later):
-            found.setdefault(name, [old]).append(new)
-    whole = {n: c for n, c in found.items() if len(c) == len(order) and _done(c)}
+            found.setdefault(id(old), (name, [old]))[1].append(new)
+    whole = [(n, c) for n, c in found.values() if len(c) == len(order) and _done(c)]
     told: list[Course] = []
-    for name, cells in whole.items():
+    for name, cells in whole:
         told += _of_metrics(name, cells, order, margins)
         told += _of_times(name, cells, order, slower)
     if not told:

@@ -573,6 +573,33 @@ def test_a_history_of_samples_held_together_otherwise_is_refused(run):
         courses([pack, each(pack, grouped)], MARGINS, SLOWER)
 
 
+def test_a_second_model_in_a_later_pack_hides_no_series(run):
+    pack = pack_run(run)
+    other = [replace(c, cell=replace(c.cell, model="other")) for c in pack.cells]
+    both = replace(pack, unix_s=pack.unix_s + 1, cells=[*pack.cells, *other])
+    assert len(courses([pack, pack, both], MARGINS, {})) == 2 * len(pack.cells)
+
+
+def test_power_takes_neighbouring_steps_of_the_same_flags(run):
+    pack = pack_run(run)
+    flags = [replace(c, cell=replace(c.cell, scheduler_flags='{"a": 1}')) for c in pack.cells]
+    assert len(powers(replace(pack, cells=[*pack.cells, *flags]), [FD])) == 2 * 3
+
+
+def test_a_loss_that_is_proven_by_itself_alone_says_so(run):
+    pack = pack_run(run)
+
+    def worse(cell):
+        old = cell.metrics[FD].estimate
+        influence = np.where(np.arange(400) % 2, 5.0, -5.0)
+        fd = Estimate(old.value + 2.55, old.influence + influence)
+        return replace(cell, metrics={FD: replace(cell.metrics[FD], estimate=fd)}, latencies=[])
+
+    rows = check(pack, each(pack, worse), {FD: {"absolute": 2.0}}, {}).rows
+    assert {row.outcome for row in rows} == {UNDECIDED}
+    assert {row.note for row in rows} == {"above the margin by itself, not among so many"}
+
+
 def test_a_history_of_one_pack_is_refused(run, capsys):
     code, _, err = call(capsys, "history", run.folder)
     assert code == 2
