@@ -128,7 +128,7 @@ def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
     from bench.tracking import default_uri
 
     last = options.get("--last", str(LAST))
-    if not re.fullmatch(r"[1-9]\d*", last):
+    if not re.fullmatch(r"[1-9]\d{0,8}", last):
         raise UserError(f"--last={last}: give a number of packs, 1 or more")
     return load_packs(text, int(last), options.get("--tracking", default_uri(Path("runs"))))
 

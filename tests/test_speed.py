@@ -75,7 +75,7 @@ def judged(rng, family, processes, level):
     return any(each.outcome == REGRESSION for each in judge(losses))
 
 
-@pytest.mark.parametrize(("family", "processes"), [(16, 1), (16, 6), (100, 1)])
+@pytest.mark.parametrize(("family", "processes"), [(16, 1), (16, 6), (100, 1), (100, 6)])
 def test_false_alarms_of_a_family_of_times_at_the_margin_are_as_rare_as_the_level(
     family, processes
 ):
