@@ -5,20 +5,20 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import conf_group
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from bench.run import Run
-    from bench.settings import TrackingSettings
-    from bench.sweep import Outcome
+    from denoisebench.bench.run import Run
+    from denoisebench.bench.settings import TrackingSettings
+    from denoisebench.bench.sweep import Outcome
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
@@ -83,7 +83,7 @@ def verify(arguments: list[str]) -> int:
 
 def report(arguments: list[str]) -> int:
     """Results, figures and page of a run, from its store alone."""
-    from reports.report import write_report
+    from denoisebench.reports.report import write_report
 
     terminal().print(
         f"report: {write_report(run_folder(arguments))}", highlight=False, soft_wrap=True
@@ -93,8 +93,8 @@ def report(arguments: list[str]) -> int:
 
 def compare(arguments: list[str]) -> int:
     """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
-    from bench.run import load_run
-    from reports.compare import comparison_table, find_cell
+    from denoisebench.bench.run import load_run
+    from denoisebench.reports.compare import comparison_table, find_cell
 
     folders = [a for a in arguments if "=" not in a]
     chosen = [a for a in arguments if "=" in a]
@@ -120,8 +120,8 @@ def log(arguments: list[str]) -> int:
     """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
     import yaml
 
-    from bench.run import load_run
-    from bench.settings import tracking_settings
+    from denoisebench.bench.run import load_run
+    from denoisebench.bench.settings import tracking_settings
 
     run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
@@ -141,8 +141,8 @@ def log(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     """Lists what there is to choose from."""
-    from bench.errors import nearest
-    from bench.listing import LISTINGS
+    from denoisebench.bench.errors import nearest
+    from denoisebench.bench.listing import LISTINGS
 
     if len(arguments) != 1 or arguments[0] not in LISTINGS:
         wanted = arguments[0] if arguments else ""
@@ -151,9 +151,21 @@ def show(arguments: list[str]) -> int:
     return 0
 
 
+def versions() -> str:
+    """What a report of a fault should say: versions and devices, a line each."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    from denoisebench.bench.machine import devices
+
+    lines = [f"denoisebench {version('denoisebench')}", f"Python {python_version()}"]
+    lines += [f"{name} {version(name)}" for name in ("torch", "diffusers")]
+    return "\n".join([*lines, *(f"device {device}" for device in devices())])
+
+
 def _all_schedulers(arguments: list[str]) -> list[str]:
     """scheduler=all, and no scheduler at all, as the list of all."""
-    from bench.schedulers import SCHEDULERS
+    from denoisebench.bench.schedulers import SCHEDULERS
 
     every = f"scheduler={','.join(SCHEDULERS)}"
     asked = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
@@ -166,12 +178,12 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
 def _verify(configs: list[dict]) -> int:
     from time import perf_counter
 
-    from bench.store import write_atomically
-    from bench.verify.record import make_record, passed
-    from bench.verify.settings import what_to_verify
-    from bench.verify.verify import verify
-    from reports.verify_page import write_verification
-    from reports.verify_tables import verification_text
+    from denoisebench.bench.store import write_atomically
+    from denoisebench.bench.verify.record import make_record, passed
+    from denoisebench.bench.verify.settings import what_to_verify
+    from denoisebench.bench.verify.verify import verify
+    from denoisebench.reports.verify_page import write_verification
+    from denoisebench.reports.verify_tables import verification_text
 
     subjects, folder = what_to_verify(configs)
     try:
@@ -213,7 +225,7 @@ def _without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]
     Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
     checked without them. Config folders of the user's own are left to Hydra.
     """
-    from bench.errors import nearest
+    from denoisebench.bench.errors import nearest
 
     if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
         return [], arguments
@@ -231,7 +243,7 @@ def _without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]
 
 def _options(group: str) -> set[str]:
     """Names of the files of a config group; none when there is no such group."""
-    folder = files("conf").joinpath(group)
+    folder = conf_group(group)
     if not re.fullmatch(r"\w+", group) or not folder.is_dir():
         return set()
     found = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
@@ -239,8 +251,8 @@ def _options(group: str) -> set[str]:
 
 
 def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
-    from bench.plan import plan_sweep
-    from bench.sweep import grid_table, run_sweep
+    from denoisebench.bench.plan import plan_sweep
+    from denoisebench.bench.sweep import grid_table, run_sweep
 
     plan, console = plan_sweep(configs, known_problems), terminal()
     for warning in plan.warnings:
@@ -262,10 +274,10 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
 
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
-    from bench.defaults import are_intact, read_defaults
-    from reports.frame import load_frame
-    from reports.report import is_current, write_report
-    from reports.summary import default_line, summary_table
+    from denoisebench.bench.defaults import are_intact, read_defaults
+    from denoisebench.reports.frame import load_frame
+    from denoisebench.reports.report import is_current, write_report
+    from denoisebench.reports.summary import default_line, summary_table
 
     folder, console = outcome.run.folder, terminal()
     page = folder / "report.html"
@@ -285,7 +297,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
 
 def _publish(run: "Run", tracking: "TrackingSettings") -> bool:
     """True when MLflow has the run; a server that is down is said once and stops nothing."""
-    from bench.tracking import TrackingDown, publish
+    from denoisebench.bench.tracking import TrackingDown, publish
 
     try:
         asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline
@@ -308,7 +320,8 @@ def _call_hydra(
 
     sys.argv = [sys.argv[0], *_flags_first(arguments)]
     try:
-        hydra.main(config_path="pkg://conf", config_name=config_name, version_base="1.3")(task)()
+        main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
+        main(task)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -328,7 +341,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
 
 
 def _unknown_choice(error) -> str:
-    from bench.errors import nearest
+    from denoisebench.bench.errors import nearest
 
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
@@ -340,8 +353,8 @@ def _unknown_choice(error) -> str:
 def _one_line(error: Exception) -> str:
     from hydra.errors import OverrideParseException
 
-    from bench.errors import nearest
-    from bench.settings import Settings
+    from denoisebench.bench.errors import nearest
+    from denoisebench.bench.settings import Settings
 
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"

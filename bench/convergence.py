@@ -9,15 +9,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from bench.cell import Entry, sized_kind
-from bench.errors import UserError
-from bench.fits import expected_nfe, unsupported
-from bench.flags import flag_problems
-from bench.job import Job
-from bench.kinds import converged_kind, convergence_columns
-from bench.models import FoundModel
-from bench.schedulers import SCHEDULERS, of_the_model, scheduler_class
-from bench.settings import MetricsSettings, Settings
+from denoisebench.bench.cell import Entry, sized_kind
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.fits import expected_nfe, unsupported
+from denoisebench.bench.flags import flag_problems
+from denoisebench.bench.job import Job
+from denoisebench.bench.kinds import converged_kind, convergence_columns
+from denoisebench.bench.models import FoundModel
+from denoisebench.bench.schedulers import SCHEDULERS, of_the_model, scheduler_class
+from denoisebench.bench.settings import MetricsSettings, Settings
 
 _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class adds noise or does not
 

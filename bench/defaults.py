@@ -1,4 +1,4 @@
-"""A measured default, put on a pipeline: bench.defaults.apply(pipeline, "defaults.yaml")."""
+"""A measured default, put on a pipeline: denoisebench.apply(pipeline, "defaults.yaml")."""
 
 import inspect
 import json
@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from bench.errors import UserError
-from bench.grids import build_scheduler
-from bench.schedulers import CLASSES, scheduler_class
-from metrics.decide import NO_PLATEAU, PASS
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.grids import build_scheduler
+from denoisebench.bench.schedulers import CLASSES, scheduler_class
+from denoisebench.metrics.decide import NO_PLATEAU, PASS
 
 _SCHEMA = 1
 _STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline
@@ -52,7 +52,7 @@ def apply(
     """
     said = {"default_for": default_for, **held}
     asked = {name: _plain(value) for name, value in said.items() if value is not None}
-    found = _choose(read_defaults(Path(path)), asked, path)
+    found = _choose(read_defaults(path), asked, path)
     if "call" not in found:
         raise UserError(
             f"{path}: no default of {_name(found)} was decided ({found['outcome']}): more samples "
@@ -78,11 +78,11 @@ def apply(
     return dict(found["call"])
 
 
-def read_defaults(path: Path) -> list[dict]:
+def read_defaults(path: str | Path) -> list[dict]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         schema, defaults = content["schema"], content["defaults"]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(problem) from error

@@ -4,27 +4,27 @@ import json
 import math
 from collections.abc import Iterator
 
-from bench.cell import RANDOM
-from bench.errors import nearest
-from bench.grids import can_match
-from bench.guidance import forms_of
-from bench.inputs import input_problems
-from bench.job import guidance_of
-from bench.kinds import RENDERS
-from bench.models import FoundModel
-from bench.paths import CLOSED_FORM
-from bench.pipelines import refusal
-from bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
-from bench.schedulers import CLASSES, SCHEDULERS, scheduler_class
-from bench.settings import Settings
-from bench.tasks import (
+from denoisebench.bench.cell import RANDOM
+from denoisebench.bench.errors import nearest
+from denoisebench.bench.grids import can_match
+from denoisebench.bench.guidance import forms_of
+from denoisebench.bench.inputs import input_problems
+from denoisebench.bench.job import guidance_of
+from denoisebench.bench.kinds import RENDERS
+from denoisebench.bench.models import FoundModel
+from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.pipelines import refusal
+from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
+from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, scheduler_class
+from denoisebench.bench.settings import Settings
+from denoisebench.bench.tasks import (
     DISTILLED_TIMESTEPS,
     WITH_INPUTS,
     executed_steps,
     spreads_steps,
     task_class,
 )
-from metrics.specs import PRECISION_NEIGHBOURS
+from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
 
 
 def unfit(settings: Settings) -> Iterator[str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bench.errors import nearest
-from bench.grids import build_scheduler
-from bench.schedulers import (
+from denoisebench.bench.errors import nearest
+from denoisebench.bench.grids import build_scheduler
+from denoisebench.bench.schedulers import (
     CLASSES,
     SCHEDULERS,
     SIGMAS,
@@ -23,8 +23,8 @@ from bench.schedulers import (
     laid_over,
     of_the_model,
 )
-from bench.schedulers import scheduler_class as class_of
-from bench.settings import SchedulerSettings
+from denoisebench.bench.schedulers import scheduler_class as class_of
+from denoisebench.bench.settings import SchedulerSettings
 
 Flags = dict[str, Any]
 _SIGMA_FLAGS = {f"use_{kind}_sigmas": kind for kind in SIGMAS}
@@ -209,7 +209,7 @@ def _trajectory(
     """Timesteps and result of a made-up network; what the class says when it fails."""
     import torch
 
-    from bench.sampling import sample_generators, seed_noise
+    from denoisebench.bench.sampling import sample_generators, seed_noise
 
     x = 2 * torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     try:

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell import Grid
-from bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
+from denoisebench.bench.cell import Grid
+from denoisebench.bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
 
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from denoisebench.bench.errors import UserError
 
 MODEL, DATASET = "model", "dataset"
 _PATIENCE = 10  # seconds until the hub counts as out of reach

@@ -6,24 +6,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cell import Entry
-from bench.errors import UserError
-from bench.kinds import features_kind, looks_key
-from bench.passes import Reader, in_parts
-from bench.paths import existing
-from bench.prompts import load_prompts
-from bench.references import reference_batches
-from bench.settings import AccuracyMetric, AttributeSettings, ImageMetric, Settings
-from bench.shapes.language import asked_for
-from bench.store import Store
-from metrics.attributes import AttributeNet, read_right
-from metrics.colour import chroma, clipped
-from metrics.estimate import Estimate, mean_estimate
-from metrics.specs import octaves_of
-from metrics.spectrum import octave_power
-from metrics.texture import banding, sharpness
-from metrics.wasserstein import wasserstein_estimate, wasserstein_floor
-from metrics.weights import UnusableExtractor, reading
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.kinds import features_kind, looks_key
+from denoisebench.bench.passes import Reader, in_parts
+from denoisebench.bench.paths import existing
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.references import reference_batches
+from denoisebench.bench.settings import AccuracyMetric, AttributeSettings, ImageMetric, Settings
+from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.store import Store
+from denoisebench.metrics.attributes import AttributeNet, read_right
+from denoisebench.metrics.colour import chroma, clipped
+from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.specs import octaves_of
+from denoisebench.metrics.spectrum import octave_power
+from denoisebench.metrics.texture import banding, sharpness
+from denoisebench.metrics.wasserstein import wasserstein_estimate, wasserstein_floor
+from denoisebench.metrics.weights import UnusableExtractor, reading
 
 _DISTANCE = "saturation_distance"  # of the numbers under saturation
 

@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.cell import digest
-from bench.errors import UserError
-from bench.paths import CLOSED_FORM, existing
-from bench.pictures import pictures_hash, pictures_in, read_picture
-from bench.prompts import column_texts, shuffled
-from bench.run import SAMPLES_SHOWN
-from bench.settings import PromptSettings, Settings, TaskSettings
-from bench.shapes.render import object_masks, render
-from bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
+from denoisebench.bench.cell import digest
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.pictures import pictures_hash, pictures_in, read_picture
+from denoisebench.bench.prompts import column_texts, shuffled
+from denoisebench.bench.run import SAMPLES_SHOWN
+from denoisebench.bench.settings import PromptSettings, Settings, TaskSettings
+from denoisebench.bench.shapes.render import object_masks, render
+from denoisebench.bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
 
 RENDERS, OTHER_RENDERS, _COLUMN = "renders", "other_renders", "column:"
 _STREAMS = {RENDERS: PROMPT_SEED, OTHER_RENDERS: INPUT_SEED}
@@ -183,7 +183,7 @@ def _check_masks(masks: Sequence[Path], size: tuple[int, int]) -> None:
         return
     import torch
 
-    from metrics.fidelity import regions_of
+    from denoisebench.metrics.fidelity import regions_of
 
     for path in masks:
         for name, region in vars(

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass
 
-from bench.cell import Entry
-from bench.grids import grid_flags
-from bench.guidance import Guidance
-from bench.models import FoundModel
-from bench.settings import Settings
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.grids import grid_flags
+from denoisebench.bench.guidance import Guidance
+from denoisebench.bench.models import FoundModel
+from denoisebench.bench.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bench.cell import Cell, digest, sized_kind
-from bench.errors import UserError
-from bench.machine import accelerator, processor
-from bench.models import closed_form_model
-from bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
-from bench.pictures import pictures_hash, pictures_in
-from bench.settings import (
+from denoisebench.bench.cell import Cell, digest, sized_kind
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.machine import accelerator, processor
+from denoisebench.bench.models import closed_form_model
+from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
+from denoisebench.bench.pictures import pictures_hash, pictures_in
+from denoisebench.bench.settings import (
     AccuracyMetric,
     FeatureMetric,
     FidelityMetric,
@@ -18,8 +18,8 @@ from bench.settings import (
     MetricsSettings,
     Settings,
 )
-from bench.shapes.render import fingerprint
-from metrics.specs import octaves_of
+from denoisebench.bench.shapes.render import fingerprint
+from denoisebench.metrics.specs import octaves_of
 
 RENDERS = "renders"  # the reference distribution of the embedded world
 SCORING = 3  # raise it when features or estimates are computed in another way
@@ -149,7 +149,7 @@ def latency_kind(settings: Settings, device: str) -> str:
         return ""
     import torch
 
-    from bench.calibration import VERSION
+    from denoisebench.bench.calibration import VERSION
 
     threads = settings.threads or torch.get_num_threads()
     card = accelerator() if device == "cuda" else ""
@@ -177,9 +177,9 @@ def metric_weights(metric: Metric) -> list[Path]:
         return [existing(metric.weights or "", what)]
     if metric.model and metric.model.startswith(LOCAL_FOLDER):
         return [existing(metric.model.removeprefix(LOCAL_FOLDER), what)]
-    from metrics.dinov2 import DINOV2, dinov2_weights
-    from metrics.extractors import inception_weights, open_clip_weights
-    from metrics.weights import UnusableExtractor
+    from denoisebench.metrics.dinov2 import DINOV2, dinov2_weights
+    from denoisebench.metrics.extractors import inception_weights, open_clip_weights
+    from denoisebench.metrics.weights import UnusableExtractor
 
     try:
         if isinstance(metric, FrechetSettings) and metric.kind == "dinov2":
@@ -199,8 +199,8 @@ def _fidelity_weights(metric: FidelityMetric) -> list[Path]:
 
 
 def _lpips_weights() -> Path:
-    from metrics.fidelity import lpips_weights
-    from metrics.weights import UnusableExtractor
+    from denoisebench.metrics.fidelity import lpips_weights
+    from denoisebench.metrics.weights import UnusableExtractor
 
     try:
         return lpips_weights()

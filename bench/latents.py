@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from bench.errors import UserError
-from bench.model_files import read_json
-from bench.models import FoundModel
-from bench.paths import existing
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.model_files import read_json
+from denoisebench.bench.models import FoundModel
+from denoisebench.bench.paths import existing
 
 # Pipelines that take latents packed into tokens, two by two.
 _PACKED = ("FluxPipeline", "QwenImagePipeline")

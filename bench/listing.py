@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from bench.errors import UserError
-from bench.known_defects import known_defects, table_for
-from bench.rows import COLUMNS
-from bench.schedulers import CLASSES, SCHEDULERS, flags_text
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.known_defects import known_defects, table_for
+from denoisebench.bench.paths import conf_group
+from denoisebench.bench.rows import COLUMNS
+from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, flags_text
 
 
 def schedulers() -> Group:
@@ -102,7 +102,7 @@ def columns() -> Table:
 
 
 def runs() -> Table:
-    from bench.run import load_run
+    from denoisebench.bench.run import load_run
 
     table = Table("run", "cells", title="runs/")
     for marker in sorted(Path("runs").glob("*/sweep.json")):
@@ -117,7 +117,7 @@ def runs() -> Table:
 def _choices(group: str) -> Table:
     """The options of a config group, with the comment that opens their file."""
     table = Table("name", "what")
-    for option in sorted(files("conf").joinpath(group).iterdir(), key=lambda file: file.name):
+    for option in sorted(conf_group(group).iterdir(), key=lambda file: file.name):
         if option.name.endswith(".yaml"):
             lines = option.read_text().splitlines()
             notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]

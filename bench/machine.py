@@ -37,3 +37,12 @@ def accelerator() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+
+
+def devices() -> list[str]:
+    """A line for each device that torch can compute on, as `device=` takes its name."""
+    import torch
+
+    cards = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    apple = ["mps"] if torch.backends.mps.is_available() else []
+    return [f"cpu {processor()}", *cards, *apple]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from metrics.choose import Gate
-from metrics.specs import metric_spec
+from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.specs import metric_spec
 
 AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of close cells around
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.hub import cached, download, is_hub_id
-from bench.paths import existing
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.hub import cached, download, is_hub_id
+from denoisebench.bench.paths import existing
 
 INDEX = "model_index.json"
 SAFE = ".safetensors"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cell import RANDOM, digest
-from bench.errors import UserError
-from bench.guidance import form_of
-from bench.model_files import (
+from denoisebench.bench.cell import RANDOM, digest
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.guidance import form_of
+from denoisebench.bench.model_files import (
     INDEX,
     SAFE,
     absent_parts,
@@ -22,8 +22,8 @@ from bench.model_files import (
     read_json,
     used_files,
 )
-from bench.paths import CLOSED_FORM, content_hash, resolve
-from bench.settings import ModelSettings
+from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
+from denoisebench.bench.settings import ModelSettings
 
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
 
@@ -114,7 +114,7 @@ def _guidance_form(folder: Path, pipeline_class: str) -> str:
 
 def closed_form_model(name: str, path: str) -> FoundModel:
     """Raises UserError when there is none of that path."""
-    from bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION, problem_scheduler
+    from denoisebench.bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION, problem_scheduler
 
     problem = path.removeprefix(CLOSED_FORM)
     if problem not in PROBLEMS:
@@ -169,7 +169,7 @@ def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading 
         library.disable_progress_bar()
     number_format = getattr(torch, dtype)
     if isinstance(source, str):
-        from bench.closed_form import closed_form_pipeline
+        from denoisebench.bench.closed_form import closed_form_pipeline
 
         return closed_form_pipeline(source).to(device, number_format)
     try:

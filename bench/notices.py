@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.convergence import left_out as without_convergence
-from bench.guidance import FORMS
-from bench.job import Job
-from bench.kinds import left_out
-from bench.model_files import read_json
-from bench.remarks import warnings_of
+from denoisebench.bench.convergence import left_out as without_convergence
+from denoisebench.bench.guidance import FORMS
+from denoisebench.bench.job import Job
+from denoisebench.bench.kinds import left_out
+from denoisebench.bench.model_files import read_json
+from denoisebench.bench.remarks import warnings_of
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:

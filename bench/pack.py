@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from bench.cell import Cell, Cost, Entry, Grid, Latency, made_by
-from bench.rows import read_estimate
-from bench.run import Run
-from metrics.estimate import Estimate
+from denoisebench.bench.cell import Cell, Cost, Entry, Grid, Latency, made_by
+from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.run import Run
+from denoisebench.metrics.estimate import Estimate
 
 IMAGES = 64  # of each cell, for the gallery
 _SIDE, _QUALITY = 96, 80  # pixels of the longer side; WebP's

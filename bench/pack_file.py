@@ -15,13 +15,13 @@ from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bench.cell import Cell, Cost, Grid, Latency
-from bench.errors import UserError
-from bench.pack import Pack, PackedCell, PackedMetric, pack_run
-from bench.run import load_run
-from bench.settings import margin_of
-from bench.store import write_atomically
-from metrics.estimate import Estimate
+from denoisebench.bench.cell import Cell, Cost, Grid, Latency
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
+from denoisebench.bench.run import load_run
+from denoisebench.bench.settings import margin_of
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.estimate import Estimate
 
 SCHEMA = 3
 SUFFIX = ".dbpack"

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from bench.errors import UserError
+from denoisebench.bench.errors import UserError
 
 EMBEDDED = Path(__file__).parent / "shapes" / "weights"
 _PREFIX = "embedded:"
@@ -14,6 +16,11 @@ CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
 _LARGE = 2**26  # bytes, from which a file takes noticeably long to hash
+
+
+def conf_group(group: str) -> Traversable:
+    """The folder of a config group that ships with the package."""
+    return files("denoisebench.conf").joinpath(group)
 
 
 def resolve(path: str) -> Path:

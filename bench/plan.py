@@ -6,33 +6,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 
 import yaml
 
-from bench.cell import Cell, Entry
-from bench.convergence import with_convergence
-from bench.errors import UserError, nearest
-from bench.fits import expected_nfe, unfit, unsupported
-from bench.flags import Choice, asked, chosen, flag_problems
-from bench.inputs import inputs_identity
-from bench.job import Job, guidance_of, scheduler_config
-from bench.kinds import estimate_kinds, latency_kind
-from bench.latents import check_latents
-from bench.models import FoundModel, find_model
-from bench.notices import notices
-from bench.paths import CLOSED_FORM, content_hash, resolve
-from bench.prompts import load_prompts, prompts_identity
-from bench.race import check_race, is_race, race_notices
-from bench.references import check_compared_images, check_reference
-from bench.remarks import marks_of
-from bench.run import Mark
-from bench.schedulers import SCHEDULERS
-from bench.settings import Settings, check_settings
-from bench.shapes.language import asked_for
-from bench.tasks import WITH_INPUTS
+from denoisebench.bench.cell import Cell, Entry
+from denoisebench.bench.convergence import with_convergence
+from denoisebench.bench.errors import UserError, nearest
+from denoisebench.bench.fits import expected_nfe, unfit, unsupported
+from denoisebench.bench.flags import Choice, asked, chosen, flag_problems
+from denoisebench.bench.inputs import inputs_identity
+from denoisebench.bench.job import Job, guidance_of, scheduler_config
+from denoisebench.bench.kinds import estimate_kinds, latency_kind
+from denoisebench.bench.latents import check_latents
+from denoisebench.bench.models import FoundModel, find_model
+from denoisebench.bench.notices import notices
+from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
+from denoisebench.bench.prompts import load_prompts, prompts_identity
+from denoisebench.bench.race import check_race, is_race, race_notices
+from denoisebench.bench.references import check_compared_images, check_reference
+from denoisebench.bench.remarks import marks_of
+from denoisebench.bench.run import Mark
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.settings import Settings, check_settings
+from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.tasks import WITH_INPUTS
 
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.
@@ -169,7 +168,7 @@ def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
 @cache
 def _ready_made() -> frozenset[str]:
     """Names in the files of conf/margins."""
-    options = files("conf").joinpath("margins").iterdir()
+    options = conf_group("margins").iterdir()
     texts = [option.read_text() for option in options if option.name.endswith(".yaml")]
     return frozenset(name for text in texts for name in yaml.safe_load(text)["gating"])
 

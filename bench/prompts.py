@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from bench.cell import digest
-from bench.errors import UserError
-from bench.hub import DATASET, cached, download
-from bench.paths import existing
-from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
+from denoisebench.bench.cell import digest
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.hub import DATASET, cached, download
+from denoisebench.bench.paths import existing
+from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
 # Prompts of closed-form models, told apart by number, so that each is a sample of its own.
 COMPONENTS = "components"  # a component drawn at random; each model takes the number modulo its own

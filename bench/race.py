@@ -8,19 +8,19 @@ comes to the same point again.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from bench.cell import Entry
-from bench.convergence import with_convergence
-from bench.errors import UserError
-from bench.job import Job
-from bench.kinds import estimate_kinds, measured
-from bench.margins import gates
-from bench.prompts import prompts_given
-from bench.rows import panel_of, read_dims, read_estimate
-from bench.settings import Settings
-from bench.store import Store
-from metrics.choose import Gate
-from metrics.estimate import Estimate
-from metrics.racing import Course, Design, Race, Runner, rungs
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.convergence import with_convergence
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.job import Job
+from denoisebench.bench.kinds import estimate_kinds, measured
+from denoisebench.bench.margins import gates
+from denoisebench.bench.prompts import prompts_given
+from denoisebench.bench.rows import panel_of, read_dims, read_estimate
+from denoisebench.bench.settings import Settings
+from denoisebench.bench.store import Store
+from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.racing import Course, Design, Race, Runner, rungs
 
 Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
 

@@ -8,15 +8,15 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.errors import UserError
-from bench.kinds import RENDERS
-from bench.models import closed_form_model
-from bench.paths import CLOSED_FORM, existing
-from bench.pictures import pictures_in, read_picture, size_of
-from bench.settings import ImageMetric, MetricsSettings, Settings
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
-from metrics.specs import DENSITY_NEIGHBOURS
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.kinds import RENDERS
+from denoisebench.bench.models import closed_form_model
+from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.pictures import pictures_in, read_picture, size_of
+from denoisebench.bench.settings import ImageMetric, MetricsSettings, Settings
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import REFERENCE_SEED
+from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
 
 NONE = "none"  # no reference at all
 _BATCH = 256  # images
@@ -108,7 +108,7 @@ def reference_batches(
     """
     last = min(last, settings.reference_samples)
     if settings.reference.startswith(CLOSED_FORM):
-        from bench.closed_form import exact_images
+        from denoisebench.bench.closed_form import exact_images
 
         yield exact_images(settings.reference.removeprefix(CLOSED_FORM), last)[first:]
         return

@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError
-from bench.pack import Pack, pack_run
-from bench.pack_file import SUFFIX, read_pack, write_pack
-from bench.run import Run
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack, pack_run
+from denoisebench.bench.pack_file import SUFFIX, read_pack, write_pack
+from denoisebench.bench.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +46,7 @@ def fetch_pack(address: str, uri: str) -> Pack:
 
     Raises UserError when MLflow cannot be asked, or has none there.
     """
-    from bench.tracking import cause, quiet
+    from denoisebench.bench.tracking import cause, quiet
 
     try:
         with quiet(), TemporaryDirectory() as scratch:

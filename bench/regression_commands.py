@@ -4,20 +4,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.commands import run_folder, terminal
-from bench.errors import UserError
+from denoisebench.bench.commands import run_folder, terminal
+from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.pack import Pack
+    from denoisebench.bench.pack import Pack
 
 _SOURCE_OPTIONS = ("--last", "--tracking")  # packs of a folder, MLflow's address
 
 
 def pack(arguments: list[str]) -> int:
     """Writes what a later check needs of a run into one file."""
-    from bench.pack import pack_run
-    from bench.pack_file import SUFFIX, write_pack
-    from bench.run import load_run
+    from denoisebench.bench.pack import pack_run
+    from denoisebench.bench.pack_file import SUFFIX, write_pack
+    from denoisebench.bench.run import load_run
 
     options, folders = _options_of(arguments, ("-o", "--output"))
     run = load_run(run_folder(folders))
@@ -29,10 +29,10 @@ def pack(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
-    from metrics.decide import UNDECIDED
-    from metrics.regression import REGRESSION
-    from reports.check import check as compare_packs
-    from reports.check_output import check_table, write_check
+    from denoisebench.metrics.decide import UNDECIDED
+    from denoisebench.metrics.regression import REGRESSION
+    from denoisebench.reports.check import check as compare_packs
+    from denoisebench.reports.check_output import check_table, write_check
 
     known = ("--baseline", "--candidate", "--margins", "--undecided", "--out", *_SOURCE_OPTIONS)
     options, rest = _options_of(arguments, known)
@@ -64,8 +64,8 @@ def check(arguments: list[str]) -> int:
 
 def power(arguments: list[str]) -> int:
     """The smallest difference that so many samples would find, from a run's own variance."""
-    from bench.margins import gates
-    from reports.power import power_table, powers
+    from denoisebench.bench.margins import gates
+    from denoisebench.reports.power import power_table, powers
 
     options, sources = _options_of(arguments, ("--margins", *_SOURCE_OPTIONS))
     pack = _source(_one(sources), options)
@@ -77,10 +77,10 @@ def power(arguments: list[str]) -> int:
 
 def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
-    from bench.store import write_atomically
-    from reports.figures import to_png, to_svg
-    from reports.history import courses, history_table
-    from reports.history_figure import history_figures
+    from denoisebench.bench.store import write_atomically
+    from denoisebench.reports.figures import to_png, to_svg
+    from denoisebench.reports.history import courses, history_table
+    from denoisebench.reports.history_figure import history_figures
 
     options, sources = _options_of(arguments, ("--margins", "--out", *_SOURCE_OPTIONS))
     options.setdefault("--last", "1000000")
@@ -103,7 +103,7 @@ def history(arguments: list[str]) -> int:
 def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
     """As reports/check.py takes them: of quality those that the pack's run declared, unless others
     are asked for."""
-    from bench.settings import margins_settings
+    from denoisebench.bench.settings import margins_settings
 
     found = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
     gating = found["gating"] if "--margins" in options else pack.margins or found["gating"]
@@ -118,14 +118,14 @@ def _one(sources: list[str]) -> str:
 
 def _source(text: str, options: dict[str, str]) -> "Pack":
     """What one side of a check is made of, as one pack."""
-    from reports.merge import merged
+    from denoisebench.reports.merge import merged
 
     return merged(_packs(text, options))
 
 
 def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
-    from bench.sources import LAST, load_packs
-    from bench.tracking import default_uri
+    from denoisebench.bench.sources import LAST, load_packs
+    from denoisebench.bench.tracking import default_uri
 
     last = options.get("--last", str(LAST))
     if not re.fullmatch(r"[1-9]\d{0,8}", last):
@@ -135,7 +135,7 @@ def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
 
 def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
     """Values of options, given as --name=value or --name value, and the other arguments."""
-    from bench.errors import nearest
+    from denoisebench.bench.errors import nearest
 
     options: dict[str, str] = {}
     rest: list[str] = []

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from bench.job import Job, scheduler_config
-from bench.known_defects import Known, known_defects, warnings_for
-from bench.run import Mark
-from bench.schedulers import FULL_ORDER, lowers_last_order
+from denoisebench.bench.job import Job, scheduler_config
+from denoisebench.bench.known_defects import Known, known_defects, warnings_for
+from denoisebench.bench.run import Mark
+from denoisebench.bench.schedulers import FULL_ORDER, lowers_last_order
 
 Curve = tuple[str, str, str]  # model, scheduler, grid
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.cell import Cell, Cost, Entry, Latency
-from bench.guidance import Guidance
-from bench.run import Run
-from bench.store import Store
-from metrics.estimate import Estimate
+from denoisebench.bench.cell import Cell, Cost, Entry, Latency
+from denoisebench.bench.guidance import Guidance
+from denoisebench.bench.run import Run
+from denoisebench.bench.store import Store
+from denoisebench.metrics.estimate import Estimate
 
 # Column -> what it holds; the order is that of results.csv.
 COLUMNS = {

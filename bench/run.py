@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bench.cell import Cell, Entry
-from bench.errors import UserError
-from bench.settings import Margin
-from bench.store import SCHEMA, Store, write_atomically
-from metrics.choose import Choice
-from metrics.racing import Design, Rung, Trial
+from denoisebench.bench.cell import Cell, Entry
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.settings import Margin
+from denoisebench.bench.store import SCHEMA, Store, write_atomically
+from denoisebench.metrics.choose import Choice
+from denoisebench.metrics.racing import Design, Rung, Trial
 
 _RACES = "race.json"
 _UNREADABLE = "cannot be read: run the sweep again, its store is kept"
@@ -114,8 +114,9 @@ def _keep(path: Path, content: bytes) -> None:
         write_atomically(path, content)
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: str | Path) -> Run:
     """Raises UserError when folder is not a run that this version can read."""
+    folder = Path(folder)
     path = folder / "sweep.json"
     if not path.exists():
         raise UserError(

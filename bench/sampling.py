@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.cell import Cell
-from bench.grids import build_scheduler
-from bench.guidance import Guidance
-from bench.inputs import Inputs
-from bench.steering import steered
-from bench.tasks import WITH_INPUTS, any_latents
+from denoisebench.bench.cell import Cell
+from denoisebench.bench.grids import build_scheduler
+from denoisebench.bench.guidance import Guidance
+from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.steering import steered
+from denoisebench.bench.tasks import WITH_INPUTS, any_latents
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 

@@ -8,7 +8,7 @@ timesteps lie in [0, 1].
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import UserError
+from denoisebench.bench.errors import UserError
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 _OF_A_SOLVER = ("algorithm_type", "solver_type", "solver_order")  # each class has its own kinds

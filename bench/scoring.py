@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.cell import Entry
-from bench.errors import UserError
-from bench.image_scores import ImageScorer
-from bench.inputs import Inputs, input_names, load_inputs
-from bench.kinds import converged_kind, convergence_columns, features_kind, measured, reference_key
-from bench.passes import Reader, in_parts, read_once
-from bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
-from bench.references import given_moments, reference_batches
-from bench.settings import (
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.image_scores import ImageScorer
+from denoisebench.bench.inputs import Inputs, input_names, load_inputs
+from denoisebench.bench.kinds import (
+    converged_kind,
+    convergence_columns,
+    features_kind,
+    measured,
+    reference_key,
+)
+from denoisebench.bench.passes import Reader, in_parts, read_once
+from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
+from denoisebench.bench.references import given_moments, reference_batches
+from denoisebench.bench.settings import (
     FEATURE_MEASURES,
     AccuracyMetric,
     ClipSettings,
@@ -28,18 +34,18 @@ from bench.settings import (
     MetricsSettings,
     Settings,
 )
-from bench.store import Store
-from metrics.alignment import clip_s_estimate, clip_score_estimate
-from metrics.colour import delta_e
-from metrics.dinov2 import DINOV2, dinov2_extractor
-from metrics.estimate import Estimate, clusters_of, mean_estimate
-from metrics.extractors import (
+from denoisebench.bench.store import Store
+from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.colour import delta_e
+from denoisebench.metrics.dinov2 import DINOV2, dinov2_extractor
+from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
+from denoisebench.metrics.extractors import (
     attribute_extractor,
     inception_extractor,
     open_clip_scorer,
     pixel_extractor,
 )
-from metrics.fidelity import (
+from denoisebench.metrics.fidelity import (
     feature_cosine,
     latent_rmse,
     lpips,
@@ -50,16 +56,16 @@ from metrics.fidelity import (
     seam_jump,
     ssim,
 )
-from metrics.frechet import FeatureStats, frechet_floor, frechet_record
-from metrics.kernel import (
+from denoisebench.metrics.frechet import FeatureStats, frechet_floor, frechet_record
+from denoisebench.metrics.kernel import (
     KernelReference,
     cmmd_estimate,
     cmmd_reference,
     kernel_distance_estimate,
     kernel_reference,
 )
-from metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
-from metrics.weights import UnusableExtractor
+from denoisebench.metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
+from denoisebench.metrics.weights import UnusableExtractor
 
 Source = FrechetSettings | ClipSettings | FidelityMetric  # names a network
 Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]
@@ -314,7 +320,7 @@ class Scorer:
         """first: features of the first images."""
         source, count = settings.reference, settings.reference_samples
         if source.startswith(CLOSED_FORM):
-            from bench.closed_form import exact_moments
+            from denoisebench.bench.closed_form import exact_moments
 
             return FeatureStats.from_moments(*exact_moments(source.removeprefix(CLOSED_FORM)))
         if source.endswith(".npz"):

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell import Cost, Entry
-from bench.errors import UserError
-from bench.inputs import Inputs, load_inputs
-from bench.job import Job
-from bench.kinds import converged_kind, convergence_columns, features_kind, measured
-from bench.latents import given_latents
-from bench.outputs import MOST_FLAT, count_flat, overflow_hint
-from bench.paths import CLOSED_FORM
-from bench.plan import device_of
-from bench.prompts import load_prompts
-from bench.schedulers import SCHEDULERS
-from bench.settings import Metric, ModelSettings
-from bench.store import Store
-from bench.vendor import vendor_default
+from denoisebench.bench.cell import Cost, Entry
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs import Inputs, load_inputs
+from denoisebench.bench.job import Job
+from denoisebench.bench.kinds import converged_kind, convergence_columns, features_kind, measured
+from denoisebench.bench.latents import given_latents
+from denoisebench.bench.outputs import MOST_FLAT, count_flat, overflow_hint
+from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan import device_of
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.settings import Metric, ModelSettings
+from denoisebench.bench.store import Store
+from denoisebench.bench.vendor import vendor_default
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
 _log = logging.getLogger(__name__)
@@ -130,9 +130,9 @@ class Session:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
         import torch
 
-        from bench.grids import executed_grid
-        from bench.probes import text_encoders_of, watched
-        from bench.sampling import generate, remembered_embeddings
+        from denoisebench.bench.grids import executed_grid
+        from denoisebench.bench.probes import text_encoders_of, watched
+        from denoisebench.bench.sampling import generate, remembered_embeddings
 
         pipeline, cell = self._pipeline(job), job.entry.cell
         prompts = _prompts(job)[first:last]
@@ -158,7 +158,7 @@ class Session:
         kind, settings = job.entry.latency, job.settings.latency
         if not kind or self.store.read_record(job.entry.cell.key, kind) is not None:
             return
-        from bench.latency import measure_latency
+        from denoisebench.bench.latency import measure_latency
 
         pipeline = self._pipeline(job)
         self._scorer_of(job).warm_up(measured(job.settings).values())
@@ -197,12 +197,12 @@ class Session:
 
     def _encode(self, job: Job, images: Any) -> Any:
         """Latents of images, by the model's own VAE."""
-        from bench.sampling import encode
+        from denoisebench.bench.sampling import encode
 
         return encode(self._pipeline(job), images)
 
     def _scorer_of(self, job: Job) -> Any:
-        from bench.scoring import Scorer
+        from denoisebench.bench.scoring import Scorer
 
         if self._scorer is None:
             self._scorer = Scorer(self.store, device_of(job.settings))
@@ -210,7 +210,7 @@ class Session:
 
     def _pipeline(self, job: Job) -> Any:
         """The one that does the job's task; all of a model share its modules."""
-        from bench.tasks import task_pipeline
+        from denoisebench.bench.tasks import task_pipeline
 
         model = (job.model, job.settings.model.dtype)
         key = (*model, job.entry.cell.task)
@@ -221,7 +221,7 @@ class Session:
         return self._pipelines[key]
 
     def _load(self, job: Job, key: tuple) -> None:
-        from bench.models import load_pipeline
+        from denoisebench.bench.models import load_pipeline
 
         self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
         self._embeddings.clear()

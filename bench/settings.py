@@ -1,7 +1,6 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from bench.errors import UserError
-from metrics.specs import DENSITY_NEIGHBOURS, metric_spec
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import conf_group
+from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, metric_spec
 
 
 def _rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -455,7 +455,7 @@ def tracking_settings(config: dict) -> TrackingSettings:
 
 def margins_settings(name: str) -> MarginsSettings:
     """Of a file, or of a name in conf/margins. Raises UserError for what is neither."""
-    known = {f.name.removesuffix(".yaml"): f for f in files("conf").joinpath("margins").iterdir()}
+    known = {f.name.removesuffix(".yaml"): f for f in conf_group("margins").iterdir()}
     source = known.get(name, Path(name))
     try:
         return MarginsSettings(**yaml.safe_load(source.read_text()))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.pack import Pack
-from bench.pack_file import SUFFIX, load_pack, read_pack
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack
+from denoisebench.bench.pack_file import SUFFIX, load_pack, read_pack
 
 LAST = 5  # packs of a folder that make a baseline
 
@@ -25,7 +25,7 @@ def load_packs(source: str, last: int, tracking: str) -> list[Pack]:
 
 def _packs(source: str, last: int, tracking: str) -> list[Pack]:
     if source.startswith(("runs:/", "models:/")):
-        from bench.registry import fetch_pack
+        from denoisebench.bench.registry import fetch_pack
 
         return [fetch_pack(source, tracking)]
     path = Path(source)

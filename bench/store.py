@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from bench.errors import UserError
+from denoisebench.bench.errors import UserError
 
 SCHEMA = 1
 _MARKER = "store.json"

@@ -11,22 +11,22 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from bench.convergence import in_order
-from bench.errors import UserError
-from bench.inputs import load_inputs
-from bench.job import Job
-from bench.machine import environment
-from bench.plan import Plan
-from bench.progress import SweepProgress, cell_name
-from bench.prompts import load_prompts
-from bench.race import groups, is_race, race_group
-from bench.race_words import race_lines
-from bench.rows import read_estimate, read_inputs
-from bench.run import SAMPLES_SHOWN, Run, load_run, save_run
-from bench.session import Session
-from bench.store import Store, write_atomically
-from metrics.estimate import Estimate
-from metrics.specs import metric_spec
+from denoisebench.bench.convergence import in_order
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs import load_inputs
+from denoisebench.bench.job import Job
+from denoisebench.bench.machine import environment
+from denoisebench.bench.plan import Plan
+from denoisebench.bench.progress import SweepProgress, cell_name
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.race import groups, is_race, race_group
+from denoisebench.bench.race_words import race_lines
+from denoisebench.bench.rows import read_estimate, read_inputs
+from denoisebench.bench.run import SAMPLES_SHOWN, Run, load_run, save_run
+from denoisebench.bench.session import Session
+from denoisebench.bench.store import Store, write_atomically
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import metric_spec
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from bench.cell import Cell, Cost, Entry
-from bench.rows import COLUMNS, rows
-from bench.run import Run
+from denoisebench.bench.cell import Cell, Cost, Entry
+from denoisebench.bench.rows import COLUMNS, rows
+from denoisebench.bench.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bench.registry import log_pack
-from bench.run import Run
-from bench.tracked import Measured, Target, targets
+from denoisebench.bench.registry import log_pack
+from denoisebench.bench.run import Run
+from denoisebench.bench.tracked import Measured, Target, targets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

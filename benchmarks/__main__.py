@@ -14,20 +14,20 @@ from rich.console import Console
 from rich.table import Table
 from torchmetrics.image.fid import _compute_fid
 
-from bench.job import Job
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.plan import plan_sweep
-from bench.prompts import load_prompts
-from bench.sampling import generate
-from bench.session import Session
-from bench.shapes.render import dataset
-from bench.store import Store
-from metrics.alignment import clip_score_estimate
-from metrics.estimate import Estimate, paired_difference
-from metrics.frechet import FeatureStats, frechet_estimate
-from metrics.kernel import KernelReference, kernel_distance_estimate, kernel_reference
-from metrics.manifold import ManifoldReference, manifold_estimates
+from denoisebench.bench.job import Job
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.plan import plan_sweep
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.sampling import generate
+from denoisebench.bench.session import Session
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.store import Store
+from denoisebench.metrics.alignment import clip_score_estimate
+from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.kernel import KernelReference, kernel_distance_estimate, kernel_reference
+from denoisebench.metrics.manifold import ManifoldReference, manifold_estimates
 
 RENDERED = 8192  # scenes
 STEPS, SAMPLES, BATCH = 8, 128, 64

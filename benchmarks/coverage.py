@@ -16,19 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cell import Entry
-from bench.closed_form import SIZE, closed_form_pipeline, exact_moments
-from bench.machine import environment
-from bench.paths import EMBEDDED
-from bench.rows import read_estimate
-from bench.run import Run, load_run
-from bench.sampling import sample_generators
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
-from metrics.estimate import Estimate, mean_estimate, paired_difference
-from metrics.extractors import Extractor, attribute_extractor
-from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
-from metrics.kernel import (
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.closed_form import SIZE, closed_form_pipeline, exact_moments
+from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.run import Run, load_run
+from denoisebench.bench.sampling import sample_generators
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import REFERENCE_SEED
+from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
+from denoisebench.metrics.extractors import Extractor, attribute_extractor
+from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.kernel import (
     KernelReference,
     kernel_distance_estimate,
     kernel_reference,

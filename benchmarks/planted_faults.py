@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench import sampling
-from bench.cell import Cell
+from denoisebench.bench import sampling
+from denoisebench.bench.cell import Cell
 
 Generate = Callable[..., np.ndarray]  # bench/sampling.py's generate
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.machine import environment
-from bench.margins import gates
-from bench.run import Run, load_run
-from bench.settings import SamplingSettings
-from bench.store import write_atomically
 from benchmarks.coverage import Population, embedded_population
-from metrics.choose import Candidate, Gate, choose
-from metrics.estimate import Estimate, mean_estimate
-from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
-from metrics.racing import Design, Race, Runner
+from denoisebench.bench.machine import environment
+from denoisebench.bench.margins import gates
+from denoisebench.bench.run import Run, load_run
+from denoisebench.bench.settings import SamplingSettings
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.choose import Candidate, Gate, choose
+from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.racing import Design, Race, Runner
 
 REPETITIONS = 40
 FIXED = 2048  # samples of each cell in the fixed design, and the most of the race's rungs

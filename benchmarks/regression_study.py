@@ -21,23 +21,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import sampling
-from bench.cell import Latency
-from bench.machine import environment
-from bench.pack import Pack, PackedCell, PackedMetric, pack_run
-from bench.run import load_run
-from bench.settings import margins_settings
-from bench.store import write_atomically
 from benchmarks.coverage import embedded_reference
 from benchmarks.planted_faults import VARIANTS
-from metrics.decide import PASS, UNDECIDED
-from metrics.estimate import mean_estimate
-from metrics.frechet import FeatureStats, frechet_estimate
-from metrics.regression import REGRESSION
-from metrics.specs import metric_spec
-from metrics.speed import slowdown
-from reports.check import check
-from reports.losses import STAGES, WORDS, of_processes
+from denoisebench.bench import sampling
+from denoisebench.bench.cell import Latency
+from denoisebench.bench.machine import environment
+from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
+from denoisebench.bench.run import load_run
+from denoisebench.bench.settings import margins_settings
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.decide import PASS, UNDECIDED
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.regression import REGRESSION
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.speed import slowdown
+from denoisebench.reports.check import check
+from denoisebench.reports.losses import STAGES, WORDS, of_processes
 
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
 SESSIONS, TIMED_RUNS = 8, 100  # processes that time a variant, runs in each
@@ -60,7 +60,7 @@ def folder_of(folder: Path, name: str, session: int) -> Path:
 
 def sweep(folder: Path, name: str, session: int) -> None:
     """One variant, in this process. Raises SystemExit when a cell fails."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     plant = VARIANTS[name].plant
     if plant is not None:

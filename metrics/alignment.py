@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.estimate import Estimate, mean_estimate
 
 CLIP_S_WEIGHT = 2.5  # of Hessel et al. (2021), to bring the values near the range 0 to 1
 

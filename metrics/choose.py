@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from metrics.decide import (
+from denoisebench.metrics.decide import (
     FAIL,
     NO_PLATEAU,
     PASS,
@@ -24,8 +24,8 @@ from metrics.decide import (
     non_inferiority,
     plateau,
 )
-from metrics.estimate import Estimate
-from metrics.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from metrics.attributes import FEATURES, AttributeNet
-from metrics.weights import MissingWeights, UnusableExtractor, digest_of, in_hub_cache, reading
+from denoisebench.metrics.attributes import FEATURES, AttributeNet
+from denoisebench.metrics.weights import (
+    MissingWeights,
+    UnusableExtractor,
+    digest_of,
+    in_hub_cache,
+    reading,
+)
 
 # The conversion of TensorFlow's 2015-12-05 graph that pytorch-fid and torch-fidelity both publish.
 INCEPTION_FILES = (

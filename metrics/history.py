@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from metrics.decide import Difference
-from metrics.estimate import Estimate, paired_difference
-from metrics.regression import opposite, p_above
-from metrics.sequential import LEVEL
-from metrics.speed import BETWEEN_FREEDOM, Processes, slowdown
+from denoisebench.metrics.decide import Difference
+from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.regression import opposite, p_above
+from denoisebench.metrics.sequential import LEVEL
+from denoisebench.metrics.speed import BETWEEN_FREEDOM, Processes, slowdown
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from metrics.alignment import clip_s_estimate, clip_score_estimate
-from metrics.attributes import AttributeNet, read_right
-from metrics.estimate import Estimate, mean_estimate
-from metrics.frechet import FeatureStats, FrechetRecord, frechet_record
-from metrics.kernel import cmmd_estimate, kernel_distance_estimate
-from metrics.manifold import ManifoldEstimates, manifold_estimates
-from metrics.wasserstein import wasserstein_estimate
+from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.attributes import AttributeNet, read_right
+from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.frechet import FeatureStats, FrechetRecord, frechet_record
+from denoisebench.metrics.kernel import cmmd_estimate, kernel_distance_estimate
+from denoisebench.metrics.manifold import ManifoldEstimates, manifold_estimates
+from denoisebench.metrics.wasserstein import wasserstein_estimate
 
 Extractor = Callable[[Tensor], Tensor]  # images [N, 3, H, W] uint8 to features [N, D]
 _NUMBERS = count()  # of the metrics that keep a number per sample

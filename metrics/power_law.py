@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.estimate import Estimate
+from denoisebench.metrics.estimate import Estimate
 
 _FEWEST_CELLS, _FEWEST_ON_PLATEAU = 5, 2
 _EXPONENTS = np.geomspace(0.2, 8, 400)  # beyond them a curve is a line, or a single jump

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metrics.choose import (
+from denoisebench.metrics.choose import (
     Candidate,
     Choice,
     Gate,
@@ -26,9 +26,9 @@ from metrics.choose import (
     choice_from,
     judged,
 )
-from metrics.decide import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
-from metrics.estimate import Estimate
-from metrics.sequential import LEVEL, Reach, fixed_reach, sequential_reach
+from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 
 _TRIALS = (0.5, 1, 2)  # sizes of a trial, by the samples that chose the winner
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from metrics import student
-from metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
-from metrics.sequential import LEVEL
+from denoisebench.metrics import student
+from denoisebench.metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
+from denoisebench.metrics.sequential import LEVEL
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
 _POWER = 0.8

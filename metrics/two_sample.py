@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.estimate import Estimate, mean_estimate
 
 _RIDGE = 1e-2  # of the covariance of standardised columns, so that it can be inverted
 

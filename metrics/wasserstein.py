@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.estimate import Estimate
+from denoisebench.metrics.estimate import Estimate
 
 
 def wasserstein_estimate(

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.run import Mark
-from metrics.specs import metric_spec
-from reports.formats import duration, significant
-from reports.frame import describe, done, frame_metrics, varying
+from denoisebench.bench.run import Mark
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.formats import duration, significant
+from denoisebench.reports.frame import describe, done, frame_metrics, varying
 
 AMPLE_SAMPLES = 4.0  # per feature dimension: below, bias can turn the order of close cells around
 _ENOUGH_PROMPTS = 10

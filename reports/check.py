@@ -10,12 +10,19 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bench.cell import Cell
-from bench.errors import UserError
-from bench.pack import Pack, PackedCell
-from metrics.decide import FAIL, PASS, UNDECIDED
-from metrics.regression import REGRESSION, Judgement, judge
-from reports.losses import MOVED, Pending, losses, shared_features, uncompared, unscored
+from denoisebench.bench.cell import Cell
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED
+from denoisebench.metrics.regression import REGRESSION, Judgement, judge
+from denoisebench.reports.losses import (
+    MOVED,
+    Pending,
+    losses,
+    shared_features,
+    uncompared,
+    unscored,
+)
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.pack import PackedCell
-from reports.check import Pair
-from reports.gallery import enlarged
-from reports.losses import drifts
+from denoisebench.bench.pack import PackedCell
+from denoisebench.reports.check import Pair
+from denoisebench.reports.gallery import enlarged
+from denoisebench.reports.losses import drifts
 
 MOST = 4  # samples of a cell
 _TILE, _GAP, _MARGIN, _LINE = 96, 4, 20, 22  # pixels

@@ -11,14 +11,21 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-from bench.store import write_atomically
-from metrics.decide import UNDECIDED
-from metrics.regression import IMPROVED, REGRESSION
-from metrics.specs import metric_spec
-from reports.check import Check, Row
-from reports.check_gallery import changed_sheet, most_changed
-from reports.formats import MISSING, decimals_for, duration, mebibytes, number, significant
-from reports.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.decide import UNDECIDED
+from denoisebench.metrics.regression import IMPROVED, REGRESSION
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.check import Check, Row
+from denoisebench.reports.check_gallery import changed_sheet, most_changed
+from denoisebench.reports.formats import (
+    MISSING,
+    decimals_for,
+    duration,
+    mebibytes,
+    number,
+    significant,
+)
+from denoisebench.reports.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
 
 _COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
 _UNITS = {

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.run import Run
-from metrics.choose import Candidate, Gate
-from metrics.estimate import Estimate
-from reports.decisions import Decisions, Estimates
-from reports.frame import frame_metrics, load_estimates
+from denoisebench.bench.run import Run
+from denoisebench.metrics.choose import Candidate, Gate
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.decisions import Decisions, Estimates
+from denoisebench.reports.frame import frame_metrics, load_estimates
 
 _LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself
 _NOT_LOOKS = ("saturation_distance",)  # of all images together

@@ -8,13 +8,19 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from metrics.assertion import Assertion, combined, hold_all, share_of_the_way, unevenness
-from metrics.estimate import Estimate
-from metrics.specs import metric_spec
-from metrics.two_sample import classifier_accuracy
-from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Judged, Part, Shown
-from reports.formats import decimals_for, plus_minus
+from denoisebench.metrics.assertion import (
+    Assertion,
+    combined,
+    hold_all,
+    share_of_the_way,
+    unevenness,
+)
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.two_sample import classifier_accuracy
+from denoisebench.reports.claim_cells import Cells, NotTested
+from denoisebench.reports.claim_records import Judged, Part, Shown
+from denoisebench.reports.formats import decimals_for, plus_minus
 
 POINTS = 0.02  # of attribute accuracy, that do not matter
 GAIN = 0.01  # of attribute accuracy, the smallest that counts

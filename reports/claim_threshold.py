@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
-from metrics.choose import Gate, plateau_of
-from metrics.decide import FAIL, PASS, Verdict, all_of
-from metrics.sequential import LEVEL, Reach, fixed_reach
-from metrics.specs import metric_spec
-from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Judged, Part, Shown
+from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
+from denoisebench.metrics.choose import Gate, plateau_of
+from denoisebench.metrics.decide import FAIL, PASS, Verdict, all_of
+from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.claim_cells import Cells, NotTested
+from denoisebench.reports.claim_records import Judged, Part, Shown
 
 
 @dataclass(frozen=True)

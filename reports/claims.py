@@ -7,10 +7,10 @@ run lacks is not tested, and says which.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from metrics.assertion import UNDECIDED
-from reports.claim_cells import Cells, NotTested
-from reports.claim_records import Judged
-from reports.claim_rules import (
+from denoisebench.metrics.assertion import UNDECIDED
+from denoisebench.reports.claim_cells import Cells, NotTested
+from denoisebench.reports.claim_records import Judged
+from denoisebench.reports.claim_rules import (
     CHROMA,
     CLOSE,
     FAR,
@@ -27,7 +27,7 @@ from reports.claim_rules import (
     strength_is_distance,
     textures_come_last,
 )
-from reports.claim_threshold import threshold_of_the_scheduler
+from denoisebench.reports.claim_threshold import threshold_of_the_scheduler
 
 NOT_TESTED = "not tested"
 _THRESHOLDS = {

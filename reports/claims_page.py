@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.rows import read_inputs
-from bench.run import SAMPLES_SHOWN, Run
-from bench.store import write_atomically
-from metrics.assertion import SUPPORTED
-from reports.claim_records import Part, Shown
-from reports.claims import NOT_TESTED, Finding
-from reports.formats import decimals_for, number
-from reports.gallery import caption
-from reports.html import page_environment
+from denoisebench.bench.rows import read_inputs
+from denoisebench.bench.run import SAMPLES_SHOWN, Run
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.assertion import SUPPORTED
+from denoisebench.reports.claim_records import Part, Shown
+from denoisebench.reports.claims import NOT_TESTED, Finding
+from denoisebench.reports.formats import decimals_for, number
+from denoisebench.reports.gallery import caption
+from denoisebench.reports.html import page_environment
 
 _HERE = Path(__file__).parent
 _ROOM = 0.12  # of an axis, kept free at both ends

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from rich.table import Table
 from rich.text import Text
 
-from bench.cell import Cell, Entry
-from bench.errors import UserError
-from bench.rows import PANEL_FIELDS, panel_of, read_estimate, rows
-from bench.run import Run
-from metrics.decide import Difference
-from metrics.decide import compare as compare_estimates
-from metrics.estimate import Estimate
-from metrics.specs import MetricSpec, metric_spec
-from reports.formats import MISSING, decimals_for, number, plus_minus
+from denoisebench.bench.cell import Cell, Entry
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.rows import PANEL_FIELDS, panel_of, read_estimate, rows
+from denoisebench.bench.run import Run
+from denoisebench.metrics.decide import Difference
+from denoisebench.metrics.decide import compare as compare_estimates
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import MetricSpec, metric_spec
+from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
 
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.

@@ -12,10 +12,10 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from bench.rows import PANEL_FIELDS
-from metrics.estimate import Estimate, paired_difference
-from metrics.specs import metric_spec
-from reports.frame import describe, done, varying
+from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.frame import describe, done, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along

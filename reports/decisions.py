@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from bench.margins import gates
-from bench.rows import PANEL_FIELDS
-from metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
-from metrics.decide import PASS, UNDECIDED, Difference, Plateau, Verdict, compare
-from metrics.estimate import Estimate
-from metrics.racing import Design, tightest_at
-from metrics.sequential import Reach, fixed_reach, sequential_reach
-from metrics.specs import metric_spec
-from reports.curves import with_panels
-from reports.frame import done
+from denoisebench.bench.margins import gates
+from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
+from denoisebench.metrics.decide import PASS, UNDECIDED, Difference, Plateau, Verdict, compare
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.racing import Design, tightest_at
+from denoisebench.metrics.sequential import Reach, fixed_reach, sequential_reach
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.curves import with_panels
+from denoisebench.reports.frame import done
 
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
 

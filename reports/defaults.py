@@ -8,19 +8,19 @@ from typing import Any
 
 import yaml
 
-from bench.cell import Entry
-from bench.guidance import Guidance
-from bench.rows import PANEL_FIELDS
-from bench.run import Run
-from metrics.decide import UNDECIDED, Verdict
-from reports.decisions import Decisions, Recommendation
+from denoisebench.bench.cell import Entry
+from denoisebench.bench.guidance import Guidance
+from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.bench.run import Run
+from denoisebench.metrics.decide import UNDECIDED, Verdict
+from denoisebench.reports.decisions import Decisions, Recommendation
 
 SCHEMA = 1
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
     "# other one at its guidance: the guidance whose best cell is best by the metric.\n"
     "# other_guidances: the best cell there less the best here, by the same metric.\n"
-    "# bench.defaults.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
+    "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
 _ALWAYS_SAID = ("model", "task", "strength")
@@ -182,14 +182,14 @@ def _other_guidances(found: Recommendation) -> dict:
 
 
 def _held(name: str, value: Any) -> Any:
-    """As bench.defaults.apply is told it: an interval as the list that a sweep takes."""
+    """As denoisebench.apply is told it: an interval as the list that a sweep takes."""
     if name == "guidance_interval":
         return json.loads(value or "[]")
     return value if isinstance(value, str) else _plain(value)
 
 
 def _setting(entry: Entry) -> dict:
-    """What bench.defaults.apply needs."""
+    """What denoisebench.apply needs."""
     cell = entry.cell
     call: dict[str, Any] = {"num_inference_steps": cell.steps}
     call |= Guidance(cell.guidance_form, cell.guidance).call()
@@ -268,7 +268,7 @@ def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
 
 
 def _noise_levels(run: Run, entry: Entry) -> dict:
-    """What the cell visited, by which bench.defaults.apply knows a scheduler of other spacing: the
+    """What the cell visited, by which denoisebench.apply knows a scheduler of other spacing: the
     config that the flags were laid over is the model's, and not in the store. To six digits."""
     grid = run.store.read_record(entry.cell.key, "grid")
     if grid is None:
@@ -292,7 +292,7 @@ def _race_of(run: Run, found: Recommendation) -> dict | None:
 
 
 def _provenance(entry: Entry, race: dict | None) -> dict:
-    """Ends with the dtype, by which bench.defaults knows that the file was not cut."""
+    """Ends with the dtype, by which denoisebench.apply knows that the file was not cut."""
     cell = entry.cell
     return {
         "cell": cell.key,

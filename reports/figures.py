@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from metrics.estimate import Estimate
-from metrics.specs import metric_spec
-from reports import theme
-from reports.chart_data import (
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports import theme
+from denoisebench.reports.chart_data import (
     batch_words,
     changes,
     front_labels,
@@ -26,10 +26,10 @@ from reports.chart_data import (
     signed_ticks,
     subtitle,
 )
-from reports.curves import curve_points, marginal_gains, sign, strength_points
-from reports.decisions import NOTHING, Decisions, decided
-from reports.formats import slug
-from reports.pareto import with_front
+from denoisebench.reports.curves import curve_points, marginal_gains, sign, strength_points
+from denoisebench.reports.decisions import NOTHING, Decisions, decided
+from denoisebench.reports.formats import slug
+from denoisebench.reports.pareto import with_front
 
 
 @dataclass(frozen=True)

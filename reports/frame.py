@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.rows import COLUMNS, metric_names, read_estimate, rows
-from bench.run import Run
-from bench.store import write_atomically
-from metrics.estimate import Estimate
+from denoisebench.bench.rows import COLUMNS, metric_names, read_estimate, rows
+from denoisebench.bench.run import Run
+from denoisebench.bench.store import write_atomically
+from denoisebench.metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (

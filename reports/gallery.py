@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.rows import read_inputs
-from bench.run import SAMPLES_SHOWN, Run
-from reports.curves import STEPS, STRENGTH, with_panels
+from denoisebench.bench.rows import read_inputs
+from denoisebench.bench.run import SAMPLES_SHOWN, Run
+from denoisebench.reports.curves import STEPS, STRENGTH, with_panels
 
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
 _THUMBNAIL = 128  # pixels, longest side of a tile

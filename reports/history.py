@@ -8,16 +8,23 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from bench.errors import UserError
-from bench.margins import gates
-from bench.pack import Pack, PackedCell
-from metrics.estimate import of_same_samples
-from metrics.history import Step, steps, steps_of_times
-from metrics.specs import metric_spec
-from metrics.speed import slowdown
-from reports.check import paired_cells
-from reports.formats import decimals_for, number
-from reports.losses import STAGES, WORDS, is_seen, known_freedom, of_processes, other_timing
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.margins import gates
+from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.metrics.estimate import of_same_samples
+from denoisebench.metrics.history import Step, steps, steps_of_times
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.speed import slowdown
+from denoisebench.reports.check import paired_cells
+from denoisebench.reports.formats import decimals_for, number
+from denoisebench.reports.losses import (
+    STAGES,
+    WORDS,
+    is_seen,
+    known_freedom,
+    of_processes,
+    other_timing,
+)
 
 
 @dataclass(frozen=True)

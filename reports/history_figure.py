@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from reports import theme
-from reports.figures import Figure, chart_title
-from reports.history import Course
+from denoisebench.reports import theme
+from denoisebench.reports.figures import Figure, chart_title
+from denoisebench.reports.history import Course
 
 
 def history_figures(found: Sequence[Course]) -> list[Figure]:

@@ -13,21 +13,21 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from bench.run import Run
-from metrics.specs import metric_spec
-from reports.cautions import cautions, curve_notes
-from reports.curves import curve_points, sign
-from reports.decisions import Decisions
-from reports.figures import Figure
-from reports.formats import decimals_for, duration, number, plus_minus, significant
-from reports.frame import failed, frame_metrics, records, unsupported
-from reports.gallery import Block, tile_uri
-from reports.headline import Observation, Setting
-from reports.pareto import front_lines, with_front
-from reports.races import race_tables
-from reports.returns import Return, return_lines
-from reports.table import cells_table
-from reports.verdicts import margin_words, plateau_lines, recommendation_cards
+from denoisebench.bench.run import Run
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.cautions import cautions, curve_notes
+from denoisebench.reports.curves import curve_points, sign
+from denoisebench.reports.decisions import Decisions
+from denoisebench.reports.figures import Figure
+from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.reports.frame import failed, frame_metrics, records, unsupported
+from denoisebench.reports.gallery import Block, tile_uri
+from denoisebench.reports.headline import Observation, Setting
+from denoisebench.reports.pareto import front_lines, with_front
+from denoisebench.reports.races import race_tables
+from denoisebench.reports.returns import Return, return_lines
+from denoisebench.reports.table import cells_table
+from denoisebench.reports.verdicts import margin_words, plateau_lines, recommendation_cards
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column

@@ -7,12 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from bench.cell import Latency
-from bench.margins import gates
-from bench.pack import PackedCell
-from metrics.decide import Difference
-from metrics.regression import Loss
-from metrics.speed import BETWEEN_FREEDOM, FEWEST, log_mean, log_median, slowdown
+from denoisebench.bench.cell import Latency
+from denoisebench.bench.margins import gates
+from denoisebench.bench.pack import PackedCell
+from denoisebench.metrics.decide import Difference
+from denoisebench.metrics.regression import Loss
+from denoisebench.metrics.speed import BETWEEN_FREEDOM, FEWEST, log_mean, log_median, slowdown
 
 # Measures, and where a latency record has them.
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}

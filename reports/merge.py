@@ -5,10 +5,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from bench.cell import Latency
-from bench.pack import Pack, PackedCell, PackedMetric
-from metrics.estimate import Estimate, of_same_samples
-from reports.check import have_one_model, paired_cells, settings_of
+from denoisebench.bench.cell import Latency
+from denoisebench.bench.pack import Pack, PackedCell, PackedMetric
+from denoisebench.metrics.estimate import Estimate, of_same_samples
+from denoisebench.reports.check import have_one_model, paired_cells, settings_of
 
 # What may differ from one pack to the next of the same cell.
 _CHANGES = {"weights", "scheduler_class", "dtype", "engine"}

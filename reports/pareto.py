@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from reports.formats import decimals_for, duration, number, plus_minus
+from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
 
 
 def pareto_mask(cost: ArrayLike, loss: ArrayLike) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from bench.errors import UserError
-from bench.pack import Pack, PackedCell
-from metrics.decide import compare
-from metrics.regression import smallest_detectable
-from metrics.specs import metric_spec
-from reports.check import cell_name, same_curve
-from reports.formats import decimals_for, number
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.metrics.decide import compare
+from denoisebench.metrics.regression import smallest_detectable
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.check import cell_name, same_curve
+from denoisebench.reports.formats import decimals_for, number
 
 PLANNED = (64, 256, 1024, 4096)  # samples
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.run import Run, load_run, records_of
-from bench.store import write_atomically
-from reports import figures
-from reports.claim_cells import Cells
-from reports.claims import findings
-from reports.claims_page import write_claims
-from reports.contact_sheet import sheets
-from reports.decisions import decide
-from reports.defaults import defaults_yaml
-from reports.figures import Figure
-from reports.formats import slug
-from reports.frame import (
+from denoisebench.bench.run import Run, load_run, records_of
+from denoisebench.bench.store import write_atomically
+from denoisebench.reports import figures
+from denoisebench.reports.claim_cells import Cells
+from denoisebench.reports.claims import findings
+from denoisebench.reports.claims_page import write_claims
+from denoisebench.reports.contact_sheet import sheets
+from denoisebench.reports.decisions import decide
+from denoisebench.reports.defaults import defaults_yaml
+from denoisebench.reports.figures import Figure
+from denoisebench.reports.formats import slug
+from denoisebench.reports.frame import (
     csv_bytes,
     frame_metrics,
     load_estimates,
@@ -25,10 +25,10 @@ from reports.frame import (
     records,
     write_results,
 )
-from reports.gallery import Block, gallery
-from reports.headline import observations
-from reports.html import Content, render_html
-from reports.returns import returns
+from denoisebench.reports.gallery import Block, gallery
+from denoisebench.reports.headline import observations
+from denoisebench.reports.html import Content, render_html
+from denoisebench.reports.returns import returns
 
 
 def write_report(folder: Path) -> Path:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from metrics.decide import PASS
-from metrics.estimate import Estimate
-from metrics.power_law import PowerLaw, fit_power_law
-from metrics.specs import metric_spec
-from reports.curves import Z95, curve_points, marginal_gains
-from reports.decisions import Decisions
-from reports.formats import MISSING, decimals_for, number, plus_minus
+from denoisebench.metrics.decide import PASS
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.power_law import PowerLaw, fit_power_law
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.curves import Z95, curve_points, marginal_gains
+from denoisebench.reports.decisions import Decisions
+from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
 
 
 @dataclass(frozen=True)

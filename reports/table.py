@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.rows import PANEL_FIELDS
-from metrics.specs import metric_spec
-from reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
-from reports.frame import frame_metrics, varying
+from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
+from denoisebench.reports.frame import frame_metrics, varying
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.choose import Gate
-from metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
-from metrics.specs import metric_spec
-from reports.cautions import timings_are_even
-from reports.decisions import CurvePlateau, Decisions, Recommendation
-from reports.defaults import Row, cheaper_undecided, saving, setting_name
-from reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.cautions import timings_are_even
+from denoisebench.reports.decisions import CurvePlateau, Decisions, Recommendation
+from denoisebench.reports.defaults import Row, cheaper_undecided, saving, setting_name
+from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 

@@ -4,12 +4,19 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from bench.store import write_atomically
-from reports.figures import Figure, javascript_bundle, to_png, to_svg
-from reports.formats import MISSING
-from reports.html import inline_script, page_environment
-from reports.verify_figures import verify_figures
-from reports.verify_tables import headings, issue_links, line, markdown, number_text, where
+from denoisebench.bench.store import write_atomically
+from denoisebench.reports.figures import Figure, javascript_bundle, to_png, to_svg
+from denoisebench.reports.formats import MISSING
+from denoisebench.reports.html import inline_script, page_environment
+from denoisebench.reports.verify_figures import verify_figures
+from denoisebench.reports.verify_tables import (
+    headings,
+    issue_links,
+    line,
+    markdown,
+    number_text,
+    where,
+)
 
 _HERE = Path(__file__).parent
 _MARKS = {"conforms": "✓", "deviates": "~", "defect": "✗"}

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.formats import MISSING
+from denoisebench.reports.formats import MISSING
 
 _STYLES = {"conforms": "green", "deviates": "yellow", "defect": "red"}
 _UPSTREAM = "https://github.com/huggingface/diffusers/issues"

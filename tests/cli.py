@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.__main__ import run
+from denoisebench.__main__ import run
 
 GRID = ("scheduler=ddim,heun", "steps=2,3", "guidance=1,4")
 
@@ -18,8 +18,8 @@ def call(capsys, *arguments):
 
 
 def start(*arguments, **options):
-    """`python -m bench ARGUMENTS` as a process."""
-    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    """`python -m denoisebench ARGUMENTS` as a process."""
+    command = [sys.executable, "-m", "denoisebench", *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )

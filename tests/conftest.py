@@ -17,7 +17,7 @@ def generator() -> torch.Generator:
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory):
     """The runs folder of a finished small sweep, see cli.GRID; tests that change it copy it."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("swept")
     assert run(tiny(folder, *GRID)) == 0

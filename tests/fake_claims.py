@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from metrics.choose import Gate
-from metrics.estimate import mean_estimate
-from reports.claim_cells import Cells
+from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.reports.claim_cells import Cells
 
 FD, CLIP = "fd_shapes", "clip_score_shapes"
 GATES = {FD: Gate(-1, 6.0, enough=256), CLIP: Gate(1, 0.5)}

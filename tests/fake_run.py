@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cell import Cell, Cost, Entry, Grid, Latency
-from bench.run import Run, save_run
-from bench.store import Store
-from bench.vendor import VendorDefault
+from denoisebench.bench.cell import Cell, Cost, Entry, Grid, Latency
+from denoisebench.bench.run import Run, save_run
+from denoisebench.bench.store import Store
+from denoisebench.bench.vendor import VendorDefault
 
 FD, CLIP, PSNR, SEAM = "fd_shapes", "clip_score_tiny", "psnr_input", "seam_jump"
 MARGINS = {FD: {"absolute": 2.0}, CLIP: {"absolute": 0.5}}

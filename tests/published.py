@@ -4,9 +4,9 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cell import Cell, Entry
-from bench.run import Run, save_run
-from bench.store import Store
+from denoisebench.bench.cell import Cell, Entry
+from denoisebench.bench.run import Run, save_run
+from denoisebench.bench.store import Store
 
 EXPERIMENT = "curves"
 STEPS = (2, 4, 8)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import references
 
-from metrics.alignment import clip_s_estimate, clip_score_estimate
-from metrics.estimate import clusters_of, mean_estimate, paired_difference
+from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.estimate import clusters_of, mean_estimate, paired_difference
 
 
 def embeddings(seed: int, n: int = 12, dim: int = 5) -> np.ndarray:

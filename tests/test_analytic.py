@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.analytic import (
+from denoisebench.bench.analytic import (
     PREDICTION_TYPES,
     Guided,
     Level,
@@ -14,7 +14,7 @@ from bench.analytic import (
     exact_flow,
     prediction,
 )
-from metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
 
 PATHS = {
     "vp": (Level.vp(1e-4), Level.vp(0.9)),

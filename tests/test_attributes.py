@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.errors import UserError
-from bench.paths import EMBEDDED
-from bench.shapes.language import asked_for
-from bench.shapes.render import render
-from bench.shapes.world import HELD_OUT_SEED, captions, draw_scenes
-from metrics.attributes import AttributeNet, read_right
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.shapes.render import render
+from denoisebench.bench.shapes.world import HELD_OUT_SEED, captions, draw_scenes
+from denoisebench.metrics.attributes import AttributeNet, read_right
 from zoo.targets import image_targets
 
 

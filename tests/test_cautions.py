@@ -2,10 +2,10 @@ import pandas as pd
 import pytest
 from fake_run import FD, fabricate
 
-from bench.run import Mark
-from reports.cautions import cautions, curve_notes, timings_are_even
-from reports.frame import load_estimates, load_frame
-from reports.headline import observations
+from denoisebench.bench.run import Mark
+from denoisebench.reports.cautions import cautions, curve_notes, timings_are_even
+from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.headline import observations
 
 
 @pytest.fixture

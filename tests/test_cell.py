@@ -4,7 +4,7 @@ from dataclasses import MISSING, fields, replace
 
 import pytest
 
-from bench.cell import Cell, Entry, digest
+from denoisebench.bench.cell import Cell, Entry, digest
 
 CELL = Cell(
     model="m",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from fake_run import CLIP, FD, fabricate
 
-from reports.chart_data import (
+from denoisebench.reports.chart_data import (
     batch_words,
     front_labels,
     gain_records,
@@ -16,9 +16,9 @@ from reports.chart_data import (
     stacked,
     subtitle,
 )
-from reports.curves import curve_points, marginal_gains
-from reports.frame import load_estimates, load_frame
-from reports.pareto import with_front
+from denoisebench.reports.curves import curve_points, marginal_gains
+from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.pareto import with_front
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ from cli import call
 from fake_run import CLIP, FD, MARGINS, fabricate
 from scipy import stats
 
-from bench.errors import UserError
-from bench.pack import Pack, pack_run
-from bench.pack_file import write_pack
-from bench.run import load_run
-from metrics.decide import PASS, UNDECIDED
-from metrics.estimate import Estimate, paired_difference
-from metrics.regression import IMPROVED, REGRESSION
-from reports.check import check
-from reports.check_gallery import changed_sheet, most_changed
-from reports.check_output import check_junit, check_markdown
-from reports.history import courses
-from reports.losses import _exact_se
-from reports.power import powers
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import Pack, pack_run
+from denoisebench.bench.pack_file import write_pack
+from denoisebench.bench.run import load_run
+from denoisebench.metrics.decide import PASS, UNDECIDED
+from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.regression import IMPROVED, REGRESSION
+from denoisebench.reports.check import check
+from denoisebench.reports.check_gallery import changed_sheet, most_changed
+from denoisebench.reports.check_output import check_junit, check_markdown
+from denoisebench.reports.history import courses
+from denoisebench.reports.losses import _exact_se
+from denoisebench.reports.power import powers
 
 SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
 

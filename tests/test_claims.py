@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fake_claims import CLIP, FD, PARTS, cells
 
-from metrics.assertion import REFUTED, SUPPORTED, UNDECIDED
-from metrics.estimate import mean_estimate
-from reports.claims import CLAIMS, NOT_TESTED, findings
+from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.reports.claims import CLAIMS, NOT_TESTED, findings
 
 
 def found(name, some):

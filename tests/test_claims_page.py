@@ -9,11 +9,11 @@ from fake_claims import PARTS, cells
 from fake_run import fabricate
 from test_html import ATTACKS, Page
 
-from bench.run import load_run, save_run
-from metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
-from reports.claim_records import Judged, Part, Shown
-from reports.claims import NOT_TESTED, Finding, findings
-from reports.claims_page import (
+from denoisebench.bench.run import load_run, save_run
+from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
+from denoisebench.reports.claim_records import Judged, Part, Shown
+from denoisebench.reports.claims import NOT_TESTED, Finding, findings
+from denoisebench.reports.claims_page import (
     asked,
     claims_markdown,
     decisive,

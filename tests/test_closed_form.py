@@ -6,9 +6,9 @@ import pytest
 import torch
 from cli import call, tiny
 
-from bench.analytic import Level, Mixture, exact_flow
-from bench.closed_form import PROBLEMS, REACH, closed_form_pipeline, exact_moments
-from bench.sampling import sample_generators
+from denoisebench.bench.analytic import Level, Mixture, exact_flow
+from denoisebench.bench.closed_form import PROBLEMS, REACH, closed_form_pipeline, exact_moments
+from denoisebench.bench.sampling import sample_generators
 
 
 def sweep(folder, capsys, *more):

@@ -7,10 +7,10 @@ import pytest
 from cli import call
 from fake_run import CLIP, FD, fabricate
 
-from bench.errors import UserError
-from bench.rows import read_estimate
-from bench.run import Run, load_run, save_run
-from reports.compare import MeasuredCell, _names, compare, comparison_table, find_cell
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.run import Run, load_run, save_run
+from denoisebench.reports.compare import MeasuredCell, _names, compare, comparison_table, find_cell
 
 A = "scheduler=ddim,steps=2,guidance=4"
 B = "scheduler=ddim,steps=16,guidance=4"

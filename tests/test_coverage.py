@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.paths import EMBEDDED
-from bench.shapes.render import dataset
-from bench.shapes.world import HELD_OUT_SEED, REFERENCE_SEED
 from benchmarks.coverage import Population, gaussian_population, replicate
-from metrics.extractors import attribute_extractor
-from metrics.frechet import FeatureStats
-from metrics.kernel import kernel_reference
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import HELD_OUT_SEED, REFERENCE_SEED
+from denoisebench.metrics.extractors import attribute_extractor
+from denoisebench.metrics.frechet import FeatureStats
+from denoisebench.metrics.kernel import kernel_reference
 
 SCENES = 1500
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from fake_run import CLIP, FD, PSNR, fabricate
 
-from metrics.estimate import Estimate
-from reports.curves import (
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.curves import (
     Z95,
     curve_points,
     marginal_gains,
@@ -12,7 +12,7 @@ from reports.curves import (
     strength_points,
     with_panels,
 )
-from reports.frame import load_estimates, load_frame
+from denoisebench.reports.frame import load_estimates, load_frame
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from metrics.choose import Candidate, Gate, choose, judged, plateau_of
-from metrics.decide import (
+from denoisebench.metrics.choose import Candidate, Gate, choose, judged, plateau_of
+from denoisebench.metrics.decide import (
     FAIL,
     NO_PLATEAU,
     PASS,
@@ -18,9 +18,9 @@ from metrics.decide import (
     non_inferiority,
     plateau,
 )
-from metrics.estimate import Estimate, mean_estimate, paired_difference
-from metrics.power_law import PowerLaw, fit_power_law
-from metrics.sequential import LEVEL, fixed_reach, sequential_reach
+from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
+from denoisebench.metrics.power_law import PowerLaw, fit_power_law
+from denoisebench.metrics.sequential import LEVEL, fixed_reach, sequential_reach
 
 QUALITY = Gate(sign=1, margin=0.5)
 

@@ -13,16 +13,16 @@ from diffusers import StableDiffusionPipeline
 from fake_run import CLIP, FD, MARGINS, fabricate
 from tiny_pipelines import save_tiny
 
-from bench.defaults import apply
-from bench.errors import UserError
-from bench.grids import build_scheduler
-from bench.margins import gates
-from bench.schedulers import scheduler_class
-from metrics.decide import NO_PLATEAU, PASS, UNDECIDED
-from reports.decisions import decide
-from reports.defaults import defaults_yaml, saving
-from reports.frame import load_estimates, load_frame, records
-from reports.report import write_report
+from denoisebench.bench.defaults import apply
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.grids import build_scheduler
+from denoisebench.bench.margins import gates
+from denoisebench.bench.schedulers import scheduler_class
+from denoisebench.metrics.decide import NO_PLATEAU, PASS, UNDECIDED
+from denoisebench.reports.decisions import decide
+from denoisebench.reports.defaults import defaults_yaml, saving
+from denoisebench.reports.frame import load_estimates, load_frame, records
+from denoisebench.reports.report import write_report
 
 STEPS = (2, 4, 8, 16, 32)
 

@@ -10,18 +10,18 @@ from cli import call, tiny
 from test_inputs import job
 from test_scoring import FD, scored, stored
 
-from bench import scoring
-from bench.closed_form import exact_moments
-from bench.kinds import estimate_kind, features_kind, measured
-from bench.paths import resolve
-from bench.references import reference_batches
-from bench.settings import ClipSettings, MetricsSettings
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
-from metrics.extractors import attribute_extractor
-from metrics.frechet import FeatureStats, frechet_record
-from metrics.kernel import kernel_distance_estimate
-from metrics.manifold import manifold_estimates
+from denoisebench.bench import scoring
+from denoisebench.bench.closed_form import exact_moments
+from denoisebench.bench.kinds import estimate_kind, features_kind, measured
+from denoisebench.bench.paths import resolve
+from denoisebench.bench.references import reference_batches
+from denoisebench.bench.settings import ClipSettings, MetricsSettings
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import REFERENCE_SEED
+from denoisebench.metrics.extractors import attribute_extractor
+from denoisebench.metrics.frechet import FeatureStats, frechet_record
+from denoisebench.metrics.kernel import kernel_distance_estimate
+from denoisebench.metrics.manifold import manifold_estimates
 
 CLIP = ClipSettings(name="shapes", model="local-dir:embedded:shapes-clip")
 LIGHT = {"distances": ("fd",), "cmmd": ()}

@@ -7,9 +7,9 @@ import torch
 from diffusers import LCMScheduler, UNet2DConditionModel
 from torch import nn
 
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.shapes.world import PROMPT_SEED, captions, draw_scenes
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 from zoo.flow import embed
 from zoo.generators import LATENT, tokens_of
 from zoo.lcm import Distillation, student_of

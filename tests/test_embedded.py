@@ -3,13 +3,19 @@
 import pytest
 import torch
 
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.shapes.render import dataset
-from bench.shapes.world import HELD_OUT_SEED, PROMPT_SEED, REFERENCE_SEED, captions, draw_scenes
-from metrics.attributes import AttributeNet
-from metrics.estimate import paired_difference
-from metrics.frechet import FeatureStats, frechet_estimate
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import (
+    HELD_OUT_SEED,
+    PROMPT_SEED,
+    REFERENCE_SEED,
+    captions,
+    draw_scenes,
+)
+from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.estimate import paired_difference
+from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
 from zoo.quality import draw, judged, single_object_scenes
 from zoo.vae import reconstruct
 

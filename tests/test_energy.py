@@ -6,7 +6,7 @@ import pynvml
 import pytest
 import torch
 
-from bench import energy
+from denoisebench.bench import energy
 
 
 def zone(folder, name, of, value, most=999_999):

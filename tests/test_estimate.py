@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metrics.estimate import Estimate, mean_estimate, paired_difference
+from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
 
 
 def test_a_mean_has_the_textbook_standard_error():

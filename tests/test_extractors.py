@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from metrics import extractors
-from metrics.attributes import AttributeNet
-from metrics.dinov2 import dinov2_extractor, dinov2_weights, prepared
-from metrics.extractors import (
+from denoisebench.metrics import extractors
+from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.dinov2 import dinov2_extractor, dinov2_weights, prepared
+from denoisebench.metrics.extractors import (
     MissingWeights,
     UnusableExtractor,
     attribute_extractor,

@@ -6,9 +6,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from metrics import fidelity
-from metrics.extractors import MissingWeights, UnusableExtractor
-from metrics.fidelity import (
+from denoisebench.metrics import fidelity
+from denoisebench.metrics.extractors import MissingWeights, UnusableExtractor
+from denoisebench.metrics.fidelity import (
     ALEXNET_FILE,
     feature_cosine,
     latent_rmse,

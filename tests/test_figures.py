@@ -5,9 +5,9 @@ import altair as alt
 import pytest
 from fake_run import CLIP, FD, PSNR, fabricate
 
-from reports.decisions import decide
-from reports.figures import figures, to_png, to_svg
-from reports.frame import load_estimates, load_frame
+from denoisebench.reports.decisions import decide
+from denoisebench.reports.figures import figures, to_png, to_svg
+from denoisebench.reports.frame import load_estimates, load_frame
 
 NINE = ("ddpm", "ddim", "pndm", "euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2m_karras", "unipc")
 

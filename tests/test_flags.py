@@ -8,10 +8,10 @@ import pytest
 from cli import call, tiny
 from test_schedulers import USUAL
 
-from bench.flags import chosen
-from bench.paths import EMBEDDED
-from bench.run import load_run
-from bench.settings import SchedulerSettings
+from denoisebench.bench.flags import chosen
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.run import load_run
+from denoisebench.bench.settings import SchedulerSettings
 
 SD = {**USUAL["diffusion"], "timestep_spacing": "leading"}
 
@@ -22,7 +22,7 @@ def name_of(scheduler, config=SD, **flags):
 
 def swept_with(folder, *overrides):
     """Results of a sweep of `gaussian`, by scheduler and steps."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     assert run(tiny(folder, "model=gaussian", "latency.timed_runs=0", *overrides)) == 0
     return pd.read_csv(folder / "tiny" / "results.csv").set_index(["scheduler", "steps"])

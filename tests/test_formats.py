@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from reports.formats import (
+from denoisebench.reports.formats import (
     MISSING,
     decimals_for,
     duration,

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from fake_run import CLIP, FD, fabricate
 
-from bench.rows import COLUMNS
-from reports.frame import (
+from denoisebench.bench.rows import COLUMNS
+from denoisebench.reports.frame import (
     describe,
     failed,
     frame_metrics,

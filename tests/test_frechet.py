@@ -4,8 +4,8 @@ import references
 import torch
 from torch import Tensor, nn
 
-from metrics.estimate import Estimate, paired_difference
-from metrics.frechet import (
+from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.frechet import (
     FeatureStats,
     frechet_distance,
     frechet_estimate,

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from cli import call, tiny
 
-from bench.cell import Grid
-from bench.grids import build_scheduler, can_match
-from bench.run import load_run
-from bench.schedulers import SCHEDULERS
+from denoisebench.bench.cell import Grid
+from denoisebench.bench.grids import build_scheduler, can_match
+from denoisebench.bench.run import load_run
+from denoisebench.bench.schedulers import SCHEDULERS
 
 
 def grids(folder):
@@ -29,7 +29,7 @@ def grids(folder):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("grids")
     grid = ("model=gaussian", "scheduler=ddim,euler,heun,dpmpp_2m_karras", "steps=4,5")
@@ -100,7 +100,7 @@ def matching(kind):
 
 def matched(folder, model, kind, *steps):
     """Recorded grids of all schedulers that claim the matched grid; those of one name each."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     names = ",".join(matching(kind))
     counts = ",".join(map(str, steps))

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from cli import call, tiny
 
-from bench.guidance import Guidance, form_of
+from denoisebench.bench.guidance import Guidance, form_of
 
 
 @pytest.mark.parametrize(

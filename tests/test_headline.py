@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from fake_run import CLIP, FD, PSNR, SEAM, fabricate
 
-from metrics.estimate import Estimate
-from reports.frame import load_estimates, load_frame
-from reports.headline import observations
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.headline import observations
 
 
 def scored(tmp_path, values, influences):

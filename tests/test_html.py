@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 import pytest
 from fake_run import CLIP, FD, fabricate
 
-from bench.run import Mark
-from reports.frame import load_frame
-from reports.html import render_html
-from reports.report import content_of
+from denoisebench.bench.run import Mark
+from denoisebench.reports.frame import load_frame
+from denoisebench.reports.html import render_html
+from denoisebench.reports.report import content_of
 
 ATTACKS = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 191 }}")
 

@@ -14,21 +14,22 @@ from PIL import Image
 from test_inputs import job
 from test_scoring import scored, stored
 
-from bench.convergence import adds_noise
-from bench.image_scores import looks
-from bench.kinds import features_kind, measured
-from bench.passes import read_once
-from bench.paths import resolve
-from bench.schedulers import SCHEDULERS
-from bench.settings import MetricsSettings
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
-from bench.store import Store
-from metrics.attributes import AttributeNet
-from metrics.colour import chroma, clipped
-from metrics.spectrum import octave_power
-from metrics.texture import banding, sharpness
-from metrics.wasserstein import wasserstein_estimate
+from denoisebench.bench import sampling
+from denoisebench.bench.convergence import adds_noise
+from denoisebench.bench.image_scores import looks
+from denoisebench.bench.kinds import features_kind, measured
+from denoisebench.bench.passes import read_once
+from denoisebench.bench.paths import resolve
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.settings import MetricsSettings
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import REFERENCE_SEED
+from denoisebench.bench.store import Store
+from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.colour import chroma, clipped
+from denoisebench.metrics.spectrum import octave_power
+from denoisebench.metrics.texture import banding, sharpness
+from denoisebench.metrics.wasserstein import wasserstein_estimate
 
 ALL = ("spectrum", "sharpness", "banding", "saturation", "clipped")
 NETWORK = {"weights": "embedded:shapes-features/features.safetensors"}
@@ -120,7 +121,7 @@ def test_the_reference_is_read_once_and_kept(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("the reference was read again")
 
-    monkeypatch.setattr("bench.image_scores.reference_batches", never)
+    monkeypatch.setattr("denoisebench.bench.image_scores.reference_batches", never)
     assert scored(store, entry, settings)["saturation"].value == first
 
 
@@ -143,7 +144,7 @@ def test_reference_pictures_are_brought_to_the_size_of_the_models(tmp_path):
 
 
 def test_large_images_are_worked_on_in_parts(generator, monkeypatch):
-    from bench import passes
+    from denoisebench.bench import passes
 
     images = torch.randint(0, 256, (7, 3, 32, 32), generator=generator).to(torch.uint8)
     whole = {name: values.numpy() for name, values in looks(images).items()}
@@ -189,7 +190,7 @@ CONVERGED = [f"{m}_converged" for m in ("psnr", "ssim", "latent_rmse", "delta_e"
 
 @pytest.fixture(scope="module")
 def converged(tmp_path_factory):
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("converged")
     assert run(tiny(folder, *GRID, *LESS)) == 0
@@ -245,16 +246,15 @@ def test_the_reason_is_said_and_the_cost_counted_before_anything_runs(tmp_path, 
 def test_resuming_generates_nothing_and_a_new_step_count_uses_the_same_trajectory(
     converged, capsys, monkeypatch
 ):
-    import bench.sampling
 
     made = []
-    plain = bench.sampling.generate
+    plain = sampling.generate
 
     def counting(pipeline, cell, *rest):
         made.append(cell.steps)
         return plain(pipeline, cell, *rest)
 
-    monkeypatch.setattr(bench.sampling, "generate", counting)
+    monkeypatch.setattr(sampling, "generate", counting)
     code, out, _ = call(capsys, *tiny(converged, *GRID, *LESS))
     assert (code, made) == (0, [])
     assert "nothing was generated" in out
@@ -330,16 +330,15 @@ def test_noise_is_told_from_the_flags_that_the_class_of_the_scheduler_reads():
 
 
 def test_a_trajectory_that_fails_fails_its_cells_with_its_message(tmp_path, capsys, monkeypatch):
-    import bench.sampling
 
-    plain = bench.sampling.generate
+    plain = sampling.generate
 
     def failing(pipeline, cell, *rest):
         if cell.steps == 10:
             raise ValueError("no such grid")
         return plain(pipeline, cell, *rest)
 
-    monkeypatch.setattr(bench.sampling, "generate", failing)
+    monkeypatch.setattr(sampling, "generate", failing)
     grid = ("metrics=none", "metrics.convergence=[psnr]", "metrics.convergence_steps=10")
     assert call(capsys, *tiny(tmp_path, *grid))[0] == 1
     (row,) = frame_of(tmp_path).to_dict("records")

@@ -7,11 +7,11 @@ import pytest
 from cli import call, tiny
 from PIL import Image
 
-from bench.errors import UserError
-from bench.inputs import input_names, inputs_identity, load_inputs
-from bench.settings import Settings
-from bench.shapes.render import object_masks, render
-from bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs import input_names, inputs_identity, load_inputs
+from denoisebench.bench.settings import Settings
+from denoisebench.bench.shapes.render import object_masks, render
+from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
 
 
 def job(task="img2img", images="renders", masks=None, *, size=32, prompts=None, samples=8):

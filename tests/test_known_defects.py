@@ -5,14 +5,14 @@ import json
 import pytest
 from cli import call, tiny
 
-from bench.flags import _trajectory
-from bench.known_defects import known_defects, warnings_for
-from bench.run import load_run
-from bench.schedulers import SCHEDULERS, lowers_last_order
-from bench.verify import measures
-from bench.verify.case import Case
-from bench.verify.judge import LIMITS
-from bench.verify.subject import Subject
+from denoisebench.bench.flags import _trajectory
+from denoisebench.bench.known_defects import known_defects, warnings_for
+from denoisebench.bench.run import load_run
+from denoisebench.bench.schedulers import SCHEDULERS, lowers_last_order
+from denoisebench.bench.verify import measures
+from denoisebench.bench.verify.case import Case
+from denoisebench.bench.verify.judge import LIMITS
+from denoisebench.bench.verify.subject import Subject
 
 TABLE = known_defects("0.42.1")
 BY_NAME = {known.name: known for known in TABLE}
@@ -105,7 +105,7 @@ def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
 
 
 def test_curves_are_marked_with_what_their_scheduler_does(tmp_path):
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     grid = ("model=gaussian", "scheduler=ddim,euler,deis", "steps=3,5,20", "latency.timed_runs=0")
     assert run(tiny(tmp_path, *grid)) == 0

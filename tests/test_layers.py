@@ -70,7 +70,7 @@ def imported(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module
+            yield node.module.removeprefix("denoisebench.")
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -92,8 +92,8 @@ def test_imports_follow_the_layers(path):
 
 def test_reports_and_help_load_no_heavy_library():
     code = (
-        "import sys, reports.report, bench.__main__\n"
-        "bench.__main__.run(['--help'])\n"
+        "import sys, denoisebench.reports.report, denoisebench.__main__\n"
+        "denoisebench.__main__.run(['--help'])\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'hydra', 'mlflow', 'open_clip'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from tiny_pipelines import save_tiny
 
-from bench.run import load_run
-from bench.settings import Settings
+from denoisebench.bench.run import load_run
+from denoisebench.bench.settings import Settings
 
 NEGATIVE = "normal quality, low quality, worst quality, low res, blurry, nsfw, nude"
 CAPTIONS = ["a city at night", "the large clock", "people walking"]
@@ -85,7 +85,7 @@ def test_the_preset_names_the_benchmark_s_metrics_and_model():
 def test_the_benchmark_s_own_latent_fits_the_model_s_size():
     if not LATENTS.exists():
         pytest.skip("the latent is not beside this checkout")
-    from bench.latents import given_latents
+    from denoisebench.bench.latents import given_latents
 
     assert given_latents(str(LATENTS)).shape == (1, 4, 1024 // 8, 1024 // 8)
 

@@ -12,10 +12,10 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from tiny_pipelines import as_single_file, save_tiny, save_tiny_lora
 
-from bench import paths
-from bench.models import find_model, load_pipeline
-from bench.paths import content_hash
-from bench.settings import ModelSettings
+from denoisebench.bench import paths
+from denoisebench.bench.models import find_model, load_pipeline
+from denoisebench.bench.paths import content_hash
+from denoisebench.bench.settings import ModelSettings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -4,19 +4,19 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from bench.paths import EMBEDDED
-from bench.shapes.language import asked_for
-from bench.shapes.render import dataset
-from bench.shapes.world import HELD_OUT_SEED
-from metrics.alignment import clip_s_estimate, clip_score_estimate
-from metrics.attributes import AttributeNet, read_right
-from metrics.colour import chroma, clipped, delta_e
-from metrics.estimate import mean_estimate
-from metrics.fidelity import latent_rmse, lpips, psnr, ssim
-from metrics.frechet import FeatureStats, frechet_record
-from metrics.kernel import cmmd_estimate, kernel_distance_estimate
-from metrics.manifold import manifold_estimates
-from metrics.modules import (
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import HELD_OUT_SEED
+from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.attributes import AttributeNet, read_right
+from denoisebench.metrics.colour import chroma, clipped, delta_e
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.fidelity import latent_rmse, lpips, psnr, ssim
+from denoisebench.metrics.frechet import FeatureStats, frechet_record
+from denoisebench.metrics.kernel import cmmd_estimate, kernel_distance_estimate
+from denoisebench.metrics.manifold import manifold_estimates
+from denoisebench.metrics.modules import (
     AttributeAccuracy,
     ClipMaximumMeanDiscrepancy,
     ClipScore,
@@ -27,9 +27,9 @@ from metrics.modules import (
     PrecisionRecallDensityCoverage,
     WassersteinDistance,
 )
-from metrics.spectrum import octave_power
-from metrics.texture import banding, sharpness
-from metrics.wasserstein import wasserstein_estimate
+from denoisebench.metrics.spectrum import octave_power
+from denoisebench.metrics.texture import banding, sharpness
+from denoisebench.metrics.wasserstein import wasserstein_estimate
 
 
 class Counting:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from cli import call, tiny
 
-from bench.outputs import count_flat, overflow_hint
-from bench.run import load_run
-from bench.sampling import _to_uint8
+from denoisebench.bench.outputs import count_flat, overflow_hint
+from denoisebench.bench.run import load_run
+from denoisebench.bench.sampling import _to_uint8
 
 
 def images(*colours):

@@ -13,11 +13,11 @@ from fake_run import MARGINS, fabricate
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from bench.pack import IMAGES, PackedMetric, pack_run, webp
-from bench.pack_file import SUFFIX, _checksum, load_pack, read_pack, write_pack
-from metrics.decide import PASS
-from metrics.estimate import Estimate
-from reports.check import check
+from denoisebench.bench.pack import IMAGES, PackedMetric, pack_run, webp
+from denoisebench.bench.pack_file import SUFFIX, _checksum, load_pack, read_pack, write_pack
+from denoisebench.metrics.decide import PASS
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.check import check
 
 SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
 

@@ -9,12 +9,12 @@ import pytest
 from cli import call, tiny
 from PIL import Image
 
-from bench.errors import nearest
-from bench.kinds import reference_key
-from bench.paths import EMBEDDED
-from bench.plan import _grouped
-from bench.prompts import load_prompts
-from bench.settings import FrechetSettings, MetricsSettings
+from denoisebench.bench.errors import nearest
+from denoisebench.bench.kinds import reference_key
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.plan import _grouped
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.settings import FrechetSettings, MetricsSettings
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from fake_run import FD, fabricate
 
-from bench import sampling
-from bench.__main__ import run
-from bench.pack import pack_run
-from bench.pack_file import load_pack
-from bench.settings import margins_settings
 from benchmarks.planted_faults import VARIANTS
-from metrics.decide import PASS
-from metrics.regression import REGRESSION
-from reports.check import check
+from denoisebench.__main__ import run
+from denoisebench.bench import sampling
+from denoisebench.bench.pack import pack_run
+from denoisebench.bench.pack_file import load_pack
+from denoisebench.bench.settings import margins_settings
+from denoisebench.metrics.decide import PASS
+from denoisebench.metrics.regression import REGRESSION
+from denoisebench.reports.check import check
 
 CELL = (
     *("scheduler=ddim", "steps=4", "guidance=4", "samples=24", "threads=1", "tracking=none"),

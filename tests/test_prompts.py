@@ -10,8 +10,8 @@ from cli import call, tiny
 from huggingface_hub import constants
 from pyarrow.parquet import write_table
 
-from bench.errors import UserError
-from bench.prompts import load_prompts, prompts_identity
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.prompts import load_prompts, prompts_identity
 
 TEXTS = ["a red ring", 'a "blue" square, large', "a green\tstar", "ein gelbes Kreuz ü"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

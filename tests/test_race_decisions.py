@@ -5,13 +5,13 @@ from dataclasses import asdict, replace
 import pytest
 from fake_run import CLIP, FD, MARGINS, fabricate
 
-from bench.margins import gates
-from bench.run import load_run, save_run
-from metrics.decide import PASS, UNDECIDED
-from metrics.racing import Design, Race, Runner
-from reports.decisions import decide
-from reports.frame import load_estimates, load_frame
-from reports.report import write_report
+from denoisebench.bench.margins import gates
+from denoisebench.bench.run import load_run, save_run
+from denoisebench.metrics.decide import PASS, UNDECIDED
+from denoisebench.metrics.racing import Design, Race, Runner
+from denoisebench.reports.decisions import decide
+from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.report import write_report
 
 DESIGN = Design(64, 400, 1, 64)
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from cli import call, start
 
-from bench import sampling
-from bench.run import load_run
-from reports.compare import compare, find_cell
+from denoisebench.bench import sampling
+from denoisebench.bench.run import load_run
+from denoisebench.reports.compare import compare, find_cell
 
 FIXED_IMAGES = 8 * 1024
 GRID = (
@@ -32,7 +32,7 @@ GRID = (
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory):
     """The runs folder of a finished race."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("raced")
     assert run([*GRID, f"runs={folder}", "run=race", "sampling=race"]) == 0
@@ -42,7 +42,7 @@ def raced(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory):
     """The run folder of the same cells with all samples each."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("raced")
     assert run([*GRID, f"runs={folder}", "run=fixed"]) == 0

@@ -11,14 +11,14 @@ import torch
 from cli import call, tiny
 from tiny_pipelines import TINY, save_tiny, save_tiny_lora
 
-from bench.grids import build_scheduler
-from bench.models import FoundModel, find_model, load_pipeline
-from bench.pipelines import refusal, takes_levels
-from bench.probes import text_encoders_of
-from bench.run import load_run
-from bench.sampling import remembered_embeddings
-from bench.schedulers import SCHEDULERS
-from bench.settings import ModelSettings
+from denoisebench.bench.grids import build_scheduler
+from denoisebench.bench.models import FoundModel, find_model, load_pipeline
+from denoisebench.bench.pipelines import refusal, takes_levels
+from denoisebench.bench.probes import text_encoders_of
+from denoisebench.bench.run import load_run
+from denoisebench.bench.sampling import remembered_embeddings
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.settings import ModelSettings
 
 SIZE = 32  # pixels
 DIFFUSION, FLOW = "ddim,dpmpp_2m,heun", "flow_euler,flow_unipc"

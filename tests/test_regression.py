@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metrics.decide import PASS, UNDECIDED, Difference
-from metrics.regression import (
+from denoisebench.metrics.decide import PASS, UNDECIDED, Difference
+from denoisebench.metrics.regression import (
     IMPROVED,
     REGRESSION,
     Loss,
@@ -15,7 +15,7 @@ from metrics.regression import (
     judge,
     smallest_detectable,
 )
-from metrics.sequential import LEVEL
+from denoisebench.metrics.sequential import LEVEL
 
 
 def loss(value, se, margin=1.0):

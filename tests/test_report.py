@@ -7,9 +7,9 @@ from cli import GRID as SWEPT
 from cli import call, tiny
 from fake_run import CLIP, FD, fabricate
 
-from bench.errors import UserError
-from bench.run import load_run
-from reports.report import is_current, write_report
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.run import load_run
+from denoisebench.reports.report import is_current, write_report
 
 GRID = {"steps": (2, 4), "schedulers": ("ddim", "euler"), "samples": 8}
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from fake_run import FD, PSNR, fabricate
 
-from metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, UNTESTED, Plateau
-from metrics.estimate import mean_estimate
-from metrics.power_law import PowerLaw
-from reports.curves import Z95
-from reports.decisions import NOTHING, CurvePlateau
-from reports.formats import MISSING
-from reports.frame import load_frame
-from reports.returns import return_lines, returns
+from denoisebench.metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, UNTESTED, Plateau
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.power_law import PowerLaw
+from denoisebench.reports.curves import Z95
+from denoisebench.reports.decisions import NOTHING, CurvePlateau
+from denoisebench.reports.formats import MISSING
+from denoisebench.reports.frame import load_frame
+from denoisebench.reports.returns import return_lines, returns
 
 STEPS = (2, 4, 8, 16, 32)
 NFE = np.array([3, 7, 15, 31, 63])  # of Heun: 2n - 1

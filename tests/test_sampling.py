@@ -7,15 +7,20 @@ import pytest
 import torch
 from test_cell import CELL
 
-from bench import sampling
-from bench.cell import Cell
-from bench.latency import measure_latency
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.probes import text_encoders_of, watched
-from bench.prompts import load_prompts
-from bench.sampling import generate, remembered_embeddings, sample_generators, sample_seed
-from bench.schedulers import SCHEDULERS
+from denoisebench.bench import sampling
+from denoisebench.bench.cell import Cell
+from denoisebench.bench.latency import measure_latency
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.probes import text_encoders_of, watched
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.sampling import (
+    generate,
+    remembered_embeddings,
+    sample_generators,
+    sample_seed,
+)
+from denoisebench.bench.schedulers import SCHEDULERS
 
 PROMPTS = load_prompts(None, None, 6)
 

@@ -12,10 +12,10 @@ import torch
 from cli import call
 from test_cell import CELL
 
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.sampling import generate, sample_generators, seed_noise
-from bench.schedulers import (
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.sampling import generate, sample_generators, seed_noise
+from denoisebench.bench.schedulers import (
     CLASSES,
     SCHEDULERS,
     SIGMAS,

@@ -10,14 +10,14 @@ import torch
 from cli import call, tiny
 from test_inputs import job, pair
 
-from bench.cell import Cell, Entry
-from bench.inputs import load_inputs
-from bench.kinds import estimate_kind, features_kind, measured
-from bench.rows import read_estimate
-from bench.scoring import Scorer
-from bench.settings import ClipSettings, FrechetSettings, MetricsSettings
-from bench.store import Store
-from metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
+from denoisebench.bench.cell import Cell, Entry
+from denoisebench.bench.inputs import load_inputs
+from denoisebench.bench.kinds import estimate_kind, features_kind, measured
+from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.scoring import Scorer
+from denoisebench.bench.settings import ClipSettings, FrechetSettings, MetricsSettings
+from denoisebench.bench.store import Store
+from denoisebench.metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
 
 FD = FrechetSettings(
     name="shapes", kind="attributes", weights="embedded:shapes-features/features.safetensors"
@@ -225,9 +225,9 @@ def test_a_latent_that_is_not_finite_fails_the_cell(tmp_path):
 
 
 def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
-    from bench.models import load_pipeline
-    from bench.paths import EMBEDDED
-    from bench.sampling import encode
+    from denoisebench.bench.models import load_pipeline
+    from denoisebench.bench.paths import EMBEDDED
+    from denoisebench.bench.sampling import encode
 
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
     images = torch.from_numpy(load_inputs(job(), 0, 64).images)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from fake_run import CLIP, FD, fabricate
 
-from metrics.specs import OCTAVES, metric_spec, octaves_of
-from reports.compare import MeasuredCell, comparison_table, find_cell
-from reports.curves import sign
-from reports.figures import figures
-from reports.frame import frame_metrics, load_estimates, load_frame
-from reports.headline import observations
-from reports.summary import summary_table
-from reports.table import cells_table
+from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
+from denoisebench.reports.compare import MeasuredCell, comparison_table, find_cell
+from denoisebench.reports.curves import sign
+from denoisebench.reports.figures import figures
+from denoisebench.reports.frame import frame_metrics, load_estimates, load_frame
+from denoisebench.reports.headline import observations
+from denoisebench.reports.summary import summary_table
+from denoisebench.reports.table import cells_table
 
 SHARPNESS = "sharpness"
 

@@ -9,14 +9,14 @@ from cli import call
 from fake_run import FD, MARGINS, fabricate
 from published import EXPERIMENT, client_of, make_run, runs_of
 
-from bench.errors import UserError
-from bench.pack import pack_run
-from bench.pack_file import load_pack, write_pack
-from bench.sources import load_packs
-from bench.tracking import default_uri, publish
-from metrics.estimate import Estimate
-from reports.check import check
-from reports.merge import merged
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.pack import pack_run
+from denoisebench.bench.pack_file import load_pack, write_pack
+from denoisebench.bench.sources import load_packs
+from denoisebench.bench.tracking import default_uri, publish
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.check import check
+from denoisebench.reports.merge import merged
 
 
 @pytest.fixture

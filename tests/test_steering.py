@@ -8,11 +8,11 @@ import pytest
 import torch
 from test_sampling import PROMPTS, cell
 
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.probes import watched
-from bench.sampling import generate, sample_generators
-from bench.steering import _rescaled
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.probes import watched
+from denoisebench.bench.sampling import generate, sample_generators
+from denoisebench.bench.steering import _rescaled
 
 EVERY, NONE = json.dumps([0, 1e9]), json.dumps([1e8, 1e9])
 

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from bench.errors import UserError
-from bench.store import SCHEMA, Store
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.store import SCHEMA, Store
 
 KEY = "0123456789abcdef0123"
 
@@ -138,7 +138,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(store):
 HOLD = """
 import sys
 from pathlib import Path
-from bench.store import Store
+from denoisebench.bench.store import Store
 with Store(Path(sys.argv[1])).lock(sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()

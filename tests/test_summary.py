@@ -4,8 +4,8 @@ import pytest
 from fake_run import fabricate
 from rich.console import Console
 
-from reports.frame import load_frame
-from reports.summary import default_line, summary_table
+from denoisebench.reports.frame import load_frame
+from denoisebench.reports.summary import default_line, summary_table
 
 
 def printed(run, width=100):

@@ -18,11 +18,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from bench.paths import EMBEDDED
-from bench.run import load_run
-from bench.shapes.render import dataset
-from bench.shapes.world import REFERENCE_SEED
-from metrics.attributes import AttributeNet
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.run import load_run
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import REFERENCE_SEED
+from denoisebench.metrics.attributes import AttributeNet
 
 
 def results(folder):

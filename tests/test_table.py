@@ -3,9 +3,9 @@ import math
 import pytest
 from fake_run import FD, fabricate
 
-from reports.formats import MISSING
-from reports.frame import load_frame
-from reports.table import cells_table
+from denoisebench.reports.formats import MISSING
+from denoisebench.reports.frame import load_frame
+from denoisebench.reports.table import cells_table
 
 
 @pytest.fixture

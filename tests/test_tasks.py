@@ -16,13 +16,13 @@ from diffusers import (
 )
 from test_sampling import PROMPTS, cell
 
-from bench.inputs import Inputs
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.sampling import generate, sample_generators
-from bench.shapes.render import dataset
-from bench.shapes.world import PROMPT_SEED
-from bench.tasks import any_latents, executed_steps, task_class, task_pipeline
+from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.sampling import generate, sample_generators
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import PROMPT_SEED
+from denoisebench.bench.tasks import any_latents, executed_steps, task_class, task_pipeline
 
 IMAGES = dataset(PROMPT_SEED, 0, 3)[0]
 MASKS = np.zeros((3, 32, 32), bool)

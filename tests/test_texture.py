@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, laplace
 
-from metrics.texture import banding, sharpness
+from denoisebench.metrics.texture import banding, sharpness
 
 
 def grey(plane):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from published import EXPERIMENT, STEPS, client_of, contents, finish, history, make_run, runs_of
 
-from bench.rows import rows
-from bench.run import load_run
-from bench.tracking import TrackingDown, default_uri, publish
+from denoisebench.bench.rows import rows
+from denoisebench.bench.run import load_run
+from denoisebench.bench.tracking import TrackingDown, default_uri, publish
 
 MEASURED = {
     "quality/fd_shapes",
@@ -183,8 +183,8 @@ def test_a_sweep_over_seeds_names_them(tmp_path: Path, uri: str):
 _PUBLISH = """
 import sys
 from pathlib import Path
-from bench.run import load_run
-from bench.tracking import publish
+from denoisebench.bench.run import load_run
+from denoisebench.bench.tracking import publish
 publish(load_run(Path(sys.argv[1])), None, "curves")
 """
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from published import EXPERIMENT, STEPS, client_of, contents, files_under, make_run, runs_of
 
-from bench.run import load_run
-from bench.sources import load_packs
-from bench.tracking import TrackingDown, publish
+from denoisebench.bench.run import load_run
+from denoisebench.bench.sources import load_packs
+from denoisebench.bench.tracking import TrackingDown, publish
 
 
 def free_port() -> int:

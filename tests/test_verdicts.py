@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from fake_run import CLIP, FD, fabricate
 
-from reports.cautions import timings_are_even
-from reports.decisions import Decisions, decide
-from reports.frame import load_estimates, load_frame, records
-from reports.verdicts import plateau_lines, recommendation_cards
+from denoisebench.reports.cautions import timings_are_even
+from denoisebench.reports.decisions import Decisions, decide
+from denoisebench.reports.frame import load_estimates, load_frame, records
+from denoisebench.reports.verdicts import plateau_lines, recommendation_cards
 
 
 def judged(run, margins=None):

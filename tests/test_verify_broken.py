@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench.errors import UserError
-from bench.verify.judge import CONFORMS, DEFECT, DEVIATES
-from bench.verify.subject import own_subject
-from bench.verify.verify import verify_case
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.verify.judge import CONFORMS, DEFECT, DEVIATES
+from denoisebench.bench.verify.subject import own_subject
+from denoisebench.bench.verify.verify import verify_case
 
 
 def checks(name, grid, **facts):

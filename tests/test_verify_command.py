@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from cli import call
 
-from bench import known_defects as table
-from bench.schedulers import SCHEDULERS
+from denoisebench.bench import known_defects as table
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.verify import record
 
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory):
     """Folder, exit code of a verification of two schedulers."""
-    from bench.__main__ import run
+    from denoisebench.__main__ import run
 
     folder = tmp_path_factory.mktemp("verified")
     return folder, run(["verify", "scheduler=ddim,flow_deis", f"out={folder}"])
@@ -91,14 +92,16 @@ def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
 def test_a_listed_defect_that_is_gone_fails(tmp_path, capsys, monkeypatch):
     known = replace(table.known_defects("0.42.1")[0], name="imagined", who=("flow_heun",))
     known = replace(known, checks={"nfe": 1.0}, grids=(), hits=None)
-    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: (*TABLE, known))
+    monkeypatch.setattr(
+        "denoisebench.bench.verify.record.known_defects", lambda version: (*TABLE, known)
+    )
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
     assert code == 1
     assert "listed, but gone: flow_heun: imagined" in out
 
 
 def test_a_defect_that_is_not_listed_fails(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: ())
+    monkeypatch.setattr(record, "known_defects", lambda version: ())
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
     assert code == 1
     assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out
@@ -118,7 +121,9 @@ def test_worse_than_listed_is_not_excused(tmp_path, capsys, monkeypatch):
     listed = [
         replace(known, checks={n: v / 10 for n, v in known.checks.items()}) for known in TABLE
     ]
-    monkeypatch.setattr("bench.verify.record.known_defects", lambda version: tuple(listed))
+    monkeypatch.setattr(
+        "denoisebench.bench.verify.record.known_defects", lambda version: tuple(listed)
+    )
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
     assert code == 1
     assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out

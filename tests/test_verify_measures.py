@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bench.schedulers import SCHEDULERS
-from bench.verify import measures
-from bench.verify.case import Case
-from bench.verify.problems import BANDS
-from bench.verify.subject import Subject
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.verify import measures
+from denoisebench.bench.verify.case import Case
+from denoisebench.bench.verify.problems import BANDS
+from denoisebench.bench.verify.subject import Subject
 
 
 def case(name, path=None, grid=None, prediction=0):
@@ -132,8 +132,8 @@ def test_other_noisy_schedulers_keep_the_variance(name):
 
 def test_exact_modes_are_those_of_the_flow():
     """The quantile rule against the integrated flow."""
-    from bench.analytic import Level, exact_flow
-    from bench.verify.problems import CLEAN, modes
+    from denoisebench.bench.analytic import Level, exact_flow
+    from denoisebench.bench.verify.problems import CLEAN, modes
 
     problem, start = modes(), Level.vp_from_ratio(14.6)
     noise = torch.special.ndtri((torch.arange(200).double() + 0.5) / 200)[:, None]

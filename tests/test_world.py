@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.shapes.render import dataset, render
-from bench.shapes.world import (
+from denoisebench.bench.shapes.render import dataset, render
+from denoisebench.bench.shapes.world import (
     BACKGROUNDS,
     COLOURS,
     IMAGE_SIZE,

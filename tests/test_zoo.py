@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.paths import EMBEDDED
-from bench.shapes.world import PROMPT_SEED, WORDS, captions, draw_scenes
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.shapes.world import PROMPT_SEED, WORDS, captions, draw_scenes
 from zoo import training
 from zoo.training import Recipe, fit
 from zoo.vocabulary import CAPTION_TOKENS, tokenizer

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.shapes.render import dataset
-from bench.shapes.world import HELD_OUT_SEED, TRAIN_SEED
+from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.world import HELD_OUT_SEED, TRAIN_SEED
 from zoo.data import to_signed
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import CAPTION_TOKENS, merges, save_bpe

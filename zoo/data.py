@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.shapes.render import render
-from bench.shapes.world import TRAIN_SEED, Scenes, draw_scenes
+from denoisebench.bench.shapes.render import render
+from denoisebench.bench.shapes.world import TRAIN_SEED, Scenes, draw_scenes
 
 
 def batch_scenes(step: int, batch_size: int, seed: int = TRAIN_SEED) -> Scenes:

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.shapes.render import render
-from bench.shapes.world import HELD_OUT_SEED, draw_scenes
-from metrics.attributes import AttributeNet
+from denoisebench.bench.shapes.render import render
+from denoisebench.bench.shapes.world import HELD_OUT_SEED, draw_scenes
+from denoisebench.metrics.attributes import AttributeNet
 from zoo.data import batch_scenes
 from zoo.targets import IMAGE_HEADS, POSITION_HEAD, attribute_loss, image_targets, positions
 from zoo.training import CHECKPOINTS, Recipe, describe, fit

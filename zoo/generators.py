@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bench.shapes.world import PROMPT_SEED, TRAIN_SEED, Scenes, captions, draw_scenes
+from denoisebench.bench.shapes.world import PROMPT_SEED, TRAIN_SEED, Scenes, captions, draw_scenes
 from zoo.data import batch_scenes, images_of, save_sheet
 from zoo.training import CHECKPOINTS
 

@@ -16,11 +16,11 @@ import open_clip
 import torch
 from diffusers import StableDiffusion3Pipeline
 
-from bench.models import load_pipeline
-from bench.paths import EMBEDDED
-from bench.sampling import sample_generators
-from bench.shapes.render import dataset, render
-from bench.shapes.world import (
+from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.sampling import sample_generators
+from denoisebench.bench.shapes.render import dataset, render
+from denoisebench.bench.shapes.world import (
     HELD_OUT_SEED,
     IMAGE_SIZE,
     PROMPT_SEED,
@@ -28,10 +28,10 @@ from bench.shapes.world import (
     captions,
     draw_scenes,
 )
-from metrics.attributes import AttributeNet
-from metrics.estimate import paired_difference
-from metrics.extractors import attribute_extractor
-from metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
+from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.estimate import paired_difference
+from denoisebench.metrics.extractors import attribute_extractor
+from denoisebench.metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
 from zoo.clip import measure as measure_clip
 from zoo.clip import tokenizer_of
 from zoo.data import save_sheet, to_signed

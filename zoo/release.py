@@ -13,9 +13,9 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from bench.model_files import absent_parts
-from bench.paths import EMBEDDED
-from metrics.attributes import AttributeNet
+from denoisebench.bench.model_files import absent_parts
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS
 
 RECORDS = Path(__file__).parent / "records"

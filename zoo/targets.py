@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.shapes.world import (
+from denoisebench.bench.shapes.world import (
     BACKGROUNDS,
     COLOURS,
     IMAGE_SIZE,

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from bench.shapes.world import HELD_OUT_SEED
+from denoisebench.bench.shapes.world import HELD_OUT_SEED
 from zoo.data import batch_scenes, images_of, save_sheet
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 

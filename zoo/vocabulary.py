@@ -7,7 +7,7 @@ from pathlib import Path
 from open_clip.tokenizer import bytes_to_unicode
 from transformers import CLIPTokenizer
 
-from bench.shapes.world import WORDS
+from denoisebench.bench.shapes.world import WORDS
 
 CAPTION_TOKENS = 24  # the longest caption has 18 tokens, start and end included
 _START, _END = "<|startoftext|>", "<|endoftext|>"

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from bench.errors import UserError
-from bench.shapes.world import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, TEXTURES
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.shapes.world import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, TEXTURES
 
 _KINDS = {"size": SIZES, "texture": TEXTURES, "colour": COLOURS, "shape": SHAPES}
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from bench.shapes.world import (
+from denoisebench.bench.shapes.world import (
     BACKGROUNDS,
     COLOURS,
     IMAGE_SIZE,

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.verify.paths import Path
-from bench.verify.problems import BANDS, Distilled, Problem, bands
-from bench.verify.subject import Subject
-from bench.verify.trajectory import Drive, Trajectory, follow
+from denoisebench.bench.verify.paths import Path
+from denoisebench.bench.verify.problems import BANDS, Distilled, Problem, bands
+from denoisebench.bench.verify.subject import Subject
+from denoisebench.bench.verify.trajectory import Drive, Trajectory, follow
 
 # They take the network's result for a sample, so it must be one: the end of the exact flow.
 _CONSISTENCY_SAMPLERS = ("LCMScheduler", "FlowMatchLCMScheduler")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.known_defects import Known
-from bench.verify.judge import Check
-from bench.verify.verify import Row
+from denoisebench.bench.known_defects import Known
+from denoisebench.bench.verify.judge import Check
+from denoisebench.bench.verify.verify import Row
 
 Names = Collection[str]
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analytic import Level
-from bench.verify.case import DATA, TWO, Case, many
-from bench.verify.paths import TRAIN_TIMESTEPS
-from bench.verify.problems import BANDS, CLEAN, modes
-from bench.verify.trajectory import Call
+from denoisebench.bench.analytic import Level
+from denoisebench.bench.verify.case import DATA, TWO, Case, many
+from denoisebench.bench.verify.paths import TRAIN_TIMESTEPS
+from denoisebench.bench.verify.problems import BANDS, CLEAN, modes
+from denoisebench.bench.verify.trajectory import Call
 
 USUAL_STEPS = 20
 ALL_STEPS = tuple(range(1, 101))

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from bench.known_defects import known_defects, table_for
-from bench.machine import environment
-from bench.verify import measures
-from bench.verify.compare import Finding, findings, gone
-from bench.verify.judge import LIMITS, VERDICTS, severity, worst
-from bench.verify.problems import BANDS
-from bench.verify.subject import Subject
-from bench.verify.verify import Row
+from denoisebench.bench.known_defects import known_defects, table_for
+from denoisebench.bench.machine import environment
+from denoisebench.bench.verify import measures
+from denoisebench.bench.verify.compare import Finding, findings, gone
+from denoisebench.bench.verify.judge import LIMITS, VERDICTS, severity, worst
+from denoisebench.bench.verify.problems import BANDS
+from denoisebench.bench.verify.subject import Subject
+from denoisebench.bench.verify.verify import Row
 
 SCHEMA = 1
 _TOLD = ("name", "effect", "advice", "issues")  # of a known defect

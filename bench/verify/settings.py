@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import UserError, nearest
-from bench.schedulers import SCHEDULERS
-from bench.settings import SchedulerSettings, config_problem
-from bench.verify.subject import Subject, own_subject
+from denoisebench.bench.errors import UserError, nearest
+from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.settings import SchedulerSettings, config_problem
+from denoisebench.bench.verify.subject import Subject, own_subject
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 

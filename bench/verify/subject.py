@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path as File
 from typing import Any
 
-from bench.errors import UserError
-from bench.schedulers import SchedulerSpec, scheduler_class, scheduler_from
-from bench.verify.paths import PATHS, Path
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.schedulers import SchedulerSpec, scheduler_class, scheduler_from
+from denoisebench.bench.verify.paths import PATHS, Path
 
 SPACINGS = ("trailing", "linspace", "leading")
 CONFIGURED = "as configured"  # the scheduler's own flags choose the grid

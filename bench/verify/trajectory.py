@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.analytic import Level
-from bench.verify.paths import Path
-from bench.verify.problems import Problem
+from denoisebench.bench.analytic import Level
+from denoisebench.bench.verify.paths import Path
+from denoisebench.bench.verify.problems import Problem
 
 
 @dataclass(frozen=True, eq=False)

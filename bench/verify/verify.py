@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.verify import measures
-from bench.verify.case import Case
-from bench.verify.judge import Check, judge, worst
-from bench.verify.subject import CONFIGURED, Subject
+from denoisebench.bench.verify import measures
+from denoisebench.bench.verify.case import Case
+from denoisebench.bench.verify.judge import Check, judge, worst
+from denoisebench.bench.verify.subject import CONFIGURED, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
 _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}

@@ -27,7 +27,7 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
         margins: str | Path | None = None,
         undecided: str = "fail",
     ) -> None:
-        from bench.__main__ import run
+        from denoisebench.__main__ import run
 
         folder = Path(cell)
         if not (folder / "sweep.json").exists():

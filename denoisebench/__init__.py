@@ -1,0 +1,25 @@
+"""What sweeps measured, from Python: a default put on a pipeline, a run read back.
+
+    from denoisebench import apply
+
+    images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
+
+The torchmetrics classes of the metrics are in denoisebench.metrics.modules.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from denoisebench.bench.defaults import apply, read_defaults
+    from denoisebench.bench.run import load_run
+
+__all__ = ["apply", "load_run", "read_defaults"]
+# Loaded when first asked for: the command line imports this file too, and answers --help at once.
+_HOMES = {"apply": "defaults", "read_defaults": "defaults", "load_run": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"denoisebench.bench.{_HOMES[name]}"), name)
