@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 import torch
-from cli import GRID, tiny
+
+from tests.helpers.cli import GRID, tiny
 
 torch.set_num_threads(1)
 

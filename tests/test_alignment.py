@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-import references
 
 from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.estimate import clusters_of, mean_estimate, paired_difference
+from tests.helpers import references
 
 
 def embeddings(seed: int, n: int = 12, dim: int = 5) -> np.ndarray:

@@ -1,11 +1,11 @@
 import pandas as pd
 import pytest
-from fake_run import FD, fabricate
 
 from denoisebench.bench.run import Mark
 from denoisebench.reports.cautions import cautions, curve_notes, timings_are_even
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.headline import observations
+from tests.helpers.fake_run import FD, fabricate
 
 
 @pytest.fixture

@@ -5,24 +5,7 @@ from dataclasses import MISSING, fields, replace
 import pytest
 
 from denoisebench.bench.cell import Cell, Entry, digest
-
-CELL = Cell(
-    model="m",
-    weights="w",
-    task="txt2img",
-    scheduler="ddim",
-    scheduler_class="DDIMScheduler",
-    scheduler_flags="{}",
-    steps=10,
-    guidance=4.0,
-    seed=0,
-    prompts="p",
-    prompts_hash="h",
-    height=32,
-    width=32,
-    dtype="float32",
-    engine="e",
-)
+from tests.helpers.cells import CELL
 
 
 def test_the_key_is_the_content():

@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.reports.chart_data import (
     batch_words,
@@ -19,6 +18,7 @@ from denoisebench.reports.chart_data import (
 from denoisebench.reports.curves import curve_points, marginal_gains
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.pareto import with_front
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
 @pytest.fixture

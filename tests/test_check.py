@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from cli import call
-from fake_run import CLIP, FD, MARGINS, fabricate
 from scipy import stats
 
 from denoisebench.bench.errors import UserError
@@ -23,6 +21,8 @@ from denoisebench.reports.check_output import check_junit, check_markdown
 from denoisebench.reports.history import courses
 from denoisebench.reports.losses import _exact_se
 from denoisebench.reports.power import powers
+from tests.helpers.cli import call
+from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 
 SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
 

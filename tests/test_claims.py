@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_claims import CLIP, FD, PARTS, cells
 
 from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.claims import CLAIMS, NOT_TESTED, findings
+from tests.helpers.fake_claims import CLIP, FD, PARTS, cells
 
 
 def found(name, some):

@@ -4,10 +4,6 @@ import re
 
 import pytest
 import yaml
-from cli import call
-from fake_claims import PARTS, cells
-from fake_run import fabricate
-from test_html import ATTACKS, Page
 
 from denoisebench.bench.run import load_run, save_run
 from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
@@ -22,6 +18,10 @@ from denoisebench.reports.claims_page import (
     told,
     verdict_counts,
 )
+from tests.helpers.cli import call
+from tests.helpers.fake_claims import PARTS, cells
+from tests.helpers.fake_run import fabricate
+from tests.helpers.pages import ATTACKS, Page
 
 
 def part(verdict=SUPPORTED, value=2.0, low=1.0, high=3.0, threshold=0.5, above=True, words="x"):

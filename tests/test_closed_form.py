@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
 
 from denoisebench.bench.analytic import Level, Mixture, exact_flow
 from denoisebench.bench.closed_form import PROBLEMS, REACH, closed_form_pipeline, exact_moments
 from denoisebench.bench.sampling import sample_generators
+from tests.helpers.cli import call, tiny
 
 
 def sweep(folder, capsys, *more):

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from cli import call
 
 from denoisebench.bench.listing import LISTINGS
 from denoisebench.bench.rows import COLUMNS
+from tests.helpers.cli import call
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli import call
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.rows import read_estimate
 from denoisebench.bench.run import Run, load_run, save_run
 from denoisebench.reports.compare import MeasuredCell, _names, compare, comparison_table, find_cell
+from tests.helpers.cli import call
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 A = "scheduler=ddim,steps=2,guidance=4"
 B = "scheduler=ddim,steps=16,guidance=4"

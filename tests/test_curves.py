@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLIP, FD, PSNR, fabricate
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.curves import (
@@ -13,6 +12,7 @@ from denoisebench.reports.curves import (
     with_panels,
 )
 from denoisebench.reports.frame import load_estimates, load_frame
+from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate
 
 
 @pytest.fixture

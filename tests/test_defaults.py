@@ -8,10 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from cli import call, tiny
 from diffusers import StableDiffusionPipeline
-from fake_run import CLIP, FD, MARGINS, fabricate
-from tiny_pipelines import save_tiny
 
 from denoisebench.bench.defaults import apply
 from denoisebench.bench.errors import UserError
@@ -23,6 +20,9 @@ from denoisebench.reports.decisions import decide
 from denoisebench.reports.defaults import defaults_yaml, saving
 from denoisebench.reports.frame import load_estimates, load_frame, records
 from denoisebench.reports.report import write_report
+from tests.helpers.cli import call, tiny
+from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
+from tests.helpers.tiny_pipelines import save_tiny
 
 STEPS = (2, 4, 8, 16, 32)
 

@@ -6,9 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
-from test_inputs import job
-from test_scoring import FD, scored, stored
 
 from denoisebench.bench import scoring
 from denoisebench.bench.closed_form import exact_moments
@@ -22,6 +19,9 @@ from denoisebench.metrics.extractors import attribute_extractor
 from denoisebench.metrics.frechet import FeatureStats, frechet_record
 from denoisebench.metrics.kernel import kernel_distance_estimate
 from denoisebench.metrics.manifold import manifold_estimates
+from tests.helpers.cli import call, tiny
+from tests.helpers.inputs import job
+from tests.helpers.scored import FD, scored, stored
 
 CLIP = ClipSettings(name="shapes", model="local-dir:embedded:shapes-clip")
 LIGHT = {"distances": ("fd",), "cmmd": ()}

@@ -1,7 +1,8 @@
 """The three embedded generators through one sweep: what fits runs, the rest says why."""
 
 import pandas as pd
-from cli import call, tiny
+
+from tests.helpers.cli import call, tiny
 
 GRID = ("model=shapes-ddpm,shapes-flow,shapes-lcm", "scheduler=ddim,flow_euler,lcm", "guidance=4")
 

@@ -5,13 +5,13 @@ import shutil
 
 import pandas as pd
 import pytest
-from cli import call, tiny
-from test_schedulers import USUAL
 
 from denoisebench.bench.flags import chosen
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.run import load_run
 from denoisebench.bench.settings import SchedulerSettings
+from tests.helpers.cli import call, tiny
+from tests.helpers.configs import USUAL
 
 SD = {**USUAL["diffusion"], "timestep_spacing": "leading"}
 

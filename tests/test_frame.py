@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.bench.rows import COLUMNS
 from denoisebench.reports.frame import (
@@ -13,6 +12,7 @@ from denoisebench.reports.frame import (
     varying,
     write_results,
 )
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
 @pytest.fixture

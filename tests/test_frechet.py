@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import references
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from denoisebench.metrics.frechet import (
     frechet_record,
     splits,
 )
+from tests.helpers import references
 
 
 def plain_estimate(features: Tensor, reference: FeatureStats) -> Estimate:

@@ -2,13 +2,13 @@ import base64
 import io
 
 import numpy as np
-from fake_run import PROMPTS, fabricate
 from PIL import Image
 
 from denoisebench.bench.rows import read_inputs
 from denoisebench.reports.contact_sheet import sheets
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.gallery import enlarged, gallery, tile_uri
+from tests.helpers.fake_run import PROMPTS, fabricate
 
 
 def decoded(uri):

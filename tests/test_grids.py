@@ -8,12 +8,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from cli import call, tiny
 
 from denoisebench.bench.cell import Grid
 from denoisebench.bench.grids import build_scheduler, can_match
 from denoisebench.bench.run import load_run
 from denoisebench.bench.schedulers import SCHEDULERS
+from tests.helpers.cli import call, tiny
 
 
 def grids(folder):

@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from cli import call, tiny
 
 from denoisebench.bench.guidance import Guidance, form_of
+from tests.helpers.cli import call, tiny
 
 
 @pytest.mark.parametrize(

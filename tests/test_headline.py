@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from fake_run import CLIP, FD, PSNR, SEAM, fabricate
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.headline import observations
+from tests.helpers.fake_run import CLIP, FD, PSNR, SEAM, fabricate
 
 
 def scored(tmp_path, values, influences):

@@ -9,10 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
 from PIL import Image
-from test_inputs import job
-from test_scoring import scored, stored
 
 from denoisebench.bench import sampling
 from denoisebench.bench.convergence import adds_noise
@@ -30,6 +27,9 @@ from denoisebench.metrics.colour import chroma, clipped
 from denoisebench.metrics.spectrum import octave_power
 from denoisebench.metrics.texture import banding, sharpness
 from denoisebench.metrics.wasserstein import wasserstein_estimate
+from tests.helpers.cli import call, tiny
+from tests.helpers.inputs import job
+from tests.helpers.scored import scored, stored
 
 ALL = ("spectrum", "sharpness", "banding", "saturation", "clipped")
 NETWORK = {"weights": "embedded:shapes-features/features.safetensors"}

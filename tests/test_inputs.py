@@ -4,47 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli import call, tiny
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs import input_names, inputs_identity, load_inputs
-from denoisebench.bench.settings import Settings
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
-
-
-def job(task="img2img", images="renders", masks=None, *, size=32, prompts=None, samples=8):
-    """Settings with the given inputs; prompts is a file."""
-    named = prompts or {"name": "shapes", "path": None, "column": None}
-    return Settings(
-        model={"name": "m", "path": "m", "height": size, "width": size, "dtype": "float32"},
-        scheduler={"name": "ddim"},
-        task={"name": task, "images": images, "masks": masks},
-        prompts=named,
-        metrics={"name": "none", "reference": "renders", "reference_samples": 2},
-        tracking={"kind": "none"},
-        latency={"batch_size": 1, "warmup_runs": 0, "timed_runs": 0},
-        **dict(steps=2, guidance=1.0, seed=0, samples=samples, batch_size=4, threads=1),
-        **dict(device="cpu", runs="runs", run=None, store=None, dry_run=False),
-    )
-
-
-def picture(path, seed=0, size=(48, 32), mode="RGB"):
-    """A file of noise; size is width and height."""
-    shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
-    noise = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path)
-    return noise
-
-
-def mask(path, size=(48, 32), box=(20, 12, 32, 24)):
-    """White within box: left, top, right, bottom."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("L", size, 0)
-    image.paste(255, box)
-    image.save(path)
+from tests.helpers.cli import call, tiny
+from tests.helpers.inputs import job, mask, pair, picture
 
 
 def test_renders_show_what_the_prompt_asks_for_and_other_renders_do_not():
@@ -139,13 +106,6 @@ def test_a_column_of_the_prompt_file_names_image_and_mask_of_each_prompt(tmp_pat
             update={"task": settings.task.model_copy(update={"images": "column:mask"})}
         )
     )
-
-
-def pair(folder, seeds=(0, 1), box=(20, 12, 32, 24)):
-    for i, seed in enumerate(seeds):
-        picture(folder / "images" / f"{i}.png", seed=seed)
-        mask(folder / "masks" / f"{i}.png", box=box)
-    return job("inpaint", str(folder / "images"), str(folder / "masks"))
 
 
 def test_the_identity_is_that_of_the_content_in_its_order(tmp_path):

@@ -9,7 +9,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from cli import tiny
+
+from tests.helpers.cli import tiny
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("bench", "metrics", "reports", "conf", "denoisebench", "pyproject.toml", "README.md")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import references
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +10,7 @@ from denoisebench.metrics.kernel import (
     kernel_distance_estimate,
     kernel_reference,
 )
+from tests.helpers import references
 
 
 def draw(n: int, generator: torch.Generator, dim: int = 6, offset: float = 0.0) -> Tensor:

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from cli import call, tiny
 
 from denoisebench.bench.flags import _trajectory
 from denoisebench.bench.known_defects import known_defects, warnings_for
@@ -13,6 +12,7 @@ from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import LIMITS
 from denoisebench.bench.verify.subject import Subject
+from tests.helpers.cli import call, tiny
 
 TABLE = known_defects("0.42.1")
 BY_NAME = {known.name: known for known in TABLE}

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli import call
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
-from tiny_pipelines import save_tiny
 
 from denoisebench.bench.run import load_run
 from denoisebench.bench.settings import Settings
+from tests.helpers.cli import call
+from tests.helpers.tiny_pipelines import save_tiny
 
 NEGATIVE = "normal quality, low quality, worst quality, low res, blurry, nsfw, nude"
 CAPTIONS = ["a city at night", "the large clock", "people walking"]

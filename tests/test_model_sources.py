@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli import call, start, tiny
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
-from tiny_pipelines import as_single_file, save_tiny, save_tiny_lora
 
 from denoisebench.bench import paths
 from denoisebench.bench.models import find_model, load_pipeline
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.settings import ModelSettings
+from tests.helpers.cli import call, start, tiny
+from tests.helpers.tiny_pipelines import as_single_file, save_tiny, save_tiny_lora
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
 
 from denoisebench.bench.outputs import count_flat, overflow_hint
 from denoisebench.bench.run import load_run
 from denoisebench.bench.sampling import _to_uint8
+from tests.helpers.cli import call, tiny
 
 
 def images(*colours):

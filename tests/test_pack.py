@@ -8,8 +8,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from cli import call
-from fake_run import MARGINS, fabricate
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -18,6 +16,8 @@ from denoisebench.bench.pack_file import SUFFIX, _checksum, load_pack, read_pack
 from denoisebench.metrics.decide import PASS
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.check import check
+from tests.helpers.cli import call
+from tests.helpers.fake_run import MARGINS, fabricate
 
 SLOWER = {"latency": 0.1, "denoise": 0.1, "memory": 0.1}
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from cli import call, tiny
 from PIL import Image
 
 from denoisebench.bench.errors import nearest
@@ -15,6 +14,7 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan import _grouped
 from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.settings import FrechetSettings, MetricsSettings
+from tests.helpers.cli import call, tiny
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_run import FD, fabricate
 
 from benchmarks.planted_faults import VARIANTS
 from denoisebench.__main__ import run
@@ -18,6 +17,7 @@ from denoisebench.bench.settings import margins_settings
 from denoisebench.metrics.decide import PASS
 from denoisebench.metrics.regression import REGRESSION
 from denoisebench.reports.check import check
+from tests.helpers.fake_run import FD, fabricate
 
 CELL = (
     *("scheduler=ddim", "steps=4", "guidance=4", "samples=24", "threads=1", "tracking=none"),

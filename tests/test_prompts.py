@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
-from cli import call, tiny
 from huggingface_hub import constants
 from pyarrow.parquet import write_table
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.prompts import load_prompts, prompts_identity
+from tests.helpers.cli import call, tiny
 
 TEXTS = ["a red ring", 'a "blue" square, large', "a green\tstar", "ein gelbes Kreuz ü"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

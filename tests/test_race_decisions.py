@@ -3,7 +3,6 @@
 from dataclasses import asdict, replace
 
 import pytest
-from fake_run import CLIP, FD, MARGINS, fabricate
 
 from denoisebench.bench.margins import gates
 from denoisebench.bench.run import load_run, save_run
@@ -12,6 +11,7 @@ from denoisebench.metrics.racing import Design, Race, Runner
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.report import write_report
+from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 
 DESIGN = Design(64, 400, 1, 64)
 

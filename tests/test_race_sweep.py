@@ -8,11 +8,11 @@ import time
 import pandas as pd
 import pytest
 import yaml
-from cli import call, start
 
 from denoisebench.bench import sampling
 from denoisebench.bench.run import load_run
 from denoisebench.reports.compare import compare, find_cell
+from tests.helpers.cli import call, start
 
 FIXED_IMAGES = 8 * 1024
 GRID = (

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
-from tiny_pipelines import TINY, save_tiny, save_tiny_lora
 
 from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.models import FoundModel, find_model, load_pipeline
@@ -19,6 +17,8 @@ from denoisebench.bench.run import load_run
 from denoisebench.bench.sampling import remembered_embeddings
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.settings import ModelSettings
+from tests.helpers.cli import call, tiny
+from tests.helpers.tiny_pipelines import TINY, save_tiny, save_tiny_lora
 
 SIZE = 32  # pixels
 DIFFUSION, FLOW = "ddim,dpmpp_2m,heun", "flow_euler,flow_unipc"

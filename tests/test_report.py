@@ -3,13 +3,13 @@ import json
 import pandas as pd
 import pytest
 import yaml
-from cli import GRID as SWEPT
-from cli import call, tiny
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.run import load_run
 from denoisebench.reports.report import is_current, write_report
+from tests.helpers.cli import GRID as SWEPT
+from tests.helpers.cli import call, tiny
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 GRID = {"steps": (2, 4), "schedulers": ("ddim", "euler"), "samples": 8}
 

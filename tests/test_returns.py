@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_run import FD, PSNR, fabricate
 
 from denoisebench.metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, UNTESTED, Plateau
 from denoisebench.metrics.estimate import mean_estimate
@@ -14,6 +13,7 @@ from denoisebench.reports.decisions import NOTHING, CurvePlateau
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.returns import return_lines, returns
+from tests.helpers.fake_run import FD, PSNR, fabricate
 
 STEPS = (2, 4, 8, 16, 32)
 NFE = np.array([3, 7, 15, 31, 63])  # of Heun: 2n - 1

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_cell import CELL
 
 from denoisebench.bench import sampling
 from denoisebench.bench.cell import Cell
@@ -13,7 +12,6 @@ from denoisebench.bench.latency import measure_latency
 from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import text_encoders_of, watched
-from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.sampling import (
     generate,
     remembered_embeddings,
@@ -21,28 +19,13 @@ from denoisebench.bench.sampling import (
     sample_seed,
 )
 from denoisebench.bench.schedulers import SCHEDULERS
-
-PROMPTS = load_prompts(None, None, 6)
+from tests.helpers.sampled import PROMPTS, cell
 
 
 @pytest.fixture(scope="module")
 def pipeline():
     folder = EMBEDDED / "shapes-ddpm"
     return load_pipeline(folder, "float32", "cpu")
-
-
-def cell(scheduler="ddim", steps=3, guidance=4.0):
-    spec = SCHEDULERS[scheduler]
-    import json
-
-    return replace(
-        CELL,
-        scheduler=scheduler,
-        scheduler_class=spec.class_name,
-        scheduler_flags=json.dumps(spec.flags),
-        steps=steps,
-        guidance=guidance,
-    )
 
 
 def test_noise_depends_on_seed_and_index_alone():

@@ -9,8 +9,6 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
-from cli import call
-from test_cell import CELL
 
 from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
@@ -22,21 +20,10 @@ from denoisebench.bench.schedulers import (
     scheduler_class,
     scheduler_from,
 )
+from tests.helpers.cells import CELL
+from tests.helpers.cli import call
+from tests.helpers.configs import USUAL
 
-# What models usually have: Stable Diffusion's and Stable Diffusion 3's.
-USUAL = {
-    "diffusion": {
-        "num_train_timesteps": 1000,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "clip_sample": False,
-        "set_alpha_to_one": False,
-        "steps_offset": 1,
-    },
-    "flow": {"num_train_timesteps": 1000, "shift": 3.0},
-    "edm": {},
-}
 # The first scheduler of each class.
 OF_CLASS = {spec.class_name: name for name, spec in reversed(SCHEDULERS.items())}
 NOISY = [name for name, spec in SCHEDULERS.items() if spec.stochastic]

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
 from denoisebench.reports.compare import MeasuredCell, comparison_table, find_cell
@@ -13,6 +12,7 @@ from denoisebench.reports.frame import frame_metrics, load_estimates, load_frame
 from denoisebench.reports.headline import observations
 from denoisebench.reports.summary import summary_table
 from denoisebench.reports.table import cells_table
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 SHARPNESS = "sharpness"
 

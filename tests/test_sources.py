@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli import call
-from fake_run import FD, MARGINS, fabricate
-from published import EXPERIMENT, client_of, make_run, runs_of
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.pack import pack_run
@@ -17,6 +14,9 @@ from denoisebench.bench.tracking import default_uri, publish
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.check import check
 from denoisebench.reports.merge import merged
+from tests.helpers.cli import call
+from tests.helpers.fake_run import FD, MARGINS, fabricate
+from tests.helpers.published import EXPERIMENT, client_of, make_run, runs_of
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_sampling import PROMPTS, cell
 
 from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import watched
 from denoisebench.bench.sampling import generate, sample_generators
 from denoisebench.bench.steering import _rescaled
+from tests.helpers.sampled import PROMPTS, cell
 
 EVERY, NONE = json.dumps([0, 1e9]), json.dumps([1e8, 1e9])
 

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from cli import call, tiny
+
+from tests.helpers.cli import call, tiny
 
 GRIDS = """# @package _global_
 hydra:

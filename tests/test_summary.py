@@ -1,11 +1,11 @@
 import io
 
 import pytest
-from fake_run import fabricate
 from rich.console import Console
 
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.summary import default_line, summary_table
+from tests.helpers.fake_run import fabricate
 
 
 def printed(run, width=100):

@@ -11,9 +11,7 @@ import numpy as np
 import open_clip
 import pandas as pd
 import pytest
-import references
 import torch
-from cli import GRID, call, start, tiny
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -23,6 +21,8 @@ from denoisebench.bench.run import load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.attributes import AttributeNet
+from tests.helpers import references
+from tests.helpers.cli import GRID, call, start, tiny
 
 
 def results(folder):

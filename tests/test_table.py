@@ -1,11 +1,11 @@
 import math
 
 import pytest
-from fake_run import FD, fabricate
 
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.table import cells_table
+from tests.helpers.fake_run import FD, fabricate
 
 
 @pytest.fixture

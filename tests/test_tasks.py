@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli import call, tiny
 from diffusers import (
     DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -14,7 +13,6 @@ from diffusers import (
     StableDiffusion3Img2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
 )
-from test_sampling import PROMPTS, cell
 
 from denoisebench.bench.inputs import Inputs
 from denoisebench.bench.models import load_pipeline
@@ -23,6 +21,8 @@ from denoisebench.bench.sampling import generate, sample_generators
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import PROMPT_SEED
 from denoisebench.bench.tasks import any_latents, executed_steps, task_class, task_pipeline
+from tests.helpers.cli import call, tiny
+from tests.helpers.sampled import PROMPTS, cell
 
 IMAGES = dataset(PROMPT_SEED, 0, 3)[0]
 MASKS = np.zeros((3, 32, 32), bool)

@@ -7,11 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from published import EXPERIMENT, STEPS, client_of, contents, finish, history, make_run, runs_of
 
 from denoisebench.bench.rows import rows
 from denoisebench.bench.run import load_run
 from denoisebench.bench.tracking import TrackingDown, default_uri, publish
+from tests.helpers.published import (
+    EXPERIMENT,
+    STEPS,
+    client_of,
+    contents,
+    finish,
+    history,
+    make_run,
+    runs_of,
+)
 
 MEASURED = {
     "quality/fd_shapes",

@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from published import EXPERIMENT, STEPS, client_of, contents, files_under, make_run, runs_of
 
 from denoisebench.bench.run import load_run
 from denoisebench.bench.sources import load_packs
 from denoisebench.bench.tracking import TrackingDown, publish
+from tests.helpers.published import (
+    EXPERIMENT,
+    STEPS,
+    client_of,
+    contents,
+    files_under,
+    make_run,
+    runs_of,
+)
 
 
 def free_port() -> int:

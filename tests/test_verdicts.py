@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from fake_run import CLIP, FD, fabricate
 
 from denoisebench.reports.cautions import timings_are_even
 from denoisebench.reports.decisions import Decisions, decide
 from denoisebench.reports.frame import load_estimates, load_frame, records
 from denoisebench.reports.verdicts import plateau_lines, recommendation_cards
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
 def judged(run, margins=None):

@@ -10,7 +10,7 @@ from denoisebench.bench.verify.verify import verify_case
 
 def checks(name, grid, **facts):
     """Checks of a class on Stable Diffusion's noise schedule, by their name."""
-    subject = own_subject(f"broken_schedulers.{name}", {}, **facts)
+    subject = own_subject(f"tests.helpers.broken_schedulers.{name}", {}, **facts)
     return {check.name: check for check in verify_case(subject, "scaled_linear", grid)[0].checks}
 
 
@@ -66,10 +66,10 @@ def test_what_does_not_run_gets_a_row_that_says_so(name, said):
     ("dotted", "said"),
     [
         ("nowhere.Class", "cannot be imported"),
-        ("broken_schedulers.Missing", "cannot be imported"),
+        ("tests.helpers.broken_schedulers.Missing", "cannot be imported"),
         ("Class", "cannot be imported"),
         (".odd.Class", "cannot be imported"),
-        ("broken_module.Class", "cannot be imported .planted"),
+        ("tests.helpers.broken_module.Class", "cannot be imported .planted"),
         ("pathlib.Path", "is no scheduler class"),
     ],
 )

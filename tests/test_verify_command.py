@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli import call
 
 from denoisebench.bench import known_defects as table
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.verify import record
+from tests.helpers.cli import call
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_published_table_covers_the_catalogue_and_counts_what_it_states():
 
 
 def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
-    own = ("own.class_name=broken_schedulers.SkipsTheLast", "own.order=1")
+    own = (f"own.class_name={BROKEN}.SkipsTheLast", "own.order=1")
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
     assert (code, err) == (1, "")
     assert "not listed: SkipsTheLast (scaled_linear, trailing): defect: residual noise" in out
@@ -82,7 +82,7 @@ def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
 
 
 def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
-    own = "own.class_name=broken_schedulers.CannotBeMade"
+    own = f"own.class_name={BROKEN}.CannotBeMade"
     code, out, err = call(capsys, "verify", own, f"out={tmp_path}")
     assert (code, err) == (1, "")
     assert "RuntimeError: planted in the constructor" in out
@@ -130,7 +130,7 @@ def test_worse_than_listed_is_not_excused(tmp_path, capsys, monkeypatch):
 
 
 def test_a_sound_subclass_is_excused_as_its_base_is(tmp_path, capsys):
-    own = ("own.class_name=broken_schedulers.Sound", "own.order=1")
+    own = (f"own.class_name={BROKEN}.Sound", "own.order=1")
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
     assert (code, err) == (0, "")
     assert "listed for this version" in out
@@ -143,6 +143,7 @@ def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path, capsys):
     assert err.endswith("choose another folder\n")
 
 
+BROKEN = "tests.helpers.broken_schedulers"
 TABLE = table.known_defects("0.42.1")
 
 
@@ -164,8 +165,11 @@ TABLE = table.known_defects("0.42.1")
         (["scheduler=ddim", "steps=20"], "steps: there is no such setting"),
         (["scheduler=ddim", "out=a,b"], "out: name one folder"),
         (
-            ["own.class_name=broken_schedulers.Sound", "own.flags={use_karas_sigmas: true}"],
-            "own.flags: broken_schedulers.Sound takes no use_karas_sigmas",
+            [
+                f"own.class_name={BROKEN}.Sound",
+                "own.flags={use_karas_sigmas: true}",
+            ],
+            f"own.flags: {BROKEN}.Sound takes no use_karas_sigmas",
         ),
     ],
 )

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import yaml
-from cli import call
+
+from tests.helpers.cli import call
 
 ROOT = Path(__file__).parents[1]
 

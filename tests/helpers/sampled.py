@@ -1,0 +1,23 @@
+"""Cells of the embedded pipeline by scheduler, and prompts for them."""
+
+from dataclasses import replace
+
+from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.schedulers import SCHEDULERS
+from tests.helpers.cells import CELL
+
+PROMPTS = load_prompts(None, None, 6)
+
+
+def cell(scheduler="ddim", steps=3, guidance=4.0):
+    spec = SCHEDULERS[scheduler]
+    import json
+
+    return replace(
+        CELL,
+        scheduler=scheduler,
+        scheduler_class=spec.class_name,
+        scheduler_flags=json.dumps(spec.flags),
+        steps=steps,
+        guidance=guidance,
+    )
