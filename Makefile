@@ -47,6 +47,12 @@ test: check ## Lint, types and tests
 bench: install ## Speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
+rooms: install ## Figures of the source's structure; fails when an import runs against the order
+	$(BIN)/python -m benchmarks.rooms
+
+walk: install ## How many files one enters to follow the run of one cell
+	$(BIN)/python -m benchmarks.walk
+
 coverage: install ## Replicate intervals on populations of known truth (a quarter of an hour)
 	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim steps=32,4,8 guidance=4 samples=2048 \
 		latency.timed_runs=0 tracking=none run=coverage
@@ -73,4 +79,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench coverage race-study regression-study zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench rooms walk coverage race-study regression-study zoo lock
