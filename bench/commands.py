@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from denoisebench.bench.run import Run
-    from denoisebench.bench.settings import TrackingSettings
+    from denoisebench.bench.settings.job import TrackingSettings
     from denoisebench.bench.sweep import Outcome
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
@@ -121,7 +121,7 @@ def log(arguments: list[str]) -> int:
     import yaml
 
     from denoisebench.bench.run import load_run
-    from denoisebench.bench.settings import tracking_settings
+    from denoisebench.bench.settings.job import tracking_settings
 
     run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
@@ -354,7 +354,7 @@ def _one_line(error: Exception) -> str:
     from hydra.errors import OverrideParseException
 
     from denoisebench.bench.errors import nearest
-    from denoisebench.bench.settings import Settings
+    from denoisebench.bench.settings.job import Settings
 
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"

@@ -17,7 +17,8 @@ from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import converged_kind, convergence_columns
 from denoisebench.bench.models import FoundModel
 from denoisebench.bench.schedulers import SCHEDULERS, of_the_model, scheduler_class
-from denoisebench.bench.settings import MetricsSettings, Settings
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import MetricsSettings
 
 _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class adds noise or does not
 

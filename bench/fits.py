@@ -16,7 +16,7 @@ from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.pipelines import refusal
 from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, scheduler_class
-from denoisebench.bench.settings import Settings
+from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.tasks import (
     DISTILLED_TIMESTEPS,
     WITH_INPUTS,

@@ -24,7 +24,7 @@ from denoisebench.bench.schedulers import (
     of_the_model,
 )
 from denoisebench.bench.schedulers import scheduler_class as class_of
-from denoisebench.bench.settings import SchedulerSettings
+from denoisebench.bench.settings.job import SchedulerSettings
 
 Flags = dict[str, Any]
 _SIGMA_FLAGS = {f"use_{kind}_sigmas": kind for kind in SIGMAS}

@@ -13,7 +13,8 @@ from denoisebench.bench.passes import Reader, in_parts
 from denoisebench.bench.paths import existing
 from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.references import reference_batches
-from denoisebench.bench.settings import AccuracyMetric, AttributeSettings, ImageMetric, Settings
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import AccuracyMetric, AttributeSettings, ImageMetric
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.store import Store
 from denoisebench.metrics.attributes import AttributeNet, read_right

@@ -26,7 +26,7 @@ from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.pictures import pictures_hash, pictures_in, read_picture
 from denoisebench.bench.prompts import column_texts, shuffled
 from denoisebench.bench.run import SAMPLES_SHOWN
-from denoisebench.bench.settings import PromptSettings, Settings, TaskSettings
+from denoisebench.bench.settings.job import PromptSettings, Settings, TaskSettings
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
 

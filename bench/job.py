@@ -7,7 +7,7 @@ from denoisebench.bench.cell import Entry
 from denoisebench.bench.grids import grid_flags
 from denoisebench.bench.guidance import Guidance
 from denoisebench.bench.models import FoundModel
-from denoisebench.bench.settings import Settings
+from denoisebench.bench.settings.job import Settings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from denoisebench.bench.machine import accelerator, processor
 from denoisebench.bench.models import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
 from denoisebench.bench.pictures import pictures_hash, pictures_in
-from denoisebench.bench.settings import (
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import (
     AccuracyMetric,
     FeatureMetric,
     FidelityMetric,
@@ -16,7 +17,6 @@ from denoisebench.bench.settings import (
     ImageMetric,
     Metric,
     MetricsSettings,
-    Settings,
 )
 from denoisebench.bench.shapes.render import fingerprint
 from denoisebench.metrics.specs import octaves_of

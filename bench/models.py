@@ -23,7 +23,7 @@ from denoisebench.bench.model_files import (
     used_files,
 )
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
-from denoisebench.bench.settings import ModelSettings
+from denoisebench.bench.settings.job import ModelSettings
 
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
 

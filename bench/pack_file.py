@@ -19,7 +19,7 @@ from denoisebench.bench.cell import Cell, Cost, Grid, Latency
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.run import load_run
-from denoisebench.bench.settings import margin_of
+from denoisebench.bench.settings.margins import margin_of
 from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.estimate import Estimate
 

@@ -29,7 +29,7 @@ from denoisebench.bench.references import check_compared_images, check_reference
 from denoisebench.bench.remarks import marks_of
 from denoisebench.bench.run import Mark
 from denoisebench.bench.schedulers import SCHEDULERS
-from denoisebench.bench.settings import Settings, check_settings
+from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.tasks import WITH_INPUTS
 

@@ -16,7 +16,7 @@ from denoisebench.bench.kinds import estimate_kinds, measured
 from denoisebench.bench.margins import gates
 from denoisebench.bench.prompts import prompts_given
 from denoisebench.bench.rows import panel_of, read_dims, read_estimate
-from denoisebench.bench.settings import Settings
+from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.store import Store
 from denoisebench.metrics.choose import Gate
 from denoisebench.metrics.estimate import Estimate

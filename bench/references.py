@@ -13,7 +13,8 @@ from denoisebench.bench.kinds import RENDERS
 from denoisebench.bench.models import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.pictures import pictures_in, read_picture, size_of
-from denoisebench.bench.settings import ImageMetric, MetricsSettings, Settings
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import ImageMetric, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS

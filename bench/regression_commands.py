@@ -103,7 +103,7 @@ def history(arguments: list[str]) -> int:
 def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
     """As reports/check.py takes them: of quality those that the pack's run declared, unless others
     are asked for."""
-    from denoisebench.bench.settings import margins_settings
+    from denoisebench.bench.settings.margins import margins_settings
 
     found = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
     gating = found["gating"] if "--margins" in options else pack.margins or found["gating"]

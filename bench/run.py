@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from denoisebench.bench.cell import Cell, Entry
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.settings import Margin
+from denoisebench.bench.settings.margins import Margin
 from denoisebench.bench.store import SCHEMA, Store, write_atomically
 from denoisebench.metrics.choose import Choice
 from denoisebench.metrics.racing import Design, Rung, Trial

@@ -22,7 +22,8 @@ from denoisebench.bench.kinds import (
 from denoisebench.bench.passes import Reader, in_parts, read_once
 from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
 from denoisebench.bench.references import given_moments, reference_batches
-from denoisebench.bench.settings import (
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import (
     FEATURE_MEASURES,
     AccuracyMetric,
     ClipSettings,
@@ -32,7 +33,6 @@ from denoisebench.bench.settings import (
     ImageMetric,
     Metric,
     MetricsSettings,
-    Settings,
 )
 from denoisebench.bench.store import Store
 from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate

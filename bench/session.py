@@ -23,7 +23,8 @@ from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
 from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.schedulers import SCHEDULERS
-from denoisebench.bench.settings import Metric, ModelSettings
+from denoisebench.bench.settings.job import ModelSettings
+from denoisebench.bench.settings.metrics import Metric
 from denoisebench.bench.store import Store
 from denoisebench.bench.vendor import vendor_default
 

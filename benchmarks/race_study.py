@@ -20,7 +20,7 @@ from benchmarks.coverage import Population, embedded_population
 from denoisebench.bench.machine import environment
 from denoisebench.bench.margins import gates
 from denoisebench.bench.run import Run, load_run
-from denoisebench.bench.settings import SamplingSettings
+from denoisebench.bench.settings.job import SamplingSettings
 from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.choose import Candidate, Gate, choose
 from denoisebench.metrics.estimate import Estimate, mean_estimate

@@ -28,7 +28,7 @@ from denoisebench.bench.cell import Latency
 from denoisebench.bench.machine import environment
 from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.run import load_run
-from denoisebench.bench.settings import margins_settings
+from denoisebench.bench.settings.margins import margins_settings
 from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.decide import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate

@@ -90,7 +90,7 @@ def check(
     drift: Mapping[str, float] | None = None,
 ) -> Check:
     """margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
-    drift: how many images may move, and how far it takes to count, see bench/settings.py; None
+    drift: how many images may move, and how far it takes to count, see bench/settings/job.py; None
     does not ask.
 
     Raises UserError when the two are not of one experiment, or share nothing that can be compared.

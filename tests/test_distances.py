@@ -12,7 +12,7 @@ from denoisebench.bench.closed_form import exact_moments
 from denoisebench.bench.kinds import estimate_kind, features_kind, measured
 from denoisebench.bench.paths import resolve
 from denoisebench.bench.references import reference_batches
-from denoisebench.bench.settings import ClipSettings, MetricsSettings
+from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.extractors import attribute_extractor

@@ -18,7 +18,7 @@ from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.passes import read_once
 from denoisebench.bench.paths import resolve
 from denoisebench.bench.schedulers import SCHEDULERS
-from denoisebench.bench.settings import MetricsSettings
+from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.bench.store import Store

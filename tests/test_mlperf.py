@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from denoisebench.bench.run import load_run
-from denoisebench.bench.settings import Settings
+from denoisebench.bench.settings.job import Settings
 from tests.helpers.cli import call
 from tests.helpers.tiny_pipelines import save_tiny
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from denoisebench.bench import paths
 from denoisebench.bench.models import find_model, load_pipeline
 from denoisebench.bench.paths import content_hash
-from denoisebench.bench.settings import ModelSettings
+from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.cli import call, start, tiny
 from tests.helpers.tiny_pipelines import as_single_file, save_tiny, save_tiny_lora
 

@@ -13,7 +13,7 @@ from denoisebench.bench.kinds import reference_key
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan import _grouped
 from denoisebench.bench.prompts import load_prompts
-from denoisebench.bench.settings import FrechetSettings, MetricsSettings
+from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from tests.helpers.cli import call, tiny
 
 

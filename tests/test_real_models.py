@@ -16,7 +16,7 @@ from denoisebench.bench.probes import text_encoders_of
 from denoisebench.bench.run import load_run
 from denoisebench.bench.sampling import remembered_embeddings
 from denoisebench.bench.schedulers import SCHEDULERS
-from denoisebench.bench.settings import ModelSettings
+from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.cli import call, tiny
 from tests.helpers.tiny_pipelines import TINY, save_tiny, save_tiny_lora
 

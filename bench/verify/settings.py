@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from denoisebench.bench.errors import UserError, nearest
 from denoisebench.bench.schedulers import SCHEDULERS
-from denoisebench.bench.settings import SchedulerSettings, config_problem
+from denoisebench.bench.settings.fields import config_problem
+from denoisebench.bench.settings.job import SchedulerSettings
 from denoisebench.bench.verify.subject import Subject, own_subject
 
 _Count = Annotated[int, Field(strict=True, ge=1)]

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from denoisebench.bench.settings import Settings
+from denoisebench.bench.settings.job import Settings
 
 
 def job(task="img2img", images="renders", masks=None, *, size=32, prompts=None, samples=8):

@@ -7,7 +7,7 @@ from denoisebench.bench.inputs import load_inputs
 from denoisebench.bench.kinds import estimate_kind, measured
 from denoisebench.bench.rows import read_estimate
 from denoisebench.bench.scoring import Scorer
-from denoisebench.bench.settings import FrechetSettings
+from denoisebench.bench.settings.metrics import FrechetSettings
 from denoisebench.bench.store import Store
 
 FD = FrechetSettings(

@@ -1,0 +1,200 @@
+"""The composed config of one job, checked: types, ranges, no unknown keys."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    ValidationError,
+)
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.settings.fields import (
+    Count,
+    Interval,
+    Name,
+    NotNegative,
+    Strength,
+    Strict,
+    Weight,
+    config_problem,
+)
+from denoisebench.bench.settings.margins import MarginsSettings
+from denoisebench.bench.settings.metrics import MetricsSettings
+
+# What to give where a config waits for the user.
+_CURES = {
+    "model.path": "give the folder of a pipeline, a .safetensors file or an id of the hub",
+    "prompts.path": "give a file of prompts, and with prompts.column the field that holds them",
+    "metrics.reference": "give a folder of images or an .npz with mu and sigma, or choose "
+    "metrics=clip or none",
+}
+_GIVE = "give it one"
+
+
+class ModelSettings(Strict):
+    name: Name
+    path: str
+    height: Count
+    width: Count
+    dtype: Literal["float32", "bfloat16", "float16"]
+    revision: str | None = None  # of a hub id: commit hash, tag or branch
+    variant: str | None = None  # of weight files, such as fp16
+    config: str | None = None  # of a single file: folder or hub id of the pipeline's configs
+    lora: str | None = None  # file, folder or hub id
+    lora_file: str = "pytorch_lora_weights.safetensors"  # in that folder or repository
+    lora_revision: str | None = None
+    distilled: bool | None = None  # None: read off the model's own scheduler
+    guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
+    weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
+    trust_remote_code: bool = False
+    call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
+
+
+class SchedulerSettings(Strict):
+    name: Name  # in the catalogue, or the user's own for a base with flags
+    base: str | None = None
+    flags: dict[str, bool | int | float | str | None] = {}  # of the class, over the base's
+
+    @property
+    def of(self) -> str:
+        """The entry of the catalogue that the flags are laid over."""
+        return self.base or self.name
+
+
+class TaskSettings(Strict):
+    """What a pipeline starts from; bench/inputs.py says what images and masks may be."""
+
+    name: Literal["txt2img", "img2img", "inpaint"]
+    images: str | None = None
+    masks: str | None = None
+
+
+class PromptSettings(Strict):
+    name: Name | None  # None: the file's own name
+    path: str | None
+    column: str | None
+    split: str | None = None  # of a data set on the hub
+    revision: str | None = None  # of the same
+    shuffle: NotNegative | None = None  # seed of a random order; None: their own
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What bench.prompts reads the texts from."""
+        return self.model_dump(exclude={"name"})
+
+    @property
+    def label(self) -> str:
+        return self.name or Path(self.path or "prompts").stem
+
+
+class TrackingSettings(Strict):
+    kind: Literal["mlflow", "none"]
+    uri: str | None = None
+    experiment: str = "denoisebench"
+    pack: bool = False  # with what a later check needs
+    baseline: Annotated[str, Field(pattern=r"^[^@/:]+@[^@/:]+$")] | None = None  # NAME@ALIAS
+
+
+class SamplingSettings(Strict):
+    """How many samples each cell gets: see metrics/racing.py for a race."""
+
+    name: Literal["fixed", "race"]
+    first: Count = 64  # samples of a race's first rung
+    rungs_per_doubling: Count = 4
+    confirm: Count = 256  # fresh samples, at least, that its winner is confirmed on
+
+
+class ClaimsSettings(Strict):
+    """Who plays which part in the statements that reports/claims.py tests."""
+
+    diffusion: Name  # models
+    flow: Name
+    distilled: Name
+    naive: Name  # schedulers of the first: of first order,
+    solver: Name  # of higher order,
+    noisy: Name  # with noise in every step,
+    matched: Name  # and one that can be put on the matched grid
+    flow_solver: Name  # of the flow
+    distilled_solver: Name
+    few: Count  # steps
+    some: Count
+    usual: Count
+    many: Count
+    guidance: Weight
+    flow_guidance: Weight
+    distilled_guidance: Weight
+    low_guidance: Weight
+    high_guidance: Weight
+    low_strength: Strength
+    high_strength: Strength
+
+
+class LatencySettings(Strict):
+    batch_size: Count
+    warmup_runs: NotNegative
+    timed_runs: NotNegative  # 0 leaves the pass out
+
+
+class Settings(Strict):
+    """One job of a sweep."""
+
+    model: ModelSettings
+    scheduler: SchedulerSettings
+    task: TaskSettings
+    prompts: PromptSettings
+    metrics: MetricsSettings
+    tracking: TrackingSettings
+    sampling: SamplingSettings = SamplingSettings(name="fixed")
+    latency: LatencySettings
+    margins: MarginsSettings = MarginsSettings(name="none", gating={})
+    claims: ClaimsSettings | None = None
+    steps: Count
+    guidance: Weight
+    guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    guidance_interval: Interval | None = None
+    negative_prompt: str = ""
+    strength: Strength = 1.0  # of img2img and inpaint
+    latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
+    grid: Literal["native", "matched"] = "native"
+    seed: NotNegative
+    samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
+    batch_size: Count
+    device: Literal["auto", "cpu", "cuda"]
+    threads: NotNegative
+    runs: str
+    run: Name | None
+    store: str | None
+    dry_run: bool
+
+
+def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
+    """The settings, or None and every problem on a line of its own with its cure."""
+    unset = [f"{name}: has no value yet; {_CURES.get(name, _GIVE)}" for name in _unset(config)]
+    if unset:
+        return None, unset
+    try:
+        return Settings(**config), []
+    except ValidationError as error:
+        return None, [config_problem(item) for item in error.errors()]
+
+
+def tracking_settings(config: dict) -> TrackingSettings:
+    """Raises UserError for a value or a name that there is not."""
+    try:
+        return TrackingSettings(**config)
+    except ValidationError as error:
+        raise UserError(
+            "\n".join(f"tracking.{config_problem(i)}" for i in error.errors())
+        ) from error
+
+
+def _unset(config: dict, prefix: str = "") -> list[str]:
+    """Names whose value is OmegaConf's ???: a config that waits for the user."""
+    found = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found += _unset(value, f"{prefix}{name}.")
+        elif value == "???":
+            found.append(f"{prefix}{name}")
+    return found
