@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from denoisebench.bench.run import Run
+    from denoisebench.bench.records.run import Run
     from denoisebench.bench.settings.job import TrackingSettings
     from denoisebench.bench.sweep import Outcome
 
@@ -93,7 +93,7 @@ def report(arguments: list[str]) -> int:
 
 def compare(arguments: list[str]) -> int:
     """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.run import load_run
     from denoisebench.reports.compare import comparison_table, find_cell
 
     folders = [a for a in arguments if "=" not in a]
@@ -120,7 +120,7 @@ def log(arguments: list[str]) -> int:
     """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
     import yaml
 
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.run import load_run
     from denoisebench.bench.settings.job import tracking_settings
 
     run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
@@ -178,7 +178,7 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
 def _verify(configs: list[dict]) -> int:
     from time import perf_counter
 
-    from denoisebench.bench.store import write_atomically
+    from denoisebench.bench.records.store import write_atomically
     from denoisebench.bench.verify.record import make_record, passed
     from denoisebench.bench.verify.settings import what_to_verify
     from denoisebench.bench.verify.verify import verify

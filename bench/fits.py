@@ -4,10 +4,8 @@ import json
 import math
 from collections.abc import Iterator
 
-from denoisebench.bench.cell import RANDOM
 from denoisebench.bench.errors import nearest
 from denoisebench.bench.grids import can_match
-from denoisebench.bench.guidance import forms_of
 from denoisebench.bench.inputs import input_problems
 from denoisebench.bench.job import guidance_of
 from denoisebench.bench.kinds import RENDERS
@@ -15,6 +13,8 @@ from denoisebench.bench.models import FoundModel
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.pipelines import refusal
 from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
+from denoisebench.bench.records.cell import RANDOM
+from denoisebench.bench.records.guidance import forms_of
 from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, scheduler_class
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.tasks import (

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.cell import Grid
+from denoisebench.bench.records.cell import Grid
 from denoisebench.bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
 
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing

@@ -6,17 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from denoisebench.bench.cell import Entry
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.kinds import features_kind, looks_key
 from denoisebench.bench.passes import Reader, in_parts
 from denoisebench.bench.paths import existing
 from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.references import reference_batches
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import AccuracyMetric, AttributeSettings, ImageMetric
 from denoisebench.bench.shapes.language import asked_for
-from denoisebench.bench.store import Store
 from denoisebench.metrics.attributes import AttributeNet, read_right
 from denoisebench.metrics.colour import chroma, clipped
 from denoisebench.metrics.estimate import Estimate, mean_estimate

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from denoisebench.bench.cell import digest
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.pictures import pictures_hash, pictures_in, read_picture
 from denoisebench.bench.prompts import column_texts, shuffled
-from denoisebench.bench.run import SAMPLES_SHOWN
+from denoisebench.bench.records.cell import digest
+from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.bench.settings.job import PromptSettings, Settings, TaskSettings
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from denoisebench.bench.calibration import VERSION, calibration
-from denoisebench.bench.cell import Cell, Latency
 from denoisebench.bench.energy import energy_meter
 from denoisebench.bench.inputs import Inputs
 from denoisebench.bench.probes import Stages, synchronise, watched
+from denoisebench.bench.records.cell import Cell, Latency
 from denoisebench.bench.sampling import generate
 
 _CALIBRATION_SHARE = 0.1  # of a run's time goes into the calibration after it

@@ -11,7 +11,7 @@ from rich.table import Table
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.known_defects import known_defects, table_for
 from denoisebench.bench.paths import conf_group
-from denoisebench.bench.rows import COLUMNS
+from denoisebench.bench.records.rows import COLUMNS
 from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, flags_text
 
 
@@ -102,7 +102,7 @@ def columns() -> Table:
 
 
 def runs() -> Table:
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.run import load_run
 
     table = Table("run", "cells", title="runs/")
     for marker in sorted(Path("runs").glob("*/sweep.json")):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.cell import RANDOM, digest
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.guidance import form_of
 from denoisebench.bench.model_files import (
     INDEX,
     SAFE,
@@ -23,6 +21,8 @@ from denoisebench.bench.model_files import (
     used_files,
 )
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
+from denoisebench.bench.records.cell import RANDOM, digest
+from denoisebench.bench.records.guidance import form_of
 from denoisebench.bench.settings.job import ModelSettings
 
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
@@ -50,7 +50,7 @@ class FoundModel:
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
     pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
-    guidance_form: str = "standard"  # that its pipeline takes, in bench/guidance.py
+    guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
     loading: Loading = Loading()
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from denoisebench.bench.store import Store
+from denoisebench.bench.records.store import Store
 
 # Of images [N, 3, H, W] uint8 and the number of the first: arrays of N by name.
 Reader = Callable[[Tensor, int], dict[str, Tensor]]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import yaml
 
-from denoisebench.bench.cell import Cell, Entry
 from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError, nearest
 from denoisebench.bench.fits import expected_nfe, unfit, unsupported
@@ -25,9 +24,10 @@ from denoisebench.bench.notices import notices
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
 from denoisebench.bench.prompts import load_prompts, prompts_identity
 from denoisebench.bench.race import check_race, is_race, race_notices
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.run import Mark
 from denoisebench.bench.references import check_compared_images, check_reference
 from denoisebench.bench.remarks import marks_of
-from denoisebench.bench.run import Mark
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from denoisebench.bench.cell import digest
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.hub import DATASET, cached, download
 from denoisebench.bench.paths import existing
+from denoisebench.bench.records.cell import digest
 from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
 # Prompts of closed-form models, told apart by number, so that each is a sample of its own.

@@ -8,16 +8,16 @@ comes to the same point again.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from denoisebench.bench.cell import Entry
 from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import estimate_kinds, measured
-from denoisebench.bench.margins import gates
 from denoisebench.bench.prompts import prompts_given
-from denoisebench.bench.rows import panel_of, read_dims, read_estimate
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.settings.job import Settings
-from denoisebench.bench.store import Store
 from denoisebench.metrics.choose import Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.racing import Course, Design, Race, Runner, rungs

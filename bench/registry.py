@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack, pack_run
-from denoisebench.bench.pack_file import SUFFIX, read_pack, write_pack
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.pack import Pack, pack_run
+from denoisebench.bench.records.pack_file import SUFFIX, read_pack, write_pack
+from denoisebench.bench.records.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,16 +8,16 @@ from denoisebench.bench.commands import run_folder, terminal
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
-    from denoisebench.bench.pack import Pack
+    from denoisebench.bench.records.pack import Pack
 
 _SOURCE_OPTIONS = ("--last", "--tracking")  # packs of a folder, MLflow's address
 
 
 def pack(arguments: list[str]) -> int:
     """Writes what a later check needs of a run into one file."""
-    from denoisebench.bench.pack import pack_run
-    from denoisebench.bench.pack_file import SUFFIX, write_pack
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.pack import pack_run
+    from denoisebench.bench.records.pack_file import SUFFIX, write_pack
+    from denoisebench.bench.records.run import load_run
 
     options, folders = _options_of(arguments, ("-o", "--output"))
     run = load_run(run_folder(folders))
@@ -64,7 +64,7 @@ def check(arguments: list[str]) -> int:
 
 def power(arguments: list[str]) -> int:
     """The smallest difference that so many samples would find, from a run's own variance."""
-    from denoisebench.bench.margins import gates
+    from denoisebench.bench.records.margins import gates
     from denoisebench.reports.power import power_table, powers
 
     options, sources = _options_of(arguments, ("--margins", *_SOURCE_OPTIONS))
@@ -77,7 +77,7 @@ def power(arguments: list[str]) -> int:
 
 def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
-    from denoisebench.bench.store import write_atomically
+    from denoisebench.bench.records.store import write_atomically
     from denoisebench.reports.figures import to_png, to_svg
     from denoisebench.reports.history import courses, history_table
     from denoisebench.reports.history_figure import history_figures

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from denoisebench.bench.job import Job, scheduler_config
 from denoisebench.bench.known_defects import Known, known_defects, warnings_for
-from denoisebench.bench.run import Mark
+from denoisebench.bench.records.run import Mark
 from denoisebench.bench.schedulers import FULL_ORDER, lowers_last_order
 
 Curve = tuple[str, str, str]  # model, scheduler, grid

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from denoisebench.bench.cell import Cell
 from denoisebench.bench.grids import build_scheduler
-from denoisebench.bench.guidance import Guidance
 from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.records.cell import Cell
+from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.steering import steered
 from denoisebench.bench.tasks import WITH_INPUTS, any_latents
 

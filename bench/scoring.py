@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from denoisebench.bench.cell import Entry
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.image_scores import ImageScorer
 from denoisebench.bench.inputs import Inputs, input_names, load_inputs
@@ -21,6 +20,8 @@ from denoisebench.bench.kinds import (
 )
 from denoisebench.bench.passes import Reader, in_parts, read_once
 from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.references import given_moments, reference_batches
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import (
@@ -34,7 +35,6 @@ from denoisebench.bench.settings.metrics import (
     Metric,
     MetricsSettings,
 )
-from denoisebench.bench.store import Store
 from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.colour import delta_e
 from denoisebench.metrics.dinov2 import DINOV2, dinov2_extractor

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.cell import Cost, Entry
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs import Inputs, load_inputs
 from denoisebench.bench.job import Job
@@ -22,10 +21,11 @@ from denoisebench.bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
 from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.records.cell import Cost, Entry
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.settings.job import ModelSettings
 from denoisebench.bench.settings.metrics import Metric
-from denoisebench.bench.store import Store
 from denoisebench.bench.vendor import vendor_default
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating

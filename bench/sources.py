@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack
-from denoisebench.bench.pack_file import SUFFIX, load_pack, read_pack
+from denoisebench.bench.records.pack import Pack
+from denoisebench.bench.records.pack_file import SUFFIX, load_pack, read_pack
 
 LAST = 5  # packs of a folder that make a baseline
 

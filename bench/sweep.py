@@ -20,11 +20,11 @@ from denoisebench.bench.plan import Plan
 from denoisebench.bench.progress import SweepProgress, cell_name
 from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.race import groups, is_race, race_group
-from denoisebench.bench.race_words import race_lines
-from denoisebench.bench.rows import read_estimate, read_inputs
-from denoisebench.bench.run import SAMPLES_SHOWN, Run, load_run, save_run
+from denoisebench.bench.records.race_words import race_lines
+from denoisebench.bench.records.rows import read_estimate, read_inputs
+from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
+from denoisebench.bench.records.store import Store, write_atomically
 from denoisebench.bench.session import Session
-from denoisebench.bench.store import Store, write_atomically
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from denoisebench.bench.cell import Cell, Cost, Entry
-from denoisebench.bench.rows import COLUMNS, rows
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.cell import Cell, Cost, Entry
+from denoisebench.bench.records.rows import COLUMNS, rows
+from denoisebench.bench.records.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from denoisebench.bench.records.run import Run
 from denoisebench.bench.registry import log_pack
-from denoisebench.bench.run import Run
 from denoisebench.bench.tracked import Measured, Target, targets
 
 if TYPE_CHECKING:

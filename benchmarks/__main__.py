@@ -19,10 +19,10 @@ from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan import plan_sweep
 from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.sampling import generate
 from denoisebench.bench.session import Session
 from denoisebench.bench.shapes.render import dataset
-from denoisebench.bench.store import Store
 from denoisebench.metrics.alignment import clip_score_estimate
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.frechet import FeatureStats, frechet_estimate

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from denoisebench.bench import sampling
-from denoisebench.bench.cell import Cell
+from denoisebench.bench.records.cell import Cell
 
 Generate = Callable[..., np.ndarray]  # bench/sampling.py's generate
 

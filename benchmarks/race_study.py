@@ -18,10 +18,10 @@ import numpy as np
 
 from benchmarks.coverage import Population, embedded_population
 from denoisebench.bench.machine import environment
-from denoisebench.bench.margins import gates
-from denoisebench.bench.run import Run, load_run
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.run import Run, load_run
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.job import SamplingSettings
-from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.choose import Candidate, Gate, choose
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate

@@ -24,12 +24,12 @@ import torch
 from benchmarks.coverage import embedded_reference
 from benchmarks.planted_faults import VARIANTS
 from denoisebench.bench import sampling
-from denoisebench.bench.cell import Latency
 from denoisebench.bench.machine import environment
-from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.cell import Latency
+from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
+from denoisebench.bench.records.run import load_run
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margins_settings
-from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.decide import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.frechet import FeatureStats, frechet_estimate

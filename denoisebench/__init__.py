@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from denoisebench.bench.defaults import apply, read_defaults
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.run import load_run
 
 __all__ = ["apply", "load_run", "read_defaults"]
 # Loaded when first asked for: the command line imports this file too, and answers --help at once.

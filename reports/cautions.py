@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from denoisebench.bench.run import Mark
+from denoisebench.bench.records.run import Mark
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.frame import describe, done, frame_metrics, varying

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from denoisebench.bench.cell import Cell
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.bench.records.cell import Cell
+from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED
 from denoisebench.metrics.regression import REGRESSION, Judgement, judge
 from denoisebench.reports.losses import (

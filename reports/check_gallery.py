@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from denoisebench.bench.pack import PackedCell
+from denoisebench.bench.records.pack import PackedCell
 from denoisebench.reports.check import Pair
 from denoisebench.reports.gallery import enlarged
 from denoisebench.reports.losses import drifts

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-from denoisebench.bench.store import write_atomically
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.decide import UNDECIDED
 from denoisebench.metrics.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.specs import metric_spec

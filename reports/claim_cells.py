@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.run import Run
 from denoisebench.metrics.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decisions import Decisions, Estimates

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from rich.table import Table
 from rich.text import Text
 
-from denoisebench.bench.cell import Cell, Entry
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.rows import PANEL_FIELDS, panel_of, read_estimate, rows
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.rows import PANEL_FIELDS, panel_of, read_estimate, rows
+from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide import Difference
 from denoisebench.metrics.decide import compare as compare_estimates
 from denoisebench.metrics.estimate import Estimate

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.frame import describe, done, varying

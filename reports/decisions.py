@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from denoisebench.bench.margins import gates
-from denoisebench.bench.rows import PANEL_FIELDS
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
 from denoisebench.metrics.decide import PASS, UNDECIDED, Difference, Plateau, Verdict, compare
 from denoisebench.metrics.estimate import Estimate

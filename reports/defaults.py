@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from denoisebench.bench.cell import Entry
-from denoisebench.bench.guidance import Guidance
-from denoisebench.bench.rows import PANEL_FIELDS
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.rows import PANEL_FIELDS
+from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide import UNDECIDED, Verdict
 from denoisebench.reports.decisions import Decisions, Recommendation
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from denoisebench.bench.rows import read_inputs
-from denoisebench.bench.run import SAMPLES_SHOWN, Run
+from denoisebench.bench.records.rows import read_inputs
+from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.reports.curves import STEPS, STRENGTH, with_panels
 
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.margins import gates
-from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.metrics.history import Step, steps, steps_of_times
 from denoisebench.metrics.specs import metric_spec

@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.cautions import cautions, curve_notes
 from denoisebench.reports.curves import curve_points, sign

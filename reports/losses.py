@@ -7,9 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from denoisebench.bench.cell import Latency
-from denoisebench.bench.margins import gates
-from denoisebench.bench.pack import PackedCell
+from denoisebench.bench.records.cell import Latency
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.pack import PackedCell
 from denoisebench.metrics.decide import Difference
 from denoisebench.metrics.regression import Loss
 from denoisebench.metrics.speed import BETWEEN_FREEDOM, FEWEST, log_mean, log_median, slowdown

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from denoisebench.bench.cell import Latency
-from denoisebench.bench.pack import Pack, PackedCell, PackedMetric
+from denoisebench.bench.records.cell import Latency
+from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
 from denoisebench.metrics.estimate import Estimate, of_same_samples
 from denoisebench.reports.check import have_one_model, paired_cells, settings_of
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack, PackedCell
+from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide import compare
 from denoisebench.metrics.regression import smallest_detectable
 from denoisebench.metrics.specs import metric_spec

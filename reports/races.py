@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from denoisebench.bench.race_words import race_lines
+from denoisebench.bench.records.race_words import race_lines
 
 
 def race_tables(races: Sequence[Mapping[str, Any]]) -> list[dict]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from denoisebench.bench.run import Run, load_run, records_of
-from denoisebench.bench.store import write_atomically
+from denoisebench.bench.records.run import Run, load_run, records_of
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.reports import figures
 from denoisebench.reports.claim_cells import Cells
 from denoisebench.reports.claims import findings

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.store import write_atomically
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.reports.figures import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.html import inline_script, page_environment

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from denoisebench.bench.run import Mark
+from denoisebench.bench.records.run import Mark
 from denoisebench.reports.cautions import cautions, curve_notes, timings_are_even
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.headline import observations

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack, pack_run
-from denoisebench.bench.pack_file import write_pack
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.pack import Pack, pack_run
+from denoisebench.bench.records.pack_file import write_pack
+from denoisebench.bench.records.run import load_run
 from denoisebench.metrics.decide import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.regression import IMPROVED, REGRESSION

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from denoisebench.bench.run import load_run, save_run
+from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
 from denoisebench.reports.claim_records import Judged, Part, Shown
 from denoisebench.reports.claims import NOT_TESTED, Finding, findings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from denoisebench.bench.listing import LISTINGS
-from denoisebench.bench.rows import COLUMNS
+from denoisebench.bench.records.rows import COLUMNS
 from tests.helpers.cli import call
 
 ROOT = Path(__file__).parents[1]
@@ -112,8 +112,8 @@ def test_margins_are_listed_with_what_they_are(capsys):
 
 
 def test_columns_are_documented(run_folder, capsys):
-    from denoisebench.bench.rows import rows
-    from denoisebench.bench.run import load_run
+    from denoisebench.bench.records.rows import rows
+    from denoisebench.bench.records.run import load_run
 
     known = set(COLUMNS) | {"fd_shapes", "clip_score_shapes", "clip_score_shapes_se"}
     known |= {f"fd_shapes_{name}" for name in ("se", "raw", "infinity", "n_per_dim", "floor")}

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from denoisebench.bench.defaults import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.grids import build_scheduler
-from denoisebench.bench.margins import gates
+from denoisebench.bench.records.margins import gates
 from denoisebench.bench.schedulers import scheduler_class
 from denoisebench.metrics.decide import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decisions import decide

@@ -8,7 +8,7 @@ import pytest
 
 from denoisebench.bench.flags import chosen
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.job import SchedulerSettings
 from tests.helpers.cli import call, tiny
 from tests.helpers.configs import USUAL

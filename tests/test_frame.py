@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.bench.rows import COLUMNS
+from denoisebench.bench.records.rows import COLUMNS
 from denoisebench.reports.frame import (
     describe,
     failed,

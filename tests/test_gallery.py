@@ -4,7 +4,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from denoisebench.bench.rows import read_inputs
+from denoisebench.bench.records.rows import read_inputs
 from denoisebench.reports.contact_sheet import sheets
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.gallery import enlarged, gallery, tile_uri

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.bench.cell import Grid
 from denoisebench.bench.grids import build_scheduler, can_match
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.cell import Grid
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers import SCHEDULERS
 from tests.helpers.cli import call, tiny
 

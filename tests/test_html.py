@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.bench.run import Mark
+from denoisebench.bench.records.run import Mark
 from denoisebench.reports.frame import load_frame
 from denoisebench.reports.html import render_html
 from denoisebench.reports.report import content_of

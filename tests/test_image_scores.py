@@ -17,11 +17,11 @@ from denoisebench.bench.image_scores import looks
 from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.passes import read_once
 from denoisebench.bench.paths import resolve
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
-from denoisebench.bench.store import Store
 from denoisebench.metrics.attributes import AttributeNet
 from denoisebench.metrics.colour import chroma, clipped
 from denoisebench.metrics.spectrum import octave_power

@@ -6,7 +6,7 @@ import pytest
 
 from denoisebench.bench.flags import _trajectory
 from denoisebench.bench.known_defects import known_defects, warnings_for
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers import SCHEDULERS, lowers_last_order
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case

@@ -9,7 +9,7 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.job import Settings
 from tests.helpers.cli import call
 from tests.helpers.tiny_pipelines import save_tiny

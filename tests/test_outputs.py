@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from denoisebench.bench.outputs import count_flat, overflow_hint
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.sampling import _to_uint8
 from tests.helpers.cli import call, tiny
 

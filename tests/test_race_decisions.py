@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from denoisebench.bench.margins import gates
-from denoisebench.bench.run import load_run, save_run
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide import PASS, UNDECIDED
 from denoisebench.metrics.racing import Design, Race, Runner
 from denoisebench.reports.decisions import decide

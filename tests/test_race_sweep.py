@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from denoisebench.bench import sampling
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.reports.compare import compare, find_cell
 from tests.helpers.cli import call, start
 

@@ -13,7 +13,7 @@ from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.models import FoundModel, find_model, load_pipeline
 from denoisebench.bench.pipelines import refusal, takes_levels
 from denoisebench.bench.probes import text_encoders_of
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.sampling import remembered_embeddings
 from denoisebench.bench.schedulers import SCHEDULERS
 from denoisebench.bench.settings.job import ModelSettings

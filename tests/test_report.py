@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.reports.report import is_current, write_report
 from tests.helpers.cli import GRID as SWEPT
 from tests.helpers.cli import call, tiny

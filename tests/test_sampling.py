@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from denoisebench.bench import sampling
-from denoisebench.bench.cell import Cell
 from denoisebench.bench.latency import measure_latency
 from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import text_encoders_of, watched
+from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.sampling import (
     generate,
     remembered_embeddings,

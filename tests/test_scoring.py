@@ -10,10 +10,10 @@ import torch
 
 from denoisebench.bench.inputs import load_inputs
 from denoisebench.bench.kinds import features_kind, measured
-from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.records.rows import read_estimate
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.scoring import Scorer
 from denoisebench.bench.settings.metrics import ClipSettings, FrechetSettings, MetricsSettings
-from denoisebench.bench.store import Store
 from denoisebench.metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job, pair

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import pack_run
-from denoisebench.bench.pack_file import load_pack, write_pack
+from denoisebench.bench.records.pack import pack_run
+from denoisebench.bench.records.pack_file import load_pack, write_pack
 from denoisebench.bench.sources import load_packs
 from denoisebench.bench.tracking import default_uri, publish
 from denoisebench.metrics.estimate import Estimate

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.attributes import AttributeNet

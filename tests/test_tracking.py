@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from denoisebench.bench.rows import rows
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.rows import rows
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.tracking import TrackingDown, default_uri, publish
 from tests.helpers.published import (
     EXPERIMENT,
@@ -192,7 +192,7 @@ def test_a_sweep_over_seeds_names_them(tmp_path: Path, uri: str):
 _PUBLISH = """
 import sys
 from pathlib import Path
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.tracking import publish
 publish(load_run(Path(sys.argv[1])), None, "curves")
 """

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.run import load_run
 from denoisebench.bench.sources import load_packs
 from denoisebench.bench.tracking import TrackingDown, publish
 from tests.helpers.published import (

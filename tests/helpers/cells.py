@@ -1,6 +1,6 @@
 """Cells that tests vary."""
 
-from denoisebench.bench.cell import Cell
+from denoisebench.bench.records.cell import Cell
 
 CELL = Cell(
     model="m",

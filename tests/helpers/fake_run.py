@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from denoisebench.bench.cell import Cell, Cost, Entry, Grid, Latency
-from denoisebench.bench.run import Run, save_run
-from denoisebench.bench.store import Store
+from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency
+from denoisebench.bench.records.run import Run, save_run
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.vendor import VendorDefault
 
 FD, CLIP, PSNR, SEAM = "fd_shapes", "clip_score_tiny", "psnr_input", "seam_jump"

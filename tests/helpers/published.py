@@ -4,9 +4,9 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from denoisebench.bench.cell import Cell, Entry
-from denoisebench.bench.run import Run, save_run
-from denoisebench.bench.store import Store
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.run import Run, save_run
+from denoisebench.bench.records.store import Store
 
 EXPERIMENT = "curves"
 STEPS = (2, 4, 8)

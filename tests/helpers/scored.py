@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from denoisebench.bench.cell import Cell, Entry
 from denoisebench.bench.inputs import load_inputs
 from denoisebench.bench.kinds import estimate_kind, measured
-from denoisebench.bench.rows import read_estimate
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.rows import read_estimate
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.scoring import Scorer
 from denoisebench.bench.settings.metrics import FrechetSettings
-from denoisebench.bench.store import Store
 
 FD = FrechetSettings(
     name="shapes", kind="attributes", weights="embedded:shapes-features/features.safetensors"

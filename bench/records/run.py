@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from denoisebench.bench.cell import Cell, Entry
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.store import SCHEMA, Store, write_atomically
 from denoisebench.bench.settings.margins import Margin
-from denoisebench.bench.store import SCHEMA, Store, write_atomically
 from denoisebench.metrics.choose import Choice
 from denoisebench.metrics.racing import Design, Rung, Trial
 
@@ -48,7 +48,7 @@ class Run:
     environment: dict[str, str]
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
-    margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/margins.py
+    margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/records/margins.py
     races: tuple[dict, ...] = ()  # of each group of a race, see bench/race.py
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.store import SCHEMA, Store
+from denoisebench.bench.records.store import SCHEMA, Store
 
 KEY = "0123456789abcdef0123"
 
@@ -138,7 +138,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(store):
 HOLD = """
 import sys
 from pathlib import Path
-from denoisebench.bench.store import Store
+from denoisebench.bench.records.store import Store
 with Store(Path(sys.argv[1])).lock(sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()

@@ -4,7 +4,7 @@ from dataclasses import MISSING, fields, replace
 
 import pytest
 
-from denoisebench.bench.cell import Cell, Entry, digest
+from denoisebench.bench.records.cell import Cell, Entry, digest
 from tests.helpers.cells import CELL
 
 

@@ -15,12 +15,12 @@ from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from denoisebench.bench.cell import Cell, Cost, Grid, Latency
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.pack import Pack, PackedCell, PackedMetric, pack_run
-from denoisebench.bench.run import load_run
+from denoisebench.bench.records.cell import Cell, Cost, Grid, Latency
+from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
+from denoisebench.bench.records.run import load_run
+from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margin_of
-from denoisebench.bench.store import write_atomically
 from denoisebench.metrics.estimate import Estimate
 
 SCHEMA = 3

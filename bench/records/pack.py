@@ -1,6 +1,6 @@
 """A pack: all that a later check needs of a run, small enough to commit.
 
-bench/pack_file.py writes and reads it.
+bench/records/pack_file.py writes and reads it.
 """
 
 import io
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from denoisebench.bench.cell import Cell, Cost, Entry, Grid, Latency, made_by
-from denoisebench.bench.rows import read_estimate
-from denoisebench.bench.run import Run
+from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency, made_by
+from denoisebench.bench.records.rows import read_estimate
+from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
 
 IMAGES = 64  # of each cell, for the gallery

@@ -33,7 +33,7 @@ class Cell:
     engine: str  # libraries and device kind, as in bench/plan.py
     call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
     grid: str = "native"  # "native": the scheduler's own noise levels; "matched": bench/grids.py
-    guidance_form: str = "standard"  # what the weight means, see bench/guidance.py
+    guidance_form: str = "standard"  # what the weight means, see bench/records/guidance.py
     guidance_rescale: float = 0.0  # 0 to 1: Lin et al. (2023), section 3.4
     guidance_interval: str = ""  # JSON [low, high] of noise levels that are guided; empty for all
     negative_prompt: str = ""

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from denoisebench.bench.guidance import Guidance, form_of
+from denoisebench.bench.records.guidance import Guidance, form_of
 from tests.helpers.cli import call, tiny
 
 

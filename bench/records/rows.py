@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from denoisebench.bench.cell import Cell, Cost, Entry, Latency
-from denoisebench.bench.guidance import Guidance
-from denoisebench.bench.run import Run
-from denoisebench.bench.store import Store
+from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency
+from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.run import Run
+from denoisebench.bench.records.store import Store
 from denoisebench.metrics.estimate import Estimate
 
 # Column -> what it holds; the order is that of results.csv.
