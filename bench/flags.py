@@ -209,7 +209,7 @@ def _trajectory(
     """Timesteps and result of a made-up network; what the class says when it fails."""
     import torch
 
-    from denoisebench.bench.sampling import sample_generators, seed_noise
+    from denoisebench.bench.noise import sample_generators, seed_noise
 
     x = 2 * torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     try:

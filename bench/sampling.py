@@ -2,11 +2,8 @@
 
 import inspect
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,24 +12,13 @@ from torch import Tensor, nn
 
 from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.steering import steered
 from denoisebench.bench.tasks import WITH_INPUTS, any_latents
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
-
-
-def sample_seed(seed: int, index: int) -> int:
-    """Seed of sample `index`; the streams of two seeds share nothing."""
-    return int(
-        np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
-    )
-
-
-def sample_generators(seed: int, start: int, stop: int) -> list[torch.Generator]:
-    """One CPU generator per sample, so that noise depends on neither batch nor device."""
-    return [torch.Generator().manual_seed(sample_seed(seed, i)) for i in range(start, stop)]
 
 
 @torch.no_grad()
@@ -126,40 +112,6 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
     std = vae.config.get("latents_std") or 1.0  # of each channel
     scale = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
     return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
-
-
-def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
-    """Lets the noise that steps add to a sample come from that sample's generator alone.
-
-    Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
-    this a sample would depend on its batch and on the process.
-    """
-    if hasattr(scheduler, "noise_sampler_seed"):
-        scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
-        scheduler.step = _within_tree(scheduler.step)
-    elif "generator" in signature(scheduler.step).parameters:
-        scheduler.step = _with_generators(scheduler.step, list(generators))
-
-
-def _with_generators(step: Any, generators: list[torch.Generator]) -> Any:
-    @wraps(step)  # pipelines ask the signature what a step takes
-    def seeded(*args: Any, **kwargs: Any) -> Any:
-        return step(*args, **{"generator": generators, **kwargs})
-
-    return seeded
-
-
-def _within_tree(step: Any) -> Any:
-    """Without the warning that a level lies beyond the tree: diffusers rounds the tree's ends to
-    six digits, and torchsde then takes the end for the level."""
-
-    @wraps(step)
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Should have t[ab]")
-            return step(*args, **kwargs)
-
-    return quiet
 
 
 @contextmanager

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from denoisebench.bench.closed_form import SIZE, closed_form_pipeline, exact_moments
 from denoisebench.bench.machine import environment
+from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.run import Run, load_run
-from denoisebench.bench.sampling import sample_generators
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference

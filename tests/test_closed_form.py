@@ -7,7 +7,7 @@ import torch
 
 from denoisebench.bench.analytic import Level, Mixture, exact_flow
 from denoisebench.bench.closed_form import PROBLEMS, REACH, closed_form_pipeline, exact_moments
-from denoisebench.bench.sampling import sample_generators
+from denoisebench.bench.noise import sample_generators
 from tests.helpers.cli import call, tiny
 
 

@@ -9,15 +9,11 @@ import torch
 from denoisebench.bench import sampling
 from denoisebench.bench.latency import measure_latency
 from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.noise import sample_generators, sample_seed
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import text_encoders_of, watched
 from denoisebench.bench.records.cell import Cell
-from denoisebench.bench.sampling import (
-    generate,
-    remembered_embeddings,
-    sample_generators,
-    sample_seed,
-)
+from denoisebench.bench.sampling import generate, remembered_embeddings
 from denoisebench.bench.schedulers import SCHEDULERS
 from tests.helpers.sampled import PROMPTS, cell
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.sampling import generate, sample_generators, seed_noise
+from denoisebench.bench.sampling import generate
 from denoisebench.bench.schedulers import (
     CLASSES,
     SCHEDULERS,

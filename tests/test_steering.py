@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import watched
-from denoisebench.bench.sampling import generate, sample_generators
+from denoisebench.bench.sampling import generate
 from denoisebench.bench.steering import _rescaled
 from tests.helpers.sampled import PROMPTS, cell
 

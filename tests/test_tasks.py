@@ -16,8 +16,9 @@ from diffusers import (
 
 from denoisebench.bench.inputs import Inputs
 from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.sampling import generate, sample_generators
+from denoisebench.bench.sampling import generate
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import PROMPT_SEED
 from denoisebench.bench.tasks import any_latents, executed_steps, task_class, task_pipeline

@@ -17,8 +17,8 @@ import torch
 from diffusers import StableDiffusion3Pipeline
 
 from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.sampling import sample_generators
 from denoisebench.bench.shapes.render import dataset, render
 from denoisebench.bench.shapes.world import (
     HELD_OUT_SEED,
