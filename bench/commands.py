@@ -165,7 +165,7 @@ def versions() -> str:
 
 def _all_schedulers(arguments: list[str]) -> list[str]:
     """scheduler=all, and no scheduler at all, as the list of all."""
-    from denoisebench.bench.schedulers import SCHEDULERS
+    from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 
     every = f"scheduler={','.join(SCHEDULERS)}"
     asked = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.grids import build_scheduler
-from denoisebench.bench.schedulers import CLASSES, scheduler_class
+from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
+from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide import NO_PLATEAU, PASS
 
 _SCHEMA = 1

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 
 from denoisebench.bench.errors import nearest
-from denoisebench.bench.grids import can_match
 from denoisebench.bench.inputs import input_problems
 from denoisebench.bench.job import guidance_of
 from denoisebench.bench.kinds import RENDERS
@@ -15,7 +14,8 @@ from denoisebench.bench.pipelines import refusal
 from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import forms_of
-from denoisebench.bench.schedulers import CLASSES, SCHEDULERS, scheduler_class
+from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
+from denoisebench.bench.schedulers.grids import can_match
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.tasks import (
     DISTILLED_TIMESTEPS,

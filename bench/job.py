@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from denoisebench.bench.grids import grid_flags
 from denoisebench.bench.models import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.settings.job import Settings
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.models import FoundModel
-from denoisebench.bench.schedulers import SCHEDULERS, SchedulerSpec
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec
+from denoisebench.bench.schedulers.grids import build_scheduler
 
 # These give their scheduler noise levels or a shift of their own, not a number of steps alone.
 _GIVES_LEVELS = ("FluxPipeline", "QwenImagePipeline", "StableDiffusion3Pipeline", "ZImagePipeline")

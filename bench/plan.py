@@ -14,7 +14,6 @@ import yaml
 from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError, nearest
 from denoisebench.bench.fits import expected_nfe, unfit, unsupported
-from denoisebench.bench.flags import Choice, asked, chosen, flag_problems
 from denoisebench.bench.inputs import inputs_identity
 from denoisebench.bench.job import Job, guidance_of, scheduler_config
 from denoisebench.bench.kinds import estimate_kinds, latency_kind
@@ -28,7 +27,8 @@ from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.run import Mark
 from denoisebench.bench.references import check_compared_images, check_reference
 from denoisebench.bench.remarks import marks_of
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
 from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.tasks import WITH_INPUTS

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
 from denoisebench.bench.job import Job, scheduler_config
-from denoisebench.bench.known_defects import Known, known_defects, warnings_for
 from denoisebench.bench.records.run import Mark
-from denoisebench.bench.schedulers import FULL_ORDER, lowers_last_order
+from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
+from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
 
 Curve = tuple[str, str, str]  # model, scheduler, grid
 

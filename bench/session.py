@@ -23,7 +23,7 @@ from denoisebench.bench.plan import device_of
 from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.job import ModelSettings
 from denoisebench.bench.settings.metrics import Metric
 from denoisebench.bench.vendor import vendor_default
@@ -131,9 +131,9 @@ class Session:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
         import torch
 
-        from denoisebench.bench.grids import executed_grid
         from denoisebench.bench.probes import text_encoders_of, watched
         from denoisebench.bench.sampling import generate, remembered_embeddings
+        from denoisebench.bench.schedulers.grids import executed_grid
 
         pipeline, cell = self._pipeline(job), job.entry.cell
         prompts = _prompts(job)[first:last]

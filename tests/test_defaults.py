@@ -12,9 +12,9 @@ from diffusers import StableDiffusionPipeline
 
 from denoisebench.bench.defaults import apply
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.records.margins import gates
-from denoisebench.bench.schedulers import scheduler_class
+from denoisebench.bench.schedulers.catalogue import scheduler_class
+from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.defaults import defaults_yaml, saving

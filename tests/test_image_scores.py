@@ -18,7 +18,7 @@ from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.passes import read_once
 from denoisebench.bench.paths import resolve
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED

@@ -20,7 +20,12 @@ OWNERS = {
     "omegaconf": ("bench/commands.py", "bench/_plugins/"),
     "mlflow": ("bench/tracking.py", "bench/registry.py"),
     "diffusers": (
-        *("bench/models.py", "bench/schedulers.py", "bench/sampling.py", "bench/closed_form.py"),
+        *(
+            "bench/models.py",
+            "bench/schedulers/catalogue.py",
+            "bench/sampling.py",
+            "bench/closed_form.py",
+        ),
         "bench/tasks.py",
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",

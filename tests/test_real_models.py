@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.grids import build_scheduler
 from denoisebench.bench.models import FoundModel, find_model, load_pipeline
 from denoisebench.bench.pipelines import refusal, takes_levels
 from denoisebench.bench.probes import text_encoders_of
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.sampling import remembered_embeddings
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.cli import call, tiny
 from tests.helpers.tiny_pipelines import TINY, save_tiny, save_tiny_lora

@@ -14,7 +14,7 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import text_encoders_of, watched
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.sampling import generate, remembered_embeddings
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from tests.helpers.sampled import PROMPTS, cell
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.problems import BANDS

@@ -19,7 +19,7 @@ class Cell:
     model: str  # name in conf/model
     weights: str  # sha256 of the pipeline's files, 16 hex digits; after RANDOM of its configs
     task: str  # "txt2img", "img2img" or "inpaint"
-    scheduler: str  # short name in bench/schedulers.py
+    scheduler: str  # short name in bench/schedulers/catalogue.py
     scheduler_class: str
     scheduler_flags: str  # JSON of the flags laid over the model's own scheduler config
     steps: int  # num_inference_steps, >= 1
@@ -32,7 +32,9 @@ class Cell:
     dtype: str  # "float32", "bfloat16" or "float16"
     engine: str  # libraries and device kind, as in bench/plan.py
     call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
-    grid: str = "native"  # "native": the scheduler's own noise levels; "matched": bench/grids.py
+    grid: str = (
+        "native"  # "native": the scheduler's own noise levels; "matched": bench/schedulers/grids.py
+    )
     guidance_form: str = "standard"  # what the weight means, see bench/records/guidance.py
     guidance_rescale: float = 0.0  # 0 to 1: Lin et al. (2023), section 3.4
     guidance_interval: str = ""  # JSON [low, high] of noise levels that are guided; empty for all

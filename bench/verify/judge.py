@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from denoisebench.bench.schedulers import SchedulerSpec
+from denoisebench.bench.schedulers.catalogue import SchedulerSpec
 
 CONFORMS, DEVIATES, DEFECT = "conforms", "deviates", "defect"
 VERDICTS = (CONFORMS, DEVIATES, DEFECT)  # from good to bad

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from denoisebench.bench.known_defects import known_defects, table_for
 from denoisebench.bench.machine import environment
+from denoisebench.bench.schedulers.known_defects import known_defects, table_for
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.compare import Finding, findings, gone
 from denoisebench.bench.verify.judge import LIMITS, VERDICTS, severity, worst

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from denoisebench.bench.errors import UserError, nearest
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.fields import config_problem
 from denoisebench.bench.settings.job import SchedulerSettings
 from denoisebench.bench.verify.subject import Subject, own_subject

@@ -10,7 +10,7 @@ from pathlib import Path as File
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.schedulers import SchedulerSpec, scheduler_class, scheduler_from
+from denoisebench.bench.schedulers.catalogue import SchedulerSpec, scheduler_class, scheduler_from
 from denoisebench.bench.verify.paths import PATHS, Path
 
 SPACINGS = ("trailing", "linspace", "leading")

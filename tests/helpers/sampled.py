@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from denoisebench.bench.prompts import load_prompts
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from tests.helpers.cells import CELL
 
 PROMPTS = load_prompts(None, None, 6)

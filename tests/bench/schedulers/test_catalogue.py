@@ -14,7 +14,7 @@ from denoisebench.bench.models import load_pipeline
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.sampling import generate
-from denoisebench.bench.schedulers import (
+from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
     SIGMAS,

@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from denoisebench.bench.flags import chosen
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.run import load_run
+from denoisebench.bench.schedulers.flags import chosen
 from denoisebench.bench.settings.job import SchedulerSettings
 from tests.helpers.cli import call, tiny
 from tests.helpers.configs import USUAL

@@ -13,8 +13,7 @@ from functools import cache
 from typing import Any
 
 from denoisebench.bench.errors import nearest
-from denoisebench.bench.grids import build_scheduler
-from denoisebench.bench.schedulers import (
+from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
     SIGMAS,
@@ -23,7 +22,8 @@ from denoisebench.bench.schedulers import (
     laid_over,
     of_the_model,
 )
-from denoisebench.bench.schedulers import scheduler_class as class_of
+from denoisebench.bench.schedulers.catalogue import scheduler_class as class_of
+from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.settings.job import SchedulerSettings
 
 Flags = dict[str, Any]

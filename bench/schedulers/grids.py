@@ -23,7 +23,12 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.records.cell import Grid
-from denoisebench.bench.schedulers import CLASSES, SchedulerSpec, scheduler_class, scheduler_from
+from denoisebench.bench.schedulers.catalogue import (
+    CLASSES,
+    SchedulerSpec,
+    scheduler_class,
+    scheduler_from,
+)
 
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 

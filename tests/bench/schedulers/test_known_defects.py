@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from denoisebench.bench.flags import _trajectory
-from denoisebench.bench.known_defects import known_defects, warnings_for
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.schedulers import SCHEDULERS, lowers_last_order
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, lowers_last_order
+from denoisebench.bench.schedulers.flags import _trajectory
+from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import LIMITS

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.bench.grids import build_scheduler, can_match
 from denoisebench.bench.records.cell import Grid
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.schedulers import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.grids import build_scheduler, can_match
 from tests.helpers.cli import call, tiny
 
 
