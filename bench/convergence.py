@@ -13,7 +13,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.fits import expected_nfe, unsupported
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import converged_kind, convergence_columns
-from denoisebench.bench.models import FoundModel
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry, sized_kind
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
 from denoisebench.bench.schedulers.flags import flag_problems

@@ -8,7 +8,7 @@ from denoisebench.bench.errors import nearest
 from denoisebench.bench.inputs import input_problems
 from denoisebench.bench.job import guidance_of
 from denoisebench.bench.kinds import RENDERS
-from denoisebench.bench.models import FoundModel
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.pipelines import refusal
 from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL

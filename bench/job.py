@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from denoisebench.bench.models import FoundModel
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import grid_flags

@@ -3,8 +3,8 @@
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.model_files import read_json
-from denoisebench.bench.models import FoundModel
+from denoisebench.bench.models.files import read_json
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import existing
 
 # Pipelines that take latents packed into tokens, two by two.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.models import FoundModel
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec
 from denoisebench.bench.schedulers.grids import build_scheduler
 

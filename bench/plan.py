@@ -18,7 +18,7 @@ from denoisebench.bench.inputs import inputs_identity
 from denoisebench.bench.job import Job, guidance_of, scheduler_config
 from denoisebench.bench.kinds import estimate_kinds, latency_kind
 from denoisebench.bench.latents import check_latents
-from denoisebench.bench.models import FoundModel, find_model
+from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.notices import notices
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
 from denoisebench.bench.prompts import load_prompts, prompts_identity

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.hub import DATASET, cached, download
+from denoisebench.bench.models.hub import DATASET, cached, download
 from denoisebench.bench.paths import existing
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.kinds import RENDERS
-from denoisebench.bench.models import closed_form_model
+from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.pictures import pictures_in, read_picture, size_of
 from denoisebench.bench.settings.job import Settings
@@ -109,7 +109,7 @@ def reference_batches(
     """
     last = min(last, settings.reference_samples)
     if settings.reference.startswith(CLOSED_FORM):
-        from denoisebench.bench.closed_form import exact_images
+        from denoisebench.bench.models.closed_form import exact_images
 
         yield exact_images(settings.reference.removeprefix(CLOSED_FORM), last)[first:]
         return

@@ -320,7 +320,7 @@ class Scorer:
         """first: features of the first images."""
         source, count = settings.reference, settings.reference_samples
         if source.startswith(CLOSED_FORM):
-            from denoisebench.bench.closed_form import exact_moments
+            from denoisebench.bench.models.closed_form import exact_moments
 
             return FeatureStats.from_moments(*exact_moments(source.removeprefix(CLOSED_FORM)))
         if source.endswith(".npz"):

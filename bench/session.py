@@ -17,6 +17,7 @@ from denoisebench.bench.inputs import Inputs, load_inputs
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import converged_kind, convergence_columns, features_kind, measured
 from denoisebench.bench.latents import given_latents
+from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
@@ -26,7 +27,6 @@ from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.job import ModelSettings
 from denoisebench.bench.settings.metrics import Metric
-from denoisebench.bench.vendor import vendor_default
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
 _log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class Session:
         return self._pipelines[key]
 
     def _load(self, job: Job, key: tuple) -> None:
-        from denoisebench.bench.models import load_pipeline
+        from denoisebench.bench.models.load import load_pipeline
 
         self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
         self._embeddings.clear()

@@ -15,7 +15,7 @@ from rich.table import Table
 from torchmetrics.image.fid import _compute_fid
 
 from denoisebench.bench.job import Job
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan import plan_sweep
 from denoisebench.bench.prompts import load_prompts

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from denoisebench.bench.closed_form import SIZE, closed_form_pipeline, exact_moments
 from denoisebench.bench.machine import environment
+from denoisebench.bench.models.closed_form import SIZE, closed_form_pipeline, exact_moments
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.cell import Entry

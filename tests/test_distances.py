@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from denoisebench.bench import scoring
-from denoisebench.bench.closed_form import exact_moments
 from denoisebench.bench.kinds import estimate_kind, features_kind, measured
+from denoisebench.bench.models.closed_form import exact_moments
 from denoisebench.bench.paths import resolve
 from denoisebench.bench.references import reference_batches
 from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings

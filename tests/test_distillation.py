@@ -7,7 +7,7 @@ import torch
 from diffusers import LCMScheduler, UNet2DConditionModel
 from torch import nn
 
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 from zoo.flow import embed

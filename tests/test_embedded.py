@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import (

@@ -8,7 +8,7 @@ import torch
 
 from denoisebench.bench import sampling
 from denoisebench.bench.latency import measure_latency
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators, sample_seed
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.probes import text_encoders_of, watched

@@ -190,7 +190,7 @@ def test_a_latent_that_is_not_finite_fails_the_cell(tmp_path):
 
 
 def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
-    from denoisebench.bench.models import load_pipeline
+    from denoisebench.bench.models.load import load_pipeline
     from denoisebench.bench.paths import EMBEDDED
     from denoisebench.bench.sampling import encode
 

@@ -15,7 +15,7 @@ from diffusers import (
 )
 
 from denoisebench.bench.inputs import Inputs
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.sampling import generate

@@ -132,7 +132,7 @@ def test_other_noisy_schedulers_keep_the_variance(name):
 
 def test_exact_modes_are_those_of_the_flow():
     """The quantile rule against the integrated flow."""
-    from denoisebench.bench.analytic import Level, exact_flow
+    from denoisebench.bench.models.analytic import Level, exact_flow
     from denoisebench.bench.verify.problems import CLEAN, modes
 
     problem, start = modes(), Level.vp_from_ratio(14.6)

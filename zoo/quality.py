@@ -16,7 +16,7 @@ import open_clip
 import torch
 from diffusers import StableDiffusion3Pipeline
 
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.render import dataset, render

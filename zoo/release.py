@@ -13,7 +13,7 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from denoisebench.bench.model_files import absent_parts
+from denoisebench.bench.models.files import absent_parts
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.metrics.attributes import AttributeNet
 from zoo.training import CHECKPOINTS

@@ -48,13 +48,13 @@ class ModelSettings(Strict):
     guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
-    call: dict[str, bool | int | float | str] = {}  # further arguments of the pipeline's call
+    call: dict[str, bool | int | float | str] = Field(default_factory=dict)  # of the pipeline
 
 
 class SchedulerSettings(Strict):
     name: Name  # in the catalogue, or the user's own for a base with flags
     base: str | None = None
-    flags: dict[str, bool | int | float | str | None] = {}  # of the class, over the base's
+    flags: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
 
     @property
     def of(self) -> str:

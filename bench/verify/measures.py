@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from denoisebench.bench.analytic import Level
+from denoisebench.bench.models.analytic import Level
 from denoisebench.bench.verify.case import DATA, TWO, Case, many
 from denoisebench.bench.verify.paths import TRAIN_TIMESTEPS
 from denoisebench.bench.verify.problems import BANDS, CLEAN, modes

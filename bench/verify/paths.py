@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from denoisebench.bench.analytic import Level, prediction
+from denoisebench.bench.models.analytic import Level, prediction
 
 TRAIN_TIMESTEPS = 1000
 SIGMA_DATA = 0.5  # of EDM's preconditioning

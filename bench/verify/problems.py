@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from denoisebench.bench.analytic import Level, Mixture, exact_flow
+from denoisebench.bench.models.analytic import Level, Mixture, exact_flow
 
 BANDS = (10.0, 1.0, 0.1, 0.01)  # variances of the data: coarse detail to fine
 CLEAN = Level(1.0, 0.0)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisebench.bench.analytic import Level
+from denoisebench.bench.models.analytic import Level
 from denoisebench.bench.verify.paths import Path
 from denoisebench.bench.verify.problems import Problem
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from denoisebench.bench.models.vendor import VendorDefault
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency
 from denoisebench.bench.records.run import Run, save_run
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.vendor import VendorDefault
 
 FD, CLIP, PSNR, SEAM = "fd_shapes", "clip_score_tiny", "psnr_input", "seam_jump"
 MARGINS = {FD: {"absolute": 2.0}, CLIP: {"absolute": 0.5}}

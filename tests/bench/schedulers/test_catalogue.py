@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisebench.bench.models import load_pipeline
+from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.sampling import generate

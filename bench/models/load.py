@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.model_files import (
+from denoisebench.bench.models.files import (
     INDEX,
     SAFE,
     absent_parts,
@@ -114,7 +114,12 @@ def _guidance_form(folder: Path, pipeline_class: str) -> str:
 
 def closed_form_model(name: str, path: str) -> FoundModel:
     """Raises UserError when there is none of that path."""
-    from denoisebench.bench.closed_form import PROBLEMS, TRAIN_TIMESTEPS, VERSION, problem_scheduler
+    from denoisebench.bench.models.closed_form import (
+        PROBLEMS,
+        TRAIN_TIMESTEPS,
+        VERSION,
+        problem_scheduler,
+    )
 
     problem = path.removeprefix(CLOSED_FORM)
     if problem not in PROBLEMS:
@@ -169,7 +174,7 @@ def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading 
         library.disable_progress_bar()
     number_format = getattr(torch, dtype)
     if isinstance(source, str):
-        from denoisebench.bench.closed_form import closed_form_pipeline
+        from denoisebench.bench.models.closed_form import closed_form_pipeline
 
         return closed_form_pipeline(source).to(device, number_format)
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisebench.bench.analytic import (
+from denoisebench.bench.models.analytic import (
     PREDICTION_TYPES,
     Guided,
     Level,

@@ -23,7 +23,7 @@ from diffusers import (
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from torch import Tensor
 
-from denoisebench.bench.analytic import Level, Mixture, prediction
+from denoisebench.bench.models.analytic import Level, Mixture, prediction
 
 SIZE = 4  # pixels
 CHANNELS = 3

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.models import FoundModel, find_model, load_pipeline
+from denoisebench.bench.models.load import FoundModel, find_model, load_pipeline
 from denoisebench.bench.pipelines import refusal, takes_levels
 from denoisebench.bench.probes import text_encoders_of
 from denoisebench.bench.records.run import load_run

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from denoisebench.bench import paths
-from denoisebench.bench.models import find_model, load_pipeline
+from denoisebench.bench.models.load import find_model, load_pipeline
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.cli import call, start, tiny

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.hub import cached, download, is_hub_id
+from denoisebench.bench.models.hub import cached, download, is_hub_id
 from denoisebench.bench.paths import existing
 
 INDEX = "model_index.json"

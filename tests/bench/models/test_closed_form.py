@@ -5,8 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.analytic import Level, Mixture, exact_flow
-from denoisebench.bench.closed_form import PROBLEMS, REACH, closed_form_pipeline, exact_moments
+from denoisebench.bench.models.analytic import Level, Mixture, exact_flow
+from denoisebench.bench.models.closed_form import (
+    PROBLEMS,
+    REACH,
+    closed_form_pipeline,
+    exact_moments,
+)
 from denoisebench.bench.noise import sample_generators
 from tests.helpers.cli import call, tiny
 
