@@ -5,25 +5,25 @@ import math
 from collections.abc import Iterator
 
 from denoisebench.bench.errors import nearest
-from denoisebench.bench.inputs import input_problems
-from denoisebench.bench.job import guidance_of
-from denoisebench.bench.kinds import RENDERS
-from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.pipelines import refusal
-from denoisebench.bench.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
-from denoisebench.bench.records.cell import RANDOM
-from denoisebench.bench.records.guidance import forms_of
-from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
-from denoisebench.bench.schedulers.grids import can_match
-from denoisebench.bench.settings.job import Settings
-from denoisebench.bench.tasks import (
+from denoisebench.bench.inputs.images import input_problems
+from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
+from denoisebench.bench.inputs.tasks import (
     DISTILLED_TIMESTEPS,
     WITH_INPUTS,
     executed_steps,
     spreads_steps,
     task_class,
 )
+from denoisebench.bench.job import guidance_of
+from denoisebench.bench.kinds import RENDERS
+from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.pipelines import refusal
+from denoisebench.bench.records.cell import RANDOM
+from denoisebench.bench.records.guidance import forms_of
+from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
+from denoisebench.bench.schedulers.grids import can_match
+from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
 
 

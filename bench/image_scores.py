@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.kinds import features_kind, looks_key
 from denoisebench.bench.passes import Reader, in_parts
 from denoisebench.bench.paths import existing
-from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.references import reference_batches

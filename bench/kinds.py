@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in
 from denoisebench.bench.machine import accelerator, processor
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, content_hash, existing, resolve
-from denoisebench.bench.pictures import pictures_hash, pictures_in
 from denoisebench.bench.records.cell import Cell, digest, sized_kind
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import (

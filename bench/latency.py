@@ -12,7 +12,7 @@ import torch
 
 from denoisebench.bench.calibration import VERSION, calibration
 from denoisebench.bench.energy import energy_meter
-from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.probes import Stages, synchronise, watched
 from denoisebench.bench.records.cell import Cell, Latency
 from denoisebench.bench.sampling import generate

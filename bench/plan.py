@@ -14,14 +14,15 @@ import yaml
 from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError, nearest
 from denoisebench.bench.fits import expected_nfe, unfit, unsupported
-from denoisebench.bench.inputs import inputs_identity
+from denoisebench.bench.inputs.images import inputs_identity
+from denoisebench.bench.inputs.latents import check_latents
+from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
+from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.job import Job, guidance_of, scheduler_config
 from denoisebench.bench.kinds import estimate_kinds, latency_kind
-from denoisebench.bench.latents import check_latents
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.notices import notices
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
-from denoisebench.bench.prompts import load_prompts, prompts_identity
 from denoisebench.bench.race import check_race, is_race, race_notices
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.run import Mark
@@ -31,7 +32,6 @@ from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
 from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for
-from denoisebench.bench.tasks import WITH_INPUTS
 
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
 # What a sweep has one of; all else may be a list.

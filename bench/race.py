@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 
 from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.prompts import prompts_given
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import estimate_kinds, measured
-from denoisebench.bench.prompts import prompts_given
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate

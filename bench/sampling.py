@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from denoisebench.bench.inputs import Inputs
+from denoisebench.bench.inputs.images import Inputs
+from denoisebench.bench.inputs.tasks import WITH_INPUTS, any_latents
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.steering import steered
-from denoisebench.bench.tasks import WITH_INPUTS, any_latents
 
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 

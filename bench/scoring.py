@@ -10,7 +10,7 @@ import torch
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.image_scores import ImageScorer
-from denoisebench.bench.inputs import Inputs, input_names, load_inputs
+from denoisebench.bench.inputs.images import Inputs, input_names, load_inputs
 from denoisebench.bench.kinds import (
     converged_kind,
     convergence_columns,

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs import Inputs, load_inputs
+from denoisebench.bench.inputs.images import Inputs, load_inputs
+from denoisebench.bench.inputs.latents import given_latents
+from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import converged_kind, convergence_columns, features_kind, measured
-from denoisebench.bench.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
-from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
@@ -211,7 +211,7 @@ class Session:
 
     def _pipeline(self, job: Job) -> Any:
         """The one that does the job's task; all of a model share its modules."""
-        from denoisebench.bench.tasks import task_pipeline
+        from denoisebench.bench.inputs.tasks import task_pipeline
 
         model = (job.model, job.settings.model.dtype)
         key = (*model, job.entry.cell.task)

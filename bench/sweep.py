@@ -13,12 +13,12 @@ from rich.table import Table
 
 from denoisebench.bench.convergence import in_order
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs import load_inputs
+from denoisebench.bench.inputs.images import load_inputs
+from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.job import Job
 from denoisebench.bench.machine import environment
 from denoisebench.bench.plan import Plan
 from denoisebench.bench.progress import SweepProgress, cell_name
-from denoisebench.bench.prompts import load_prompts
 from denoisebench.bench.race import groups, is_race, race_group
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs

@@ -26,7 +26,7 @@ OWNERS = {
             "bench/sampling.py",
             "bench/models/closed_form.py",
         ),
-        "bench/tasks.py",
+        "bench/inputs/tasks.py",
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),

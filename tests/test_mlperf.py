@@ -85,7 +85,7 @@ def test_the_preset_names_the_benchmark_s_metrics_and_model():
 def test_the_benchmark_s_own_latent_fits_the_model_s_size():
     if not LATENTS.exists():
         pytest.skip("the latent is not beside this checkout")
-    from denoisebench.bench.latents import given_latents
+    from denoisebench.bench.inputs.latents import given_latents
 
     assert given_latents(str(LATENTS)).shape == (1, 4, 1024 // 8, 1024 // 8)
 

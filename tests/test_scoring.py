@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.inputs import load_inputs
+from denoisebench.bench.inputs.images import load_inputs
 from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.store import Store

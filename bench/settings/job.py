@@ -63,7 +63,7 @@ class SchedulerSettings(Strict):
 
 
 class TaskSettings(Strict):
-    """What a pipeline starts from; bench/inputs.py says what images and masks may be."""
+    """What a pipeline starts from; bench/inputs/images.py says what images and masks may be."""
 
     name: Literal["txt2img", "img2img", "inpaint"]
     images: str | None = None

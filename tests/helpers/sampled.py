@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from denoisebench.bench.prompts import load_prompts
+from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from tests.helpers.cells import CELL
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from denoisebench.bench.inputs import load_inputs
+from denoisebench.bench.inputs.images import load_inputs
 from denoisebench.bench.kinds import estimate_kind, measured
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.rows import read_estimate

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs import input_names, inputs_identity, load_inputs
+from denoisebench.bench.inputs.images import input_names, inputs_identity, load_inputs
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
 from tests.helpers.cli import call, tiny

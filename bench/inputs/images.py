@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
+from denoisebench.bench.inputs.prompts import column_texts, shuffled
 from denoisebench.bench.paths import CLOSED_FORM, existing
-from denoisebench.bench.pictures import pictures_hash, pictures_in, read_picture
-from denoisebench.bench.prompts import column_texts, shuffled
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.bench.settings.job import PromptSettings, Settings, TaskSettings

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from pyarrow.parquet import write_table
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.prompts import load_prompts, prompts_identity
+from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
 from tests.helpers.cli import call, tiny
 
 TEXTS = ["a red ring", 'a "blue" square, large', "a green\tstar", "ein gelbes Kreuz ü"]

@@ -1,0 +1,1 @@
+"""What a sample starts from: its prompt, its image and mask, its latents."""
