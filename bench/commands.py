@@ -297,7 +297,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
 
 def _publish(run: "Run", tracking: "TrackingSettings") -> bool:
     """True when MLflow has the run; a server that is down is said once and stops nothing."""
-    from denoisebench.bench.tracking import TrackingDown, publish
+    from denoisebench.bench.tracking.publish import TrackingDown, publish
 
     try:
         asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline

@@ -125,7 +125,7 @@ def _source(text: str, options: dict[str, str]) -> "Pack":
 
 def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
     from denoisebench.bench.sources import LAST, load_packs
-    from denoisebench.bench.tracking import default_uri
+    from denoisebench.bench.tracking.publish import default_uri
 
     last = options.get("--last", str(LAST))
     if not re.fullmatch(r"[1-9]\d{0,8}", last):

@@ -25,7 +25,7 @@ def load_packs(source: str, last: int, tracking: str) -> list[Pack]:
 
 def _packs(source: str, last: int, tracking: str) -> list[Pack]:
     if source.startswith(("runs:/", "models:/")):
-        from denoisebench.bench.registry import fetch_pack
+        from denoisebench.bench.tracking.packs import fetch_pack
 
         return [fetch_pack(source, tracking)]
     path = Path(source)

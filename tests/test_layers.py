@@ -18,7 +18,7 @@ MAY_IMPORT = {
 OWNERS = {
     "hydra": ("bench/commands.py", "bench/_plugins/"),
     "omegaconf": ("bench/commands.py", "bench/_plugins/"),
-    "mlflow": ("bench/tracking.py", "bench/registry.py"),
+    "mlflow": ("bench/tracking/publish.py", "bench/tracking/packs.py"),
     "diffusers": (
         *(
             "bench/models/load.py",

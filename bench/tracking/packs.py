@@ -46,7 +46,7 @@ def fetch_pack(address: str, uri: str) -> Pack:
 
     Raises UserError when MLflow cannot be asked, or has none there.
     """
-    from denoisebench.bench.tracking import cause, quiet
+    from denoisebench.bench.tracking.client import cause, quiet
 
     try:
         with quiet(), TemporaryDirectory() as scratch:

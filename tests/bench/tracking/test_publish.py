@@ -10,7 +10,7 @@ import pytest
 
 from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.tracking import TrackingDown, default_uri, publish
+from denoisebench.bench.tracking.publish import TrackingDown, default_uri, publish
 from tests.helpers.published import (
     EXPERIMENT,
     STEPS,
@@ -193,7 +193,7 @@ _PUBLISH = """
 import sys
 from pathlib import Path
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.tracking import publish
+from denoisebench.bench.tracking.publish import publish
 publish(load_run(Path(sys.argv[1])), None, "curves")
 """
 

@@ -16,7 +16,7 @@ import pytest
 
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.sources import load_packs
-from denoisebench.bench.tracking import TrackingDown, publish
+from denoisebench.bench.tracking.publish import TrackingDown, publish
 from tests.helpers.published import (
     EXPERIMENT,
     STEPS,

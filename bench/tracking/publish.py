@@ -7,11 +7,8 @@ completes what is missing. For the driver alone; workers know nothing of MLflow.
 """
 
 import fcntl
-import logging
-import os
 import re
 import sqlite3
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,8 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from denoisebench.bench.records.run import Run
-from denoisebench.bench.registry import log_pack
-from denoisebench.bench.tracked import Measured, Target, targets
+from denoisebench.bench.tracking.client import _without_password, cause, quiet
+from denoisebench.bench.tracking.packs import log_pack
+from denoisebench.bench.tracking.targets import Measured, Target, targets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,23 +31,6 @@ _FILES = (
 )
 _BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
 _TAG_CHARACTERS = 5000  # that every MLflow server takes
-
-# A server that is down is found out within one timeout. No retries: a request repeated after a
-# timeout may be served twice and leave a second run. Variables that are set already win.
-_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "12",  # seconds
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-
-# Part of an HTTP library's message -> what to say instead of all of it.
-_CAUSES = {
-    "Connection refused": "nothing answers there (connection refused)",
-    "timed out": "no answer in time",
-    "Name or service not known": "no such host",
-    "Failed to resolve": "no such host",
-}
 
 
 class TrackingDown(Exception):
@@ -220,36 +201,3 @@ def _sqlite_path(uri: str) -> Path | None:
     """The file of a sqlite:/// URI, else None."""
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
     return Path(match[1]).resolve() if match and match[1] != ":memory:" else None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """MLflow neither logs, warns, prints nor waits long; settings are as before afterwards."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # for good: it has its own thread
-    added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
-    level = logging.root.manager.disable
-    os.environ.update(added)
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
-        for name in added:
-            del os.environ[name]
-
-
-def cause(error: Exception) -> str:
-    """The cause in a line, without what the HTTP libraries wrap around it."""
-    if isinstance(error, ImportError):
-        return f"cannot be imported ({error})"
-    text = str(error).strip() or type(error).__name__
-    for sign, cause in _CAUSES.items():
-        if sign in text:
-            return cause
-    return _without_password(text.splitlines()[0]).split(". ")[0][:300]
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)

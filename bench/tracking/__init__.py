@@ -1,0 +1,1 @@
+"""MLflow: a copy of a run, and packs that it keeps."""
