@@ -149,7 +149,7 @@ def latency_kind(settings: Settings, device: str) -> str:
         return ""
     import torch
 
-    from denoisebench.bench.calibration import VERSION
+    from denoisebench.bench.timing.calibration import VERSION
 
     threads = settings.threads or torch.get_num_threads()
     card = accelerator() if device == "cuda" else ""

@@ -159,7 +159,7 @@ class Session:
         kind, settings = job.entry.latency, job.settings.latency
         if not kind or self.store.read_record(job.entry.cell.key, kind) is not None:
             return
-        from denoisebench.bench.latency import measure_latency
+        from denoisebench.bench.timing.latency import measure_latency
 
         pipeline = self._pipeline(job)
         self._scorer_of(job).warm_up(measured(job.settings).values())

@@ -102,7 +102,9 @@ class Latency:
     calibration_s: list[float]  # [timed_runs] fixed workload, mean of just before and just after
     peak_memory_bytes: int  # resident set on CPU, allocated on CUDA
     threads: int
-    calibration: int = 1  # version of the workload, see bench/calibration.py; older: a product
+    calibration: int = (
+        1  # version of the workload, see bench/timing/calibration.py; older: a product
+    )
     energy_j: list[float] | None = None  # [timed_runs] of the device, where it can be read
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from denoisebench.bench.calibration import VERSION, calibration
-from denoisebench.bench.energy import energy_meter
 from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.probes import Stages, synchronise, watched
 from denoisebench.bench.records.cell import Cell, Latency
 from denoisebench.bench.sampling import generate
+from denoisebench.bench.timing.calibration import VERSION, calibration
+from denoisebench.bench.timing.energy import energy_meter
 
 _CALIBRATION_SHARE = 0.1  # of a run's time goes into the calibration after it
 

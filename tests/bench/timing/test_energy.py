@@ -6,7 +6,7 @@ import pynvml
 import pytest
 import torch
 
-from denoisebench.bench import energy
+from denoisebench.bench.timing import energy
 
 
 def zone(folder, name, of, value, most=999_999):

@@ -1,0 +1,1 @@
+"""Latency, the calibration beside it, and energy."""
