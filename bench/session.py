@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.generate.flat import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.inputs.images import Inputs, load_inputs
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.job import Job
 from denoisebench.bench.kinds import converged_kind, convergence_columns, features_kind, measured
 from denoisebench.bench.models.vendor import vendor_default
-from denoisebench.bench.outputs import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
 from denoisebench.bench.records.cell import Cost, Entry
@@ -131,8 +131,9 @@ class Session:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
         import torch
 
-        from denoisebench.bench.probes import text_encoders_of, watched
-        from denoisebench.bench.sampling import generate, remembered_embeddings
+        from denoisebench.bench.generate.embeddings import remembered_embeddings
+        from denoisebench.bench.generate.generate import generate
+        from denoisebench.bench.generate.probes import text_encoders_of, watched
         from denoisebench.bench.schedulers.grids import executed_grid
 
         pipeline, cell = self._pipeline(job), job.entry.cell
@@ -198,7 +199,7 @@ class Session:
 
     def _encode(self, job: Job, images: Any) -> Any:
         """Latents of images, by the model's own VAE."""
-        from denoisebench.bench.sampling import encode
+        from denoisebench.bench.generate.generate import encode
 
         return encode(self._pipeline(job), images)
 

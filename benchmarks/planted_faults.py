@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from denoisebench.bench import sampling
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.cell import Cell
 
-Generate = Callable[..., np.ndarray]  # bench/sampling.py's generate
+Generate = Callable[..., np.ndarray]  # bench/generate/generate.py's generate
 
 
 def _changed_cell(change: Callable[[Cell], Cell]) -> Callable[[Generate], Generate]:

@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.coverage import embedded_reference
 from benchmarks.planted_faults import VARIANTS
-from denoisebench.bench import sampling
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.machine import environment
 from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run

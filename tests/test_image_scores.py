@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from denoisebench.bench import sampling
 from denoisebench.bench.convergence import adds_noise
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.image_scores import looks
 from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.passes import read_once

@@ -23,7 +23,7 @@ OWNERS = {
         *(
             "bench/models/load.py",
             "bench/schedulers/catalogue.py",
-            "bench/sampling.py",
+            "bench/generate/generate.py",
             "bench/models/closed_form.py",
         ),
         "bench/inputs/tasks.py",

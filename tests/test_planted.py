@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.planted_faults import VARIANTS
 from denoisebench.__main__ import run
-from denoisebench.bench import sampling
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import load_pack
 from denoisebench.bench.settings.margins import margins_settings

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from denoisebench.bench import sampling
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.run import load_run
 from denoisebench.reports.compare import compare, find_cell
 from tests.helpers.cli import call, start

@@ -190,9 +190,9 @@ def test_a_latent_that_is_not_finite_fails_the_cell(tmp_path):
 
 
 def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
+    from denoisebench.bench.generate.generate import encode
     from denoisebench.bench.models.load import load_pipeline
     from denoisebench.bench.paths import EMBEDDED
-    from denoisebench.bench.sampling import encode
 
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
     images = torch.from_numpy(load_inputs(job(), 0, 64).images)

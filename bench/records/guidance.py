@@ -62,7 +62,7 @@ class Guidance:
 
     form: str  # in FORMS
     weight: float  # >= 0, as the model's pipeline takes it
-    rescale: float = 0.0  # 0 to 1, see bench/steering.py
+    rescale: float = 0.0  # 0 to 1, see bench/generate/steering.py
     interval: tuple[float, float] | None = None  # noise levels that are guided
     negative_prompt: str = ""
 

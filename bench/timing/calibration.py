@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from denoisebench.bench.probes import synchronise
+from denoisebench.bench.generate.probes import synchronise
 
 VERSION = 3  # raise it when the workload changes: its times are other times then
 _CHANNELS, _HEADS, _DEPTH = 128, 4, 12  # about 8 million weights, which no inner cache holds

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from denoisebench.bench.generate.generate import generate
+from denoisebench.bench.generate.probes import Stages, synchronise, watched
 from denoisebench.bench.inputs.images import Inputs
-from denoisebench.bench.probes import Stages, synchronise, watched
 from denoisebench.bench.records.cell import Cell, Latency
-from denoisebench.bench.sampling import generate
 from denoisebench.bench.timing.calibration import VERSION, calibration
 from denoisebench.bench.timing.energy import energy_meter
 

@@ -14,12 +14,12 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
 )
 
+from denoisebench.bench.generate.generate import generate
 from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.inputs.tasks import any_latents, executed_steps, task_class, task_pipeline
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.sampling import generate
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import PROMPT_SEED
 from tests.helpers.cli import call, tiny

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from denoisebench.bench.generate.generate import generate
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.sampling import generate
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisebench.bench.probes import denoiser_of, state_of, timestep_of
+from denoisebench.bench.generate.probes import denoiser_of, state_of, timestep_of
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
 

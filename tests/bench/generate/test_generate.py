@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from denoisebench.bench import sampling
+from denoisebench.bench.generate import generate as sampling
+from denoisebench.bench.generate.embeddings import remembered_embeddings
+from denoisebench.bench.generate.generate import generate
+from denoisebench.bench.generate.probes import text_encoders_of, watched
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators, sample_seed
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.probes import text_encoders_of, watched
 from denoisebench.bench.records.cell import Cell
-from denoisebench.bench.sampling import generate, remembered_embeddings
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.timing.latency import measure_latency
 from tests.helpers.sampled import PROMPTS, cell

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.outputs import count_flat, overflow_hint
+from denoisebench.bench.generate.flat import count_flat, overflow_hint
+from denoisebench.bench.generate.generate import _to_uint8
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.sampling import _to_uint8
 from tests.helpers.cli import call, tiny
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from denoisebench.bench.generate.generate import generate
+from denoisebench.bench.generate.probes import watched
+from denoisebench.bench.generate.steering import _rescaled
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.probes import watched
-from denoisebench.bench.sampling import generate
-from denoisebench.bench.steering import _rescaled
 from tests.helpers.sampled import PROMPTS, cell
 
 EVERY, NONE = json.dumps([0, 1e9]), json.dumps([1e8, 1e9])

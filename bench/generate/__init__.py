@@ -1,0 +1,1 @@
+"""Prompts and noise to images through a diffusers pipeline, watched by hooks."""
