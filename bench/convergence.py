@@ -12,11 +12,11 @@ from dataclasses import replace
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.fits import expected_nfe, unsupported
 from denoisebench.bench.job import Job
-from denoisebench.bench.kinds import converged_kind, convergence_columns
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry, sized_kind
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
 from denoisebench.bench.schedulers.flags import flag_problems
+from denoisebench.bench.score.kinds import converged_kind, convergence_columns
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 

@@ -15,7 +15,6 @@ from denoisebench.bench.inputs.tasks import (
     task_class,
 )
 from denoisebench.bench.job import guidance_of
-from denoisebench.bench.kinds import RENDERS
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.pipelines import refusal
@@ -23,6 +22,7 @@ from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import forms_of
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
 from denoisebench.bench.schedulers.grids import can_match
+from denoisebench.bench.score.kinds import RENDERS
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from denoisebench.bench.convergence import left_out as without_convergence
 from denoisebench.bench.job import Job
-from denoisebench.bench.kinds import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.remarks import warnings_of
+from denoisebench.bench.score.kinds import left_out
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:

@@ -19,17 +19,17 @@ from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.job import Job, guidance_of, scheduler_config
-from denoisebench.bench.kinds import estimate_kinds, latency_kind
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.notices import notices
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
 from denoisebench.bench.race import check_race, is_race, race_notices
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.run import Mark
-from denoisebench.bench.references import check_compared_images, check_reference
 from denoisebench.bench.remarks import marks_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
+from denoisebench.bench.score.kinds import estimate_kinds, latency_kind
+from denoisebench.bench.score.references import check_compared_images, check_reference
 from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for
 

@@ -12,11 +12,11 @@ from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import prompts_given
 from denoisebench.bench.job import Job
-from denoisebench.bench.kinds import estimate_kinds, measured
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.score.kinds import estimate_kinds, measured
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.choose import Gate
 from denoisebench.metrics.estimate import Estimate

@@ -18,13 +18,18 @@ from denoisebench.bench.inputs.images import Inputs, load_inputs
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.job import Job
-from denoisebench.bench.kinds import converged_kind, convergence_columns, features_kind, measured
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan import device_of
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.score.kinds import (
+    converged_kind,
+    convergence_columns,
+    features_kind,
+    measured,
+)
 from denoisebench.bench.settings.job import ModelSettings
 from denoisebench.bench.settings.metrics import Metric
 
@@ -204,7 +209,7 @@ class Session:
         return encode(self._pipeline(job), images)
 
     def _scorer_of(self, job: Job) -> Any:
-        from denoisebench.bench.scoring import Scorer
+        from denoisebench.bench.score.scorer import Scorer
 
         if self._scorer is None:
             self._scorer = Scorer(self.store, device_of(job.settings))

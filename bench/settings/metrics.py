@@ -77,7 +77,7 @@ class FidelityMetric(Strict):
 
 
 class ImageMetric(Strict):
-    """A number that is read off each image alone, by its column; bench/image_scores.py."""
+    """A number that is read off each image alone, by its column; bench/score/looks.py."""
 
     metric: str
 

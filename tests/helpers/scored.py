@@ -3,11 +3,11 @@
 import numpy as np
 
 from denoisebench.bench.inputs.images import load_inputs
-from denoisebench.bench.kinds import estimate_kind, measured
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.scoring import Scorer
+from denoisebench.bench.score.kinds import estimate_kind, measured
+from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import FrechetSettings
 
 FD = FrechetSettings(

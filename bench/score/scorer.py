@@ -9,20 +9,20 @@ import numpy as np
 import torch
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.image_scores import ImageScorer
 from denoisebench.bench.inputs.images import Inputs, input_names, load_inputs
-from denoisebench.bench.kinds import (
+from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.store import Store
+from denoisebench.bench.score.kinds import (
     converged_kind,
     convergence_columns,
     features_kind,
     measured,
     reference_key,
 )
-from denoisebench.bench.passes import Reader, in_parts, read_once
-from denoisebench.bench.paths import CLOSED_FORM, LOCAL_FOLDER, existing, resolve
-from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.store import Store
-from denoisebench.bench.references import given_moments, reference_batches
+from denoisebench.bench.score.looks import ImageScorer
+from denoisebench.bench.score.passes import Reader, in_parts, read_once
+from denoisebench.bench.score.references import given_moments, reference_batches
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import (
     FEATURE_MEASURES,

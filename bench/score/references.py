@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_in, read_picture, size_of
-from denoisebench.bench.kinds import RENDERS
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.score.kinds import RENDERS
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import ImageMetric, MetricsSettings
 from denoisebench.bench.shapes.render import dataset

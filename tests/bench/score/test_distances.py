@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench import scoring
-from denoisebench.bench.kinds import estimate_kind, features_kind, measured
 from denoisebench.bench.models.closed_form import exact_moments
 from denoisebench.bench.paths import resolve
-from denoisebench.bench.references import reference_batches
+from denoisebench.bench.score import scorer as scoring
+from denoisebench.bench.score.kinds import estimate_kind, features_kind, measured
+from denoisebench.bench.score.references import reference_batches
 from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED

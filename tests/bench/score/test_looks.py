@@ -13,12 +13,12 @@ from PIL import Image
 
 from denoisebench.bench.convergence import adds_noise
 from denoisebench.bench.generate import generate as sampling
-from denoisebench.bench.image_scores import looks
-from denoisebench.bench.kinds import features_kind, measured
-from denoisebench.bench.passes import read_once
 from denoisebench.bench.paths import resolve
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.score.kinds import features_kind, measured
+from denoisebench.bench.score.looks import looks
+from denoisebench.bench.score.passes import read_once
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
@@ -121,7 +121,7 @@ def test_the_reference_is_read_once_and_kept(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("the reference was read again")
 
-    monkeypatch.setattr("denoisebench.bench.image_scores.reference_batches", never)
+    monkeypatch.setattr("denoisebench.bench.score.looks.reference_batches", never)
     assert scored(store, entry, settings)["saturation"].value == first
 
 
@@ -144,7 +144,7 @@ def test_reference_pictures_are_brought_to_the_size_of_the_models(tmp_path):
 
 
 def test_large_images_are_worked_on_in_parts(generator, monkeypatch):
-    from denoisebench.bench import passes
+    from denoisebench.bench.score import passes
 
     images = torch.randint(0, 256, (7, 3, 32, 32), generator=generator).to(torch.uint8)
     whole = {name: values.numpy() for name, values in looks(images).items()}

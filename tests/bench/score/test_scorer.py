@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from denoisebench.bench.inputs.images import load_inputs
-from denoisebench.bench.kinds import features_kind, measured
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.scoring import Scorer
+from denoisebench.bench.score.kinds import features_kind, measured
+from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import ClipSettings, FrechetSettings, MetricsSettings
 from denoisebench.metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
 from tests.helpers.cli import call, tiny

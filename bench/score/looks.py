@@ -8,12 +8,12 @@ from torch import Tensor
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.kinds import features_kind, looks_key
-from denoisebench.bench.passes import Reader, in_parts
 from denoisebench.bench.paths import existing
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.references import reference_batches
+from denoisebench.bench.score.kinds import features_kind, looks_key
+from denoisebench.bench.score.passes import Reader, in_parts
+from denoisebench.bench.score.references import reference_batches
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import AccuracyMetric, AttributeSettings, ImageMetric
 from denoisebench.bench.shapes.language import asked_for

@@ -1,0 +1,1 @@
+"""Stored images to stored features to stored estimates."""
