@@ -251,7 +251,7 @@ def _options(group: str) -> set[str]:
 
 
 def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
-    from denoisebench.bench.plan import plan_sweep
+    from denoisebench.bench.plan.plan import plan_sweep
     from denoisebench.bench.sweep import grid_table, run_sweep
 
     plan, console = plan_sweep(configs, known_problems), terminal()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from denoisebench.bench.job import Job
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Cell
 
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one

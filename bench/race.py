@@ -8,15 +8,14 @@ comes to the same point again.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from denoisebench.bench.convergence import with_convergence
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.prompts import prompts_given
-from denoisebench.bench.job import Job
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.race import _gates
+from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.kinds import estimate_kinds, measured
+from denoisebench.bench.score.kinds import estimate_kinds
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.choose import Gate
 from denoisebench.metrics.estimate import Estimate
@@ -31,42 +30,6 @@ class Standings:
 
     entries: list[Entry]  # of its cells, with the samples that they have
     record: dict  # of how it went so far, as JSON holds it; places are those of its `cells`
-
-
-def is_race(settings: Settings) -> bool:
-    return settings.sampling.name == "race"
-
-
-def check_race(jobs: Sequence[Job]) -> None:
-    """Raises UserError when there is nothing to decide by."""
-    for group in groups(jobs):
-        if not _gates(group, {}):
-            known = ", ".join(measured(group[0].settings)) or "none"
-            raise UserError(
-                f"sampling=race: decides by metrics that have a margin, and of those measured "
-                f"({known}) none has; set margins.gating, or choose sampling=fixed"
-            )
-
-
-def race_notices(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of prompt sets that hold too few for fresh ones at the end."""
-    for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
-        sampling, cap = jobs[0].settings.sampling, jobs[0].settings.samples
-        given, needed = prompts_given(**prompts.source), cap + max(sampling.confirm, cap // 2)
-        if given is not None and given < needed:
-            yield (
-                f"sampling=race: {prompts.label} holds {given:,} prompts; a winner by all {cap:,} "
-                f"samples would be confirmed on prompts that were seen before, with fresh noise; "
-                f"{needed:,} prompts, or fewer samples, leave fresh ones"
-            )
-
-
-def groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs that race against each other, in the order they came."""
-    found: dict[tuple, list[Job]] = {}
-    for job in jobs:
-        found.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
-    return list(found.values())
 
 
 def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
@@ -144,11 +107,6 @@ def _design(settings: Settings) -> Design:
     first = min(sampling.first, settings.samples)
     rungs = sampling.rungs_per_doubling, sampling.confirm, settings.batch_size
     return Design(first, settings.samples, *rungs)
-
-
-def _gates(jobs: Sequence[Job], dims: Mapping[str, int]) -> dict[str, Gate]:
-    margins = jobs[0].settings.margins.model_dump(exclude_none=True)["gating"]
-    return gates(margins, measured(jobs[0].settings), dims)
 
 
 def _runner(job: Job) -> Runner:

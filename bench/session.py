@@ -17,10 +17,10 @@ from denoisebench.bench.generate.flat import MOST_FLAT, count_flat, overflow_hin
 from denoisebench.bench.inputs.images import Inputs, load_inputs
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.job import Job
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.plan import device_of
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.plan import device_of
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS

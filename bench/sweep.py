@@ -11,15 +11,16 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from denoisebench.bench.convergence import in_order
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import load_inputs
 from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.job import Job
 from denoisebench.bench.machine import environment
-from denoisebench.bench.plan import Plan
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.plan import Plan
+from denoisebench.bench.plan.race import groups, is_race
+from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.progress import SweepProgress, cell_name
-from denoisebench.bench.race import groups, is_race, race_group
+from denoisebench.bench.race import race_group
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run

@@ -16,10 +16,10 @@ from torchmetrics.image.fid import _compute_fid
 
 from denoisebench.bench.generate.generate import generate
 from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.job import Job
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.plan import plan_sweep
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.session import Session
 from denoisebench.bench.shapes.render import dataset

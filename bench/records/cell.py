@@ -30,7 +30,7 @@ class Cell:
     height: int  # pixels
     width: int
     dtype: str  # "float32", "bfloat16" or "float16"
-    engine: str  # libraries and device kind, as in bench/plan.py
+    engine: str  # libraries and device kind, as in bench/plan/plan.py
     call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
     grid: str = (
         "native"  # "native": the scheduler's own noise levels; "matched": bench/schedulers/grids.py

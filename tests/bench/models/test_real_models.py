@@ -12,7 +12,7 @@ import torch
 from denoisebench.bench.generate.embeddings import remembered_embeddings
 from denoisebench.bench.generate.probes import text_encoders_of
 from denoisebench.bench.models.load import FoundModel, find_model, load_pipeline
-from denoisebench.bench.pipelines import refusal, takes_levels
+from denoisebench.bench.plan.refusals import refusal, takes_levels
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.grids import build_scheduler

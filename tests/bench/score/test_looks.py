@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from denoisebench.bench.convergence import adds_noise
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.paths import resolve
+from denoisebench.bench.plan.trajectory import adds_noise
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.score.kinds import features_kind, measured

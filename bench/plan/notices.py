@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from denoisebench.bench.convergence import left_out as without_convergence
-from denoisebench.bench.job import Job
 from denoisebench.bench.models.files import read_json
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.remarks import warnings_of
+from denoisebench.bench.plan.trajectory import left_out as without_convergence
 from denoisebench.bench.records.guidance import FORMS
-from denoisebench.bench.remarks import warnings_of
 from denoisebench.bench.score.kinds import left_out
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from denoisebench.bench.job import Job, scheduler_config
+from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.records.run import Mark
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for

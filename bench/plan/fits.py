@@ -14,10 +14,10 @@ from denoisebench.bench.inputs.tasks import (
     spreads_steps,
     task_class,
 )
-from denoisebench.bench.job import guidance_of
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.pipelines import refusal
+from denoisebench.bench.plan.job import guidance_of
+from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import forms_of
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class

@@ -1,31 +1,28 @@
 """From composed configs to a checked plan: every problem is found before anything loads."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-import yaml
-
-from denoisebench.bench.convergence import with_convergence
-from denoisebench.bench.errors import UserError, nearest
-from denoisebench.bench.fits import expected_nfe, unfit, unsupported
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import inputs_identity
 from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
-from denoisebench.bench.job import Job, guidance_of, scheduler_config
 from denoisebench.bench.models.load import FoundModel, find_model
-from denoisebench.bench.notices import notices
-from denoisebench.bench.paths import CLOSED_FORM, conf_group, content_hash, resolve
-from denoisebench.bench.race import check_race, is_race, race_notices
+from denoisebench.bench.paths import content_hash, resolve
+from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
+from denoisebench.bench.plan.job import Job, guidance_of
+from denoisebench.bench.plan.notices import notices
+from denoisebench.bench.plan.race import check_race, is_race, race_notices
+from denoisebench.bench.plan.remarks import marks_of
+from denoisebench.bench.plan.trajectory import with_convergence
+from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.run import Mark
-from denoisebench.bench.remarks import marks_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
 from denoisebench.bench.score.kinds import estimate_kinds, latency_kind
@@ -34,11 +31,6 @@ from denoisebench.bench.settings.job import Settings, check_settings
 from denoisebench.bench.shapes.language import asked_for
 
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
-# What a sweep has one of; all else may be a list.
-_SHARED = (
-    *("metrics", "latency", "margins", "sampling", "claims", "tracking", "runs", "run", "store"),
-    *("dry_run", "device", "threads", "batch_size", "latents"),
-)
 
 
 @dataclass(frozen=True)
@@ -129,117 +121,6 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
         flag_problems(scheduler, config, settings.steps, settings.grid)
     )
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
-
-
-def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
-    """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
-    one of its flags, their model, grid or number of steps fits nowhere."""
-    fitting = {value for job in jobs for value in _axes(job)}
-    for job in grid:
-        if not _axes(job) <= fitting:
-            yield from job.entry.unsupported.splitlines()
-
-
-def _axes(job: Job) -> set[tuple[str, object]]:
-    cell, scheduler = job.entry.cell, job.settings.scheduler
-    own = {name: getattr(cell, name) for name in ("model", "steps", "grid", "task", "strength")}
-    own |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
-    return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
-
-
-def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
-    """Margins of no metric that is measured: misspelt ones, for which that of a family would decide
-    in silence. The files of conf/margins name more metrics than a sweep has."""
-    measured = sorted({metric for job in grid for metric in job.entry.metrics})
-    given = dict.fromkeys(name for job in grid for name in job.settings.margins.gating)
-    if not measured:  # nothing is decided then
-        return
-    for name in given:
-        if name in _ready_made() or any(f"{one}_".startswith(f"{name}_") for one in measured):
-            continue
-        near = nearest(name, measured)
-        cure = f"; {near}" if near.startswith("did") else ""
-        yield (
-            f"margins.gating.{name}: no metric of this sweep is called so; it measures "
-            f"{', '.join(measured)}{cure}"
-        )
-
-
-@cache
-def _ready_made() -> frozenset[str]:
-    """Names in the files of conf/margins."""
-    options = conf_group("margins").iterdir()
-    texts = [option.read_text() for option in options if option.name.endswith(".yaml")]
-    return frozenset(name for text in texts for name in yaml.safe_load(text)["gating"])
-
-
-def _distinct(jobs: Sequence[Job]) -> list[Job]:
-    """The first of those that do the same."""
-    found: dict[tuple[str, int], Job] = {}
-    for job in jobs:
-        found.setdefault(_work(job), job)
-    return list(found.values())
-
-
-def _work(job: Job) -> tuple[str, int]:
-    """What a job does, whatever its scheduler is called."""
-    config = json.dumps(scheduler_config(job), sort_keys=True)
-    alike = replace(job.entry.cell, scheduler="", scheduler_flags=config)
-    return alike.key, job.entry.samples
-
-
-def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
-    """Cells that are another one under a second name: they are run once, and that is said."""
-    names = {_work(job): job.entry.cell.scheduler for job in _distinct(jobs)}
-    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for job in jobs:
-        own, name = asked(job.settings.scheduler).name, names[_work(job)]
-        if own != name:
-            cell = job.entry.cell
-            grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
-            found[own, name][f"{cell.model}{grid}"] = None
-    for (own, name), where in found.items():
-        yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
-
-
-def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
-    """What fits each job but not the sweep as a whole."""
-    for name in _SHARED:
-        if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
-            yield f"{name}: a sweep has one; run a sweep for each value"
-    identities, given = defaultdict(set), defaultdict(set)
-    for job in jobs:
-        cell = job.entry.cell
-        identities["model", cell.model].add(cell.weights)
-        identities["prompt set", cell.prompts].add(cell.prompts_hash)
-        if cell.inputs:
-            given[cell.task, cell.prompts].add(cell.inputs)
-        if job.settings.scheduler.base:
-            own = asked(job.settings.scheduler)
-            identities["scheduler", own.name].add(json.dumps([own.base, own.flags]))
-    for (what, name), hashes in identities.items():
-        if len(hashes) > 1:
-            yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
-    for (task, prompts), hashes in given.items():
-        if len(hashes) > 1:
-            yield (
-                f"task.images, task.masks: task={task} has one choice of them with prompts="
-                f"{prompts}; run a sweep for each"
-            )
-    strengths = sorted({job.settings.strength for job in jobs} - {1.0})
-    if strengths and not any(job.entry.cell.inputs for job in jobs):
-        yield (
-            f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
-            "or inpaint, or leave strength out"
-        )
-
-
-def _shared(settings: Settings, name: str) -> object:
-    value = getattr(settings, name)
-    plain = value.model_dump() if hasattr(value, "model_dump") else value
-    if name == "metrics" and settings.metrics.reference.startswith(CLOSED_FORM):
-        plain["reference"] = CLOSED_FORM  # each closed-form model has its own exact statistics
-    return plain
 
 
 def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:

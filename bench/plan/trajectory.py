@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.fits import expected_nfe, unsupported
-from denoisebench.bench.job import Job
 from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.plan.fits import expected_nfe, unsupported
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Entry, sized_kind
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
 from denoisebench.bench.schedulers.flags import flag_problems

@@ -11,7 +11,7 @@ from PIL import Image
 from denoisebench.bench.errors import nearest
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.plan import _grouped
+from denoisebench.bench.plan.plan import _grouped
 from denoisebench.bench.score.kinds import reference_key
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from tests.helpers.cli import call, tiny

@@ -1,0 +1,1 @@
+"""From composed configs to checked jobs: every problem is found before anything loads."""
