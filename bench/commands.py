@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from denoisebench.bench.records.run import Run
     from denoisebench.bench.settings.job import TrackingSettings
-    from denoisebench.bench.sweep import Outcome
+    from denoisebench.bench.sweep.sweep import Outcome
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 _PLAIN_WIDTH = 120  # characters of tables that go to a file
@@ -252,7 +252,7 @@ def _options(group: str) -> set[str]:
 
 def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
     from denoisebench.bench.plan.plan import plan_sweep
-    from denoisebench.bench.sweep import grid_table, run_sweep
+    from denoisebench.bench.sweep.sweep import grid_table, run_sweep
 
     plan, console = plan_sweep(configs, known_problems), terminal()
     for warning in plan.warnings:

@@ -21,8 +21,8 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.session import Session
 from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.sweep.session import Session
 from denoisebench.metrics.alignment import clip_score_estimate
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.frechet import FeatureStats, frechet_estimate

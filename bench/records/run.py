@@ -49,7 +49,7 @@ class Run:
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
     margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/records/margins.py
-    races: tuple[dict, ...] = ()  # of each group of a race, see bench/race.py
+    races: tuple[dict, ...] = ()  # of each group of a race, see bench/sweep/race.py
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
     @property
@@ -73,7 +73,7 @@ class _Racer:
 
 @dataclass(frozen=True)
 class _Race:
-    """What reports read of a race as bench/race.py records it."""
+    """What reports read of a race as bench/sweep/race.py records it."""
 
     panel: _Panel
     design: Design

@@ -19,13 +19,13 @@ from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import groups, is_race
 from denoisebench.bench.plan.trajectory import in_order
-from denoisebench.bench.progress import SweepProgress, cell_name
-from denoisebench.bench.race import race_group
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store, write_atomically
-from denoisebench.bench.session import Session
+from denoisebench.bench.sweep.progress import SweepProgress, cell_name
+from denoisebench.bench.sweep.race import race_group
+from denoisebench.bench.sweep.session import Session
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 

@@ -1,0 +1,1 @@
+"""One warm process that does what a plan lacks."""
