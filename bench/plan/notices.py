@@ -26,7 +26,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 
 def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of diffusers 0.42's pipelines that start from an image; tests/bench/inputs/test_tasks.py shows them."""
+    """Of diffusers 0.42's pipelines that start from an image, as tests/bench/inputs/ shows."""
     lagging = {job.entry.cell.scheduler for job in jobs if _lags(job)}
     if lagging:
         yield (
