@@ -50,7 +50,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from denoisebench.bench import commands, regression_commands
+    from denoisebench.bench.commands.sweep import check as regression_commands
+    from denoisebench.bench.commands.sweep import sweep as commands
 
     known = {
         "sweep": commands.sweep,

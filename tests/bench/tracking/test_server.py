@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from denoisebench.bench.commands.sources import load_packs
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.sources import load_packs
 from denoisebench.bench.tracking.publish import TrackingDown, publish
 from tests.helpers.published import (
     EXPERIMENT,

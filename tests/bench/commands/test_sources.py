@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from denoisebench.bench.commands.sources import load_packs
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import load_pack, write_pack
-from denoisebench.bench.sources import load_packs
 from denoisebench.bench.tracking.publish import default_uri, publish
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.check import check

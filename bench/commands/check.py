@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.commands import run_folder, terminal
+from denoisebench.bench.commands.console import run_folder, terminal
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _source(text: str, options: dict[str, str]) -> "Pack":
 
 
 def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
-    from denoisebench.bench.sources import LAST, load_packs
+    from denoisebench.bench.commands.sources import LAST, load_packs
     from denoisebench.bench.tracking.publish import default_uri
 
     last = options.get("--last", str(LAST))

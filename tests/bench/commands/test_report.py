@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from denoisebench.bench.listing import LISTINGS
+from denoisebench.bench.commands.listing import LISTINGS
 from denoisebench.bench.records.rows import COLUMNS
 from tests.helpers.cli import call
 

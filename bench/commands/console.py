@@ -1,0 +1,47 @@
+"""What commands share: the terminal, the run folder they are given, versions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+_PLAIN_WIDTH = 120  # characters of tables that go to a file
+
+
+def versions() -> str:
+    """What a report of a fault should say: versions and devices, a line each."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    from denoisebench.bench.machine import devices
+
+    lines = [f"denoisebench {version('denoisebench')}", f"Python {python_version()}"]
+    lines += [f"{name} {version(name)}" for name in ("torch", "diffusers")]
+    return "\n".join([*lines, *(f"device {device}" for device in devices())])
+
+
+def run_folder(arguments: list[str]) -> Path:
+    if len(arguments) != 1:
+        raise UserError(
+            "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
+        )
+    return Path(arguments[0])
+
+
+def measuring_bar(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    return Progress(*columns, console=console, transient=True)
+
+
+def terminal() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)

@@ -1,0 +1,134 @@
+"""Hydra called as a library: its flags, its errors in a line."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import conf_group
+
+if TYPE_CHECKING:
+    pass
+
+
+_OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
+
+
+# Hydra's flags that take a value, in the next word unless an equals sign joins it.
+_VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
+
+
+HYDRA_FLAGS = (
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "--shell-completion",
+    "-sc",
+)
+
+
+def open_flag(argument: str) -> str:
+    """Names of flags are those of the scheduler's class: Hydra is told to take any."""
+    return f"++{argument}" if argument.startswith(_OPEN) else argument
+
+
+def refuse_other_launchers(arguments: list[str]) -> None:
+    """Launchers that call the task once per cell would check and load everything each time."""
+    for argument in arguments:
+        name, _, launcher = argument.partition("=")
+        if name == "hydra/launcher" and launcher != "warm":
+            raise UserError(f"{argument}: only hydra/launcher=warm keeps a sweep in one process")
+
+
+def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is wrong with names of config files, and the arguments that are left.
+
+    Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
+    checked without them. Config folders of the user's own are left to Hydra.
+    """
+    from denoisebench.bench.errors import nearest
+
+    if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
+        return [], arguments
+    problems, kept = [], []
+    for argument in arguments:
+        group, _, choice = argument.partition("=")
+        options = _options(group)
+        names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
+        unknown = [name for name in names if name not in options]
+        problems += [f"{group}={name}: unknown; {nearest(name, options)}" for name in unknown]
+        if not unknown:
+            kept.append(argument)
+    return problems, kept
+
+
+def _options(group: str) -> set[str]:
+    """Names of the files of a config group; none when there is no such group."""
+    folder = conf_group(group)
+    if not re.fullmatch(r"\w+", group) or not folder.is_dir():
+        return set()
+    found = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
+    return found | {"null"} if group == "experiment" else found
+
+
+def call_hydra(
+    task: Callable[[list[dict]], None], arguments: list[str], config_name: str = "sweep"
+) -> None:
+    """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
+    import hydra
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    sys.argv = [sys.argv[0], *flags_first(arguments)]
+    try:
+        main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
+        main(task)()
+    except MissingConfigException as error:
+        raise UserError(_unknown_choice(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_one_line(error)) from error
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Hydra's parser wants its flags before the overrides."""
+    words = iter(arguments)
+    flags: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        (flags if word.startswith("-") else overrides).append(word)
+        if word in _VALUE_FLAGS:
+            flags.extend([next(words, "")])
+    return [*flags, *overrides]
+
+
+def _unknown_choice(error) -> str:
+    from denoisebench.bench.errors import nearest
+
+    missing = str(error.missing_cfg_file)
+    group, _, name = missing.rpartition("/")
+    if not error.options:
+        return f"{missing}: there is no such config"
+    return f"{group}={name}: unknown; {nearest(name, error.options)}"
+
+
+def _one_line(error: Exception) -> str:
+    from hydra.errors import OverrideParseException
+
+    from denoisebench.bench.errors import nearest
+    from denoisebench.bench.settings.job import Settings
+
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
+    text = str(error)
+    unknown = re.search(r"Could not override '([\w.]+)'", text)
+    if unknown:
+        name = unknown.group(1)
+        return f"{name}: there is no such setting; {nearest(name, Settings.model_fields)}"
+    return " ".join(text.split())

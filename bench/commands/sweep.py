@@ -1,0 +1,88 @@
+"""What each command does. Heavy libraries are imported inside, so that --help is quick."""
+
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.hydra import (
+    HYDRA_FLAGS,
+    call_hydra,
+    open_flag,
+    refuse_other_launchers,
+    without_unknown_choices,
+)
+from denoisebench.bench.commands.report import publish_run
+from denoisebench.bench.errors import UserError
+
+if TYPE_CHECKING:
+    from denoisebench.bench.settings.job import TrackingSettings
+    from denoisebench.bench.sweep.sweep import Outcome
+
+
+def sweep(arguments: list[str]) -> int:
+    """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
+    codes: list[int] = []
+    unknown, arguments = without_unknown_choices(list(map(open_flag, arguments)))
+
+    def task(configs: list[dict]) -> None:
+        codes.append(_sweep_grid(configs, unknown))
+
+    refuse_other_launchers(arguments)
+    if "--dry-run" in arguments:
+        arguments = [*(a for a in arguments if a != "--dry-run"), "dry_run=true"]
+    asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
+    if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
+        arguments = ["--multirun", *arguments]
+    with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
+        own = [] if asks_hydra else [f"hydra.sweep.dir={scratch}"]
+        try:
+            call_hydra(task, [*arguments, *own])
+        except UserError as error:
+            known = [problem for problem in unknown if problem not in str(error)]
+            raise UserError("\n".join([*known, str(error)])) from error
+    return max(codes, default=0)
+
+
+def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
+    from denoisebench.bench.plan.plan import plan_sweep
+    from denoisebench.bench.sweep.sweep import grid_table, run_sweep
+
+    plan, console = plan_sweep(configs, known_problems), terminal()
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+    if plan.settings.dry_run:
+        console.print(grid_table(plan))
+        return 0
+    outcome = run_sweep(plan, console)
+    _finish(outcome, plan.settings.tracking)
+    if outcome.failed:
+        console.print(
+            f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "
+            "the same command tries them again",
+            style="bold red",
+            soft_wrap=True,
+        )
+    return 1 if outcome.failed else 0
+
+
+def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
+    """Report, tracking and summary; what was already there for the same results is left."""
+    from denoisebench.bench.defaults import are_intact, read_defaults
+    from denoisebench.reports.frame import load_frame
+    from denoisebench.reports.report import is_current, write_report
+    from denoisebench.reports.summary import default_line, summary_table
+
+    folder, console = outcome.run.folder, terminal()
+    page = folder / "report.html"
+    defaults = folder / "defaults.yaml"
+    if not (is_current(outcome.run) and are_intact(defaults)):
+        write_report(folder)
+    console.print(summary_table(load_frame(outcome.run)))
+    for found in read_defaults(defaults):
+        line = f"default of {default_line(found)}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if tracking.kind == "mlflow":
+        publish_run(outcome.run, tracking)
+    if not outcome.computed:
+        console.print("every cell was already in the store: nothing was generated", highlight=False)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)

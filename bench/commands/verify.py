@@ -1,0 +1,75 @@
+"""`denoisebench verify`: schedulers against closed-form truth."""
+
+import json
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+from denoisebench.bench.commands.console import measuring_bar, terminal
+from denoisebench.bench.commands.hydra import HYDRA_FLAGS, call_hydra, without_unknown_choices
+
+
+def verify(arguments: list[str]) -> int:
+    """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
+    listed defect is gone."""
+    codes: list[int] = []
+    asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
+    if not asks_hydra:
+        arguments = _all_schedulers(arguments)
+    unknown, arguments = without_unknown_choices(arguments)
+    if unknown:
+        raise UserError("\n".join(unknown))
+
+    def task(configs: list[dict]) -> None:
+        codes.append(_verify(configs))
+
+    with TemporaryDirectory() as scratch:
+        own = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
+        call_hydra(task, [*arguments, *own], "verify")
+    return max(codes, default=0)
+
+
+def _all_schedulers(arguments: list[str]) -> list[str]:
+    """scheduler=all, and no scheduler at all, as the list of all."""
+    from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+
+    every = f"scheduler={','.join(SCHEDULERS)}"
+    asked = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
+    if not asked:
+        return [*arguments, every]
+    whole = [a for a in asked if a.startswith("scheduler=") and "all" in a[10:].split(",")]
+    return [every if argument in whole else argument for argument in arguments]
+
+
+def _verify(configs: list[dict]) -> int:
+    from time import perf_counter
+
+    from denoisebench.bench.records.store import write_atomically
+    from denoisebench.bench.verify.record import make_record, passed
+    from denoisebench.bench.verify.settings import what_to_verify
+    from denoisebench.bench.verify.verify import verify
+    from denoisebench.reports.verify_page import write_verification
+    from denoisebench.reports.verify_tables import verification_text
+
+    subjects, folder = what_to_verify(configs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out={folder}: {error.strerror}; choose another folder") from error
+    for subject in subjects:
+        subject.load()  # seconds of imports, which are not the schedulers'
+    console, start, rows = terminal(), perf_counter(), []
+    with measuring_bar(console) as progress:
+        task = progress.add_task("measuring", total=len(subjects))
+        for found in verify(subjects):
+            rows += found
+            progress.update(task, advance=1, description=found[-1].scheduler)
+    record = make_record(subjects, rows, perf_counter() - start)
+    write_atomically(folder / "verify.json", json.dumps(record, indent=1).encode())
+    page = write_verification(record, folder)
+    console.print(verification_text(record))
+    console.print(f"page: {page}", highlight=False, soft_wrap=True)
+    return 0 if passed(record) else 1
