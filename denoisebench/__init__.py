@@ -11,12 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from denoisebench.bench.defaults import apply, read_defaults
+    from denoisebench.bench.apply import apply, read_defaults
     from denoisebench.bench.records.run import load_run
 
 __all__ = ["apply", "load_run", "read_defaults"]
 # Loaded when first asked for: the command line imports this file too, and answers --help at once.
-_HOMES = {"apply": "defaults", "read_defaults": "defaults", "load_run": "run"}
+_HOMES = {"apply": "apply", "read_defaults": "apply", "load_run": "records.run"}
 
 
 def __getattr__(name: str) -> Any:

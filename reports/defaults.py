@@ -1,4 +1,4 @@
-"""defaults.yaml: what to run a model with, why, and what it saves. bench/defaults.py applies it."""
+"""defaults.yaml: what to run a model with, why, and what it saves. bench/apply.py applies it."""
 
 import json
 import math
