@@ -26,7 +26,6 @@ from denoisebench.bench.records.run import Run, load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
-from denoisebench.metrics.extractors import Extractor, attribute_extractor
 from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
 from denoisebench.metrics.kernel import (
     KernelReference,
@@ -34,6 +33,7 @@ from denoisebench.metrics.kernel import (
     kernel_reference,
     polynomial,
 )
+from denoisebench.metrics.networks.extractors import Extractor, attribute_extractor
 
 RENDERS = 20_000  # reference scenes, as many as a sweep takes
 REFERENCE_FEATURES = 1000  # of the kernel distance

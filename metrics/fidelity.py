@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from denoisebench.metrics.weights import MissingWeights, UnusableExtractor
+from denoisebench.metrics.networks.weights import MissingWeights, UnusableExtractor
 
 _ROUNDING = 1 / 12  # grey levels squared: the error that rounding to whole levels has
 _BAND = 16  # the seam's band is a sixteenth of the short side wide, on both sides of the edge

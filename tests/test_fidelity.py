@@ -7,7 +7,6 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from denoisebench.metrics import fidelity
-from denoisebench.metrics.extractors import MissingWeights, UnusableExtractor
 from denoisebench.metrics.fidelity import (
     ALEXNET_FILE,
     feature_cosine,
@@ -21,6 +20,7 @@ from denoisebench.metrics.fidelity import (
     seam_jump,
     ssim,
 )
+from denoisebench.metrics.networks.extractors import MissingWeights, UnusableExtractor
 
 
 @pytest.fixture

@@ -30,10 +30,14 @@ OWNERS = {
         *("bench/verify/paths.py", "bench/verify/verify.py"),
         "zoo/",
     ),
-    "huggingface_hub": ("bench/models/hub.py", "metrics/extractors.py", "metrics/weights.py"),
-    "open_clip": ("metrics/extractors.py", "zoo/"),
-    "torch_fidelity": ("metrics/extractors.py",),
-    "torchmetrics": ("metrics/extractors.py", "metrics/fidelity.py", "metrics/modules.py"),
+    "huggingface_hub": (
+        "bench/models/hub.py",
+        "metrics/networks/extractors.py",
+        "metrics/networks/weights.py",
+    ),
+    "open_clip": ("metrics/networks/extractors.py", "zoo/"),
+    "torch_fidelity": ("metrics/networks/extractors.py",),
+    "torchmetrics": ("metrics/networks/extractors.py", "metrics/fidelity.py", "metrics/modules.py"),
     "altair": ("reports/figures.py", "reports/verify_figures.py", "reports/history_figure.py"),
     "vl_convert": ("reports/figures.py",),
 }

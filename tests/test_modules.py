@@ -9,7 +9,6 @@ from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import HELD_OUT_SEED
 from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
-from denoisebench.metrics.attributes import AttributeNet, read_right
 from denoisebench.metrics.colour import chroma, clipped, delta_e
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.fidelity import latent_rmse, lpips, psnr, ssim
@@ -27,6 +26,7 @@ from denoisebench.metrics.modules import (
     PrecisionRecallDensityCoverage,
     WassersteinDistance,
 )
+from denoisebench.metrics.networks.attributes import AttributeNet, read_right
 from denoisebench.metrics.spectrum import octave_power
 from denoisebench.metrics.texture import banding, sharpness
 from denoisebench.metrics.wasserstein import wasserstein_estimate

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from denoisebench.bench.shapes.render import render
 from denoisebench.bench.shapes.world import HELD_OUT_SEED, draw_scenes
-from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.networks.attributes import AttributeNet
 from zoo.data import batch_scenes
 from zoo.targets import IMAGE_HEADS, POSITION_HEAD, attribute_loss, image_targets, positions
 from zoo.training import CHECKPOINTS, Recipe, describe, fit

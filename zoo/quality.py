@@ -28,10 +28,10 @@ from denoisebench.bench.shapes.world import (
     captions,
     draw_scenes,
 )
-from denoisebench.metrics.attributes import AttributeNet
 from denoisebench.metrics.estimate import paired_difference
-from denoisebench.metrics.extractors import attribute_extractor
 from denoisebench.metrics.frechet import FeatureStats, frechet_estimate, frechet_floor
+from denoisebench.metrics.networks.attributes import AttributeNet
+from denoisebench.metrics.networks.extractors import attribute_extractor
 from zoo.clip import measure as measure_clip
 from zoo.clip import tokenizer_of
 from zoo.data import save_sheet, to_signed

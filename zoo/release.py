@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from denoisebench.bench.models.files import absent_parts
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.networks.attributes import AttributeNet
 from zoo.training import CHECKPOINTS
 
 RECORDS = Path(__file__).parent / "records"

@@ -177,9 +177,9 @@ def metric_weights(metric: Metric) -> list[Path]:
         return [existing(metric.weights or "", what)]
     if metric.model and metric.model.startswith(LOCAL_FOLDER):
         return [existing(metric.model.removeprefix(LOCAL_FOLDER), what)]
-    from denoisebench.metrics.dinov2 import DINOV2, dinov2_weights
-    from denoisebench.metrics.extractors import inception_weights, open_clip_weights
-    from denoisebench.metrics.weights import UnusableExtractor
+    from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_weights
+    from denoisebench.metrics.networks.extractors import inception_weights, open_clip_weights
+    from denoisebench.metrics.networks.weights import UnusableExtractor
 
     try:
         if isinstance(metric, FrechetSettings) and metric.kind == "dinov2":
@@ -200,7 +200,7 @@ def _fidelity_weights(metric: FidelityMetric) -> list[Path]:
 
 def _lpips_weights() -> Path:
     from denoisebench.metrics.fidelity import lpips_weights
-    from denoisebench.metrics.weights import UnusableExtractor
+    from denoisebench.metrics.networks.weights import UnusableExtractor
 
     try:
         return lpips_weights()

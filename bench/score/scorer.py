@@ -37,14 +37,7 @@ from denoisebench.bench.settings.metrics import (
 )
 from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.colour import delta_e
-from denoisebench.metrics.dinov2 import DINOV2, dinov2_extractor
 from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
-from denoisebench.metrics.extractors import (
-    attribute_extractor,
-    inception_extractor,
-    open_clip_scorer,
-    pixel_extractor,
-)
 from denoisebench.metrics.fidelity import (
     feature_cosine,
     latent_rmse,
@@ -65,7 +58,14 @@ from denoisebench.metrics.kernel import (
     kernel_reference,
 )
 from denoisebench.metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
-from denoisebench.metrics.weights import UnusableExtractor
+from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_extractor
+from denoisebench.metrics.networks.extractors import (
+    attribute_extractor,
+    inception_extractor,
+    open_clip_scorer,
+    pixel_extractor,
+)
+from denoisebench.metrics.networks.weights import UnusableExtractor
 
 Source = FrechetSettings | ClipSettings | FidelityMetric  # names a network
 Encode = Callable[[torch.Tensor], torch.Tensor]  # images [N, 3, H, W] uint8 to latents [N, ...]

@@ -15,10 +15,10 @@ from denoisebench.bench.score.references import reference_batches
 from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
-from denoisebench.metrics.extractors import attribute_extractor
 from denoisebench.metrics.frechet import FeatureStats, frechet_record
 from denoisebench.metrics.kernel import kernel_distance_estimate
 from denoisebench.metrics.manifold import manifold_estimates
+from denoisebench.metrics.networks.extractors import attribute_extractor
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job
 from tests.helpers.scored import FD, scored, stored

@@ -13,9 +13,9 @@ from denoisebench.bench.shapes.world import (
     captions,
     draw_scenes,
 )
-from denoisebench.metrics.attributes import AttributeNet
 from denoisebench.metrics.estimate import paired_difference
 from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.networks.attributes import AttributeNet
 from zoo.quality import draw, judged, single_object_scenes
 from zoo.vae import reconstruct
 

@@ -20,7 +20,7 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
-from denoisebench.metrics.attributes import AttributeNet
+from denoisebench.metrics.networks.attributes import AttributeNet
 from tests.helpers import references
 from tests.helpers.cli import GRID, call, start, tiny
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from denoisebench.metrics import extractors
-from denoisebench.metrics.attributes import AttributeNet
-from denoisebench.metrics.dinov2 import dinov2_extractor, dinov2_weights, prepared
-from denoisebench.metrics.extractors import (
+from denoisebench.metrics.networks import extractors
+from denoisebench.metrics.networks.attributes import AttributeNet
+from denoisebench.metrics.networks.dinov2 import dinov2_extractor, dinov2_weights, prepared
+from denoisebench.metrics.networks.extractors import (
     MissingWeights,
     UnusableExtractor,
     attribute_extractor,

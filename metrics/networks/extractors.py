@@ -18,8 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from denoisebench.metrics.attributes import FEATURES, AttributeNet
-from denoisebench.metrics.weights import (
+from denoisebench.metrics.networks.attributes import FEATURES, AttributeNet
+from denoisebench.metrics.networks.weights import (
     MissingWeights,
     UnusableExtractor,
     digest_of,

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from denoisebench.metrics.extractors import Extractor
-from denoisebench.metrics.weights import MissingWeights, digest_of, in_hub_cache, reading
+from denoisebench.metrics.networks.extractors import Extractor
+from denoisebench.metrics.networks.weights import MissingWeights, digest_of, in_hub_cache, reading
 
 DINOV2 = "facebook/dinov2-large"  # ViT-L/14, the one of Stein et al.
 _FILES = ("model.safetensors", "config.json")

@@ -9,7 +9,7 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.shapes.render import render
 from denoisebench.bench.shapes.world import HELD_OUT_SEED, captions, draw_scenes
-from denoisebench.metrics.attributes import AttributeNet, read_right
+from denoisebench.metrics.networks.attributes import AttributeNet, read_right
 from zoo.targets import image_targets
 
 

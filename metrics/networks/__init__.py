@@ -1,0 +1,1 @@
+"""Frozen networks that read images, and where their weights lie."""
