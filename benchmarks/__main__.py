@@ -23,11 +23,15 @@ from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.sweep.session import Session
-from denoisebench.metrics.alignment import clip_score_estimate
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
-from denoisebench.metrics.kernel import KernelReference, kernel_distance_estimate, kernel_reference
-from denoisebench.metrics.manifold import ManifoldReference, manifold_estimates
+from denoisebench.metrics.features.alignment import clip_score_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.features.kernel import (
+    KernelReference,
+    kernel_distance_estimate,
+    kernel_reference,
+)
+from denoisebench.metrics.features.manifold import ManifoldReference, manifold_estimates
 
 RENDERED = 8192  # scenes
 STEPS, SAMPLES, BATCH = 8, 128, 64

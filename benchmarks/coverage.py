@@ -26,8 +26,8 @@ from denoisebench.bench.records.run import Run, load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
-from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
-from denoisebench.metrics.kernel import (
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.kernel import (
     KernelReference,
     kernel_distance_estimate,
     kernel_reference,

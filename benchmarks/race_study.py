@@ -24,7 +24,7 @@ from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.job import SamplingSettings
 from denoisebench.metrics.choose import Candidate, Gate, choose
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
 from denoisebench.metrics.racing import Design, Race, Runner
 
 REPETITIONS = 40

@@ -32,7 +32,7 @@ from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margins_settings
 from denoisebench.metrics.decide import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.metrics.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
 from denoisebench.metrics.regression import REGRESSION
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.metrics.speed import slowdown

@@ -18,11 +18,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.frechet import FeatureStats, FrechetRecord, frechet_record
-from denoisebench.metrics.kernel import cmmd_estimate, kernel_distance_estimate
-from denoisebench.metrics.manifold import ManifoldEstimates, manifold_estimates
+from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, FrechetRecord, frechet_record
+from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
+from denoisebench.metrics.features.manifold import ManifoldEstimates, manifold_estimates
 from denoisebench.metrics.networks.attributes import AttributeNet, read_right
 from denoisebench.metrics.wasserstein import wasserstein_estimate
 

@@ -8,13 +8,13 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import HELD_OUT_SEED
-from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.colour import chroma, clipped, delta_e
 from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_record
+from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
+from denoisebench.metrics.features.manifold import manifold_estimates
 from denoisebench.metrics.fidelity import latent_rmse, lpips, psnr, ssim
-from denoisebench.metrics.frechet import FeatureStats, frechet_record
-from denoisebench.metrics.kernel import cmmd_estimate, kernel_distance_estimate
-from denoisebench.metrics.manifold import manifold_estimates
 from denoisebench.metrics.modules import (
     AttributeAccuracy,
     ClipMaximumMeanDiscrepancy,

@@ -35,9 +35,22 @@ from denoisebench.bench.settings.metrics import (
     Metric,
     MetricsSettings,
 )
-from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.colour import delta_e
 from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
+from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_floor, frechet_record
+from denoisebench.metrics.features.kernel import (
+    KernelReference,
+    cmmd_estimate,
+    cmmd_reference,
+    kernel_distance_estimate,
+    kernel_reference,
+)
+from denoisebench.metrics.features.manifold import (
+    ManifoldEstimates,
+    ManifoldReference,
+    manifold_estimates,
+)
 from denoisebench.metrics.fidelity import (
     feature_cosine,
     latent_rmse,
@@ -49,15 +62,6 @@ from denoisebench.metrics.fidelity import (
     seam_jump,
     ssim,
 )
-from denoisebench.metrics.frechet import FeatureStats, frechet_floor, frechet_record
-from denoisebench.metrics.kernel import (
-    KernelReference,
-    cmmd_estimate,
-    cmmd_reference,
-    kernel_distance_estimate,
-    kernel_reference,
-)
-from denoisebench.metrics.manifold import ManifoldEstimates, ManifoldReference, manifold_estimates
 from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_extractor
 from denoisebench.metrics.networks.extractors import (
     attribute_extractor,

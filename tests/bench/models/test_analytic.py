@@ -14,7 +14,7 @@ from denoisebench.bench.models.analytic import (
     exact_flow,
     prediction,
 )
-from denoisebench.metrics.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
 
 PATHS = {
     "vp": (Level.vp(1e-4), Level.vp(0.9)),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from denoisebench.metrics.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.estimate import clusters_of, mean_estimate, paired_difference
+from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
 from tests.helpers import references
 
 

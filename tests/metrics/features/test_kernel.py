@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisebench.metrics.estimate import paired_difference
-from denoisebench.metrics.kernel import (
+from denoisebench.metrics.features.kernel import (
     cmmd_estimate,
     cmmd_reference,
     kernel_distance_estimate,
@@ -146,7 +146,7 @@ def test_samples_of_one_prompt_have_a_distance_and_no_standard_error(generator):
 def test_blocks_do_not_matter(generator, monkeypatch):
     x, y = draw(23, generator), draw(31, generator)
     whole = kernel_distance_estimate(x, y)
-    monkeypatch.setattr("denoisebench.metrics.kernel._BLOCK", 70)
+    monkeypatch.setattr("denoisebench.metrics.features.kernel._BLOCK", 70)
     parts = kernel_distance_estimate(x, y)
     assert parts.value == pytest.approx(whole.value, rel=1e-12)
     np.testing.assert_allclose(parts.influence, whole.influence, rtol=1e-10, atol=1e-12)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from denoisebench.metrics.estimate import paired_difference
-from denoisebench.metrics.manifold import ManifoldReference, manifold_estimates
+from denoisebench.metrics.features.manifold import ManifoldReference, manifold_estimates
 
 NAMES = ("precision", "recall", "density", "coverage")
 
@@ -100,7 +100,7 @@ def test_standard_errors_match_replication_or_are_larger(generator):
 def test_blocks_do_not_matter(generator, monkeypatch):
     x, y = draw(43, generator), draw(31, generator)
     whole = manifold_estimates(x, y)
-    monkeypatch.setattr("denoisebench.metrics.manifold._BLOCK", 200)
+    monkeypatch.setattr("denoisebench.metrics.features.manifold._BLOCK", 200)
     parts = manifold_estimates(x, y)
     for name in NAMES:
         assert getattr(parts, name).value == getattr(whole, name).value

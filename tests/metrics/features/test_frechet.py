@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.frechet import (
+from denoisebench.metrics.features.frechet import (
     FeatureStats,
     frechet_distance,
     frechet_estimate,

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from denoisebench.metrics.checks import check_same_dim, checked_features
 from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.features.checks import check_same_dim, checked_features
 
 EXACT = 10**12  # samples behind moments that are known, not estimated
 SPLITS = 4  # into halves, for the bias

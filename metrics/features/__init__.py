@@ -1,0 +1,1 @@
+"""Distances of features, and scores of images against their prompts."""
