@@ -23,8 +23,8 @@ from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_
 from denoisebench.metrics.features.frechet import FeatureStats, FrechetRecord, frechet_record
 from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
 from denoisebench.metrics.features.manifold import ManifoldEstimates, manifold_estimates
+from denoisebench.metrics.images.wasserstein import wasserstein_estimate
 from denoisebench.metrics.networks.attributes import AttributeNet, read_right
-from denoisebench.metrics.wasserstein import wasserstein_estimate
 
 Extractor = Callable[[Tensor], Tensor]  # images [N, 3, H, W] uint8 to features [N, D]
 _NUMBERS = count()  # of the metrics that keep a number per sample

@@ -37,7 +37,11 @@ OWNERS = {
     ),
     "open_clip": ("metrics/networks/extractors.py", "zoo/"),
     "torch_fidelity": ("metrics/networks/extractors.py",),
-    "torchmetrics": ("metrics/networks/extractors.py", "metrics/fidelity.py", "metrics/modules.py"),
+    "torchmetrics": (
+        "metrics/networks/extractors.py",
+        "metrics/images/fidelity.py",
+        "metrics/modules.py",
+    ),
     "altair": ("reports/figures.py", "reports/verify_figures.py", "reports/history_figure.py"),
     "vl_convert": ("reports/figures.py",),
 }

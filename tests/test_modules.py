@@ -8,13 +8,16 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.language import asked_for
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import HELD_OUT_SEED
-from denoisebench.metrics.colour import chroma, clipped, delta_e
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.features.frechet import FeatureStats, frechet_record
 from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
 from denoisebench.metrics.features.manifold import manifold_estimates
-from denoisebench.metrics.fidelity import latent_rmse, lpips, psnr, ssim
+from denoisebench.metrics.images.colour import chroma, clipped, delta_e
+from denoisebench.metrics.images.fidelity import latent_rmse, lpips, psnr, ssim
+from denoisebench.metrics.images.spectrum import octave_power
+from denoisebench.metrics.images.texture import banding, sharpness
+from denoisebench.metrics.images.wasserstein import wasserstein_estimate
 from denoisebench.metrics.modules import (
     AttributeAccuracy,
     ClipMaximumMeanDiscrepancy,
@@ -27,9 +30,6 @@ from denoisebench.metrics.modules import (
     WassersteinDistance,
 )
 from denoisebench.metrics.networks.attributes import AttributeNet, read_right
-from denoisebench.metrics.spectrum import octave_power
-from denoisebench.metrics.texture import banding, sharpness
-from denoisebench.metrics.wasserstein import wasserstein_estimate
 
 
 class Counting:

@@ -183,7 +183,7 @@ def _check_masks(masks: Sequence[Path], size: tuple[int, int]) -> None:
         return
     import torch
 
-    from denoisebench.metrics.fidelity import regions_of
+    from denoisebench.metrics.images.fidelity import regions_of
 
     for path in masks:
         for name, region in vars(

@@ -199,7 +199,7 @@ def _fidelity_weights(metric: FidelityMetric) -> list[Path]:
 
 
 def _lpips_weights() -> Path:
-    from denoisebench.metrics.fidelity import lpips_weights
+    from denoisebench.metrics.images.fidelity import lpips_weights
     from denoisebench.metrics.networks.weights import UnusableExtractor
 
     try:

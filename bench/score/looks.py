@@ -17,14 +17,14 @@ from denoisebench.bench.score.references import reference_batches
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import AccuracyMetric, AttributeSettings, ImageMetric
 from denoisebench.bench.shapes.language import asked_for
-from denoisebench.metrics.colour import chroma, clipped
 from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.images.colour import chroma, clipped
+from denoisebench.metrics.images.spectrum import octave_power
+from denoisebench.metrics.images.texture import banding, sharpness
+from denoisebench.metrics.images.wasserstein import wasserstein_estimate, wasserstein_floor
 from denoisebench.metrics.networks.attributes import AttributeNet, read_right
 from denoisebench.metrics.networks.weights import UnusableExtractor, reading
 from denoisebench.metrics.specs import octaves_of
-from denoisebench.metrics.spectrum import octave_power
-from denoisebench.metrics.texture import banding, sharpness
-from denoisebench.metrics.wasserstein import wasserstein_estimate, wasserstein_floor
 
 _DISTANCE = "saturation_distance"  # of the numbers under saturation
 

@@ -35,7 +35,6 @@ from denoisebench.bench.settings.metrics import (
     Metric,
     MetricsSettings,
 )
-from denoisebench.metrics.colour import delta_e
 from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
 from denoisebench.metrics.features.frechet import FeatureStats, frechet_floor, frechet_record
@@ -51,7 +50,8 @@ from denoisebench.metrics.features.manifold import (
     ManifoldReference,
     manifold_estimates,
 )
-from denoisebench.metrics.fidelity import (
+from denoisebench.metrics.images.colour import delta_e
+from denoisebench.metrics.images.fidelity import (
     feature_cosine,
     latent_rmse,
     lpips,

@@ -62,7 +62,7 @@ class FeatureMetric(Strict):
 
 
 class FidelityMetric(Strict):
-    """How close images are to their inputs: whole ones by one of metrics/fidelity.py's measures, or
+    """How close images are to their inputs: whole ones by one of metrics/images/fidelity.py's measures, or
     one region of theirs."""
 
     measure: str

@@ -22,11 +22,11 @@ from denoisebench.bench.score.passes import read_once
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
-from denoisebench.metrics.colour import chroma, clipped
+from denoisebench.metrics.images.colour import chroma, clipped
+from denoisebench.metrics.images.spectrum import octave_power
+from denoisebench.metrics.images.texture import banding, sharpness
+from denoisebench.metrics.images.wasserstein import wasserstein_estimate
 from denoisebench.metrics.networks.attributes import AttributeNet
-from denoisebench.metrics.spectrum import octave_power
-from denoisebench.metrics.texture import banding, sharpness
-from denoisebench.metrics.wasserstein import wasserstein_estimate
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job
 from tests.helpers.scored import scored, stored

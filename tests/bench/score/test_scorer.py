@@ -14,7 +14,7 @@ from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.kinds import features_kind, measured
 from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import ClipSettings, FrechetSettings, MetricsSettings
-from denoisebench.metrics.fidelity import psnr, region_rmse, regions_of, seam_jump
+from denoisebench.metrics.images.fidelity import psnr, region_rmse, regions_of, seam_jump
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job, pair
 from tests.helpers.scored import FD, halved, scored, stored

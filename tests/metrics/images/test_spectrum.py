@@ -6,7 +6,13 @@ import torch
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
-from denoisebench.metrics.spectrum import LUMA, cosine_frequency, cosine_power, luma, octave_power
+from denoisebench.metrics.images.spectrum import (
+    LUMA,
+    cosine_frequency,
+    cosine_power,
+    luma,
+    octave_power,
+)
 
 
 def grey(planes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisebench.metrics.colour import chroma, ciede2000, clipped, delta_e, lab
+from denoisebench.metrics.images.colour import chroma, ciede2000, clipped, delta_e, lab
 
 
 def colours(*rgb):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from denoisebench.metrics.spectrum import ROUNDING, luma
+from denoisebench.metrics.images.spectrum import ROUNDING, luma
 
 _WINDOW = 8  # pixels
 _CRISPEST = 0.9  # quantile over windows: most of a picture may be plain or out of focus

@@ -6,8 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from denoisebench.metrics import fidelity
-from denoisebench.metrics.fidelity import (
+from denoisebench.metrics.images import fidelity
+from denoisebench.metrics.images.fidelity import (
     ALEXNET_FILE,
     feature_cosine,
     latent_rmse,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from denoisebench.metrics.wasserstein import wasserstein_estimate, wasserstein_floor
+from denoisebench.metrics.images.wasserstein import wasserstein_estimate, wasserstein_floor
 
 
 @pytest.fixture

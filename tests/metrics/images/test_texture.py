@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, laplace
 
-from denoisebench.metrics.texture import banding, sharpness
+from denoisebench.metrics.images.texture import banding, sharpness
 
 
 def grey(plane):

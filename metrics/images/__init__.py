@@ -1,0 +1,1 @@
+"""Numbers of each image alone, or beside its input."""
