@@ -13,7 +13,7 @@ import yaml
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
-from denoisebench.metrics.decide import NO_PLATEAU, PASS
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
 _SCHEMA = 1
 _STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline

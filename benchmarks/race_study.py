@@ -22,10 +22,10 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import Run, load_run
 from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.job import SamplingSettings
-from denoisebench.metrics.choose import Candidate, Gate, choose
+from denoisebench.metrics.decide.choose import Candidate, Gate, choose
+from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
-from denoisebench.metrics.racing import Design, Race, Runner
 
 REPETITIONS = 40
 FIXED = 2048  # samples of each cell in the fixed design, and the most of the race's rungs

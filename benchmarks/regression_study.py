@@ -30,12 +30,12 @@ from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margins_settings
-from denoisebench.metrics.decide import PASS, UNDECIDED
+from denoisebench.metrics.decide.regression import REGRESSION
+from denoisebench.metrics.decide.speed import slowdown
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
-from denoisebench.metrics.regression import REGRESSION
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.metrics.speed import slowdown
 from denoisebench.reports.check import check
 from denoisebench.reports.losses import STAGES, WORDS, of_processes
 

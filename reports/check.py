@@ -13,8 +13,8 @@ import numpy as np
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.records.pack import Pack, PackedCell
-from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED
-from denoisebench.metrics.regression import REGRESSION, Judgement, judge
+from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
 from denoisebench.reports.losses import (
     MOVED,
     Pending,

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.records.store import write_atomically
-from denoisebench.metrics.decide import UNDECIDED
-from denoisebench.metrics.regression import IMPROVED, REGRESSION
+from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
+from denoisebench.metrics.decide.verdicts import UNDECIDED
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check import Check, Row
 from denoisebench.reports.check_gallery import changed_sheet, most_changed

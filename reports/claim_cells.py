@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.choose import Candidate, Gate
+from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decisions import Decisions, Estimates
 from denoisebench.reports.frame import frame_metrics, load_estimates

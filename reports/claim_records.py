@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from denoisebench.metrics.assertion import Held
+from denoisebench.metrics.decide.assertion import Held
 
 
 @dataclass(frozen=True)

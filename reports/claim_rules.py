@@ -8,16 +8,16 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from denoisebench.metrics.assertion import (
+from denoisebench.metrics.decide.assertion import (
     Assertion,
     combined,
     hold_all,
     share_of_the_way,
     unevenness,
 )
+from denoisebench.metrics.decide.two_sample import classifier_accuracy
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.metrics.two_sample import classifier_accuracy
 from denoisebench.reports.claim_cells import Cells, NotTested
 from denoisebench.reports.claim_records import Judged, Part, Shown
 from denoisebench.reports.formats import decimals_for, plus_minus

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
-from denoisebench.metrics.choose import Gate, plateau_of
-from denoisebench.metrics.decide import FAIL, PASS, Verdict, all_of
-from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
+from denoisebench.metrics.decide.choose import Gate, plateau_of
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, Verdict, all_of
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claim_cells import Cells, NotTested
 from denoisebench.reports.claim_records import Judged, Part, Shown

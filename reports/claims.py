@@ -7,7 +7,7 @@ run lacks is not tested, and says which.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from denoisebench.metrics.assertion import UNDECIDED
+from denoisebench.metrics.decide.assertion import UNDECIDED
 from denoisebench.reports.claim_cells import Cells, NotTested
 from denoisebench.reports.claim_records import Judged
 from denoisebench.reports.claim_rules import (

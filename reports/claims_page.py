@@ -13,7 +13,7 @@ import numpy as np
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.bench.records.store import write_atomically
-from denoisebench.metrics.assertion import SUPPORTED
+from denoisebench.metrics.decide.assertion import SUPPORTED
 from denoisebench.reports.claim_records import Part, Shown
 from denoisebench.reports.claims import NOT_TESTED, Finding
 from denoisebench.reports.formats import decimals_for, number

@@ -10,8 +10,8 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.rows import PANEL_FIELDS, panel_of, read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.decide import Difference
-from denoisebench.metrics.decide import compare as compare_estimates
+from denoisebench.metrics.decide.verdicts import Difference
+from denoisebench.metrics.decide.verdicts import compare as compare_estimates
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus

@@ -1,6 +1,6 @@
 """What a run decides: where each curve is flat, and the cheapest cell within every margin.
 
-The rules are those of metrics/decide.py and metrics/choose.py; here they meet the rows of a run.
+The rules are those of metrics/decide/, verdicts.py and choose.py; here they meet the rows of a run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,18 @@ import pandas as pd
 
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import PANEL_FIELDS
-from denoisebench.metrics.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
-from denoisebench.metrics.decide import PASS, UNDECIDED, Difference, Plateau, Verdict, compare
+from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
+from denoisebench.metrics.decide.racing import Design, tightest_at
+from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
+from denoisebench.metrics.decide.verdicts import (
+    PASS,
+    UNDECIDED,
+    Difference,
+    Plateau,
+    Verdict,
+    compare,
+)
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.racing import Design, tightest_at
-from denoisebench.metrics.sequential import Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.curves import with_panels
 from denoisebench.reports.frame import done

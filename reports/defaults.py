@@ -12,7 +12,7 @@ from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.decide import UNDECIDED, Verdict
+from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decisions import Decisions, Recommendation
 
 SCHEMA = 1

@@ -11,10 +11,10 @@ from rich.text import Text
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import Pack, PackedCell
+from denoisebench.metrics.decide.history import Step, steps, steps_of_times
+from denoisebench.metrics.decide.speed import slowdown
 from denoisebench.metrics.estimate import of_same_samples
-from denoisebench.metrics.history import Step, steps, steps_of_times
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.metrics.speed import slowdown
 from denoisebench.reports.check import paired_cells
 from denoisebench.reports.formats import decimals_for, number
 from denoisebench.reports.losses import (

@@ -10,9 +10,15 @@ import numpy as np
 from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import PackedCell
-from denoisebench.metrics.decide import Difference
-from denoisebench.metrics.regression import Loss
-from denoisebench.metrics.speed import BETWEEN_FREEDOM, FEWEST, log_mean, log_median, slowdown
+from denoisebench.metrics.decide.regression import Loss
+from denoisebench.metrics.decide.speed import (
+    BETWEEN_FREEDOM,
+    FEWEST,
+    log_mean,
+    log_median,
+    slowdown,
+)
+from denoisebench.metrics.decide.verdicts import Difference
 
 # Measures, and where a latency record has them.
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}

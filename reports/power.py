@@ -11,8 +11,8 @@ from rich.text import Text
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import Pack, PackedCell
-from denoisebench.metrics.decide import compare
-from denoisebench.metrics.regression import smallest_detectable
+from denoisebench.metrics.decide.regression import smallest_detectable
+from denoisebench.metrics.decide.verdicts import compare
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check import cell_name, same_curve
 from denoisebench.reports.formats import decimals_for, number

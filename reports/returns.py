@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from denoisebench.metrics.decide import PASS
+from denoisebench.metrics.decide.power_law import PowerLaw, fit_power_law
+from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.power_law import PowerLaw, fit_power_law
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.curves import Z95, curve_points, marginal_gains
 from denoisebench.reports.decisions import Decisions

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.metrics.choose import Gate
-from denoisebench.metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
+from denoisebench.metrics.decide.choose import Gate
+from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.cautions import timings_are_even
 from denoisebench.reports.decisions import CurvePlateau, Decisions, Recommendation

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED
+from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.claims import CLAIMS, NOT_TESTED, findings
 from tests.helpers.fake_claims import CLIP, FD, PARTS, cells

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from denoisebench.bench.records.run import load_run, save_run
-from denoisebench.metrics.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
+from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
 from denoisebench.reports.claim_records import Judged, Part, Shown
 from denoisebench.reports.claims import NOT_TESTED, Finding, findings
 from denoisebench.reports.claims_page import (

@@ -15,7 +15,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
-from denoisebench.metrics.decide import NO_PLATEAU, PASS, UNDECIDED
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.defaults import defaults_yaml, saving
 from denoisebench.reports.frame import load_estimates, load_frame, records

@@ -14,8 +14,8 @@ from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import load_pack
 from denoisebench.bench.settings.margins import margins_settings
-from denoisebench.metrics.decide import PASS
-from denoisebench.metrics.regression import REGRESSION
+from denoisebench.metrics.decide.regression import REGRESSION
+from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.reports.check import check
 from tests.helpers.fake_run import FD, fabricate
 

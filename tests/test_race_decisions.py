@@ -6,8 +6,8 @@ import pytest
 
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import load_run, save_run
-from denoisebench.metrics.decide import PASS, UNDECIDED
-from denoisebench.metrics.racing import Design, Race, Runner
+from denoisebench.metrics.decide.racing import Design, Race, Runner
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.report import write_report

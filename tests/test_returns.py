@@ -5,9 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from denoisebench.metrics.decide import FAIL, NO_PLATEAU, PASS, UNDECIDED, UNTESTED, Plateau
+from denoisebench.metrics.decide.power_law import PowerLaw
+from denoisebench.metrics.decide.verdicts import (
+    FAIL,
+    NO_PLATEAU,
+    PASS,
+    UNDECIDED,
+    UNTESTED,
+    Plateau,
+)
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.metrics.power_law import PowerLaw
 from denoisebench.reports.curves import Z95
 from denoisebench.reports.decisions import NOTHING, CurvePlateau
 from denoisebench.reports.formats import MISSING

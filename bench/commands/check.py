@@ -29,8 +29,8 @@ def pack(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
-    from denoisebench.metrics.decide import UNDECIDED
-    from denoisebench.metrics.regression import REGRESSION
+    from denoisebench.metrics.decide.regression import REGRESSION
+    from denoisebench.metrics.decide.verdicts import UNDECIDED
     from denoisebench.reports.check import check as compare_packs
     from denoisebench.reports.check_output import check_table, write_check
 

@@ -9,7 +9,7 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of
 from denoisebench.bench.score.kinds import measured
 from denoisebench.bench.settings.job import Settings
-from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.decide.choose import Gate
 
 
 def is_race(settings: Settings) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.specs import metric_spec
 
 AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of close cells around

@@ -19,8 +19,8 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.store import SCHEMA, Store, write_atomically
 from denoisebench.bench.settings.margins import Margin
-from denoisebench.metrics.choose import Choice
-from denoisebench.metrics.racing import Design, Rung, Trial
+from denoisebench.metrics.decide.choose import Choice
+from denoisebench.metrics.decide.racing import Design, Rung, Trial
 
 _RACES = "race.json"
 _UNREADABLE = "cannot be read: run the sweep again, its store is kept"

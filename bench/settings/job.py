@@ -97,7 +97,7 @@ class TrackingSettings(Strict):
 
 
 class SamplingSettings(Strict):
-    """How many samples each cell gets: see metrics/racing.py for a race."""
+    """How many samples each cell gets: see metrics/decide/racing.py for a race."""
 
     name: Literal["fixed", "race"]
     first: Count = 64  # samples of a race's first rung

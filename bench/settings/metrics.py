@@ -62,8 +62,8 @@ class FeatureMetric(Strict):
 
 
 class FidelityMetric(Strict):
-    """How close images are to their inputs: whole ones by one of metrics/images/fidelity.py's measures, or
-    one region of theirs."""
+    """How close images are to their inputs, whole ones or one region of theirs: by one of the
+    measures of metrics/images/fidelity.py."""
 
     measure: str
     extractor: FrechetSettings | None = None  # of cosines: whose features are compared

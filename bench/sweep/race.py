@@ -1,8 +1,8 @@
 """A race: more samples, rung by rung, only for the cells that a group's choice may still hang on.
 
-The rule is metrics/racing.py's; here it meets the store. A group is what differs in scheduler and
-steps alone. Nothing is decided by chance or by time: from the same store a race that was killed
-comes to the same point again.
+The rule is in metrics/decide/racing.py; here it meets the store. A group is what differs in
+scheduler and steps alone. Nothing is decided by chance or by time: from the same store a race that
+was killed comes to the same point again.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.kinds import estimate_kinds
 from denoisebench.bench.settings.job import Settings
-from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.decide.choose import Gate
+from denoisebench.metrics.decide.racing import Course, Design, Race, Runner, rungs
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.racing import Course, Design, Race, Runner, rungs
 
 Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from denoisebench.metrics.choose import Gate
+from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.claim_cells import Cells
 

@@ -12,9 +12,9 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import Pack, pack_run
 from denoisebench.bench.records.pack_file import write_pack
 from denoisebench.bench.records.run import load_run
-from denoisebench.metrics.decide import PASS, UNDECIDED
+from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.regression import IMPROVED, REGRESSION
 from denoisebench.reports.check import check
 from denoisebench.reports.check_gallery import changed_sheet, most_changed
 from denoisebench.reports.check_output import check_junit, check_markdown

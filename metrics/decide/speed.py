@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from denoisebench.metrics.decide import Difference
+from denoisebench.metrics.decide.verdicts import Difference
 
 # Standard deviation of the luck of a process, of the logarithm of a calibrated time on a processor,
 # and how many degrees of freedom that knowledge is worth beside what is measured:

@@ -7,9 +7,9 @@ lies wholly on its own side of the threshold, refuted when wholly on the other.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from denoisebench.metrics.decide import FAIL, PASS, Difference, non_inferiority
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, Difference, non_inferiority
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 

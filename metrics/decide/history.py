@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from denoisebench.metrics.decide import Difference
+from denoisebench.metrics.decide.regression import opposite, p_above
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.speed import BETWEEN_FREEDOM, Processes, slowdown
+from denoisebench.metrics.decide.verdicts import Difference
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.regression import opposite, p_above
-from denoisebench.metrics.sequential import LEVEL
-from denoisebench.metrics.speed import BETWEEN_FREEDOM, Processes, slowdown
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def steps_of_times(
     known_freedom: int = BETWEEN_FREEDOM,
 ) -> list[Step]:
     """The same of times, each of some processes: changes and margin are those of the logarithm.
-    known_freedom: see metrics/speed.py."""
+    known_freedom: see metrics/decide/speed.py."""
 
     def contrast(later: range, earlier: range) -> Difference:
         after, before = ([t for i in places for t in series[i]] for places in (later, earlier))

@@ -2,7 +2,7 @@
 
 The rule alone, from estimates: who goes on after a rung, who is out and why. NumPy only.
 
-Verdicts are made with bounds that hold at all rungs together (metrics/sequential.py), so a pair
+Verdicts are made with bounds that hold at all rungs together (sequential.py), so a pair
 that is decided once stays decided. They hold at LEVEL for each curve, not split between the curves:
 what passes is tested again on fresh samples, against the rivals that could most likely refute it,
 which hold it for the winner alone.
@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from denoisebench.metrics.choose import (
+from denoisebench.metrics.decide.choose import (
     Candidate,
     Choice,
     Gate,
@@ -26,9 +26,9 @@ from denoisebench.metrics.choose import (
     choice_from,
     judged,
 )
-from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach, sequential_reach
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 
 _TRIALS = (0.5, 1, 2)  # sizes of a trial, by the samples that chose the winner
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from denoisebench.metrics.regression import REGRESSION, Loss, judge
-from denoisebench.metrics.sequential import LEVEL
-from denoisebench.metrics.speed import BETWEEN, BETWEEN_FREEDOM, slowdown
+from denoisebench.metrics.decide.regression import REGRESSION, Loss, judge
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.speed import BETWEEN, BETWEEN_FREEDOM, slowdown
 
 
 def timed(rng, processes, level=0.0, between=BETWEEN, runs=20):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from denoisebench.metrics.assertion import (
+from denoisebench.metrics.decide.assertion import (
     REFUTED,
     SUPPORTED,
     UNDECIDED,
@@ -13,8 +13,8 @@ from denoisebench.metrics.assertion import (
     share_of_the_way,
     unevenness,
 )
+from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.sequential import LEVEL
 
 
 def known(value, se=1.0, n=400):

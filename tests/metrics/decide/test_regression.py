@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from denoisebench.metrics.decide import PASS, UNDECIDED, Difference
-from denoisebench.metrics.regression import (
+from denoisebench.metrics.decide.regression import (
     IMPROVED,
     REGRESSION,
     Loss,
@@ -15,7 +14,8 @@ from denoisebench.metrics.regression import (
     judge,
     smallest_detectable,
 )
-from denoisebench.metrics.sequential import LEVEL
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Difference
 
 
 def loss(value, se, margin=1.0):

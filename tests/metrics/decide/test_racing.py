@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from denoisebench.metrics.choose import Candidate, Gate, choose
-from denoisebench.metrics.decide import FAIL, PASS, UNDECIDED
+from denoisebench.metrics.decide.choose import Candidate, Gate, choose
+from denoisebench.metrics.decide.racing import Design, Race, Runner, look, rungs
+from denoisebench.metrics.decide.sequential import LEVEL, sequential_reach
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.metrics.racing import Design, Race, Runner, look, rungs
-from denoisebench.metrics.sequential import LEVEL, sequential_reach
 
 GATES = {"q": Gate(sign=1, margin=0.5)}
 DESIGN = Design(first=64, cap=2048, per_doubling=4, confirm=64)

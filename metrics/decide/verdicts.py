@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from denoisebench.metrics import student
+from denoisebench.metrics.decide.sequential import LEVEL, Reach
+from denoisebench.metrics.decide import student
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.sequential import LEVEL, Reach
 
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
 NO_PLATEAU = "NO-PLATEAU"

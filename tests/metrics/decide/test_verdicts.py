@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from denoisebench.metrics.choose import Candidate, Gate, choose, judged, plateau_of
-from denoisebench.metrics.decide import (
+from denoisebench.metrics.decide.choose import Candidate, Gate, choose, judged, plateau_of
+from denoisebench.metrics.decide.power_law import PowerLaw, fit_power_law
+from denoisebench.metrics.decide.sequential import LEVEL, fixed_reach, sequential_reach
+from denoisebench.metrics.decide.verdicts import (
     FAIL,
     NO_PLATEAU,
     PASS,
@@ -19,8 +21,6 @@ from denoisebench.metrics.decide import (
     plateau,
 )
 from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
-from denoisebench.metrics.power_law import PowerLaw, fit_power_law
-from denoisebench.metrics.sequential import LEVEL, fixed_reach, sequential_reach
 
 QUALITY = Gate(sign=1, margin=0.5)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from denoisebench.metrics.decide.history import steps, steps_of_times
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.speed import BETWEEN
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.history import steps, steps_of_times
-from denoisebench.metrics.sequential import LEVEL
-from denoisebench.metrics.speed import BETWEEN
 
 
 def series(rng, levels, own=0.3, n=200):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from denoisebench.metrics.decide import (
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.verdicts import (
     FAIL,
     NO_PLATEAU,
     PASS,
@@ -25,7 +26,6 @@ from denoisebench.metrics.decide import (
     plateau,
 )
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.sequential import LEVEL, Reach, fixed_reach
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from denoisebench.metrics.two_sample import classifier_accuracy
+from denoisebench.metrics.decide.two_sample import classifier_accuracy
 
 
 def pairs(rng, n=256, d=8):

@@ -9,9 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from denoisebench.metrics import student
-from denoisebench.metrics.decide import PASS, UNDECIDED, Difference, Verdict, non_inferiority
-from denoisebench.metrics.sequential import LEVEL
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.verdicts import (
+    PASS,
+    UNDECIDED,
+    Difference,
+    Verdict,
+    non_inferiority,
+    student,
+)
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
 _POWER = 0.8

@@ -1,0 +1,1 @@
+"""From estimates to decisions: NumPy alone."""
