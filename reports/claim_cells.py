@@ -11,7 +11,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decisions import Decisions, Estimates
-from denoisebench.reports.frame import frame_metrics, load_estimates
+from denoisebench.reports.rows.frame import frame_metrics, load_estimates
 
 _LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself
 _NOT_LOOKS = ("saturation_distance",)  # of all images together

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from denoisebench.reports.curves import STRENGTH
 from denoisebench.reports.gallery import Block, Grid, Tile, enlarged
+from denoisebench.reports.rows.curves import STRENGTH
 
 _TILE, _GAP, _MARGIN = 72, 4, 20  # pixels
 _LINE = 22  # pixels per line of text

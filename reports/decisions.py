@@ -24,8 +24,8 @@ from denoisebench.metrics.decide.verdicts import (
 )
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.curves import with_panels
-from denoisebench.reports.frame import done
+from denoisebench.reports.rows.curves import with_panels
+from denoisebench.reports.rows.frame import done
 
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
 

@@ -26,10 +26,10 @@ from denoisebench.reports.chart_data import (
     signed_ticks,
     subtitle,
 )
-from denoisebench.reports.curves import curve_points, marginal_gains, sign, strength_points
 from denoisebench.reports.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import slug
-from denoisebench.reports.pareto import with_front
+from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
+from denoisebench.reports.rows.pareto import with_front
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
-from denoisebench.reports.curves import STEPS, STRENGTH, with_panels
+from denoisebench.reports.rows.curves import STEPS, STRENGTH, with_panels
 
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
 _THUMBNAIL = 128  # pixels, longest side of a tile

@@ -15,18 +15,18 @@ import pandas as pd
 
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.cautions import cautions, curve_notes
-from denoisebench.reports.curves import curve_points, sign
 from denoisebench.reports.decisions import Decisions
 from denoisebench.reports.figures import Figure
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
-from denoisebench.reports.frame import failed, frame_metrics, records, unsupported
 from denoisebench.reports.gallery import Block, tile_uri
-from denoisebench.reports.headline import Observation, Setting
-from denoisebench.reports.pareto import front_lines, with_front
 from denoisebench.reports.races import race_tables
 from denoisebench.reports.returns import Return, return_lines
-from denoisebench.reports.table import cells_table
+from denoisebench.reports.rows.cautions import cautions, curve_notes
+from denoisebench.reports.rows.curves import curve_points, sign
+from denoisebench.reports.rows.frame import failed, frame_metrics, records, unsupported
+from denoisebench.reports.rows.headline import Observation, Setting
+from denoisebench.reports.rows.pareto import front_lines, with_front
+from denoisebench.reports.rows.table import cells_table
 from denoisebench.reports.verdicts import margin_words, plateau_lines, recommendation_cards
 
 _HERE = Path(__file__).parent

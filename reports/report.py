@@ -17,7 +17,10 @@ from denoisebench.reports.decisions import decide
 from denoisebench.reports.defaults import defaults_yaml
 from denoisebench.reports.figures import Figure
 from denoisebench.reports.formats import slug
-from denoisebench.reports.frame import (
+from denoisebench.reports.gallery import Block, gallery
+from denoisebench.reports.html import Content, render_html
+from denoisebench.reports.returns import returns
+from denoisebench.reports.rows.frame import (
     csv_bytes,
     frame_metrics,
     load_estimates,
@@ -25,10 +28,7 @@ from denoisebench.reports.frame import (
     records,
     write_results,
 )
-from denoisebench.reports.gallery import Block, gallery
-from denoisebench.reports.headline import observations
-from denoisebench.reports.html import Content, render_html
-from denoisebench.reports.returns import returns
+from denoisebench.reports.rows.headline import observations
 
 
 def write_report(folder: Path) -> Path:

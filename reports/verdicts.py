@@ -10,10 +10,10 @@ import pandas as pd
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.cautions import timings_are_even
 from denoisebench.reports.decisions import CurvePlateau, Decisions, Recommendation
 from denoisebench.reports.defaults import Row, cheaper_undecided, saving, setting_name
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.reports.rows.cautions import timings_are_even
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 

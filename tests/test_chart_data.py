@@ -15,9 +15,9 @@ from denoisebench.reports.chart_data import (
     stacked,
     subtitle,
 )
-from denoisebench.reports.curves import curve_points, marginal_gains
-from denoisebench.reports.frame import load_estimates, load_frame
-from denoisebench.reports.pareto import with_front
+from denoisebench.reports.rows.curves import curve_points, marginal_gains
+from denoisebench.reports.rows.frame import load_estimates, load_frame
+from denoisebench.reports.rows.pareto import with_front
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
 

@@ -18,8 +18,8 @@ from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.defaults import defaults_yaml, saving
-from denoisebench.reports.frame import load_estimates, load_frame, records
 from denoisebench.reports.report import write_report
+from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.cli import call, tiny
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 from tests.helpers.tiny_pipelines import save_tiny

@@ -6,7 +6,7 @@ import pytest
 
 from denoisebench.reports.decisions import decide
 from denoisebench.reports.figures import figures, to_png, to_svg
-from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate
 
 NINE = ("ddpm", "ddim", "pndm", "euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2m_karras", "unipc")

@@ -6,8 +6,8 @@ from PIL import Image
 
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.reports.contact_sheet import sheets
-from denoisebench.reports.frame import load_frame
 from denoisebench.reports.gallery import enlarged, gallery, tile_uri
+from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import PROMPTS, fabricate
 
 

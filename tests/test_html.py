@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.bench.records.run import Mark
-from denoisebench.reports.frame import load_frame
 from denoisebench.reports.html import render_html
 from denoisebench.reports.report import content_of
+from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.pages import ATTACKS, Page
 

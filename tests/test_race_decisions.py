@@ -9,8 +9,8 @@ from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.reports.decisions import decide
-from denoisebench.reports.frame import load_estimates, load_frame
 from denoisebench.reports.report import write_report
+from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 
 DESIGN = Design(64, 400, 1, 64)

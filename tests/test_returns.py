@@ -15,11 +15,11 @@ from denoisebench.metrics.decide.verdicts import (
     Plateau,
 )
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.reports.curves import Z95
 from denoisebench.reports.decisions import NOTHING, CurvePlateau
 from denoisebench.reports.formats import MISSING
-from denoisebench.reports.frame import load_frame
 from denoisebench.reports.returns import return_lines, returns
+from denoisebench.reports.rows.curves import Z95
+from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import FD, PSNR, fabricate
 
 STEPS = (2, 4, 8, 16, 32)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.reports.cautions import timings_are_even
 from denoisebench.reports.decisions import Decisions, decide
-from denoisebench.reports.frame import load_estimates, load_frame, records
+from denoisebench.reports.rows.cautions import timings_are_even
+from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from denoisebench.reports.verdicts import plateau_lines, recommendation_cards
 from tests.helpers.fake_run import CLIP, FD, fabricate
 

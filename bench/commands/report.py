@@ -25,7 +25,7 @@ def report(arguments: list[str]) -> int:
 def compare(arguments: list[str]) -> int:
     """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
     from denoisebench.bench.records.run import load_run
-    from denoisebench.reports.compare import comparison_table, find_cell
+    from denoisebench.reports.rows.compare import comparison_table, find_cell
 
     folders = [a for a in arguments if "=" not in a]
     chosen = [a for a in arguments if "=" in a]

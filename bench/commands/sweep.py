@@ -68,9 +68,9 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Report, tracking and summary; what was already there for the same results is left."""
     from denoisebench.bench.apply import are_intact, read_defaults
-    from denoisebench.reports.frame import load_frame
     from denoisebench.reports.report import is_current, write_report
-    from denoisebench.reports.summary import default_line, summary_table
+    from denoisebench.reports.rows.frame import load_frame
+    from denoisebench.reports.rows.summary import default_line, summary_table
 
     folder, console = outcome.run.folder, terminal()
     page = folder / "report.html"

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from denoisebench.metrics.decide.sequential import LEVEL, Reach
 from denoisebench.metrics.decide import student
+from denoisebench.metrics.decide.sequential import LEVEL, Reach
 from denoisebench.metrics.estimate import Estimate, paired_difference
 
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"

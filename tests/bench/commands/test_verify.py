@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers import known_defects as table
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.verify import record
 from tests.helpers.cli import call
 

@@ -11,7 +11,7 @@ import yaml
 
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.run import load_run
-from denoisebench.reports.compare import compare, find_cell
+from denoisebench.reports.rows.compare import compare, find_cell
 from tests.helpers.cli import call, start
 
 FIXED_IMAGES = 8 * 1024

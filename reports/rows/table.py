@@ -9,7 +9,7 @@ import pandas as pd
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
-from denoisebench.reports.frame import frame_metrics, varying
+from denoisebench.reports.rows.frame import frame_metrics, varying
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
-from denoisebench.reports.compare import MeasuredCell, comparison_table, find_cell
-from denoisebench.reports.curves import sign
 from denoisebench.reports.figures import figures
-from denoisebench.reports.frame import frame_metrics, load_estimates, load_frame
-from denoisebench.reports.headline import observations
-from denoisebench.reports.summary import summary_table
-from denoisebench.reports.table import cells_table
+from denoisebench.reports.rows.compare import MeasuredCell, comparison_table, find_cell
+from denoisebench.reports.rows.curves import sign
+from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame
+from denoisebench.reports.rows.headline import observations
+from denoisebench.reports.rows.summary import summary_table
+from denoisebench.reports.rows.table import cells_table
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
 SHARPNESS = "sharpness"

@@ -8,7 +8,13 @@ import pytest
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.run import Run, load_run, save_run
-from denoisebench.reports.compare import MeasuredCell, _names, compare, comparison_table, find_cell
+from denoisebench.reports.rows.compare import (
+    MeasuredCell,
+    _names,
+    compare,
+    comparison_table,
+    find_cell,
+)
 from tests.helpers.cli import call
 from tests.helpers.fake_run import CLIP, FD, fabricate
 

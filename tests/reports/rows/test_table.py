@@ -3,8 +3,8 @@ import math
 import pytest
 
 from denoisebench.reports.formats import MISSING
-from denoisebench.reports.frame import load_frame
-from denoisebench.reports.table import cells_table
+from denoisebench.reports.rows.frame import load_frame
+from denoisebench.reports.rows.table import cells_table
 from tests.helpers.fake_run import FD, fabricate
 
 

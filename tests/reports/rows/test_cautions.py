@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 
 from denoisebench.bench.records.run import Mark
-from denoisebench.reports.cautions import cautions, curve_notes, timings_are_even
-from denoisebench.reports.frame import load_estimates, load_frame
-from denoisebench.reports.headline import observations
+from denoisebench.reports.rows.cautions import cautions, curve_notes, timings_are_even
+from denoisebench.reports.rows.frame import load_estimates, load_frame
+from denoisebench.reports.rows.headline import observations
 from tests.helpers.fake_run import FD, fabricate
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.frame import describe, done, varying
+from denoisebench.reports.rows.frame import describe, done, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from denoisebench.bench.records.rows import COLUMNS
-from denoisebench.reports.frame import (
+from denoisebench.reports.rows.frame import (
     describe,
     failed,
     frame_metrics,

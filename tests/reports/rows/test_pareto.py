@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.reports.pareto import pareto_mask, with_front
+from denoisebench.reports.rows.pareto import pareto_mask, with_front
 
 
 def by_brute_force(cost, loss):

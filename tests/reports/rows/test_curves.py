@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.reports.curves import (
+from denoisebench.reports.rows.curves import (
     Z95,
     curve_points,
     marginal_gains,
@@ -11,7 +11,7 @@ from denoisebench.reports.curves import (
     strength_points,
     with_panels,
 )
-from denoisebench.reports.frame import load_estimates, load_frame
+from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate
 
 

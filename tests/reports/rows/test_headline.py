@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.reports.frame import load_estimates, load_frame
-from denoisebench.reports.headline import observations
+from denoisebench.reports.rows.frame import load_estimates, load_frame
+from denoisebench.reports.rows.headline import observations
 from tests.helpers.fake_run import CLIP, FD, PSNR, SEAM, fabricate
 
 

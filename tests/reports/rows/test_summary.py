@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from denoisebench.reports.frame import load_frame
-from denoisebench.reports.summary import default_line, summary_table
+from denoisebench.reports.rows.frame import load_frame
+from denoisebench.reports.rows.summary import default_line, summary_table
 from tests.helpers.fake_run import fabricate
 
 

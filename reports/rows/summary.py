@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.curves import panel_names, sign, with_panels
 from denoisebench.reports.formats import MISSING, decimals_for, duration, plus_minus, significant
-from denoisebench.reports.frame import done, failed, frame_metrics
+from denoisebench.reports.rows.curves import panel_names, sign, with_panels
+from denoisebench.reports.rows.frame import done, failed, frame_metrics
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
