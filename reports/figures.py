@@ -10,7 +10,6 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
@@ -26,20 +25,11 @@ from denoisebench.reports.chart_data import (
     signed_ticks,
     subtitle,
 )
+from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import slug
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
 from denoisebench.reports.rows.pareto import with_front
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of one metric."""
-
-    name: str  # file stem
-    title: str
-    note: str  # how to read it
-    spec: dict  # Vega-Lite, data included
 
 
 @dataclass(frozen=True)
@@ -113,20 +103,6 @@ def figures(
 def _placed(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> pd.DataFrame:
     """With `place`: the number of the scheduler."""
     return points.assign(place=pd.factorize(points["scheduler"])[0])
-
-
-def to_svg(figure: Figure) -> str:
-    return vl_convert.vegalite_to_svg(figure.spec)
-
-
-def to_png(svg: str) -> bytes:
-    """The SVG at twice its size in pixels."""
-    return vl_convert.svg_to_png(svg, scale=2)
-
-
-def javascript_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that defines window.vegaEmbed; 0.9 MB."""
-    return vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
 
 
 def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost) -> Figure:
@@ -247,18 +223,6 @@ def _figure(
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"cells": records}, "config": theme.CONFIG}
     return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
-
-
-def chart_title(title: str, subtitle: str) -> alt.TitleParams:
-    return alt.TitleParams(
-        title,
-        subtitle=subtitle,
-        anchor="start",
-        fontSize=16,
-        subtitleFontSize=12,
-        subtitleColor=theme.QUIET,
-        offset=14,
-    )
 
 
 def _columns(panels: int) -> int:

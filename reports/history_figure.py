@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from denoisebench.reports import theme
-from denoisebench.reports.figures import Figure, chart_title
+from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.history import Course
 
 

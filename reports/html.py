@@ -15,8 +15,8 @@ import pandas as pd
 
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.charts import Figure
 from denoisebench.reports.decisions import Decisions
-from denoisebench.reports.figures import Figure
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 from denoisebench.reports.gallery import Block, tile_uri
 from denoisebench.reports.races import race_tables

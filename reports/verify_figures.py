@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from denoisebench.reports import theme
-from denoisebench.reports.figures import Figure, chart_title
+from denoisebench.reports.charts import Figure, chart_title
 
 _ROW_HEIGHT = 17  # pixels, of a chart with a row per scheduler
 _LARGEST_ERROR = 3.0  # drawn; what is worse leaves the chart at its top

@@ -4,8 +4,9 @@ import xml.etree.ElementTree as ElementTree
 import altair as alt
 import pytest
 
+from denoisebench.reports.charts import to_png, to_svg
 from denoisebench.reports.decisions import decide
-from denoisebench.reports.figures import figures, to_png, to_svg
+from denoisebench.reports.figures import figures
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate
 

@@ -1,0 +1,44 @@
+"""A chart to SVG and PNG."""
+
+from dataclasses import dataclass
+
+import altair as alt
+import vl_convert
+
+from denoisebench.reports import theme
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of one metric."""
+
+    name: str  # file stem
+    title: str
+    note: str  # how to read it
+    spec: dict  # Vega-Lite, data included
+
+
+def to_svg(figure: Figure) -> str:
+    return vl_convert.vegalite_to_svg(figure.spec)
+
+
+def to_png(svg: str) -> bytes:
+    """The SVG at twice its size in pixels."""
+    return vl_convert.svg_to_png(svg, scale=2)
+
+
+def javascript_bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that defines window.vegaEmbed; 0.9 MB."""
+    return vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
+
+
+def chart_title(title: str, subtitle: str) -> alt.TitleParams:
+    return alt.TitleParams(
+        title,
+        subtitle=subtitle,
+        anchor="start",
+        fontSize=16,
+        subtitleFontSize=12,
+        subtitleColor=theme.QUIET,
+        offset=14,
+    )
