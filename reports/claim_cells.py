@@ -10,7 +10,7 @@ import pandas as pd
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.reports.decisions import Decisions, Estimates
+from denoisebench.reports.decide.decisions import Decisions, Estimates
 from denoisebench.reports.rows.frame import frame_metrics, load_estimates
 
 _LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself

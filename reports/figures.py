@@ -26,7 +26,7 @@ from denoisebench.reports.chart_data import (
     subtitle,
 )
 from denoisebench.reports.charts import Figure, chart_title
-from denoisebench.reports.decisions import NOTHING, Decisions, decided
+from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import slug
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
 from denoisebench.reports.rows.pareto import with_front

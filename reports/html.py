@@ -16,18 +16,18 @@ import pandas as pd
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.decisions import Decisions
+from denoisebench.reports.decide.decisions import Decisions
+from denoisebench.reports.decide.races import race_tables
+from denoisebench.reports.decide.returns import Return, return_lines
+from denoisebench.reports.decide.words import margin_words, plateau_lines, recommendation_cards
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 from denoisebench.reports.gallery import Block, tile_uri
-from denoisebench.reports.races import race_tables
-from denoisebench.reports.returns import Return, return_lines
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import failed, frame_metrics, records, unsupported
 from denoisebench.reports.rows.headline import Observation, Setting
 from denoisebench.reports.rows.pareto import front_lines, with_front
 from denoisebench.reports.rows.table import cells_table
-from denoisebench.reports.verdicts import margin_words, plateau_lines, recommendation_cards
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column

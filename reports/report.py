@@ -14,12 +14,12 @@ from denoisebench.reports.claim_cells import Cells
 from denoisebench.reports.claims import findings
 from denoisebench.reports.claims_page import write_claims
 from denoisebench.reports.contact_sheet import sheets
-from denoisebench.reports.decisions import decide
-from denoisebench.reports.defaults import defaults_yaml
+from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.decide.defaults_yaml import defaults_yaml
+from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
 from denoisebench.reports.gallery import Block, gallery
 from denoisebench.reports.html import Content, render_html
-from denoisebench.reports.returns import returns
 from denoisebench.reports.rows.frame import (
     csv_bytes,
     frame_metrics,

@@ -5,7 +5,7 @@ import altair as alt
 import pytest
 
 from denoisebench.reports.charts import to_png, to_svg
-from denoisebench.reports.decisions import decide
+from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.figures import figures
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate

@@ -8,7 +8,7 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
-from denoisebench.reports.decisions import decide
+from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.report import write_report
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate

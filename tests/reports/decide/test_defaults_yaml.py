@@ -16,8 +16,8 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
-from denoisebench.reports.decisions import decide
-from denoisebench.reports.defaults import defaults_yaml, saving
+from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.decide.defaults_yaml import defaults_yaml, saving
 from denoisebench.reports.report import write_report
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.cli import call, tiny

@@ -10,7 +10,7 @@ from denoisebench.metrics.decide.power_law import PowerLaw, fit_power_law
 from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.decisions import Decisions
+from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
 from denoisebench.reports.rows.curves import Z95, curve_points, marginal_gains
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.reports.decisions import Decisions, decide
+from denoisebench.reports.decide.decisions import Decisions, decide
+from denoisebench.reports.decide.words import plateau_lines, recommendation_cards
 from denoisebench.reports.rows.cautions import timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
-from denoisebench.reports.verdicts import plateau_lines, recommendation_cards
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
 

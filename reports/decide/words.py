@@ -10,8 +10,8 @@ import pandas as pd
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.decisions import CurvePlateau, Decisions, Recommendation
-from denoisebench.reports.defaults import Row, cheaper_undecided, saving, setting_name
+from denoisebench.reports.decide.decisions import CurvePlateau, Decisions, Recommendation
+from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 from denoisebench.reports.rows.cautions import timings_are_even
 

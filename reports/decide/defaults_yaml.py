@@ -13,7 +13,7 @@ from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
-from denoisebench.reports.decisions import Decisions, Recommendation
+from denoisebench.reports.decide.decisions import Decisions, Recommendation
 
 SCHEMA = 1
 _HEADER = (

@@ -15,9 +15,9 @@ from denoisebench.metrics.decide.verdicts import (
     Plateau,
 )
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.reports.decisions import NOTHING, CurvePlateau
+from denoisebench.reports.decide.decisions import NOTHING, CurvePlateau
+from denoisebench.reports.decide.returns import return_lines, returns
 from denoisebench.reports.formats import MISSING
-from denoisebench.reports.returns import return_lines, returns
 from denoisebench.reports.rows.curves import Z95
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import FD, PSNR, fabricate

@@ -1,0 +1,1 @@
+"""Decisions of a run, their words, and defaults.yaml."""
