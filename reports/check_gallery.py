@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from denoisebench.bench.records.pack import PackedCell
 from denoisebench.reports.check import Pair
-from denoisebench.reports.gallery import enlarged
 from denoisebench.reports.losses import drifts
+from denoisebench.reports.page.gallery import enlarged
 
 MOST = 4  # samples of a cell
 _TILE, _GAP, _MARGIN, _LINE = 96, 4, 20, 22  # pixels

@@ -17,8 +17,8 @@ from denoisebench.metrics.decide.assertion import SUPPORTED
 from denoisebench.reports.claim_records import Part, Shown
 from denoisebench.reports.claims import NOT_TESTED, Finding
 from denoisebench.reports.formats import decimals_for, number
-from denoisebench.reports.gallery import caption
-from denoisebench.reports.html import page_environment
+from denoisebench.reports.page.gallery import caption
+from denoisebench.reports.page.html import page_environment
 
 _HERE = Path(__file__).parent
 _ROOM = 0.12  # of an axis, kept free at both ends

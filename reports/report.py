@@ -8,18 +8,18 @@ import pandas as pd
 
 from denoisebench.bench.records.run import Run, load_run, records_of
 from denoisebench.bench.records.store import write_atomically
-from denoisebench.reports import figures
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.claim_cells import Cells
 from denoisebench.reports.claims import findings
 from denoisebench.reports.claims_page import write_claims
-from denoisebench.reports.contact_sheet import sheets
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
-from denoisebench.reports.gallery import Block, gallery
-from denoisebench.reports.html import Content, render_html
+from denoisebench.reports.page import figures
+from denoisebench.reports.page.contact_sheet import sheets
+from denoisebench.reports.page.gallery import Block, gallery
+from denoisebench.reports.page.html import Content, render_html
 from denoisebench.reports.rows.frame import (
     csv_bytes,
     frame_metrics,

@@ -42,8 +42,8 @@ OWNERS = {
         "metrics/images/fidelity.py",
         "metrics/modules.py",
     ),
-    "altair": ("reports/figures.py", "reports/verify_figures.py", "reports/history_figure.py"),
-    "vl_convert": ("reports/figures.py",),
+    "altair": ("reports/page/figures.py", "reports/verify_figures.py", "reports/history_figure.py"),
+    "vl_convert": ("reports/page/figures.py",),
 }
 # The pure parts of other layers that reports may use: none of them loads a model.
 REPORTS_MAY_USE = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
-from denoisebench.reports.figures import figures
+from denoisebench.reports.page.figures import figures
 from denoisebench.reports.rows.compare import MeasuredCell, comparison_table, find_cell
 from denoisebench.reports.rows.curves import sign
 from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame

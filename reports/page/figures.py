@@ -14,7 +14,10 @@ import pandas as pd
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
-from denoisebench.reports.chart_data import (
+from denoisebench.reports.charts import Figure, chart_title
+from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
+from denoisebench.reports.formats import slug
+from denoisebench.reports.page.chart_data import (
     batch_words,
     changes,
     front_labels,
@@ -25,9 +28,6 @@ from denoisebench.reports.chart_data import (
     signed_ticks,
     subtitle,
 )
-from denoisebench.reports.charts import Figure, chart_title
-from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
-from denoisebench.reports.formats import slug
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
 from denoisebench.reports.rows.pareto import with_front
 

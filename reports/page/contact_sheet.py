@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from denoisebench.reports.gallery import Block, Grid, Tile, enlarged
+from denoisebench.reports.page.gallery import Block, Grid, Tile, enlarged
 from denoisebench.reports.rows.curves import STRENGTH
 
 _TILE, _GAP, _MARGIN = 72, 4, 20  # pixels

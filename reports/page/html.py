@@ -21,7 +21,7 @@ from denoisebench.reports.decide.races import race_tables
 from denoisebench.reports.decide.returns import Return, return_lines
 from denoisebench.reports.decide.words import margin_words, plateau_lines, recommendation_cards
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
-from denoisebench.reports.gallery import Block, tile_uri
+from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import failed, frame_metrics, records, unsupported

@@ -5,8 +5,8 @@ import numpy as np
 from PIL import Image
 
 from denoisebench.bench.records.rows import read_inputs
-from denoisebench.reports.contact_sheet import sheets
-from denoisebench.reports.gallery import enlarged, gallery, tile_uri
+from denoisebench.reports.page.contact_sheet import sheets
+from denoisebench.reports.page.gallery import enlarged, gallery, tile_uri
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import PROMPTS, fabricate
 
@@ -64,7 +64,7 @@ def test_a_run_without_prompt_texts_or_with_fewer_samples_still_has_a_gallery(tm
 
 
 def test_a_huge_sweep_shows_fewer_prompts(tmp_path, monkeypatch):
-    monkeypatch.setattr("denoisebench.reports.gallery._MOST_TILES", 50)
+    monkeypatch.setattr("denoisebench.reports.page.gallery._MOST_TILES", 50)
     run = fabricate(tmp_path / "run")  # 24 cells
     assert len(gallery(run, load_frame(run))) == 2
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.reports.chart_data import (
+from denoisebench.reports.page.chart_data import (
     batch_words,
     front_labels,
     gain_records,

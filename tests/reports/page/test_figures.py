@@ -6,7 +6,7 @@ import pytest
 
 from denoisebench.reports.charts import to_png, to_svg
 from denoisebench.reports.decide.decisions import decide
-from denoisebench.reports.figures import figures
+from denoisebench.reports.page.figures import figures
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, PSNR, fabricate
 

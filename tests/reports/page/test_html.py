@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.bench.records.run import Mark
-from denoisebench.reports.html import render_html
+from denoisebench.reports.page.html import render_html
 from denoisebench.reports.report import content_of
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
