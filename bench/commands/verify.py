@@ -51,8 +51,8 @@ def _verify(configs: list[dict]) -> int:
     from denoisebench.bench.verify.record import make_record, passed
     from denoisebench.bench.verify.settings import what_to_verify
     from denoisebench.bench.verify.verify import verify
-    from denoisebench.reports.verify_page import write_verification
-    from denoisebench.reports.verify_tables import verification_text
+    from denoisebench.reports.verify.page import write_verification
+    from denoisebench.reports.verify.tables import verification_text
 
     subjects, folder = what_to_verify(configs)
     try:

@@ -8,8 +8,8 @@ from denoisebench.bench.records.store import write_atomically
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.page.html import inline_script, page_environment
-from denoisebench.reports.verify_figures import verify_figures
-from denoisebench.reports.verify_tables import (
+from denoisebench.reports.verify.figures import verify_figures
+from denoisebench.reports.verify.tables import (
     headings,
     issue_links,
     line,
