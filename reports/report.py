@@ -9,9 +9,9 @@ import pandas as pd
 from denoisebench.bench.records.run import Run, load_run, records_of
 from denoisebench.bench.records.store import write_atomically
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.claim_cells import Cells
-from denoisebench.reports.claims import findings
-from denoisebench.reports.claims_page import write_claims
+from denoisebench.reports.claims.cells import Cells
+from denoisebench.reports.claims.claims import findings
+from denoisebench.reports.claims.page import write_claims
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.returns import returns

@@ -106,7 +106,7 @@ class SamplingSettings(Strict):
 
 
 class ClaimsSettings(Strict):
-    """Who plays which part in the statements that reports/claims.py tests."""
+    """Who plays which part in the statements that reports/claims/claims.py tests."""
 
     diffusion: Name  # models
     flow: Name

@@ -5,7 +5,7 @@ import pandas as pd
 
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.reports.claim_cells import Cells
+from denoisebench.reports.claims.cells import Cells
 
 FD, CLIP = "fd_shapes", "clip_score_shapes"
 GATES = {FD: Gate(-1, 6.0, enough=256), CLIP: Gate(1, 0.5)}

@@ -7,7 +7,7 @@ import pytest
 
 from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.reports.claims import CLAIMS, NOT_TESTED, findings
+from denoisebench.reports.claims.claims import CLAIMS, NOT_TESTED, findings
 from tests.helpers.fake_claims import CLIP, FD, PARTS, cells
 
 

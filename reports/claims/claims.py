@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from denoisebench.metrics.decide.assertion import UNDECIDED
-from denoisebench.reports.claim_cells import Cells, NotTested
-from denoisebench.reports.claim_records import Judged
-from denoisebench.reports.claim_rules import (
+from denoisebench.reports.claims.cells import Cells, NotTested
+from denoisebench.reports.claims.records import Judged
+from denoisebench.reports.claims.rules import (
     CHROMA,
     CLOSE,
     FAR,
@@ -27,7 +27,7 @@ from denoisebench.reports.claim_rules import (
     strength_is_distance,
     textures_come_last,
 )
-from denoisebench.reports.claim_threshold import threshold_of_the_scheduler
+from denoisebench.reports.claims.threshold import threshold_of_the_scheduler
 
 NOT_TESTED = "not tested"
 _THRESHOLDS = {

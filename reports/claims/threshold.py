@@ -8,8 +8,8 @@ from denoisebench.metrics.decide.choose import Gate, plateau_of
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, Verdict, all_of
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.claim_cells import Cells, NotTested
-from denoisebench.reports.claim_records import Judged, Part, Shown
+from denoisebench.reports.claims.cells import Cells, NotTested
+from denoisebench.reports.claims.records import Judged, Part, Shown
 
 
 @dataclass(frozen=True)

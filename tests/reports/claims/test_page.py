@@ -7,9 +7,8 @@ import yaml
 
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
-from denoisebench.reports.claim_records import Judged, Part, Shown
-from denoisebench.reports.claims import NOT_TESTED, Finding, findings
-from denoisebench.reports.claims_page import (
+from denoisebench.reports.claims.claims import NOT_TESTED, Finding, findings
+from denoisebench.reports.claims.page import (
     asked,
     claims_markdown,
     decisive,
@@ -18,6 +17,7 @@ from denoisebench.reports.claims_page import (
     told,
     verdict_counts,
 )
+from denoisebench.reports.claims.records import Judged, Part, Shown
 from tests.helpers.cli import call
 from tests.helpers.fake_claims import PARTS, cells
 from tests.helpers.fake_run import fabricate

@@ -1,6 +1,6 @@
 """The rule of each claim: a run's cells to inequalities of paired estimates, and their verdict.
 
-Thresholds and sides are set here, before cells are looked at; reports/claims.py says why. The same
+Thresholds and sides are set here, before cells are looked at; reports/claims/claims.py says why. The same
 prompts and noise are on both sides of each comparison.
 """
 
@@ -18,8 +18,8 @@ from denoisebench.metrics.decide.assertion import (
 from denoisebench.metrics.decide.two_sample import classifier_accuracy
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.claim_cells import Cells, NotTested
-from denoisebench.reports.claim_records import Judged, Part, Shown
+from denoisebench.reports.claims.cells import Cells, NotTested
+from denoisebench.reports.claims.records import Judged, Part, Shown
 from denoisebench.reports.formats import decimals_for, plus_minus
 
 POINTS = 0.02  # of attribute accuracy, that do not matter

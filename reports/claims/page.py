@@ -14,8 +14,8 @@ from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.decide.assertion import SUPPORTED
-from denoisebench.reports.claim_records import Part, Shown
-from denoisebench.reports.claims import NOT_TESTED, Finding
+from denoisebench.reports.claims.claims import NOT_TESTED, Finding
+from denoisebench.reports.claims.records import Part, Shown
 from denoisebench.reports.formats import decimals_for, number
 from denoisebench.reports.page.gallery import caption
 from denoisebench.reports.page.html import page_environment
