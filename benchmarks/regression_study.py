@@ -36,8 +36,8 @@ from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check import check
-from denoisebench.reports.losses import STAGES, WORDS, of_processes
+from denoisebench.reports.check.check import check
+from denoisebench.reports.check.losses import STAGES, WORDS, of_processes
 
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
 SESSIONS, TIMED_RUNS = 8, 100  # processes that time a variant, runs in each

@@ -42,7 +42,11 @@ OWNERS = {
         "metrics/images/fidelity.py",
         "metrics/modules.py",
     ),
-    "altair": ("reports/page/figures.py", "reports/verify/figures.py", "reports/history_figure.py"),
+    "altair": (
+        "reports/page/figures.py",
+        "reports/verify/figures.py",
+        "reports/check/history_figure.py",
+    ),
     "vl_convert": ("reports/page/figures.py",),
 }
 # The pure parts of other layers that reports may use: none of them loads a model.

@@ -16,7 +16,7 @@ from denoisebench.bench.records.pack_file import load_pack
 from denoisebench.bench.settings.margins import margins_settings
 from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS
-from denoisebench.reports.check import check
+from denoisebench.reports.check.check import check
 from tests.helpers.fake_run import FD, fabricate
 
 CELL = (

@@ -31,8 +31,8 @@ def check(arguments: list[str]) -> int:
     """A candidate against a baseline. 1 when something got worse, 3 when it is undecided."""
     from denoisebench.metrics.decide.regression import REGRESSION
     from denoisebench.metrics.decide.verdicts import UNDECIDED
-    from denoisebench.reports.check import check as compare_packs
-    from denoisebench.reports.check_output import check_table, write_check
+    from denoisebench.reports.check.check import check as compare_packs
+    from denoisebench.reports.check.output import check_table, write_check
 
     known = ("--baseline", "--candidate", "--margins", "--undecided", "--out", *_SOURCE_OPTIONS)
     options, rest = _options_of(arguments, known)
@@ -65,7 +65,7 @@ def check(arguments: list[str]) -> int:
 def power(arguments: list[str]) -> int:
     """The smallest difference that so many samples would find, from a run's own variance."""
     from denoisebench.bench.records.margins import gates
-    from denoisebench.reports.power import power_table, powers
+    from denoisebench.reports.check.power import power_table, powers
 
     options, sources = _options_of(arguments, ("--margins", *_SOURCE_OPTIONS))
     pack = _source(_one(sources), options)
@@ -79,8 +79,8 @@ def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
     from denoisebench.bench.records.store import write_atomically
     from denoisebench.reports.charts import to_png, to_svg
-    from denoisebench.reports.history import courses, history_table
-    from denoisebench.reports.history_figure import history_figures
+    from denoisebench.reports.check.history import courses, history_table
+    from denoisebench.reports.check.history_figure import history_figures
 
     options, sources = _options_of(arguments, ("--margins", "--out", *_SOURCE_OPTIONS))
     options.setdefault("--last", "1000000")
@@ -101,7 +101,7 @@ def history(arguments: list[str]) -> int:
 
 
 def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
-    """As reports/check.py takes them: of quality those that the pack's run declared, unless others
+    """As reports/check/check.py takes them: of quality those that the pack's run declared, unless others
     are asked for."""
     from denoisebench.bench.settings.margins import margins_settings
 
@@ -118,7 +118,7 @@ def _one(sources: list[str]) -> str:
 
 def _source(text: str, options: dict[str, str]) -> "Pack":
     """What one side of a check is made of, as one pack."""
-    from denoisebench.reports.merge import merged
+    from denoisebench.reports.check.merge import merged
 
     return merged(_packs(text, options))
 

@@ -15,12 +15,12 @@ from denoisebench.bench.records.run import load_run
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.reports.check import check
-from denoisebench.reports.check_gallery import changed_sheet, most_changed
-from denoisebench.reports.check_output import check_junit, check_markdown
-from denoisebench.reports.history import courses
-from denoisebench.reports.losses import _exact_se
-from denoisebench.reports.power import powers
+from denoisebench.reports.check.check import check
+from denoisebench.reports.check.gallery import changed_sheet, most_changed
+from denoisebench.reports.check.history import courses
+from denoisebench.reports.check.losses import _exact_se
+from denoisebench.reports.check.output import check_junit, check_markdown
+from denoisebench.reports.check.power import powers
 from tests.helpers.cli import call
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 

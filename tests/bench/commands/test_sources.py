@@ -12,8 +12,8 @@ from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import load_pack, write_pack
 from denoisebench.bench.tracking.publish import default_uri, publish
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.reports.check import check
-from denoisebench.reports.merge import merged
+from denoisebench.reports.check.check import check
+from denoisebench.reports.check.merge import merged
 from tests.helpers.cli import call
 from tests.helpers.fake_run import FD, MARGINS, fabricate
 from tests.helpers.published import EXPERIMENT, client_of, make_run, runs_of

@@ -15,7 +15,7 @@ from denoisebench.bench.records.pack import IMAGES, PackedMetric, pack_run, webp
 from denoisebench.bench.records.pack_file import SUFFIX, _checksum, load_pack, read_pack, write_pack
 from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.reports.check import check
+from denoisebench.reports.check.check import check
 from tests.helpers.cli import call
 from tests.helpers.fake_run import MARGINS, fabricate
 

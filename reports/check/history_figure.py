@@ -6,7 +6,7 @@ import altair as alt
 
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
-from denoisebench.reports.history import Course
+from denoisebench.reports.check.history import Course
 
 
 def history_figures(found: Sequence[Course]) -> list[Figure]:

@@ -15,8 +15,9 @@ from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import UNDECIDED
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check import Check, Row
-from denoisebench.reports.check_gallery import changed_sheet, most_changed
+from denoisebench.reports.check.check import Check, Row
+from denoisebench.reports.check.gallery import changed_sheet, most_changed
+from denoisebench.reports.check.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
 from denoisebench.reports.formats import (
     MISSING,
     decimals_for,
@@ -25,7 +26,6 @@ from denoisebench.reports.formats import (
     number,
     significant,
 )
-from denoisebench.reports.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
 
 _COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
 _UNITS = {

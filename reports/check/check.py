@@ -1,6 +1,6 @@
 """A candidate against a baseline: what got worse, cell by cell, in quality and in speed.
 
-Rows of plain values come out; reports/check_output.py writes them down.
+Rows of plain values come out; reports/check/output.py writes them down.
 """
 
 import math
@@ -15,7 +15,7 @@ from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
-from denoisebench.reports.losses import (
+from denoisebench.reports.check.losses import (
     MOVED,
     Pending,
     losses,
@@ -50,7 +50,7 @@ class Row:
     """One comparison. Losses are in the metric's units; of times, joules and bytes ratios - 1."""
 
     cell: str
-    measure: str  # metric column, or one of reports/losses.py
+    measure: str  # metric column, or one of reports/check/losses.py
     outcome: str
     baseline: float
     candidate: float

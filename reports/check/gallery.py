@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from denoisebench.bench.records.pack import PackedCell
-from denoisebench.reports.check import Pair
-from denoisebench.reports.losses import drifts
+from denoisebench.reports.check.check import Pair
+from denoisebench.reports.check.losses import drifts
 from denoisebench.reports.page.gallery import enlarged
 
 MOST = 4  # samples of a cell

@@ -15,9 +15,8 @@ from denoisebench.metrics.decide.history import Step, steps, steps_of_times
 from denoisebench.metrics.decide.speed import slowdown
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check import paired_cells
-from denoisebench.reports.formats import decimals_for, number
-from denoisebench.reports.losses import (
+from denoisebench.reports.check.check import paired_cells
+from denoisebench.reports.check.losses import (
     STAGES,
     WORDS,
     is_seen,
@@ -25,6 +24,7 @@ from denoisebench.reports.losses import (
     of_processes,
     other_timing,
 )
+from denoisebench.reports.formats import decimals_for, number
 
 
 @dataclass(frozen=True)

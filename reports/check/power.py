@@ -14,7 +14,7 @@ from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import smallest_detectable
 from denoisebench.metrics.decide.verdicts import compare
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check import cell_name, same_curve
+from denoisebench.reports.check.check import cell_name, same_curve
 from denoisebench.reports.formats import decimals_for, number
 
 PLANNED = (64, 256, 1024, 4096)  # samples

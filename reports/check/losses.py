@@ -58,7 +58,7 @@ def losses(
     drift: Mapping[str, float] | None,
     elsewhere: bool,
 ) -> Iterator[Pending]:
-    """All that has a margin, see reports/check.py; elsewhere: on other hardware."""
+    """All that has a margin, see reports/check/check.py; elsewhere: on other hardware."""
     yield from _quality(name, old, new, margins)
     if drift:
         yield from _moved(name, old, new, drift["share"], _allowance(drift, old, new, elsewhere))
