@@ -4,6 +4,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from denoisebench.bench.errors import UserError
+
 _LIBRARIES = (
     "denoisebench",
     "torch",
@@ -37,6 +39,22 @@ def accelerator() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+
+
+def device_of(asked: str) -> str:
+    """The kind of device that `device=auto`, `cpu` or `cuda` means on this machine.
+
+    Raises UserError when cuda is asked for in vain.
+    """
+    if asked == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "cuda":
+        raise UserError("device=cuda: torch sees no CUDA device here; use device=cpu")
+    return "cpu"
 
 
 def devices() -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli import tiny
+from tests.helpers.folders import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = ("bench", "metrics", "reports", "conf", "denoisebench", "pyproject.toml", "README.md")
 NAMESAKES = ("bench", "metrics", "reports", "conf", "tests", "zoo", "benchmarks")
 SWEEP = tiny(Path("runs"), "samples=4")

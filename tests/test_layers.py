@@ -1,110 +1,83 @@
-"""Who may import whom, and who owns each heavy library, read from the source."""
+"""Who may import whom, and which room owns each heavy library, read from the source."""
 
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-OURS = ("bench", "metrics", "reports", "zoo")
-MAY_IMPORT = {
-    "metrics": set(),
-    "bench": {"metrics"},
-    "reports": {"metrics", "bench"},
-    "zoo": {"metrics", "bench"},
-}
+from benchmarks.rooms import (
+    against_the_order,
+    circles,
+    imports,
+    not_in_the_order,
+    read_sources,
+    room_arrows,
+)
+from tests.helpers.folders import ROOT
+
+# Rooms that may import a heavy library; all others get what it makes from them.
 OWNERS = {
-    "hydra": ("bench/commands/sweep.py", "bench/_plugins/"),
-    "omegaconf": ("bench/commands/sweep.py", "bench/_plugins/"),
-    "mlflow": ("bench/tracking/publish.py", "bench/tracking/packs.py"),
-    "diffusers": (
-        *(
-            "bench/models/load.py",
-            "bench/schedulers/catalogue.py",
-            "bench/generate/generate.py",
-            "bench/models/closed_form.py",
-        ),
-        "bench/inputs/tasks.py",
-        *("bench/verify/paths.py", "bench/verify/verify.py"),
-        "zoo/",
-    ),
-    "huggingface_hub": (
-        "bench/models/hub.py",
-        "metrics/networks/extractors.py",
-        "metrics/networks/weights.py",
-    ),
-    "open_clip": ("metrics/networks/extractors.py", "zoo/"),
-    "torch_fidelity": ("metrics/networks/extractors.py",),
-    "torchmetrics": (
-        "metrics/networks/extractors.py",
-        "metrics/images/fidelity.py",
-        "metrics/modules.py",
-    ),
-    "altair": (
-        "reports/page/figures.py",
-        "reports/verify/figures.py",
-        "reports/check/history_figure.py",
-    ),
-    "vl_convert": ("reports/page/figures.py",),
+    "hydra": ("bench/_plugins", "bench/commands"),
+    "omegaconf": ("bench/_plugins", "bench/commands"),
+    "mlflow": ("bench/tracking",),
+    "diffusers": ("bench/inputs", "bench/models", "bench/schedulers", "bench/verify"),
+    "transformers": ("bench/models", "metrics/networks"),
+    "huggingface_hub": ("bench/models", "metrics/networks"),
+    "open_clip": ("metrics/networks",),
+    "torch_fidelity": ("metrics/networks",),
+    "torchmetrics": ("metrics/images", "metrics/modules.py"),
+    "altair": ("reports/charts.py", "reports/check", "reports/page", "reports/verify"),
+    "vl_convert": ("reports/charts.py",),
 }
-# The pure parts of other layers that reports may use: none of them loads a model.
-REPORTS_MAY_USE = {
-    "metrics.assertion",
-    "metrics.choose",
-    "metrics.decide",
-    "metrics.estimate",
-    "metrics.power_law",
-    "metrics.regression",
-    "metrics.history",
-    "metrics.racing",
-    "metrics.sequential",
-    "metrics.speed",
-    "metrics.specs",
-    "metrics.two_sample",
-    "bench.cell",
-    "bench.errors",
-    "bench.guidance",
-    "bench.margins",
-    "bench.pack",
-    "bench.race_words",
-    "bench.rows",
-    "bench.run",
-    "bench.schedulers",
-    "bench.store",
-}
+# Where torch is not imported, so that it answers at once or runs without it.
+WITHOUT_TORCH = (
+    *("reports/", "bench/records/", "bench/settings/", "bench/tracking/"),
+    *("metrics/decide/", "metrics/estimate.py", "metrics/specs.py"),
+)
 
 
-def sources():
-    return [path for name in OURS for path in sorted((ROOT / name).rglob("*.py"))]
-
-
-def imported(path):
-    """Full names of all modules a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def names_imported(tree):
+    """Full names of all modules that a file imports, inside functions too."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module.removeprefix("denoisebench.")
+            assert node.level == 0, "relative import"
+            yield node.module
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_follow_the_layers(path):
-    relative = str(path.relative_to(ROOT))
-    package = relative.split("/")[0]
-    allowed = MAY_IMPORT[package] | {package}
-    if relative in ("bench/commands/sweep.py", "bench/commands/check.py"):
-        allowed = allowed | {"reports"}  # the doors put layers together
-    for name in imported(path):
-        top = name.split(".")[0]
-        if top in OURS:
-            assert top in allowed, f"{relative} imports {name}"
-        if package == "reports" and top in ("bench", "metrics"):
-            assert name in REPORTS_MAY_USE, f"{relative} imports {name}"
-        owners = OWNERS.get(top)
-        assert owners is None or relative.startswith(owners), f"{relative} imports {name}"
+@pytest.fixture(scope="module", params=read_sources(ROOT), ids=lambda source: source.file)
+def source(request):
+    return request.param
+
+
+def test_every_room_has_its_place_in_the_order():
+    assert not_in_the_order(read_sources(ROOT)) == []
+
+
+def test_rooms_import_only_to_their_right():
+    assert [str(link) for link in against_the_order(imports(ROOT))] == []
+
+
+def test_no_rooms_import_in_a_circle():
+    assert circles(room_arrows(imports(ROOT))) == []
+
+
+def test_each_heavy_library_has_its_rooms(source):
+    for name in names_imported(source.tree):
+        library = name.split(".")[0]
+        assert source.file.startswith(OWNERS.get(library, "")), name
+        assert library != "torch" or not source.file.startswith(WITHOUT_TORCH), name
+
+
+def test_our_own_code_is_imported_by_one_name(source):
+    """Not by those of the folders, nor from the interface for users, which would run in a circle."""
+    for name in names_imported(source.tree):
+        assert name.split(".")[0] not in ("bench", "metrics", "reports", "conf", "zoo"), name
+        assert name not in ("denoisebench", "denoisebench.__main__") or source.file.endswith(
+            "/__main__.py"
+        )
 
 
 def test_reports_and_help_load_no_heavy_library():

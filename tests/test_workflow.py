@@ -1,13 +1,11 @@
 """The workflow in docs/ runs what there is."""
 
 import re
-from pathlib import Path
 
 import yaml
 
 from tests.helpers.cli import call
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.folders import ROOT
 
 
 def test_the_workflow_checks_this_repository(capsys, tmp_path, monkeypatch):

@@ -101,8 +101,8 @@ def history(arguments: list[str]) -> int:
 
 
 def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
-    """As reports/check/check.py takes them: of quality those that the pack's run declared, unless others
-    are asked for."""
+    """As a check takes them: of quality those that the pack's run declared, unless others are asked
+    for."""
     from denoisebench.bench.settings.margins import margins_settings
 
     found = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)

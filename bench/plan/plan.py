@@ -12,13 +12,13 @@ from denoisebench.bench.inputs.images import inputs_identity
 from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
+from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
 from denoisebench.bench.plan.job import Job, guidance_of
-from denoisebench.bench.plan.notices import notices
+from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import check_race, is_race, race_notices
-from denoisebench.bench.plan.remarks import marks_of
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
 from denoisebench.bench.records.cell import Cell, Entry
@@ -78,19 +78,6 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks_of(jobs))
 
 
-def device_of(settings: Settings) -> str:
-    """The device kind that `auto` means here. Raises UserError when cuda is asked for in vain."""
-    if settings.device == "cpu":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if settings.device == "cuda":
-        raise UserError("device=cuda: torch sees no CUDA device here; use device=cpu")
-    return "cpu"
-
-
 def _job(config: dict) -> tuple[Job | None, list[str]]:
     settings, problems = check_settings(config)
     if settings is None:
@@ -124,7 +111,7 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
 
 
 def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
-    device = device_of(settings)
+    device = device_of(settings.device)
     model, prompts = settings.model, settings.prompts
     load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
     guidance = guidance_of(found, settings).settled()

@@ -17,10 +17,10 @@ from denoisebench.bench.generate.flat import MOST_FLAT, count_flat, overflow_hin
 from denoisebench.bench.inputs.images import Inputs, load_inputs
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.inputs.prompts import load_prompts
+from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.plan.plan import device_of
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
@@ -212,7 +212,7 @@ class Session:
         from denoisebench.bench.score.scorer import Scorer
 
         if self._scorer is None:
-            self._scorer = Scorer(self.store, device_of(job.settings))
+            self._scorer = Scorer(self.store, device_of(job.settings.device))
         return self._scorer
 
     def _pipeline(self, job: Job) -> Any:
@@ -234,7 +234,7 @@ class Session:
         self._embeddings.clear()
         gc.collect()
         _use_threads(job.settings.threads)
-        device = device_of(job.settings)
+        device = device_of(job.settings.device)
         dtype = job.settings.model.dtype
         pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
         _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))

@@ -1,7 +1,7 @@
 """The rule of each claim: a run's cells to inequalities of paired estimates, and their verdict.
 
-Thresholds and sides are set here, before cells are looked at; reports/claims/claims.py says why. The same
-prompts and noise are on both sides of each comparison.
+Thresholds and sides are set here, before cells are looked at; claims.py says why. The same prompts
+and noise are on both sides of each comparison.
 """
 
 import math

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.records.race_words import race_lines
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
@@ -208,3 +209,24 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
         return f"{steps} steps lose at least {loss} {label}"
     further = max(v.further for v in held.values())
     return f"{steps} steps: undecided by {label}, about {further:,} more samples"
+
+
+def race_tables(races: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """One per race: lines of how it stands, and a line per cell."""
+    return [_table(dict(race), len(races) > 1) for race in races]
+
+
+def _table(race: dict[str, Any], several: bool) -> dict:
+    why = {int(i): words for rung in race["rungs"] for i, words in rung["stopped"].items()}
+    live = {int(i) for i in race["rungs"][-1]["live"]}
+    chosen = race["choice"]["chosen"] if race["over"] else None
+    cells = [
+        {
+            "name": f"{cell['curve']}, {cell['steps']} steps",
+            "samples": f"{samples:,}",
+            "why": "goes on" if i in live else why.get(i, "was not sampled"),
+            "chosen": i == chosen,
+        }
+        for i, (cell, samples) in enumerate(zip(race["cells"], race["drawn"], strict=True))
+    ]
+    return {"lines": list(race_lines(race, several)), "cells": cells}

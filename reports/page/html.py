@@ -17,9 +17,13 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import Decisions
-from denoisebench.reports.decide.races import race_tables
 from denoisebench.reports.decide.returns import Return, return_lines
-from denoisebench.reports.decide.words import margin_words, plateau_lines, recommendation_cards
+from denoisebench.reports.decide.words import (
+    margin_words,
+    plateau_lines,
+    race_tables,
+    recommendation_cards,
+)
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes

@@ -1,14 +1,10 @@
 """The commands beside sweep, and an installed wheel."""
 
-from pathlib import Path
-
 import pytest
 
 from denoisebench.bench.commands.listing import LISTINGS
 from denoisebench.bench.records.rows import COLUMNS
 from tests.helpers.cli import call
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,7 @@ from denoisebench.bench.schedulers import known_defects as table
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.verify import record
 from tests.helpers.cli import call
+from tests.helpers.folders import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_evaluations_are_shown_against_those_that_the_catalogue_states(verified)
 
 
 def test_the_published_table_covers_the_catalogue_and_counts_what_it_states():
-    path = Path(__file__).parents[1] / "docs" / "schedulers.md"
+    path = ROOT / "docs" / "schedulers.md"
     rows = [line.split(" | ") for line in path.read_text().splitlines() if line.startswith("| ")]
     counted = {row[0].removeprefix("| "): row[3] for row in rows if len(row) > 10}
     stated = {name: spec.expected_nfe(20) for name, spec in SCHEDULERS.items()}

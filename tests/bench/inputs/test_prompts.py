@@ -12,11 +12,12 @@ from pyarrow.parquet import write_table
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
 from tests.helpers.cli import call, tiny
+from tests.helpers.folders import ROOT, SHARED_DATA
 
 TEXTS = ["a red ring", 'a "blue" square, large', "a green\tstar", "ein gelbes Kreuz ü"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CONF = Path(__file__).parents[1] / "conf"
-SETS = Path(__file__).parents[2] / "shared" / "data" / "prompts"
+CONF = ROOT / "conf"
+SETS = SHARED_DATA / "prompts"
 
 
 def write(path: Path, texts) -> Path:

@@ -1,7 +1,5 @@
 """experiment=mlperf_sdxl is what it says: the benchmark's settings reach the pipeline."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,11 +10,12 @@ from omegaconf import OmegaConf
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.job import Settings
 from tests.helpers.cli import call
+from tests.helpers.folders import SHARED_DATA
 from tests.helpers.tiny_pipelines import save_tiny
 
 NEGATIVE = "normal quality, low quality, worst quality, low res, blurry, nsfw, nude"
 CAPTIONS = ["a city at night", "the large clock", "people walking"]
-LATENTS = Path(__file__).parents[2] / "shared" / "data" / "mlperf_sdxl_latents.npy"
+LATENTS = SHARED_DATA / "mlperf_sdxl_latents.npy"
 
 
 @pytest.fixture
