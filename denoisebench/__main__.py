@@ -50,20 +50,19 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from denoisebench.bench.commands.sweep import check as regression_commands
-    from denoisebench.bench.commands.sweep import sweep as commands
+    from denoisebench.bench.commands import check, console, report, sweep, verify
 
     known = {
-        "sweep": commands.sweep,
-        "verify": commands.verify,
-        "report": commands.report,
-        "compare": commands.compare,
-        "pack": regression_commands.pack,
-        "check": regression_commands.check,
-        "power": regression_commands.power,
-        "history": regression_commands.history,
-        "log": commands.log,
-        "list": commands.show,
+        "sweep": sweep.sweep,
+        "verify": verify.verify,
+        "report": report.report,
+        "compare": report.compare,
+        "pack": check.pack,
+        "check": check.check,
+        "power": check.power,
+        "history": check.history,
+        "log": report.log,
+        "list": report.show,
     }
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -73,7 +72,7 @@ def run(arguments: list[str]) -> int:
         print(USAGE)
         return 0
     if name == "--version":
-        print(commands.versions())
+        print(console.versions())
         return 0
     if name not in known:
         if "=" not in name and not name.startswith("-"):

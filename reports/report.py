@@ -8,7 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.records.run import Run, load_run, records_of
 from denoisebench.bench.records.store import write_atomically
-from denoisebench.reports.charts import Figure
+from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
 from denoisebench.reports.claims.page import write_claims
@@ -16,8 +16,8 @@ from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
-from denoisebench.reports.page import figures
 from denoisebench.reports.page.contact_sheet import sheets
+from denoisebench.reports.page.figures import figures
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
 from denoisebench.reports.rows.frame import (
@@ -40,7 +40,7 @@ def write_report(folder: Path) -> Path:
     run = load_run(folder)
     frame = load_frame(run)
     write_results(frame, folder)
-    content = content_of(run, frame, figures.javascript_bundle())
+    content = content_of(run, frame, javascript_bundle())
     defaults = defaults_yaml(run, records(frame), content.decisions)
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
@@ -61,7 +61,7 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
         decisions,
         {metric: observations(frame, metric, found) for metric, found in estimates.items()},
         {
-            metric: figures.figures(frame, metric, found, decisions)
+            metric: figures(frame, metric, found, decisions)
             for metric, found in estimates.items()
         },
         {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
@@ -89,9 +89,9 @@ def _is_no_newer(path: Path, other: Path) -> bool:
 
 def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:
     for figure in drawn:
-        svg = figures.to_svg(figure)
+        svg = to_svg(figure)
         write_atomically(folder / f"{figure.name}.svg", svg.encode())
-        write_atomically(folder / f"{figure.name}.png", figures.to_png(svg))
+        write_atomically(folder / f"{figure.name}.png", to_png(svg))
 
 
 def _write_sheets(blocks: Sequence[Block], folder: Path) -> None:

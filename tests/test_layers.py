@@ -72,7 +72,7 @@ def test_each_heavy_library_has_its_rooms(source):
 
 
 def test_our_own_code_is_imported_by_one_name(source):
-    """Not by those of the folders, nor from the interface for users, which would run in a circle."""
+    """Not by the names of its folders, nor from the interface for users: that would be a circle."""
     for name in names_imported(source.tree):
         assert name.split(".")[0] not in ("bench", "metrics", "reports", "conf", "zoo"), name
         assert name not in ("denoisebench", "denoisebench.__main__") or source.file.endswith(

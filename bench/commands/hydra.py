@@ -4,14 +4,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import conf_group
-
-if TYPE_CHECKING:
-    pass
-
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 

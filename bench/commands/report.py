@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from denoisebench.bench.commands.console import run_folder, terminal
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
     from denoisebench.bench.records.run import Run
     from denoisebench.bench.settings.job import TrackingSettings
-from denoisebench.bench.commands.console import run_folder, terminal
 
 
 def report(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What each command does. Heavy libraries are imported inside, so that --help is quick."""
+"""`denoisebench sweep`. Heavy libraries are imported inside, so that --help is quick."""
 
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING

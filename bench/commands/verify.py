@@ -2,14 +2,10 @@
 
 import json
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from denoisebench.bench.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 from denoisebench.bench.commands.console import measuring_bar, terminal
 from denoisebench.bench.commands.hydra import HYDRA_FLAGS, call_hydra, without_unknown_choices
+from denoisebench.bench.errors import UserError
 
 
 def verify(arguments: list[str]) -> int:

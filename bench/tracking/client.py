@@ -6,11 +6,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 # A server that is down is found out within one timeout. No retries: a request repeated after a
 # timeout may be served twice and leave a second run. Variables that are set already win.

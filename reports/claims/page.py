@@ -43,11 +43,10 @@ def write_claims(run: Run, found: Sequence[Finding]) -> None:
 
 
 def render_claims(run: Run, found: Sequence[Finding]) -> str:
-    environment = page_environment()
+    environment = page_environment(_HERE)
     environment.globals |= {"told": told, "asked": asked, "drawn": drawn, "decisive": decisive}
     return environment.get_template("claims.html.j2").render(
         name=run.name,
-        style=(_HERE / "report.css").read_text(),
         findings=found,
         strips=[[*_strip(run, each.judged.shown)] for each in found],
         captions=_captions(run, found),

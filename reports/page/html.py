@@ -54,14 +54,12 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
     supported = frame[frame["status"] != "unsupported"]
     rows = records(frame)
     return (
-        page_environment()
+        page_environment(_HERE)
         .get_template("report.html.j2")
         .render(
             name=run.name,
             nonce=secrets.token_urlsafe(16),
-            style=(_HERE / "report.css").read_text(),
             bundle=inline_script(content.script),
-            script=inline_script((_HERE / "report.js").read_text()),
             summary=_summary(frame),
             claims=run.claims,
             facts=_facts(frame),
@@ -102,15 +100,18 @@ def _unsupported(frame: pd.DataFrame) -> list[dict]:
     ]
 
 
-def page_environment() -> jinja2.Environment:
+def page_environment(folder: Path) -> jinja2.Environment:
+    """Of the templates in a folder, with the style and the script that all pages share."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["tile_uri"] = tile_uri
+    environment.globals["style"] = (_HERE / "report.css").read_text()
+    environment.globals["script"] = inline_script((_HERE / "report.js").read_text())
     return environment
 
 

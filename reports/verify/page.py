@@ -36,7 +36,7 @@ def write_verification(record: dict[str, Any], folder: Path) -> Path:
 
 
 def _render(record: dict[str, Any], figures: list[Figure]) -> str:
-    environment = page_environment()
+    environment = page_environment(_HERE)
     environment.globals |= {
         "where": where,
         "number_text": number_text,
@@ -45,9 +45,7 @@ def _render(record: dict[str, Any], figures: list[Figure]) -> str:
     }
     return environment.get_template("verify.html.j2").render(
         nonce=secrets.token_urlsafe(16),
-        style=(_HERE / "report.css").read_text(),
         bundle=inline_script(javascript_bundle()),
-        script=inline_script((_HERE / "report.js").read_text()),
         record=record,
         figures=figures,
         headings=headings(record),
