@@ -15,6 +15,9 @@ class MetricSpec:
     meaning: str
     praise: str = "better"  # what such a value is: "closer" or "smoother" beside an input image
     is_main: bool = True  # drawn in full; others explain what the main ones show
+    # Of a number that is read off each image alone: "module:function" that takes images
+    # [N, 3, H, W] uint8 to [N]. Best at zero means against the mean of the reference images.
+    function: str = ""
 
     @property
     def short(self) -> str:
@@ -92,6 +95,7 @@ _OF_IMAGES = {
         "zero",
         "energy of the Laplacian where an image is crispest, against the reference images",
         _AS_REFERENCE,
+        function="denoisebench.metrics.images.texture:sharpness",
     ),
     "banding": MetricSpec(
         "Banding",
@@ -99,6 +103,7 @@ _OF_IMAGES = {
         "lower",
         "share of the gentle change in an image that happens in false contours, between plateaus",
         "smoother",
+        function="denoisebench.metrics.images.texture:banding",
     ),
     "saturation": MetricSpec(
         "Saturation",
@@ -106,6 +111,7 @@ _OF_IMAGES = {
         "zero",
         "mean CIELAB chroma of an image against the reference images; above zero is too colourful",
         _AS_REFERENCE,
+        function="denoisebench.metrics.images.colour:chroma",
     ),
     "saturation_distance": MetricSpec(
         "Saturation distance",
@@ -120,6 +126,7 @@ _OF_IMAGES = {
         "lower",
         "share of pixels of which a channel is at 0 or 255",
         "gentler",
+        function="denoisebench.metrics.images.colour:clipped",
     ),
 }
 
@@ -142,7 +149,7 @@ _ACCURACIES = {
     },
 }
 
-_FAMILIES = {
+SPECS = {
     "fid": MetricSpec(
         "FID",
         "",
@@ -293,7 +300,7 @@ _FURTHER = (
     *("kid", "kd", "cmmd", "precision", "recall", "density", "coverage", "clip_s"),
     *(*_CONVERGED, *_OF_IMAGES, *_ACCURACIES),
 )
-_FAMILIES |= {name: replace(_FAMILIES[name], is_main=False) for name in _FURTHER}
+SPECS |= {name: replace(SPECS[name], is_main=False) for name in _FURTHER}
 
 
 def metric_spec(name: str) -> MetricSpec:
@@ -303,9 +310,9 @@ def metric_spec(name: str) -> MetricSpec:
     Raises KeyError for a name of no known family.
     """
     name = name.removesuffix("_input")
-    if name in _FAMILIES:
-        return _FAMILIES[name]
-    for family, spec in _FAMILIES.items():
+    if name in SPECS:
+        return SPECS[name]
+    for family, spec in SPECS.items():
         if name.startswith(f"{family}_"):
             source = name.removeprefix(f"{family}_")
             return replace(

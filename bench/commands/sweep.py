@@ -50,11 +50,11 @@ def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
     plan, console = plan_sweep(configs, known_problems), terminal()
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
-    if plan.settings.dry_run:
+    if plan.is_dry_run:
         console.print(grid_table(plan))
         return 0
     outcome = run_sweep(plan, console)
-    _finish(outcome, plan.settings.tracking)
+    _finish(outcome, plan.tracking)
     if outcome.failed:
         console.print(
             f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "

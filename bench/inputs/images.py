@@ -22,11 +22,10 @@ from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
-from denoisebench.bench.inputs.prompts import column_texts, shuffled
+from denoisebench.bench.inputs.prompts import PromptSet, column_texts, shuffled
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.records.run import SAMPLES_SHOWN
-from denoisebench.bench.settings.job import PromptSettings, Settings, TaskSettings
+from denoisebench.bench.settings.job import Settings, TaskSettings
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
 
@@ -45,45 +44,54 @@ class Inputs:
     masks: np.ndarray | None  # [N, H, W] bool, True where inpaint repaints; None for img2img
 
 
-def load_inputs(settings: Settings, start: int, stop: int) -> Inputs | None:
-    """Those of samples start..stop-1, None for txt2img. Raises UserError for a broken file."""
-    task, size = _used(settings.task), (settings.model.width, settings.model.height)
+@dataclass(frozen=True)
+class InputSet:
+    """Where the images and masks of a task's samples come from."""
+
+    images: str  # as the module says
+    masks: str | None  # None for img2img
+    prompts: PromptSet  # whose file may have columns of paths
+    size: tuple[int, int]  # of the model's images, width and height
+
+    def load(self, start: int, stop: int) -> Inputs:
+        """Those of samples start..stop-1. Raises UserError for a broken file."""
+        if self.images in _STREAMS:
+            return _scene_inputs(self.images, self.masks is not None, start, stop)
+        images, masks = _files(self)
+        places = [i % len(images) for i in range(start, stop)]
+        return Inputs(
+            np.stack([_read_image(images[i], self.size) for i in places]),
+            np.stack([_read_mask(masks[i], self.size) for i in places]) if masks else None,
+        )
+
+    def names(self, samples: int) -> list[str] | None:
+        """Of the image that each sample starts from; None where all differ."""
+        if self.images in _STREAMS:
+            return None
+        images, _ = _files(self)
+        return [str(images[i % len(images)]) for i in range(samples)]
+
+    def identity(self, used: int) -> str:
+        """Hash of all images and masks in their order, 16 hex digits.
+
+        used: how many files are read, at most; those are looked at now. Raises UserError for files
+        that are not there or do not fit, before anything is generated.
+        """
+        if self.images in _STREAMS:
+            return _scenes_identity(self.images, self.masks is not None)
+        images, masks = _files(self)
+        _check_images(images[:used], masks[:used])
+        _check_masks(masks[:used], self.size)
+        return digest([pictures_hash(images), pictures_hash(masks)], 16)
+
+
+def input_set(settings: Settings) -> InputSet | None:
+    """What a job's samples start from; None for txt2img."""
+    task, model = _used(settings.task), settings.model
     if task.images is None:
         return None
-    if task.images in _STREAMS:
-        return _scene_inputs(task, start, stop)
-    images, masks = _files(task, settings.prompts)
-    chosen = [i % len(images) for i in range(start, stop)]
-    return Inputs(
-        np.stack([_read_image(images[i], size) for i in chosen]),
-        np.stack([_read_mask(masks[i], size) for i in chosen]) if masks else None,
-    )
-
-
-def inputs_identity(settings: Settings) -> str:
-    """Hash of all images and masks in their order, 16 hex digits; empty for txt2img.
-
-    Raises UserError for files that are not there or do not fit, before anything is generated.
-    """
-    task = _used(settings.task)
-    if task.images is None:
-        return ""
-    if task.images in _STREAMS:
-        return _scenes_identity(task)
-    images, masks = _files(task, settings.prompts)
-    used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # files, at most
-    _check_images(images[:used], masks[:used])
-    _check_masks(masks[:used], (settings.model.width, settings.model.height))
-    return digest([pictures_hash(images), pictures_hash(masks)], 16)
-
-
-def input_names(settings: Settings) -> list[str] | None:
-    """Of the image that each sample starts from; None where all differ."""
-    task = _used(settings.task)
-    if task.images is None or task.images in _STREAMS:
-        return None
-    images, _ = _files(task, settings.prompts)
-    return [str(images[i % len(images)]) for i in range(settings.samples)]
+    prompts = PromptSet(**settings.prompts.source)
+    return InputSet(task.images, task.masks, prompts, (model.width, model.height))
 
 
 def _used(task: TaskSettings) -> TaskSettings:
@@ -124,39 +132,37 @@ def input_problems(settings: Settings) -> Iterator[str]:
         )
 
 
-def _scene_inputs(task: TaskSettings, start: int, stop: int) -> Inputs:
-    scenes = draw_scenes(_STREAMS[task.images or ""], start, stop)
-    return Inputs(render(scenes), object_masks(scenes) if task.masks else None)
+def _scene_inputs(images: str, masked: bool, start: int, stop: int) -> Inputs:
+    scenes = draw_scenes(_STREAMS[images], start, stop)
+    return Inputs(render(scenes), object_masks(scenes) if masked else None)
 
 
 @cache
-def _scenes_identity(task: TaskSettings) -> str:
-    inputs = _scene_inputs(task, 0, _HASHED_SCENES)
+def _scenes_identity(images: str, masked: bool) -> str:
+    inputs = _scene_inputs(images, masked, 0, _HASHED_SCENES)
     masks = b"" if inputs.masks is None else inputs.masks.tobytes()
     return hashlib.sha256(inputs.images.tobytes() + masks).hexdigest()[:16]
 
 
 @cache
-def _files(
-    task: TaskSettings, prompts: PromptSettings
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def _files(inputs: InputSet) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Paths of the images and of their masks; no masks for img2img."""
-    images = _listed(task.images, prompts, "images")
-    masks = _listed(task.masks, prompts, "masks") if task.masks else ()
+    images = _listed(inputs.images, inputs.prompts, "images")
+    masks = _listed(inputs.masks, inputs.prompts, "masks") if inputs.masks else ()
     if masks and len(masks) != len(images):
         raise UserError(
-            f"task.images={task.images}, task.masks={task.masks}: {len(images)} images and "
+            f"task.images={inputs.images}, task.masks={inputs.masks}: {len(images)} images and "
             f"{len(masks)} masks; give each image its mask, in the same order"
         )
     return images, masks
 
 
-def _listed(source: str | None, prompts: PromptSettings, part: str) -> tuple[Path, ...]:
-    if source is not None and source.startswith(_COLUMN):
+def _listed(source: str, prompts: PromptSet, part: str) -> tuple[Path, ...]:
+    if source.startswith(_COLUMN):
         folder = existing(prompts.path or "", "prompt file").parent
         names = column_texts(prompts.path or "", source.removeprefix(_COLUMN))
         return shuffled([folder / name for name in names], prompts.shuffle)
-    folder = existing(source or "", f"task.{part}")
+    folder = existing(source, f"task.{part}")
     paths = pictures_in(folder)
     if not paths:
         raise UserError(f"task.{part}={source}: holds no images; add some")

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,21 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _HUB = "hf:"  # before the id of a data set
 _T = TypeVar("_T")
 _CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Where prompts come from; load_prompts says what each part is."""
+
+    path: str | None
+    column: str | None
+    split: str | None = None
+    revision: str | None = None
+    shuffle: int | None = None
+
+    def first(self, samples: int) -> tuple[str, ...]:
+        """The prompts of the first samples; a shorter set repeats."""
+        return load_prompts(**vars(self), samples=samples)
 
 
 def load_prompts(

@@ -22,7 +22,7 @@ from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import forms_of
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
 from denoisebench.bench.schedulers.grids import can_match
-from denoisebench.bench.score.kinds import RENDERS
+from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
 

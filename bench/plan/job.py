@@ -1,25 +1,54 @@
 """One cell of a sweep with all that is needed to run and score it."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
+from denoisebench.bench.inputs.images import InputSet
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import grid_flags
-from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.settings.job import LatencySettings, Settings
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a job runs on, and how."""
+
+    device: str  # "cpu" or "cuda"
+    threads: int  # of the CPU; 0 leaves torch's choice
+    batch_size: int  # images generated at once in the quality pass
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell with all that is needed to run and score it."""
+    """One cell with all that is needed to run and score it.
+
+    Its settings are the plan's alone: what runs a job reads the plain values beside them.
+    """
 
     settings: Settings
     entry: Entry
     model: FoundModel
     expected_nfe: int
     base: str  # name in the catalogue of its scheduler, without flags
-    trajectory: "Job | None" = None  # what convergence is measured against, see convergence.py
+    prompts: PromptSet
+    inputs: InputSet | None  # of img2img and inpaint
+    latents: str | None  # file of the noise that all samples start from; None: each its own
+    metrics: dict[str, Metric]  # by column: what is measured of its images
+    machine: Machine
+    latency: LatencySettings
+    trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
+    convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
+
+    @property
+    def scored(self) -> dict[str, Metric]:
+        """What its entry asks for: of random weights, whose images mean nothing, no metric."""
+        metrics = self.metrics | self.convergence
+        return {column: metrics[column] for column in self.entry.metrics}
 
     @property
     def expected_passes(self) -> int:
@@ -48,3 +77,16 @@ def scheduler_config(job: Job) -> dict:
     flags = json.loads(cell.scheduler_flags)
     laid = {**flags, **grid_flags(cell.scheduler_class, flags, cell.grid)}
     return {**json.loads(job.model.scheduler_config), **laid}
+
+
+def resampled(job: Job, samples: int, *, first: int = 0, columns: Collection[str] = ()) -> Job:
+    """The job with other samples, scored from the first on, of which no convergence is measured;
+    columns: the metrics that are kept, all for none."""
+    kinds = {
+        column: metric.estimate_kind(samples, first)
+        for column, metric in job.metrics.items()
+        if column in (columns or job.metrics)
+    }
+    entry = replace(job.entry, samples=samples, first=first, metrics=kinds)
+    settings = job.settings.model_copy(update={"samples": samples})
+    return replace(job, settings=settings, entry=entry, trajectory=None, convergence={})

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
+from denoisebench.bench.plan.measures import left_out
 from denoisebench.bench.plan.trajectory import left_out as without_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import Mark
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
-from denoisebench.bench.score.kinds import left_out
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:

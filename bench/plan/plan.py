@@ -1,34 +1,35 @@
 """From composed configs to a checked plan: every problem is found before anything loads."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.images import inputs_identity
+from denoisebench.bench.inputs.images import InputSet, input_set
 from denoisebench.bench.inputs.latents import check_latents
-from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
+from denoisebench.bench.inputs.prompts import PromptSet, prompts_identity
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
-from denoisebench.bench.plan.job import Job, guidance_of
+from denoisebench.bench.plan.job import Job, Machine, guidance_of
+from denoisebench.bench.plan.measures import asked_metrics, check_measures
 from denoisebench.bench.plan.notices import marks_of, notices
-from denoisebench.bench.plan.race import check_race, is_race, race_notices
+from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
 from denoisebench.bench.records.cell import Cell, Entry
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import SAMPLES_SHOWN, Mark
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
-from denoisebench.bench.score.kinds import estimate_kinds, latency_kind
-from denoisebench.bench.score.references import check_compared_images, check_reference
-from denoisebench.bench.settings.job import Settings, check_settings
-from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.registry import measured
+from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
 
 GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
 
@@ -41,7 +42,12 @@ class Plan:
     entries: list[Entry]  # of the jobs, and of the cells of the grid that cannot be run
     run_folder: Path
     store_root: Path
-    settings: Settings  # of the first job; what a sweep has one of is read from it
+    race: RaceRules | None  # None: every cell gets all its samples
+    margins: dict[str, dict[str, float | None]]  # declared losses, by metric
+    claims: dict[str, Any]  # parts in them; empty when none is tested
+    config: list[dict[str, Any]]  # settings of every job, as JSON holds them
+    tracking: TrackingSettings
+    is_dry_run: bool
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
     marks: list[Mark]  # the same defects, by curve
 
@@ -67,15 +73,26 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
         raise UserError("\n".join(problems))
     renamed = list(_renamed(jobs))
     jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
-    raced = is_race(jobs[0].settings)
-    if raced:
-        check_race(jobs)
-    told = [*notices(jobs), *renamed, *(race_notices(jobs) if raced else ())]
     settings = jobs[0].settings
+    race = race_rules(settings)
+    if race:
+        check_race(jobs, race)
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
     folder = Path(settings.runs) / (settings.run or "+".join(models))
-    store = Path(settings.store) if settings.store else folder
-    return Plan(jobs, [job.entry for job in grid], folder, store, settings, told, marks_of(jobs))
+    return Plan(
+        jobs=jobs,
+        entries=[job.entry for job in grid],
+        run_folder=folder,
+        store_root=Path(settings.store) if settings.store else folder,
+        race=race,
+        margins=settings.margins.model_dump()["gating"],
+        claims=settings.claims.model_dump() if settings.claims else {},
+        config=[job.settings.model_dump(mode="json") for job in jobs],
+        tracking=settings.tracking,
+        is_dry_run=settings.dry_run,
+        warnings=[*notices(jobs), *renamed, *(race_notices(jobs, race) if race else ())],
+        marks=marks_of(jobs),
+    )
 
 
 def _job(config: dict) -> tuple[Job | None, list[str]]:
@@ -85,18 +102,15 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     problems = list(unfit(settings))
     try:
         model = find_model(settings.model)
-        check_reference(settings.metrics)
-        check_compared_images(settings)
-        if settings.metrics.accuracy:
-            asked_for(load_prompts(**settings.prompts.source, samples=settings.samples))
+        check_measures(settings)
         if settings.latents:
             check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
         choice, reasons = _choice(settings, model)
-        entry = replace(_entry(settings, model, choice), unsupported="\n".join(reasons))
-        job = Job(settings, entry, model, expected_nfe(model, settings), choice.base)
-        return with_convergence(job), []
+        job = _measured(settings, model, choice)
+        entry = replace(job.entry, unsupported="\n".join(reasons))
+        return with_convergence(replace(job, entry=entry)), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
 
@@ -110,13 +124,60 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
-def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
-    device = device_of(settings.device)
+def _measured(settings: Settings, model: FoundModel, choice: Choice) -> Job:
+    """The job of one config, with what is measured of its own images."""
+    prompts, inputs = PromptSet(**settings.prompts.source), input_set(settings)
+    prompts.first(settings.samples)  # a bad file is found here
+    machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
+    cell = _cell(settings, model, choice, inputs=inputs, device=machine.device)
+    metrics = measured(asked_metrics(settings))
+    return Job(
+        settings=settings,
+        entry=_entry(settings, cell, metrics, machine),
+        model=model,
+        expected_nfe=expected_nfe(model, settings),
+        base=choice.base,
+        prompts=prompts,
+        inputs=inputs,
+        latents=settings.latents,
+        metrics=metrics,
+        machine=machine,
+        latency=settings.latency,
+    )
+
+
+def _entry(
+    settings: Settings, cell: Cell, metrics: Mapping[str, Metric], machine: Machine
+) -> Entry:
+    latency = _latency_kind(settings, machine)
+    if cell.is_random:  # one sample, to count evaluations and see the grid
+        return Entry(cell, 1, {}, latency)
+    asked_guidance = settings.guidance if settings.guidance != cell.guidance else None
+    kinds = {name: metric.estimate_kind(settings.samples) for name, metric in metrics.items()}
+    return Entry(cell, settings.samples, kinds, latency, asked_guidance=asked_guidance)
+
+
+def _latency_kind(settings: Settings, machine: Machine) -> str:
+    """Empty when latency is not measured."""
+    if not settings.latency.timed_runs:
+        return ""
+    from denoisebench.bench.timing.latency import latency_kind  # loads torch
+
+    return latency_kind(settings.latency.model_dump(), machine.threads, machine.device)
+
+
+def _cell(
+    settings: Settings,
+    found: FoundModel,
+    choice: Choice,
+    *,
+    inputs: InputSet | None,
+    device: str,
+) -> Cell:
     model, prompts = settings.model, settings.prompts
-    load_prompts(**prompts.source, samples=settings.samples)  # a bad file is found here
     guidance = guidance_of(found, settings).settled()
-    with_inputs = settings.task.name in WITH_INPUTS
-    cell = Cell(
+    used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # input files, at most
+    return Cell(
         model=model.name,
         weights=found.weights,
         task=settings.task.name,
@@ -137,16 +198,11 @@ def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
         guidance_rescale=guidance.rescale,
         guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
         negative_prompt=guidance.negative_prompt,
-        strength=settings.strength if with_inputs else 1.0,
-        inputs=inputs_identity(settings),
+        strength=settings.strength if settings.task.name in WITH_INPUTS else 1.0,
+        inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         grid=settings.grid,
     )
-    if cell.is_random:  # one sample, to count evaluations and see the grid
-        return Entry(cell, 1, {}, latency_kind(settings, device))
-    asked = settings.guidance if settings.guidance != guidance.weight else None
-    kinds = estimate_kinds(settings), latency_kind(settings, device)
-    return Entry(cell, settings.samples, *kinds, asked_guidance=asked)
 
 
 def _engine(settings: Settings, device: str) -> str:

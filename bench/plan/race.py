@@ -1,37 +1,62 @@
 """Whether a race can be run: asked before anything loads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import prompts_given
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of
-from denoisebench.bench.score.kinds import measured
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.decide.choose import Gate
+from denoisebench.metrics.decide.racing import Design
 
 
-def is_race(settings: Settings) -> bool:
-    return settings.sampling.name == "race"
+@dataclass(frozen=True)
+class RaceRules:
+    """How cells race against each other."""
+
+    design: Design
+    margins: dict[str, dict[str, float]]  # that decide, by metric or by how metrics begin
+
+    def gates(self, metrics: Iterable[str], dims: Mapping[str, int]) -> dict[str, Gate]:
+        """What each metric asks of a cell. dims: of those that few samples bias."""
+        return gates(self.margins, metrics, dims)
 
 
-def check_race(jobs: Sequence[Job]) -> None:
+def race_rules(settings: Settings) -> RaceRules | None:
+    """None when every cell gets all its samples."""
+    sampling = settings.sampling
+    if sampling.name != "race":
+        return None
+    design = Design(
+        min(sampling.first, settings.samples),
+        settings.samples,
+        sampling.rungs_per_doubling,
+        sampling.confirm,
+        settings.batch_size,
+    )
+    return RaceRules(design, settings.margins.model_dump(exclude_none=True)["gating"])
+
+
+def check_race(jobs: Sequence[Job], rules: RaceRules) -> None:
     """Raises UserError when there is nothing to decide by."""
     for group in groups(jobs):
-        if not _gates(group, {}):
-            known = ", ".join(measured(group[0].settings)) or "none"
+        if not rules.gates(group[0].metrics, {}):
+            known = ", ".join(group[0].metrics) or "none"
             raise UserError(
                 f"sampling=race: decides by metrics that have a margin, and of those measured "
                 f"({known}) none has; set margins.gating, or choose sampling=fixed"
             )
 
 
-def race_notices(jobs: Sequence[Job]) -> Iterator[str]:
+def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
     """Of prompt sets that hold too few for fresh ones at the end."""
+    cap = rules.design.cap
+    needed = cap + max(rules.design.confirm, cap // 2)
     for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
-        sampling, cap = jobs[0].settings.sampling, jobs[0].settings.samples
-        given, needed = prompts_given(**prompts.source), cap + max(sampling.confirm, cap // 2)
+        given = prompts_given(**prompts.source)
         if given is not None and given < needed:
             yield (
                 f"sampling=race: {prompts.label} holds {given:,} prompts; a winner by all {cap:,} "
@@ -46,8 +71,3 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
     for job in jobs:
         found.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
     return list(found.values())
-
-
-def _gates(jobs: Sequence[Job], dims: Mapping[str, int]) -> dict[str, Gate]:
-    margins = jobs[0].settings.margins.model_dump(exclude_none=True)["gating"]
-    return gates(margins, measured(jobs[0].settings), dims)

@@ -13,10 +13,12 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.fits import expected_nfe, unsupported
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import Entry, sized_kind
+from denoisebench.bench.plan.measures import convergence_measures
+from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
 from denoisebench.bench.schedulers.flags import flag_problems
-from denoisebench.bench.score.kinds import converged_kind, convergence_columns
+from denoisebench.bench.score.convergence import Convergence
+from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
@@ -26,8 +28,8 @@ _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class add
 def with_convergence(job: Job) -> Job:
     """With its reference trajectory and what is measured against it, where that is asked for and
     can be had. Raises UserError for more steps than the trajectory's."""
-    columns = convergence_columns(job.settings)
-    if not columns or job.entry.unsupported or job.entry.cell.is_random or no_trajectory(job):
+    measures = convergence_measures(job.settings)
+    if not measures or job.entry.unsupported or job.entry.cell.is_random or no_trajectory(job):
         return job
     trajectory = _trajectory(job)
     if trajectory.settings.steps < job.settings.steps:
@@ -36,10 +38,12 @@ def with_convergence(job: Job) -> Job:
             f"steps={job.settings.steps}: is beyond the {trajectory.settings.steps} of the "
             f"reference trajectory; raise metrics.convergence_steps={asked}"
         )
-    basis = [converged_kind(job.settings, trajectory.entry.cell)]
-    kinds = {name: sized_kind(name, basis, trajectory.entry.samples) for name in columns}
+    key, samples = trajectory.entry.cell.key, trajectory.entry.samples
+    metrics = [Convergence(measure, measures, key, samples) for measure in measures]
+    convergence: dict[str, Metric] = {metric.column: metric for metric in metrics}
+    kinds = {column: metric.estimate_kind(samples) for column, metric in convergence.items()}
     entry = replace(job.entry, metrics={**job.entry.metrics, **kinds})
-    return replace(job, entry=entry, trajectory=trajectory)
+    return replace(job, entry=entry, trajectory=trajectory, convergence=convergence)
 
 
 def no_trajectory(job: Job) -> str:
@@ -88,7 +92,7 @@ def left_out(jobs: Sequence[Job]) -> Iterator[str]:
     """A sentence for each reason why convergence is not measured, with the schedulers."""
     names: dict[str, dict[str, None]] = {}
     for job in jobs:
-        columns = ", ".join(convergence_columns(job.settings))
+        columns = ", ".join(f"{m}_converged" for m in convergence_measures(job.settings))
         if columns and not job.trajectory and not job.entry.cell.is_random:
             why = f"{no_trajectory(job)}: {columns} left out"
             names.setdefault(why, {})[job.entry.cell.scheduler] = None
@@ -99,8 +103,14 @@ def left_out(jobs: Sequence[Job]) -> Iterator[str]:
 def _trajectory(job: Job) -> Job:
     settings = _in_many_steps(job.settings, job.model)
     cell = replace(job.entry.cell, steps=settings.steps)
-    nfe = expected_nfe(job.model, settings)
-    return Job(settings, Entry(cell, settings.samples, {}), job.model, nfe, job.base)
+    return replace(
+        job,
+        settings=settings,
+        entry=Entry(cell, settings.samples, {}),
+        expected_nfe=expected_nfe(job.model, settings),
+        latency=settings.latency,
+        metrics={},
+    )
 
 
 def _in_many_steps(settings: Settings, model: FoundModel) -> Settings:

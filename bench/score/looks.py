@@ -1,121 +1,134 @@
-"""What is read off stored images alone, and of what their prompts ask for."""
+"""Numbers that are read off each image alone. A further one is a function and a row of specs."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from functools import partial
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
-from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.paths import existing
-from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.kinds import features_kind, looks_key
-from denoisebench.bench.score.passes import Reader, in_parts
-from denoisebench.bench.score.references import reference_batches
-from denoisebench.bench.settings.job import Settings
-from denoisebench.bench.settings.metrics import AccuracyMetric, AttributeSettings, ImageMetric
-from denoisebench.bench.shapes.language import asked_for
-from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.images.colour import chroma, clipped
-from denoisebench.metrics.images.spectrum import octave_power
-from denoisebench.metrics.images.texture import banding, sharpness
-from denoisebench.metrics.images.wasserstein import wasserstein_estimate, wasserstein_floor
-from denoisebench.metrics.networks.attributes import AttributeNet, read_right
-from denoisebench.metrics.networks.weights import UnusableExtractor, reading
-from denoisebench.metrics.specs import octaves_of
+from denoisebench.bench.records.cell import digest
+from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring
+from denoisebench.bench.score.reference_features import Arrays, kept
+from denoisebench.bench.score.references import Reference
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.specs import metric_spec, octaves_of
 
-_DISTANCE = "saturation_distance"  # of the numbers under saturation
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from denoisebench.bench.score.passes import Reader
+
+DISTANCE = "saturation_distance"  # of the numbers under saturation
+TOGETHER = ("sharpness", "banding", "saturation", "clipped")  # beside octaves, in one shard
+_OCTAVE = "power_octave_"
+
+
+@dataclass(frozen=True)
+class Look(Metric):
+    """A number of each image, or how far it lies from that of the reference images."""
+
+    name: str
+    reference: Reference
+    size: tuple[int, int]  # of the model's images, width and height
+
+    @property
+    def column(self) -> str:
+        return self.name
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is told against the reference images."""
+        return self.name == DISTANCE or metric_spec(self.name).is_signed
+
+    @property
+    def kind(self) -> str:
+        return f"looks_{digest([SCORING] if self._is_together else [SCORING, self.name], 12)}"
+
+    @property
+    def basis(self) -> list[object]:
+        return [self.reference.identity, self.reference.samples] if self.is_compared else []
+
+    @property
+    def _number(self) -> str:
+        """The number that it is made of."""
+        return "saturation" if self.name == DISTANCE else self.name
+
+    @property
+    def _is_together(self) -> bool:
+        """Whether its number is stored with others: those that are of the package are."""
+        return self._number in TOGETHER or self.name.startswith(_OCTAVE)
+
+    def readers(self, scoring: Scoring) -> dict[str, Reader]:
+        from denoisebench.bench.score.passes import in_parts
+
+        return {self.kind: partial(in_parts, self._reader(scoring))}
+
+    def _reader(self, scoring: Scoring) -> Reader:
+        """What makes the shard: of several numbers where they are stored together."""
+
+        def read(images: Tensor, start: int) -> dict[str, Tensor]:
+            images = images.to(scoring.memory.device)
+            return looks(images) if self._is_together else {self.name: _function(self.name)(images)}
+
+        return read
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        values = scoring.values(self.kind)[self._number]
+        if not self.is_compared:
+            return Estimated(mean_estimate(values, scoring.clusters), {})
+        reference = self._of_reference(scoring)
+        if self.name != DISTANCE:
+            return Estimated(mean_estimate(values - reference.mean(), scoring.clusters), {})
+        from denoisebench.metrics.images.wasserstein import (
+            wasserstein_estimate,
+            wasserstein_floor,
+        )
+
+        floor = wasserstein_floor(reference, scoring.entry.scored)
+        distance = wasserstein_estimate(values, reference, scoring.clusters)
+        return Estimated(distance, {"floor": floor})
+
+    def _of_reference(self, scoring: Scoring) -> npt.NDArray[Any]:
+        """The number of each reference image, [m]; read once and kept."""
+        key = self.reference.key(SCORING, *self.size)
+        name = "looks" if self._is_together else self.kind
+
+        def make() -> Arrays:
+            return self._read_reference(scoring)
+
+        arrays = scoring.memory.keep((key, name), lambda: kept(scoring.store, key, name, make))
+        return arrays[self._number]
+
+    def _read_reference(self, scoring: Scoring) -> Arrays:
+        import torch
+
+        from denoisebench.bench.score.passes import in_parts
+
+        batches = self.reference.batches(0, self.reference.samples, self.size)
+        read = self._reader(scoring)
+        parts = [in_parts(read, torch.from_numpy(images)) for images in batches]
+        return {name: torch.cat([p[name] for p in parts]).cpu().numpy() for name in parts[0]}
+
+
+def look_names(family: str, octaves: int) -> list[str]:
+    """Columns of a name in metrics.images: that of the number, or several."""
+    if family == "spectrum":
+        return [f"{_OCTAVE}{k}" for k in range(1, octaves + 1)]
+    return [family, DISTANCE] if family == "saturation" else [family]
 
 
 def looks(images: Tensor) -> dict[str, Tensor]:
-    """All that is read off images [N, 3, H, W] uint8 alone, each [N] float64."""
+    """The numbers of images [N, 3, H, W] uint8 that are stored together, each [N] float64."""
+    from denoisebench.metrics.images.spectrum import octave_power
+
     power = octave_power(images, octaves_of(*images.shape[-2:]))
-    return {
-        **{f"power_octave_{k}": octave for k, octave in enumerate(power.unbind(1), 1)},
-        "sharpness": sharpness(images),
-        "banding": banding(images),
-        "saturation": chroma(images),
-        "clipped": clipped(images),
-    }
+    octaves = {f"{_OCTAVE}{k}": octave for k, octave in enumerate(power.unbind(1), 1)}
+    return octaves | {name: _function(name)(images) for name in TOGETHER}
 
 
-class ImageScorer:
-    """Keeps the attribute networks, and what was read off the reference images."""
-
-    def __init__(self, store: Store, device: str):
-        self._store, self._device = store, device
-        self._networks: dict[AttributeSettings, AttributeNet] = {}
-        self._references: dict[str, dict[str, np.ndarray]] = {}
-
-    def estimate(
-        self,
-        entry: Entry,
-        metric: ImageMetric | AccuracyMetric,
-        settings: Settings,
-        clusters: np.ndarray | None,
-    ) -> tuple[Estimate, dict]:
-        """The estimate from what the metric's reader made, and what else its record says."""
-        values = self._store.read(entry.cell.key, features_kind(metric), entry.samples, entry.first)
-        if isinstance(metric, AccuracyMetric):
-            return mean_estimate(values[metric.kind], clusters), {}
-        name = "saturation" if metric.metric == _DISTANCE else metric.metric
-        if not metric.is_compared:
-            return mean_estimate(values[name], clusters), {}
-        reference = self._reference(settings)[name]
-        if metric.metric == _DISTANCE:
-            floor = wasserstein_floor(reference, entry.scored)
-            return wasserstein_estimate(values[name], reference, clusters), {"floor": floor}
-        return mean_estimate(values[name] - reference.mean(), clusters), {}
-
-    def network(self, of: AttributeSettings) -> AttributeNet:
-        """Raises UserError for a file that cannot be used."""
-        if of not in self._networks:
-            path = existing(of.weights, "weights of metrics.accuracy")
-            try:
-                with reading(path):
-                    self._networks[of] = AttributeNet.load(path).to(self._device)
-            except UnusableExtractor as error:
-                raise UserError(str(error)) from error
-        return self._networks[of]
-
-    def reader(self, metric: ImageMetric | AccuracyMetric, settings: Settings) -> Reader:
-        """Makes the shards of the metric's kind, which it shares with its like."""
-        if isinstance(metric, ImageMetric):
-            return partial(in_parts, self._looks)
-        return partial(in_parts, self._attributes(metric.network, settings))
-
-    def _looks(self, images: Tensor, _: int) -> dict[str, Tensor]:
-        return looks(images.to(self._device))
-
-    def _attributes(self, of: AttributeSettings, settings: Settings) -> Reader:
-        prompts = load_prompts(**settings.prompts.source, samples=settings.samples)
-
-        def right(images: Tensor, start: int) -> dict[str, Tensor]:
-            network = self.network(of)
-            logits = network.logits(network(images.to(self._device)))
-            asked = asked_for(prompts[start : start + len(images)])
-            return read_right(
-                logits, {n: torch.from_numpy(v).to(self._device) for n, v in asked.items()}
-            )
-
-        return right
-
-    def _reference(self, settings: Settings) -> dict[str, np.ndarray]:
-        """What is read off each reference image, [m] by name."""
-        size = (settings.model.width, settings.model.height)
-        key = looks_key(settings.metrics, size)
-        if key not in self._references:
-            with self._store.lock(key):
-                stored = self._store.read_arrays(key, "looks")
-                if stored is None:
-                    count = settings.metrics.reference_samples
-                    batches = map(
-                        torch.from_numpy, reference_batches(settings.metrics, 0, count, size)
-                    )
-                    parts = [in_parts(self._looks, images) for images in batches]
-                    stored = {n: torch.cat([p[n] for p in parts]).cpu().numpy() for n in parts[0]}
-                    self._store.write_arrays(key, "looks", stored)
-            self._references[key] = stored
-        return self._references[key]
+def _function(name: str) -> Any:
+    """Of images [N, 3, H, W] uint8 to numbers [N], as the row of specs names it."""
+    return resolve_name(metric_spec(name).function)

@@ -84,6 +84,6 @@ def cell_name(cell: Cell) -> str:
 
 def job_work(job: Job) -> float:
     """Denoiser passes of a whole cell, those of a latency run weighted by what they cost."""
-    timing = job.settings.latency
+    timing = job.latency
     runs = (timing.timed_runs + timing.warmup_runs) * timing.batch_size * _SMALL_BATCH
     return job.expected_passes * (job.entry.samples + runs)

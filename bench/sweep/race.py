@@ -9,14 +9,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.plan.job import Job
-from denoisebench.bench.plan.race import _gates
+from denoisebench.bench.plan.job import Job, resampled
+from denoisebench.bench.plan.race import RaceRules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.kinds import estimate_kinds
-from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.racing import Course, Design, Race, Runner, rungs
 from denoisebench.metrics.estimate import Estimate
@@ -32,9 +30,11 @@ class Standings:
     record: dict  # of how it went so far, as JSON holds it; places are those of its `cells`
 
 
-def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterator[Standings]:
+def race_group(
+    jobs: Sequence[Job], rules: RaceRules, store: Store, complete: Complete
+) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
-    design, names = _design(jobs[0].settings), _gates(jobs, {})
+    design, names = rules.design, rules.gates(jobs[0].metrics, {})
     begun = [_looked_at(job, names, rungs(design)[0]) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
@@ -49,12 +49,15 @@ def race_group(jobs: Sequence[Job], store: Store, complete: Complete) -> Iterato
         failed.update({i: job.entry for i, job in asked.items() if done[i] != "done"})
         return {i: _estimates(store, asked[i], names) for i in asked if i not in failed}
 
-    wanted = _gates(runners, read_dims(store, entries[runners[0].entry.cell.key]))
+    dims = read_dims(store, entries[runners[0].entry.cell.key])
+    wanted = rules.gates(runners[0].metrics, dims)
     _check_samples(wanted, design)
     race = Race([_runner(job) for job in runners], wanted, design, draw)
     for course in race.run():
         drawn = enumerate(zip(runners, course.drawn, strict=True))
-        whole = [_whole(job, samples, names) for i, (job, samples) in drawn if i not in failed]
+        whole = [
+            _whole(job, samples, names, design) for i, (job, samples) in drawn if i not in failed
+        ]
         if course.over:
             complete(whole)
         entries |= {e.cell.key: e for e in [*(job.entry for job in whole), *failed.values()]}
@@ -72,41 +75,29 @@ def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
             )
 
 
-def _whole(job: Job, samples: int, names: Collection[str]) -> Job:
+def _whole(job: Job, samples: int, names: Collection[str], design: Design) -> Job:
     """A job of the plan with so many samples, and what it was looked at with before."""
-    settings = job.settings.model_copy(update={"samples": samples})
-    cap, metrics = job.entry.asked_samples, estimate_kinds(settings)
-    entry = replace(job.entry, samples=samples, metrics=metrics, cap=cap)
-    entry = replace(entry, earlier=_earlier(job, samples, names))
-    return with_convergence(replace(job, settings=settings, entry=entry, trajectory=None))
+    whole = resampled(job, samples)
+    cap, earlier = job.entry.asked_samples, _earlier(job, samples, names, design)
+    return with_convergence(replace(whole, entry=replace(whole.entry, cap=cap, earlier=earlier)))
 
 
-def _earlier(job: Job, samples: int, names: Collection[str]) -> dict[str, dict[str, str]]:
+def _earlier(
+    job: Job, samples: int, names: Collection[str], design: Design
+) -> dict[str, dict[str, str]]:
     """Kinds of the estimates at all smaller rungs, some of which a cell that waited has not."""
-    found: dict[str, dict[str, str]] = {name: {} for name in names}
-    for rung in rungs(_design(job.settings)):
-        if rung < samples:
-            settings = job.settings.model_copy(update={"samples": rung})
-            kinds = estimate_kinds(settings)
-            found = {name: found[name] | {str(rung): kinds[name]} for name in names}
-    return found
+    smaller = [rung for rung in rungs(design) if rung < samples]
+    return {
+        name: {str(rung): job.metrics[name].estimate_kind(rung) for rung in smaller}
+        for name in names
+    }
 
 
 def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -> Job:
-    """As much of it as decides: some metrics of samples first to the last, and no latency."""
-    settings = job.settings.model_copy(update={"samples": samples})
-    kinds = estimate_kinds(settings, first).items()
-    metrics = {name: kind for name, kind in kinds if name in names}
+    """The job as far as it decides: some metrics of samples first to the last, and no latency."""
+    part = resampled(job, samples, first=first, columns=names)
     cap = job.entry.asked_samples
-    entry = replace(job.entry, samples=samples, metrics=metrics, first=first, cap=cap, latency="")
-    return replace(job, settings=settings, entry=entry, trajectory=None)
-
-
-def _design(settings: Settings) -> Design:
-    sampling = settings.sampling
-    first = min(sampling.first, settings.samples)
-    rungs = sampling.rungs_per_doubling, sampling.confirm, settings.batch_size
-    return Design(first, settings.samples, *rungs)
+    return replace(part, entry=replace(part.entry, cap=cap, latency=""))
 
 
 def _runner(job: Job) -> Runner:

@@ -1,40 +1,27 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
-import gc
-import inspect
-import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.generate.flat import MOST_FLAT, count_flat, overflow_hint
-from denoisebench.bench.inputs.images import Inputs, load_inputs
 from denoisebench.bench.inputs.latents import given_latents
-from denoisebench.bench.inputs.prompts import load_prompts
-from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.vendor import vendor_default
-from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.score.kinds import (
-    converged_kind,
-    convergence_columns,
-    features_kind,
-    measured,
-)
-from denoisebench.bench.settings.job import ModelSettings
-from denoisebench.bench.settings.metrics import Metric
+from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.sweep.pipelines import Pipelines
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
-_log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
@@ -43,8 +30,7 @@ class Session:
 
     def __init__(self, store: Store):
         self.store = store
-        self._pipelines: dict[tuple, Any] = {}
-        self._embeddings: dict = {}
+        self._pipelines = Pipelines()
         self._scorer: Any = None
 
     def is_done(self, job: Job) -> bool:
@@ -53,16 +39,18 @@ class Session:
         status = self.store.read_record(key, entry.status_kind)
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
-        shards = [("images", entry.samples)]
-        shards += [(features_kind(metric), entry.samples) for metric in _scored(job).values()]
-        if job.trajectory:
-            shards.append(_converged(job, job.trajectory))
         return (
             status is not None
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
-            and not any(self.store.missing(key, *shard) for shard in shards)
+            and not self.store.missing(key, "images", entry.samples)
+            and self._has_features(entry, job.scored)
         )
+
+    def _has_features(self, entry: Entry, metrics: dict[str, Metric]) -> bool:
+        """Whether all that metrics read of the entry's images is stored."""
+        shards = {(metric.kind, metric.samples_read(entry)) for metric in metrics.values()}
+        return not any(self.store.missing(entry.cell.key, *shard) for shard in shards)
 
     def run(
         self, job: Job, progress: Progress = lambda samples: None, *, wait: bool = True
@@ -84,11 +72,9 @@ class Session:
                 self._generate(job, progress)
                 flat = self._flat_images(job)
                 if flat > MOST_FLAT * job.entry.samples:
-                    return self._finish(job.entry, "degenerate", _told(job, flat), "")
+                    return self._finish(job.entry, "degenerate", _flat_words(job, flat), "")
                 self._measure_latency(job)
                 self._score(job)
-                if job.trajectory:
-                    self._converge(job, job.trajectory)
                 return self._finish(job.entry, "done", "", "")
             except UserError:
                 raise
@@ -106,10 +92,9 @@ class Session:
         return status
 
     def _generate(self, job: Job, progress: Progress) -> None:
-        entry, size = job.entry, job.settings.batch_size
+        entry = job.entry
         for start, stop in self.store.missing(entry.cell.key, "images", entry.samples):
-            for first in range(start, stop, size):
-                last = min(first + size, stop)
+            for first, last in _batches(start, stop, job.machine.batch_size):
                 images = self._images(job, first, last)
                 self.store.write(entry.cell.key, "images", first, {"images": images})
                 progress(last - first)
@@ -119,186 +104,117 @@ class Session:
     def _flat_images(self, job: Job) -> int:
         """How many of the images show nothing; counted once. In closed form a flat image can be
         right: data of one mean, or what too few steps make of them. Random weights show nothing."""
-        if job.settings.model.path.startswith(CLOSED_FORM) or job.entry.cell.is_random:
+        if job.model.is_closed_form or job.entry.cell.is_random:
             return 0
         key, samples = job.entry.cell.key, job.entry.samples
         record = self.store.read_record(key, "flat")
         if record is None or record["samples"] != samples:
-            size = job.settings.batch_size
-            ranges = [(first, min(first + size, samples)) for first in range(0, samples, size)]
-            read = (self.store.read(key, "images", stop, start) for start, stop in ranges)
-            flat = sum(count_flat(arrays["images"]) for arrays in read)
+            ranges = _batches(0, samples, job.machine.batch_size)
+            batches = (self.store.read(key, "images", last, first) for first, last in ranges)
+            flat = sum(count_flat(arrays["images"]) for arrays in batches)
             record = {"samples": samples, "flat": flat}
             self.store.write_record(key, "flat", record)
-        return record["flat"]
+        count: int = record["flat"]
+        return count
 
-    def _images(self, job: Job, first: int, last: int) -> np.ndarray:
+    def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
-        import torch
-
-        from denoisebench.bench.generate.embeddings import remembered_embeddings
         from denoisebench.bench.generate.generate import generate
-        from denoisebench.bench.generate.probes import text_encoders_of, watched
-        from denoisebench.bench.schedulers.grids import executed_grid
 
-        pipeline, cell = self._pipeline(job), job.entry.cell
-        prompts = _prompts(job)[first:last]
-        with (
-            remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
-            watched(pipeline) as stages,
-        ):
-            given = _inputs(job, first, last), _latents(job)
-            images = generate(pipeline, cell, prompts, first, *given)
-        if self.store.read_record(cell.key, "cost") is None:
-            steps = SCHEDULERS[job.base].steps_of(stages.calls)
-            cost = Cost(stages.calls, stages.rows // len(prompts), steps)
-            self.store.write_record(cell.key, "cost", asdict(cost))
-        if self.store.read_record(cell.key, "grid") is None:
-            visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
-            grid = executed_grid(visited, stages.scheduler)
-            self.store.write_record(cell.key, "grid", asdict(grid))
-        if self.store.read_record(cell.key, "vendor") is None:
-            self.store.write_record(cell.key, "vendor", asdict(vendor_default(pipeline)))
+        prompts = job.prompts.first(job.entry.samples)[first:last]
+        inputs = job.inputs.load(first, last) if job.inputs else None
+        with self._pipelines.watched(job) as (pipeline, stages):
+            images = generate(pipeline, job.entry.cell, prompts, first, inputs, _latents(job))
+        self._record_work(job, pipeline, stages, samples=last - first)
         return images
 
+    def _record_work(self, job: Job, pipeline: Any, stages: Any, *, samples: int) -> None:
+        """What was seen while generating, where it is not recorded yet."""
+        import torch
+
+        from denoisebench.bench.schedulers.grids import executed_grid
+
+        key = job.entry.cell.key
+        if self.store.read_record(key, "cost") is None:
+            steps = SCHEDULERS[job.base].steps_of(stages.calls)
+            cost = Cost(stages.calls, stages.rows // samples, steps)
+            self.store.write_record(key, "cost", asdict(cost))
+        if self.store.read_record(key, "grid") is None:
+            visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
+            grid = executed_grid(visited, stages.scheduler)
+            self.store.write_record(key, "grid", asdict(grid))
+        if self.store.read_record(key, "vendor") is None:
+            self.store.write_record(key, "vendor", asdict(vendor_default(pipeline)))
+
     def _measure_latency(self, job: Job) -> None:
-        kind, settings = job.entry.latency, job.settings.latency
+        kind, count = job.entry.latency, job.latency.batch_size
         if not kind or self.store.read_record(job.entry.cell.key, kind) is not None:
             return
         from denoisebench.bench.timing.latency import measure_latency
 
-        pipeline = self._pipeline(job)
-        self._scorer_of(job).warm_up(measured(job.settings).values())
-        prompts = _prompts(job)
+        pipeline = self._pipelines.of(job)
+        self._scorer_of(job).warm_up(job.metrics.values())
+        prompts = job.prompts.first(job.entry.samples)
         latency = measure_latency(
             pipeline,
             job.entry.cell,
-            [prompts[i % len(prompts)] for i in range(settings.batch_size)],
-            _inputs(job, 0, settings.batch_size),
+            [prompts[i % len(prompts)] for i in range(count)],
+            job.inputs.load(0, count) if job.inputs else None,
             _latents(job),
-            warmup_runs=settings.warmup_runs,
-            timed_runs=settings.timed_runs,
+            warmup_runs=job.latency.warmup_runs,
+            timed_runs=job.latency.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
 
     def _score(self, job: Job) -> None:
-        key, entry = job.entry.cell.key, job.entry
-        for name, metric in _scored(job).items():
-            complete = not self.store.missing(key, features_kind(metric), entry.samples)
-            if not complete or self.store.read_record(key, entry.metrics[name]) is None:
-                scorer = self._scorer_of(job)
-                scorer.score(entry, metric, job.settings, _prompts(job), partial(self._encode, job))
+        own = {name: m for name, m in job.scored.items() if name not in job.convergence}
+        self._estimate(job, own)
+        if job.trajectory:
+            self._check_trajectory(job.trajectory)
+            self._estimate(job, job.convergence)
 
-    def _converge(self, job: Job, trajectory: Job) -> None:
-        key, entry = job.entry.cell.key, job.entry
-        ended = self.store.read_record(trajectory.entry.cell.key, trajectory.entry.status_kind)
+    def _estimate(self, job: Job, metrics: dict[str, Metric]) -> None:
+        """Makes what the store lacks of some of the entry's metrics."""
+        entry = job.entry
+        kinds = [entry.metrics[column] for column in metrics]
+        estimates = (self.store.read_record(entry.cell.key, kind) for kind in kinds)
+        if all(e is not None for e in estimates) and self._has_features(entry, metrics):
+            return
+        self._scorer_of(job).score(
+            entry,
+            metrics,
+            prompts=job.prompts.first(entry.samples),
+            inputs=job.inputs,
+            encode=partial(self._pipelines.encode, job),
+        )
+
+    def _check_trajectory(self, trajectory: Job) -> None:
+        """Raises RuntimeError when the reference trajectory is not there to compare with."""
+        key, entry = trajectory.entry.cell.key, trajectory.entry
+        ended = self.store.read_record(key, entry.status_kind)
         if ended is None or ended["status"] != "done":
-            steps, why = trajectory.settings.steps, ended["message"] if ended else "it is missing"
-            raise RuntimeError(f"the reference trajectory of {steps} steps: {why}")
-        kinds = [entry.metrics[name] for name in convergence_columns(job.settings)]
-        complete = not self.store.missing(key, *_converged(job, trajectory))
-        if not complete or any(self.store.read_record(key, kind) is None for kind in kinds):
-            self._scorer_of(job).converge(
-                entry, trajectory.entry, job.settings, _prompts(job), partial(self._encode, job)
-            )
-
-    def _encode(self, job: Job, images: Any) -> Any:
-        """Latents of images, by the model's own VAE."""
-        from denoisebench.bench.generate.generate import encode
-
-        return encode(self._pipeline(job), images)
+            reason = ended["message"] if ended else "it is missing"
+            raise RuntimeError(f"the reference trajectory of {entry.cell.steps} steps: {reason}")
 
     def _scorer_of(self, job: Job) -> Any:
         from denoisebench.bench.score.scorer import Scorer
 
         if self._scorer is None:
-            self._scorer = Scorer(self.store, device_of(job.settings.device))
+            self._scorer = Scorer(self.store, job.machine.device)
         return self._scorer
 
-    def _pipeline(self, job: Job) -> Any:
-        """The one that does the job's task; all of a model share its modules."""
-        from denoisebench.bench.inputs.tasks import task_pipeline
 
-        model = (job.model, job.settings.model.dtype)
-        key = (*model, job.entry.cell.task)
-        if key not in self._pipelines:
-            if model not in self._pipelines:
-                self._load(job, model)
-            self._pipelines[key] = task_pipeline(self._pipelines[model], job.entry.cell.task)
-        return self._pipelines[key]
-
-    def _load(self, job: Job, key: tuple) -> None:
-        from denoisebench.bench.models.load import load_pipeline
-
-        self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
-        self._embeddings.clear()
-        gc.collect()
-        _use_threads(job.settings.threads)
-        device = device_of(job.settings.device)
-        dtype = job.settings.model.dtype
-        pipeline = load_pipeline(job.model.source, dtype, device, job.model.loading)
-        _warn_of_long_prompts(job.settings.model, pipeline, _prompts(job))
-        self._pipelines[key] = pipeline
+def _batches(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    """First and last of each batch of samples start to stop - 1."""
+    return [(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
-def _converged(job: Job, trajectory: Job) -> tuple[str, int]:
-    """Kind of the shards that tell how close the samples are to their trajectory, and how many."""
-    return converged_kind(job.settings, trajectory.entry.cell), trajectory.entry.samples
+def _latents(job: Job) -> npt.NDArray[np.float32] | None:
+    return given_latents(job.latents) if job.latents else None
 
 
-def _scored(job: Job) -> dict[str, Metric]:
-    """What the entry asks for of all that its settings would measure of its images."""
-    found = measured(job.settings).items()
-    return {name: metric for name, metric in found if name in job.entry.metrics}
-
-
-def _inputs(job: Job, first: int, last: int) -> Inputs | None:
-    return load_inputs(job.settings, first, last) if job.entry.cell.inputs else None
-
-
-def _prompts(job: Job) -> tuple[str, ...]:
-    return load_prompts(**job.settings.prompts.source, samples=job.entry.samples)
-
-
-def _latents(job: Job) -> np.ndarray | None:
-    path = job.settings.latents
-    return given_latents(path) if path else None
-
-
-def _warn_of_long_prompts(settings: ModelSettings, pipeline: Any, prompts: Sequence[str]) -> None:
-    """Text encoders ignore what exceeds their context, and diffusers' own warning is silenced."""
-    parts = sorted(pipeline.components.items())
-    tokenizers = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
-    if not tokenizers:
-        return
-    limits = [(_tokens_read(each, settings, pipeline), each) for each in tokenizers]
-    most, widest = max(limits, key=lambda pair: pair[0])
-    cut = sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids)
-    if cut:
-        _log.warning(
-            "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
-            *(cut, len(prompts), most, settings.name),
-        )
-
-
-def _tokens_read(tokenizer: Any, settings: ModelSettings, pipeline: Any) -> int:
-    """The pipeline's own limit holds for all encoders but CLIP, whose context is its own."""
-    if type(tokenizer).__name__.startswith("CLIP"):
-        return tokenizer.model_max_length
-    limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
-    asked = settings.call.get("max_sequence_length", limit.default if limit else None)
-    return min(tokenizer.model_max_length, asked or tokenizer.model_max_length)
-
-
-def _use_threads(threads: int) -> None:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-
-
-def _told(job: Job, flat: int) -> str:
-    said = (
+def _flat_words(job: Job, flat: int) -> str:
+    sentence = (
         f"{flat} of {job.entry.samples} images are black, of one colour or not finite: not scored"
     )
-    return said + overflow_hint(job.entry.cell.dtype)
+    return sentence + overflow_hint(job.entry.cell.dtype)

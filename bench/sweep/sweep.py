@@ -12,12 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.images import load_inputs
-from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.machine import environment
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
-from denoisebench.bench.plan.race import groups, is_race
+from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
@@ -42,7 +40,6 @@ class Outcome:
 def run_sweep(plan: Plan, console: Console) -> Outcome:
     """Raises UserError for what stops the whole sweep; finished shards are kept."""
     store = Store.make(plan.store_root)
-    claims = plan.settings.claims
     run = Run(
         plan.run_folder,
         store,
@@ -50,14 +47,14 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         environment(),
         warnings=tuple(plan.warnings),
         marks=tuple(plan.marks),
-        margins=plan.settings.margins.model_dump()["gating"],
-        claims=claims.model_dump() if claims else {},
+        margins=plan.margins,
+        claims=plan.claims,
     )
     _say_what_is_replaced(run, console)
     _record(plan, run)
-    work = _Work(Session(store), console, lines=not is_race(plan.settings))
-    if is_race(plan.settings):
-        run = _race(plan, run, work)
+    work = _Work(Session(store), console, lines=plan.race is None)
+    if plan.race:
+        run = _race(plan, plan.race, run, work)
     else:
         work.complete(plan.jobs)
     statuses = [*work.statuses.values()]
@@ -96,14 +93,14 @@ class _Work:
         return status is not None
 
 
-def _race(plan: Plan, run: Run, work: _Work) -> Run:
+def _race(plan: Plan, rules: RaceRules, run: Run, work: _Work) -> Run:
     """The run after the races of all groups; its folder is up to date after each rung."""
     records: list[dict] = []
     entries = {(entry.cell.key, entry.asked_samples): entry for entry in plan.entries}
     raced = groups(plan.jobs)
     for group in raced:
         records.append({})
-        for standings in race_group(group, run.store, work.complete):
+        for standings in race_group(group, rules, run.store, work.complete):
             entries |= {(e.cell.key, e.asked_samples): e for e in standings.entries}
             records[-1] = standings.record
             run = replace(run, entries=[*entries.values()], races=tuple(filter(None, records)))
@@ -169,13 +166,13 @@ def _record(plan: Plan, run: Run) -> None:
     """What a report needs beside the store, written first so that a killed sweep has it too."""
     prompts: dict[str, tuple[str, ...]] = {}
     for job in plan.jobs:
-        settings = job.settings.prompts
-        texts = load_prompts(**settings.source, samples=job.entry.samples)
-        prompts[settings.label] = max(prompts.get(settings.label, ()), texts, key=len)
+        name, texts = job.entry.cell.prompts, job.prompts.first(job.entry.samples)
+        prompts[name] = max(prompts.get(name, ()), texts, key=len)
         _keep_inputs(run.store, job)
     write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
-    config = [job.settings.model_dump(mode="json") for job in plan.jobs]
-    text = re.sub(r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(config)))  # no passwords of URIs
+    text = re.sub(
+        r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(plan.config))
+    )  # no passwords of URIs
     write_atomically(run.folder / "config.yaml", text.encode())
     save_run(run)
 
@@ -183,8 +180,8 @@ def _record(plan: Plan, run: Run) -> None:
 def _keep_inputs(store: Store, job: Job) -> None:
     """The inputs of the samples that a report shows."""
     cell = job.entry.cell
-    if cell.inputs and not read_inputs(store, cell):
-        given = load_inputs(job.settings, 0, SAMPLES_SHOWN)
+    if job.inputs and not read_inputs(store, cell):
+        given = job.inputs.load(0, SAMPLES_SHOWN)
         arrays = {name: array for name, array in vars(given).items() if array is not None}
         store.write_arrays(cell.inputs_key, "shown", arrays)
 

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,23 @@ import torch
 from denoisebench.bench.generate.generate import generate
 from denoisebench.bench.generate.probes import Stages, synchronise, watched
 from denoisebench.bench.inputs.images import Inputs
-from denoisebench.bench.records.cell import Cell, Latency
+from denoisebench.bench.machine import accelerator, processor
+from denoisebench.bench.records.cell import Cell, Latency, digest
 from denoisebench.bench.timing.calibration import VERSION, calibration
 from denoisebench.bench.timing.energy import energy_meter
 
 _CALIBRATION_SHARE = 0.1  # of a run's time goes into the calibration after it
+
+
+def latency_kind(settings: Mapping[str, int], threads: int, device: str) -> str:
+    """Of the record of a latency pass: a time belongs to a machine and a number of threads.
+
+    settings: batch_size, warmup_runs and timed_runs. threads: 0 for torch's choice.
+    """
+    card = accelerator() if device == "cuda" else ""
+    threads = threads or torch.get_num_threads()
+    basis = [dict(settings), threads, processor(), device, card, VERSION]
+    return f"latency_{digest(basis, 12)}"
 
 
 def measure_latency(

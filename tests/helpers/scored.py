@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from denoisebench.bench.inputs.images import load_inputs
+from denoisebench.bench.inputs.images import input_set
+from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.plan.measures import asked_metrics
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.kinds import estimate_kind, measured
+from denoisebench.bench.score.registry import measured
 from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import FrechetSettings
 
@@ -15,12 +17,15 @@ FD = FrechetSettings(
 )
 
 
+def metrics_of_job(settings):
+    """What is measured of a job's images, by column."""
+    return measured(asked_metrics(settings))
+
+
 def stored(folder, settings, change=3):
     """A store with images that are the inputs made lighter, and the entry of their cell."""
-    kinds = {
-        name: estimate_kind(metric, settings.metrics, settings.samples)
-        for name, metric in measured(settings).items()
-    }
+    metrics = metrics_of_job(settings)
+    kinds = {name: metric.estimate_kind(settings.samples) for name, metric in metrics.items()}
     cell = Cell(
         **dict(model="m", weights="0", scheduler="ddim", scheduler_class="X", scheduler_flags="{}"),
         **dict(task=settings.task.name, steps=2, guidance=1.0, seed=0, prompts="p"),
@@ -28,7 +33,7 @@ def stored(folder, settings, change=3):
     )
     entry, store = Entry(cell, settings.samples, kinds), Store.make(folder)
     start = max((s.stop for s in store.shards(cell.key, "images")), default=0)
-    given = load_inputs(settings, start, settings.samples).images
+    given = input_set(settings).load(start, settings.samples).images
     lighter = np.minimum(given.astype(int) + change, 255).astype(np.uint8)
     store.write(cell.key, "images", start, {"images": lighter})
     return store, entry
@@ -39,9 +44,20 @@ def halved(images):
     return images.float()[:, :, ::8, ::8] / 2
 
 
+def _prompts(settings):
+    """All different, but where attributes are to be read off them."""
+    if settings.metrics.accuracy:
+        return PromptSet(**settings.prompts.source).first(settings.samples)
+    return tuple(f"prompt {i}" for i in range(settings.samples))
+
+
 def scored(store, entry, settings, encode=halved, prompts=None):
-    scorer = Scorer(store, "cpu")
-    texts = prompts or tuple(f"prompt {i}" for i in range(settings.samples))
-    for metric in measured(settings).values():
-        scorer.score(entry, metric, settings, texts, encode)
+    metrics = {name: m for name, m in metrics_of_job(settings).items() if name in entry.metrics}
+    Scorer(store, "cpu").score(
+        entry,
+        metrics,
+        prompts=prompts or _prompts(settings),
+        inputs=input_set(settings),
+        encode=encode,
+    )
     return {name: read_estimate(store, entry, name) for name in entry.metrics}

@@ -60,7 +60,7 @@ def blacken(monkeypatch, share):
         pixels[: round(share * len(pixels))] = 0
         return pixels
 
-    monkeypatch.setattr("bench.sampling._to_uint8", to_uint8)
+    monkeypatch.setattr("denoisebench.bench.generate.generate._to_uint8", to_uint8)
 
 
 def test_a_cell_of_black_frames_is_degenerate_and_not_scored(tmp_path, capsys, monkeypatch):

@@ -7,15 +7,21 @@ import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.images import input_names, inputs_identity, load_inputs
+from denoisebench.bench.inputs.images import input_set
+from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job, mask, pair, picture
 
 
+def identity_of(settings):
+    """As a plan asks for it: of the files that are used."""
+    return input_set(settings).identity(max(settings.samples, SAMPLES_SHOWN))
+
+
 def test_renders_show_what_the_prompt_asks_for_and_other_renders_do_not():
-    own, other = load_inputs(job(), 2, 6), load_inputs(job(images="other_renders"), 2, 6)
+    own, other = input_set(job()).load(2, 6), input_set(job(images="other_renders")).load(2, 6)
     np.testing.assert_array_equal(own.images, render(draw_scenes(PROMPT_SEED, 2, 6)))
     np.testing.assert_array_equal(other.images, render(draw_scenes(INPUT_SEED, 2, 6)))
     assert own.masks is other.masks is None
@@ -23,14 +29,13 @@ def test_renders_show_what_the_prompt_asks_for_and_other_renders_do_not():
 
 def test_text_to_image_has_no_input():
     settings = job("txt2img", images=None)
-    assert load_inputs(settings, 0, 4) is None
-    assert inputs_identity(settings) == ""
+    assert input_set(settings) is None
 
 
 @pytest.mark.parametrize("images", ["renders", "other_renders"])
 def test_a_sample_has_its_input_whatever_range_it_is_in(images):
     settings = job("inpaint", images, "renders")
-    together, alone = load_inputs(settings, 0, 300), load_inputs(settings, 290, 291)
+    together, alone = input_set(settings).load(0, 300), input_set(settings).load(290, 291)
     np.testing.assert_array_equal(together.images[290], alone.images[0])
     np.testing.assert_array_equal(together.masks[290], alone.masks[0])
 
@@ -49,19 +54,19 @@ def test_a_mask_hides_the_whole_first_object_and_little_else():
 def test_a_folder_gives_sample_i_its_image_i_and_starts_again(tmp_path):
     for i in (2, 0, 1):
         picture(tmp_path / "images" / f"{i}.png", seed=i, size=(32, 32))
-    given = load_inputs(job(images=str(tmp_path / "images")), 1, 5)
+    given = input_set(job(images=str(tmp_path / "images"))).load(1, 5)
     firsts = [picture(tmp_path / "x.png", seed=i % 3, size=(32, 32)) for i in range(1, 5)]
     np.testing.assert_array_equal(given.images, np.stack(firsts).transpose(0, 3, 1, 2))
-    names = input_names(job(images=str(tmp_path / "images")))
+    names = input_set(job(images=str(tmp_path / "images"))).names(8)
     assert len(names) == 8
     assert len(set(names)) == 3
-    assert input_names(job()) is None
+    assert input_set(job()).names(8) is None
 
 
 def test_an_image_is_cut_evenly_at_its_long_side_and_its_mask_with_it(tmp_path):
     noise = picture(tmp_path / "images" / "wide.png", size=(48, 32))
     mask(tmp_path / "masks" / "wide.png", box=(20, 12, 32, 24))
-    given = load_inputs(job("inpaint", str(tmp_path / "images"), str(tmp_path / "masks")), 0, 1)
+    given = input_set(job("inpaint", str(tmp_path / "images"), str(tmp_path / "masks"))).load(0, 1)
     np.testing.assert_array_equal(given.images[0], noise[:, 8:40].transpose(2, 0, 1))
     expected = np.zeros((32, 32), bool)
     expected[12:24, 12:24] = True
@@ -72,7 +77,7 @@ def test_large_images_are_made_smaller_and_grey_ones_get_colours(tmp_path):
     path = tmp_path / "images" / "grey.jpg"
     path.parent.mkdir()
     Image.linear_gradient("L").save(path)  # 256 x 256, black at the top
-    (image,) = load_inputs(job(images=str(path.parent)), 0, 1).images
+    (image,) = input_set(job(images=str(path.parent))).load(0, 1).images
     assert image.shape == (3, 32, 32)
     np.testing.assert_allclose(image[1, :, 16], np.arange(32) * 8 + 3.5, atol=3)
 
@@ -84,7 +89,7 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
     exif[0x0112] = 3  # upside down
     (tmp_path / "images").mkdir()
     turned.save(tmp_path / "images" / "a.png", exif=exif)
-    (image,) = load_inputs(job(images=str(tmp_path / "images")), 0, 1).images
+    (image,) = input_set(job(images=str(tmp_path / "images"))).load(0, 1).images
     np.testing.assert_array_equal(image, noise[::-1, ::-1].transpose(2, 0, 1))
 
 
@@ -97,11 +102,11 @@ def test_a_column_of_the_prompt_file_names_image_and_mask_of_each_prompt(tmp_pat
     (tmp_path / "prompts.tsv").write_text("\n".join(lines))
     prompts = {"name": "p", "path": str(tmp_path / "prompts.tsv"), "column": "text"}
     settings = job("inpaint", "column:image", "column:mask", prompts=prompts)
-    given = load_inputs(settings, 0, 3)
+    given = input_set(settings).load(0, 3)
     np.testing.assert_array_equal(given.images[0], given.images[2])
     assert (given.images[0] != given.images[1]).any()
     assert given.masks.sum(axis=(1, 2)).tolist() == [100, 90, 100]
-    assert inputs_identity(settings) != inputs_identity(
+    assert identity_of(settings) != identity_of(
         settings.model_copy(
             update={"task": settings.task.model_copy(update={"images": "column:mask"})}
         )
@@ -111,25 +116,25 @@ def test_a_column_of_the_prompt_file_names_image_and_mask_of_each_prompt(tmp_pat
 def test_the_identity_is_that_of_the_content_in_its_order(tmp_path):
     for name in "abcd":
         (tmp_path / name).mkdir()
-    first = inputs_identity(pair(tmp_path / "a"))
+    first = identity_of(pair(tmp_path / "a"))
     assert len(first) == 16
-    assert inputs_identity(pair(tmp_path / "b")) == first  # another place, the same files
-    assert inputs_identity(pair(tmp_path / "c", seeds=(1, 0))) != first
-    assert inputs_identity(pair(tmp_path / "d", box=(20, 12, 32, 25))) != first
+    assert identity_of(pair(tmp_path / "b")) == first  # another place, the same files
+    assert identity_of(pair(tmp_path / "c", seeds=(1, 0))) != first
+    assert identity_of(pair(tmp_path / "d", box=(20, 12, 32, 25))) != first
     without = job(images=str(tmp_path / "a" / "images"))
-    assert inputs_identity(without) != first
-    assert inputs_identity(without.model_copy(update={"samples": 100})) == inputs_identity(without)
+    assert identity_of(without) != first
+    assert identity_of(without.model_copy(update={"samples": 100})) == identity_of(without)
 
 
 def test_renders_are_known_by_their_content_and_not_by_their_number():
     identities = {
-        inputs_identity(job(images="renders")),
-        inputs_identity(job(images="other_renders")),
-        inputs_identity(job("inpaint", "renders", "renders")),
-        inputs_identity(job("inpaint", "other_renders", "renders")),
+        identity_of(job(images="renders")),
+        identity_of(job(images="other_renders")),
+        identity_of(job("inpaint", "renders", "renders")),
+        identity_of(job("inpaint", "other_renders", "renders")),
     }
     assert len(identities) == 4
-    assert inputs_identity(job(samples=9000)) in identities
+    assert identity_of(job(samples=9000)) in identities
 
 
 def test_a_broken_file_is_named_before_anything_is_generated(tmp_path):
@@ -137,16 +142,16 @@ def test_a_broken_file_is_named_before_anything_is_generated(tmp_path):
     path = tmp_path / "images" / "1.png"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match=r"input image .*1\.png cannot be read: mend or remove it"):
-        inputs_identity(settings)
+        identity_of(settings)
 
 
 def test_a_file_that_no_sample_and_no_gallery_shows_is_not_looked_at(tmp_path):
     for number in range(6):
         picture(tmp_path / "images" / f"{number}.png", number)
     (tmp_path / "images" / "5.png").write_bytes(b"broken")
-    assert inputs_identity(job(images=str(tmp_path / "images"), samples=2))
+    assert identity_of(job(images=str(tmp_path / "images"), samples=2))
     with pytest.raises(UserError, match=r"5\.png cannot be read"):
-        inputs_identity(job(images=str(tmp_path / "images"), samples=6))
+        identity_of(job(images=str(tmp_path / "images"), samples=6))
 
 
 @pytest.mark.parametrize(
@@ -163,14 +168,14 @@ def test_a_mask_that_fits_nothing_is_named(box, size, message, tmp_path):
     settings = pair(tmp_path)
     mask(tmp_path / "masks" / "1.png", size, box)
     with pytest.raises(UserError, match=message):
-        inputs_identity(settings)
+        identity_of(settings)
 
 
 def test_each_image_needs_its_mask(tmp_path):
     settings = pair(tmp_path)
     mask(tmp_path / "masks" / "2.png")
     with pytest.raises(UserError, match="2 images and 3 masks; give each image its mask"):
-        inputs_identity(settings)
+        identity_of(settings)
 
 
 @pytest.mark.parametrize(

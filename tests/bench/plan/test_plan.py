@@ -12,8 +12,7 @@ from denoisebench.bench.errors import nearest
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.plan import _grouped
-from denoisebench.bench.score.kinds import reference_key
-from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
+from denoisebench.bench.score.references import Reference
 from tests.helpers.cli import call, tiny
 
 
@@ -202,8 +201,7 @@ def test_folders_with_other_pictures_are_other_references(tmp_path):
         folder = tmp_path / str(len(keys))
         folder.mkdir()
         Image.new("RGB", (8, 8), (grey, grey, grey)).save(folder / "a.png")
-        settings = MetricsSettings(name="m", reference=str(folder), reference_samples=2)
-        keys.append(reference_key(FrechetSettings(name="p", kind="pixels"), settings))
+        keys.append(Reference(str(folder), samples=2, features=5000).key("features"))
     assert keys[0] == keys[1] != keys[2]
 
 

@@ -9,9 +9,8 @@ import torch
 
 from denoisebench.bench.models.closed_form import exact_moments
 from denoisebench.bench.paths import resolve
-from denoisebench.bench.score import scorer as scoring
-from denoisebench.bench.score.kinds import estimate_kind, features_kind, measured
-from denoisebench.bench.score.references import reference_batches
+from denoisebench.bench.score import networks
+from denoisebench.bench.score.references import Reference
 from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
@@ -21,7 +20,7 @@ from denoisebench.metrics.features.manifold import manifold_estimates
 from denoisebench.metrics.networks.extractors import attribute_extractor
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job
-from tests.helpers.scored import FD, scored, stored
+from tests.helpers.scored import FD, metrics_of_job, scored, stored
 
 CLIP = ClipSettings(name="shapes", model="local-dir:embedded:shapes-clip")
 LIGHT = {"distances": ("fd",), "cmmd": ()}
@@ -56,8 +55,9 @@ class Counting:
 def seen(monkeypatch):
     """Images given to networks, by their class."""
     counts: dict[str, int] = {}
-    build = scoring._build
-    monkeypatch.setattr(scoring, "_build", lambda *of: Counting(build(*of), counts))
+    for name, kind in networks._KINDS.items():
+        counting = replace(kind, build=lambda *of, build=kind.build: Counting(build(*of), counts))
+        monkeypatch.setitem(networks._KINDS, name, counting)
     return counts
 
 
@@ -95,7 +95,9 @@ def test_estimates_are_those_of_the_pure_functions_on_stored_features(tmp_path):
     light = settings_of(**LIGHT)
     cosines = scored(*stored(tmp_path / "light", light), light)["clip_score_shapes"]
     assert found["clip_score_shapes"].value == pytest.approx(cosines.value, rel=1e-5)
-    each = store.read(entry.cell.key, features_kind(CLIP), 40)["values"]
+    each = store.read(entry.cell.key, metrics_of_job(settings)["clip_score_shapes"].kind, 40)[
+        "values"
+    ]
     assert found["clip_s_shapes"].value == pytest.approx(2.5 * each.clip(0).mean(), rel=1e-5)
 
 
@@ -104,24 +106,20 @@ def test_kernels_asked_for_later_read_the_features_that_are_there(tmp_path, seen
     store, entry = stored(tmp_path, light)
     scored(store, entry, light)
     assert seen == {"Extractor": 640, "ClipScorer": 40}
-    kinds = {n: estimate_kind(m, more.metrics, 40) for n, m in measured(more).items()}
+    kinds = {name: metric.estimate_kind(40) for name, metric in metrics_of_job(more).items()}
     scored(store, replace(entry, metrics=kinds), more)
     assert seen == {"Extractor": 940, "ClipScorer": 40}  # the reference's features alone
 
 
 def test_a_distance_is_another_with_another_reference():
-    kernel, other = (measured(settings_of(reference_features=n))["kd_shapes"] for n in (300, 200))
-    assert kernel == other
-    kinds = {
-        estimate_kind(kernel, settings_of(**change).metrics, 40)
-        for change in ({}, {"reference_features": 200}, {"reference_samples": 500})
-    }
-    assert len(kinds) == 3
+    changes = ({}, {"reference_features": 200}, {"reference_samples": 500})
+    distances = [metrics_of_job(settings_of(**change))["kd_shapes"] for change in changes]
+    assert len({distance.estimate_kind(40) for distance in distances}) == 3
+    assert len({distance.kind for distance in distances}) == 1  # of the same features
 
 
 def test_kernels_are_measured_against_draws_of_a_closed_form():
-    settings = MetricsSettings(name="m", reference="closed_form:mixture", reference_samples=20000)
-    (images,) = reference_batches(settings, 0, 5000)
+    (images,) = Reference("closed_form:mixture", 20000, 5000).batches(0, 5000)
     assert images.shape == (5000, 3, 4, 4)
     mean, cov = exact_moments("mixture")
     pixels = images.reshape(5000, -1) / 255

@@ -16,9 +16,9 @@ from denoisebench.bench.paths import resolve
 from denoisebench.bench.plan.trajectory import adds_noise
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.score.kinds import features_kind, measured
 from denoisebench.bench.score.looks import looks
 from denoisebench.bench.score.passes import read_once
+from denoisebench.bench.score.references import Reference
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
@@ -29,7 +29,7 @@ from denoisebench.metrics.images.wasserstein import wasserstein_estimate
 from denoisebench.metrics.networks.attributes import AttributeNet
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job
-from tests.helpers.scored import scored, stored
+from tests.helpers.scored import metrics_of_job, scored, stored
 
 ALL = ("spectrum", "sharpness", "banding", "saturation", "clipped")
 NETWORK = {"weights": "embedded:shapes-features/features.safetensors"}
@@ -103,7 +103,7 @@ def test_what_one_kind_has_is_not_read_again_for_another(tmp_path):
     store, entry = stored(tmp_path, few)
     scored(store, entry, few)
     both, key = settings_of(("clipped",), samples=40), entry.cell.key
-    kinds = [features_kind(measured(both)[name]) for name in ("clipped", "accuracy")]
+    kinds = [metrics_of_job(both)[name].kind for name in ("clipped", "accuracy")]
     before = store.shards(key, kinds[0])[0].path.stat().st_mtime_ns
     network = AttributeNet.load(resolve(NETWORK["weights"]))
     reads = {kind: lambda images, _: {"all": network(images).mean(1)} for kind in kinds}
@@ -121,7 +121,7 @@ def test_the_reference_is_read_once_and_kept(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("the reference was read again")
 
-    monkeypatch.setattr("denoisebench.bench.score.looks.reference_batches", never)
+    monkeypatch.setattr(Reference, "batches", never)
     assert scored(store, entry, settings)["saturation"].value == first
 
 

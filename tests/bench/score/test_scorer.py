@@ -8,11 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.inputs.images import load_inputs
-from denoisebench.bench.records.rows import read_estimate
+from denoisebench.bench.inputs.images import input_set
+from denoisebench.bench.plan.measures import asked_metrics
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.kinds import features_kind, measured
-from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import ClipSettings, FrechetSettings, MetricsSettings
 from denoisebench.metrics.images.fidelity import psnr, region_rmse, regions_of, seam_jump
 from tests.helpers.cli import call, tiny
@@ -45,7 +43,7 @@ def test_every_measure_has_its_column(inpainted):
 
 def test_estimates_are_means_over_samples_against_their_own_inputs(inpainted):
     settings, store, entry, found = inpainted
-    given = load_inputs(settings, 0, 300)
+    given = input_set(settings).load(0, 300)
     images = torch.from_numpy(store.read(entry.cell.key, "images", 300)["images"])
     inputs, masks = torch.from_numpy(given.images), torch.from_numpy(given.masks)
     expected = {
@@ -64,10 +62,9 @@ def test_estimates_are_means_over_samples_against_their_own_inputs(inpainted):
 
 
 def test_regions_belong_to_inpainting_and_nothing_to_images_from_noise():
-    metrics = settings_of(job()).metrics
-    assert "rmse_seam" not in metrics.of_task("img2img")
-    assert "psnr_input" in metrics.of_task("img2img")
-    assert list(metrics.of_task("txt2img")) == ["fd_shapes"]
+    assert "rmse_seam" not in asked_metrics(settings_of(job("img2img")))
+    assert "psnr_input" in asked_metrics(settings_of(job("img2img")))
+    assert list(asked_metrics(settings_of(job("txt2img", None)))) == ["fd_shapes"]
 
 
 def test_more_samples_keep_the_values_that_are_there(tmp_path):
@@ -84,7 +81,7 @@ def test_more_samples_keep_the_values_that_are_there(tmp_path):
 
     after = scored(store, entry, many, counting)
     assert asked == [12, 12]  # the new ones and their inputs
-    kind = features_kind(measured(many)["psnr_input"])
+    kind = asked_metrics(many)["psnr_input"].kind
     assert [(s.start, s.stop) for s in store.shards(entry.cell.key, kind)] == [(0, 8), (8, 20)]
     values = store.read(entry.cell.key, kind, 20)["values"]
     assert values[:8].mean() == pytest.approx(before["psnr_input"].value)
@@ -93,7 +90,6 @@ def test_more_samples_keep_the_values_that_are_there(tmp_path):
 
 CLIP = ClipSettings(name="shapes", model="local-dir:embedded:shapes-clip")
 FD_CLIP = FrechetSettings(name="clip", kind="open_clip", model=CLIP.model)
-PROMPTS_OF_300 = tuple(f"prompt {i}" for i in range(300))
 
 
 def networks_of(cmmd=(CLIP,)):
@@ -133,10 +129,7 @@ def test_one_pass_over_the_images_gives_what_one_for_each_metric_gives(tmp_path,
     for name in names:
         store, entry = stored(tmp_path / name, settings)
         alone = replace(entry, metrics={name: entry.metrics[name]})
-        Scorer(store, "cpu").score(
-            alone, measured(settings)[name], settings, PROMPTS_OF_300, halved
-        )
-        found = read_estimate(store, alone, name)
+        found = scored(store, alone, settings)[name]
         assert found.value == together[name].value
         np.testing.assert_array_equal(found.influence, together[name].influence)
 
@@ -163,9 +156,7 @@ def test_what_the_entry_does_not_ask_for_is_not_read(tmp_path):
     settings = networks_of()
     store, entry = stored(tmp_path, settings)
     few = replace(entry, metrics={"psnr_input": entry.metrics["psnr_input"]})
-    Scorer(store, "cpu").score(
-        few, measured(settings)["psnr_input"], settings, PROMPTS_OF_300, halved
-    )
+    scored(store, few, settings)
     shards = (store.root / "cells" / entry.cell.key).glob("*.safetensors")
     assert {path.name.split("_")[0].split("-")[0] for path in shards} == {"images", "fidelity"}
 
@@ -174,6 +165,7 @@ def test_samples_of_one_input_are_one_unit_where_inputs_repeat_sooner_than_promp
     settings = settings_of(pair(tmp_path / "files"), ("psnr",))  # two images, eight prompts
     store, entry = stored(tmp_path / "store", settings)
     assert len(scored(store, entry, settings)["psnr_input"].units) == 2
+    store, entry = stored(tmp_path / "same", settings)
     one = scored(store, entry, settings, prompts=("the same",) * 8)
     assert len(one["psnr_input"].units) == 1
 
@@ -195,7 +187,7 @@ def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
     from denoisebench.bench.paths import EMBEDDED
 
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
-    images = torch.from_numpy(load_inputs(job(), 0, 64).images)
+    images = torch.from_numpy(input_set(job()).load(0, 64).images)
     latents = encode(pipeline, images)
     config = json.loads((EMBEDDED / "shapes-ddpm" / "vae" / "config.json").read_text())
     pixels = images / 127.5 - 1

@@ -78,7 +78,7 @@ def test_the_preset_names_the_benchmark_s_metrics_and_model():
     assert settings.prompts.column == "caption"
     (clip,), (fid,) = settings.metrics.clip_score, settings.metrics.frechet
     assert (clip.model, clip.weights) == ("ViT-B-32-quickgelu", "openai")
-    assert (fid.kind, fid.metric) == ("inception", "fid")
+    assert (fid.kind, fid.column) == ("inception", "fid")
 
 
 def test_the_benchmark_s_own_latent_fits_the_model_s_size():

@@ -1,0 +1,147 @@
+"""Whether what is asked for can be measured: found before anything is generated."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.pictures import pictures_in, size_of
+from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.models.load import closed_form_model
+from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.score.convergence import convergence_lacks
+from denoisebench.bench.score.looks import Look
+from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.references import (
+    RENDERS,
+    STATISTICS,
+    given_moments,
+    read_reference_image,
+)
+from denoisebench.bench.score.registry import Subject, lacks, metrics_of, needs_reference_features
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.metrics import MetricsSettings
+from denoisebench.bench.shapes.language import asked_for
+from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
+
+_NONE = "none"  # no reference at all
+_DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor
+
+
+def asked_metrics(settings: Settings) -> dict[str, Metric]:
+    """All that a job asks for of its own images, by column. Raises UserError for equal columns."""
+    size = settings.model.width, settings.model.height
+    return metrics_of(settings.metrics, Subject(settings.task.name, size))
+
+
+def left_out(settings: Settings) -> list[str]:
+    """A sentence for each metric that is measured only where its weights are at hand."""
+    reasons = _lacking_convergence(settings).items()
+    return [
+        *lacks(asked_metrics(settings).values()),
+        *(f"{measure}_converged is left out: {reason}" for measure, reason in reasons),
+    ]
+
+
+def convergence_measures(settings: Settings) -> tuple[str, ...]:
+    """What is measured against a reference trajectory: all that is asked for, but what left_out
+    tells of."""
+    lacking = _lacking_convergence(settings)
+    return tuple(m for m in settings.metrics.convergence if m not in lacking)
+
+
+def _lacking_convergence(settings: Settings) -> dict[str, str]:
+    """Reasons by measure."""
+    closed_form = settings.model.path.startswith(CLOSED_FORM)
+    return convergence_lacks(settings.metrics.convergence, closed_form, settings.model.name)
+
+
+def check_measures(settings: Settings) -> None:
+    """Raises UserError for a reference or prompts that cannot be measured against."""
+    _check_reference(settings.metrics)
+    _check_compared_images(settings)
+    if settings.metrics.accuracy:
+        asked_for(PromptSet(**settings.prompts.source).first(settings.samples))
+
+
+def _check_reference(settings: MetricsSettings) -> None:
+    """Raises UserError for a reference that cannot be used."""
+    needs_features = needs_reference_features(settings)
+    if needs_features and settings.reference_samples <= DENSITY_NEIGHBOURS:
+        raise UserError(
+            f"metrics.reference_samples={settings.reference_samples}: kernel and manifold "
+            f"distances and CMMD need more than {DENSITY_NEIGHBOURS}"
+        )
+    if settings.reference == RENDERS or not (settings.frechet or settings.cmmd):
+        return
+    if settings.reference.startswith(CLOSED_FORM):
+        _check_closed_form(settings)
+        return
+    path = existing(settings.reference, "reference images")
+    if path.suffix == STATISTICS:
+        _check_statistics(settings, path, needs_features=needs_features)
+        return
+    least = DENSITY_NEIGHBOURS + 1 if needs_features else 2
+    read_reference_image(_pictures(path, least)[0])
+
+
+def _check_closed_form(settings: MetricsSettings) -> None:
+    closed_form_model("of metrics.reference", settings.reference)
+    if settings.cmmd or any(network.kind != "pixels" for network in settings.frechet):
+        raise UserError(
+            f"metrics.reference={settings.reference}: exact statistics are of pixels; "
+            "use metrics=exact"
+        )
+
+
+def _check_statistics(settings: MetricsSettings, path: Path, *, needs_features: bool) -> None:
+    dim = len(given_moments(path)[0])
+    for network in settings.frechet:
+        if dim != _DIMENSIONS.get(network.kind, dim):
+            raise UserError(
+                f"metrics.reference={path}: holds {dim} dimensions, {network.column} has "
+                f"{_DIMENSIONS[network.kind]}; give statistics of the same features"
+            )
+    if needs_features:
+        raise UserError(
+            f"metrics.reference={path}: holds statistics, and kernel and manifold distances "
+            "and CMMD need images; give a folder of images, or metrics.distances=[fd] and "
+            "metrics.cmmd=[]"
+        )
+
+
+def _check_compared_images(settings: Settings) -> None:
+    """Raises UserError when numbers of images are to be compared with a reference that has none, or
+    has smaller ones: enlarged, those would lack the fine texture that is compared."""
+    metrics = asked_metrics(settings).values()
+    if not any(isinstance(metric, Look) and metric.is_compared for metric in metrics):
+        return
+    source, model = settings.metrics.reference, settings.model
+    if source == RENDERS:
+        return
+    if source == _NONE or source.startswith(CLOSED_FORM) or source.endswith(STATISTICS):
+        numbers = ", ".join(settings.metrics.images)
+        raise UserError(
+            f"metrics.images=[{numbers}]: compares with reference images, and metrics.reference="
+            f"{source} has none; give a folder of images, or ask for banding and clipped alone"
+        )
+    paths = _pictures(existing(source, "reference images"))
+    _check_sizes(tuple(paths[: settings.metrics.reference_samples]), (model.width, model.height))
+
+
+@cache
+def _check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
+    for path in paths:
+        width, height = size_of(path, "reference image")
+        if width < size[0] or height < size[1]:
+            raise UserError(
+                f"metrics.images: reference image {path} is {width}x{height}, smaller than the "
+                f"{size[0]}x{size[1]} of the model's; give larger ones"
+            )
+
+
+def _pictures(folder: Path, least: int = 2) -> list[Path]:
+    pictures = pictures_in(folder)
+    if len(pictures) < least:
+        raise UserError(f"metrics.reference={folder}: holds fewer than {least} images; add some")
+    return pictures

@@ -1,0 +1,144 @@
+"""What CLIP models say: the CLIP score, CLIP-S, and CMMD of their image embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.paths import content_hash
+from denoisebench.bench.records.cell import digest
+from denoisebench.bench.score.memory import Memory
+from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import loaded, shards_of, weights_of
+from denoisebench.bench.score.reference_features import prepared
+from denoisebench.bench.score.references import Reference
+from denoisebench.bench.settings.metrics import ClipSettings
+from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from denoisebench.bench.score.passes import Reader
+
+
+@dataclass(frozen=True)
+class Cmmd(Metric):
+    """1000 x the Gaussian MMD² of image embeddings to the reference's (Jayasumana et al., 2024)."""
+
+    network: ClipSettings
+    reference: Reference
+
+    @property
+    def column(self) -> str:
+        return f"cmmd_{self.network.name}"
+
+    @property
+    def kind(self) -> str:
+        return embeddings_kind(self.network)
+
+    @property
+    def basis(self) -> list[object]:
+        return [self.reference.key(self.kind), self.reference.features]
+
+    def load(self, memory: Memory) -> None:
+        loaded(self.network, memory)
+
+    def readers(self, scoring: Scoring) -> dict[str, Reader]:
+        return {self.kind: embedding(self.network, scoring)}
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        import torch
+
+        from denoisebench.metrics.features.kernel import cmmd_estimate, cmmd_reference
+
+        held = prepared(scoring, self.network, self.kind, self.reference, prepare=cmmd_reference)
+        embeddings = torch.from_numpy(scoring.values(self.kind)["values"])
+        return Estimated(cmmd_estimate(embeddings, held, scoring.clusters), {})
+
+
+@dataclass(frozen=True)
+class OfPrompts(Metric):
+    """What is measured of the cosines between images and their prompts."""
+
+    network: ClipSettings
+    embeds: bool  # whether CMMD stores the embeddings of images: then cosines are of those
+
+    @property
+    def kind(self) -> str:
+        return shards_of("cosines", self.network)
+
+    def load(self, memory: Memory) -> None:
+        loaded(self.network, memory)
+
+    def readers(self, scoring: Scoring) -> dict[str, Reader]:
+        embed = embedding(self.network, scoring)
+        if not self.embeds:
+            return {self.kind: self._cosines(scoring, embed)}
+        kind = embeddings_kind(self.network)
+
+        def stored(images: Tensor, start: int) -> dict[str, Tensor]:
+            import torch
+
+            stop = start + len(images)
+            arrays = scoring.store.read(scoring.entry.cell.key, kind, stop, start)
+            return {"values": torch.from_numpy(arrays["values"])}
+
+        return {kind: embed, self.kind: self._cosines(scoring, stored)}
+
+    def _cosines(self, scoring: Scoring, embed: Reader) -> Reader:
+        """Between each image and its prompt."""
+
+        def texts() -> Tensor:
+            embeddings: Tensor = loaded(self.network, scoring.memory).embed_text(
+                list(scoring.prompts)
+            )
+            return embeddings
+
+        def cosines(images: Tensor, start: int) -> dict[str, Tensor]:
+            prompts = scoring.memory.keep((self.network, scoring.prompts), texts)
+            prompts = prompts[start : start + len(images)]
+            return {"values": (embed(images, start)["values"].to(prompts) * prompts).sum(1)}
+
+        return cosines
+
+
+@dataclass(frozen=True)
+class ClipScore(OfPrompts):
+    """100 x the mean cosine."""
+
+    @property
+    def column(self) -> str:
+        return self.network.column
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        cosines = scoring.values(self.kind)["values"]
+        return Estimated(clip_score_estimate(cosines, scoring.clusters), {})
+
+
+@dataclass(frozen=True)
+class ClipS(OfPrompts):
+    """As its authors define it: 2.5 max(cosine, 0) (Hessel et al., 2021)."""
+
+    @property
+    def column(self) -> str:
+        return f"clip_s_{self.network.name}"
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        cosines = scoring.values(self.kind)["values"]
+        return Estimated(clip_s_estimate(cosines, scoring.clusters), {})
+
+
+def embeddings_kind(network: ClipSettings) -> str:
+    """Of the shards that hold image embeddings."""
+    settings = {"measure": "cmmd", "source": network.model_dump()}
+    basis = [SCORING, settings, *map(content_hash, weights_of(network))]
+    return f"embeddings_{network.name}_{digest(basis, 12)}"
+
+
+def embedding(network: ClipSettings, scoring: Scoring) -> Reader:
+    """Image embeddings [N, D] of length one."""
+
+    def embed(images: Tensor, start: int) -> dict[str, Tensor]:
+        return {"values": loaded(network, scoring.memory)(images)}
+
+    return embed

@@ -1,0 +1,119 @@
+"""Distances of an extractor's features to the reference's: Fréchet, kernel, neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from denoisebench.bench.score.memory import Memory
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import loaded, shards_of
+from denoisebench.bench.score.reference_features import prepared, reference_statistics
+from denoisebench.bench.score.references import Reference
+from denoisebench.bench.settings.metrics import FrechetSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from denoisebench.bench.score.passes import Reader
+
+NEIGHBOURS = ("precision", "recall", "density", "coverage")
+
+
+@dataclass(frozen=True)
+class OfFeatures(Metric):
+    """What is measured between the features of an extractor and those of the reference."""
+
+    network: FrechetSettings
+    reference: Reference
+
+    @property
+    def kind(self) -> str:
+        return shards_of("features", self.network)
+
+    @property
+    def basis(self) -> list[object]:
+        return [self.reference.key(self.kind), self.reference.features]
+
+    def load(self, memory: Memory) -> None:
+        loaded(self.network, memory)
+
+    def readers(self, scoring: Scoring) -> dict[str, Reader]:
+        def features(images: Tensor, start: int) -> dict[str, Tensor]:
+            return {"values": loaded(self.network, scoring.memory)(images)}
+
+        return {self.kind: features}
+
+    def features(self, scoring: Scoring) -> Tensor:
+        """Stored features [N, D] of the samples that are scored."""
+        import torch
+
+        return torch.from_numpy(scoring.values(self.kind)["values"])
+
+
+@dataclass(frozen=True)
+class FrechetDistance(OfFeatures):
+    """Less its bias by the number of samples; beside it the plain one, FD∞ and the floor."""
+
+    @property
+    def column(self) -> str:
+        return self.network.column
+
+    @property
+    def basis(self) -> list[object]:
+        return [self.reference.key(self.kind)]
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
+
+        reference = reference_statistics(scoring, self.network, self.kind, self.reference)
+        distance = frechet_record(self.features(scoring), reference, scoring.clusters)
+        record: dict[str, object] = {"raw": distance.raw, "features": reference.dim}
+        record["floor"] = frechet_floor(reference, scoring.entry.scored)
+        if np.isfinite(distance.infinity):
+            record["infinity"] = distance.infinity
+        return Estimated(distance.estimate, record)
+
+
+@dataclass(frozen=True)
+class KernelDistance(OfFeatures):
+    """Unbiased, with the kernel of KID."""
+
+    @property
+    def column(self) -> str:
+        return "kid" if self.network.kind == "inception" else f"kd_{self.network.name}"
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        from denoisebench.metrics.features.kernel import kernel_distance_estimate, kernel_reference
+
+        held = prepared(scoring, self.network, self.kind, self.reference, prepare=kernel_reference)
+        distance = kernel_distance_estimate(self.features(scoring), held, scoring.clusters)
+        return Estimated(distance, {})
+
+
+@dataclass(frozen=True)
+class Neighbours(OfFeatures):
+    """Precision, recall, density or coverage; all four come from one search."""
+
+    measure: str  # one of NEIGHBOURS
+
+    @property
+    def column(self) -> str:
+        return f"{self.measure}_{self.network.name}"
+
+    def estimate(self, scoring: Scoring) -> Estimated:
+        from denoisebench.metrics.features.manifold import ManifoldReference, manifold_estimates
+
+        def search() -> object:
+            reached = prepared(
+                *(scoring, self.network, self.kind, self.reference),
+                prepare=ManifoldReference.from_features,
+            )
+            return manifold_estimates(self.features(scoring), reached, scoring.clusters)
+
+        entry = scoring.entry
+        key = (entry.cell.key, entry.first, entry.samples, self.network, self.reference)
+        four = scoring.memory.keep_latest("neighbours", key, search)
+        return Estimated(getattr(four, self.measure), {})

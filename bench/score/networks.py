@@ -1,0 +1,162 @@
+"""The frozen networks that metrics name: where their weights lie, and how each kind is loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import LOCAL_FOLDER, content_hash, existing, resolve
+from denoisebench.bench.records.cell import digest
+from denoisebench.bench.score.memory import Memory
+from denoisebench.bench.score.metric import SCORING
+from denoisebench.bench.settings.metrics import AttributeSettings, ClipSettings, FrechetSettings
+from denoisebench.metrics.networks.weights import UnusableExtractor, reading
+
+Named = FrechetSettings | ClipSettings  # what a config names a network by
+
+
+def weights_of(network: Named) -> list[Path]:
+    """Files or folders that hold a network, found without loading it.
+
+    Raises UserError that says what to place where when they are not there.
+    """
+    title = f"weights of metric {network.column}"
+    return _usable(lambda: _KINDS[network.kind].weights(network, title))
+
+
+def shards_of(prefix: str, network: Named) -> str:
+    """Kind of the shards that hold what a network makes of each image."""
+    basis = [SCORING, network.model_dump(), *map(content_hash, weights_of(network))]
+    return f"{prefix}_{network.name}_{digest(basis, 12)}"
+
+
+def loaded(network: Named, memory: Memory) -> Any:
+    """The network itself, kept. Raises UserError for weights that cannot be used."""
+    return memory.keep(
+        network, lambda: _usable(lambda: _KINDS[network.kind].build(network, memory.device))
+    )
+
+
+def attribute_network(network: AttributeSettings, memory: Memory) -> Any:
+    """The network that reads attributes, kept. Raises UserError for a file that cannot be used."""
+    from denoisebench.metrics.networks.attributes import AttributeNet
+
+    def load() -> Any:
+        path = existing(network.weights, "weights of metrics.accuracy")
+        with reading(path):
+            return AttributeNet.load(path).to(memory.device)
+
+    return memory.keep(network, lambda: _usable(load))
+
+
+def lpips_weights() -> Path:
+    """Raises UserError that says what to place where when LPIPS' backbone is not there."""
+    from denoisebench.metrics.images import fidelity
+
+    return _usable(fidelity.lpips_weights)
+
+
+def lpips_network(memory: Memory) -> Any:
+    """LPIPS, kept."""
+    from denoisebench.metrics.images import fidelity
+
+    return memory.keep("lpips", lambda: _usable(lambda: fidelity.lpips_network(memory.device)))
+
+
+def _usable(find: Callable[[], Any]) -> Any:
+    """The result of find; a network that cannot be used is the user's to mend."""
+    try:
+        return find()
+    except UnusableExtractor as error:
+        raise UserError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of network."""
+
+    weights: Callable[[Any, str], list[Path]]  # of its settings and of what to call them
+    build: Callable[[Any, str], Any]  # of its settings and the device
+
+
+def _no_weights(network: FrechetSettings, title: str) -> list[Path]:
+    return []
+
+
+def _pixels(network: FrechetSettings, device: str) -> Any:
+    from denoisebench.metrics.networks.extractors import pixel_extractor
+
+    return pixel_extractor(network.name, device)
+
+
+def _attributes_weights(network: FrechetSettings, title: str) -> list[Path]:
+    return [existing(network.weights or "", title)]
+
+
+def _attributes(network: FrechetSettings, device: str) -> Any:
+    from denoisebench.metrics.networks.extractors import attribute_extractor
+
+    return attribute_extractor(resolve(network.weights or ""), network.name, device)
+
+
+def _inception_weights(network: FrechetSettings, title: str) -> list[Path]:
+    from denoisebench.metrics.networks.extractors import inception_weights
+
+    return _local(network, title) or [inception_weights(_file(network))]
+
+
+def _inception(network: FrechetSettings, device: str) -> Any:
+    from denoisebench.metrics.networks.extractors import inception_extractor
+
+    return inception_extractor(_file(network), device)
+
+
+def _dinov2_weights(network: FrechetSettings, title: str) -> list[Path]:
+    from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_weights
+
+    return _local(network, title) or [dinov2_weights(network.model or DINOV2)]
+
+
+def _dinov2(network: FrechetSettings, device: str) -> Any:
+    from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_extractor
+
+    return dinov2_extractor(network.model or DINOV2, network.name, device)
+
+
+def _open_clip_weights(network: Named, title: str) -> list[Path]:
+    local = _local(network, title)
+    if local:
+        return local
+    from denoisebench.metrics.networks.extractors import open_clip_weights
+
+    return [open_clip_weights(network.model or "", network.weights)]
+
+
+def _open_clip(network: Named, device: str) -> Any:
+    from denoisebench.metrics.networks.extractors import open_clip_scorer
+
+    model, weights = network.model or "", network.weights
+    if model.startswith(LOCAL_FOLDER):
+        model, weights = f"{LOCAL_FOLDER}{resolve(model.removeprefix(LOCAL_FOLDER))}", None
+    return open_clip_scorer(model, weights, name=network.name, device=device)
+
+
+def _local(network: Named, title: str) -> list[Path]:
+    """A folder with config and weights, where the network is named by one."""
+    if not (network.model or "").startswith(LOCAL_FOLDER):
+        return []
+    return [existing((network.model or "").removeprefix(LOCAL_FOLDER), title)]
+
+
+def _file(network: FrechetSettings) -> Path | None:
+    return resolve(network.weights) if network.weights else None
+
+
+_KINDS = {
+    "pixels": _Kind(_no_weights, _pixels),
+    "attributes": _Kind(_attributes_weights, _attributes),
+    "inception": _Kind(_inception_weights, _inception),
+    "dinov2": _Kind(_dinov2_weights, _dinov2),
+    "open_clip": _Kind(_open_clip_weights, _open_clip),
+}

@@ -1,0 +1,114 @@
+"""Every metric by its column: what conf/metrics names, as objects that read and estimate."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.score.accuracy import ATTRIBUTES, Accuracy
+from denoisebench.bench.score.clip import ClipS, ClipScore, Cmmd
+from denoisebench.bench.score.distances import (
+    NEIGHBOURS,
+    FrechetDistance,
+    KernelDistance,
+    Neighbours,
+)
+from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
+from denoisebench.bench.score.looks import Look, look_names
+from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.references import Reference
+from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
+from denoisebench.metrics.specs import octaves_of
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What images are, as far as it decides what can be measured of them."""
+
+    task: str  # "txt2img", "img2img" or "inpaint"
+    size: tuple[int, int]  # pixels, width and height
+
+
+def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]:
+    """All that is asked for, by column. Raises UserError where two have one column."""
+    chosen = [metric for family in _FAMILIES for metric in family(settings, subject)]
+    metrics = {metric.column: metric for metric in chosen}
+    if len(metrics) < len(chosen):
+        raise UserError("metrics: two metrics have the same column; give them different names")
+    return metrics
+
+
+def measured(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Those that this machine has all for."""
+    return {column: metric for column, metric in metrics.items() if not metric.lack()}
+
+
+def lacks(metrics: Iterable[Metric]) -> list[str]:
+    """A sentence for each that is left out."""
+    return [sentence for metric in metrics if (sentence := metric.lack())]
+
+
+def reference_of(settings: MetricsSettings) -> Reference:
+    """What the metrics hold images against."""
+    return Reference(
+        settings.reference,
+        settings.reference_samples,
+        settings.reference_features,
+        keeps_features=needs_reference_features(settings),
+    )
+
+
+def needs_reference_features(settings: MetricsSettings) -> bool:
+    """Whether statistics of the reference would not do: kernels and neighbours need features."""
+    of_extractors = {"kernel", "manifold"} & {*settings.distances}
+    return bool(settings.cmmd or (settings.frechet and of_extractors))
+
+
+def _distances(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    reference = reference_of(settings)
+    for network in settings.frechet:
+        yield from _of_extractor(network, settings.distances, reference)
+
+
+def _of_extractor(
+    network: FrechetSettings, distances: Iterable[str], reference: Reference
+) -> Iterator[Metric]:
+    if "fd" in distances:
+        yield FrechetDistance(network, reference)
+    if "kernel" in distances:
+        yield KernelDistance(network, reference)
+    if "manifold" in distances:
+        yield from (Neighbours(network, reference, measure) for measure in NEIGHBOURS)
+
+
+def _clip(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    reference = reference_of(settings)
+    yield from (Cmmd(network, reference) for network in settings.cmmd)
+    for metric in (ClipScore, ClipS) if settings.clip_s else (ClipScore,):
+        for network in settings.clip_score:
+            yield metric(network, embeds=network in settings.cmmd)
+
+
+def _fidelity(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    """To the input, for tasks that have one."""
+    for measure in settings.fidelity if subject.task != "txt2img" else ():
+        if measure in OF_FEATURES:
+            yield from (Fidelity(measure, network) for network in settings.frechet)
+        elif measure != "regions":
+            yield Fidelity(measure)
+        elif subject.task == "inpaint":
+            yield from (Fidelity(region) for region in REGIONS)
+
+
+def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    reference, octaves = reference_of(settings), octaves_of(*reversed(subject.size))
+    for name in settings.images:
+        for column in look_names(name, octaves):
+            yield Look(column, reference, subject.size)
+
+
+def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    if settings.accuracy:
+        yield from (Accuracy(settings.accuracy, attribute) for attribute in ATTRIBUTES)
+
+
+_FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy)  # in the order of the columns

@@ -1,0 +1,99 @@
+"""The pipelines of one process: one model in memory at a time, its tasks sharing its modules."""
+
+import gc
+import inspect
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from denoisebench.bench.plan.job import Job
+
+_log = logging.getLogger(__name__)
+
+
+class Pipelines:
+    """Loads what a job runs on; everything heavy is imported when it is first needed."""
+
+    def __init__(self) -> None:
+        self._pipelines: dict[tuple[object, ...], Any] = {}
+        self._embeddings: dict[Any, Any] = {}
+
+    def of(self, job: Job) -> Any:
+        """The pipeline that does the job's task."""
+        from denoisebench.bench.inputs.tasks import task_pipeline
+
+        cell = job.entry.cell
+        model = (job.model, cell.dtype)
+        if (*model, cell.task) not in self._pipelines:
+            if model not in self._pipelines:
+                self._load(job, model)
+            self._pipelines[*model, cell.task] = task_pipeline(self._pipelines[model], cell.task)
+        return self._pipelines[*model, cell.task]
+
+    def encode(self, job: Job, images: Any) -> Any:
+        """Latents of images, by the model's own VAE."""
+        from denoisebench.bench.generate.generate import encode
+
+        return encode(self.of(job), images)
+
+    @contextmanager
+    def watched(self, job: Job) -> Iterator[tuple[Any, Any]]:
+        """The pipeline and the stages that its hooks see; within, prompts are embedded once."""
+        from denoisebench.bench.generate.embeddings import remembered_embeddings
+        from denoisebench.bench.generate.probes import text_encoders_of, watched
+
+        pipeline = self.of(job)
+        with (
+            remembered_embeddings(text_encoders_of(pipeline), self._embeddings),
+            watched(pipeline) as stages,
+        ):
+            yield pipeline, stages
+
+    def _load(self, job: Job, key: tuple[object, ...]) -> None:
+        import torch
+
+        from denoisebench.bench.models.load import load_pipeline
+
+        self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
+        self._embeddings.clear()
+        gc.collect()
+        if job.machine.threads:
+            torch.set_num_threads(job.machine.threads)
+        pipeline = load_pipeline(
+            job.model.source, job.entry.cell.dtype, job.machine.device, job.model.loading
+        )
+        _warn_of_long_prompts(job, pipeline)
+        self._pipelines[key] = pipeline
+
+
+def _warn_of_long_prompts(job: Job, pipeline: Any) -> None:
+    """Text encoders ignore what exceeds their context, and diffusers' own warning is silenced."""
+    parts = sorted(pipeline.components.items())
+    tokenizers = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
+    if not tokenizers:
+        return
+    prompts: Sequence[str] = job.prompts.first(job.entry.samples)
+    limits = [(_tokens_read(tokenizer, job, pipeline), tokenizer) for tokenizer in tokenizers]
+    most, widest = max(limits, key=lambda pair: pair[0])
+    cut = sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids)
+    if cut:
+        _log.warning(
+            "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
+            cut,
+            len(prompts),
+            most,
+            job.entry.cell.model,
+        )
+
+
+def _tokens_read(tokenizer: Any, job: Job, pipeline: Any) -> int:
+    """The pipeline's own limit holds for all encoders but CLIP, whose context is its own."""
+    context: int = tokenizer.model_max_length
+    if type(tokenizer).__name__.startswith("CLIP"):
+        return context
+    limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
+    call = json.loads(job.entry.cell.call or "{}")
+    asked = call.get("max_sequence_length", limit.default if limit else None)
+    return min(context, asked or context)
