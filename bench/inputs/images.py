@@ -85,12 +85,11 @@ class InputSet:
         return digest([pictures_hash(images), pictures_hash(masks)], 16)
 
 
-def input_set(settings: Settings) -> InputSet | None:
-    """What a job's samples start from; None for txt2img."""
+def input_set(settings: Settings, prompts: PromptSet) -> InputSet | None:
+    """What the samples of a job with these prompts start from; None for txt2img."""
     task, model = _used(settings.task), settings.model
     if task.images is None:
         return None
-    prompts = PromptSet(**settings.prompts.source)
     return InputSet(task.images, task.masks, prompts, (model.width, model.height))
 
 

@@ -53,11 +53,6 @@ class FoundModel:
     guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
     loading: Loading = Loading()
 
-    @property
-    def is_closed_form(self) -> bool:
-        """Whether it is a formula, without files."""
-        return isinstance(self.source, str)
-
 
 def find_model(settings: ModelSettings) -> FoundModel:
     """Raises UserError that names every part that is not there."""

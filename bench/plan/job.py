@@ -41,14 +41,12 @@ class Job:
     metrics: dict[str, Metric]  # by column: what is measured of its images
     machine: Machine
     latency: LatencySettings
+    # In closed form a flat image can be right: data of one mean, or what too few steps make of
+    # them. Random weights show nothing.
+    may_be_flat: bool
+    left_out: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
-
-    @property
-    def scored(self) -> dict[str, Metric]:
-        """What its entry asks for: of random weights, whose images mean nothing, no metric."""
-        metrics = self.metrics | self.convergence
-        return {column: metrics[column] for column in self.entry.metrics}
 
     @property
     def expected_passes(self) -> int:

@@ -10,6 +10,7 @@ from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.convergence import convergence_lacks
+from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.score.looks import Look
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.references import (
@@ -34,11 +35,11 @@ def asked_metrics(settings: Settings) -> dict[str, Metric]:
     return metrics_of(settings.metrics, Subject(settings.task.name, size))
 
 
-def left_out(settings: Settings) -> list[str]:
+def left_out(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
     """A sentence for each metric that is measured only where its weights are at hand."""
     reasons = _lacking_convergence(settings).items()
     return [
-        *lacks(asked_metrics(settings).values()),
+        *lacks(asked_for.values()),
         *(f"{measure}_converged is left out: {reason}" for measure, reason in reasons),
     ]
 
@@ -56,10 +57,10 @@ def _lacking_convergence(settings: Settings) -> dict[str, str]:
     return convergence_lacks(settings.metrics.convergence, closed_form, settings.model.name)
 
 
-def check_measures(settings: Settings) -> None:
+def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     """Raises UserError for a reference or prompts that cannot be measured against."""
     _check_reference(settings.metrics)
-    _check_compared_images(settings)
+    _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
         asked_for(PromptSet(**settings.prompts.source).first(settings.samples))
 
@@ -99,7 +100,7 @@ def _check_statistics(settings: MetricsSettings, path: Path, *, needs_features: 
     for network in settings.frechet:
         if dim != _DIMENSIONS.get(network.kind, dim):
             raise UserError(
-                f"metrics.reference={path}: holds {dim} dimensions, {network.column} has "
+                f"metrics.reference={path}: holds {dim} dimensions, {frechet_column(network)} has "
                 f"{_DIMENSIONS[network.kind]}; give statistics of the same features"
             )
     if needs_features:
@@ -110,11 +111,11 @@ def _check_statistics(settings: MetricsSettings, path: Path, *, needs_features: 
         )
 
 
-def _check_compared_images(settings: Settings) -> None:
+def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> None:
     """Raises UserError when numbers of images are to be compared with a reference that has none, or
     has smaller ones: enlarged, those would lack the fine texture that is compared."""
-    metrics = asked_metrics(settings).values()
-    if not any(isinstance(metric, Look) and metric.is_compared for metric in metrics):
+    looks = [metric for metric in metrics.values() if isinstance(metric, Look)]
+    if not any(look.is_compared for look in looks):
         return
     source, model = settings.metrics.reference, settings.model
     if source == RENDERS:

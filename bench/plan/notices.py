@@ -7,7 +7,6 @@ from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.plan.measures import left_out
 from denoisebench.bench.plan.trajectory import left_out as without_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import Mark
@@ -17,7 +16,7 @@ from denoisebench.bench.schedulers.known_defects import Known, known_defects, wa
 
 def notices(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each thing that a sweep will meet, with the schedulers and steps that do."""
-    without = dict.fromkeys(line for job in jobs for line in left_out(job.settings))
+    without = dict.fromkeys(line for job in jobs for line in job.left_out)
     return [
         *warnings_of(jobs),
         *_task_defects(jobs),

@@ -15,10 +15,10 @@ from denoisebench.bench.inputs.prompts import PromptSet, prompts_identity
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
-from denoisebench.bench.paths import content_hash, resolve
+from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
 from denoisebench.bench.plan.job import Job, Machine, guidance_of
-from denoisebench.bench.plan.measures import asked_metrics, check_measures
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
 from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
@@ -102,13 +102,14 @@ def _job(config: dict) -> tuple[Job | None, list[str]]:
     problems = list(unfit(settings))
     try:
         model = find_model(settings.model)
-        check_measures(settings)
+        metrics = asked_metrics(settings)
+        check_measures(settings, metrics)
         if settings.latents:
             check_latents(settings.latents, model, settings.model.height, settings.model.width)
         if problems:
             return None, problems
         choice, reasons = _choice(settings, model)
-        job = _measured(settings, model, choice)
+        job = _measured(settings, model, choice, metrics)
         entry = replace(job.entry, unsupported="\n".join(reasons))
         return with_convergence(replace(job, entry=entry)), []
     except UserError as error:
@@ -124,13 +125,16 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
-def _measured(settings: Settings, model: FoundModel, choice: Choice) -> Job:
+def _measured(
+    settings: Settings, model: FoundModel, choice: Choice, asked_for: dict[str, Metric]
+) -> Job:
     """The job of one config, with what is measured of its own images."""
-    prompts, inputs = PromptSet(**settings.prompts.source), input_set(settings)
+    prompts = PromptSet(**settings.prompts.source)
+    inputs = input_set(settings, prompts)
     prompts.first(settings.samples)  # a bad file is found here
     machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
     cell = _cell(settings, model, choice, inputs=inputs, device=machine.device)
-    metrics = measured(asked_metrics(settings))
+    metrics = measured(asked_for)
     return Job(
         settings=settings,
         entry=_entry(settings, cell, metrics, machine),
@@ -143,6 +147,8 @@ def _measured(settings: Settings, model: FoundModel, choice: Choice) -> Job:
         metrics=metrics,
         machine=machine,
         latency=settings.latency,
+        may_be_flat=settings.model.path.startswith(CLOSED_FORM) or cell.is_random,
+        left_out=tuple(left_out(settings, asked_for)),
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.memory import Memory
-from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import attribute_network
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import SCORING, Memory, attribute_network
 from denoisebench.bench.settings.metrics import AttributeSettings
 from denoisebench.metrics.estimate import mean_estimate
 
@@ -34,7 +33,7 @@ class Accuracy(Metric):
     def column(self) -> str:
         return "accuracy" if self.attribute == "all" else f"accuracy_{self.attribute}"
 
-    @property
+    @cached_property
     def kind(self) -> str:
         return f"attributes_{digest([SCORING, content_hash(self._weights())], 12)}"
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.memory import Memory
-from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import loaded, shards_of, weights_of
-from denoisebench.bench.score.reference_features import prepared
-from denoisebench.bench.score.references import Reference
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import SCORING, Memory, loaded, shards_of, weights_of
+from denoisebench.bench.score.references import Reference, prepared
 from denoisebench.bench.settings.metrics import ClipSettings
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
 
@@ -32,11 +31,11 @@ class Cmmd(Metric):
     def column(self) -> str:
         return f"cmmd_{self.network.name}"
 
-    @property
+    @cached_property
     def kind(self) -> str:
         return embeddings_kind(self.network)
 
-    @property
+    @cached_property
     def basis(self) -> list[object]:
         return [self.reference.key(self.kind), self.reference.features]
 
@@ -63,9 +62,9 @@ class OfPrompts(Metric):
     network: ClipSettings
     embeds: bool  # whether CMMD stores the embeddings of images: then cosines are of those
 
-    @property
+    @cached_property
     def kind(self) -> str:
-        return shards_of("cosines", self.network)
+        return shards_of("cosines", self.network, self.column)
 
     def load(self, memory: Memory) -> None:
         loaded(self.network, memory)
@@ -108,7 +107,7 @@ class ClipScore(OfPrompts):
 
     @property
     def column(self) -> str:
-        return self.network.column
+        return f"clip_score_{self.network.name}"
 
     def estimate(self, scoring: Scoring) -> Estimated:
         cosines = scoring.values(self.kind)["values"]
@@ -131,7 +130,7 @@ class ClipS(OfPrompts):
 def embeddings_kind(network: ClipSettings) -> str:
     """Of the shards that hold image embeddings."""
     settings = {"measure": "cmmd", "source": network.model_dump()}
-    basis = [SCORING, settings, *map(content_hash, weights_of(network))]
+    basis = [SCORING, settings, *map(content_hash, weights_of(network, f"cmmd_{network.name}"))]
     return f"embeddings_{network.name}_{digest(basis, 12)}"
 
 

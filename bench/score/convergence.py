@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.paths import content_hash
-from denoisebench.bench.records.cell import Entry, digest, sized_kind
+from denoisebench.bench.records.cell import digest, sized_kind
 from denoisebench.bench.score.fidelity import LPIPS, Fidelity, lpips_lack
-from denoisebench.bench.score.memory import Memory
-from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring, mean_of
-from denoisebench.bench.score.networks import lpips_network, lpips_weights
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring, mean_of
+from denoisebench.bench.score.networks import SCORING, Memory, lpips_network, lpips_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +34,7 @@ class Convergence(Metric):
     def column(self) -> str:
         return _column(self.measure)
 
-    @property
+    @cached_property
     def kind(self) -> str:
         weights = [content_hash(lpips_weights())] if LPIPS in self.measures else []
         columns = map(_column, self.measures)
@@ -43,9 +42,6 @@ class Convergence(Metric):
 
     def estimate_kind(self, samples: int, first: int = 0) -> str:
         return sized_kind(self.column, [self.kind], self.samples)
-
-    def samples_read(self, entry: Entry) -> int:
-        return self.samples
 
     def load(self, memory: Memory) -> None:
         if self.measure == LPIPS:

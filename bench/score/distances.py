@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.bench.score.memory import Memory
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import loaded, shards_of
-from denoisebench.bench.score.reference_features import prepared, reference_statistics
-from denoisebench.bench.score.references import Reference
+from denoisebench.bench.score.networks import Memory, loaded, shards_of
+from denoisebench.bench.score.references import Reference, prepared, reference_statistics
 from denoisebench.bench.settings.metrics import FrechetSettings
 
 if TYPE_CHECKING:
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
 NEIGHBOURS = ("precision", "recall", "density", "coverage")
 
 
+def frechet_column(network: FrechetSettings) -> str:
+    """FID is what only Inception's features give."""
+    return "fid" if network.kind == "inception" else f"fd_{network.name}"
+
+
 @dataclass(frozen=True)
 class OfFeatures(Metric):
     """What is measured between the features of an extractor and those of the reference."""
@@ -29,11 +33,11 @@ class OfFeatures(Metric):
     network: FrechetSettings
     reference: Reference
 
-    @property
+    @cached_property
     def kind(self) -> str:
-        return shards_of("features", self.network)
+        return shards_of("features", self.network, self.column)
 
-    @property
+    @cached_property
     def basis(self) -> list[object]:
         return [self.reference.key(self.kind), self.reference.features]
 
@@ -59,9 +63,9 @@ class FrechetDistance(OfFeatures):
 
     @property
     def column(self) -> str:
-        return self.network.column
+        return frechet_column(self.network)
 
-    @property
+    @cached_property
     def basis(self) -> list[object]:
         return [self.reference.key(self.kind)]
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.memory import Memory
-from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring, mean_of
-from denoisebench.bench.score.networks import loaded, lpips_network, lpips_weights, weights_of
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring, mean_of
+from denoisebench.bench.score.networks import (
+    SCORING,
+    Memory,
+    loaded,
+    lpips_network,
+    lpips_weights,
+    weights_of,
+)
 from denoisebench.bench.settings.metrics import FrechetSettings
 
 if TYPE_CHECKING:
@@ -40,7 +46,7 @@ class Fidelity(Metric):
         source = f"_{self.network.name}" if self.network else ""
         return f"{self.measure}{source}_input"
 
-    @property
+    @cached_property
     def kind(self) -> str:
         settings = {
             "measure": self.measure,
@@ -51,7 +57,7 @@ class Fidelity(Metric):
     def _weights(self) -> list[str]:
         """Hashes; none for a formula, and for latents: the model's VAE is part of the cell."""
         if self.network:
-            return [content_hash(path) for path in weights_of(self.network)]
+            return [content_hash(path) for path in weights_of(self.network, self.column)]
         return [content_hash(lpips_weights())] if self.measure == LPIPS else []
 
     def lack(self) -> str:

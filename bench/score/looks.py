@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.metric import SCORING, Estimated, Metric, Scoring
-from denoisebench.bench.score.reference_features import Arrays, kept
-from denoisebench.bench.score.references import Reference
+from denoisebench.bench.score.metric import Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import SCORING
+from denoisebench.bench.score.references import Arrays, Reference, kept
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.specs import metric_spec, octaves_of
 
@@ -43,11 +43,11 @@ class Look(Metric):
         """Whether it is told against the reference images."""
         return self.name == DISTANCE or metric_spec(self.name).is_signed
 
-    @property
+    @cached_property
     def kind(self) -> str:
         return f"looks_{digest([SCORING] if self._is_together else [SCORING, self.name], 12)}"
 
-    @property
+    @cached_property
     def basis(self) -> list[object]:
         return [self.reference.identity, self.reference.samples] if self.is_compared else []
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.records.cell import Entry, sized_kind
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.memory import Memory
+from denoisebench.bench.score.networks import SCORING, Memory
 from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Encode = Callable[["Tensor"], "Tensor"]  # images [N, 3, H, W] uint8 to latents [N, ...]
 Clusters = npt.NDArray[np.int64]
-SCORING = 3  # raise it when features or estimates are computed in another way
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +102,6 @@ class Metric(ABC):
     def load(self, memory: Memory) -> None:
         """Loads its network, so that memory measured later does not depend on the order."""
         return  # most formulas have none
-
-    def samples_read(self, entry: Entry) -> int:
-        """How many samples of an entry are read, from the first on."""
-        return entry.samples
 
     def estimate_kind(self, samples: int, first: int = 0) -> str:
         """Of the record of its estimate from samples first to the last."""

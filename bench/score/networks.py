@@ -1,33 +1,57 @@
-"""The frozen networks that metrics name: where their weights lie, and how each kind is loaded."""
+"""The frozen networks that metrics name: found, loaded, and kept warm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import LOCAL_FOLDER, content_hash, existing, resolve
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.memory import Memory
-from denoisebench.bench.score.metric import SCORING
 from denoisebench.bench.settings.metrics import AttributeSettings, ClipSettings, FrechetSettings
 from denoisebench.metrics.networks.weights import UnusableExtractor, reading
 
 Named = FrechetSettings | ClipSettings  # what a config names a network by
+SCORING = 3  # raise it when features or estimates are computed in another way
+T = TypeVar("T")
 
 
-def weights_of(network: Named) -> list[Path]:
+class Memory:
+    """What one process keeps warm while it scores: networks, embedded prompts, references."""
+
+    def __init__(self, device: str):
+        self.device = device
+        self._kept: dict[Hashable, Any] = {}
+        self._latest: dict[str, tuple[Hashable, Any]] = {}
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of a key, made when it is first asked for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        value: T = self._kept[key]
+        return value
+
+    def keep_latest(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
+        """The same for what is large and asked for in a row: only the last key is kept."""
+        if name not in self._latest or self._latest[name][0] != key:
+            self._latest[name] = key, make()
+        value: T = self._latest[name][1]
+        return value
+
+
+def weights_of(network: Named, column: str) -> list[Path]:
     """Files or folders that hold a network, found without loading it.
 
-    Raises UserError that says what to place where when they are not there.
+    column: of the metric that asks. Raises UserError that says what to place where when they are
+    not there.
     """
-    title = f"weights of metric {network.column}"
+    title = f"weights of metric {column}"
     return _usable(lambda: _KINDS[network.kind].weights(network, title))
 
 
-def shards_of(prefix: str, network: Named) -> str:
+def shards_of(prefix: str, network: Named, column: str) -> str:
     """Kind of the shards that hold what a network makes of each image."""
-    basis = [SCORING, network.model_dump(), *map(content_hash, weights_of(network))]
+    basis = [SCORING, network.model_dump(), *map(content_hash, weights_of(network, column))]
     return f"{prefix}_{network.name}_{digest(basis, 12)}"
 
 

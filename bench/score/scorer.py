@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.memory import Memory
 from denoisebench.bench.score.metric import Encode, Estimated, Metric, Scoring
+from denoisebench.bench.score.networks import Memory
 from denoisebench.bench.score.passes import Reader, read_once
 
 
@@ -26,19 +26,23 @@ class Scorer:
         entry: Entry,
         metrics: Mapping[str, Metric],
         *,
+        samples: int,
         prompts: tuple[str, ...],
         inputs: InputSet | None,
         encode: Encode,
     ) -> None:
         """Makes the estimates that an entry asks for and the store lacks, from what is stored.
 
-        metrics: those of the entry, by column. One pass over stored images makes what any of them
-        lacks. prompts: of samples 0 to the entry's last. encode: the model's VAE.
+        metrics: those of the entry, by column. One pass over its first stored images, as many as
+        samples says, makes what any of them lacks. prompts: of samples 0 to the entry's last.
+        encode: the model's VAE.
         """
         scoring = Scoring(self._store, self._memory, entry, prompts, inputs, encode)
         key = entry.cell.key
-        for samples, readers in _passes(scoring, metrics).items():
-            read_once(self._store, key, samples, readers)
+        readers: dict[str, Reader] = {}
+        for metric in metrics.values():
+            readers |= metric.readers(scoring)
+        read_once(self._store, key, samples, readers)
         for column, metric in metrics.items():
             if self._store.read_record(key, entry.metrics[column]) is None:
                 self._write(entry, column, metric.estimate(scoring))
@@ -54,12 +58,3 @@ class Scorer:
         if estimate.clusters is not None:
             record["clusters"] = estimate.clusters.tolist()
         self._store.write_record(entry.cell.key, entry.metrics[column], record)
-
-
-def _passes(scoring: Scoring, metrics: Mapping[str, Metric]) -> dict[int, dict[str, Reader]]:
-    """Readers by kind of shard, for each number of samples that images are read of."""
-    passes: dict[int, dict[str, Reader]] = {}
-    for metric in metrics.values():
-        readers = passes.setdefault(metric.samples_read(scoring.entry), {})
-        readers |= metric.readers(scoring)
-    return passes

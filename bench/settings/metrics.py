@@ -1,6 +1,6 @@
 """What is measured of images: conf/metrics as types."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -23,10 +23,6 @@ class FrechetSettings(Strict):
             raise ValueError("attributes needs weights, open_clip needs model")
         return self
 
-    @property
-    def column(self) -> str:
-        return "fid" if self.kind == "inception" else f"fd_{self.name}"
-
 
 class ClipSettings(Strict):
     """A CLIP score by an open_clip model; its column is clip_score_<name>."""
@@ -35,14 +31,7 @@ class ClipSettings(Strict):
     model: str
     weights: str | None = None
 
-    @property
-    def column(self) -> str:
-        return f"clip_score_{self.name}"
-
-    @property
-    def kind(self) -> str:
-        """Of network, as FrechetSettings names them."""
-        return "open_clip"
+    kind: ClassVar[str] = "open_clip"  # of network, as FrechetSettings names them
 
 
 class AttributeSettings(Strict):

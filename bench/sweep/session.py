@@ -35,7 +35,7 @@ class Session:
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""
-        key, entry = job.entry.cell.key, job.entry
+        key, entry, ends = job.entry.cell.key, job.entry, job.trajectory
         status = self.store.read_record(key, entry.status_kind)
         kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
@@ -44,12 +44,13 @@ class Session:
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
             and not self.store.missing(key, "images", entry.samples)
-            and self._has_features(entry, job.scored)
+            and self._has_features(entry, _own_metrics(job), entry.samples)
+            and (ends is None or self._has_features(entry, job.convergence, ends.entry.samples))
         )
 
-    def _has_features(self, entry: Entry, metrics: dict[str, Metric]) -> bool:
-        """Whether all that metrics read of the entry's images is stored."""
-        shards = {(metric.kind, metric.samples_read(entry)) for metric in metrics.values()}
+    def _has_features(self, entry: Entry, metrics: dict[str, Metric], samples: int) -> bool:
+        """Whether all that metrics read of the entry's first images is stored."""
+        shards = {(metric.kind, samples) for metric in metrics.values()}
         return not any(self.store.missing(entry.cell.key, *shard) for shard in shards)
 
     def run(
@@ -102,9 +103,8 @@ class Session:
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 
     def _flat_images(self, job: Job) -> int:
-        """How many of the images show nothing; counted once. In closed form a flat image can be
-        right: data of one mean, or what too few steps make of them. Random weights show nothing."""
-        if job.model.is_closed_form or job.entry.cell.is_random:
+        """How many of the images show nothing, where they should show something; counted once."""
+        if job.may_be_flat:
             return 0
         key, samples = job.entry.cell.key, job.entry.samples
         record = self.store.read_record(key, "flat")
@@ -122,9 +122,9 @@ class Session:
         from denoisebench.bench.generate.generate import generate
 
         prompts = job.prompts.first(job.entry.samples)[first:last]
-        inputs = job.inputs.load(first, last) if job.inputs else None
+        given = (job.inputs.load(first, last) if job.inputs else None), _latents(job)
         with self._pipelines.watched(job) as (pipeline, stages):
-            images = generate(pipeline, job.entry.cell, prompts, first, inputs, _latents(job))
+            images = generate(pipeline, job.entry.cell, prompts, first, *given)
         self._record_work(job, pipeline, stages, samples=last - first)
         return images
 
@@ -167,22 +167,22 @@ class Session:
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
 
     def _score(self, job: Job) -> None:
-        own = {name: m for name, m in job.scored.items() if name not in job.convergence}
-        self._estimate(job, own)
+        self._estimate(job, _own_metrics(job), job.entry.samples)
         if job.trajectory:
             self._check_trajectory(job.trajectory)
-            self._estimate(job, job.convergence)
+            self._estimate(job, job.convergence, job.trajectory.entry.samples)
 
-    def _estimate(self, job: Job, metrics: dict[str, Metric]) -> None:
-        """Makes what the store lacks of some of the entry's metrics."""
+    def _estimate(self, job: Job, metrics: dict[str, Metric], samples: int) -> None:
+        """Makes what the store lacks of some of the entry's metrics, which read so many samples."""
         entry = job.entry
         kinds = [entry.metrics[column] for column in metrics]
         estimates = (self.store.read_record(entry.cell.key, kind) for kind in kinds)
-        if all(e is not None for e in estimates) and self._has_features(entry, metrics):
+        if all(e is not None for e in estimates) and self._has_features(entry, metrics, samples):
             return
         self._scorer_of(job).score(
             entry,
             metrics,
+            samples=samples,
             prompts=job.prompts.first(entry.samples),
             inputs=job.inputs,
             encode=partial(self._pipelines.encode, job),
@@ -207,6 +207,11 @@ class Session:
 def _batches(start: int, stop: int, size: int) -> list[tuple[int, int]]:
     """First and last of each batch of samples start to stop - 1."""
     return [(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def _own_metrics(job: Job) -> dict[str, Metric]:
+    """What its entry asks for of its own images; nothing of random weights, which mean nothing."""
+    return {name: metric for name, metric in job.metrics.items() if name in job.entry.metrics}
 
 
 def _latents(job: Job) -> npt.NDArray[np.float32] | None:

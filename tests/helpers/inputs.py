@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from denoisebench.bench.inputs import images as inputs
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.settings.job import Settings
 
 
@@ -44,3 +46,8 @@ def pair(folder, seeds=(0, 1), box=(20, 12, 32, 24)):
         picture(folder / "images" / f"{i}.png", seed=seed)
         mask(folder / "masks" / f"{i}.png", box=box)
     return job("inpaint", str(folder / "images"), str(folder / "masks"))
+
+
+def input_set(settings):
+    """What a job's samples start from, as a plan makes it."""
+    return inputs.input_set(settings, PromptSet(**settings.prompts.source))

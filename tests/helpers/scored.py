@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from denoisebench.bench.inputs.images import input_set
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.plan.measures import asked_metrics
 from denoisebench.bench.records.cell import Cell, Entry
@@ -11,6 +10,7 @@ from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.score.scorer import Scorer
 from denoisebench.bench.settings.metrics import FrechetSettings
+from tests.helpers.inputs import input_set
 
 FD = FrechetSettings(
     name="shapes", kind="attributes", weights="embedded:shapes-features/features.safetensors"
@@ -56,6 +56,7 @@ def scored(store, entry, settings, encode=halved, prompts=None):
     Scorer(store, "cpu").score(
         entry,
         metrics,
+        samples=settings.samples,
         prompts=prompts or _prompts(settings),
         inputs=input_set(settings),
         encode=encode,

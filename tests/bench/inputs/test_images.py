@@ -7,12 +7,11 @@ import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.images import input_set
 from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
 from tests.helpers.cli import call, tiny
-from tests.helpers.inputs import job, mask, pair, picture
+from tests.helpers.inputs import input_set, job, mask, pair, picture
 
 
 def identity_of(settings):

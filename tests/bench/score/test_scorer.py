@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.inputs.images import input_set
 from denoisebench.bench.plan.measures import asked_metrics
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.settings.metrics import ClipSettings, FrechetSettings, MetricsSettings
 from denoisebench.metrics.images.fidelity import psnr, region_rmse, regions_of, seam_jump
 from tests.helpers.cli import call, tiny
-from tests.helpers.inputs import job, pair
+from tests.helpers.inputs import input_set, job, pair
 from tests.helpers.scored import FD, halved, scored, stored
 
 ALL = ("psnr", "ssim", "latent_rmse", "cosine", "regions")

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from denoisebench.bench.records.run import load_run
+from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.settings.job import Settings
 from tests.helpers.cli import call
 from tests.helpers.folders import SHARED_DATA
@@ -78,7 +79,7 @@ def test_the_preset_names_the_benchmark_s_metrics_and_model():
     assert settings.prompts.column == "caption"
     (clip,), (fid,) = settings.metrics.clip_score, settings.metrics.frechet
     assert (clip.model, clip.weights) == ("ViT-B-32-quickgelu", "openai")
-    assert (fid.kind, fid.column) == ("inception", "fid")
+    assert frechet_column(fid) == "fid"
 
 
 def test_the_benchmark_s_own_latent_fits_the_model_s_size():
