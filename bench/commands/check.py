@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import run_folder, terminal
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     from denoisebench.bench.records.pack import Pack
@@ -135,8 +135,6 @@ def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
 
 def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
     """Values of options, given as --name=value or --name value, and the other arguments."""
-    from denoisebench.bench.errors import nearest
-
     options: dict[str, str] = {}
     rest: list[str] = []
     words = iter(arguments)
@@ -146,7 +144,7 @@ def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str,
             rest.append(word)
             continue
         if name not in known:
-            raise UserError(f"{name}: unknown option; {nearest(name, known)}")
+            raise UserError(f"{name}: unknown option; {suggestion(name, known)}")
         found = value if joined else next(words, None)
         if not found:
             raise UserError(f"{name}: give it a value")

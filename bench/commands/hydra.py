@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
@@ -47,8 +47,6 @@ def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]
     Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
     checked without them. Config folders of the user's own are left to Hydra.
     """
-    from denoisebench.bench.errors import nearest
-
     if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
         return [], arguments
     problems, kept = [], []
@@ -57,7 +55,7 @@ def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]
         options = _options(group)
         names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
         unknown = [name for name in names if name not in options]
-        problems += [f"{group}={name}: unknown; {nearest(name, options)}" for name in unknown]
+        problems += [f"{group}={name}: unknown; {suggestion(name, options)}" for name in unknown]
         if not unknown:
             kept.append(argument)
     return problems, kept
@@ -104,19 +102,16 @@ def flags_first(arguments: list[str]) -> list[str]:
 
 
 def _unknown_choice(error) -> str:
-    from denoisebench.bench.errors import nearest
-
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if not error.options:
         return f"{missing}: there is no such config"
-    return f"{group}={name}: unknown; {nearest(name, error.options)}"
+    return f"{group}={name}: unknown; {suggestion(name, error.options)}"
 
 
 def _one_line(error: Exception) -> str:
     from hydra.errors import OverrideParseException
 
-    from denoisebench.bench.errors import nearest
     from denoisebench.bench.settings.job import Settings
 
     if isinstance(error, OverrideParseException):
@@ -125,5 +120,5 @@ def _one_line(error: Exception) -> str:
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
         name = unknown.group(1)
-        return f"{name}: there is no such setting; {nearest(name, Settings.model_fields)}"
+        return f"{name}: there is no such setting; {suggestion(name, Settings.model_fields)}"
     return " ".join(text.split())

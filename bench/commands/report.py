@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.commands.console import run_folder, terminal
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     from denoisebench.bench.records.run import Run
@@ -73,11 +73,10 @@ def log(arguments: list[str]) -> int:
 def show(arguments: list[str]) -> int:
     """Lists what there is to choose from."""
     from denoisebench.bench.commands.listing import LISTINGS
-    from denoisebench.bench.errors import nearest
 
     if len(arguments) != 1 or arguments[0] not in LISTINGS:
         wanted = arguments[0] if arguments else ""
-        raise UserError(f"list {wanted}: {nearest(wanted, LISTINGS)}")
+        raise UserError(f"list {wanted}: {suggestion(wanted, LISTINGS)}")
     terminal().print(LISTINGS[arguments[0]]())
     return 0
 

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import suggestion
 from denoisebench.bench.inputs.images import input_problems
 from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.inputs.tasks import (
@@ -32,7 +32,7 @@ def unfit(settings: Settings) -> Iterator[str]:
     scheduler, model, metrics = settings.scheduler, settings.model, settings.metrics
     if scheduler.of not in SCHEDULERS:
         what = "scheduler.base" if scheduler.base else "scheduler"
-        yield f"{what}={scheduler.of}: unknown; {nearest(scheduler.of, SCHEDULERS)}"
+        yield f"{what}={scheduler.of}: unknown; {suggestion(scheduler.of, SCHEDULERS)}"
     if scheduler.base and scheduler.name in SCHEDULERS:
         yield f"scheduler.name={scheduler.name}: is in the catalogue; give yours another name"
     small = (

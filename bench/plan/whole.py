@@ -8,7 +8,7 @@ from functools import cache
 
 import yaml
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
 from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.schedulers.flags import asked
@@ -47,8 +47,7 @@ def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
     for name in given:
         if name in _ready_made() or any(f"{one}_".startswith(f"{name}_") for one in measured):
             continue
-        near = nearest(name, measured)
-        cure = f"; {near}" if near.startswith("did") else ""
+        cure = f"; {suggestion(name, measured)}" if nearest(name, measured) else ""
         yield (
             f"margins.gating.{name}: no metric of this sweep is called so; it measures "
             f"{', '.join(measured)}{cure}"

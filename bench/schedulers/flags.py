@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import suggestion
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -142,7 +142,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
     elif flag not in arguments:
         yield (
             f"scheduler.flags.{flag}: {spec.class_name} has no such argument; "
-            f"{nearest(flag, arguments)}"
+            f"{suggestion(flag, arguments)}"
         )
 
 
