@@ -25,10 +25,10 @@ from benchmarks.coverage import embedded_reference
 from benchmarks.planted_faults import VARIANTS
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margins_settings
 from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.speed import slowdown

@@ -77,7 +77,7 @@ def power(arguments: list[str]) -> int:
 
 def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
-    from denoisebench.bench.records.store import write_atomically
+    from denoisebench.bench.paths import write_atomically
     from denoisebench.reports.charts import to_png, to_svg
     from denoisebench.reports.check.history import courses, history_table
     from denoisebench.reports.check.history_figure import history_figures

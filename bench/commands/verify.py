@@ -43,7 +43,7 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
 def _verify(configs: list[dict]) -> int:
     from time import perf_counter
 
-    from denoisebench.bench.records.store import write_atomically
+    from denoisebench.bench.paths import write_atomically
     from denoisebench.bench.verify.record import make_record, passed
     from denoisebench.bench.verify.settings import what_to_verify
     from denoisebench.bench.verify.verify import verify

@@ -10,13 +10,10 @@ own name: it is moved to <root>/damaged/ and counts as missing. Files appear by 
 a process killed in mid-write leaves only a `.partial` file, which the cell's next writer removes.
 """
 
-import errno
 import fcntl
-import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +22,11 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import hash_of, write_atomically, writing
 
 SCHEMA = 1
 _MARKER = "store.json"
 _SHA_DIGITS = 16
-_UNWRITABLE = (
-    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST),
-    errno.ENOENT,  # below /proc
-)
 _log = logging.getLogger(__name__)
 
 
@@ -129,7 +123,8 @@ class Store:
         Yields whether it is held: with wait=False another process may have it.
         """
         folder = self._folder(key)
-        _guard_disk(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as handle:
             try:  # the system releases a lock when its process dies
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -149,9 +144,8 @@ class Store:
         return self.root / "cells" / key
 
     def _write(self, key: str, stem: str, suffix: str, content: bytes) -> Path:
-        folder = self._folder(key)
-        path = folder / f"{stem}-{_digest(content)}{suffix}"
-        _guard_disk(lambda: _write_atomically(path, content), path)
+        path = self._folder(key) / f"{stem}-{hash_of([content], _SHA_DIGITS)}{suffix}"
+        write_atomically(path, content)
         return path
 
     def _files(self, key: str, kind: str, suffix: str) -> list[Path]:
@@ -159,7 +153,7 @@ class Store:
 
     def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
         old = self._files(key, kind, suffix)
-        new = self._folder(key) / f"{kind}-{_digest(content)}{suffix}"
+        new = self._folder(key) / f"{kind}-{hash_of([content], _SHA_DIGITS)}{suffix}"
         if new not in old or not self._is_intact(new):
             self._write(key, kind, suffix, content)
         for path in old:
@@ -193,7 +187,7 @@ class Store:
         damaged one, which is moved aside."""
         try:
             content = path.read_bytes()
-            if path.stem.endswith(_digest(content)):
+            if path.stem.endswith(hash_of([content], _SHA_DIGITS)):
                 return content
             aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
             aside.parent.mkdir(exist_ok=True)
@@ -202,41 +196,6 @@ class Store:
             return None
         _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
         return None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all. Raises UserError when the disk is full."""
-    _guard_disk(lambda: _write_atomically(path, content), path)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _guard_disk(action: Callable[[], object], path: Path) -> None:
-    try:
-        action()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"disk full while writing {path}: free some space and run the same command again, "
-                "finished shards are kept"
-            ) from error
-        if error.errno in _UNWRITABLE:
-            raise UserError(
-                f"cannot write {path}: {error.strerror}; choose another run folder"
-            ) from error
-        raise
 
 
 def _age(path: Path) -> float:
@@ -260,10 +219,6 @@ def _check_schema(root: Path) -> None:
             f"the store {root} has schema {found}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_SHA_DIGITS]
 
 
 def _pack(arrays: dict[str, np.ndarray]) -> bytes:

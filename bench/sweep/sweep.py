@@ -15,6 +15,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import load_inputs
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import groups, is_race
@@ -22,7 +23,7 @@ from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
-from denoisebench.bench.records.store import Store, write_atomically
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress, cell_name
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session

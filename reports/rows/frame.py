@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.rows import COLUMNS, metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
