@@ -1,13 +1,22 @@
-"""The command line: `denoisebench …` and `python -m denoisebench …`."""
+"""The command line: `denoisebench …` and `python -m denoisebench …`.
+
+Here alone the process is set up for the libraries, before any of them is loaded: who imports
+denoisebench from Python gets none of it.
+"""
 
 import errno
+import os
 import sys
 from pathlib import Path
 
+from denoisebench.bench.errors import UserError
+
 # Hydra finds launchers only under a package named hydra_plugins; ours is a portion of it.
 sys.path.append(str(Path(__file__).parent / "bench" / "_plugins"))
-
-from denoisebench.bench.errors import UserError
+# What is set already wins.
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it has a thread of its own
 
 # A disk that is full, a folder that is a file or may not be written: no fault of the program.
 _USERS_ERRORS = {

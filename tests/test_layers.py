@@ -80,6 +80,29 @@ def test_our_own_code_is_imported_by_one_name(source):
         )
 
 
+def written(tree):
+    """What of the process a file changes: `sys.path`, `os.environ`."""
+    for node in ast.walk(tree):
+        targets = [node.func] if isinstance(node, ast.Call) else []
+        targets += getattr(node, "targets", [])
+        for target in targets:
+            text = ast.unparse(target)
+            if text.startswith(("sys.path", "sys.argv", "os.environ")) and ".get" not in text:
+                yield text
+
+
+def test_the_process_is_set_up_in_the_door_alone(source):
+    """Others put back what they change, but for `verify`, which lets its workers import the user's
+    modules; nothing but constants is made where a file is imported."""
+    restores = ("bench/commands/hydra.py", "bench/tracking/client.py")
+    if source.file not in (*restores, "bench/commands/verify.py"):
+        assert list(written(source.tree)) == []
+    registers = ("bench/_plugins/", "reports/decide/defaults_yaml.py")  # with Hydra, with YAML
+    calls = [ast.unparse(node) for node in source.tree.body if isinstance(node, ast.Expr)]
+    if not source.file.startswith(registers):
+        assert [call for call in calls if call.endswith(")")] == []
+
+
 def test_reports_and_help_load_no_heavy_library():
     code = (
         "import sys, denoisebench.reports.report, denoisebench.__main__\n"

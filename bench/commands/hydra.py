@@ -3,18 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
-
-
+_RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
-
-
 HYDRA_FLAGS = (
     "--help",
     "-h",
@@ -74,19 +72,32 @@ def call_hydra(
     task: Callable[[list[dict]], None], arguments: list[str], config_name: str = "sweep"
 ) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
     import hydra
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
-    sys.argv = [sys.argv[0], *flags_first(arguments)]
     try:
-        main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
-        main(task)()
+        with _as_command_line(flags_first(arguments)):
+            main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
+            main(task)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error)) from error
+
+
+@contextmanager
+def _as_command_line(arguments: list[str]) -> Iterator[None]:
+    """Hydra's main reads the process's arguments and environment: both are as before afterwards."""
+    argv, environment = sys.argv, os.environ.get(_RAISE)
+    sys.argv, os.environ[_RAISE] = [argv[0], *arguments], "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        del os.environ[_RAISE]
+        if environment is not None:
+            os.environ[_RAISE] = environment
 
 
 def flags_first(arguments: list[str]) -> list[str]:

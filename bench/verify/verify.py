@@ -55,9 +55,7 @@ def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
 def verify_case(subject: Subject, path: str, grid: str) -> list[Row]:
     """The rows of a case, one for each prediction type."""
     import torch
-    from diffusers.utils import logging
 
-    logging.set_verbosity_error()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # states are tiny: more threads only wait for each other
     try:
