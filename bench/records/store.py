@@ -5,14 +5,13 @@
     <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors
                                               a shard: arrays of samples [0, 64)
 
-<sha> begins the SHA-256 of the file's content, so a truncated or altered file does not match its
-own name: it is moved to <root>/damaged/ and counts as missing. Files appear by an atomic rename;
-a process killed in mid-write leaves only a `.partial` file, which the cell's next writer removes.
+<sha> begins the SHA-256 of the file's content, by which a damaged file is found and moved to
+<root>/damaged/. Files appear by an atomic rename; a process killed in mid-write leaves only a
+`.partial` file, which the cell's next writer removes.
 """
 
 import fcntl
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import hash_of, write_atomically, writing
+from denoisebench.bench.paths import write_atomically, writing
+from denoisebench.bench.records.checked import ANY_HASH, CheckedFiles, checked_name
 
 SCHEMA = 1
 _MARKER = "store.json"
-_SHA_DIGITS = 16
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Store:
     def __init__(self, root: Path):
         """Opens a store. Raises UserError when there is none at root."""
         self.root = root
-        self._verified: set[tuple[Path, int, int]] = set()
+        self._files = CheckedFiles(root / "damaged")
         _check_schema(root)
 
     @classmethod
@@ -58,7 +56,7 @@ class Store:
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
-        return [shard for shard in self._named(key, kind) if self._is_intact(shard.path)]
+        return [shard for shard in self._named(key, kind) if self._files.is_intact(shard.path)]
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
@@ -90,7 +88,7 @@ class Store:
         done = start
         for shard in self._named(key, kind):
             if shard.start <= done < min(shard.stop, stop):
-                content = self._read(shard.path)
+                content = self._files.read(shard.path)
                 if content is not None:
                     skip = done - shard.start
                     parts.append({name: array[skip:] for name, array in load(content).items()})
@@ -143,18 +141,13 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self.root / "cells" / key
 
-    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> Path:
-        path = self._folder(key) / f"{stem}-{hash_of([content], _SHA_DIGITS)}{suffix}"
-        write_atomically(path, content)
-        return path
-
-    def _files(self, key: str, kind: str, suffix: str) -> list[Path]:
-        return list(self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}{suffix}"))
+    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> None:
+        write_atomically(self._folder(key) / checked_name(stem, suffix, content), content)
 
     def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
-        old = self._files(key, kind, suffix)
-        new = self._folder(key) / f"{kind}-{hash_of([content], _SHA_DIGITS)}{suffix}"
-        if new not in old or not self._is_intact(new):
+        old = self._records(key, kind, suffix)
+        new = self._folder(key) / checked_name(kind, suffix, content)
+        if new not in old or not self._files.is_intact(new):
             self._write(key, kind, suffix, content)
         for path in old:
             if path != new:
@@ -162,48 +155,14 @@ class Store:
 
     def _newest(self, key: str, kind: str, suffix: str) -> bytes | None:
         """Content of the newest intact file of a kind; a kill may have left two."""
-        paths = self._files(key, kind, suffix)
-        while paths:
-            contents = map(self._read, sorted(paths, key=_age))
-            found = next((content for content in contents if content is not None), None)
-            if found is not None:
-                return found
-            paths = self._files(key, kind, suffix)  # another process may have replaced them
+        while paths := self._records(key, kind, suffix):
+            content = self._files.newest(paths)
+            if content is not None:
+                return content  # else another process may have replaced them
         return None
 
-    def _is_intact(self, path: Path) -> bool:
-        """Reads a file once per process, as long as it stays as it was."""
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            return False
-        mark = (path, stat.st_mtime_ns, stat.st_size)
-        if mark not in self._verified and self._read(path) is not None:
-            self._verified.add(mark)
-        return mark in self._verified
-
-    def _read(self, path: Path) -> bytes | None:
-        """Content of an intact file; None for one that another process took away, and for a
-        damaged one, which is moved aside."""
-        try:
-            content = path.read_bytes()
-            if path.stem.endswith(hash_of([content], _SHA_DIGITS)):
-                return content
-            aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
-            aside.parent.mkdir(exist_ok=True)
-            path.replace(aside)
-        except FileNotFoundError:
-            return None
-        _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
-        return None
-
-
-def _age(path: Path) -> float:
-    """Sorts the newest first and what has just been taken away last."""
-    try:
-        return -path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    def _records(self, key: str, kind: str, suffix: str) -> list[Path]:
+        return list(self._folder(key).glob(f"{kind}-{ANY_HASH}{suffix}"))
 
 
 def _check_schema(root: Path) -> None:
@@ -211,12 +170,12 @@ def _check_schema(root: Path) -> None:
     if not marker.exists():
         raise UserError(f"there is no store at {root}: put it back, or sweep again")
     try:
-        found = json.loads(marker.read_text())["schema"]
+        schema = json.loads(marker.read_text())["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{marker} is not a denoisebench store: choose another folder") from error
-    if found != SCHEMA:
+    if schema != SCHEMA:
         raise UserError(
-            f"the store {root} has schema {found}, this version reads {SCHEMA}: "
+            f"the store {root} has schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
 
