@@ -42,8 +42,12 @@ from denoisebench.reports.check.losses import STAGES, WORDS, of_processes
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
 SESSIONS, TIMED_RUNS = 8, 100  # processes that time a variant, runs in each
 SWEEP = (
-    *("model=shapes-ddpm", "scheduler=ddim", "steps=8", "guidance=4"),
-    *("tracking=none", "threads=1"),
+    "model=shapes-ddpm",
+    "scheduler=ddim",
+    "steps=8",
+    "guidance=4",
+    "tracking=none",
+    "threads=1",
 )
 QUALITY = (f"samples={SAMPLES}", "latency.timed_runs=0")
 TIMING = ("samples=2", "metrics.reference_samples=64", f"latency.timed_runs={TIMED_RUNS}")

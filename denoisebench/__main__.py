@@ -20,8 +20,14 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it has a thread of 
 
 # A disk that is full, a folder that is a file or may not be written: no fault of the program.
 _USERS_ERRORS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
 }
 
 _HYDRA = {"sweep", "verify"}  # have a help of their own

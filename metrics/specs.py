@@ -290,8 +290,17 @@ _FAMILIES = {
     ),
 }
 _FURTHER = (
-    *("kid", "kd", "cmmd", "precision", "recall", "density", "coverage", "clip_s"),
-    *(*_CONVERGED, *_OF_IMAGES, *_ACCURACIES),
+    "kid",
+    "kd",
+    "cmmd",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "clip_s",
+    *_CONVERGED,
+    *_OF_IMAGES,
+    *_ACCURACIES,
 )
 _FAMILIES |= {name: replace(_FAMILIES[name], is_main=False) for name in _FURTHER}
 

@@ -32,8 +32,13 @@ OWNERS = {
 }
 # Where torch is not imported, so that it answers at once or runs without it.
 WITHOUT_TORCH = (
-    *("reports/", "bench/records/", "bench/settings/", "bench/tracking/"),
-    *("metrics/decide/", "metrics/estimate.py", "metrics/specs.py"),
+    "reports/",
+    "bench/records/",
+    "bench/settings/",
+    "bench/tracking/",
+    "metrics/decide/",
+    "metrics/estimate.py",
+    "metrics/specs.py",
 )
 
 

@@ -46,14 +46,12 @@ def _per_steps(a: int, b: int) -> str:
 
 def _classes() -> Table:
     table = Table(
-        *(
-            "class …Scheduler",
-            "solver",
-            "reads",
-            "honours use_…_sigmas",
-            "custom grid",
-            "seeded by",
-        ),
+        "class …Scheduler",
+        "solver",
+        "reads",
+        "honours use_…_sigmas",
+        "custom grid",
+        "seeded by",
         caption="reads: prediction types, e(psilon) v s(ample) f(low). honours: k(arras) "
         "e(xponential) b(eta) f(low) move its noise levels. custom grid: t(imesteps) s(igmas)",
     )

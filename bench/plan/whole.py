@@ -16,8 +16,20 @@ from denoisebench.bench.settings.job import Settings
 
 # What a sweep has one of; all else may be a list.
 _SHARED = (
-    *("metrics", "latency", "margins", "sampling", "claims", "tracking", "runs", "run", "store"),
-    *("dry_run", "device", "threads", "batch_size", "latents"),
+    "metrics",
+    "latency",
+    "margins",
+    "sampling",
+    "claims",
+    "tracking",
+    "runs",
+    "run",
+    "store",
+    "dry_run",
+    "device",
+    "threads",
+    "batch_size",
+    "latents",
 )
 
 

@@ -29,7 +29,11 @@ from denoisebench.bench.settings.job import SchedulerSettings
 Flags = dict[str, Any]
 _SIGMA_FLAGS = {f"use_{kind}_sigmas": kind for kind in SIGMAS}
 _OF_THE_MODEL = (
-    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
     "prediction_type",
 )
 _PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few

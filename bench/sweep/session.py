@@ -277,7 +277,10 @@ def _warn_of_long_prompts(settings: ModelSettings, pipeline: Any, prompts: Seque
     if cut:
         _log.warning(
             "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
-            *(cut, len(prompts), most, settings.name),
+            cut,
+            len(prompts),
+            most,
+            settings.name,
         )
 
 

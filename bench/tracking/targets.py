@@ -11,7 +11,13 @@ from denoisebench.bench.records.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,
-    *("key", "samples", "asked_samples", "distinct_prompts", "status", "message", "traceback"),
+    "key",
+    "samples",
+    "asked_samples",
+    "distinct_prompts",
+    "status",
+    "message",
+    "traceback",
     "guidance_weight",
 }
 _DIGITS = 20  # of the hashes by which a tracker knows a curve again
@@ -144,8 +150,18 @@ def _shared(entry: Entry) -> dict[str, str]:
 def _varying(entries: Sequence[Entry]) -> set[str]:
     """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
     axes = (
-        *("guidance_rescale", "guidance_interval", "negative_prompt", "task", "strength", "grid"),
-        *("seed", "prompts", "height", "width", "dtype", "samples"),
+        "guidance_rescale",
+        "guidance_interval",
+        "negative_prompt",
+        "task",
+        "strength",
+        "grid",
+        "seed",
+        "prompts",
+        "height",
+        "width",
+        "dtype",
+        "samples",
     )
     return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
 

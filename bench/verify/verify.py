@@ -17,8 +17,11 @@ _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
 # What diffusers' classes say of a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
 _SLOW = (  # more than a millisecond a step: the scan is thinned
-    *("LMSDiscreteScheduler", "SASolverScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"),
+    "LMSDiscreteScheduler",
+    "SASolverScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
 )
 
 
