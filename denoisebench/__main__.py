@@ -65,7 +65,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from denoisebench.bench.commands import check, console, report, sweep, verify
+    from denoisebench.bench.commands import check, console, listing, log, report, sweep, verify
 
     known = {
         "sweep": sweep.sweep,
@@ -76,8 +76,8 @@ def run(arguments: list[str]) -> int:
         "check": check.check,
         "power": check.power,
         "history": check.history,
-        "log": report.log,
-        "list": report.show,
+        "log": log.log,
+        "list": listing.show,
     }
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
