@@ -8,8 +8,13 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong and what to do."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name."""
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Those of the known names that are spelt nearly so, three at most."""
+    return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to say of an unknown name: `did you mean ddim or deis?`, or else all that are known."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"

@@ -1,8 +1,14 @@
-"""Where weights lie: `embedded:NAME` is shipped with the package, anything else is a path."""
+"""Files: where those of a config lie, what they hold as one hash, and how one is written whole.
 
+`embedded:NAME` is shipped with the package, anything else is a path.
+"""
+
+import errno
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,6 +22,14 @@ CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
 _LARGE = 2**26  # bytes, from which a file takes noticeably long to hash
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,  # below /proc
+)
 
 
 def conf_group(group: str) -> Traversable:
@@ -38,27 +52,40 @@ def existing(path: str, what: str) -> Path:
     return found
 
 
+def hash_of(parts: Iterable[bytes], digits: int = 16) -> str:
+    """SHA-256 of bytes one after the other, in so many hex digits.
+
+    Keys are made of it: another function, order or number of digits is another key.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:digits]
+
+
 @cache
 def content_hash(path: Path, files: tuple[Path, ...] | None = None) -> str:
     """SHA-256 of a file, or of all files of a folder with their names, or of those given; 16 hex
     digits."""
     if files is None:
         files = (path,) if path.is_file() else tuple(p for p in path.rglob("*") if p.is_file())
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        inner = file.relative_to(path)
-        if file.suffix not in _DOCUMENTS and not any(part.startswith(".") for part in inner.parts):
-            digest.update(str(inner).encode())
-            digest.update(_file_hash(file))
-    return digest.hexdigest()[:16]
+    return hash_of(part for file in sorted(files) for part in _named_hash(file, path))
 
 
-def _file_hash(file: Path) -> bytes:
+def _named_hash(file: Path, folder: Path) -> tuple[bytes, ...]:
+    """The name within the folder and the hash; nothing of documents and hidden files."""
+    inner = file.relative_to(folder)
+    if file.suffix in _DOCUMENTS or any(part.startswith(".") for part in inner.parts):
+        return ()
+    return str(inner).encode(), file_hash(file)
+
+
+def file_hash(file: Path) -> bytes:
     """SHA-256 of a file. That of a large one is remembered until its size or time changes."""
-    found = file.resolve().stat()
-    if found.st_size < _LARGE:
+    stat = file.resolve().stat()
+    if stat.st_size < _LARGE:
         return _sha256(file)
-    name = f"{file.resolve()} {found.st_size} {found.st_mtime_ns}"
+    name = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     memory = _cache_folder() / "hashes.json"
     known = _read_memory(memory)
     if name not in known:
@@ -85,10 +112,39 @@ def _read_memory(path: Path) -> dict[str, str]:
 
 def _write_memory(path: Path, memory: dict[str, str]) -> None:
     """A cache: where it cannot be written, the next run hashes again."""
-    partial = path.with_suffix(f".{os.getpid()}")
-    try:
+    with suppress(OSError, UserError):
+        write_atomically(path, json.dumps(memory).encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all, and its folder. Raises UserError like writing."""
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(memory))
-        partial.replace(path)
-    except OSError:
-        return
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises UserError when what is done within finds the disk full or the place closed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"disk full while writing {path}: free some space and run the same command again, "
+                "finished shards are kept"
+            ) from error
+        if error.errno in _UNWRITABLE:
+            raise UserError(
+                f"cannot write {path}: {error.strerror}; choose another run folder"
+            ) from error
+        raise

@@ -170,9 +170,15 @@ def harness() -> list[tuple[str, str]]:
 
 def one_job(folder: str, seed: int = 0) -> Job:
     overrides = [
-        *(f"steps={STEPS}", f"samples={SAMPLES}", f"batch_size={BATCH}", f"seed={seed}"),
-        *(f"runs={folder}", "device=cpu", "latency.timed_runs=0"),
-        *("hydra/launcher=basic", "hydra/sweeper=basic"),
+        f"steps={STEPS}",
+        f"samples={SAMPLES}",
+        f"batch_size={BATCH}",
+        f"seed={seed}",
+        f"runs={folder}",
+        "device=cpu",
+        "latency.timed_runs=0",
+        "hydra/launcher=basic",
+        "hydra/sweeper=basic",
     ]
     with initialize_config_module("conf", version_base="1.3"):
         config = OmegaConf.to_container(compose("sweep", overrides), resolve=True)

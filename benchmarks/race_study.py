@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.coverage import Population, embedded_population
 from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import Run, load_run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.job import SamplingSettings
 from denoisebench.metrics.decide.choose import Candidate, Gate, choose
 from denoisebench.metrics.decide.racing import Design, Race, Runner

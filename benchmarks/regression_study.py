@@ -25,10 +25,10 @@ from benchmarks.coverage import embedded_reference
 from benchmarks.planted_faults import VARIANTS
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margins_settings
 from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.speed import slowdown
@@ -42,8 +42,12 @@ from denoisebench.reports.check.losses import STAGES, WORDS, of_processes
 SAMPLES, DRAWN = 512, 256  # generated, and in each trial
 SESSIONS, TIMED_RUNS = 8, 100  # processes that time a variant, runs in each
 SWEEP = (
-    *("model=shapes-ddpm", "scheduler=ddim", "steps=8", "guidance=4"),
-    *("tracking=none", "threads=1"),
+    "model=shapes-ddpm",
+    "scheduler=ddim",
+    "steps=8",
+    "guidance=4",
+    "tracking=none",
+    "threads=1",
 )
 QUALITY = (f"samples={SAMPLES}", "latency.timed_runs=0")
 TIMING = ("samples=2", "metrics.reference_samples=64", f"latency.timed_runs={TIMED_RUNS}")

@@ -71,7 +71,7 @@ DOORS: dict[str, tuple[str, ...]] = {"bench": ("_plugins", "__main__")}
 BETWEEN: dict[tuple[str, str], tuple[tuple[str, ...] | None, tuple[str, ...] | None]] = {
     ("bench", "metrics"): (None, None),
     ("bench", "reports"): ((*DOORS["bench"], "commands"), None),
-    ("reports", "bench"): (None, ("records", "errors")),
+    ("reports", "bench"): (None, ("records", "paths", "errors")),
     ("reports", "metrics"): (None, ("decide", "estimate", "specs")),
 }
 

@@ -1,18 +1,33 @@
-"""The command line: `denoisebench …` and `python -m denoisebench …`."""
+"""The command line: `denoisebench …` and `python -m denoisebench …`.
+
+Here alone the process is set up for the libraries, before any of them is loaded: who imports
+denoisebench from Python gets none of it.
+"""
 
 import errno
+import os
 import sys
 from pathlib import Path
 
+from denoisebench.bench.errors import UserError
+
 # Hydra finds launchers only under a package named hydra_plugins; ours is a portion of it.
 sys.path.append(str(Path(__file__).parent / "bench" / "_plugins"))
-
-from denoisebench.bench.errors import UserError
+# What is set already wins.
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it has a thread of its own
 
 # A disk that is full, a folder that is a file or may not be written: no fault of the program.
 _USERS_ERRORS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
 }
 
 _HYDRA = {"sweep", "verify"}  # have a help of their own
@@ -50,7 +65,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from denoisebench.bench.commands import check, console, report, sweep, verify
+    from denoisebench.bench.commands import check, console, listing, log, report, sweep, verify
 
     known = {
         "sweep": sweep.sweep,
@@ -61,8 +76,8 @@ def run(arguments: list[str]) -> int:
         "check": check.check,
         "power": check.power,
         "history": check.history,
-        "log": report.log,
-        "list": report.show,
+        "log": log.log,
+        "list": listing.show,
     }
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)

@@ -297,8 +297,17 @@ SPECS = {
     ),
 }
 _FURTHER = (
-    *("kid", "kd", "cmmd", "precision", "recall", "density", "coverage", "clip_s"),
-    *(*_CONVERGED, *_OF_IMAGES, *_ACCURACIES),
+    "kid",
+    "kd",
+    "cmmd",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "clip_s",
+    *_CONVERGED,
+    *_OF_IMAGES,
+    *_ACCURACIES,
 )
 SPECS |= {name: replace(SPECS[name], is_main=False) for name in _FURTHER}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.run import Run, load_run, records_of
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings

@@ -32,8 +32,13 @@ OWNERS = {
 }
 # Where torch is not imported, so that it answers at once or runs without it.
 WITHOUT_TORCH = (
-    *("reports/", "bench/records/", "bench/settings/", "bench/tracking/"),
-    *("metrics/decide/", "metrics/estimate.py", "metrics/specs.py"),
+    "reports/",
+    "bench/records/",
+    "bench/settings/",
+    "bench/tracking/",
+    "metrics/decide/",
+    "metrics/estimate.py",
+    "metrics/specs.py",
 )
 
 
@@ -78,6 +83,29 @@ def test_our_own_code_is_imported_by_one_name(source):
         assert name not in ("denoisebench", "denoisebench.__main__") or source.file.endswith(
             "/__main__.py"
         )
+
+
+def written(tree):
+    """What of the process a file changes: `sys.path`, `os.environ`."""
+    for node in ast.walk(tree):
+        targets = [node.func] if isinstance(node, ast.Call) else []
+        targets += getattr(node, "targets", [])
+        for target in targets:
+            text = ast.unparse(target)
+            if text.startswith(("sys.path", "sys.argv", "os.environ")) and ".get" not in text:
+                yield text
+
+
+def test_the_process_is_set_up_in_the_door_alone(source):
+    """Others put back what they change, but for `verify`, which lets its workers import the user's
+    modules; nothing but constants is made where a file is imported."""
+    restores = ("bench/commands/hydra.py", "bench/tracking/client.py")
+    if source.file not in (*restores, "bench/commands/verify.py"):
+        assert list(written(source.tree)) == []
+    registers = ("bench/_plugins/", "reports/decide/defaults_yaml.py")  # with Hydra, with YAML
+    calls = [ast.unparse(node) for node in source.tree.body if isinstance(node, ast.Expr)]
+    if not source.file.startswith(registers):
+        assert [call for call in calls if call.endswith(")")] == []
 
 
 def test_reports_and_help_load_no_heavy_library():

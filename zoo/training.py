@@ -13,10 +13,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from denoisebench.bench.paths import write_atomically
 
 CHECKPOINTS = Path("zoo/checkpoints")
 
@@ -148,13 +150,11 @@ def _save(recipe, folder: Path, step: int, network, average, optimizers) -> None
     for name, weight in network.named_parameters():
         for state in (optimizer.state.get(weight, {}) for optimizer in optimizers):
             tensors |= {f"optimizer.{name}.{key}": value for key, value in state.items()}
-    temporary = folder / "checkpoint.partial"
-    save_file(
+    content = save(
         {k: v.contiguous().cpu().clone() for k, v in tensors.items()},
-        temporary,
         {"step": str(step), "recipe": _identity(recipe)},
     )
-    temporary.replace(folder / "checkpoint.safetensors")
+    write_atomically(folder / "checkpoint.safetensors", content)
 
 
 def _resume(recipe: Recipe, folder: Path, network, average, optimizers) -> int:

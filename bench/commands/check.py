@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import run_folder, terminal
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     from denoisebench.bench.records.pack import Pack
@@ -77,7 +77,7 @@ def power(arguments: list[str]) -> int:
 
 def history(arguments: list[str]) -> int:
     """Where a series of packs took a step, and a figure of it."""
-    from denoisebench.bench.records.store import write_atomically
+    from denoisebench.bench.paths import write_atomically
     from denoisebench.reports.charts import to_png, to_svg
     from denoisebench.reports.check.history import courses, history_table
     from denoisebench.reports.check.history_figure import history_figures
@@ -135,8 +135,6 @@ def _packs(text: str, options: dict[str, str]) -> "list[Pack]":
 
 def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
     """Values of options, given as --name=value or --name value, and the other arguments."""
-    from denoisebench.bench.errors import nearest
-
     options: dict[str, str] = {}
     rest: list[str] = []
     words = iter(arguments)
@@ -146,7 +144,7 @@ def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str,
             rest.append(word)
             continue
         if name not in known:
-            raise UserError(f"{name}: unknown option; {nearest(name, known)}")
+            raise UserError(f"{name}: unknown option; {suggestion(name, known)}")
         found = value if joined else next(words, None)
         if not found:
             raise UserError(f"{name}: give it a value")

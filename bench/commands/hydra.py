@@ -3,18 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
-
-
+_RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
-
-
 HYDRA_FLAGS = (
     "--help",
     "-h",
@@ -47,8 +45,6 @@ def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]
     Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
     checked without them. Config folders of the user's own are left to Hydra.
     """
-    from denoisebench.bench.errors import nearest
-
     if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
         return [], arguments
     problems, kept = [], []
@@ -57,7 +53,7 @@ def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]
         options = _options(group)
         names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
         unknown = [name for name in names if name not in options]
-        problems += [f"{group}={name}: unknown; {nearest(name, options)}" for name in unknown]
+        problems += [f"{group}={name}: unknown; {suggestion(name, options)}" for name in unknown]
         if not unknown:
             kept.append(argument)
     return problems, kept
@@ -76,19 +72,32 @@ def call_hydra(
     task: Callable[[list[dict]], None], arguments: list[str], config_name: str = "sweep"
 ) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise instead of printing and exiting
     import hydra
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
-    sys.argv = [sys.argv[0], *flags_first(arguments)]
     try:
-        main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
-        main(task)()
+        with _as_command_line(flags_first(arguments)):
+            main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
+            main(task)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error)) from error
+
+
+@contextmanager
+def _as_command_line(arguments: list[str]) -> Iterator[None]:
+    """Hydra's main reads the process's arguments and environment: both are as before afterwards."""
+    argv, environment = sys.argv, os.environ.get(_RAISE)
+    sys.argv, os.environ[_RAISE] = [argv[0], *arguments], "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        del os.environ[_RAISE]
+        if environment is not None:
+            os.environ[_RAISE] = environment
 
 
 def flags_first(arguments: list[str]) -> list[str]:
@@ -104,19 +113,16 @@ def flags_first(arguments: list[str]) -> list[str]:
 
 
 def _unknown_choice(error) -> str:
-    from denoisebench.bench.errors import nearest
-
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if not error.options:
         return f"{missing}: there is no such config"
-    return f"{group}={name}: unknown; {nearest(name, error.options)}"
+    return f"{group}={name}: unknown; {suggestion(name, error.options)}"
 
 
 def _one_line(error: Exception) -> str:
     from hydra.errors import OverrideParseException
 
-    from denoisebench.bench.errors import nearest
     from denoisebench.bench.settings.job import Settings
 
     if isinstance(error, OverrideParseException):
@@ -125,5 +131,5 @@ def _one_line(error: Exception) -> str:
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
         name = unknown.group(1)
-        return f"{name}: there is no such setting; {nearest(name, Settings.model_fields)}"
+        return f"{name}: there is no such setting; {suggestion(name, Settings.model_fields)}"
     return " ".join(text.split())

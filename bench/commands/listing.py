@@ -1,138 +1,15 @@
-"""Tables of what a sweep can name."""
+"""`denoisebench list`: what there is to choose from."""
 
-from collections.abc import Iterable
-from importlib.metadata import version
-from pathlib import Path
-
-from rich.console import Group
-from rich.markup import escape
-from rich.table import Table
-
-from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import conf_group
-from denoisebench.bench.records.rows import COLUMNS
-from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, flags_text
-from denoisebench.bench.schedulers.known_defects import known_defects, table_for
+from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.errors import UserError, suggestion
 
 
-def schedulers() -> Group:
-    return Group(_catalogue(), _classes(), _defects())
+def show(arguments: list[str]) -> int:
+    """Lists what there is to choose from."""
+    from denoisebench.bench.commands.tables import LISTINGS
 
-
-def _catalogue() -> Table:
-    table = Table("name", caption="flags: laid over the model's own scheduler config")
-    table.add_column("class …Scheduler", no_wrap=True)
-    table.add_column("flags", overflow="fold")
-    for heading in ("drives", "order", "NFE of N", "steps"):
-        table.add_column(heading)
-    for name, spec in SCHEDULERS.items():
-        order = "noisy" if spec.stochastic else str(spec.order)
-        steps = f"{spec.min_steps} to {spec.max_steps}" if spec.max_steps else f"≥ {spec.min_steps}"
-        nfe = _per_steps(*spec.evaluations)
-        laid = flags_text(spec.flags)
-        table.add_row(name, _short(spec.class_name), laid, spec.kind, order, nfe, steps)
-    return table
-
-
-def _short(class_name: str) -> str:
-    return class_name.removesuffix("Scheduler")
-
-
-def _per_steps(a: int, b: int) -> str:
-    """`2N - 1`: denoiser evaluations of N steps."""
-    rest = f" {'+' if b > 0 else '-'} {abs(b)}" if b else ""
-    return f"{a if a > 1 else ''}N{rest}"
-
-
-def _classes() -> Table:
-    table = Table(
-        *(
-            "class …Scheduler",
-            "solver",
-            "reads",
-            "honours use_…_sigmas",
-            "custom grid",
-            "seeded by",
-        ),
-        caption="reads: prediction types, e(psilon) v s(ample) f(low). honours: k(arras) "
-        "e(xponential) b(eta) f(low) move its noise levels. custom grid: t(imesteps) s(igmas)",
-    )
-    for name, facts in CLASSES.items():
-        marks = (_initials(names) for names in (facts.predicts, facts.honours, facts.takes))
-        table.add_row(_short(name), facts.solver, *marks, facts.seeded_by)
-    return table
-
-
-def _initials(names: Iterable[str]) -> str:
-    return " ".join(name[0] for name in names)
-
-
-def _defects() -> Table:
-    own, measured = version("diffusers"), table_for(version("diffusers"))
-    title = f"known defects, diffusers {measured}" + ("" if own == measured else f" (here: {own})")
-    table = Table("name", "of", title=title)
-    for known in known_defects(own):
-        table.add_row(known.name, ", ".join(map(_short, known.who)))
-    return table
-
-
-def columns() -> Table:
-    """Columns of results.parquet and results.csv."""
-    table = Table("column", "what")
-    for name, meaning in COLUMNS.items():
-        table.add_row(name, escape(meaning))
-    table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
-    table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
-    table.add_row(
-        "<metric>_raw",
-        "of a Fréchet distance: the plain one of all samples, to compare with published numbers of "
-        "as many samples; <metric> is less its bias",
-    )
-    table.add_row(
-        "<metric>_infinity",
-        "of a Fréchet distance: FD of infinitely many samples by a line through 1/n; far from "
-        "<metric>, samples are too few",
-    )
-    table.add_row(
-        "<metric>_floor",
-        "of a distance between distributions: what as many samples of the reference itself would "
-        "score in <metric>_raw, by their number alone",
-    )
-    return table
-
-
-def runs() -> Table:
-    from denoisebench.bench.records.run import load_run
-
-    table = Table("run", "cells", title="runs/")
-    for marker in sorted(Path("runs").glob("*/sweep.json")):
-        try:
-            cells = str(len(load_run(marker.parent).entries))
-        except UserError as error:
-            cells = str(error)
-        table.add_row(escape(str(marker.parent)), escape(cells))
-    return table
-
-
-def _choices(group: str) -> Table:
-    """The options of a config group, with the comment that opens their file."""
-    table = Table("name", "what")
-    for option in sorted(conf_group(group).iterdir(), key=lambda file: file.name):
-        if option.name.endswith(".yaml"):
-            lines = option.read_text().splitlines()
-            notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
-            table.add_row(option.name.removesuffix(".yaml"), escape(" ".join(notes)))
-    return table
-
-
-LISTINGS = {
-    "models": lambda: _choices("model"),
-    "schedulers": schedulers,
-    "metrics": lambda: _choices("metrics"),
-    "margins": lambda: _choices("margins"),
-    "tasks": lambda: _choices("task"),
-    "prompts": lambda: _choices("prompts"),
-    "experiments": lambda: _choices("experiment"),
-    "columns": columns,
-    "runs": runs,
-}
+    if len(arguments) != 1 or arguments[0] not in LISTINGS:
+        wanted = arguments[0] if arguments else ""
+        raise UserError(f"list {wanted}: {suggestion(wanted, LISTINGS)}")
+    terminal().print(LISTINGS[arguments[0]]())
+    return 0

@@ -1,15 +1,9 @@
-"""Commands on a run that is there: report, compare, log, list."""
+"""`denoisebench report` and `compare`: what a run shows, from its store alone."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from denoisebench.bench.commands.console import run_folder, terminal
 from denoisebench.bench.errors import UserError
-
-if TYPE_CHECKING:
-    from denoisebench.bench.records.run import Run
-    from denoisebench.bench.settings.job import TrackingSettings
 
 
 def report(arguments: list[str]) -> int:
@@ -45,52 +39,3 @@ def compare(arguments: list[str]) -> int:
 def _setting(part: str) -> tuple[str, str]:
     name, _, value = part.partition("=")
     return name, value
-
-
-def log(arguments: list[str]) -> int:
-    """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
-    import yaml
-
-    from denoisebench.bench.records.run import load_run
-    from denoisebench.bench.settings.job import tracking_settings
-
-    run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
-    foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
-    if foreign:
-        raise UserError(
-            f"{foreign[0]}: log takes tracking.uri=…, .experiment=…, .pack=… and .baseline=…"
-        )
-    path = run.folder / "config.yaml"
-    try:
-        recorded = yaml.safe_load(path.read_text())["tracking"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
-    changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
-    settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
-    return 0 if publish_run(run, settings) else 1
-
-
-def show(arguments: list[str]) -> int:
-    """Lists what there is to choose from."""
-    from denoisebench.bench.commands.listing import LISTINGS
-    from denoisebench.bench.errors import nearest
-
-    if len(arguments) != 1 or arguments[0] not in LISTINGS:
-        wanted = arguments[0] if arguments else ""
-        raise UserError(f"list {wanted}: {nearest(wanted, LISTINGS)}")
-    terminal().print(LISTINGS[arguments[0]]())
-    return 0
-
-
-def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
-    """True when MLflow has the run; a server that is down is said once and stops nothing."""
-    from denoisebench.bench.tracking.publish import TrackingDown, publish
-
-    try:
-        asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline
-        where = publish(run, *asked)
-    except TrackingDown as error:
-        print(f"denoisebench: {error}", file=sys.stderr)
-        return False
-    terminal().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
-    return True

@@ -11,7 +11,7 @@ from denoisebench.bench.commands.hydra import (
     refuse_other_launchers,
     without_unknown_choices,
 )
-from denoisebench.bench.commands.report import publish_run
+from denoisebench.bench.commands.log import publish_run
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ Sample i has the same input in every cell, however many samples are asked for. I
 prompts.shuffle shuffles files as it does prompts: as many of them stay with theirs.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,7 @@ from PIL import Image, ImageOps
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
 from denoisebench.bench.inputs.prompts import PromptSet, column_texts, shuffled
-from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.paths import CLOSED_FORM, existing, hash_of
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.settings.job import Settings, TaskSettings
 from denoisebench.bench.shapes.render import object_masks, render
@@ -140,7 +139,7 @@ def _scene_inputs(images: str, masked: bool, start: int, stop: int) -> Inputs:
 def _scenes_identity(images: str, masked: bool) -> str:
     inputs = _scene_inputs(images, masked, 0, _HASHED_SCENES)
     masks = b"" if inputs.masks is None else inputs.masks.tobytes()
-    return hashlib.sha256(inputs.images.tobytes() + masks).hexdigest()[:16]
+    return hash_of([inputs.images.tobytes(), masks])
 
 
 @cache

@@ -1,6 +1,5 @@
 """Image files of the user: which are in a folder, and what is in one."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -9,6 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import file_hash, hash_of
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
@@ -21,11 +21,7 @@ def pictures_in(folder: Path) -> list[Path]:
 @cache
 def pictures_hash(paths: Sequence[Path]) -> str:
     """SHA-256 of what the files hold, in their order; 16 hex digits."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()[:16]
+    return hash_of(map(file_hash, paths))
 
 
 def read_picture(path: Path, what: str) -> Image.Image:

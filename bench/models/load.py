@@ -165,13 +165,9 @@ def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading 
     Raises UserError for files that are damaged or do not fit together.
     """
     import torch
-    from diffusers.utils import logging
     from safetensors import SafetensorError
-    from transformers.utils import logging as transformers_logging
 
-    for library in (logging, transformers_logging):
-        library.set_verbosity_error()
-        library.disable_progress_bar()
+    _without_progress_bars()
     number_format = getattr(torch, dtype)
     if isinstance(source, str):
         from denoisebench.bench.models.closed_form import closed_form_pipeline
@@ -191,6 +187,15 @@ def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading 
         raise UserError(f"{source} cannot be loaded ({said}); place its files again") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def _without_progress_bars() -> None:
+    """Of loading; for good, since the networks of metrics are loaded later."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import suggestion
 from denoisebench.bench.inputs.images import input_problems
 from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.inputs.tasks import (
@@ -20,7 +20,12 @@ from denoisebench.bench.plan.job import guidance_of
 from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import forms_of
-from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, scheduler_class
+from denoisebench.bench.schedulers.catalogue import (
+    CLASSES,
+    SCHEDULERS,
+    SchedulerSpec,
+    scheduler_class,
+)
 from denoisebench.bench.schedulers.grids import can_match
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
@@ -29,12 +34,39 @@ from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
 
 def unfit(settings: Settings) -> Iterator[str]:
     """Values that are valid alone but not together."""
-    scheduler, model, metrics = settings.scheduler, settings.model, settings.metrics
+    for rule in _OF_SETTINGS:
+        yield from rule(settings)
+
+
+def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What this model, scheduler and number of steps cannot do together."""
+    for rule in _OF_ANY_KIND:
+        yield from rule(model, settings)
+    if SCHEDULERS[settings.scheduler.of].kind != _kind(model):
+        yield _another_kind(model, settings)
+        return
+    for rule in _OF_ONE_KIND:
+        yield from rule(model, settings)
+
+
+def expected_nfe(model: FoundModel, settings: Settings) -> int:
+    spec, steps = SCHEDULERS[settings.scheduler.of], settings.steps
+    if settings.task.name in WITH_INPUTS:
+        steps = _steps_left(model, settings)
+    return spec.expected_nfe(steps)
+
+
+def _scheduler_names(settings: Settings) -> Iterator[str]:
+    scheduler = settings.scheduler
     if scheduler.of not in SCHEDULERS:
-        what = "scheduler.base" if scheduler.base else "scheduler"
-        yield f"{what}={scheduler.of}: unknown; {nearest(scheduler.of, SCHEDULERS)}"
+        key = "scheduler.base" if scheduler.base else "scheduler"
+        yield f"{key}={scheduler.of}: unknown; {suggestion(scheduler.of, SCHEDULERS)}"
     if scheduler.base and scheduler.name in SCHEDULERS:
         yield f"scheduler.name={scheduler.name}: is in the catalogue; give yours another name"
+
+
+def _metrics_of_small_images(settings: Settings) -> Iterator[str]:
+    model, metrics = settings.model, settings.metrics
     small = (
         metrics.reference == RENDERS
         or metrics.accuracy is not None
@@ -45,96 +77,99 @@ def unfit(settings: Settings) -> Iterator[str]:
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
             f"{model.width}x{model.height}; choose metrics=standard"
         )
-    if "manifold" in metrics.distances and settings.samples <= PRECISION_NEIGHBOURS:
+
+
+def _neighbours(settings: Settings) -> Iterator[str]:
+    if "manifold" in settings.metrics.distances and settings.samples <= PRECISION_NEIGHBOURS:
         yield (
             f"samples={settings.samples}: recall needs more than {PRECISION_NEIGHBOURS}; ask for "
             "more, or leave manifold out of metrics.distances"
         )
-    closed_form = model.path.startswith(CLOSED_FORM)
-    if not closed_form and (model.width % 8 or model.height % 8):
+
+
+def _pixels(settings: Settings) -> Iterator[str]:
+    model = settings.model
+    if not model.path.startswith(CLOSED_FORM) and (model.width % 8 or model.height % 8):
         yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
-    if closed_form != (settings.prompts.path in CLOSED_FORM_PROMPTS):
+
+
+def _closed_form(settings: Settings) -> Iterator[str]:
+    model, prompts = settings.model, settings.prompts
+    is_closed_form = model.path.startswith(CLOSED_FORM)
+    if is_closed_form != (prompts.path in CLOSED_FORM_PROMPTS):
         yield (
-            f"model={model.name}, prompts={settings.prompts.label}: closed-form models take "
+            f"model={model.name}, prompts={prompts.label}: closed-form models take "
             "prompts=components or unconditional, and no others do"
         )
-    if closed_form and model.weights == RANDOM:
+    if not is_closed_form:
+        return
+    if model.weights == RANDOM:
         yield f"model.weights={RANDOM}: {model.name} is a formula without weights; leave it out"
-    if closed_form and (model.width, model.height) != (4, 4):
+    if (model.width, model.height) != (4, 4):
         yield f"model.width={model.width}, model.height={model.height}: {model.name} makes 4x4"
-    if model.path == f"{CLOSED_FORM}gaussian" and settings.prompts.path == UNCONDITIONAL:
+    if model.path == f"{CLOSED_FORM}gaussian" and prompts.path == UNCONDITIONAL:
         yield (
             f"model={model.name}: its data without a component is another Gaussian; use "
             "prompts=components"
         )
+
+
+def _given_latents(settings: Settings) -> Iterator[str]:
     if settings.latents and settings.task.name in WITH_INPUTS:
         yield f"latents: task={settings.task.name} starts from images; leave latents out"
-    yield from input_problems(settings)
 
 
-def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What this model, scheduler and number of steps cannot do together."""
+# Each looks at its own few settings; a sweep is told in this order.
+_OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
+    _scheduler_names,
+    _metrics_of_small_images,
+    _neighbours,
+    _pixels,
+    _closed_form,
+    _given_latents,
+    input_problems,
+)
+
+
+def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
     limit, name = model.train_timesteps, settings.scheduler.of
-    spec, own = SCHEDULERS[name], _kind(model)
-    if not spec.serves(settings.steps):
-        few = settings.steps < spec.min_steps
+    spec, steps = SCHEDULERS[name], settings.steps
+    if not spec.serves(steps):
+        few = steps < spec.min_steps
         bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
         yield (
-            f"steps={settings.steps}: scheduler={name} needs {bound}; "
+            f"steps={steps}: scheduler={name} needs {bound}; "
             f"{'raise' if few else 'lower'} steps or leave that scheduler out"
         )
-    if settings.steps > limit:
+    if steps > limit:
         yield (
-            f"steps={settings.steps}: {settings.model.name} was trained on {limit} timesteps; "
+            f"steps={steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
-    asked = guidance_of(model, settings)
-    yield from asked.problems()
-    if asked.form not in forms_of(model.pipeline_class, model.guidance_form):
+
+
+def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
+    guidance = guidance_of(model, settings)
+    yield from guidance.problems()
+    if guidance.form not in forms_of(model.pipeline_class, model.guidance_form):
         yield (
-            f"model.guidance_form={asked.form}: {model.pipeline_class} takes its weight in the "
+            f"model.guidance_form={guidance.form}: {model.pipeline_class} takes its weight in the "
             f"form {model.guidance_form}; leave model.guidance_form out"
         )
     if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
         yield "negative_prompt: closed-form models have no negative prompt; leave it out"
-    fit = {n: other for n, other in SCHEDULERS.items() if other.kind == own}
-    if spec.kind != own:
-        fit = {n: other for n, other in fit.items() if not refusal(model, other)}
-        yield (
-            f"scheduler={name}: drives {spec.kind} models and {settings.model.name} is a "
-            f"{own} model; choose of {', '.join(fit)}"
-        )
-        return
-    yield from _without_task(model, settings)
-    predicted = _predicted(model)
-    if predicted not in CLASSES[spec.class_name].predicts:
-        reading = [n for n in fit if predicted in CLASSES[fit[n].class_name].predicts]
-        yield (
-            f"scheduler={name}: cannot read prediction_type={predicted} of "
-            f"{settings.model.name}; choose of {', '.join(reading)}"
-        )
-    if settings.grid == "matched" and settings.steps < 2:
-        yield f"steps={settings.steps}: grid=matched has two ends; ask for 2 steps or more"
-    if settings.grid == "matched" and not can_match(spec):
-        matching = ", ".join(n for n in fit if can_match(fit[n]))
-        yield (
-            f"scheduler={name}: cannot be put on grid=matched; choose of {matching}"
-            if matching
-            else f"scheduler={name}: cannot be put on grid=matched; use grid=native"
-        )
-    elif reason := refusal(model, spec):
-        yield f"scheduler={name}: {settings.model.name}: {reason}"
 
 
-def expected_nfe(model: FoundModel, settings: Settings) -> int:
-    spec, steps = SCHEDULERS[settings.scheduler.of], settings.steps
-    if settings.task.name in WITH_INPUTS:
-        steps = _steps_left(model, settings)
-    return spec.expected_nfe(steps)
+def _another_kind(model: FoundModel, settings: Settings) -> str:
+    name, kind = settings.scheduler.of, _kind(model)
+    able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
+    return (
+        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is a "
+        f"{kind} model; choose of {', '.join(able)}"
+    )
 
 
-def _without_task(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What keeps a model and scheduler from starting with an image."""
+def _start_from_image(model: FoundModel, settings: Settings) -> Iterator[str]:
     task, name = settings.task.name, settings.model.name
     if task not in WITH_INPUTS:
         return
@@ -148,30 +183,66 @@ def _without_task(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
         return
     yield from _too_short(model, settings)
-    chosen = scheduler_class(SCHEDULERS[settings.scheduler.of].class_name)
-    if model.family == "flow" and not hasattr(chosen, "scale_noise"):
-        able = ", ".join(
-            other
-            for other, spec in SCHEDULERS.items()
-            if spec.kind == _kind(model)
-            and hasattr(scheduler_class(spec.class_name), "scale_noise")
-        )
+    if model.family == "flow" and not _scales_noise(SCHEDULERS[settings.scheduler.of]):
+        able = [other for other, spec in _of_kind(_kind(model)).items() if _scales_noise(spec)]
         yield (
             f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
-            f"choose of {able}"
+            f"choose of {', '.join(able)}"
         )
+
+
+def _scales_noise(spec: SchedulerSpec) -> bool:
+    return hasattr(scheduler_class(spec.class_name), "scale_noise")
 
 
 def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Strengths that leave no step to run, or fewer timesteps than steps."""
     steps, strength = settings.steps, settings.strength
-    asked = f"steps={steps}, strength={strength:g}"
+    both = f"steps={steps}, strength={strength:g}"
     if spreads_steps(model.pipeline_class, settings.task.name):
         most = int(DISTILLED_TIMESTEPS * strength)
         if steps > most:
-            yield f"{asked}: leaves {most} timesteps; lower steps to {most} or raise strength"
+            yield f"{both}: leaves {most} timesteps; lower steps to {most} or raise strength"
     elif _steps_left(model, settings) < 1:
-        yield f"{asked}: leaves no step to run; ask for {math.ceil(1 / strength)} steps or more"
+        yield f"{both}: leaves no step to run; ask for {math.ceil(1 / strength)} steps or more"
+
+
+def _prediction_type(model: FoundModel, settings: Settings) -> Iterator[str]:
+    name, predicted = settings.scheduler.of, _predicted(model)
+    if predicted not in _predictions(SCHEDULERS[name]):
+        able = [n for n, spec in _of_kind(_kind(model)).items() if predicted in _predictions(spec)]
+        yield (
+            f"scheduler={name}: cannot read prediction_type={predicted} of "
+            f"{settings.model.name}; choose of {', '.join(able)}"
+        )
+
+
+def _predictions(spec: SchedulerSpec) -> Collection[str]:
+    return CLASSES[spec.class_name].predicts
+
+
+def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Noise levels that the scheduler is given: by a matched grid, or by the model's pipeline."""
+    name, steps = settings.scheduler.of, settings.steps
+    spec, matched = SCHEDULERS[name], settings.grid == "matched"
+    if matched and steps < 2:
+        yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
+    if matched and not can_match(spec):
+        able = ", ".join(n for n, other in _of_kind(spec.kind).items() if can_match(other))
+        cure = f"choose of {able}" if able else "use grid=native"
+        yield f"scheduler={name}: cannot be put on grid=matched; {cure}"
+    elif reason := refusal(model, spec):
+        yield f"scheduler={name}: {settings.model.name}: {reason}"
+
+
+_Rule = Callable[[FoundModel, Settings], Iterator[str]]
+_OF_ANY_KIND: tuple[_Rule, ...] = (_number_of_steps, _guidance)
+# Of a scheduler that drives another kind of model these would say what does not matter.
+_OF_ONE_KIND: tuple[_Rule, ...] = (_start_from_image, _prediction_type, _levels)
+
+
+def _of_kind(kind: str) -> dict[str, SchedulerSpec]:
+    return {name: spec for name, spec in SCHEDULERS.items() if spec.kind == kind}
 
 
 def _steps_left(model: FoundModel, settings: Settings) -> int:

@@ -8,7 +8,7 @@ from functools import cache
 
 import yaml
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
 from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.schedulers.flags import asked
@@ -16,8 +16,20 @@ from denoisebench.bench.settings.job import Settings
 
 # What a sweep has one of; all else may be a list.
 _SHARED = (
-    *("metrics", "latency", "margins", "sampling", "claims", "tracking", "runs", "run", "store"),
-    *("dry_run", "device", "threads", "batch_size", "latents"),
+    "metrics",
+    "latency",
+    "margins",
+    "sampling",
+    "claims",
+    "tracking",
+    "runs",
+    "run",
+    "store",
+    "dry_run",
+    "device",
+    "threads",
+    "batch_size",
+    "latents",
 )
 
 
@@ -47,8 +59,7 @@ def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
     for name in given:
         if name in _ready_made() or any(f"{one}_".startswith(f"{name}_") for one in measured):
             continue
-        near = nearest(name, measured)
-        cure = f"; {near}" if near.startswith("did") else ""
+        cure = f"; {suggestion(name, measured)}" if nearest(name, measured) else ""
         yield (
             f"margins.gating.{name}: no metric of this sweep is called so; it measures "
             f"{', '.join(measured)}{cure}"

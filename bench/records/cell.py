@@ -1,9 +1,10 @@
 """One point of a sweep and what was measured there, as plain records. Standard library only."""
 
-import hashlib
 import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
+
+from denoisebench.bench.paths import hash_of
 
 DEVICES = ("cpu", "cuda")
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
@@ -142,7 +143,7 @@ class Entry:
 def digest(content: object, digits: int) -> str:
     """Hash of anything JSON can hold, in hex digits."""
     text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+    return hash_of([text.encode()], digits)
 
 
 def sized_kind(column: str, basis: list, samples: int, first: int = 0) -> str:

@@ -4,8 +4,8 @@ Its arrays are per-sample influences, features in half precision and the first i
 the cell; its header holds the rest as JSON, and a checksum of all.
 """
 
-import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import hash_of, write_atomically
 from denoisebench.bench.records.cell import Cell, Cost, Grid, Latency
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.bench.settings.margins import margin_of
 from denoisebench.metrics.estimate import Estimate
 
@@ -181,8 +181,10 @@ def _refuse_impossible(latency: Latency) -> None:
 
 
 def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
+    def parts() -> Iterator[bytes]:
+        yield json.dumps(header, sort_keys=True).encode()
+        for name in sorted(arrays):
+            yield f"{name} {arrays[name].dtype} {arrays[name].shape}".encode()
+            yield np.ascontiguousarray(arrays[name]).tobytes()
+
+    return hash_of(parts(), digits=64)

@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import Cell, Entry
-from denoisebench.bench.records.store import SCHEMA, Store, write_atomically
+from denoisebench.bench.records.store import SCHEMA, Store
 from denoisebench.bench.settings.margins import Margin
 from denoisebench.metrics.decide.choose import Choice
 from denoisebench.metrics.decide.racing import Design, Rung, Trial

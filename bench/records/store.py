@@ -5,18 +5,14 @@
     <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors
                                               a shard: arrays of samples [0, 64)
 
-<sha> begins the SHA-256 of the file's content, so a truncated or altered file does not match its
-own name: it is moved to <root>/damaged/ and counts as missing. Files appear by an atomic rename;
-a process killed in mid-write leaves only a `.partial` file, which the cell's next writer removes.
+<sha> begins the SHA-256 of the file's content, by which a damaged file is found and moved to
+<root>/damaged/. Files appear by an atomic rename; a process killed in mid-write leaves only a
+`.partial` file, which the cell's next writer removes.
 """
 
-import errno
 import fcntl
-import hashlib
 import json
-import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +21,11 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import write_atomically, writing
+from denoisebench.bench.records.checked import ANY_HASH, CheckedFiles, checked_name
 
 SCHEMA = 1
 _MARKER = "store.json"
-_SHA_DIGITS = 16
-_UNWRITABLE = (
-    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST),
-    errno.ENOENT,  # below /proc
-)
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Store:
     def __init__(self, root: Path):
         """Opens a store. Raises UserError when there is none at root."""
         self.root = root
-        self._verified: set[tuple[Path, int, int]] = set()
+        self._files = CheckedFiles(root / "damaged")
         _check_schema(root)
 
     @classmethod
@@ -64,7 +56,7 @@ class Store:
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
-        return [shard for shard in self._named(key, kind) if self._is_intact(shard.path)]
+        return [shard for shard in self._named(key, kind) if self._files.is_intact(shard.path)]
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
@@ -96,7 +88,7 @@ class Store:
         done = start
         for shard in self._named(key, kind):
             if shard.start <= done < min(shard.stop, stop):
-                content = self._read(shard.path)
+                content = self._files.read(shard.path)
                 if content is not None:
                     skip = done - shard.start
                     parts.append({name: array[skip:] for name, array in load(content).items()})
@@ -129,7 +121,8 @@ class Store:
         Yields whether it is held: with wait=False another process may have it.
         """
         folder = self._folder(key)
-        _guard_disk(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as handle:
             try:  # the system releases a lock when its process dies
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -148,19 +141,13 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self.root / "cells" / key
 
-    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> Path:
-        folder = self._folder(key)
-        path = folder / f"{stem}-{_digest(content)}{suffix}"
-        _guard_disk(lambda: _write_atomically(path, content), path)
-        return path
-
-    def _files(self, key: str, kind: str, suffix: str) -> list[Path]:
-        return list(self._folder(key).glob(f"{kind}-{'?' * _SHA_DIGITS}{suffix}"))
+    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> None:
+        write_atomically(self._folder(key) / checked_name(stem, suffix, content), content)
 
     def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
-        old = self._files(key, kind, suffix)
-        new = self._folder(key) / f"{kind}-{_digest(content)}{suffix}"
-        if new not in old or not self._is_intact(new):
+        old = self._records(key, kind, suffix)
+        new = self._folder(key) / checked_name(kind, suffix, content)
+        if new not in old or not self._files.is_intact(new):
             self._write(key, kind, suffix, content)
         for path in old:
             if path != new:
@@ -168,83 +155,14 @@ class Store:
 
     def _newest(self, key: str, kind: str, suffix: str) -> bytes | None:
         """Content of the newest intact file of a kind; a kill may have left two."""
-        paths = self._files(key, kind, suffix)
-        while paths:
-            contents = map(self._read, sorted(paths, key=_age))
-            found = next((content for content in contents if content is not None), None)
-            if found is not None:
-                return found
-            paths = self._files(key, kind, suffix)  # another process may have replaced them
+        while paths := self._records(key, kind, suffix):
+            content = self._files.newest(paths)
+            if content is not None:
+                return content  # else another process may have replaced them
         return None
 
-    def _is_intact(self, path: Path) -> bool:
-        """Reads a file once per process, as long as it stays as it was."""
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            return False
-        mark = (path, stat.st_mtime_ns, stat.st_size)
-        if mark not in self._verified and self._read(path) is not None:
-            self._verified.add(mark)
-        return mark in self._verified
-
-    def _read(self, path: Path) -> bytes | None:
-        """Content of an intact file; None for one that another process took away, and for a
-        damaged one, which is moved aside."""
-        try:
-            content = path.read_bytes()
-            if path.stem.endswith(_digest(content)):
-                return content
-            aside = self.root / "damaged" / f"{path.parent.name}-{path.name}"
-            aside.parent.mkdir(exist_ok=True)
-            path.replace(aside)
-        except FileNotFoundError:
-            return None
-        _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
-        return None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all. Raises UserError when the disk is full."""
-    _guard_disk(lambda: _write_atomically(path, content), path)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _guard_disk(action: Callable[[], object], path: Path) -> None:
-    try:
-        action()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"disk full while writing {path}: free some space and run the same command again, "
-                "finished shards are kept"
-            ) from error
-        if error.errno in _UNWRITABLE:
-            raise UserError(
-                f"cannot write {path}: {error.strerror}; choose another run folder"
-            ) from error
-        raise
-
-
-def _age(path: Path) -> float:
-    """Sorts the newest first and what has just been taken away last."""
-    try:
-        return -path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    def _records(self, key: str, kind: str, suffix: str) -> list[Path]:
+        return list(self._folder(key).glob(f"{kind}-{ANY_HASH}{suffix}"))
 
 
 def _check_schema(root: Path) -> None:
@@ -252,18 +170,14 @@ def _check_schema(root: Path) -> None:
     if not marker.exists():
         raise UserError(f"there is no store at {root}: put it back, or sweep again")
     try:
-        found = json.loads(marker.read_text())["schema"]
+        schema = json.loads(marker.read_text())["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{marker} is not a denoisebench store: choose another folder") from error
-    if found != SCHEMA:
+    if schema != SCHEMA:
         raise UserError(
-            f"the store {root} has schema {found}, this version reads {SCHEMA}: "
+            f"the store {root} has schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_SHA_DIGITS]
 
 
 def _pack(arrays: dict[str, np.ndarray]) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import suggestion
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -29,7 +29,11 @@ from denoisebench.bench.settings.job import SchedulerSettings
 Flags = dict[str, Any]
 _SIGMA_FLAGS = {f"use_{kind}_sigmas": kind for kind in SIGMAS}
 _OF_THE_MODEL = (
-    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
     "prediction_type",
 )
 _PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few
@@ -142,7 +146,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
     elif flag not in arguments:
         yield (
             f"scheduler.flags.{flag}: {spec.class_name} has no such argument; "
-            f"{nearest(flag, arguments)}"
+            f"{suggestion(flag, arguments)}"
         )
 
 

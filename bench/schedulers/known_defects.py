@@ -15,10 +15,18 @@ Config = Mapping[str, Any]  # of a scheduler: the model's own with the flags ove
 _LEADING_BY_DEFAULT = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 _TO_CLEAN_DATA = (
-    *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler"),
-    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler"),
-    *("DPMSolverSDEScheduler", "UniPCMultistepScheduler"),
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "UniPCMultistepScheduler",
 )
 _EXPONENTIAL_SOLVERS = (
     "DPMSolverMultistepScheduler",
@@ -31,8 +39,12 @@ _SPACED = (*_TO_CLEAN_DATA, "DEISMultistepScheduler", "SASolverScheduler")
 _VP = ("scaled_linear", "linear", "cosine", "zero_snr")
 _BETA = (
     *_EXPONENTIAL_SOLVERS,
-    *("EulerDiscreteScheduler", "LMSDiscreteScheduler", "HeunDiscreteScheduler"),
-    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"),
+    "EulerDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
 )
 _FLOW_MATCH = (
     "FlowMatchEulerDiscreteScheduler",

@@ -1,8 +1,6 @@
 """Scenes to pixels: anti-aliased, vectorised, a pure function of the scenes."""
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
@@ -40,12 +38,6 @@ def object_masks(scenes: Scenes) -> np.ndarray:
     reach = scenes.radius[:, :1] + _MARGIN
     x, y = (np.abs(pixels - scenes.centre[:, 0, axis, None]) <= reach for axis in (0, 1))
     return y[:, :, None] & x[:, None, :]
-
-
-@cache
-def fingerprint() -> str:
-    """Hash of the first renders: what was measured against other renders does not count."""
-    return hashlib.sha256(dataset(0, 0, 64)[0].tobytes()).hexdigest()[:12]
 
 
 def _render(scenes: Scenes) -> np.ndarray:

@@ -31,7 +31,14 @@ RELATIONS = ("left of", "right of", "above", "below")
 WORDS = tuple(
     dict.fromkeys(
         [
-            *("a", "on", "of", "background", *SHAPES, *BACKGROUNDS, *TEXTURES, *SIZES),
+            "a",
+            "on",
+            "of",
+            "background",
+            *SHAPES,
+            *BACKGROUNDS,
+            *TEXTURES,
+            *SIZES,
             *(word for relation in RELATIONS for word in relation.split()),
         ]
     )

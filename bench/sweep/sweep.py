@@ -13,6 +13,7 @@ from rich.table import Table
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
@@ -20,7 +21,7 @@ from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
-from denoisebench.bench.records.store import Store, write_atomically
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress, cell_name
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session

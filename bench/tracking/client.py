@@ -29,7 +29,6 @@ _CAUSES = {
 @contextmanager
 def quiet() -> Iterator[None]:
     """MLflow neither logs, warns, prints nor waits long; settings are as before afterwards."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # for good: it has its own thread
     added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
     level = logging.root.manager.disable
     os.environ.update(added)

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 _FILES = (
-    *("report.html", "claims.html", "results.csv", "results.parquet", "defaults.yaml"),
+    "report.html",
+    "claims.html",
+    "results.csv",
+    "results.parquet",
+    "defaults.yaml",
     "config.yaml",
     "sweep.json",
 )

@@ -1,21 +1,26 @@
 """What a tracker is told of a run: its curves and a summary, as plain records. Knows no tracker."""
 
-import hashlib
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from denoisebench.bench.records.cell import Cell, Cost, Entry
+from denoisebench.bench.records.cell import Cell, Cost, Entry, digest
 from denoisebench.bench.records.rows import COLUMNS, rows
 from denoisebench.bench.records.run import Run
 
 _NO_MEASUREMENT = {
     *Cell.__dataclass_fields__,
-    *("key", "samples", "asked_samples", "distinct_prompts", "status", "message", "traceback"),
+    "key",
+    "samples",
+    "asked_samples",
+    "distinct_prompts",
+    "status",
+    "message",
+    "traceback",
     "guidance_weight",
 }
+_DIGITS = 20  # of the hashes by which a tracker knows a curve again
 _WORK = (*Cost.__dataclass_fields__, "passes_per_step")
 
 
@@ -61,7 +66,7 @@ class Target:
     def content(self) -> str:
         """Hash of all that is published but the files."""
         points = [(point.entry.cell.steps, point.time_ms, point.values) for point in self.points]
-        return _hash([self.name, self.params, self.tags, points, self.complete])
+        return digest([self.name, self.params, self.tags, points, self.complete], _DIGITS)
 
 
 def targets(run: Run) -> list[Target]:
@@ -69,10 +74,10 @@ def targets(run: Run) -> list[Target]:
     measured = _measured(run)
     if not measured:
         return []
-    wanted = Counter(_hash(_shared(entry)) for entry in _runnable(run))
+    wanted = Counter(digest(_shared(entry), _DIGITS) for entry in _runnable(run))
     curves: dict[str, list[Measured]] = defaultdict(list)
     for point in measured:
-        curves[_hash(_shared(point.entry))].append(point)
+        curves[digest(_shared(point.entry), _DIGITS)].append(point)
     varying = _varying(run.entries)
     return [
         *(
@@ -103,7 +108,7 @@ def _curve(run: Run, points: list[Measured], varying: set[str], complete: bool) 
     extra = [f"{name}={params[name]}" for name in params if name in varying]
     return Target(
         name=" ".join([cell.model, cell.scheduler, f"g={cell.guidance:g}", *extra]),
-        identity=_hash([run.name, params]),
+        identity=digest([run.name, params], _DIGITS),
         params=params,
         tags={
             "kind": "curve",
@@ -121,7 +126,7 @@ def _summary(run: Run, done: Sequence[Measured]) -> Target:
     sweep_id = _sweep_id(run)
     return Target(
         name=f"{run.name} summary",
-        identity=_hash([run.name, "summary", first]),
+        identity=digest([run.name, "summary", first], _DIGITS),
         params={},
         tags={
             "kind": "summary",
@@ -145,8 +150,18 @@ def _shared(entry: Entry) -> dict[str, str]:
 def _varying(entries: Sequence[Entry]) -> set[str]:
     """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
     axes = (
-        *("guidance_rescale", "guidance_interval", "negative_prompt", "task", "strength", "grid"),
-        *("seed", "prompts", "height", "width", "dtype", "samples"),
+        "guidance_rescale",
+        "guidance_interval",
+        "negative_prompt",
+        "task",
+        "strength",
+        "grid",
+        "seed",
+        "prompts",
+        "height",
+        "width",
+        "dtype",
+        "samples",
     )
     return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
 
@@ -154,8 +169,4 @@ def _varying(entries: Sequence[Entry]) -> set[str]:
 def _sweep_id(run: Run) -> str:
     """Without quotes: it stands between some in MLflow's filters."""
     name = run.name.replace("'", "_")
-    return f"{name}-{_hash([asdict(entry) for entry in run.entries])[:8]}"
-
-
-def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    return f"{name}-{digest([asdict(entry) for entry in run.entries], 8)}"

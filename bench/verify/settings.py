@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from denoisebench.bench.errors import UserError, nearest
+from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.fields import config_problem
 from denoisebench.bench.settings.job import SchedulerSettings
@@ -48,7 +48,7 @@ def what_to_verify(configs: Iterable[dict]) -> tuple[list[Subject], Path]:
         except ValidationError as error:
             problems += [config_problem(item) for item in error.errors()]
     problems += [
-        f"scheduler={one.scheduler.name}: unknown; {nearest(one.scheduler.name, SCHEDULERS)}"
+        f"scheduler={one.scheduler.name}: unknown; {suggestion(one.scheduler.name, SCHEDULERS)}"
         for one in settings
         if one.scheduler.name not in SCHEDULERS and not one.scheduler.base
     ]

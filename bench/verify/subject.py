@@ -2,11 +2,9 @@
 
 import importlib
 import inspect
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path as File
 from typing import Any
 
 from denoisebench.bench.errors import UserError
@@ -89,12 +87,10 @@ class Subject:
 
 
 def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
-    """A class of the user's own, by `package.module.Class`; modules of this folder are found too.
+    """A class of the user's own, by `package.module.Class`.
 
     Raises UserError when there is none, or it is not made as diffusers' schedulers are.
     """
-    if str(File.cwd()) not in sys.path:
-        sys.path.append(str(File.cwd()))
     try:
         found = _imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises

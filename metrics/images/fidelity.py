@@ -4,7 +4,6 @@ Pure functions of outputs and inputs, both [N, 3, H, W] uint8, to one number a s
 Their means over samples are metrics.estimate.mean_estimate.
 """
 
-import hashlib
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from denoisebench.metrics.networks.weights import MissingWeights, UnusableExtractor
+from denoisebench.metrics.networks.weights import MissingWeights, UnusableExtractor, digest_of
 
 _ROUNDING = 1 / 12  # grey levels squared: the error that rounding to whole levels has
 _BAND = 16  # the seam's band is a sixteenth of the short side wide, on both sides of the edge
 
 # torchvision's AlexNet, which torchmetrics' LPIPS looks for where torch keeps downloads.
 ALEXNET_FILE, ALEXNET_SHA256_PREFIX = "alexnet-owt-7be5be79.pth", "7be5be79"
+_digest_of = cache(digest_of)  # every cell of a plan asks for the same file
 
 
 def psnr(outputs: Tensor, inputs: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def lpips_weights() -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_FILE
     if not path.is_file():
         raise MissingWeights(f"LPIPS needs torchvision's {ALEXNET_FILE}: place the file at {path}")
-    found = _sha256(path)[: len(ALEXNET_SHA256_PREFIX)]
+    found = _digest_of(path)[: len(ALEXNET_SHA256_PREFIX)]
     if found != ALEXNET_SHA256_PREFIX:
         raise UnusableExtractor(
             f"{path} is not torchvision's AlexNet: its sha256 begins {found}, not "
@@ -147,9 +147,3 @@ def _grown(masks: Tensor, width: int) -> Tensor:
 
 def _difference(outputs: Tensor, inputs: Tensor) -> Tensor:
     return outputs.double() - inputs.double()
-
-
-@cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

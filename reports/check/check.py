@@ -26,8 +26,14 @@ from denoisebench.reports.check.losses import (
 
 # What makes a cell the same experiment's, whatever was changed: it is paired by these.
 _SETTINGS = (
-    *("task", "scheduler", "steps", "strength", "grid", "guidance_rescale"),
-    *("guidance_interval", "negative_prompt"),
+    "task",
+    "scheduler",
+    "steps",
+    "strength",
+    "grid",
+    "guidance_rescale",
+    "guidance_interval",
+    "negative_prompt",
 )
 # What may not differ: samples would not be the same ones.
 _EXPERIMENT = {

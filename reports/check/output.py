@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-from denoisebench.bench.records.store import write_atomically
+from denoisebench.bench.paths import write_atomically
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import UNDECIDED
 from denoisebench.metrics.specs import metric_spec

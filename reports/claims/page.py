@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.decide.assertion import SUPPORTED
 from denoisebench.reports.claims.claims import NOT_TESTED, Finding
 from denoisebench.reports.claims.records import Part, Shown

@@ -20,11 +20,27 @@ from denoisebench.reports.rows.frame import describe, done, varying
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
 _POINT_COLUMNS = (
-    *("panel", "scheduler", "steps", "strength", "nfe", "latency_p50_s", "latency_batch_size"),
+    "panel",
+    "scheduler",
+    "steps",
+    "strength",
+    "nfe",
+    "latency_p50_s",
+    "latency_batch_size",
 )
 _GAIN_COLUMNS = (
-    *("panel", "scheduler", "steps_from", "steps_to", "gain", "se", "low", "high"),
-    *("gain_per_nfe", "gain_per_nfe_se", "gain_per_second", "gain_per_second_se"),
+    "panel",
+    "scheduler",
+    "steps_from",
+    "steps_to",
+    "gain",
+    "se",
+    "low",
+    "high",
+    "gain_per_nfe",
+    "gain_per_nfe_se",
+    "gain_per_second",
+    "gain_per_second_se",
 )
 
 

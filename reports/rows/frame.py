@@ -7,15 +7,22 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.rows import COLUMNS, metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.bench.records.store import write_atomically
 from denoisebench.metrics.estimate import Estimate
 
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
-    *("distinct_prompts", "flat_images", "executed_steps", "nfe", "network_passes", "vendor_steps"),
-    *("latency_batch_size", "peak_memory_bytes", "threads"),
+    "distinct_prompts",
+    "flat_images",
+    "executed_steps",
+    "nfe",
+    "network_passes",
+    "vendor_steps",
+    "latency_batch_size",
+    "peak_memory_bytes",
+    "threads",
 )
 _METRIC_SUFFIXES = ("", "_se", "_raw", "_infinity", "_n_per_dim", "_floor")
 

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.records.store import write_atomically
+from denoisebench.bench.paths import write_atomically
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.page.html import inline_script, page_environment

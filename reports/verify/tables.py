@@ -17,10 +17,18 @@ _UPSTREAM = "https://github.com/huggingface/diffusers/issues"
 def headings(record: dict[str, Any]) -> list[str]:
     bands = [f"{band:g}" for band in record["bands"]]
     return [
-        *("scheduler", "grid", "order", "NFE"),
-        *("integrator", "last jump", "timesteps"),
+        "scheduler",
+        "grid",
+        "order",
+        "NFE",
+        "integrator",
+        "last jump",
+        "timesteps",
         *(f"gain {band}" for band in bands),
-        *("wrong mode", "verdict", "all cases ✓ / ~ / ✗", "found in them"),
+        "wrong mode",
+        "verdict",
+        "all cases ✓ / ~ / ✗",
+        "found in them",
     ]
 
 
@@ -30,10 +38,16 @@ def line(summary: dict[str, Any], bands: int) -> list[str]:
     counts = " / ".join(str(summary["verdicts"][verdict]) for verdict in _STYLES)
     names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
     return [
-        *(summary["name"], summary["grid"], order_text(summary), nfe_text(summary)),
+        summary["name"],
+        summary["grid"],
+        order_text(summary),
+        nfe_text(summary),
         *(_text(parts.get(name), "{:.1e}") for name in ("integrator", "last_jump", "timesteps")),
         *(_text(gain, "{:.2f}") for gain in gains),
-        *(_text(summary["wrong_mode"], "{:.1%}"), verdict_text(summary), counts, ", ".join(names)),
+        _text(summary["wrong_mode"], "{:.1%}"),
+        verdict_text(summary),
+        counts,
+        ", ".join(names),
     ]
 
 

@@ -20,8 +20,14 @@ from denoisebench.reports.check.check import check
 from tests.helpers.fake_run import FD, fabricate
 
 CELL = (
-    *("scheduler=ddim", "steps=4", "guidance=4", "samples=24", "threads=1", "tracking=none"),
-    *("metrics.reference_samples=64", "latency.timed_runs=0"),
+    "scheduler=ddim",
+    "steps=4",
+    "guidance=4",
+    "samples=24",
+    "threads=1",
+    "tracking=none",
+    "metrics.reference_samples=64",
+    "latency.timed_runs=0",
 )
 MEANT = ("one step fewer", "wrong spacing", "guidance 4.5", "guidance 3.5", "8-bit weights")
 MEANT = (*MEANT, "VAE scale 2 % off", "swapped prompts", "last step skipped")

@@ -53,10 +53,19 @@ def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES
 
 
 _METRICS = (
-    *(FD, CLIP, *(f"power_octave_{k}" for k in (1, 2, 3, 4)), "sharpness", "saturation", "clipped"),
+    FD,
+    CLIP,
+    *(f"power_octave_{k}" for k in (1, 2, 3, 4)),
+    "sharpness",
+    "saturation",
+    "clipped",
     "saturation_distance",
-    *("accuracy", "accuracy_shape", "accuracy_colour", "accuracy_texture"),
-    *("cosine_shapes_input", "chance_shapes_input"),
+    "accuracy",
+    "accuracy_shape",
+    "accuracy_colour",
+    "accuracy_texture",
+    "cosine_shapes_input",
+    "chance_shapes_input",
 )
 
 

@@ -1,6 +1,7 @@
 """`denoisebench verify` through the real command line."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -178,3 +179,14 @@ def test_usage_errors_are_one_line_and_code_2(arguments, said, capsys):
     assert code == 2
     assert err.startswith(f"denoisebench: {said}")
     assert len(err.splitlines()) == 1
+
+
+def test_a_class_of_the_users_own_is_found_in_a_module_of_this_folder(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "module_of_this_folder.py").write_text("class NoScheduler: ...\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    code, _, err = call(capsys, "verify", "own.class_name=module_of_this_folder.NoScheduler")
+    assert code == 2
+    assert "module_of_this_folder.NoScheduler: is no scheduler class" in err

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from denoisebench.bench.errors import nearest
+from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.inputs.prompts import load_prompts
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.plan import _grouped
@@ -263,8 +263,10 @@ def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():
 
 
 def test_the_nearest_names_are_offered_or_else_all():
-    assert nearest("eulr", ["euler", "pndm"]) == "did you mean euler?"
-    assert nearest("zzz", ["euler", "heun"]) == "known: euler, heun"
+    assert nearest("eulr", ["euler", "pndm"]) == ["euler"]
+    assert suggestion("eulr", ["euler", "pndm"]) == "did you mean euler?"
+    assert nearest("zzz", ["euler", "heun"]) == []
+    assert suggestion("zzz", ["heun", "euler"]) == "known: euler, heun"
 
 
 def test_an_unknown_command_names_the_known_ones(capsys):

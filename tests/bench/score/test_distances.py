@@ -65,8 +65,15 @@ def test_one_pass_of_images_feeds_all_metrics_of_a_network(tmp_path, seen):
     settings = settings_of()
     store, entry = stored(tmp_path, settings)
     assert list(scored(store, entry, settings)) == [
-        *("fd_shapes", "kd_shapes", "precision_shapes", "recall_shapes", "density_shapes"),
-        *("coverage_shapes", "cmmd_shapes", "clip_score_shapes", "clip_s_shapes"),
+        "fd_shapes",
+        "kd_shapes",
+        "precision_shapes",
+        "recall_shapes",
+        "density_shapes",
+        "coverage_shapes",
+        "cmmd_shapes",
+        "clip_score_shapes",
+        "clip_s_shapes",
     ]
     # Forty images of the cell; of the reference 600 for statistics, for CLIP the first 300.
     assert seen == {"Extractor": 640, "ClipScorer": 340}

@@ -53,8 +53,14 @@ def looked_at(tmp_path_factory):
 def test_every_number_has_its_column(looked_at):
     kinds = ["shape", "colour", "texture", "size", "background", "layout"]
     assert list(looked_at[2]) == [
-        *(*OCTAVES, "sharpness", "banding", "saturation", "saturation_distance", "clipped"),
-        *("accuracy", *(f"accuracy_{kind}" for kind in kinds)),
+        *OCTAVES,
+        "sharpness",
+        "banding",
+        "saturation",
+        "saturation_distance",
+        "clipped",
+        "accuracy",
+        *(f"accuracy_{kind}" for kind in kinds),
     ]
 
 
@@ -181,8 +187,11 @@ def test_prompts_in_other_words_are_refused(tmp_path, capsys):
 # Convergence, with a little of what else shapes_full has: a report takes long to draw it all.
 GRID = ("scheduler=ddim,euler_a", "steps=2,5", "metrics=shapes_full", "latency.timed_runs=0")
 LESS = (
-    *("metrics.frechet=[]", "metrics.clip_score=[]", "metrics.images=[saturation]"),
-    *("metrics.accuracy=null", "metrics.convergence_samples=6"),
+    "metrics.frechet=[]",
+    "metrics.clip_score=[]",
+    "metrics.images=[saturation]",
+    "metrics.accuracy=null",
+    "metrics.convergence_samples=6",
     "metrics.convergence_steps=12",  # 10 divides a thousand
 )
 CONVERGED = [f"{m}_converged" for m in ("psnr", "ssim", "latent_rmse", "delta_e")]

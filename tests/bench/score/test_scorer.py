@@ -35,8 +35,15 @@ def inpainted(tmp_path_factory):
 
 def test_every_measure_has_its_column(inpainted):
     assert list(inpainted[3]) == [
-        *("fd_shapes", "psnr_input", "ssim_input", "latent_rmse_input", "cosine_shapes_input"),
-        *("rmse_masked", "rmse_seam", "rmse_preserved", "seam_jump"),
+        "fd_shapes",
+        "psnr_input",
+        "ssim_input",
+        "latent_rmse_input",
+        "cosine_shapes_input",
+        "rmse_masked",
+        "rmse_seam",
+        "rmse_preserved",
+        "seam_jump",
     ]
 
 
@@ -122,8 +129,8 @@ def test_one_pass_over_the_images_gives_what_one_for_each_metric_gives(tmp_path,
     store, entry = stored(tmp_path / "together", settings)
     together = scored(store, entry, settings)
     assert images_read == [(0, 256), (256, 300)]
-    names = [*("fd_shapes", "fd_clip", "clip_score_shapes", "clip_s_shapes", "psnr_input")]
-    names += [*("cosine_shapes_input", "clipped", "accuracy"), *(["cmmd_shapes"] if cmmd else [])]
+    names = ["fd_shapes", "fd_clip", "clip_score_shapes", "clip_s_shapes", "psnr_input"]
+    names += ["cosine_shapes_input", "clipped", "accuracy", *(["cmmd_shapes"] if cmmd else [])]
     assert {*names} <= {*together}
     for name in names:
         store, entry = stored(tmp_path / name, settings)

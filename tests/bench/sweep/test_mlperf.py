@@ -29,10 +29,16 @@ def setup(tmp_path):
         "sweep",
         "experiment=mlperf_sdxl",
         f"model.path={save_tiny('sdxl', tmp_path)}",
-        *("model.width=32", "model.height=32", "samples=3", "batch_size=2"),
+        "model.width=32",
+        "model.height=32",
+        "samples=3",
+        "batch_size=2",
         f"prompts.path={prompts}",
         f"latents={latents}",
-        *(f"runs={tmp_path}", "tracking=none", "latency.timed_runs=0", "threads=1"),
+        f"runs={tmp_path}",
+        "tracking=none",
+        "latency.timed_runs=0",
+        "threads=1",
     ]
 
 

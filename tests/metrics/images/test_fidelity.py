@@ -21,6 +21,7 @@ from denoisebench.metrics.images.fidelity import (
     ssim,
 )
 from denoisebench.metrics.networks.extractors import MissingWeights, UnusableExtractor
+from denoisebench.metrics.networks.weights import digest_of
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def backbone(tmp_path, monkeypatch):
 def test_lpips_is_that_of_torchmetrics(backbone, inputs, monkeypatch):
     from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
-    digest = fidelity._sha256(backbone)
+    digest = digest_of(backbone)
     monkeypatch.setattr(fidelity, "ALEXNET_SHA256_PREFIX", digest[:8])
     outputs = inputs.flip(0)
     found = lpips(outputs, inputs, lpips_network())
@@ -191,6 +192,6 @@ def test_lpips_takes_no_file_but_the_published_one(backbone, tmp_path, monkeypat
 
 def test_lpips_unpickles_tensors_alone(backbone, monkeypatch):
     torch.save(nn.Linear(2, 2), backbone)  # a pickled object
-    monkeypatch.setattr(fidelity, "ALEXNET_SHA256_PREFIX", fidelity._sha256(backbone)[:8])
+    monkeypatch.setattr(fidelity, "ALEXNET_SHA256_PREFIX", digest_of(backbone)[:8])
     with pytest.raises(UnusableExtractor, match="cannot be used"):
         lpips_network()

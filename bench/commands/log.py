@@ -1,0 +1,48 @@
+"""`denoisebench log`: a run to MLflow, as a sweep does at its end."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from denoisebench.bench.commands.console import run_folder, terminal
+from denoisebench.bench.errors import UserError
+
+if TYPE_CHECKING:
+    from denoisebench.bench.records.run import Run
+    from denoisebench.bench.settings.job import TrackingSettings
+
+
+def log(arguments: list[str]) -> int:
+    """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
+    import yaml
+
+    from denoisebench.bench.records.run import load_run
+    from denoisebench.bench.settings.job import tracking_settings
+
+    run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
+    foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
+    if foreign:
+        raise UserError(
+            f"{foreign[0]}: log takes tracking.uri=…, .experiment=…, .pack=… and .baseline=…"
+        )
+    path = run.folder / "config.yaml"
+    try:
+        recorded = yaml.safe_load(path.read_text())["tracking"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
+    changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
+    settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
+    return 0 if publish_run(run, settings) else 1
+
+
+def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
+    """True when MLflow has the run; a server that is down is said once and stops nothing."""
+    from denoisebench.bench.tracking.publish import TrackingDown, publish
+
+    try:
+        asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline
+        where = publish(run, *asked)
+    except TrackingDown as error:
+        print(f"denoisebench: {error}", file=sys.stderr)
+        return False
+    terminal().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
+    return True

@@ -1,0 +1,102 @@
+"""The axes of the figures: what quality is drawn against, and the scale of its values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports import theme
+from denoisebench.reports.page.chart_data import is_logarithmic, round_numbers, signed_ticks
+
+ValueAxis = Callable[[str], alt.Y]  # the same y encoding for every field that is drawn on it
+_SMALLEST_SHARE = 0.2  # of a shared value axis that the points of one panel may fill
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What quality is drawn against."""
+
+    field: str
+    axis_title: str
+    stem: str
+    words: str
+    base: int  # of the logarithmic axis; 0 for a linear one
+    order: str = "steps"  # the field along which a curve runs
+
+
+STEPS = Cost("steps", "Steps (num_inference_steps)", "steps", "steps", 2)
+NFE = Cost("nfe", "NFE (denoiser evaluations per image)", "nfe", "denoiser evaluations", 2)
+SECONDS = Cost("latency_p50_s", "Latency (s per image, median)", "seconds", "latency", 10)
+STRENGTH = Cost(
+    "strength",
+    "Strength (share of the trajectory that is run)",
+    stem="strength",
+    words="strength",
+    base=0,
+    order="strength",
+)
+
+
+def cost_axis(points: pd.DataFrame, cost: Cost) -> alt.X:
+    axis = alt.Axis(format="~r", labelOverlap="greedy", tickCount=6)
+    if cost is STEPS:
+        axis = alt.Axis(values=sorted(points["steps"].unique().tolist()), labelOverlap="greedy")
+    if cost is SECONDS:
+        axis = _round_axis(points[cost.field])
+    return alt.X(f"{cost.field}:Q", title=cost.axis_title, scale=_cost_scale(cost), axis=axis)
+
+
+def _cost_scale(cost: Cost) -> alt.Scale:
+    if not cost.base:
+        return alt.Scale(domain=[0, 1])
+    return alt.Scale(type="log", base=cost.base, nice=False, padding=14)
+
+
+def value_axis(metric: str, points: pd.DataFrame, *, own_axes: bool = False) -> ValueAxis:
+    """The same y encoding for every field drawn on it."""
+    spec = metric_spec(metric)
+    title = f"{spec.label} ({spec.unit}), " if spec.unit else f"{spec.label}, "
+    if is_logarithmic(metric, points):
+        scale = alt.Scale(type="log", nice=False, padding=6)
+        axis = (
+            alt.Axis(format="~r", labelOverlap="greedy", tickCount=5)
+            if own_axes  # ticks of the whole range may all lie outside one panel's
+            else _round_axis(points[["value", "low", "high"]])
+        )
+    else:
+        scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
+    return lambda field: alt.Y(
+        f"{field}:Q", title=f"{title}{spec.direction}", scale=scale, axis=axis
+    )
+
+
+def needs_own_axes(metric: str, points: pd.DataFrame) -> bool:
+    """Whether an axis that all panels share would press the curves of one of them flat."""
+    ends = points.groupby("panel")[["low", "high", "value"]].agg(["min", "max"])
+    lowest, highest = ends.min(axis=1), ends.max(axis=1)
+    if is_logarithmic(metric, points):
+        lowest, highest = np.log(lowest), np.log(highest)
+    spans = (highest - lowest)[points.groupby("panel").size() > 1]
+    return bool((spans < _SMALLEST_SHARE * (highest.max() - lowest.min())).any())
+
+
+def _round_axis(values: pd.DataFrame | pd.Series) -> alt.Axis:
+    """A logarithmic axis with 1, 2, 5 ticks, or the library's own where those are too few."""
+    ticks = round_numbers(values)
+    return alt.Axis(values=ticks or alt.Undefined, format="~r", labelOverlap="greedy", tickCount=5)
+
+
+def signed_axis(title: str, gains: pd.DataFrame) -> ValueAxis:
+    ticks, padding = signed_ticks(gains), theme.PANEL_HEIGHT / 20  # bars keep off the frame
+    if ticks:
+        constant = min(t for t in ticks if t > 0)
+        scale = alt.Scale(type="symlog", constant=constant, nice=False, padding=padding)
+        axis = alt.Axis(values=ticks, format="~r", grid=True)
+        titles = [title, "(symmetric-logarithmic axis)"]
+    else:
+        scale, titles = alt.Scale(padding=padding), [title]
+        axis = alt.Axis(format="~r", tickCount=6, grid=True)
+    return lambda field: alt.Y(f"{field}:Q", title=titles, scale=scale, axis=axis)

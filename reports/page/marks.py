@@ -1,0 +1,148 @@
+"""What the figures are drawn with: marks in the looks of their schedulers, intervals, labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from denoisebench.reports import theme
+from denoisebench.reports.page.axes import Cost, ValueAxis
+
+PERCENT = "\N{NO-BREAK SPACE}%"
+_RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
+
+
+def bands(base: alt.Chart, y: ValueAxis, pick: alt.Parameter, count: int) -> list[alt.Chart]:
+    """Intervals along the lines, with edges; pale where many of them lie over each other."""
+    pale, edge = (
+        alt.condition(pick, alt.value(min(most, all_together / count)), alt.value(0.02))
+        for most, all_together in ((0.08, 0.3), (0.5, 2.0))
+    )
+    return [
+        base.mark_area().encode(y=y("low"), y2="high:Q", opacity=pale),
+        *(
+            base.mark_line(strokeWidth=0.8).encode(y=y(end), opacity=edge)
+            for end in ("low", "high")
+        ),
+    ]
+
+
+def intervals(base: alt.Chart, y: ValueAxis) -> alt.Chart:
+    """The interval of each point by itself."""
+    return base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
+
+
+def decision_marks(
+    base: alt.Chart, y: ValueAxis, look: dict, points: pd.DataFrame, cost: Cost
+) -> list[alt.Chart]:
+    """Rings where curves come within the margin; the recommended default, named, over all else.
+
+    Curves coincide just where they do not gain any more: the default's own marker is drawn last and
+    larger than every other, so that no ring or marker of another curve is taken for it.
+    """
+    if "flat" not in points:
+        return []
+    ring, label = _rings(base, y), _default_label(points[cost.field], cost)
+    named = base.transform_filter("datum.recommended").encode(y=y("value"))
+    return [
+        ring.transform_filter("datum.flat && !datum.recommended"),
+        ring.transform_filter("datum.flat && datum.recommended"),
+        named.mark_point(
+            filled=True, size=_DEFAULT_SIZE, opacity=1, stroke=theme.INK, strokeWidth=1.5
+        ).encode(shape=look["shape"]),
+        named.mark_text(stroke="white", strokeWidth=3, **label).encode(
+            text="default:N", color=alt.value("white")
+        ),
+        named.mark_text(**label).encode(text="default:N", color=alt.value(theme.INK)),
+    ]
+
+
+def _rings(base: alt.Chart, y: ValueAxis) -> alt.Chart:
+    return base.mark_point(
+        shape="circle", size=_RING_SIZE, filled=False, strokeWidth=2, opacity=1
+    ).encode(y=y("value"))
+
+
+def _default_label(costs: pd.Series, cost: Cost) -> dict[str, Any]:
+    """How the default's name is written: above its marker, and inwards near an end of the axis."""
+    low, high = float(costs.min()), float(costs.max())
+    share = (
+        f"log(datum.{cost.field} / {low}) / log({high / low})"
+        if cost.base and high > low
+        else "0.5"
+    )
+    align = f"{share} < 0.3 ? 'left' : {share} > 0.7 ? 'right' : 'center'"
+    look = {"dy": -18, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    return {"align": alt.expr(align), **look}
+
+
+def zero_line() -> alt.Chart:
+    return alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
+
+
+def point_labels(base: alt.Chart) -> list[alt.Chart]:
+    """The labels of chart_data.front_labels on a white halo, each with a rule to its point."""
+    dx, dy = alt.expr("datum.label_dx"), alt.expr("datum.label_dy")
+
+    def texts(**look: Any) -> alt.Chart:
+        return base.mark_text(
+            align="left", baseline="middle", dx=dx, dy=dy, fontSize=theme.LABEL_SIZE, **look
+        ).encode(text="label:N")
+
+    rule = base.mark_rule(color=theme.QUIET, strokeWidth=0.6, y2Offset=dy)
+    return [
+        rule.encode(y2="value:Q"),
+        texts(stroke="white", strokeWidth=3),
+        texts(color=theme.INK),
+    ]
+
+
+def markers(base: alt.Chart, look: dict, along: str = "steps") -> alt.Chart:
+    """Point markers with their tooltip; `along` is the field that tells those of a curve apart."""
+    texts = {
+        "scheduler": "scheduler",
+        along: "strength" if along == "strength" else "steps",
+        "nfe": "NFE",
+        "value_text": "gain per step" if along == "change" else "value ± se",
+        "interval_text": f"95{PERCENT} interval",
+        "latency_text": "latency per image",
+    }
+    if along == "change":
+        texts = {name: text for name, text in texts.items() if name not in ("nfe", "latency_text")}
+    tooltip = [alt.Tooltip(f"{name}:N", title=text) for name, text in texts.items()]
+    return base.mark_point(filled=True, size=55, opacity=1, stroke="white", strokeWidth=0.7).encode(
+        shape=look["shape"], tooltip=tooltip
+    )
+
+
+def look_of(points: pd.DataFrame) -> dict:
+    """Colour and shape of each scheduler, in one legend; dash, size and width of its `place`."""
+    names = schedulers_of(points)
+    legend = alt.Legend(orient="top", columns=theme.LEGEND_COLUMNS, symbolOpacity=1)
+
+    def cycle(domain: list, looks: Sequence) -> alt.Scale:
+        return alt.Scale(domain=domain, range=[looks[i % len(looks)] for i in range(len(domain))])
+
+    def falling(ends: tuple[float, float]) -> alt.Scale:
+        return alt.Scale(domain=[0, max(1, len(names) - 1)], range=ends)
+
+    dashes = cycle([*range(len(names))], theme.DASHES)
+    colours, shapes = cycle(names, theme.COLOURS), cycle(names, theme.SHAPES)
+    return {
+        "color": alt.Color("scheduler:N", title=None, legend=legend, scale=colours),
+        "shape": alt.Shape("scheduler:N", title=None, legend=legend, scale=shapes),
+        "strokeDash": alt.StrokeDash("place:O", legend=None, scale=dashes),
+        "strokeWidth": alt.StrokeWidth("place:Q", legend=None, scale=falling(theme.WIDTHS)),
+        "size": alt.Size("place:Q", legend=None, scale=falling(theme.SIZES)),
+    }
+
+
+def schedulers_of(points: pd.DataFrame) -> list[str]:
+    return points["scheduler"].unique().tolist()
+
+
+def highlight() -> tuple[alt.Parameter, Any]:
+    """A click on the legend keeps one scheduler and fades the others."""
+    pick = alt.selection_point(fields=["scheduler"], bind="legend")
+    return pick, alt.condition(pick, alt.value(1), alt.value(0.12))
