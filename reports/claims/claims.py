@@ -184,10 +184,10 @@ CLAIMS = (
         "character",
         "Schedulers differ in character at equal steps.",
         "On {diffusion} in {some} steps, a classifier assigns images to the right one of two "
-        "schedulers more often, by more than {TOLD_APART}, than to the right one of two noise seeds "
-        "of one scheduler; for each pair of {naive}, {solver}, {noisy}. It sees the numbers that are "
-        "measured of each image by itself: power by octave, sharpness, banding, saturation, clipped "
-        "pixels.",
+        "schedulers more often, by more than {TOLD_APART}, than to the right one of two noise "
+        "seeds of one scheduler; for each pair of {naive}, {solver}, {noisy}. It sees the numbers "
+        "that are measured of each image by itself: power by octave, sharpness, banding, "
+        "saturation, clipped pixels.",
         "Guessing is right half the time: 55 of 100 right show hardly any difference."
         " The two images of a pair have the same prompt and different noise, and a classifier is "
         "tested on prompts that it was not trained on.",

@@ -13,8 +13,8 @@ from denoisebench.reports.claims.page import (
     claims_markdown,
     decisive,
     drawn,
-    render_claims,
     measured_text,
+    render_claims,
     verdict_counts,
 )
 from denoisebench.reports.claims.records import Judged, Part, Shown
