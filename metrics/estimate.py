@@ -1,4 +1,4 @@
-"""A metric is an estimate: a value, a standard error, each sample's part in it. NumPy only."""
+"""A metric is an estimate: a value with a standard error, from each sample's part. NumPy only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,14 @@ class Estimate:
     """A value with the first-order influence of every sample (Hampel, 1974).
 
     influence has mean zero. Where samples are alike, as those of one prompt are, clusters numbers
-    them 0..G-1: the clusters are the independent units, and n samples are worth fewer.
+    their groups 0..G-1: the clusters are the independent units, and the error is that of fewer
+    samples than n.
     """
 
     value: float
     influence: np.ndarray  # [n] float64
     clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
-    # By number of samples: the estimates from the first so many alone, where they were made too.
+    # By number of samples: estimates from that many first samples alone, where they were made too.
     nested: Mapping[int, "Estimate"] = field(default_factory=dict)
 
     @property
@@ -29,7 +30,7 @@ class Estimate:
     def units(self) -> np.ndarray:
         """Influence of each independent unit; the value's error is that of their mean.
 
-        Of a cluster it is the sum over its samples times G/n (Liang & Zeger, 1986).
+        The influence of a cluster is the sum over its samples times G/n (Liang & Zeger, 1986).
         """
         if self.clusters is None:
             return self.influence
@@ -58,13 +59,13 @@ def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Est
 
 
 def paired_difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b when sample i of both had the same prompt and noise; one may have more samples.
+    """a - b, where sample i of both had the same prompt and noise.
 
-    Then it is that of the most samples of which both have an estimate: all of them are paired.
-    Without such nested estimates the value of m samples is to first order (1/m) Σ influence_i over
-    them, and so (1/n) Σ over n of n/m influence_i, where those beyond m have none: samples that
-    only one side has add their own variance, and nothing is paired with them.
-    Raises ValueError when the samples of the smaller are not clustered as the first of the larger.
+    When one has more samples, nested estimates of the same number of samples are compared, the most
+    that both have: all samples are paired. Where there are none, the influences of the m samples
+    of the smaller are scaled by n/m and are 0 from m to n: its value is to first order the mean of
+    either. The samples that only one side has add their own variance, and nothing is paired with
+    them. Raises ValueError when the smaller is not clustered as the first samples of the larger.
     """
     a, b = _in_common(a, b)
     n = max(a.samples, b.samples)
@@ -77,28 +78,29 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _in_common(a: Estimate, b: Estimate) -> tuple[Estimate, Estimate]:
-    """Both of the most samples of which both have an estimate; as they are if there are none."""
-    known = [{**each.nested, each.samples: each} for each in (a, b)]
-    shared = known[0].keys() & known[1].keys()
-    return (known[0][max(shared)], known[1][max(shared)]) if shared else (a, b)
+    """Both from the largest number of samples that both have an estimate of; as they are if there
+    is none."""
+    of_a, of_b = ({**estimate.nested, estimate.samples: estimate} for estimate in (a, b))
+    shared = of_a.keys() & of_b.keys()
+    return (of_a[max(shared)], of_b[max(shared)]) if shared else (a, b)
 
 
 def _stretched(estimate: Estimate, n: int) -> np.ndarray:
-    """Influence [n] of an estimate's samples and of those beyond, which have none."""
+    """Influence [n] of an estimate, scaled, with 0 for the samples that it has not."""
     scaled = estimate.influence * (n / estimate.samples)
     return np.pad(scaled, (0, n - estimate.samples))
 
 
 def of_same_samples(a: Estimate, b: Estimate) -> bool:
-    """Whether as many, held together alike: then their influences can be added."""
+    """Whether both have as many samples, clustered alike: then their influences can be added."""
     return a.samples == b.samples and _same_groups(a, b)
 
 
 def _same_groups(larger: Estimate, smaller: Estimate) -> bool:
-    """Whether the first samples of the larger are held together as those of the smaller are.
+    """Whether the first samples of the larger are clustered as those of the smaller.
 
-    Cells of one sweep are compared by the thousand and have the same numbers: that is asked first,
-    for building the sets takes twenty times as long as all else about a pair.
+    Cells of one sweep are compared by the thousand and usually have the same numbers. This is asked
+    first: building the sets takes twenty times as long as all else about a pair.
     """
     if larger.clusters is None and smaller.clusters is None:
         return True
@@ -114,6 +116,6 @@ def _numbers(estimate: Estimate) -> np.ndarray:
 
 
 def clusters_of(names: Sequence[str]) -> np.ndarray | None:
-    """Numbers [n] of equal names, None when all differ."""
-    found, clusters = np.unique(np.array(names), return_inverse=True)
-    return None if len(found) == len(names) else clusters
+    """Numbers [n], the same for equal names; None when all differ."""
+    distinct, clusters = np.unique(np.array(names), return_inverse=True)
+    return None if len(distinct) == len(names) else clusters

@@ -1,12 +1,12 @@
 """The metrics as torchmetrics classes, for loops that have no store.
 
-Thin: each keeps features and hands them to a pure function of this package. Distances hold the same
-two states, so in a MetricCollection those of one extractor are one compute group and images are
-looked at once; name the group (compute_groups=[[...]]) and that holds for the first batch too.
-What is a number per sample needs no class of its own: PerSampleMean takes the functions of
-metrics.spectrum, texture and colour, PairedMean those of fidelity and colour.delta_e.
-compute() gives the value, estimate() also its standard error and the influence of every sample, of
-what this process has seen.
+Each keeps features and hands them to a pure function of this package. All distances hold the same
+two states. So in a MetricCollection those of one extractor are one compute group, and its images go
+through the network once; for the first batch too, if the group is named (compute_groups=[[...]]).
+A metric that is a number per sample needs no class of its own: PerSampleMean takes the functions of
+images/spectrum.py, texture.py and colour.py, PairedMean those of fidelity.py and colour.delta_e.
+compute() gives the value; estimate() also gives its standard error and the influence of every
+sample that this process has seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class _Distance(Metric):
 
 
 class FrechetDistance(_Distance):
-    """See metrics.frechet.frechet_record: the debiased distance."""
+    """The debiased Fréchet distance, see frechet_record."""
 
     higher_is_better = False
 
@@ -71,7 +71,7 @@ class FrechetDistance(_Distance):
 
 
 class KernelDistance(_Distance):
-    """See metrics.kernel.kernel_distance_estimate."""
+    """The kernel distance, see kernel_distance_estimate."""
 
     higher_is_better = False
 
@@ -83,7 +83,7 @@ class KernelDistance(_Distance):
 
 
 class ClipMaximumMeanDiscrepancy(_Distance):
-    """CMMD, see metrics.kernel.cmmd_estimate; the extractor embeds images by CLIP."""
+    """CMMD, see cmmd_estimate; the extractor embeds images by CLIP."""
 
     higher_is_better = False
 
@@ -95,7 +95,7 @@ class ClipMaximumMeanDiscrepancy(_Distance):
 
 
 class PrecisionRecallDensityCoverage(_Distance):
-    """See metrics.manifold.manifold_estimates; computes a dict of four."""
+    """A dict of the four values, see manifold_estimates."""
 
     higher_is_better = True
 
@@ -107,8 +107,8 @@ class PrecisionRecallDensityCoverage(_Distance):
 
 
 class WassersteinDistance(_Distance):
-    """See metrics.wasserstein.wasserstein_estimate; the extractor gives a number for each image,
-    [N], as metrics.colour.chroma does."""
+    """The Wasserstein distance, see wasserstein_estimate; the extractor gives a number for each
+    image, [N], such as colour.chroma."""
 
     higher_is_better = False
 
@@ -121,11 +121,11 @@ class WassersteinDistance(_Distance):
 
 
 class _Mean(Metric):
-    """A number for each sample, of which the value is the mean.
+    """The mean of a number for each sample.
 
-    The name of the state is each metric's own. A MetricCollection takes metrics whose states have
-    the same names and are equal after the first batch for one, and updates one of them alone from
-    then on; two different numbers may well be zero for a whole batch.
+    Each metric names its state differently. A MetricCollection merges metrics whose states have the
+    same names and are equal after the first batch, and updates only one of them from then on; but
+    two different numbers may well be zero for a whole batch.
     """
 
     full_state_update = False
@@ -157,7 +157,7 @@ class _Mean(Metric):
 class PerSampleMean(_Mean):
     """The mean of a function of images [N, 3, H, W] uint8 to [N] numbers, such as sharpness.
 
-    Less a reference's mean where that is part of the metric:
+    For a difference to a reference:
     PerSampleMean(lambda images: sharpness(images) - sharpness(reference).mean()).
     """
 
@@ -170,8 +170,10 @@ class PerSampleMean(_Mean):
 
 
 class PairedMean(_Mean):
-    """The mean of a function of images and of what each is held against, both [N, 3, H, W] uint8,
-    to [N] numbers, such as psnr: the input images, or where a reference trajectory ends."""
+    """The mean of a function of two sets of images [N, 3, H, W] uint8 to [N] numbers, such as psnr.
+
+    Image i of the second set is what image i is compared with: its input, or the end of its
+    reference trajectory."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor], **options: Any):
         super().__init__(**options)
@@ -184,8 +186,7 @@ class PairedMean(_Mean):
 
 
 class AttributeAccuracy(_Mean):
-    """The mean share of what a prompt asks for that a network reads in its image, see
-    metrics.attributes.read_right."""
+    """The mean share of a prompt's attributes that a network reads in its image, see read_right."""
 
     higher_is_better = True
 
@@ -198,7 +199,7 @@ class AttributeAccuracy(_Mean):
         **options: Any,
     ):
         """asked_for gives class indices [N] by head for texts, arrays or tensors, -1 where a text
-        asks nothing; kind is "all" or a head's name without its number."""
+        does not name the attribute; kind is "all" or a head's name without its number."""
         super().__init__(**options)
         self.network, self.asked_for, self.kind = network, asked_for, kind
 
@@ -207,15 +208,15 @@ class AttributeAccuracy(_Mean):
         if len(images) != len(text):
             raise ValueError(f"{len(images)} images cannot meet {len(text)} texts")
         logits = self.network.logits(self.network(images))
-        asked = {
-            name: torch.as_tensor(wanted, device=images.device)
-            for name, wanted in self.asked_for(text).items()
+        wanted = {
+            head: torch.as_tensor(indices, device=images.device)
+            for head, indices in self.asked_for(text).items()
         }
-        self._keep(read_right(logits, asked)[self.kind], images)
+        self._keep(read_right(logits, wanted)[self.kind], images)
 
 
 class ClipScore(Metric):
-    """See metrics.alignment.clip_score_estimate; with hessel=True the authors' own CLIP-S."""
+    """The CLIP score, see clip_score_estimate; with hessel=True CLIP-S, see clip_s_estimate."""
 
     full_state_update = False
     is_differentiable = False
@@ -223,8 +224,8 @@ class ClipScore(Metric):
     cosines: list[Tensor]
 
     def __init__(self, scorer: Any, *, hessel: bool = False, **options: Any):
-        """scorer embeds images when called and texts by embed_text, both as unit vectors [N, D]:
-        one of metrics.extractors.open_clip_scorer."""
+        """scorer embeds images when called, and texts by embed_text, both as unit vectors [N, D];
+        open_clip_scorer makes one."""
         super().__init__(**options)
         self.scorer, self.hessel = scorer, hessel
         self.add_state("cosines", [], dist_reduce_fx="cat")

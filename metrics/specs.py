@@ -13,8 +13,8 @@ class MetricSpec:
     unit: str  # empty when the number has none
     better: str  # "lower", "higher" or "zero"
     meaning: str
-    praise: str = "better"  # what such a value is: "closer" or "smoother" beside an input image
-    is_main: bool = True  # drawn in full; others explain what the main ones show
+    praise: str = "better"  # what a good value is called: "closer", "smoother"
+    is_main: bool = True  # drawn in full; the others explain the main ones
     # Of a number that is read off each image alone: "module:function" that takes images
     # [N, 3, H, W] uint8 to [N]. Best at zero means against the mean of the reference images.
     function: str = ""
@@ -30,12 +30,12 @@ class MetricSpec:
 
     @property
     def names_a_best(self) -> bool:
-        """Whether the best cell deserves the name. Closest to its input is who changed nothing."""
+        """Whether a best cell is named. A cell that changes nothing is closest to its input."""
         return self.is_main and self.praise == "better"
 
     @property
     def is_signed(self) -> bool:
-        """Whether zero is as it should be, and both sides of it are not."""
+        """Whether zero is best, and both sides of it are worse."""
         return self.better == "zero"
 
 
@@ -124,7 +124,7 @@ _OF_IMAGES = {
         "Clipped pixels",
         "",
         "lower",
-        "share of pixels of which a channel is at 0 or 255",
+        "share of pixels with a channel at 0 or 255",
         "gentler",
         function="denoisebench.metrics.images.colour:clipped",
     ),
@@ -135,7 +135,7 @@ _ACCURACIES = {
         "Attribute accuracy",
         "",
         "higher",
-        "share of the attributes that a prompt asks for which a network reads in its image",
+        "share of the prompt's attributes that a network reads in the image",
     ),
     **{
         f"accuracy_{kind}": MetricSpec(
@@ -154,14 +154,14 @@ SPECS = {
         "FID",
         "",
         "lower",
-        "Fréchet distance of Inception-v3 pool features, less its bias by the number of samples; "
+        "Fréchet distance of Inception-v3 pool features, with the bias of few samples taken out; "
         "fid_raw is the published form",
     ),
     "fd": MetricSpec(
         "Fréchet distance",
         "",
         "lower",
-        "Fréchet distance of {source} features, less its bias by the number of samples",
+        "Fréchet distance of {source} features, with the bias of few samples taken out",
     ),
     "kid": MetricSpec(
         "KID", "", "lower", "unbiased kernel distance of Inception-v3 pool features, all samples"
@@ -190,8 +190,8 @@ SPECS = {
         "Density",
         "",
         "higher",
-        "reference images in whose reach an image is, over those expected, {source} features, "
-        f"k = {DENSITY_NEIGHBOURS}; above 1 where images crowd where the reference is dense",
+        "number of reference images whose reach an image is in, over the expected number, {source} "
+        f"features, k = {DENSITY_NEIGHBOURS}; above 1 where images crowd in dense regions",
     ),
     "coverage": MetricSpec(
         "Coverage",
@@ -245,8 +245,8 @@ SPECS = {
         "Feature cosine to another's input",
         "",
         "lower",
-        "cosine of {source} features of image and the input image of the next sample: what chance "
-        "makes of it",
+        "cosine of {source} features of image and the input image of the next sample: the value "
+        "that chance gives",
         "further",
     ),
     "delta_e": MetricSpec(
@@ -313,10 +313,10 @@ SPECS |= {name: replace(SPECS[name], is_main=False) for name in _FURTHER}
 
 
 def metric_spec(name: str) -> MetricSpec:
-    """The spec of a quality metric by its column name: fid, kid, <family>_<extractor> or <model>,
-    <measure>_input, <measure>_converged, cosine_<extractor>_input, or one of the table's own.
+    """The spec of a quality metric by its column name.
 
-    Raises KeyError for a name of no known family.
+    Names are those of the table, <family>_<extractor> or _<model>, <measure>_input,
+    <measure>_converged and cosine_<extractor>_input. Raises KeyError for an unknown family.
     """
     name = name.removesuffix("_input")
     if name in SPECS:
@@ -333,6 +333,6 @@ def metric_spec(name: str) -> MetricSpec:
 
 
 def octaves_of(height: int, width: int) -> int:
-    """Octaves of spatial frequency that are told apart in images of that size: as many as have a
-    wavelength that fits in, at most OCTAVES."""
+    """The number of octaves that are measured in images of that size: those with a wavelength that
+    fits in, at most OCTAVES."""
     return min(OCTAVES, min(height, width).bit_length() - 2)

@@ -84,7 +84,7 @@ def columns() -> Table:
     table.add_row(
         "<metric>_raw",
         "of a Fréchet distance: the plain one of all samples, to compare with published numbers of "
-        "as many samples; <metric> is less its bias",
+        "as many samples; <metric> is without its bias",
     )
     table.add_row(
         "<metric>_infinity",

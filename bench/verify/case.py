@@ -1,4 +1,4 @@
-"""One combination that is verified, and a run of it whose failure is a result."""
+"""One combination that is verified, and its runs, whose failures are results."""
 
 import warnings
 from copy import deepcopy
@@ -14,7 +14,7 @@ from denoisebench.bench.verify.problems import BANDS, Distilled, Problem, bands
 from denoisebench.bench.verify.subject import Subject
 from denoisebench.bench.verify.trajectory import Drive, Trajectory, follow
 
-# They take the network's result for a sample, so it must be one: the end of the exact flow.
+# They take the network's output for a sample, so they are given one: the end of the exact flow.
 _CONSISTENCY_SAMPLERS = ("LCMScheduler", "FlowMatchLCMScheduler")
 _PLAIN = (str, int, float, bool)
 SAMPLES = 2048  # of stochastic schedulers: 1.6 % error of a standard deviation
@@ -24,7 +24,7 @@ TWO = torch.tensor([[0.0], [1.0]]).double().expand(2, 1 + len(BANDS))
 
 @dataclass(frozen=True)
 class Run:
-    """A run that worked, or what went wrong."""
+    """The trajectory of a run, or its error."""
 
     trajectory: Trajectory | None
     error: str | None = None  # "IndexError: …" or "NaN …"
@@ -46,16 +46,16 @@ class Case:
 
     @property
     def random(self) -> bool:
-        """Whether noise is added, so that many samples are needed."""
+        """Whether the scheduler adds noise, so that it takes many samples."""
         return self.subject.spec.stochastic
 
     def scheduler(self) -> Any:
-        """A fresh one: a copy of one that never ran, since some take long to construct."""
+        """A fresh scheduler: a copy of one that never ran, since some take long to construct."""
         return deepcopy(self._unused)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the scheduler says of itself; empty where it cannot be made."""
+        """The plain values of the scheduler's config; empty where it cannot be made."""
         try:
             config = dict(self._unused.config)
         except (Exception, SystemExit):
@@ -72,22 +72,23 @@ class Case:
         noise: Tensor | None = None,
         problem: Problem | None = None,
         *,
-        told: bool = True,
+        by_timestep: bool = True,
         double: bool = True,
         seed: int = 0,
     ) -> Run:
-        """noise [N, D]; without it two samples, or SAMPLES where the scheduler adds noise.
+        """A run from noise [N, D]; by default two samples, or SAMPLES of a noisy scheduler.
 
-        Runs without noise of their own are kept: several measures look at the same one.
+        by_timestep, double and seed are those of Drive. Runs from the default noise and problem are
+        kept: several measures look at the same one.
         """
-        usual = (steps, told, double, seed) if noise is None and problem is None else None
+        usual = (steps, by_timestep, double, seed) if noise is None and problem is None else None
         if usual in self._runs:
             return self._runs[usual]
         if noise is None:
             noise = many(SAMPLES) if self.random else TWO
         consistent = self.subject.spec.class_name in _CONSISTENCY_SAMPLERS
         data = problem or (Distilled(DATA) if consistent else DATA)
-        drive = Drive(data, self.path, self.prediction_type, told, double, seed)
+        drive = Drive(data, self.path, self.prediction_type, by_timestep, double, seed)
         run = self._follow(steps, noise, drive)
         if usual:
             self._runs[usual] = run
@@ -96,11 +97,11 @@ class Case:
     def _follow(self, steps: int, noise: Tensor, drive: Drive) -> Run:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what matters of them shows in the numbers
+                warnings.simplefilter("ignore")  # a warning that matters shows in the numbers
                 trajectory = follow(self.scheduler(), steps, noise, drive)
         except (Exception, SystemExit) as error:  # whatever a scheduler raises is a result
-            said = (str(error).splitlines() or [""])[0][:100]
-            return Run(None, f"{type(error).__name__}: {said}".rstrip(": "))
+            message = (str(error).splitlines() or [""])[0][:100]
+            return Run(None, f"{type(error).__name__}: {message}".rstrip(": "))
         if not trajectory.final.isfinite().all():
             return Run(None, "NaN or infinity in the result")
         return Run(trajectory)

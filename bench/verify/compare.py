@@ -1,4 +1,4 @@
-"""What was measured against what is known: what is new, and what is gone."""
+"""Measured deviations against the listed defects: which are new, and which are gone."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ Names = Collection[str]
 
 @dataclass(frozen=True)
 class Finding:
-    """A check that is not met."""
+    """A check that is not met, with the listed defect that expects it, if there is one."""
 
     row: Row
     check: Check
@@ -31,7 +31,7 @@ class Gone:
 def findings(
     rows: Iterable[Row], aliases: Mapping[str, Names], table: Iterable[Known]
 ) -> list[Finding]:
-    """Every check that is not met, with its entry of the table. aliases: by scheduler name."""
+    """Every check that is not met, with its entry of the table. aliases: names by scheduler."""
     table = tuple(table)
     return [
         Finding(row, check, _entry(row, check, aliases[row.scheduler], table))
@@ -43,12 +43,13 @@ def findings(
 
 def gone(
     rows: Sequence[Row],
-    found: Iterable[Finding],
+    measured: Iterable[Finding],
     aliases: Mapping[str, Names],
     table: Iterable[Known],
 ) -> list[Gone]:
-    """Entries of the table that name a scheduler that was verified where they say, and is well."""
-    seen = {(finding.row.scheduler, finding.known.name) for finding in found if finding.known}
+    """Entries of the table that a scheduler no longer shows, though it was verified where they
+    say."""
+    seen = {(finding.row.scheduler, finding.known.name) for finding in measured if finding.known}
     return [
         Gone(scheduler, known)
         for known in table
@@ -60,7 +61,7 @@ def gone(
 
 
 def _entry(row: Row, check: Check, names: Names, table: tuple[Known, ...]) -> Known | None:
-    """The first entry that expects this: the check, no worse than measured before, there, at those
+    """The first entry that expects a check: its name, a value no worse than listed, its row and its
     steps."""
     fits = (
         known

@@ -1,4 +1,4 @@
-"""From numbers to verdicts, each with the number that decided it. Limits are data."""
+"""From numbers to verdicts, each with the number that decides it. Limits are data."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ from denoisebench.bench.schedulers.catalogue import SchedulerSpec
 
 CONFORMS, DEVIATES, DEFECT = "conforms", "deviates", "defect"
 VERDICTS = (CONFORMS, DEVIATES, DEFECT)  # from good to bad
-_FIRST_BUMP, _SMALL_ERROR = 4, 0.03  # steps; standard deviations of the data
+_FIRST_BUMP, _SMALL_ERROR = 4, 0.03  # in steps; in standard deviations of the data
 _ENOUGH_FOR_BUMPS = 20  # step counts
-_LOWEST_ORDER = 0.75  # of what converges
+_LOWEST_ORDER = 0.75  # of a solver whose errors vanish
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Limit:
 
     conforms: float
     deviates: float
-    what: str  # of the number
+    what: str  # the number means
 
     def verdict(self, value: float) -> str:
         if not math.isfinite(value):
@@ -59,7 +59,7 @@ class Check:
     value: float
     verdict: str
     note: str = ""
-    steps: tuple[int, ...] = ()  # at which it was seen, where it depends on them
+    steps: tuple[int, ...] = ()  # step counts at which it was seen, where it depends on them
 
     @property
     def bad(self) -> bool:
@@ -71,13 +71,13 @@ def worst(verdicts: Iterable[str]) -> str:
 
 
 def severity(check: Check) -> tuple[int, float]:
-    """To sort checks by: the verdict, then how far the number is beyond its limit."""
+    """Key to sort checks by: the verdict, then the number as a multiple of its limit."""
     ratio = check.value / (LIMITS[check.name].conforms or 1)
     return VERDICTS.index(check.verdict), ratio
 
 
 def judge(numbers: dict[str, Any], spec: SchedulerSpec) -> list[Check]:
-    """Checks of a case's numbers, as bench.verify.verify gathers them."""
+    """Checks of the numbers that were measured of a case, see verify.py."""
     if "unsupported" in numbers:
         return []
     return [
@@ -119,9 +119,9 @@ def _of_scan(scan: list[dict[str, Any]], spec: SchedulerSpec) -> Iterator[Check]
         if record["raises"]:
             failed.setdefault(_kind(record["raises"]), []).append(record["steps"])
     for steps in failed.values():
-        said = next(record["raises"] for record in served if record["steps"] == steps[0])
+        message = next(record["raises"] for record in served if record["steps"] == steps[0])
         shown = ", ".join(map(str, steps[:4])) + (", …" if len(steps) > 4 else "")
-        yield _check("runs", float(len(steps)), f"{said} at N = {shown}", tuple(steps))
+        yield _check("runs", float(len(steps)), f"{message} at N = {shown}", tuple(steps))
     ran = [record for record in served if not record["raises"]]
     if not failed:
         yield _check("runs", 0.0)
@@ -129,7 +129,7 @@ def _of_scan(scan: list[dict[str, Any]], spec: SchedulerSpec) -> Iterator[Check]
         return
     extra = {r["steps"]: float(abs(r["nfe"] - spec.expected_nfe(r["steps"]))) for r in ran}
     yield _largest("nfe", extra)
-    # A run of another length says nothing of its number of steps.
+    # The error of a run with other evaluations is not that of its number of steps.
     errors = {r["steps"]: r["error"] for r in ran if "error" in r and not extra[r["steps"]]}
     if len(errors) > _ENOUGH_FOR_BUMPS:
         yield _largest("bump", _bumps(errors))
@@ -141,9 +141,10 @@ def _kind(message: str) -> str:
 
 
 def _bumps(errors: dict[int, float]) -> dict[int, float]:
-    """Ratio of each error to the least one of fewer steps.
+    """Ratio of each error to the least error of fewer steps.
 
-    The first few steps and errors of a few percent are left out: they go up and down by chance.
+    The first few step counts are left out, and errors of a few per cent count as equal: both go up
+    and down by chance.
     """
     least, bumps = math.inf, {}
     for steps, error in sorted(errors.items()):
@@ -165,21 +166,21 @@ def _of_order(order: dict[str, Any] | None, spec: SchedulerSpec) -> Iterator[Che
 def _of_probes(
     probes: dict[int, dict[str, float] | None], numbers: dict[str, Any]
 ) -> Iterator[Check]:
-    found = {steps: probe for steps, probe in probes.items() if probe}
-    if not found:
+    worked = {steps: probe for steps, probe in probes.items() if probe}
+    if not worked:
         return
-    yield _largest("timesteps", {n: abs(probe["offset_max"]) for n, probe in found.items()})
-    yield _largest("timestep bias", {n: abs(probe["offset_mean"]) for n, probe in found.items()})
-    if all("level_error" in probe for probe in found.values()):
-        yield _largest("noise level", {n: probe["level_error"] for n, probe in found.items()})
+    yield _largest("timesteps", {n: abs(probe["offset_max"]) for n, probe in worked.items()})
+    yield _largest("timestep bias", {n: abs(probe["offset_mean"]) for n, probe in worked.items()})
+    if all("level_error" in probe for probe in worked.values()):
+        yield _largest("noise level", {n: probe["level_error"] for n, probe in worked.items()})
     least = numbers["smallest_level"]
-    yield _largest("residual noise", {n: probe["residual"] / least for n, probe in found.items()})
-    signal = {n: probe["start"] - numbers["signal_at_end"] for n, probe in found.items()}
+    yield _largest("residual noise", {n: probe["residual"] / least for n, probe in worked.items()})
+    signal = {n: probe["start"] - numbers["signal_at_end"] for n, probe in worked.items()}
     yield _largest("start", signal)
 
 
 def _of_gains(gains: list[float] | None, spec: SchedulerSpec) -> Iterator[Check]:
-    """The finest band apart: it shows the last jump to clean data rather than the solver."""
+    """Checks of contrast; the finest band has its own: it shows the last jump, not the solver."""
     if not gains:
         return
     note = "gains " + " ".join(f"{gain:.2f}" for gain in gains)

@@ -1,4 +1,4 @@
-"""What is measured of a scheduler: numbers, no judgement. None where a run failed."""
+"""The numbers that are measured of a scheduler, without judgement; None where a run failed."""
 
 import math
 from typing import Any
@@ -18,22 +18,24 @@ ALL_STEPS = tuple(range(1, 101))
 THIN_STEPS = (*range(1, 25), *range(25, 101, 12))
 FEW_STEPS = (1, 2, 3, 4, 8, 20, 32)
 PROBE_STEPS = (8, 30)  # one divides the training timesteps, the other does not
-# Each holds a level that all of them share: Karras' last one, t = 39 of nested trailing grids.
+# All grids of a row share a level: Karras' last one, t = 39 of nested trailing grids.
 ORDER_STEPS = {
     "sigmas": (16, 32, 64, 128),
     "timesteps": (25, 50, 100, 200),
-    "flow": (64, 128, 256, 512),  # exponential solvers are slow to show it from alpha = 0
+    "flow": (64, 128, 256, 512),  # exponential solvers show their order late from alpha = 0
 }
-LONG_STEPS = 256  # for rounding errors to add up
-MANY_STEPS = 100  # for a stochastic scheduler to be near its limit
+LONG_STEPS = 256  # enough for rounding errors to add up
+MANY_STEPS = 100  # enough for a stochastic scheduler to come near its limit
 _FLOOR = 1e-12
 _NOISE = math.log(1e3)  # of sigma / alpha
 _TRUE = torch.tensor(BANDS).double()
 
 
 def scan(case: Case, steps: tuple[int, ...]) -> list[dict[str, Any]]:
-    """A record for each number of steps, driven as a network is: it believes timesteps, and all is
-    in the precision that the scheduler itself chooses."""
+    """A record for each number of steps.
+
+    The scheduler is driven as a network drives it: the denoiser believes timesteps, and everything
+    is in the precision that the scheduler itself chooses."""
     few = many(64) if case.random else None
     return [_scanned(case, n, few) for n in steps]
 
@@ -64,12 +66,13 @@ def final_error(final: Tensor) -> float:
 def probe(case: Case, steps: int) -> dict[str, float] | None:
     """The noise levels that states really have, against those that the model is told.
 
-    offset_max, offset_mean: true timestep minus told, in training timesteps. Where noise is added
-    sampling hides small offsets: there they are those of the scheduler's own grid, and level_error
-    says how far the states are from it, as |log sigma| or |alpha|. residual: noise left in the
-    result, as the standard deviation on a point mass. start: alpha told at the first call.
+    offset_max, offset_mean: true timestep minus the one told, in training timesteps. Where noise is
+    added, sampling hides small offsets: there the offsets are those of the scheduler's own grid,
+    and level_error is the distance of the states from it, as |log sigma| or |alpha|. residual:
+    noise left in the result, as the standard deviation on a point mass. start: alpha that the model
+    is told at the first call.
     """
-    run = case.run(steps, told=False)
+    run = case.run(steps, by_timestep=False)
     if not run.trajectory:
         return None
     calls = run.trajectory.calls
@@ -77,17 +80,17 @@ def probe(case: Case, steps: int) -> dict[str, float] | None:
     offsets = [
         case.path.offset(level, call.timestep)
         for level, call in pairs
-        if _log_ratio(call.told) < _NOISE  # where there is no signal a timestep says nothing
+        if _log_ratio(call.level) < _NOISE  # without any signal a timestep means nothing
     ]
-    found = {
+    levels = {
         "offset_max": max(offsets, key=abs, default=0.0),
         "offset_mean": sum(offsets) / max(len(offsets), 1),
         "residual": float(moments(run.trajectory.final)[1][0]),
-        "start": calls[0].told.alpha / calls[0].told.radius,
+        "start": calls[0].level.alpha / calls[0].level.radius,
     }
     if case.random:
-        found["level_error"] = max(_level_error(_true_level(call), call.grid) for call in calls)
-    return found
+        levels["level_error"] = max(_level_error(_true_level(call), call.grid) for call in calls)
+    return levels
 
 
 def _level_error(true: Level, grid: Level) -> float:
@@ -110,9 +113,9 @@ def _log_ratio(level: Level) -> float:
 def order(case: Case) -> dict[str, Any] | None:
     """Observed order of convergence before the last jump, at a level that all grids share.
 
-    The denoiser is given the grid's own levels, so that rounded timesteps play no part. The
-    finished state nearest to the last one of the coarsest run is compared with the exact flow;
-    the order is the slope of log error against log N over the finest three.
+    The denoiser is given the grid's own levels, so that rounded timesteps play no part. Of each
+    run, the finished state nearest to the last one of the coarsest run is compared with the exact
+    flow. The order is the slope of log error against log N over the three finest runs.
     """
     if case.run(USUAL_STEPS).error:
         return None
@@ -122,7 +125,7 @@ def order(case: Case) -> dict[str, Any] | None:
     nfe: list[int] = []
     target = None
     for n in steps:
-        run = case.run(n, told=False)
+        run = case.run(n, by_timestep=False)
         if not run.trajectory:
             return None
         finished = run.trajectory.calls[:: case.subject.spec.period]
@@ -141,26 +144,28 @@ def order(case: Case) -> dict[str, Any] | None:
 
 
 def _state_error(call: Call) -> float:
-    """Against the exact flow, in standard deviations of the marginal, over the bands."""
+    """Error of a state against the exact flow over the bands, in standard deviations of the
+    marginal."""
     difference = call.state - DATA.state(TWO, call.grid)
     return float((difference / DATA.spread(call.grid))[:, 1:].square().mean().sqrt())
 
 
 def error_parts(case: Case) -> dict[str, float] | None:
-    """Where the error at the usual steps comes from, each in standard deviations of the data.
+    """The parts of the error at the usual steps, each in standard deviations of the data.
 
-    integrator: what there is before the last call, carried to clean data exactly. last_jump: the
-    last step alone. timesteps: what it adds that the model believes rounded timesteps.
+    integrator: the error before the last call, carried to clean data exactly. last_jump: the
+    error of the last step alone. timesteps: the error that a model adds by believing rounded
+    timesteps.
     """
-    grid, told = case.run(USUAL_STEPS, told=False), case.run(USUAL_STEPS)
-    if not (grid.trajectory and told.trajectory):
+    by_grid, by_timestep = case.run(USUAL_STEPS, by_timestep=False), case.run(USUAL_STEPS)
+    if not (by_grid.trajectory and by_timestep.trajectory):
         return None
-    last, final = grid.trajectory.calls[-1], grid.trajectory.final
+    last, final = by_grid.trajectory.calls[-1], by_grid.trajectory.final
     carried = DATA.carried(last.state, last.grid)
     return {
         "integrator": _size(carried - DATA.state(TWO, CLEAN)),
         "last_jump": _size(final - carried),
-        "timesteps": _size(told.trajectory.final - final),
+        "timesteps": _size(by_timestep.trajectory.final - final),
     }
 
 
@@ -179,25 +184,26 @@ def gains(case: Case, steps: int) -> list[float] | None:
 def wrong_mode_rate(case: Case, samples: int = 1024) -> float | None:
     """Share of samples that end in another mode than the exact flow takes them to.
 
-    Where noise is added a sample has no mode of its own: then half the sum of the differences
-    between the shares of the modes and the true ones, the least share that must be wrong.
+    Where noise is added, a sample has no mode of its own. Then it is the least share that must be
+    wrong: half the sum of the differences between the shares of the modes and the true shares.
     """
     quantiles = (torch.arange(samples).double() + 0.5) / samples
     noise, problem = torch.special.ndtri(quantiles)[:, None], modes()
     run = case.run(USUAL_STEPS, noise, problem)
     if not run.trajectory:
         return None
-    found = (run.trajectory.final - problem.data.means[:, 0]).abs().argmin(1)
+    reached = (run.trajectory.final - problem.data.means[:, 0]).abs().argmin(1)
     if not case.random:
-        return float((found != problem.mode(noise)).double().mean())
-    shares = found.bincount(minlength=len(problem.data.weights)) / samples
+        return float((reached != problem.mode(noise)).double().mean())
+    shares = reached.bincount(minlength=len(problem.data.weights)) / samples
     return float((shares - problem.data.weights).abs().sum() / 2)
 
 
 def single_precision_error(case: Case) -> float | None:
-    """Between single and double precision after many steps, in standard deviations of the data."""
-    double = case.run(LONG_STEPS, told=False)
-    single = case.run(LONG_STEPS, told=False, double=False)
+    """Difference between single and double precision after many steps, in standard deviations of
+    the data."""
+    double = case.run(LONG_STEPS, by_timestep=False)
+    single = case.run(LONG_STEPS, by_timestep=False, double=False)
     if not (double.trajectory and single.trajectory):
         return None
     return _size(single.trajectory.final.double() - double.trajectory.final)
@@ -218,9 +224,9 @@ def determinism(case: Case) -> dict[str, bool] | None:
 
 
 def disagreement(cases: list[Case]) -> float | None:
-    """Largest difference between results by what the network predicts, in standard deviations of
-    the data: it is the same denoiser."""
-    runs = [case.run(USUAL_STEPS, many(16), told=False) for case in cases]
+    """Largest difference between the results of prediction types, in standard deviations of the
+    data; they express the same denoiser."""
+    runs = [case.run(USUAL_STEPS, many(16), by_timestep=False) for case in cases]
     finals = [run.trajectory.final for run in runs if run.trajectory]
     if len(finals) < 2:
         return None
@@ -237,7 +243,7 @@ def training_grid_error(case: Case) -> float | None:
         trained = _grid(scheduler)
         scheduler.set_timesteps(TRAIN_TIMESTEPS)
         run = _grid(scheduler)
-    except Exception:  # said already by the scan, in the cases that a user would run
+    except Exception:  # the scan reports it, for step counts that a user would run
         return None
     if not len(trained) or len(trained) != len(run):
         return None

@@ -1,4 +1,4 @@
-"""Paths of noise that models are trained on, as schedulers name them: timesteps to noise levels."""
+"""Noise schedules that models are trained on, by their names in diffusers: timesteps to levels."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from denoisebench.bench.models.analytic import Level, prediction
 TRAIN_TIMESTEPS = 1000
 SIGMA_DATA = 0.5  # of EDM's preconditioning
 _EDM_START, _EDM_END = math.log(80.0) / 4, 0.002  # timestep of sigma_max; sigma_min
-_EDM_UNITS = TRAIN_TIMESTEPS / (math.log(80.0 / _EDM_END) / 4)  # timesteps in one of its own
+_EDM_UNITS = TRAIN_TIMESTEPS / (math.log(80.0 / _EDM_END) / 4)  # training timesteps in one of EDM's
 _SD = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 _DDPM = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
 
@@ -26,8 +26,8 @@ class Path:
     config: dict[str, Any] = field(hash=False)  # of a scheduler
     predictions: tuple[str, ...]  # the usual one first
 
-    def told(self, timestep: float) -> Level:
-        """The level that a model is told by a timestep; between whole ones by log(sigma/alpha)."""
+    def level_at(self, timestep: float) -> Level:
+        """The level that a timestep stands for; fractions interpolate log(sigma/alpha)."""
         if self.family == "flow":
             return Level.flow(timestep / TRAIN_TIMESTEPS)
         if self.family == "edm":
@@ -39,17 +39,17 @@ class Path:
     def start(self) -> Level:
         """The level of the last training timestep, where generation should start."""
         last = {"diffusion": TRAIN_TIMESTEPS - 1, "flow": TRAIN_TIMESTEPS, "edm": _EDM_START}
-        return self.told(last[self.family])
+        return self.level_at(last[self.family])
 
     @property
     def smallest(self) -> float:
         """sigma / alpha of the training timestep that is nearest to clean data."""
         first = {"diffusion": 0.0, "flow": 1.0, "edm": math.log(_EDM_END) / 4}
-        level = self.told(first[self.family])
+        level = self.level_at(first[self.family])
         return level.sigma / level.alpha
 
     def timestep(self, level: Level) -> float:
-        """The timestep, with its fraction, that stands for a level: the inverse of `told`."""
+        """The timestep, with its fraction, that stands for a level: the inverse of level_at."""
         if self.family == "flow":
             return TRAIN_TIMESTEPS * level.sigma / (level.alpha + level.sigma)
         ratio = math.log(max(level.sigma, 1e-30) / max(level.alpha, 1e-30))
@@ -59,7 +59,7 @@ class Path:
         return float(np.interp(ratio, table, np.arange(len(table))))
 
     def offset(self, level: Level, timestep: float) -> float:
-        """How far a level is from what the timestep says, in training timesteps."""
+        """How far a level is from that of a timestep, in training timesteps."""
         unit = _EDM_UNITS if self.family == "edm" else 1.0
         return unit * (self.timestep(level) - timestep)
 
@@ -70,7 +70,7 @@ class Path:
         return _edm(sigma) if self.family == "edm" else Level.vp_from_ratio(sigma)
 
     def output(self, denoised: Tensor, x: Tensor, level: Level, prediction_type: str) -> Tensor:
-        """What the network returns where the ideal denoiser says `denoised`."""
+        """The network output that expresses the result `denoised` of a denoiser."""
         if self.family == "edm":
             return _edm_output(denoised, x, level)
         return prediction(denoised, x, level, prediction_type)

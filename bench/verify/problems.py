@@ -13,22 +13,22 @@ CLEAN = Level(1.0, 0.0)
 
 
 class Problem(Protocol):
-    """What stands for a trained network and its data."""
+    """Data and their denoiser, in place of a trained network."""
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
-        """x [N, D] at a level. Returns the same shape."""
+        """The denoised x [N, D] at a level, [N, D]."""
 
     def state(self, noise: Tensor, level: Level) -> Tensor:
-        """The exact marginal at a level, from standard normal noise [N, D]."""
+        """Samples of the exact marginal at a level, made of standard normal noise [N, D]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
     """A point mass and one dimension of each variance of BANDS, all of mean one.
 
-    The denoiser is linear, so a deterministic scheduler maps noise z to a + b z, and two samples,
-    z = 0 and z = 1, say all. Every consistent solver is exact on the point mass: its state is
-    alpha + sigma z, so it shows the noise level that the state really has.
+    The denoiser is linear, so a deterministic scheduler maps noise z to a + b z: two samples,
+    z = 0 and z = 1, determine a and b. Every consistent solver is exact on the point mass: its
+    state is alpha + sigma z, so it shows the noise level that the state really has.
     """
 
     data: Mixture
@@ -44,7 +44,7 @@ class Bands:
         return level.alpha * self.data.means[0] + self.spread(level) * noise
 
     def carried(self, state: Tensor, level: Level) -> Tensor:
-        """Where the exact flow takes a state: clean data."""
+        """The clean data that the exact flow takes a state to."""
         return exact_flow(self.data, state, level, CLEAN)
 
 
@@ -58,7 +58,7 @@ class Modes:
         return self.data.denoise(x, level)
 
     def state(self, noise: Tensor, level: Level) -> Tensor:
-        """Bisection of the marginal's distribution function."""
+        """Samples of the marginal at a level, by bisection of its distribution function."""
         wanted = torch.special.ndtr(noise)
         means = level.alpha * self.data.means[:, 0]
         stds = (level.alpha**2 * self.data.variances[:, 0] + level.sigma**2).sqrt()
@@ -72,13 +72,13 @@ class Modes:
         return (low + high) / 2
 
     def mode(self, noise: Tensor) -> Tensor:
-        """Index [N] of the mode in which the exact flow ends: exact where no mass lies between."""
+        """Index [N] of the mode that the exact flow ends in; exact if modes do not overlap."""
         return torch.searchsorted(self.data.weights.cumsum(0), torch.special.ndtr(noise[:, 0]))
 
 
 @dataclass(frozen=True, eq=False)
 class Distilled:
-    """A perfect consistency model: says where the exact flow ends, not what the data's mean is."""
+    """A perfect consistency model: it returns the end of the exact flow, not the data's mean."""
 
     bands: Bands
 

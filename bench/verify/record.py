@@ -1,4 +1,4 @@
-"""verify.json: all that was measured and judged, as plain data for pages and other tools."""
+"""verify.json: everything measured and judged, as plain data for pages and other tools."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,16 +15,17 @@ from denoisebench.bench.verify.subject import Subject
 from denoisebench.bench.verify.verify import Row
 
 SCHEMA = 1
-_TOLD = ("name", "effect", "advice", "issues")  # of a known defect
+_SHOWN = ("name", "effect", "advice", "issues")  # of a known defect
 
 
 def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float) -> dict[str, Any]:
-    """seconds: what the measuring took."""
+    """The content of verify.json; seconds: how long measuring took."""
     aliases = {subject.name: subject.aliases for subject in subjects}
     table = known_defects(version("diffusers"))
-    found = findings(rows, aliases, table)
+    deviations = findings(rows, aliases, table)
     catalogue = {subject.name for subject in subjects if not subject.own}
-    lost = gone([row for row in rows if row.scheduler in catalogue], found, aliases, table)
+    from_catalogue = [row for row in rows if row.scheduler in catalogue]
+    lost = gone(from_catalogue, deviations, aliases, table)
     return {
         "schema": SCHEMA,
         "diffusers": version("diffusers"),
@@ -35,24 +36,27 @@ def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float
         "usual_steps": measures.USUAL_STEPS,
         "many_steps": measures.MANY_STEPS,
         "limits": {name: asdict(limit) for name, limit in LIMITS.items()},
-        "schedulers": [_summary(subject, rows, found) for subject in subjects],
-        "new": [_finding(one) for one in found if not one.known],
-        "gone": [{"scheduler": one.scheduler, **_told(one.known)} for one in lost],
-        "known": _known(found),
+        "schedulers": [_summary(subject, rows, deviations) for subject in subjects],
+        "new": [_finding(finding) for finding in deviations if not finding.known],
+        "gone": [{"scheduler": defect.scheduler, **_shown(defect.known)} for defect in lost],
+        "known": _known(deviations),
         "rows": [row.as_dict() for row in rows],
     }
 
 
 def passed(record: dict[str, Any]) -> bool:
-    """Whether all that deviates is listed, and all that is listed is still there."""
+    """Whether every deviation is listed, and every listed defect is still there."""
     return not record["new"] and not record["gone"]
 
 
-def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) -> dict[str, Any]:
+def _summary(
+    subject: Subject, rows: Sequence[Row], deviations: Sequence[Finding]
+) -> dict[str, Any]:
     """A scheduler in one line, with the numbers of the case that shows its order best."""
-    own = [row for row in rows if row.scheduler == subject.name]
-    shown = next((row for row in own if row.numbers.get("order") or row.grid == "karras"), own[0])
-    names = [one.known.name for one in found if one.row.scheduler == subject.name and one.known]
+    cases = [row for row in rows if row.scheduler == subject.name]
+    best = (row for row in cases if row.numbers.get("order") or row.grid == "karras")
+    shown = next(best, cases[0])
+    listed = [finding.known for finding in deviations if finding.row.scheduler == subject.name]
     numbers = shown.numbers
     return {
         "name": subject.name,
@@ -70,14 +74,14 @@ def _summary(subject: Subject, rows: Sequence[Row], found: Sequence[Finding]) ->
         "wrong_mode": numbers.get("wrong_mode"),
         "verdict": shown.verdict,
         "decided_by": _decided_by(shown),
-        "verdicts": {verdict: [row.verdict for row in own].count(verdict) for verdict in VERDICTS},
-        "known": list(dict.fromkeys(names)),
-        "new": sum(one.row.scheduler == subject.name and not one.known for one in found),
+        "verdicts": {v: [row.verdict for row in cases].count(v) for v in VERDICTS},
+        "known": list(dict.fromkeys(known.name for known in listed if known)),
+        "new": sum(known is None for known in listed),
     }
 
 
 def _decided_by(row: Row) -> dict[str, Any] | None:
-    """The check that the verdict rests on: the one farthest beyond its limit."""
+    """The check that decides the verdict: the one farthest beyond its limit."""
     first = max((check for check in row.checks if check.bad), key=severity, default=None)
     return asdict(first) if first else None
 
@@ -86,31 +90,30 @@ def _nfe(scan: list[dict[str, Any]], steps: int) -> int | None:
     return next((record.get("nfe") for record in scan if record["steps"] == steps), None)
 
 
-def _known(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Each listed defect that was measured, with where and the number that shows it most."""
+def _known(deviations: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Each listed defect that was measured, with its schedulers and its worst number."""
     by_name: dict[str, list[Finding]] = {}
-    for one in found:
-        if one.known:
-            by_name.setdefault(one.known.name, []).append(one)
-    return [_known_entry(ones) for ones in by_name.values()]
+    for finding in deviations:
+        if finding.known:
+            by_name.setdefault(finding.known.name, []).append(finding)
+    return [_known_entry(of_defect) for of_defect in by_name.values()]
 
 
-def _known_entry(ones: list[Finding]) -> dict[str, Any]:
-    worst_one = max(ones, key=lambda one: severity(one.check))
+def _known_entry(of_defect: list[Finding]) -> dict[str, Any]:
     return {
-        **_told(ones[0].known),
-        "schedulers": list(dict.fromkeys(one.row.scheduler for one in ones)),
-        "verdict": worst([one.check.verdict for one in ones]),
-        "worst": _finding(worst_one),
-        "cases": len(ones),
+        **_shown(of_defect[0].known),
+        "schedulers": list(dict.fromkeys(finding.row.scheduler for finding in of_defect)),
+        "verdict": worst([finding.check.verdict for finding in of_defect]),
+        "worst": _finding(max(of_defect, key=lambda finding: severity(finding.check))),
+        "cases": len(of_defect),
     }
 
 
-def _told(known: Any) -> dict[str, Any]:
-    return {name: getattr(known, name) for name in _TOLD}
+def _shown(known: Any) -> dict[str, Any]:
+    return {name: getattr(known, name) for name in _SHOWN}
 
 
-def _finding(one: Finding) -> dict[str, Any]:
-    row = one.row
+def _finding(finding: Finding) -> dict[str, Any]:
+    row = finding.row
     where = {"scheduler": row.scheduler, "path": row.path, "grid": row.grid}
-    return {**where, "prediction_type": row.prediction_type, **asdict(one.check)}
+    return {**where, "prediction_type": row.prediction_type, **asdict(finding.check)}

@@ -16,7 +16,7 @@ _Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class OwnSettings(BaseModel):
-    """A class of the user's."""
+    """A scheduler class of the user's own, and its facts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,27 +47,28 @@ def what_to_verify(configs: Iterable[dict]) -> tuple[list[Subject], Path]:
             settings.append(VerifySettings(**config))
         except ValidationError as error:
             problems += [config_problem(item) for item in error.errors()]
+    schedulers = [config.scheduler for config in settings]
     problems += [
-        f"scheduler={one.scheduler.name}: unknown; {suggestion(one.scheduler.name, SCHEDULERS)}"
-        for one in settings
-        if one.scheduler.name not in SCHEDULERS and not one.scheduler.base
+        f"scheduler={chosen.name}: unknown; {suggestion(chosen.name, SCHEDULERS)}"
+        for chosen in schedulers
+        if chosen.name not in SCHEDULERS and not chosen.base
     ]
     problems += [
-        f"scheduler={one.scheduler.name}: verify takes schedulers of the catalogue and measures "
+        f"scheduler={chosen.name}: verify takes schedulers of the catalogue and measures "
         f"their kinds of sigmas by itself; for other flags give own.class_name and own.flags"
-        for one in settings
-        if one.scheduler.base or one.scheduler.flags
+        for chosen in schedulers
+        if chosen.base or chosen.flags
     ]
-    if len({one.out for one in settings}) > 1:
+    if len({config.out for config in settings}) > 1:
         problems.append("out: name one folder")
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
-    owns = {one.own.class_name: one.own for one in settings if one.own.class_name}
-    subjects = [_own(own) for own in owns.values()]
-    names = dict.fromkeys(one.scheduler.name for one in settings)
+    classes = {config.own.class_name: config.own for config in settings if config.own.class_name}
+    subjects = [_own_subject(of_user) for of_user in classes.values()]
+    names = dict.fromkeys(chosen.name for chosen in schedulers)
     return subjects or [Subject(n, SCHEDULERS[n]) for n in names], Path(settings[0].out)
 
 
-def _own(own: OwnSettings) -> Subject:
-    facts = own.model_dump(exclude={"class_name", "flags"})
-    return own_subject(str(own.class_name), own.flags or {}, **facts)
+def _own_subject(of_user: OwnSettings) -> Subject:
+    facts = of_user.model_dump(exclude={"class_name", "flags"})
+    return own_subject(str(of_user.class_name), of_user.flags or {}, **facts)

@@ -15,7 +15,7 @@ SPACINGS = ("trailing", "linspace", "leading")
 CONFIGURED = "as configured"  # the scheduler's own flags choose the grid
 _METHODS = ("from_config", "set_timesteps", "step")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
-# Off, whatever the class's default: they change samples and have nothing to do with the solver.
+# Off, whatever the class's default: they change samples and are no part of the solver.
 _NO_CLIPPING = {"clip_sample": False, "thresholding": False}
 
 
@@ -33,14 +33,14 @@ class Subject:
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
-        """Names by which the table of known defects may call it: its own in the catalogue, and
-        those of the classes of diffusers that it is or is made from."""
+        """Names that the table of known defects may use for it: its name in the catalogue, and the
+        diffusers classes that it is or is made from."""
         bases = [c.__name__ for c in self.scheduler_class.__mro__ if "diffusers" in c.__module__]
         return tuple(bases) if self.own else (self.name, *bases)
 
     @property
     def paths(self) -> dict[str, Path]:
-        """By name, the usual one first."""
+        """Paths of noise that it can drive, by name, the usual one first."""
         fit = {name: path for name, path in PATHS.items() if path.family == self.spec.family}
         return {name: path for name, path in fit.items() if name != "zero_snr" or self._zero_snr}
 
@@ -50,7 +50,7 @@ class Subject:
         return dict(self._grids())
 
     def load(self) -> None:
-        """Imports the class, and with it its library."""
+        """Imports the class with its library."""
         _ = self.scheduler_class
 
     def build(self, path: Path, grid: str, prediction_type: str) -> Any:
@@ -87,24 +87,24 @@ class Subject:
 
 
 def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
-    """A class of the user's own, by `package.module.Class`.
+    """The class that `package.module.Class` names, as a subject.
 
-    Raises UserError when there is none, or it is not made as diffusers' schedulers are.
+    Raises UserError when there is none, or when it lacks the methods of diffusers' schedulers.
     """
     try:
-        found = _imported(dotted)
+        imported = _imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises
-        said = (str(error).splitlines() or [""])[0] or type(error).__name__
+        message = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise UserError(
-            f"own.class_name={dotted}: cannot be imported ({said}); give package.module.Class"
+            f"own.class_name={dotted}: cannot be imported ({message}); give package.module.Class"
         ) from error
-    lacks = [name for name in _METHODS if not callable(getattr(found, name, None))]
-    if not isinstance(found, type) or lacks:
+    lacks = [name for name in _METHODS if not callable(getattr(imported, name, None))]
+    if not isinstance(imported, type) or lacks:
         raise UserError(
             f"own.class_name={dotted}: is no scheduler class of diffusers' kind; it lacks "
             f"{', '.join(lacks) or 'a class'}"
         )
-    takes = inspect.signature(found).parameters
+    takes = inspect.signature(imported).parameters
     unknown = [name for name in flags if name not in takes]
     if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
         raise UserError(f"own.flags: {dotted} takes no {', '.join(unknown)}")

@@ -1,4 +1,4 @@
-"""Drives a scheduler with a closed-form denoiser and watches: states, levels, calls."""
+"""Drives a scheduler with a closed-form denoiser and records its calls, states and levels."""
 
 import inspect
 import math
@@ -19,9 +19,9 @@ class Call:
     """One evaluation of the denoiser."""
 
     timestep: float
-    told: Level  # what the timestep says
-    grid: Level  # what the scheduler's own noise grid says of the state
-    state: Tensor  # [N, D] as the model is given it
+    level: Level  # that the timestep tells the model
+    grid: Level  # of the state by the scheduler's own noise grid
+    state: Tensor  # [N, D] the model's input
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +34,21 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Drive:
-    """How a run is done, beside the scheduler."""
+    """The setting of a run: data, noise schedule, and how the denoiser is used."""
 
     problem: Problem
     path: Path
     prediction_type: str
-    told: bool = True  # the denoiser believes the timestep, as a network does, or the grid
-    double: bool = True  # or single precision
+    by_timestep: bool = True  # the denoiser believes the timestep, as a network does; else the grid
+    double: bool = True  # precision; else single
     seed: int = 0  # of the noise that a stochastic scheduler adds
 
 
 def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajectory:
     """Runs a fresh scheduler from the exact state at its first level.
 
-    noise: [N, D] float64, standard normal: mapped to the exact marginal at that level, so that no
-    error comes from the start. A scheduler's error is the caller's to catch.
+    noise: [N, D] float64, standard normal. It is mapped to the exact marginal at that level, so
+    that no error comes from the start. Errors that the scheduler raises are passed on.
     """
     scheduler.set_timesteps(steps)
     if drive.double:
@@ -59,13 +59,13 @@ def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajector
     x, calls = _start(scheduler, noise, drive), list[Call]()
     for t in scheduler.timesteps:
         model_input = _scaled(scheduler, x, t)
-        told = drive.path.told(float(t))
-        grid = _grid_level(scheduler, x, model_input, told, drive.path, len(calls))
+        level = drive.path.level_at(float(t))
+        grid = _grid_level(scheduler, x, model_input, level, drive.path, len(calls))
         state = model_input.flatten(1)
-        calls.append(Call(float(t), told, grid, state.clone()))
-        level = told if drive.told else grid
-        denoised = drive.problem.denoise(state, level)
-        output = drive.path.output(denoised, state, level, drive.prediction_type)
+        calls.append(Call(float(t), level, grid, state.clone()))
+        believed = level if drive.by_timestep else grid
+        denoised = drive.problem.denoise(state, believed)
+        output = drive.path.output(denoised, state, believed, drive.prediction_type)
         x = scheduler.step(output.view_as(x), t, x, **extra).prev_sample
     return Trajectory(calls, x.flatten(1))
 
@@ -75,7 +75,7 @@ def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
     t = scheduler.timesteps[0]
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64 if drive.double else torch.float32)
     scaled = _scaled(scheduler, x, t)
-    level = _grid_level(scheduler, x, scaled, drive.path.told(float(t)), drive.path, 0)
+    level = _grid_level(scheduler, x, scaled, drive.path.level_at(float(t)), drive.path, 0)
     state = drive.problem.state(noise, level) / float(scaled)
     return state[..., None, None].to(x)
 
@@ -86,19 +86,20 @@ def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
 
 
 def _grid_level(
-    scheduler: Any, x: Tensor, scaled: Tensor, told: Level, path: Path, call: int
+    scheduler: Any, x: Tensor, scaled: Tensor, by_timestep: Level, path: Path, call: int
 ) -> Level:
-    """The noise level of the scheduler's own grid at a call, by its number.
+    """The noise level of the scheduler's own grid at a call, by the call's number.
 
-    Where the state is scaled for the model, the scale tells; else scheduler.sigmas at its own
-    index, or at the call's number where it keeps none; else there is no grid but the timesteps.
+    Where the state is scaled for the model, the scale gives the level. Otherwise scheduler.sigmas
+    gives it, at the scheduler's index or, where it keeps none, at the call's number. Without sigmas
+    there is no grid but the timesteps.
     """
     scale = _ratio(scaled, x)
     if path.family == "diffusion" and abs(scale - 1) > 1e-9:
         return Level(scale, math.sqrt(max(1 - scale**2, 0)))
     sigmas = getattr(scheduler, "sigmas", None)
     if sigmas is None:
-        return told
+        return by_timestep
     index = getattr(scheduler, "step_index", None)
     return path.at(float(sigmas[call if index is None else index]))
 
@@ -109,16 +110,16 @@ def _ratio(scaled: Tensor, x: Tensor) -> float:
 
 
 def _to_double(scheduler: Any) -> None:
-    """Grids are kept in single precision, which would hide orders above two."""
+    """Converts grids to double precision: single would hide orders above two."""
     for name, value in vars(scheduler).items():
         if isinstance(value, Tensor) and value.dtype == torch.float32:
             setattr(scheduler, name, value.double())
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    """The generator, where the class takes one, or one that it is made from and passes on to."""
+    """The generator, where `step` of the class takes one or passes it on to a base class's."""
     steps = [vars(cls)["step"] for cls in type(scheduler).__mro__ if "step" in vars(cls)]
     takes = any("generator" in inspect.signature(step).parameters for step in steps)
-    own = inspect.signature(scheduler.step).parameters
-    passes = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values())
-    return {"generator": generator} if "generator" in own or (takes and passes) else {}
+    arguments = inspect.signature(scheduler.step).parameters
+    passes = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in arguments.values())
+    return {"generator": generator} if "generator" in arguments or (takes and passes) else {}

@@ -14,7 +14,7 @@ from denoisebench.bench.verify.subject import CONFIGURED, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
 _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
-# What diffusers' classes say of a prediction type that they do not know.
+# The error of diffusers' classes for a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
 _SLOW = (  # more than a millisecond a step: the scan is thinned
     "LMSDiscreteScheduler",
@@ -46,7 +46,8 @@ class Row:
 
 
 def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
-    """The rows of each subject as it is done, in order; its cases side by side."""
+    """Yields the rows of each subject, in order, as soon as its cases are done; they run in
+    parallel."""
     parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(parts))) as pool:
         done = pool.map(verify_case, *zip(*parts, strict=True))
@@ -118,17 +119,17 @@ def _gain_steps(case: Case) -> int:
 
 
 def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:
-    """What is measured on the usual path alone."""
-    found: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
+    """Numbers that are measured on the usual path alone."""
+    numbers: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
     if not cases[0].subject.spec.distilled:
-        found["wrong_mode"] = measures.wrong_mode_rate(cases[0])
+        numbers["wrong_mode"] = measures.wrong_mode_rate(cases[0])
     if usual_grid:
-        found["determinism"] = measures.determinism(cases[0])
-    return found
+        numbers["determinism"] = measures.determinism(cases[0])
+    return numbers
 
 
 def _short(case: Case) -> dict[str, Any]:
-    """What tells one prediction type from another."""
+    """Numbers in which prediction types can differ."""
     run = case.run(measures.USUAL_STEPS)
     if run.error and _UNSUPPORTED.match(run.error):
         return {"unsupported": run.error}

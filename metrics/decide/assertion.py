@@ -35,7 +35,7 @@ class Held:
 
 
 def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
-    """support and refute are the reaches of the bounds that would show either."""
+    """The assertion held against its estimate; each side has a reach of its bound."""
     estimate, side = assertion.estimate, -1 if assertion.above else 1
     loss = Difference(side * estimate.value, estimate.se, len(estimate.units))
     margin, samples = side * assertion.threshold, estimate.samples
@@ -51,10 +51,10 @@ def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
 
 
 def hold_all(assertions: Sequence[Assertion]) -> tuple[str, list[Held]]:
-    """Of a statement that asserts all of them.
+    """The verdict on a statement that asserts all of them, and on each assertion.
 
-    It is supported when each is, as an intersection-union test at the level of each (Berger, 1982),
-    and refuted when one is, for which the level is split between them (Bonferroni).
+    It is supported when all are, as an intersection-union test at the full level of each (Berger,
+    1982). It is refuted when one is; for that the level is split between them (Bonferroni).
     """
     refute = fixed_reach(LEVEL / len(assertions))
     held = [hold(assertion, fixed_reach(), refute) for assertion in assertions]
@@ -62,15 +62,15 @@ def hold_all(assertions: Sequence[Assertion]) -> tuple[str, list[Held]]:
 
 
 def strictest(held: Sequence[Held]) -> str:
-    """The verdict on all together."""
-    verdicts = {each.verdict for each in held}
+    """The verdict on all together: refuted before undecided before supported."""
+    verdicts = {assertion.verdict for assertion in held}
     return next(v for v in (REFUTED, UNDECIDED, SUPPORTED) if v in verdicts)
 
 
 def combined(*terms: tuple[float, Estimate]) -> Estimate:
     """The sum of weight times estimate, of cells that share prompts and noise.
 
-    Raises ValueError when samples cannot be paired, see metrics.estimate.paired_difference.
+    Raises ValueError when samples cannot be paired, see paired_difference.
     """
     (weight, first), *rest = terms
     total = _scaled(first, weight)
@@ -82,16 +82,16 @@ def combined(*terms: tuple[float, Estimate]) -> Estimate:
 def unevenness(levels: Sequence[Estimate]) -> Estimate:
     """Mean square of levels [K] about their mean, in their unit squared: 0 when all are the same.
 
-    The square of a deviation is too high by its error's variance, which is taken off, so that
-    noisy levels do not look uneven. First order (the delta method): a sample's influence is twice
-    the mean of deviation times influence on it.
+    The square of a deviation is too high by the variance of its error. This variance is taken off,
+    so that noisy levels do not look uneven. The influence is first order (the delta method): twice
+    the mean over levels of the deviation times the sample's influence on it.
     """
     share = 1 / len(levels)
     deviations = [
         combined((1.0, level), *((-share, other) for other in levels)) for level in levels
     ]
-    excess = sum(each.value**2 - each.se**2 for each in deviations) * share
-    slope = combined(*((2 * share * each.value, each) for each in deviations))
+    excess = sum(deviation.value**2 - deviation.se**2 for deviation in deviations) * share
+    slope = combined(*((2 * share * deviation.value, deviation) for deviation in deviations))
     return Estimate(excess, slope.influence, slope.clusters)
 
 
@@ -103,5 +103,5 @@ def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Es
 
 
 def _scaled(estimate: Estimate, weight: float) -> Estimate:
-    nested = {samples: _scaled(each, weight) for samples, each in estimate.nested.items()}
+    nested = {samples: _scaled(smaller, weight) for samples, smaller in estimate.nested.items()}
     return Estimate(weight * estimate.value, weight * estimate.influence, estimate.clusters, nested)

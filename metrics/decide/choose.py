@@ -1,8 +1,9 @@
 """The cheapest cell within a margin of every other, from estimates alone. NumPy only.
 
-A cell is within a margin of the best when it is within it of each cell, whichever is the best: as
-an intersection-union test this takes no correction for choosing among them, and no best cell, which
-looks better than it is, is singled out first (Hsu, 1996, "Multiple comparisons with the best").
+A cell that is within a margin of every other cell is within it of the best one, whichever that is.
+This is an intersection-union test, so choosing among cells takes no correction. No best cell is
+singled out first: it would look better than it is (Hsu, 1996, "Multiple comparisons with the
+best").
 """
 
 import math
@@ -41,12 +42,13 @@ class Gate:
         return self.margin * abs(value) if self.relative else self.margin
 
     def beside(self, rival: Estimate) -> Estimate:
-        """What others are compared with: its value, and its error together with its margin's. A
-        share of a value is no better known than the value."""
+        """The rival as others are compared with it: its value, with the error of value and margin.
+
+        A margin that is a share of the value is no better known than the value."""
         if not self.relative:
             return rival
         growth = 1 - self.sign * self.margin * math.copysign(1.0, rival.value)
-        nested = {samples: self.beside(each) for samples, each in rival.nested.items()}
+        nested = {samples: self.beside(smaller) for samples, smaller in rival.nested.items()}
         return replace(rival, influence=growth * rival.influence, nested=nested)
 
     def loss(self, cell: Estimate, rival: Estimate) -> Difference:
@@ -57,7 +59,7 @@ class Gate:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A cell as far as decisions go. What is compared differs in scheduler and steps alone."""
+    """What a decision needs of a cell. Those of one choice differ in scheduler and steps alone."""
 
     curve: str  # the scheduler
     steps: int
@@ -123,7 +125,8 @@ def plateau_of(
 
 
 def _plateau(last: int, verdicts: Mapping[int, Mapping[str, Verdict]]) -> Plateau:
-    return plateau(last, {steps: all_of([*found.values()]) for steps, found in verdicts.items()})
+    outcomes = {steps: all_of([*by_metric.values()]) for steps, by_metric in verdicts.items()}
+    return plateau(last, outcomes)
 
 
 def choose(
@@ -146,7 +149,7 @@ def choose(
 
 
 def reach_of(candidates: Sequence[Candidate], reaches: Reaches) -> Reach:
-    """At the level that each curve has."""
+    """The reach of bounds at the level that each curve has: LEVEL, split between the curves."""
     return reaches(LEVEL / max(1, len({cell.curve for cell in candidates})))
 
 
@@ -156,10 +159,10 @@ def choice_from(
     out: Collection[int] = (),
     broken: Collection[int] = (),
 ) -> Choice:
-    """By verdicts that were made before: of each candidate against each of its rivals.
+    """The choice that verdicts of candidates against their rivals lead to.
 
-    out: places of candidates that are not to be chosen. broken: of those of them that have no part
-    in the sequence of their curve either.
+    out: places of candidates that are not to be chosen. broken: places of those among them that
+    are left out of the sequence of their curve as well.
     """
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
@@ -179,19 +182,19 @@ def choice_from(
 def _still_gains(candidates: Sequence[Candidate], place: int, pairs: Pairs) -> bool:
     """Whether a candidate is the last of a curve that has no plateau."""
     cell = candidates[place]
-    own = {c.steps: i for i, c in enumerate(candidates) if c.curve == cell.curve}
-    if cell.steps != max(own):
+    places = {c.steps: i for i, c in enumerate(candidates) if c.curve == cell.curve}
+    if cell.steps != max(places):
         return False
-    verdicts = {steps: pairs[i, place] for steps, i in own.items() if i != place}
+    verdicts = {steps: pairs[i, place] for steps, i in places.items() if i != place}
     return _plateau(cell.steps, verdicts).outcome == NO_PLATEAU
 
 
 def _stand(place: int, pairs: Pairs) -> Standing:
-    """Before the sequence: by its verdicts alone."""
-    found = {rival: verdicts for (cell, rival), verdicts in pairs.items() if cell == place}
-    metrics = next(iter(found.values()))
-    rivals = {metric: max(found, key=lambda i: _badness(found[i][metric])) for metric in metrics}
-    worst = {metric: found[i][metric] for metric, i in rivals.items()}
+    """The standing of a candidate by its verdicts alone, before the sequence of its curve."""
+    against = {rival: verdicts for (cell, rival), verdicts in pairs.items() if cell == place}
+    metrics = next(iter(against.values()))
+    rivals = {m: max(against, key=lambda rival: _badness(against[rival][m])) for m in metrics}
+    worst = {metric: against[rival][metric] for metric, rival in rivals.items()}
     return Standing(all_of([*worst.values()]), worst, rivals)
 
 
@@ -203,10 +206,10 @@ def _badness(verdict: Verdict) -> tuple[int, float]:
 def _in_sequence(
     candidates: Sequence[Candidate], standings: Sequence[Standing], broken: Collection[int]
 ) -> list[Standing]:
-    """Outcomes once each curve is tested from many steps down.
+    """Standings once each curve is tested from many steps down.
 
     Failures above the first pass are skipped: quality can fall with steps, as a distilled model's
-    does, and those that are proven worse are no reason to stop.
+    does, and a cell that is proven worse is no reason to stop.
     """
     result = list(standings)
     tested = [i for i in range(len(candidates)) if i not in broken]

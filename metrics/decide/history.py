@@ -1,7 +1,7 @@
 """Where a series of packs took a step. NumPy only.
 
-Estimates of one cell, oldest first, of the same samples: what changed between two is known far
-better than either.
+A series holds the estimates of one cell, oldest first, from the same samples: the difference of two
+is known far better than either.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ class Step:
 
     at: int  # place in the series of the first estimate of the new level
     change: Difference  # mean after less mean before, up to the next steps
-    p: float  # of no more than the margin, adjusted for the places it was looked for
+    p: float  # that the change is no more than the margin; adjusted for the places looked at
 
 
 Contrast = Callable[[range, range], Difference]  # mean at later places less that at earlier ones
@@ -32,9 +32,9 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
 
     def contrast(later: range, earlier: range) -> Difference:
         after, before = (_mean([series[i] for i in places]) for places in (later, earlier))
-        found = paired_difference(after, before)
-        units = len(found.units)
-        return Difference(found.value, found.se, units, freedom=max(1, units - 1))
+        change = paired_difference(after, before)
+        units = len(change.units)
+        return Difference(change.value, change.se, units, freedom=max(1, units - 1))
 
     return _steps(len(series), contrast, margin, level)
 
@@ -45,8 +45,9 @@ def steps_of_times(
     level: float = LEVEL,
     known_freedom: int = BETWEEN_FREEDOM,
 ) -> list[Step]:
-    """The same of times, each of some processes: changes and margin are those of the logarithm.
-    known_freedom: see metrics/decide/speed.py."""
+    """All steps of a series of times, each of some processes, in order.
+
+    Changes and margin are those of the logarithm. known_freedom: see slowdown."""
 
     def contrast(later: range, earlier: range) -> Difference:
         after, before = ([t for i in places for t in series[i]] for places in (later, earlier))
@@ -56,31 +57,31 @@ def steps_of_times(
 
 
 def _steps(count: int, contrast: Contrast, margin: float, level: float) -> list[Step]:
-    """Binary segmentation (Scott & Knott, 1974): the place that parts a stretch best is a step when
-    its contrast stands Bonferroni's correction for all places and both directions; both sides are
-    searched on."""
-    found = _segmented(range(count), contrast, margin, level)
-    return sorted(found, key=lambda step: step.at)
+    """Steps by binary segmentation (Scott & Knott, 1974), in order.
+
+    The place that parts a stretch best is a step when its contrast is significant after
+    Bonferroni's correction for all places and both directions. Then both sides are searched."""
+    return sorted(_segmented(range(count), contrast, margin, level), key=lambda step: step.at)
 
 
 def _segmented(stretch: range, contrast: Contrast, margin: float, level: float) -> Iterator[Step]:
     places = stretch[1:]
     if not places:
         return
-    found = [contrast(range(i, stretch.stop), range(stretch.start, i)) for i in places]
-    changes = [opposite(each) if each.value < 0 else each for each in found]
-    ps = [min(1.0, 2 * len(places) * p_above(change, margin)) for change in changes]
-    best = min(range(len(ps)), key=lambda i: (ps[i], -abs(found[i].value)))
+    changes = [contrast(range(i, stretch.stop), range(stretch.start, i)) for i in places]
+    sizes = [opposite(change) if change.value < 0 else change for change in changes]
+    ps = [min(1.0, 2 * len(places) * p_above(size, margin)) for size in sizes]
+    best = min(range(len(ps)), key=lambda i: (ps[i], -abs(changes[i].value)))
     if ps[best] >= level:
         return
     at = places[best]
-    yield Step(at, found[best], ps[best])
+    yield Step(at, changes[best], ps[best])
     yield from _segmented(range(stretch.start, at), contrast, margin, level)
     yield from _segmented(range(at, stretch.stop), contrast, margin, level)
 
 
 def _mean(series: Sequence[Estimate]) -> Estimate:
-    """Of estimates of the same samples."""
+    """The mean of estimates of the same samples."""
     total = reduce(_sum, series)
     return Estimate(total.value / len(series), total.influence / len(series), total.clusters)
 

@@ -37,9 +37,9 @@ def fit_power_law(
 ) -> PowerLaw | str:
     """The law through paired estimates at increasing costs, or why there is none.
 
-    on_plateau: how many of the cells lie within the margin of the last, itself included. Weighted
-    least squares for each exponent, which leaves two linear parameters; the errors of all three
-    follow from the cells' influences by the delta method, so that pairing counts.
+    on_plateau: how many of the cells lie within the margin of the last, itself included. For each
+    exponent, weighted least squares finds the other two parameters. The errors of all three follow
+    from the cells' influences by the delta method, so that pairing counts.
     """
     if len(costs) < _FEWEST_CELLS or on_plateau < _FEWEST_ON_PLATEAU:
         return (
@@ -73,5 +73,5 @@ def fit_power_law(
 def _solve(c: np.ndarray, q: np.ndarray, spread: np.ndarray, p: float) -> tuple[np.ndarray, float]:
     """Limit and amplitude for an exponent, and the weighted sum of squares that is left."""
     design = np.column_stack([np.ones_like(c), c**-p]) / spread[:, None]
-    found = np.linalg.lstsq(design, q / spread, rcond=None)[0]
-    return found, float(np.square(design @ found - q / spread).sum())
+    parameters = np.linalg.lstsq(design, q / spread, rcond=None)[0]
+    return parameters, float(np.square(design @ parameters - q / spread).sum())

@@ -1,14 +1,14 @@
 """A race: cells get samples rung by rung until the cheapest within every margin is known.
 
-The rule alone, from estimates: who goes on after a rung, who is out and why. NumPy only.
+The rule alone, from estimates: which cells go on after a rung, which are out, and why. NumPy only.
 
 Verdicts are made with bounds that hold at all rungs together (sequential.py), so a pair
-that is decided once stays decided. They hold at LEVEL for each curve, not split between the curves:
-what passes is tested again on fresh samples, against the rivals that could most likely refute it,
-which hold it for the winner alone.
+that is decided once stays decided. The bounds are at LEVEL for each curve, not split between the
+curves. The level of the recommendation is held by its confirmation: the winner is tested again on
+fresh samples, against the rivals that could most likely refute it.
 
-Along a curve it is assumed that quality, by every gating metric, rises with the steps until its
-best and only falls after that. A cell that fails against a larger step count of its own curve then
+Along a curve, quality by every gating metric is assumed to rise with the steps up to its best
+and to fall after that. A cell that fails against a larger step count of its own curve then
 lies on the rising side: all smaller step counts fail with it, and a larger one is better by every
 metric, so that none of them is a rival any more.
 """
@@ -32,8 +32,8 @@ from denoisebench.metrics.estimate import Estimate
 
 _TRIALS = (0.5, 1, 2)  # sizes of a trial, by the samples that chose the winner
 
-# Estimates by metric of some cells' samples first to last - 1. Cells that have none are left out,
-# though not of the first draw.
+# (places of cells, first, last) -> estimates of samples first to last - 1, by place and metric.
+# Cells that have none, because they failed, are left out, except of the first draw.
 Draw = Callable[[Collection[int], int, int], Mapping[int, Mapping[str, Estimate]]]
 
 
@@ -52,7 +52,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Design:
-    """When a race is looked at."""
+    """The numbers of samples at which a race is looked at, and those of its confirmation."""
 
     first: int  # samples of the first rung
     cap: int  # of the last
@@ -63,21 +63,21 @@ class Design:
 
 @dataclass(frozen=True)
 class Rung:
-    """What came of one, by places."""
+    """What became of cells at one number of samples, by their places."""
 
     samples: int
-    live: list[int]  # that go on
-    stopped: dict[int, str]  # by it, and why
+    live: list[int]  # cells that go on
+    stopped: dict[int, str]  # cells that do not, and why
     drawn: list[int]  # samples of each cell so far
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A winner on fresh samples."""
+    """The confirmation of a winner on fresh samples first to last - 1."""
 
     winner: int
-    first: int  # sample
-    last: int  # one beyond
+    first: int
+    last: int
     verdicts: dict[int, dict[str, Verdict]]  # by rival and metric
     outcome: str
 
@@ -91,25 +91,25 @@ class Course:
     rungs: list[Rung]
     trials: list[Trial]
     drawn: list[int]  # samples of each cell, those of trials included
-    broken: list[int]  # places that a draw left out, which have no part in it any more
+    broken: list[int]  # places of cells that failed: they have no further part
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
     """What is known after a rung, by places in the list of candidates."""
 
-    pairs: Pairs  # all of them: what the next look starts from
-    low: frozenset[int]  # fail on the rising side of their curve
+    pairs: Pairs  # of all cells: the next look starts from them
+    low: frozenset[int]  # cells that fail on the rising side of their curve
     choice: Choice  # so far
-    live: frozenset[int]  # need more samples; none when nothing can change the choice any more
-    hopeless: frozenset[int]  # are not to be expected to pass by the cap
+    live: frozenset[int]  # cells that need more samples; none when the choice cannot change
+    hopeless: frozenset[int]  # cells that are unlikely to pass by the cap
 
 
 class Race:
-    """Cells that race, and how it goes.
+    """Cells that race, and the state of their race.
 
     A winner is confirmed against its `witnesses` on samples beyond those that chose it. If it is
-    not, the next cheapest is tried. Cells that a draw left out are neither chosen nor rivals.
+    not confirmed, the next cheapest is tried. Cells that failed are neither chosen nor rivals.
     """
 
     def __init__(
@@ -119,15 +119,15 @@ class Race:
         self._reach = sequential_reach(tightest_at(gates, design))
         self._estimates: list[Mapping[str, Estimate]] = [{} for _ in cells]
         self._drawn = [0] * len(cells)
-        self._broken: set[int] = set()  # places that a draw left out
-        self._rejected: set[int] = set()  # of winners that were not confirmed
+        self._broken: set[int] = set()  # places of cells that failed: a draw left them out
+        self._rejected: set[int] = set()  # places of winners that were not confirmed
         self._rungs: list[Rung] = []
         self._trials: list[Trial] = []
         nobody: frozenset[int] = frozenset()
         self._seen = Look({}, nobody, Choice(UNDECIDED, None, None, []), nobody, nobody)
 
     def run(self) -> Iterator[Course]:
-        """Rung by rung, to a winner that is confirmed or to the cap."""
+        """Yields the course after each rung, up to a confirmed winner or to the cap."""
         live: Collection[int] = range(len(self._cells))
         for samples in rungs(self._design):
             self._climb(live, samples)
@@ -144,11 +144,11 @@ class Race:
                 return
 
     def _climb(self, live: Collection[int], samples: int) -> None:
-        """Takes cells to a rung; those that the choice then hangs on, and waited, come after."""
+        """Takes cells to a rung, then those that waited and that the choice now depends on."""
         began = {*live}
         while True:
-            for place, found in self._fresh(live, 0, samples).items():
-                self._estimates[place] = found
+            for place, estimates in self._fresh(live, 0, samples).items():
+                self._estimates[place] = estimates
             self._seen = self._look()
             live = [i for i in self._seen.live if self._drawn[i] < samples]
             began |= {*live}
@@ -180,16 +180,18 @@ class Race:
     def _fresh(
         self, places: Collection[int], first: int, last: int
     ) -> Mapping[int, Mapping[str, Estimate]]:
-        """Estimates of samples first to last - 1."""
-        found = self._draw(sorted({*places} - self._broken), first, last)
-        self._broken |= {*places} - {*found}
-        for place in found:
+        """Estimates of samples first to last - 1, by place; notes the cells that have none."""
+        estimates = self._draw(sorted({*places} - self._broken), first, last)
+        self._broken |= {*places} - {*estimates}
+        for place in estimates:
             self._drawn[place] = max(self._drawn[place], last)
-        return found
+        return estimates
 
     def _trial(self, winner: int, samples: int) -> Trial:
-        """On fresh samples: half as many as chose it, as many, and twice as many, until that
-        decides; each at its part of LEVEL. Rivals that it has passed against are left alone."""
+        """Tests a winner on fresh samples: half as many as chose it, as many, then twice as many.
+
+        It ends when it is decided; each size has its part of LEVEL. Rivals that the winner has
+        passed against are not tested again."""
         candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
         verdicts: dict[int, dict[str, Verdict]] = {}
         open_ = witnesses(candidates, self._seen, winner, self._broken)
@@ -203,30 +205,30 @@ class Race:
             fresh = self._fresh([winner, *open_], samples, last)
             if winner not in fresh:
                 return Trial(winner, samples, last, verdicts, UNDECIDED)
-            cells = {i: replace(candidates[i], estimates=found) for i, found in fresh.items()}
+            cells = {i: replace(candidates[i], estimates=new) for i, new in fresh.items()}
             for i in {*fresh} - {winner}:
                 verdicts[i] = judged(cells[winner], cells[i], self._gates, reach)
             open_ = [i for i in fresh if i != winner and any(map(_is_open, verdicts[i].values()))]
             if not open_ or any(map(_fails, verdicts.values())):
                 break
-        seen = [verdict for found in verdicts.values() for verdict in found.values()]
-        outcome = all_of(seen) if seen else UNDECIDED  # no witness was left
+        of_all = [verdict for by_metric in verdicts.values() for verdict in by_metric.values()]
+        outcome = all_of(of_all) if of_all else UNDECIDED  # no witness was left
         return Trial(winner, samples, last, verdicts, outcome)
 
 
 def tightest_at(gates: Mapping[str, Gate], design: Design) -> int:
-    """Samples at which the bounds are as narrow as they can be: where most decisions fall."""
+    """The number of samples at which bounds should be narrowest: where most decisions fall."""
     return max(design.first, *(2 * gate.enough for gate in gates.values()))
 
 
 def rungs(design: Design) -> list[int]:
     """Numbers of samples at which a race is looked at, from the first up to the cap."""
-    found: list[int] = []
-    while not found or found[-1] < design.cap:
-        wanted = design.first * 2 ** (len(found) / design.per_doubling)
-        least = found[-1] + 1 if found else 1
-        found.append(min(design.cap, _whole_batches(max(least, wanted), design)))
-    return found
+    sizes: list[int] = []
+    while not sizes or sizes[-1] < design.cap:
+        wanted = design.first * 2 ** (len(sizes) / design.per_doubling)
+        least = sizes[-1] + 1 if sizes else 1
+        sizes.append(min(design.cap, _whole_batches(max(least, wanted), design)))
+    return sizes
 
 
 def _whole_batches(samples: float, design: Design) -> int:
@@ -242,32 +244,35 @@ def look(
     rejected: Collection[int] = (),
     broken: Collection[int] = (),
 ) -> Look:
-    """candidates: with their estimates so far, those that went on of equally many samples.
+    """What is known of candidates with their estimates so far.
 
-    cap: samples that there will be at most. before: pairs of the last look. rejected: places of
-    winners that were not confirmed, rivals as ever. broken: places of what is neither.
+    Candidates that went on have equally many samples. cap: the most samples that a cell can get.
+    before: pairs of the last look. rejected: places of winners that were not confirmed; they stay
+    rivals. broken: places of cells that failed; they are neither candidates nor rivals.
     """
     pairs = dict(_pairs(candidates, gates, reach, before))
     low = _low(candidates, pairs)
     counted = {
-        (i, j): found
-        for (i, j), found in pairs.items()
-        if i == j or (j not in broken and (j not in low or _fails(found)))
+        (i, j): verdicts
+        for (i, j), verdicts in pairs.items()
+        if i == j or (j not in broken and (j not in low or _fails(verdicts)))
     }
     out = low.union(rejected, broken)
     choice = choice_from(candidates, counted, out, broken)
     hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap)}
-    own = [all_of([*standing.worst.values()]) for standing in choice.standings]
-    own = [UNTESTED if i in broken else outcome for i, outcome in enumerate(own)]
-    live = _live(candidates, counted, own, chosen=choice.chosen, barred=out.union(hopeless))
+    outcomes = [
+        UNTESTED if i in broken else all_of([*standing.worst.values()])
+        for i, standing in enumerate(choice.standings)
+    ]
+    live = _live(candidates, counted, outcomes, chosen=choice.chosen, barred=out.union(hopeless))
     return Look(pairs, low, choice, live, frozenset(hopeless))
 
 
 def _is_hopeless(
     cell: Candidate, verdicts: Mapping[str, Verdict], gates: Mapping[str, Gate], cap: int
 ) -> bool:
-    """Whether a cell is not to be expected to pass by the cap: not even if its loss were as small
-    as in one of twenty cases, half a bound's distance below its estimate. Bounds narrow with √n."""
+    """Whether a cell is unlikely to pass by the cap: it would not even with a loss half a bound's
+    distance below its estimate, which is as rare as one in twenty. Bounds narrow with √n."""
     samples = _samples(cell)
     if samples >= cap:
         return any(map(_is_open, verdicts.values()))
@@ -281,7 +286,8 @@ def _is_hopeless(
 def _pairs(
     candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach, before: Pairs
 ) -> Iterator[tuple[tuple[int, int], Mapping[str, Verdict]]]:
-    """Judged again by the metrics that are undecided, where both cells went on."""
+    """Verdicts of all pairs: those of before, and new ones where a metric was undecided and both
+    cells went on."""
     for i, cell in enumerate(candidates):
         for j, rival in enumerate(candidates):
             old = before.get((i, j), {})
@@ -304,11 +310,11 @@ def _fails(verdicts: Mapping[str, Verdict]) -> bool:
 
 
 def _low(candidates: Sequence[Candidate], pairs: Pairs) -> frozenset[int]:
-    """Those that fail against a larger step count of their curve, and all below them."""
-    highest: dict[str, int] = defaultdict(int)  # step count of a curve that does
-    for (i, j), found in pairs.items():
+    """Places of cells that fail against a larger step count of their curve, and all below them."""
+    highest: dict[str, int] = defaultdict(int)  # step count that does, by curve
+    for (i, j), verdicts in pairs.items():
         cell, rival = candidates[i], candidates[j]
-        if cell.curve == rival.curve and cell.steps < rival.steps and _fails(found):
+        if cell.curve == rival.curve and cell.steps < rival.steps and _fails(verdicts):
             highest[cell.curve] = max(highest[cell.curve], cell.steps)
     return frozenset(i for i, c in enumerate(candidates) if c.steps <= highest[c.curve])
 
@@ -316,53 +322,56 @@ def _low(candidates: Sequence[Candidate], pairs: Pairs) -> frozenset[int]:
 def _live(
     candidates: Sequence[Candidate],
     pairs: Pairs,
-    own: Sequence[str],
+    outcomes: Sequence[str],
     *,
     chosen: int | None,
     barred: Collection[int],
 ) -> frozenset[int]:
-    """Both sides of all pairs that hang on the first cell that would be chosen if it passed: the
-    others wait, as what they are needed for may never come. barred: will not be chosen, and nothing
-    that only they can open."""
-    for first in _hopeful(candidates, own, chosen):
-        tested = {j for j in _from_above(candidates, first) if own[j] == UNDECIDED}
+    """Places of cells that need more samples: both sides of all open pairs of the cheapest cell
+    that may still be chosen, and of the step counts that are tested before it.
+
+    The other cells wait, as they may never be needed. outcomes: of each cell, without the sequence
+    of its curve. barred: places of cells that will not be chosen; a cell that is tested after one
+    of them is not waited for either."""
+    for first in _hopeful(candidates, outcomes, chosen):
+        tested = {j for j in _from_above(candidates, first) if outcomes[j] == UNDECIDED}
         if not {first, *tested}.intersection(barred):
             break
     else:
         return frozenset()
     open_ = [
         pair
-        for pair, found in pairs.items()
-        if pair[0] in tested and any(map(_is_open, found.values()))
+        for pair, verdicts in pairs.items()
+        if pair[0] in tested and any(map(_is_open, verdicts.values()))
     ]
     return frozenset(place for pair in open_ for place in pair)
 
 
 def _hopeful(
-    candidates: Sequence[Candidate], own: Sequence[str], chosen: int | None
+    candidates: Sequence[Candidate], outcomes: Sequence[str], chosen: int | None
 ) -> Iterator[int]:
-    """Undecided ones that would be chosen before what is chosen so far, the cheapest first, and
-    that their curve's sequence may reach. own: outcomes without the sequence."""
+    """Places of undecided cells that are cheaper than the chosen one and that the sequence of their
+    curve may reach, the cheapest first."""
     order = sorted(range(len(candidates)), key=lambda i: candidates[i].cost)
     for i in order[: None if chosen is None else order.index(chosen)]:
-        above = [own[j] for j in _from_above(candidates, i)]
+        above = [outcomes[j] for j in _from_above(candidates, i)]
         passed = above.index(PASS) if PASS in above else len(above)
-        if FAIL not in [own[i], *above[passed:]]:  # a failure below one that passed ends it
+        if FAIL not in [outcomes[i], *above[passed:]]:  # a failure below one that passed ends it
             yield i
 
 
 def _from_above(candidates: Sequence[Candidate], place: int) -> list[int]:
-    """Places of its curve from the largest step count down to its own."""
+    """Places of a cell's curve from the largest step count down to the cell itself."""
     cell = candidates[place]
-    found = [i for i, c in enumerate(candidates) if c.curve == cell.curve and c.steps >= cell.steps]
-    return sorted(found, key=lambda i: -candidates[i].steps)
+    above = [i for i, c in enumerate(candidates) if c.curve == cell.curve and c.steps >= cell.steps]
+    return sorted(above, key=lambda i: -candidates[i].steps)
 
 
 def witnesses(
     candidates: Sequence[Candidate], seen: Look, winner: int, broken: Collection[int] = ()
 ) -> list[int]:
     """Rivals that a winner is confirmed against: the one that came nearest to failing it, and the
-    dearest that may be as good, of its own curve if that is one."""
+    dearest that may be as good; of several equally dear, one of the winner's curve."""
     cell, standing = candidates[winner], seen.choice.standings[winner]
     worst = standing.worst
     nearest = max(worst, key=lambda metric: worst[metric].in_margins(worst[metric].high))

@@ -1,7 +1,8 @@
 """Did it get worse? Losses of a candidate held against margins, many at once. NumPy only.
 
-A loss is how much worse the candidate is than the baseline, positive for worse, and its margin the
-loss that does not matter. Of times it is that of the logarithm, so that a margin is a ratio.
+A loss is how much worse the candidate is than the baseline, positive for worse; its margin is the
+loss that does not matter. The loss of a time is that of its logarithm, so that its margin is a
+ratio.
 """
 
 import math
@@ -42,16 +43,16 @@ class Judgement:
 
 
 def judge(losses: Sequence[Loss]) -> list[Judgement]:
-    """Each loss of a family.
+    """Judges each loss of a family.
 
-    PASS: its upper bound is below the margin. A candidate passes when all pass, which takes no
-    correction (an intersection-union test: Berger, 1982). REGRESSION: it is proven to be above the
-    margin. So many chances to be wrong are corrected for by Holm (1979), and so are those of
-    IMPROVED, a gain above the margin: the probability of any false one is at most LEVEL.
+    PASS: the upper bound is below the margin. A candidate passes when all losses do, which takes no
+    correction (an intersection-union test: Berger, 1982). REGRESSION: the loss is proven to be
+    above the margin. IMPROVED: a gain is proven to be above it. Both are corrected for the number
+    of losses by Holm (1979): the probability of any false one is at most LEVEL.
     """
     worse = holm([p_above(loss.difference, loss.margin) for loss in losses])
     better = holm([p_above(opposite(loss.difference), loss.margin) for loss in losses])
-    return [_judgement(*each) for each in zip(losses, worse, better, strict=True)]
+    return [_judgement(*of_loss) for of_loss in zip(losses, worse, better, strict=True)]
 
 
 def _judgement(loss: Loss, worse: float, better: float) -> Judgement:
@@ -70,8 +71,10 @@ def opposite(difference: Difference) -> Difference:
 
 
 def p_above(difference: Difference, margin: float) -> float:
-    """One-sided, of one that is in truth no more than the margin; by Student's distribution where
-    its error has few degrees of freedom: a family asks for its tail."""
+    """One-sided p of a difference that is in truth no more than the margin.
+
+    By Student's distribution where the error has few degrees of freedom: tests of a family need its
+    far tail."""
     gap, se = difference.value - margin, difference.se
     if math.isnan(gap) or math.isnan(se):
         return 1.0
@@ -81,8 +84,8 @@ def p_above(difference: Difference, margin: float) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Adjusted for all of a family (Holm, 1979, "A simple sequentially rejective multiple test
-    procedure"): below a level where its step-down test at that level rejects."""
+    """p values adjusted for a whole family (Holm, 1979, "A simple sequentially rejective multiple
+    test procedure"): one is below a level where the step-down test at that level rejects."""
     order = sorted(range(len(ps)), key=lambda i: ps[i])
     adjusted, highest = [0.0] * len(ps), 0.0
     for rank, i in enumerate(order):
@@ -92,7 +95,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def smallest_detectable(se: float, samples: int, planned: int) -> float:
-    """The difference that `planned` samples find with 80 % power at LEVEL, from the standard error
-    of a paired difference of `samples`."""
+    """The smallest difference that `planned` samples would find with 80 % power at LEVEL; se is the
+    standard error of a paired difference of `samples`."""
     reach = NormalDist().inv_cdf(1 - LEVEL) + NormalDist().inv_cdf(_POWER)
     return reach * se * math.sqrt(samples / planned)

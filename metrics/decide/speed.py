@@ -1,7 +1,7 @@
 """How much slower? A ratio of times that were taken in a few processes each. NumPy only.
 
-Each process has its own luck: where its memory lies, what else the machine does meanwhile. The runs
-of one process share it, however many there are; so the error is that of processes, not of runs.
+Each process has its own luck: where its memory lies, what else the machine does meanwhile. All
+runs of a process share it, however many there are. So the error is that of processes, not of runs.
 """
 
 import math
@@ -12,9 +12,8 @@ import numpy as np
 
 from denoisebench.metrics.decide.verdicts import Difference
 
-# Standard deviation of the luck of a process, of the logarithm of a calibrated time on a processor,
-# and how many degrees of freedom that knowledge is worth beside what is measured:
-# docs/regression.md
+# Standard deviation between processes of the logarithm of a calibrated time on a CPU, and the
+# degrees of freedom that this knowledge is worth beside what is measured: docs/regression.md
 BETWEEN, BETWEEN_FREEDOM = 0.018, 8
 FEWEST = 5  # timed runs of which a median has an error
 
@@ -23,13 +22,16 @@ Typical = Callable[[np.ndarray], tuple[float, float]]  # runs of a process -> lo
 
 
 def log_median(times: np.ndarray) -> tuple[float, float]:
-    """Of times: a run that something else delayed counts for little."""
+    """Logarithm of the median, and its standard error. A run that something else delayed counts for
+    little."""
     return float(np.median(np.log(times))), _median_se(np.log(times))
 
 
 def log_mean(joules: np.ndarray) -> tuple[float, float]:
-    """Of joules: counters move a few times a second, so that a short run takes none or another's
-    too, and only their sum is right."""
+    """Logarithm of the mean, and its standard error.
+
+    For joules: counters move a few times a second, so a short run shows none, or those of the run
+    before as well; only their sum is right."""
     if len(joules) < FEWEST:
         return math.log(np.mean(joules)), math.nan
     error = np.std(joules, ddof=1) / math.sqrt(len(joules))
@@ -45,10 +47,10 @@ def slowdown(
     """Logarithm of the ratio of two times, each the mean of its processes' logarithms.
 
     The variance between processes is that of both sides, moderated by what is known beforehand
-    (Smyth, 2004, "Linear models and empirical Bayes methods"), so that one process of each has an
-    error too, and of how many degrees of freedom. known_freedom: 0 where BETWEEN was not measured
-    of such times. Units are processes. The error is nan when a process has fewer than five runs,
-    and when nothing is known and each side has one.
+    (Smyth, 2004, "Linear models and empirical Bayes methods"). So even one process of each side has
+    an error, and its degrees of freedom are known. known_freedom: 0 for times of which BETWEEN was
+    not measured. Units are processes. The error is nan when a process has fewer than five runs, and
+    when nothing is known beforehand and each side has one process.
     """
     levels = [[typical(np.asarray(runs)) for runs in side] for side in (candidate, baseline)]
     values = [[value for value, _ in side] for side in levels]
@@ -64,10 +66,11 @@ def slowdown(
 
 
 def _median_se(values: np.ndarray) -> float:
-    """By the distance of two order statistics, which needs no shape of the distribution (Price &
-    Bonett, 2002, "Distribution-free confidence intervals for difference and ratio of medians").
+    """Standard error of a median by the distance of two order statistics, which assumes no shape of
+    the distribution (Price & Bonett, 2002, "Distribution-free confidence intervals for difference
+    and ratio of medians").
 
-    nan for fewer than FEWEST: the interval would be a guess.
+    nan for fewer than FEWEST values: the interval would be a guess.
     """
     n = len(values)
     if n < FEWEST:

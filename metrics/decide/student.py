@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 
 def upper_tail(t: float, freedom: float) -> float:
-    """Probability of more than t; freedom: whole, or infinite for the normal distribution.
+    """Probability of a value above t; freedom is a whole number, or infinite for the normal.
 
     A finite series (Abramowitz & Stegun, 1964, 26.7.3 and 26.7.4). Below about 1e-16 it is 0.
     """
@@ -16,7 +16,7 @@ def upper_tail(t: float, freedom: float) -> float:
 
 
 def quantile(p: float, freedom: float) -> float:
-    """Below which a value is with probability p, 1/2 <= p < 1."""
+    """The number that a value is below with probability p, 1/2 <= p < 1."""
     low, high = 0.0, NormalDist().inv_cdf(p)
     if math.isinf(freedom):
         return high

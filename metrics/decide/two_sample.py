@@ -18,11 +18,10 @@ def classifier_accuracy(
 ) -> Estimate:
     """How often samples are put into the right one of two sets [n, d], 1/2 when these are alike.
 
-    Rows i of both are a pair, of one prompt: both are trained on, or both are tested, with all
-    others of their cluster, so that what a classifier knows of a prompt cannot help it. The
-    estimate is over the tested half, by pairs. There is one split: with folds, each sample is
-    tested by a classifier that others were trained for, and standard errors come out too small
-    (Bengio & Grandvalet, 2004).
+    Row i of both sets is a pair, of one prompt. A pair and all others of its cluster are either
+    trained on or tested, so that knowing a prompt cannot help the classifier. The
+    estimate is over the tested half, by pairs. There is one split: with folds, samples share the
+    classifiers that test them, and standard errors come out too small (Bengio & Grandvalet, 2004).
     """
     units = np.arange(len(first)) if clusters is None else clusters
     trained = units % 2 == 0
@@ -32,7 +31,7 @@ def classifier_accuracy(
 
 
 def _right(towards: np.ndarray) -> np.ndarray:
-    """1 for scores on the right side of 0, 1/2 for those on it."""
+    """1 for scores above 0, 1/2 at 0, 0 below."""
     return (np.sign(towards) + 1) / 2
 
 

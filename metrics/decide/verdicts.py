@@ -37,7 +37,7 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """Two-sided, of no difference: nan with an unknown standard error, 1 for equal cells."""
+        """Two-sided p of no difference: nan with an unknown standard error, 1 for equal cells."""
         if self.value == 0 and self.se == 0:
             return 1.0
         if math.isnan(self.se):
@@ -46,8 +46,10 @@ class Difference:
 
 
 def compare(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
-    """a - b of one metric. Samples are paired unless `unpaired` says why they do not match, or the
-    clusters of the two show it: then their errors add as independent ones."""
+    """a - b of one metric.
+
+    Samples are paired unless `unpaired` says why they do not match, or their clusters show that
+    they do not: then the errors add as independent ones."""
     if not unpaired:
         try:
             difference = paired_difference(a, b)
@@ -72,7 +74,7 @@ class Verdict:
     further: int = 0  # samples that would probably decide, beyond those there are; 0 if decided
 
     def in_margins(self, loss: float) -> float:
-        """A loss, or a bound of one, as a multiple of the margin. Of none, all is infinite."""
+        """A loss, or a bound of one, as a multiple of the margin; infinite for a margin of 0."""
         return loss / self.margin if self.margin else math.copysign(math.inf, loss) if loss else 0.0
 
 
@@ -81,9 +83,9 @@ def non_inferiority(
 ) -> Verdict:
     """Whether a loss is proven to be below a margin, or above it, by one-sided bounds.
 
-    No significant loss is no proof: it is the upper bound that has to be below (Wellek, 2010).
-    samples are the images behind the loss where several make one unit; by default its units.
-    The number of further ones has 80 % power if loss and variance are as estimated.
+    A loss that is not significant proves nothing: its upper bound has to be below the margin
+    (Wellek, 2010). samples: the images behind the loss where several make one unit; by default its
+    units. The number of further samples has 80 % power if loss and variance are as estimated.
     """
     if reach:
         distance = reach(loss.se, loss.units)
@@ -107,8 +109,8 @@ def _further(gap: float, se: float, distance: float, samples: int) -> int:
 
 
 def all_of(verdicts: Sequence[Verdict]) -> str:
-    """Of a cell that has to pass every one: an intersection-union test, at the level of each
-    (Berger, 1982)."""
+    """The outcome of a cell that has to pass all: an intersection-union test, each at the full
+    level (Berger, 1982)."""
     outcomes = {verdict.outcome for verdict in verdicts}
     return FAIL if FAIL in outcomes else UNDECIDED if UNDECIDED in outcomes else PASS
 
@@ -116,9 +118,10 @@ def all_of(verdicts: Sequence[Verdict]) -> str:
 def fixed_sequence(outcomes: Sequence[str]) -> list[str]:
     """Outcomes tested one after the other until one does not pass; the rest is UNTESTED.
 
-    In an order fixed beforehand each is tested at the full level (Maurer, Hothorn & Lehmacher,
+    In an order fixed beforehand, each is tested at the full level (Maurer, Hothorn & Lehmacher,
     1995)."""
-    tested = next((i for i, each in enumerate(outcomes) if each != PASS), len(outcomes) - 1) + 1
+    stops = (i for i, outcome in enumerate(outcomes) if outcome != PASS)
+    tested = next(stops, len(outcomes) - 1) + 1
     return [*outcomes[:tested], *[UNTESTED] * (len(outcomes) - tested)]
 
 
@@ -132,16 +135,17 @@ class Plateau:
 
 
 def plateau(largest: int, outcomes: Mapping[int, str]) -> Plateau:
-    """outcomes: of each smaller step count, its losses against the largest one's quality.
+    """Where a curve is flat, tested from many steps down.
 
-    From many steps down. The curve has a plateau when the next smaller step count passes. When that
-    one fails, the largest is not converged as far as is known, and so there is none.
+    outcomes: by smaller step count, what became of its losses against the largest step count. The
+    curve has a plateau when the next smaller step count passes. When that one fails, the largest
+    may not have converged, and there is no plateau.
     """
     order = sorted(outcomes, reverse=True)
     tested = fixed_sequence([outcomes[steps] for steps in order])
-    found = dict(zip(order, tested, strict=True))
-    passed = [steps for steps in order if found[steps] == PASS]
+    in_sequence = dict(zip(order, tested, strict=True))
+    passed = [steps for steps in order if in_sequence[steps] == PASS]
     if passed:
-        return Plateau(PASS, passed[-1], found)
+        return Plateau(PASS, passed[-1], in_sequence)
     first = tested[0] if tested else UNDECIDED  # a single step count shows no plateau
-    return Plateau(NO_PLATEAU if first == FAIL else UNDECIDED, largest, found)
+    return Plateau(NO_PLATEAU if first == FAIL else UNDECIDED, largest, in_sequence)

@@ -10,8 +10,8 @@ CLIP_S_WEIGHT = 2.5  # of Hessel et al. (2021), to bring the values near the ran
 def clip_score_estimate(cosines: np.ndarray, clusters: np.ndarray | None = None) -> Estimate:
     """100 x the mean cosine of image and prompt embeddings, cosines [N].
 
-    Neither samples nor mean are clamped: a clamp would hide how bad a cell is, and has no
-    derivative. torchmetrics clamps the mean at 0; clip_s_estimate clamps samples.
+    Nothing is clamped: a clamp would hide how bad a cell is, and has no derivative. torchmetrics
+    clamps the mean at 0; clip_s_estimate clamps samples.
     clusters [N] numbers the prompts of the samples where some repeat, see Estimate.
     """
     return mean_estimate(100 * _checked(cosines), clusters)

@@ -1,4 +1,4 @@
-"""What every metric over features asks of them."""
+"""Checks of features that all their metrics share."""
 
 from torch import Tensor
 
@@ -14,6 +14,6 @@ def checked_features(features: Tensor) -> Tensor:
 
 
 def check_same_dim(generated: int, reference: int) -> None:
-    """Raises ValueError when features of two networks meet."""
+    """Raises ValueError when generated and reference features have different dimensions."""
     if generated != reference:
         raise ValueError(f"{generated}-dimensional features cannot meet {reference}-dimensional")

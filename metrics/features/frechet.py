@@ -1,7 +1,7 @@
 """Fréchet distance between Gaussians fitted to two sets of features, with each sample's part in it.
 
-Knows features only: which network made them, and whether the distance may be called FID, is the
-caller's matter. Float64 on the CPU throughout.
+Knows features only, neither the network that made them nor whether the distance may be called FID.
+Float64 on the CPU throughout.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class FeatureStats:
 
     @classmethod
     def from_features(cls, features: Tensor) -> "FeatureStats":
-        """Of features [N, D]. Raises ValueError when they are not a finite matrix."""
+        """Statistics of features [N, D]. Raises ValueError when they are not a finite matrix."""
         features = checked_features(features)
         if len(features) == 0:
             return cls.empty(features.shape[1])
@@ -47,7 +47,7 @@ class FeatureStats:
 
     @classmethod
     def from_moments(cls, mean: np.ndarray, cov: np.ndarray, count: int = EXACT) -> "FeatureStats":
-        """Of a known mean [D] and covariance [D, D], as of so many samples."""
+        """Statistics of a known mean [D] and covariance [D, D], as of `count` samples."""
         return cls(count, torch.from_numpy(mean), torch.from_numpy(cov) * (count - 1))
 
     def merge(self, other: "FeatureStats") -> "FeatureStats":
@@ -82,8 +82,9 @@ class FeatureStats:
 
     @cached_property
     def eigen(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues [D] of cov, those of rounding noise at zero, and its eigenvectors [D, D];
-        kept, as many cells share one reference."""
+        """Eigenvalues [D] of cov, with rounding noise set to zero, and its eigenvectors [D, D].
+
+        They are kept, because many cells share one reference."""
         values, vectors = torch.linalg.eigh(self.cov)
         noise = values.max().clamp(min=0) * self.dim * torch.finfo(values.dtype).eps
         return torch.where(values > noise, values, 0), vectors
@@ -132,9 +133,9 @@ def frechet_estimate(
 ) -> Estimate:
     """The distance of features [N, D] to the reference, with the influence of every sample.
 
-    By default free of the bias by the number of samples, see frechet_record; debias=False gives the
-    plain distance, which is what published numbers are. clusters [N] numbers samples that are
-    alike, see metrics.estimate.
+    By default the bias of few samples is taken out, see frechet_record; debias=False gives the
+    plain distance, which publications report. clusters [N] numbers samples that are
+    alike, see Estimate.
     """
     if debias:
         return frechet_record(features, reference, clusters).estimate
@@ -144,11 +145,11 @@ def frechet_estimate(
 
 @dataclass(frozen=True, eq=False)
 class FrechetRecord:
-    """The debiased distance and what to hold beside it."""
+    """The debiased distance, with the plain one and FD∞ to compare it with."""
 
     estimate: Estimate  # debiased; it can be negative
     raw: float  # the plain distance of all samples, too high by about C/n
-    infinity: float  # FD of infinitely many by a line through 1/n; nan for fewer than 8 units
+    infinity: float  # FD∞, by a line through 1/n; nan for fewer than 8 units
 
 
 def frechet_record(
@@ -159,14 +160,15 @@ def frechet_record(
     The plain distance is too high by about C/n, and C is smaller for samples that spread less: at
     small n a worse cell can look better. Halves are too high by 2 C/n, so
         2 FDₙ - mean FD of halves,   influence 2 IFᵢ - mean over splits of IFᵢ in its own half
-    is free of it to that order (the jackknife of Quenouille, 1956, on halves), for about a tenth
-    more variance. The halves of SPLITS splits are the same in all cells of equal n, hold whole
-    clusters, and do not depend on the features. Below 4 samples a dimension the next order is not
-    small: the value is then nearer the truth than the plain one, but no more than that. For fewer
+    has no bias of this order (the jackknife of Quenouille, 1956, on halves). This costs about a
+    tenth more variance. The halves of SPLITS splits are the same in all cells of equal n, hold
+    whole clusters, and do not depend on the features. Below 4 samples a dimension the next order is
+    not small: the value is nearer the truth than the plain one, but still biased. For fewer
     than 4 independent samples or clusters there are no halves: the estimate is the plain distance.
 
-    FD∞ (Chong & Forsyth, 2020) is where a straight line through the mean distances of whole, halves
-    and quarters against 1/n ends. Where it disagrees with the debiased value, n is too small.
+    FD∞ (Chong & Forsyth, 2020) is the limit of a straight line through the mean distances of the
+    whole, halves and quarters against 1/n. Where it disagrees with the debiased value, n is too
+    small.
     """
     samples = _Samples.of(features, reference)
     value, influence = samples.distance(reference)
@@ -191,19 +193,19 @@ def frechet_record(
 def _of_parts(
     samples: "_Samples", reference: FeatureStats, labels: np.ndarray, pieces: int
 ) -> tuple[float, np.ndarray, float]:
-    """Of all parts of all splits: mean distance, its influence [N], mean of 1 / units in a part."""
+    """Mean distance over all parts of all splits, its influence [N], and mean of 1 / units."""
     mean, influence, inverse = 0.0, np.zeros(samples.count), 0.0
     parts = splits(labels, pieces)
     for rows, units in parts:
-        value, own = samples.part(rows).distance(reference)
+        value, of_part = samples.part(rows).distance(reference)
         mean += value / len(parts)
-        influence[rows] += own * samples.count / len(rows) / len(parts)
+        influence[rows] += of_part * samples.count / len(rows) / len(parts)
         inverse += 1 / units / len(parts)
     return mean, influence, inverse
 
 
 def splits(labels: np.ndarray, pieces: int) -> list[tuple[np.ndarray, int]]:
-    """Rows and number of units of each part: SPLITS times all units in random order, cut up."""
+    """Rows and number of units of each part; SPLITS times, all units are shuffled and cut up."""
     units = np.unique(labels)
     generator = np.random.default_rng(len(units))
     orders = [generator.permutation(units) for _ in range(SPLITS)]
@@ -213,7 +215,7 @@ def splits(labels: np.ndarray, pieces: int) -> list[tuple[np.ndarray, int]]:
 
 @dataclass(frozen=True, eq=False)
 class _Samples:
-    """Features as their distance to one reference reads them; parts share the costly products."""
+    """Features prepared for their distance to one reference; parts share the costly products."""
 
     centred: Tensor  # [n, D] zᵢ = xᵢ - μ
     shift: Tensor  # [D] μ - μr
@@ -254,8 +256,8 @@ class _Samples:
             A = Σr^½ (Σr^½ Σ Σr^½)^(-½) Σr^½   with the pseudo-inverse on the support.
         With the scaled samples Z Σr^½ = U S Vᵀ, both parts of A are plain sums,
             Tr(AΣ) = Σₖ Sₖ / √(n-1),   zᵢᵀAzᵢ = √(n-1) Σₖ Uᵢₖ² Sₖ,
-        so nothing is inverted, and n < D works. The standard error is conservative by tens of per
-        cent as n falls towards D, and none is defined where the distance is zero.
+        so nothing is inverted, and n < D works. The standard error becomes too large by tens of
+        per cent as n falls towards D. Where the distance is zero, none is defined.
         """
         n = self.count
         singular, share = _singular(self.scaled, self.gram)
@@ -271,9 +273,9 @@ class _Samples:
 def _singular(scaled: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:
     """Singular values S of W [n, D], and Σₖ Uᵢₖ² Sₖ [n], by the eigenvalues of W Wᵀ or WᵀW.
 
-    That is five times as fast as the decomposition of W, but the root of a small eigenvalue is that
-    of rounding noise. So small ones are computed again within the span of their own vectors, where
-    nothing large is left to round.
+    That is five times as fast as the decomposition of W, but the root of a small eigenvalue is
+    mostly rounding noise. So small eigenvalues are computed again within the span of their own
+    vectors, where nothing large is left to round.
     """
     tall = scaled if gram is None else scaled.T
     values, vectors = torch.linalg.eigh(tall.T @ tall if gram is None else gram)
@@ -290,13 +292,13 @@ def _singular(scaled: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def frechet_floor(reference: FeatureStats, samples: int) -> float:
-    """What samples of the reference's own Gaussian score on average, plainly, to first order.
+    """The mean plain distance of samples of the reference's own Gaussian, to first order.
 
     The distance is biased upwards by C (1/n + 1/n_r), with the eigenvalues l of the covariance
         C = Σᵢ lᵢ + ½ Σᵢⱼ lᵢ lⱼ (1 + δᵢⱼ) / (lᵢ + lⱼ):
-    the first sum is the mean's sampling error, the second that of the covariance in the metric of
-    Bures (its second-order expansion, with Var Σ̂ᵢⱼ of a Wishart matrix). At two samples per
-    dimension it is some 5 % too small, below one it is no more than an order of magnitude.
+    the first sum is the sampling error of the mean, the second that of the covariance in the metric
+    of Bures (its second-order expansion, with Var Σ̂ᵢⱼ of a Wishart matrix). At two samples per
+    dimension the floor is some 5 % too small; below one, only its order of magnitude is right.
     """
     values = reference.eigen[0]
     values = values[values > 0]

@@ -1,8 +1,8 @@
 """Kernel distances: squared maximum mean discrepancy of features, with each sample's part.
 
 Knows features only. Float64 on the CPU. The reference is held fixed: standard errors are those of
-drawing the generated samples again, and every cell that meets the same reference shares its error,
-which a paired difference cancels.
+drawing the generated samples again. All cells share the error of the reference, which a paired
+difference cancels.
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ def polynomial(x: Tensor, y: Tensor) -> Tensor:
 def gaussian(x: Tensor, y: Tensor) -> Tensor:
     """exp(-|x - y|² / (2 sigma²)) - 1, sigma = CMMD_SIGMA.
 
-    The distance is the same without the constant, and keeps the digits that one takes: embeddings
-    of length one are no further apart than two, where the kernel hardly falls.
+    A constant does not change the distance, and without the 1 of the usual kernel no digits are
+    lost: embeddings of length one are at most two apart, where that kernel is still close to 1.
     """
     lengths = x.square().sum(1)[:, None] + y.square().sum(1)
     return torch.expm1((x @ y.T).mul_(2).sub_(lengths).clamp_(max=0).div_(2 * CMMD_SIGMA**2))
@@ -39,7 +39,7 @@ def gaussian(x: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class KernelReference:
-    """Features [M, D] float64 that many cells are held against, with what needs computing once."""
+    """Features [M, D] float64 that many cells are compared with; shared sums are computed once."""
 
     features: Tensor
     kernel: Kernel
@@ -67,8 +67,8 @@ def kernel_distance_estimate(
 ) -> Estimate:
     """The kernel distance of features [N, D] (Bińkowski et al., 2018): KID if Inception made them.
 
-    All samples at once, where usual implementations average over random subsets. Unbiased, so it
-    can be negative.
+    It uses all samples at once, where usual implementations average over random subsets. It is
+    unbiased, so it can be negative.
     """
     if isinstance(reference, Tensor):
         reference = kernel_reference(reference)
@@ -80,9 +80,10 @@ def cmmd_estimate(
 ) -> Estimate:
     """CLIP-MMD of image embeddings [N, D], times 1000 (Jayasumana et al., 2024).
 
-    Gaussian kernel, sigma = 10, on embeddings of length one. Unbiased, by the U-statistic. The
-    published code computes the V-statistic, which counts each sample as its own neighbour: it is
-    higher by 1000 times (1 - mean kernel) / count, of generated and of reference samples.
+    Gaussian kernel, sigma = 10, on embeddings of length one. This is the U-statistic, which is
+    unbiased. The published code computes the V-statistic, which pairs each sample with itself too:
+    it is higher by 1000 (1 - mean kernel) / count, once for generated and once for reference
+    samples.
     """
     if isinstance(reference, Tensor):
         reference = cmmd_reference(reference)
@@ -95,9 +96,9 @@ def _mmd_estimate(
 ) -> Estimate:
     """Unbiased MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y) (Gretton et al., 2012).
 
-    x, x' are two samples of different clusters, as two of one prompt are not independent; where one
-    prompt is all there is, any two, and no standard error is known. The influence is the Hájek
-    projection with the reference held fixed,
+    x, x' are two samples of different clusters, as two of one prompt are not independent. Where
+    all samples are of one cluster they are any two, and no standard error is known. The influence
+    is the Hájek projection with the reference held fixed,
         2 (mean of k(xᵢ, x') - mean of k(xᵢ, y)) less its mean.
     """
     check_same_dim(features.shape[1], reference.features.shape[1])
@@ -107,9 +108,9 @@ def _mmd_estimate(
     across = _row_sums(reference.kernel, features, reference.features) / len(reference.features)
     within = others.sum() / pairs.sum()
     count = len(features)
-    # Of a ratio of sums over pairs; without clusters it is 2 (others / (n-1) - within).
-    own = 2 * count * (others - within * pairs) / pairs.sum()
-    influence = own - 2 * (across - across.mean())
+    # The influence on a ratio of sums over pairs; without clusters 2 (others / (n-1) - within).
+    among = 2 * count * (others - within * pairs) / pairs.sum()
+    influence = among - 2 * (across - across.mean())
     return Estimate(
         float(within + reference.within - 2 * across.mean()), influence.numpy(), clusters
     )
@@ -118,7 +119,7 @@ def _mmd_estimate(
 def _between_clusters(
     kernel: Kernel, features: Tensor, clusters: np.ndarray | None
 ) -> tuple[Tensor, Tensor]:
-    """Of each sample, the sum of its kernel with those of other clusters, and their number."""
+    """For each sample, the sum of its kernel with samples of other clusters, and their number."""
     sums, count = _row_sums(kernel, features, features), len(features)
     if clusters is None or len(np.unique(clusters)) == 1:
         return sums - _diagonal(kernel, features), torch.full_like(sums, count - 1)

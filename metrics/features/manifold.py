@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage: which samples lie within reach of which.
 
 Knows features only. A sample's reach is the distance to its k-th nearest neighbour on its own side.
-Float64 on the CPU, a block of rows at a time. The reference is held fixed, and shared by all cells:
+Float64 on the CPU, a block of rows at a time. All cells share the reference, which is held fixed:
 standard errors are those of drawing the generated samples again.
 """
 
@@ -59,11 +59,12 @@ def manifold_estimates(
 
     Precision and density are means over generated samples, so their influence is exact. Recall and
     coverage are shares of the reference that depend on the generated samples as a set. Their
-    influence is a jackknife: n - 1 times what the value loses when the sample is left out (with
-    clusters G - 1 times, and the cluster). It loses reference samples that no other covers. Recall
-    also gains: each sample that had the lost one among its k nearest then reaches to its next one,
-    and may cover what was missed. Such standard errors are too large on average, not too small
-    (Efron & Stein, 1981): seen in tests, 1.1 to 2 times for a value, up to 3 for a difference.
+    influence is a jackknife: n - 1 times what the value loses when the sample is left out. With G
+    clusters it is G - 1 times what it loses without the cluster. The value loses the reference
+    samples that no other sample covers. Recall also gains: each sample that had the lost one among
+    its k nearest then reaches to its next neighbour, and may cover a reference sample that was
+    missed. Such standard errors are too large on average, not too small (Efron & Stein, 1981): in
+    tests 1.1 to 2 times for a value, up to 3 times for a difference.
     """
     if isinstance(reference, Tensor):
         reference = ManifoldReference.from_features(reference)
@@ -84,25 +85,26 @@ def manifold_estimates(
 
 @dataclass(frozen=True, eq=False)
 class _Balls:
-    """Squared reach of generated samples, and what it becomes when a unit is left out."""
+    """Squared reach of generated samples, and what it becomes without one of their neighbours."""
 
     reach: Tensor  # [n]
-    left_out: Tensor  # [n, k] a unit that has one of the k nearest
-    then: Tensor  # [n, k] the reach without it; -1 where the sample would be gone too
+    left_out: Tensor  # [n, k] units of the k nearest neighbours
+    then: Tensor  # [n, k] the reach without that unit; -1 where it is the sample's own
 
 
 def _balls(features: Tensor, units: np.ndarray) -> _Balls:
-    k, own = PRECISION_NEIGHBOURS, torch.from_numpy(units)
+    k, unit_of = PRECISION_NEIGHBOURS, torch.from_numpy(units)
     most = min(len(features) - 1, k + int(np.bincount(units).max()))
     distances, indices = _neighbours(features, most)
-    around = own[indices]  # [n, most] units of the neighbours
+    around = unit_of[indices]  # [n, most] units of the neighbours
     left_out = around[:, :k]
     remaining = [
         torch.where(around != unit[:, None], distances, torch.inf).sort(1).values[:, k - 1]
         for unit in left_out.T
     ]
     then = torch.stack(remaining, 1)
-    return _Balls(distances[:, k - 1], left_out, torch.where(left_out == own[:, None], -1, then))
+    then = torch.where(left_out == unit_of[:, None], -1, then)
+    return _Balls(distances[:, k - 1], left_out, then)
 
 
 def _all_four(
@@ -136,14 +138,14 @@ def _all_four(
 
 
 class _Coverers:
-    """Of each reference sample, the least and the greatest unit that covers it."""
+    """For each reference sample, the least and the greatest unit that covers it."""
 
     def __init__(self, count: int):
         self.least = torch.full((count,), torch.iinfo(torch.int64).max)
         self.greatest = torch.full((count,), -1)
 
     def add(self, covers: Tensor, units: Tensor) -> None:
-        """covers [n, M] bool, units [n]."""
+        """Notes which samples [n] of which units [n] cover which reference samples: [n, M] bool."""
         places, samples = covers.T.nonzero(as_tuple=True)
         self.least.scatter_reduce_(0, places, units[samples], "amin")
         self.greatest.scatter_reduce_(0, places, units[samples], "amax")
@@ -162,42 +164,42 @@ def _gains(
 ) -> Tensor:
     """Pairs [P, 2] of a unit and a reference sample that wider balls cover when it is left out.
 
-    Of reference samples that several units cover nothing is told: they stay covered.
+    Reference samples that several units cover stay covered: they are in no pair.
     """
     unit = balls.left_out[samples]  # [S, k]
     alone = recalled.by_one[places][:, None] & (recalled.least[places][:, None] == unit)
-    told = alone | recalled.missed[places][:, None]
-    chosen = told & (balls.then[samples] >= distances[:, None])
+    uncovered = alone | recalled.missed[places][:, None]
+    chosen = uncovered & (balls.then[samples] >= distances[:, None])
     return torch.stack([unit, places[:, None].expand_as(unit)], -1)[chosen].unique(dim=0)
 
 
 def _jackknife(
     coverers: _Coverers, gains: Tensor, units: Tensor, clusters: np.ndarray | None
 ) -> Estimate:
-    """The share that is covered, and what leaving out each unit would change."""
+    """The share that is covered, with the influence of each sample by leaving out its unit."""
     sizes = torch.bincount(units)
     losses = torch.bincount(coverers.least[coverers.by_one], minlength=len(sizes))
     losses -= torch.bincount(gains[:, 0], minlength=len(sizes))
     places = len(coverers.least)
     change = losses.double() / places
-    own = (len(sizes) - 1) * (change - change.mean())
-    influence = own[units] * len(units) / len(sizes) / sizes[units]
+    of_unit = (len(sizes) - 1) * (change - change.mean())
+    influence = of_unit[units] * len(units) / len(sizes) / sizes[units]
     value = 1 - float(coverers.missed.double().mean())
     return Estimate(value, influence.numpy(), clusters)
 
 
 def _neighbours(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Squared distances and indices, each [N, count], of the nearest others, the nearest first."""
-    found = []
+    nearest = []
     for rows, distances in _blocks(features, features):
-        own = torch.arange(rows.start, rows.stop)
-        distances[own - rows.start, own] = torch.inf
-        found.append(distances.topk(count, largest=False))
-    return torch.cat([near.values for near in found]), torch.cat([near.indices for near in found])
+        samples = torch.arange(rows.start, rows.stop)
+        distances[samples - rows.start, samples] = torch.inf  # a sample is no neighbour of itself
+        nearest.append(distances.topk(count, largest=False))
+    return torch.cat([n.values for n in nearest]), torch.cat([n.indices for n in nearest])
 
 
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances [rows, M] of some x to all y at a time."""
+    """Rows of x, block by block, and their squared distances [rows, M] to all y."""
     centre = y.mean(0)  # far from zero, differences would lose digits
     x, y = x - centre, y - centre
     lengths, size = y.square().sum(1), max(1, _BLOCK // len(y))

@@ -1,6 +1,6 @@
-"""Colour of images: how saturated, how much of it clipped, how far from another image's.
+"""Colour of images: how saturated, how much of it clipped, how different from another image's.
 
-Pure functions of images [N, 3, H, W] uint8, taken as sRGB, to one number a sample, [N] float64.
+Pure functions of images [N, 3, H, W] uint8, read as sRGB, to one number a sample, [N] float64.
 Lab is CIE 1976 L*a*b* with the white of D65.
 """
 
@@ -36,13 +36,13 @@ def chroma(images: Tensor) -> Tensor:
 
 
 def clipped(images: Tensor) -> Tensor:
-    """Share, 0 to 1, of pixels of which a channel is at 0 or 255."""
+    """Share, 0 to 1, of pixels with a channel at 0 or 255."""
     ends = (images == 0) | (images == 255)
     return ends.any(1).double().flatten(1).mean(1)
 
 
 def delta_e(outputs: Tensor, inputs: Tensor) -> Tensor:
-    """Mean CIEDE2000 colour difference of an image's pixels to the other's; about 1 can be seen."""
+    """Mean CIEDE2000 difference between the pixels of two images; about 1 can be seen."""
     return ciede2000(lab(outputs), lab(inputs)).flatten(1).mean(1)
 
 

@@ -1,7 +1,7 @@
-"""How close images are to the input they were made from: of one pair at a time, or of a region.
+"""How close images are to the input they were made from, in all or in a region.
 
-Pure functions of outputs and inputs, both [N, 3, H, W] uint8, to one number a sample, [N] float64.
-Their means over samples are metrics.estimate.mean_estimate.
+Pure functions of outputs and inputs, both [N, 3, H, W] uint8, to one number a sample, [N] float64;
+mean_estimate of metrics/estimate.py makes estimates of them.
 """
 
 import pickle
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from denoisebench.metrics.networks.weights import MissingWeights, UnusableExtractor, digest_of
 
-_ROUNDING = 1 / 12  # grey levels squared: the error that rounding to whole levels has
+_ROUNDING = 1 / 12  # grey levels squared: the mean squared error of rounding to whole levels
 _BAND = 16  # the seam's band is a sixteenth of the short side wide, on both sides of the edge
 
 # torchvision's AlexNet, which torchmetrics' LPIPS looks for where torch keeps downloads.
@@ -28,7 +28,7 @@ _digest_of = cache(digest_of)  # every cell of a plan asks for the same file
 def psnr(outputs: Tensor, inputs: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each image in dB.
 
-    The squared error is not let below that of rounding, so that equal images have a value: 58.9.
+    The squared error is at least that of rounding, so that equal images have a value: 58.9.
     """
     error = _difference(outputs, inputs).square().flatten(1).mean(1)
     return 10 * torch.log10(255**2 / error.clamp(min=_ROUNDING))
@@ -46,33 +46,33 @@ def ssim(outputs: Tensor, inputs: Tensor) -> Tensor:
 
 
 def latent_rmse(outputs: Tensor, inputs: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-    """Root mean square difference of latents, `encode` giving [N, ...] for images."""
+    """Root mean square difference of latents; `encode` makes latents [N, ...] of images."""
     change = encode(outputs).double() - encode(inputs).double()
     return change.square().flatten(1).mean(1).sqrt()
 
 
 def feature_cosine(outputs: Tensor, inputs: Tensor, extract: Callable[[Tensor], Tensor]) -> Tensor:
-    """Cosine of the angle between features, `extract` giving [N, D] for images."""
+    """Cosine of the angle between features; `extract` makes features [N, D] of images."""
     return F.cosine_similarity(extract(outputs).double(), extract(inputs).double())
 
 
 def lpips(outputs: Tensor, inputs: Tensor, network: Callable[..., Tensor]) -> Tensor:
-    """Learned perceptual distance (Zhang et al., 2018) by a network of lpips_network."""
+    """Learned perceptual distance (Zhang et al., 2018); network is that of lpips_network."""
     return network(outputs.float() / 255, inputs.float() / 255, normalize=True).flatten().double()
 
 
 def lpips_weights() -> Path:
-    """AlexNet's file, looked for where torch keeps downloads; nothing is fetched.
+    """AlexNet's file in the folder where torch keeps downloads; nothing is downloaded.
 
     Raises MissingWeights, or UnusableExtractor for another file of that name.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_FILE
     if not path.is_file():
         raise MissingWeights(f"LPIPS needs torchvision's {ALEXNET_FILE}: place the file at {path}")
-    found = _digest_of(path)[: len(ALEXNET_SHA256_PREFIX)]
-    if found != ALEXNET_SHA256_PREFIX:
+    prefix = _digest_of(path)[: len(ALEXNET_SHA256_PREFIX)]
+    if prefix != ALEXNET_SHA256_PREFIX:
         raise UnusableExtractor(
-            f"{path} is not torchvision's AlexNet: its sha256 begins {found}, not "
+            f"{path} is not torchvision's AlexNet: its sha256 begins {prefix}, not "
             f"{ALEXNET_SHA256_PREFIX}: fetch it again"
         )
     return path
@@ -84,7 +84,7 @@ def lpips_network(device: torch.device | str = "cpu") -> Any:
     Raises UnusableExtractor like lpips_weights, and for a file that holds more than tensors.
     """
     path = lpips_weights()
-    try:  # torchvision unpickles whatever the file holds: let that be tensors alone
+    try:  # torchvision unpickles whatever the file holds, so it may hold tensors alone
         torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise UnusableExtractor(f"{path} cannot be used: fetch it again") from error
@@ -95,16 +95,18 @@ def lpips_network(device: torch.device | str = "cpu") -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What is measured apart in inpainting, each [N, H, W] bool."""
+    """Regions of inpainted images that are measured apart, each [N, H, W] bool."""
 
-    masked: Tensor  # the whole mask: what was to be repainted
+    masked: Tensor  # the whole mask, which was to be repainted
     seam: Tensor  # the band on both sides of the mask's edge
-    preserved: Tensor  # neither mask nor band: what was to stay as it was
+    preserved: Tensor  # neither mask nor band: it was to stay as it was
 
 
 def regions_of(masks: Tensor) -> Regions:
-    """Regions of masks [N, H, W] bool; the band is min(H, W) / 16 wide on either side, at least
-    one pixel, by the larger of horizontal and vertical distance."""
+    """Regions of masks [N, H, W] bool.
+
+    The band is min(H, W) / 16 wide on either side of the edge, at least one pixel; its distance is
+    the larger of horizontal and vertical distance."""
     width = max(1, min(masks.shape[-2:]) // _BAND)
     around, inside = _grown(masks, width), ~_grown(~masks, width)
     return Regions(masks, around & ~inside, ~around)
@@ -120,13 +122,13 @@ def seam_jump(outputs: Tensor, inputs: Tensor, masks: Tensor) -> Tensor:
     """How much more the outputs jump across the mask's edge than the inputs do, in grey levels.
 
     A jump is the root mean square difference of neighbouring pixels, one in the mask [N, H, W] bool
-    and one not. Zero: the seam is no sharper than the picture was there.
+    and one outside. Zero: the seam is no sharper than the input was there.
     """
     return _edge_jump(outputs, masks) - _edge_jump(inputs, masks)
 
 
 def _edge_jump(images: Tensor, masks: Tensor) -> Tensor:
-    """Of neighbours along rows and along columns together."""
+    """Jump [N] across the mask's edge, of neighbours along rows and along columns together."""
     squares, counts = zip(
         *(_within(images.double().diff(dim=axis), masks.diff(dim=axis)) for axis in (-1, -2)),
         strict=True,
@@ -135,13 +137,13 @@ def _edge_jump(images: Tensor, masks: Tensor) -> Tensor:
 
 
 def _within(difference: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of squares, mean over channels, in a region, and its number of pixels; each [N]."""
+    """Sum over a region of squares, averaged over channels, and its number of pixels; each [N]."""
     squares = difference.square().mean(1) * region
     return squares.flatten(1).sum(1), region.flatten(1).sum(1)
 
 
 def _grown(masks: Tensor, width: int) -> Tensor:
-    """Masks with every pixel that is at most `width` rows and columns from one of theirs."""
+    """Masks grown by all pixels that are at most `width` rows and columns away from them."""
     return F.max_pool2d(masks[:, None].float(), 2 * width + 1, 1, width)[:, 0] > 0
 
 

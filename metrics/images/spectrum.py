@@ -15,7 +15,7 @@ def octave_power(images: Tensor, octaves: int) -> Tensor:
     """Mean power of each octave in dB, [N, octaves] float64, of images [N, 3, H, W] uint8.
 
     The radial average of the luma's spectrum, in grey levels squared per coefficient: white noise
-    of variance v has 10 log10 v in every octave. Not let below the power of rounding, -10.8 dB.
+    of variance v has 10 log10 v in every octave. The power is at least that of rounding, -10.8 dB.
     The short side must be at least 2^(octaves + 1) pixels.
     """
     power, frequency = cosine_power(luma(images)), cosine_frequency(*images.shape[-2:])
@@ -32,17 +32,17 @@ def luma(images: Tensor) -> Tensor:
 def cosine_power(planes: Tensor) -> Tensor:
     """Squared coefficients [N, H, W] of the orthonormal cosine transform (DCT-II) of planes.
 
-    A Fourier transform takes a picture for one period of a wallpaper, and the jump where its edges
-    meet for fine texture; a window against that throws most of the border away. The cosine
-    transform mirrors instead: no jump, every pixel counts alike, and power sums to the planes' sum
-    of squares (Denis, Côté & Laprise, 2002).
+    A Fourier transform repeats a picture like a wallpaper, and sees fine texture in the jump where
+    its edges meet. A window removes the jump, and most of the border with it. The cosine
+    transform mirrors the picture instead: there is no jump, every pixel counts alike, and power
+    sums to the planes' sum of squares (Denis, Côté & Laprise, 2002).
     """
     down, across = (_cosines(size).to(planes) for size in planes.shape[-2:])
     return (down @ planes @ across.T).square()
 
 
 def cosine_frequency(height: int, width: int) -> Tensor:
-    """Radial frequency [H, W] of those coefficients in cycles per pixel, 0 to 0.71."""
+    """Radial frequency [H, W] of cosine coefficients in cycles per pixel, 0 to 0.71."""
     down, across = (
         torch.arange(size, dtype=torch.float64) / (2 * size) for size in (height, width)
     )

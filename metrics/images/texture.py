@@ -19,7 +19,7 @@ def sharpness(images: Tensor) -> Tensor:
     """Energy of the luma's Laplacian in the window at the 90th percentile, in dB.
 
     The energy is the mean square over windows of 8 x 8 pixels (after Pech-Pacheco et al., 2000, who
-    take the variance over the whole image). Not let below that of rounding.
+    take the variance over the whole image). It is at least that of rounding.
     """
     kernel = torch.tensor(_LAPLACIAN, dtype=torch.float64, device=images.device)
     bordered = F.pad(luma(images)[:, None], (1, 1, 1, 1), mode="replicate")
@@ -33,8 +33,8 @@ def banding(images: Tensor) -> Tensor:
     """Share, 0 to 1, of the gentle change in an image that happens in false contours; 0 if none.
 
     Gentle change is the sum of differences of at most 16 levels between neighbouring pixels, along
-    rows and columns of each channel. A false contour is such a difference between two plateaus,
-    three equal pixels on either side. Those of a single level are not counted: eight bits cannot
+    rows and columns of each channel. A false contour is such a difference between two plateaus of
+    three equal pixels each. Contours of a single level are not counted: eight bits cannot
     show a slow gradient without them.
     """
     change, banded = (sum(parts) for parts in zip(*map(_along, (images, images.mT)), strict=True))
@@ -42,7 +42,7 @@ def banding(images: Tensor) -> Tensor:
 
 
 def _along(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Gentle change along rows, and what of it lies in false contours; each [N] float64."""
+    """Gentle change along rows, and the part of it in false contours; each [N] float64."""
     steps = images.short().diff(dim=-1).abs()
     gentle = torch.where(steps <= _STEEPEST, steps, 0)
     level = F.pad(steps == 0, (2, 2))

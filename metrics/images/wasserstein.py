@@ -10,9 +10,9 @@ def wasserstein_estimate(
 ) -> Estimate:
     """The 1-Wasserstein distance of values [n] to those of the reference [m], which is held fixed.
 
-    It is the integral of |F - G| over the two distribution functions. A sample's influence is the
-    integral of sign(F - G) from its own value upwards, less the mean of those: the first order
-    wherever F and G differ. Where they do not, the distance is that of wasserstein_floor.
+    It is the integral of |F - G|, F and G being the two distribution functions. A sample's
+    influence is the integral of sign(F - G) from its own value upwards, centred: the first order of
+    the distance wherever F and G differ. Where they are the same, see wasserstein_floor.
     """
     places = np.sort(np.concatenate([generated, reference]))
     excess = _below(generated, places[:-1]) - _below(reference, places[:-1])
@@ -24,8 +24,8 @@ def wasserstein_estimate(
 
 
 def wasserstein_floor(reference: np.ndarray, samples: int) -> float:
-    """What so many samples of the reference's own distribution would have on average, to first
-    order: F - G is then normal with variance G (1 - G) / n at each place."""
+    """The mean distance of that many samples of the reference's own distribution, to first order:
+    F - G is then normal with variance G (1 - G) / n at each place."""
     places = np.sort(reference)
     share = _below(reference, places[:-1])
     spread = np.sum(np.sqrt(share * (1 - share)) * np.diff(places))

@@ -1,7 +1,7 @@
 """A small convolutional network that reads the attributes of 32x32 scenes.
 
-Its features feed the Fréchet distance. The layout of the heads travels with the weights, so the
-network knows nothing of the world it reads.
+Its features feed the Fréchet distance. The layout of the heads is stored with the weights, so this
+file knows nothing of the world that the network reads.
 """
 
 import json
@@ -55,16 +55,16 @@ class AttributeNet(nn.Module):
         return network.eval().requires_grad_(False)
 
 
-def read_right(logits: dict[str, Tensor], asked: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Share of what is asked for that is read so, [N] float64: of all, under "all", and by kind.
+def read_right(logits: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Share of the wanted attributes that are read right, [N] float64: under "all", and by kind.
 
-    asked holds class indices [N] by head, -1 where there is nothing to ask. The heads of several
-    objects, shape0 and shape1, are one kind. nan where a kind is not asked for.
+    wanted holds class indices [N] by head, -1 where a prompt does not name the attribute. The heads
+    of several objects, shape0 and shape1, are one kind. nan where a kind is not wanted.
     """
-    hits = {head: logits[head].argmax(1) == wanted for head, wanted in asked.items()}
-    counts = {head: wanted >= 0 for head, wanted in asked.items()}
-    kinds: dict[str, list[str]] = {"all": list(asked)}
-    for head in asked:
+    hits = {head: logits[head].argmax(1) == indices for head, indices in wanted.items()}
+    counts = {head: indices >= 0 for head, indices in wanted.items()}
+    kinds: dict[str, list[str]] = {"all": list(wanted)}
+    for head in wanted:
         kinds.setdefault(head.rstrip("0123456789"), []).append(head)
 
     def share(heads: list[str]) -> Tensor:

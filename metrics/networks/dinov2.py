@@ -19,10 +19,11 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, 
 def dinov2_extractor(
     model: str = DINOV2, name: str = "dinov2", device: torch.device | str = "cpu"
 ) -> Extractor:
-    """The normalised class token [N, D] of the last layer, as in dgm-eval (Stein et al., 2023).
+    """An extractor of the normalised class token [N, D] of the last layer, as in dgm-eval (Stein et
+    al., 2023).
 
-    Images are resized to 224 x 224 whatever their shape, bicubic with antialiasing, to whole grey
-    levels as PIL has them. model is a folder with config.json and model.safetensors, or an id in
+    Images of any shape are resized to 224 x 224, bicubic with antialiasing, and rounded to whole
+    grey levels as PIL does. model is a folder with config.json and model.safetensors, or an id in
     the hub's cache. Raises MissingWeights, or UnusableExtractor for files that cannot be used.
     """
     from transformers import Dinov2Model
@@ -48,21 +49,21 @@ def dinov2_weights(model: str = DINOV2) -> Path:
     """The weights file, with its config beside it. Raises MissingWeights."""
     folder = Path(model).expanduser()
     if folder.is_dir():
-        found: list[Path | None] = [folder / file for file in _FILES]
+        paths: list[Path | None] = [folder / file for file in _FILES]
     else:
-        found = [in_hub_cache(model, file) for file in _FILES]
-    for file, path in zip(_FILES, found, strict=True):
+        paths = [in_hub_cache(model, file) for file in _FILES]
+    for file, path in zip(_FILES, paths, strict=True):
         if path is None or not path.is_file():
             raise MissingWeights(
                 f"{model} is no folder with {file} and not in the hub's cache: fetch it with "
                 f"`hf download {model}`, or give the folder that holds {' and '.join(_FILES)}"
             )
-    assert found[0] is not None
-    return found[0]
+    assert paths[0] is not None
+    return paths[0]
 
 
 def prepared(images: Tensor) -> Tensor:
-    """What the network takes, [N, 3, 224, 224] float32, of images [N, 3, H, W] uint8."""
+    """The network's input [N, 3, 224, 224] float32 from images [N, 3, H, W] uint8."""
     sized = F.interpolate(
         images.float(), (_SIZE, _SIZE), mode="bicubic", antialias=True, align_corners=False
     )

@@ -1,7 +1,7 @@
 """Frozen networks that turn images into features, and images and texts into comparable embeddings.
 
-The only module that knows open_clip and the Inception network; both are imported when one is built.
-Weights are read from local files and never downloaded: what is absent is named, with its place.
+The only module that knows open_clip and the Inception network; each is imported when it is needed.
+Weights are read from local files and never downloaded; an error names a missing file and its place.
 """
 
 import difflib
@@ -75,7 +75,7 @@ class ClipScorer:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Goes through PIL, whose resizing the model was trained with and tensors only approach."""
+        """Resizes by PIL, as in the model's training; resizing of tensors only comes close."""
         arrays = _checked(images).permute(0, 2, 3, 1).cpu().numpy()
         pixels = torch.stack([self.preprocess(Image.fromarray(array)) for array in arrays])
         return self.model.encode_image(pixels.to(self.device), normalize=True).float()
@@ -89,7 +89,7 @@ class ClipScorer:
 
 
 def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu") -> Extractor:
-    """Features [N, 64] of an AttributeNet file, for scenes of 32x32 pixels."""
+    """An extractor of features [N, 64] from an AttributeNet file, for scenes of 32x32 pixels."""
     if not path.is_file():
         raise MissingWeights(f"the weights of extractor {name} are missing: place them at {path}")
     with reading(path):
@@ -106,7 +106,7 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
 
 
 def pixel_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
-    """Features [N, C * H * W]: the grey levels / 255 themselves, for small images."""
+    """An extractor of features [N, C * H * W], the grey levels / 255, for small images."""
     return Extractor(
         name,
         "pixels, not resized",
@@ -119,11 +119,12 @@ def pixel_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
 def inception_extractor(
     weights: Path | None = None, device: torch.device | str = "cpu"
 ) -> Extractor:
-    """Inception-v3 pool features [N, 2048] as in the published FID (Heusel et al., 2017).
+    """An extractor of Inception-v3 pool features [N, 2048] as in the published FID (Heusel et al.,
+    2017).
 
-    Resizes to 299x299 as TensorFlow 1 did, bilinear without antialiasing; torchmetrics' default of
-    antialiasing gives numbers that do not compare with published ones. weights is a file; without
-    it the folder $DENOISEBENCH_WEIGHTS and torch hub's checkpoints are searched.
+    It resizes to 299x299 as TensorFlow 1 did, bilinear without antialiasing; with antialiasing,
+    torchmetrics' default, numbers cannot be compared with published ones. weights is a file;
+    without it the folder $DENOISEBENCH_WEIGHTS and torch hub's checkpoints are searched.
     """
     path = inception_weights(weights)
     with reading(path):
@@ -156,7 +157,7 @@ def inception_weights(weights: Path | None) -> Path:
 
 
 def open_clip_weights(model: str, pretrained: str | Path | None = None) -> Path:
-    """The weights file that open_clip_scorer would read, found without loading it."""
+    """The weights file that open_clip_scorer would read; it is not loaded."""
     with _offline():
         return _clip_source(model, pretrained).files[0]
 
@@ -172,9 +173,9 @@ def open_clip_scorer(
 
     model "local-dir:FOLDER" takes no pretrained: FOLDER holds open_clip_config.json, the weights as
     open_clip_model.safetensors and, if the model has its own vocabulary, bpe.txt.gz.
-    A built-in model such as "ViT-B-32" takes a weights file, or a tag such as "laion2b_s34b_b79k"
-    that is in the hub's cache. A file does not say which activation it was trained with: give
-    OpenAI's weights to the -quickgelu models.
+    For a built-in model such as "ViT-B-32", pretrained is a weights file, or a tag such as
+    "laion2b_s34b_b79k" that is in the hub's cache. A file does not say which activation it was
+    trained with: use OpenAI's weights with the -quickgelu models.
     """
     import open_clip
 
@@ -253,7 +254,7 @@ def _folder_source(folder: Path) -> _ClipSource:
 
 
 def _tag_source(model: str, tag: str) -> _ClipSource:
-    """Weights that the hub's cache already holds; their tag knows activation and preprocessing."""
+    """Weights in the hub's cache; their tag says which activation and preprocessing they need."""
     import open_clip
 
     config, facts = open_clip.get_model_config(model), open_clip.get_pretrained_cfg(model, tag)
@@ -306,7 +307,7 @@ def _preprocess_options(facts: dict) -> dict:
 
 
 def _check_vocabulary(model: str, source: _ClipSource, tokenizer: Any) -> None:
-    """A foreign vocabulary would index other words' embeddings without any error."""
+    """Refuses a vocabulary of another size: it would index other words' embeddings silently."""
     size, expected = getattr(tokenizer, "vocab_size", None), source.config["text_cfg"]["vocab_size"]
     if source.tokenizer_options and size != expected:
         raise UnusableExtractor(
@@ -323,7 +324,7 @@ def _load_inception(path: Path) -> torch.nn.Module:
     else:
         _check_inception(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    # Its constructor unpickles whatever it is given: let that be bytes written here.
+    # Its constructor unpickles what it is given, so it is given bytes that were written here.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
@@ -331,10 +332,10 @@ def _load_inception(path: Path) -> torch.nn.Module:
 
 
 def _check_inception(path: Path) -> None:
-    found = digest_of(path)[: len(INCEPTION_SHA256_PREFIX)]
-    if found != INCEPTION_SHA256_PREFIX:
+    prefix = digest_of(path)[: len(INCEPTION_SHA256_PREFIX)]
+    if prefix != INCEPTION_SHA256_PREFIX:
         raise UnusableExtractor(
-            f"{path} is not the Inception-v3 of FID: its sha256 begins {found}, not "
+            f"{path} is not the Inception-v3 of FID: its sha256 begins {prefix}, not "
             f"{INCEPTION_SHA256_PREFIX}: fetch {INCEPTION_FILES[0]} again"
         )
 
@@ -349,9 +350,9 @@ def _checked(images: Tensor) -> Tensor:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Forbids the hub's client to reach the network, as HF_HUB_OFFLINE=1 does at start-up.
+    """Forbids the hub's client to use the network, as HF_HUB_OFFLINE=1 does at start-up.
 
-    Models with a Hugging Face text tower would fetch its config and tokenizer.
+    Otherwise models with a Hugging Face text tower would download its config and tokenizer.
     """
     from huggingface_hub import constants
 

@@ -1,6 +1,6 @@
-"""Weights files on this machine: found, named by their content, and read with one clear complaint.
+"""Weights files on this machine: found, named by their content, and read with clear errors.
 
-Nothing is downloaded: what is absent is named, with its place.
+Nothing is downloaded: an error names a missing file and its place.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ class MissingWeights(UnusableExtractor):
 
 
 def in_hub_cache(repository: str, file: str) -> Path | None:
-    """A file that was downloaded before; None where it was not, or for no name of a repository."""
+    """A file that was downloaded before; None where it was not, or where the name is not that of a
+    repository."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -44,7 +45,7 @@ def in_hub_cache(repository: str, file: str) -> Path | None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns a library's complaint about a file into one line that names the file."""
+    """Turns a library's errors about a file into UnusableExtractor, a line that names the file."""
     try:
         yield
     except _LOAD_ERRORS as error:

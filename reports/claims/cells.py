@@ -1,4 +1,4 @@
-"""The cells that claims are about, found in a run by the parts they play."""
+"""The cells of a run that claims are about, by the parts they play."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _NOT_LOOKS = ("saturation_distance",)  # of all images together
 
 
 class NotTested(Exception):
-    """A claim needs a cell or a metric that is not there: which, in a line."""
+    """A claim needs a cell or a metric that the run lacks; the message names it in a line."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A run as claims ask for it. Whatever is asked for in vain raises NotTested."""
+    """Rows and estimates of a run for claims. Raises NotTested for what the run lacks."""
 
     frame: pd.DataFrame
     estimates: Estimates
     gates: Mapping[str, Gate]
-    parts: Mapping[str, Any]  # of bench.settings.ClaimsSettings
+    parts: Mapping[str, Any]  # of ClaimsSettings: models, schedulers and steps by part
 
     @classmethod
     def of(cls, run: Run, frame: pd.DataFrame, decisions: Decisions) -> "Cells":
@@ -38,7 +38,7 @@ class Cells:
     def row(self, model: str, scheduler: str, steps: str, **others: Any) -> int:
         """Number of the row of a cell whose model, scheduler and steps play these parts.
 
-        others: columns with their values; what is not said is as in most cells of the experiment.
+        others: further columns with their values; those left out have their usual value.
         """
         parts = self.parts
         wanted = {
@@ -49,13 +49,13 @@ class Cells:
             **self._usual,
             **others,
         }
-        found = self._rows(wanted)
-        if len(found) == 1:
-            return int(found.index[0])
-        what = ", ".join(f"{name}={_plain(value)}" for name, value in wanted.items())
-        if len(found):
-            raise NotTested(f"{len(found)} cells of this run have {what}: sweep one of them")
-        raise NotTested(f"no cell of this run has {what}")
+        rows = self._rows(wanted)
+        if len(rows) == 1:
+            return int(rows.index[0])
+        settings = ", ".join(f"{name}={_plain(value)}" for name, value in wanted.items())
+        if len(rows):
+            raise NotTested(f"{len(rows)} cells of this run have {settings}: sweep one of them")
+        raise NotTested(f"no cell of this run has {settings}")
 
     def curve(self, model: str, scheduler: str) -> list[int]:
         """Rows of all step counts of a model under a scheduler, fewest steps first."""
@@ -74,20 +74,20 @@ class Cells:
         return f"{cell['model']}, {cell['scheduler']}, {cell['steps']} steps"
 
     def estimate(self, row: int, metric: str) -> Estimate:
-        found = self.estimates.get(metric, {}).get(row)
+        estimate = self.estimates.get(metric, {}).get(row)
         if not self.is_done(row):
             cell = self._cell(row)
             why = f": {cell['message']}" if cell["message"] else ""
             raise NotTested(f"{self.name(row)} is {cell['status']}{why}")
-        if found is None:
+        if estimate is None:
             raise NotTested(f"{metric} was not measured of {self.name(row)}")
-        return found
+        return estimate
 
     def is_done(self, row: int) -> bool:
         return self._cell(row)["status"] == "done"
 
     def candidate(self, row: int) -> Candidate:
-        """A cell by all gating metrics."""
+        """A cell with its estimates by all gating metrics."""
         cell = self._cell(row)
         measured = {metric: self.gated(row, metric) for metric in self.gating()}
         return Candidate(cell["scheduler"], int(cell["steps"]), 0.0, measured)
@@ -98,17 +98,17 @@ class Cells:
         return dict(self.gates)
 
     def gated(self, row: int, metric: str) -> Estimate:
-        found, enough = self.estimate(row, metric), self.gates[metric].enough
-        if found.samples < enough:
+        estimate, enough = self.estimate(row, metric), self.gates[metric].enough
+        if estimate.samples < enough:
             raise NotTested(f"{metric} decides nothing below {enough} samples: raise samples")
-        return found
+        return estimate
 
     def metric(self, family: str) -> str:
         """The first measured metric of a family."""
-        found = [name for name in self.estimates if name.startswith(family)]
-        if not found:
+        names = [name for name in self.estimates if name.startswith(family)]
+        if not names:
             raise NotTested(f"no metric {family} was measured in this run")
-        return found[0]
+        return names[0]
 
     def octaves(self, row: int) -> list[Estimate]:
         """Power against the reference by octave, finest first."""
@@ -127,7 +127,7 @@ class Cells:
         if not names:
             raise NotTested("nothing was read off each image in this run: metrics.images names it")
         measured = [self.estimate(row, name) for name in names]
-        return np.stack([each.value + each.influence for each in measured], 1)
+        return np.stack([estimate.value + estimate.influence for estimate in measured], 1)
 
     def seeds(self) -> tuple[int, int]:
         """The noise seed of all cells and that of the control."""

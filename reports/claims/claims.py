@@ -1,7 +1,7 @@
-"""Statements that people repeat, put to the test on a run: what each says, and when it holds.
+"""Statements that people repeat, put to the test on a run: the words of each, and its rule.
 
 Metric, threshold and side were set before any cell was looked at. A claim whose cells or metrics a
-run lacks is not tested, and says which.
+run lacks is not tested, and its note names them.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ _THRESHOLDS = {
 
 @dataclass(frozen=True)
 class Claim:
-    """Its texts are templates over who plays which part, such as {flow} and {few}."""
+    """A statement with its rule; the texts have places for the parts, such as {flow} and {few}."""
 
     name: str
     statement: str
@@ -54,7 +54,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim in a run's own words, and what became of it."""
+    """A claim with the parts of a run in its texts, and its verdict."""
 
     name: str
     statement: str
@@ -65,7 +65,7 @@ class Finding:
 
 
 def findings(cells: Cells) -> list[Finding]:
-    """One for each claim."""
+    """The finding of each claim."""
     return [_finding(claim, cells) for claim in CLAIMS]
 
 
@@ -99,11 +99,11 @@ CLAIMS = (
         "returns",
         "Returns diminish past a threshold that depends on the scheduler.",
         "On {diffusion}, there is a step count at which one of {naive}, {solver}, {noisy} is "
-        "proven to lose less than every margin against its own most steps, and another to lose "
-        "more than one. Refuted if all are proven to change from the one to the other between the"
-        " same two step counts.",
+        "proven flat, and another is proven not to be. Flat: it loses less than every margin "
+        "against its own largest step count. Not flat: it loses more than a margin. Refuted if all "
+        "are proven to become flat between the same two step counts.",
         "The margins are those of the run (conf/margins). Step counts are tested in fixed "
-        "sequence, from many down for what is flat and from few up for what is not; the level is "
+        "sequence, from many down for flat ones and from few up for the others; the level is "
         "split between schedulers, metrics and the two sides.",
         threshold_of_the_scheduler,
     ),
@@ -112,8 +112,7 @@ CLAIMS = (
         "{distilled} in {some} steps matches {naive} in {many}.",
         "{distilled} under {distilled_solver} in {some} steps loses less than the margin against "
         "{diffusion} under {naive} in {many}, by every gating metric.",
-        "The margins are those of the run (conf/margins): what does not matter for a default does"
-        " not matter here.",
+        "The margins are those of the run (conf/margins), as for a default.",
         distilled_matches,
     ),
     Claim(
@@ -131,9 +130,9 @@ CLAIMS = (
         "In {many} steps, the power of {flow} in octaves of spatial frequency, in dB against the "
         "reference images, varies less from octave to octave than that of {diffusion}: mean "
         "square about the octaves' mean.",
-        "Even means off by the same factor in every octave: what is off in all alike is contrast,"
-        " not detail. The threshold is 0. The interval is of the delta method, the bias of "
-        "squared noise taken off.",
+        "Power is even when it is off by the same factor in every octave: such a factor is "
+        "contrast, not detail. The threshold is 0. The interval comes from the delta method, with "
+        "the bias of squared noise taken out.",
         flow_is_more_even,
     ),
     Claim(
@@ -145,8 +144,8 @@ CLAIMS = (
         "texture accuracy from {few} to {some} steps. Where attributes cannot be read: local "
         "sharpness within {FINE_DB} dB, the distance of saturations within {CHROMA} ΔC*, and the "
         "finest octave nearer to the reference by {FINE_DB} dB.",
-        "An edge is clean enough when the shape is read from it. One object in fifty is hard to "
-        "notice; a gain of less than one in a hundred is none.",
+        "Edges are clean enough when the shape can be read. A loss of one object in fifty is hard "
+        "to notice; a gain of less than one in a hundred does not count.",
         textures_come_last,
     ),
     Claim(
@@ -154,15 +153,15 @@ CLAIMS = (
         "Low step counts look grittier, and slow ones smoother.",
         "On {diffusion}, the finest octave (wavelengths of 2 to 4 pixels) has more than {FINE_DB}"
         " dB more power in {few} steps than in {many}, under each of {naive}, {solver}, {noisy}.",
-        "{FINE_DB} dB is an eighth more power; what is below can hardly be seen.",
+        "{FINE_DB} dB is an eighth more power; less can hardly be seen.",
         few_steps_are_gritty,
     ),
     Claim(
         "guidance",
         "High guidance follows the prompt but over-saturates, low guidance drifts from it.",
         "On {diffusion} under {naive} in {usual} steps: the CLIP score at guidance "
-        "{high_guidance} is above that at {low_guidance}, that at {guidance} is above it by more "
-        "than the margin, and colours at {high_guidance} are more than {CHROMA} ΔC* more "
+        "{high_guidance} is above the score at {low_guidance}; the score at {guidance} is above it "
+        "by more than the margin; colours at {high_guidance} are more than {CHROMA} ΔC* more "
         "saturated than the reference images.",
         "A colour difference of about 2 in CIELAB is noticed side by side; the margin of the CLIP"
         " score is that of the run (conf/margins).",
@@ -176,21 +175,21 @@ CLAIMS = (
         " lies more than {CLOSE} of the way from chance to 1 at strength {low_strength}, and less"
         " than {FAR} of it at {high_strength}. Chance is the cosine to the input of the next "
         "sample.",
-        "Close keeps four fifths of what tells an input from another's, barely recognisable one "
-        "fifth. In the embedded world the prompt asks for another scene than the input shows, and "
-        "pulls away from it.",
+        "Of what tells an input from another one, a close image keeps four fifths, a barely "
+        "recognisable one a fifth. In the embedded world the prompt describes another scene than "
+        "the input, and pulls away from it.",
         strength_is_distance,
     ),
     Claim(
         "character",
         "Schedulers differ in character at equal steps.",
-        "On {diffusion} in {some} steps, a classifier that is shown what is measured of each "
-        "image by itself (power by octave, sharpness, banding, saturation, clipped pixels) puts "
-        "images into the right one of two schedulers more often, by more than {TOLD_APART}, than "
-        "into the right one of two noise seeds of one scheduler; for each pair of {naive}, "
-        "{solver}, {noisy}.",
-        "Guessing is right half the time: who is right in 55 of 100 has hardly seen a difference."
-        " The two images of a pair have the same prompt and other noise, and a classifier is "
+        "On {diffusion} in {some} steps, a classifier assigns images to the right one of two "
+        "schedulers more often, by more than {TOLD_APART}, than to the right one of two noise "
+        "seeds of one scheduler; for each pair of {naive}, {solver}, {noisy}. It sees the numbers "
+        "that are measured of each image by itself: power by octave, sharpness, banding, "
+        "saturation, clipped pixels.",
+        "Guessing is right half the time: 55 of 100 right show hardly any difference."
+        " The two images of a pair have the same prompt and different noise, and a classifier is "
         "tested on prompts that it was not trained on.",
         schedulers_have_character,
     ),

@@ -32,33 +32,38 @@ class Drawn:
     high: float
     value: float
     threshold: float
-    start: float  # of what the claim says
-    width: float
+    start: float  # of the claimed side
+    width: float  # of the claimed side
 
 
-def write_claims(run: Run, found: Sequence[Finding]) -> None:
-    """Both files, into the run's folder."""
-    write_atomically(run.folder / "claims.html", render_claims(run, found).encode())
-    write_atomically(run.folder / "claims.md", claims_markdown(run, found).encode())
+def write_claims(run: Run, findings: Sequence[Finding]) -> None:
+    """Writes both files into the run's folder."""
+    write_atomically(run.folder / "claims.html", render_claims(run, findings).encode())
+    write_atomically(run.folder / "claims.md", claims_markdown(run, findings).encode())
 
 
-def render_claims(run: Run, found: Sequence[Finding]) -> str:
+def render_claims(run: Run, findings: Sequence[Finding]) -> str:
     environment = page_environment(_HERE)
-    environment.globals |= {"told": told, "asked": asked, "drawn": drawn, "decisive": decisive}
+    environment.globals |= {
+        "measured_text": measured_text,
+        "claimed_text": claimed_text,
+        "drawn": drawn,
+        "decisive": decisive,
+    }
     return environment.get_template("claims.html.j2").render(
         name=run.name,
-        findings=found,
-        strips=[[*_strip(run, each.judged.shown)] for each in found],
-        captions=_captions(run, found),
-        counts=verdict_counts(found),
+        findings=findings,
+        strips=[[*_strip(run, finding.judged.shown)] for finding in findings],
+        captions=_captions(run, findings),
+        counts=verdict_counts(findings),
         parts=run.claims,
         environment=run.environment,
         samples=_samples(run),
     )
 
 
-def claims_markdown(run: Run, found: Sequence[Finding]) -> str:
-    """The same without pictures."""
+def claims_markdown(run: Run, findings: Sequence[Finding]) -> str:
+    """The findings as Markdown, without pictures."""
     lines = [
         "# Claims, measured",
         "",
@@ -66,24 +71,24 @@ def claims_markdown(run: Run, found: Sequence[Finding]) -> str:
         f"{_samples(run)} images a cell, with {_versions(run)}. Do not edit: make it again.",
         "",
         "Verdicts hold for the models and cells named here. A claim is wrongly supported with a "
-        "probability of at most 2.5 %, and wrongly refuted likewise; with several parts it is "
-        "supported when all are, and refuted when one is. Bounds are those that decide, of "
-        "estimates paired by prompt and noise. The same on other models: `denoisebench sweep "
+        "probability of at most 2.5 %, and wrongly refuted with the same. A claim of several parts "
+        "is supported when all are, and refuted when one is. The bounds are those that decide; "
+        "estimates are paired by prompt and noise. To test other models: `denoisebench sweep "
         "experiment=claims claims.diffusion=MODEL claims.flow=MODEL claims.distilled=MODEL`.",
         "",
         f"Parts: {_markdown_text(_parts(run))}.",
         "",
         "| claim | verdict | the number that decides | bounds | claimed |",
         "| --- | --- | --- | --- | --- |",
-        *map(_markdown_line, found),
+        *map(_markdown_line, findings),
         "",
     ]
-    for each in found:
-        lines += _markdown_section(each)
+    for finding in findings:
+        lines += _markdown_section(finding)
     return "\n".join(lines)
 
 
-def told(part: Part) -> str:
+def measured_text(part: Part) -> str:
     """`0.62 ΔC* (0.51 to 0.73)`"""
     held = part.held
     decimals = _decimals(part)
@@ -92,21 +97,21 @@ def told(part: Part) -> str:
     return f"{value}{unit} ({low} to {high})"
 
 
-def asked(part: Part) -> str:
+def claimed_text(part: Part) -> str:
     """`above 0.5`"""
     side = "above" if part.above else "below"
     return f"{side} {part.threshold:.3g}"
 
 
 def decisive(finding: Finding) -> Part | None:
-    """The first part that has the verdict of the whole; None for what was not judged."""
+    """The first part that has the verdict of its claim; None for a claim that was not tested."""
     parts = finding.judged.parts
     same = [part for part in parts if part.held.verdict == finding.judged.verdict]
     return next(iter([*same, *parts]), None)
 
 
 def drawn(part: Part) -> Drawn | None:
-    """None where there is no interval to draw."""
+    """The interval of a part as shares of an axis; None where there is none to draw."""
     held, ends = part.held, (part.held.low, part.held.high, part.threshold)
     if not all(map(math.isfinite, ends)):
         return None
@@ -123,9 +128,9 @@ def drawn(part: Part) -> Drawn | None:
     return Drawn(low, high, place(held.value), threshold, start, claimed)
 
 
-def verdict_counts(found: Sequence[Finding]) -> str:
+def verdict_counts(findings: Sequence[Finding]) -> str:
     """`4 supported, 3 refuted, 1 undecided, 1 not tested`"""
-    verdicts = [each.judged.verdict for each in found]
+    verdicts = [finding.judged.verdict for finding in findings]
     order = [SUPPORTED, *dict.fromkeys(v for v in verdicts if v not in (SUPPORTED, NOT_TESTED))]
     kinds = [verdict for verdict in [*order, NOT_TESTED] if verdict in verdicts]
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in kinds)
@@ -137,10 +142,10 @@ def _decimals(part: Part) -> int:
 
 def _strip(run: Run, shown: Sequence[Shown]) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Words and the first images [3, H, W] of each cell that has some."""
-    for each in shown:
-        images = _images(run, each)
+    for cell in shown:
+        images = _images(run, cell)
         if images is not None:
-            yield each.words, list(images[:SAMPLES_SHOWN])
+            yield cell.words, list(images[:SAMPLES_SHOWN])
 
 
 def _images(run: Run, shown: Shown) -> np.ndarray | None:
@@ -154,9 +159,9 @@ def _images(run: Run, shown: Shown) -> np.ndarray | None:
         return None
 
 
-def _captions(run: Run, found: Sequence[Finding]) -> list[str]:
+def _captions(run: Run, findings: Sequence[Finding]) -> list[str]:
     """Prompts of the images shown, from left to right."""
-    rows = [shown.row for each in found for shown in each.judged.shown]
+    rows = [shown.row for finding in findings for shown in finding.judged.shown]
     if not rows:
         return []
     entry = run.entries[rows[0]]
@@ -170,10 +175,10 @@ def _samples(run: Run) -> str:
 
 def _versions(run: Run) -> str:
     """`torch 2.15.0, diffusers 0.42.1, Python 3.11.7, on 2 x AMD EPYC`"""
-    told = run.environment
-    libraries = [f"{name} {told[name]}" for name in ("torch", "diffusers") if name in told]
-    machine = f", on {told['processor']}" if told.get("processor") else ""
-    return f"{', '.join(libraries)}, Python {told['python']}{machine}"
+    versions = run.environment
+    libraries = [f"{name} {versions[name]}" for name in ("torch", "diffusers") if name in versions]
+    machine = f", on {versions['processor']}" if versions.get("processor") else ""
+    return f"{', '.join(libraries)}, Python {versions['python']}{machine}"
 
 
 def _parts(run: Run) -> str:
@@ -183,19 +188,20 @@ def _parts(run: Run) -> str:
 def _markdown_line(finding: Finding) -> str:
     part = decisive(finding)
     cells = [finding.statement, f"**{finding.judged.verdict}**"]
-    cells += [part.words, told(part), asked(part)] if part else [finding.note, "", ""]
+    measured = [part.words, measured_text(part), claimed_text(part)] if part else None
+    cells += measured or [finding.note, "", ""]
     return f"| {' | '.join(map(_markdown_text, cells))} |"
 
 
 def _markdown_section(finding: Finding) -> list[str]:
-    """Its texts, a table of what decided, and a list of the numbers beside."""
+    """The texts of a finding, a table of the parts that decide, and a list of other numbers."""
     judged = finding.judged
     lines = [f"## {finding.statement}", "", f"**{judged.verdict.capitalize()}.** {finding.note}"]
     lines += ["", f"Rule: {finding.rule} {finding.reason}", ""]
     if judged.parts:
         lines += ["| part | measured | claimed | verdict |", "| --- | --- | --- | --- |"]
         for part in judged.parts:
-            cells = (part.words, told(part), asked(part), part.held.verdict)
+            cells = (part.words, measured_text(part), claimed_text(part), part.held.verdict)
             lines.append(f"| {' | '.join(map(_markdown_text, cells))} |")
         lines.append("")
     lines += [f"- {_markdown_text(words)}: {text}" for words, text in judged.beside]
@@ -203,5 +209,5 @@ def _markdown_section(finding: Finding) -> list[str]:
 
 
 def _markdown_text(text: str) -> str:
-    """In a cell of a table."""
+    """Text that is safe in a cell of a table."""
     return text.replace("|", r"\|").replace("<", "&lt;")

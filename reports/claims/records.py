@@ -1,4 +1,4 @@
-"""What became of a claim: plain records."""
+"""The verdict of a claim with its evidence: plain records."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from denoisebench.metrics.decide.assertion import Held
 
 @dataclass(frozen=True)
 class Part:
-    """One inequality that a claim asserts, and what was found."""
+    """One inequality that a claim asserts, held against what was measured."""
 
-    words: str  # what the number is
+    words: str  # the name of the number
     unit: str
     above: bool  # whether the claim says that it lies above the threshold
     threshold: float

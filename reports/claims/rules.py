@@ -1,7 +1,7 @@
-"""The rule of each claim: a run's cells to inequalities of paired estimates, and their verdict.
+"""The rule of each claim: from a run's cells to inequalities of paired estimates and a verdict.
 
-Thresholds and sides are set here, before cells are looked at; claims.py says why. The same prompts
-and noise are on both sides of each comparison.
+Thresholds and sides are set here, before cells are looked at; claims.py has the reasons. Both sides
+of each comparison have the same prompts and noise.
 """
 
 import math
@@ -22,17 +22,18 @@ from denoisebench.reports.claims.cells import Cells, NotTested
 from denoisebench.reports.claims.records import Judged, Part, Shown
 from denoisebench.reports.formats import decimals_for, plus_minus
 
-POINTS = 0.02  # of attribute accuracy, that do not matter
-GAIN = 0.01  # of attribute accuracy, the smallest that counts
+POINTS = 0.02  # of attribute accuracy: a loss that does not matter
+GAIN = 0.01  # of attribute accuracy: the smallest gain that counts
 FINE_DB = 0.5  # of power in the finest octave
 CHROMA = 2.0  # of CIELAB
 CLOSE, FAR = 0.8, 0.2  # of the way from chance to the input itself
 TOLD_APART = 0.05  # of a classifier's accuracy
-# What is read as edges, colours and fine texture, with what does not matter: the first measured.
+# Metrics that stand for edges, colours and fine texture, with the loss that does not matter. The
+# first of a row that was measured counts.
 _EDGES = {"accuracy_shape": POINTS, "sharpness": FINE_DB}
 _COLOURS = {"accuracy_colour": POINTS, "saturation_distance": CHROMA}
 _TEXTURES = {"accuracy_texture": GAIN, "power_octave_1": FINE_DB}
-_Asserted = tuple[str, str, Assertion]  # what the number is, its unit, what is said of it
+_Asserted = tuple[str, str, Assertion]  # name of the number, its unit, what is asserted of it
 
 
 def _all(
@@ -40,11 +41,11 @@ def _all(
     beside: Sequence[tuple[str, str]] = (),
     shown: Sequence[Shown] = (),
 ) -> Judged:
-    """Of a claim that asserts all of them."""
+    """The verdict on a claim that makes all these assertions."""
     verdict, held = hold_all([assertion for _, _, assertion in asserted])
     parts = [
-        Part(words, unit, assertion.above, assertion.threshold, found)
-        for (words, unit, assertion), found in zip(asserted, held, strict=True)
+        Part(words, unit, assertion.above, assertion.threshold, result)
+        for (words, unit, assertion), result in zip(asserted, held, strict=True)
     ]
     return Judged(verdict, parts, [*beside], [*shown])
 
@@ -58,7 +59,7 @@ def _less(cells: Cells, metric: str, one: int, other: int) -> Estimate:
 
 
 def _measured(cells: Cells, *metrics: str) -> list[str]:
-    """Those that this run has."""
+    """The metrics that this run has."""
     return [metric for metric in metrics if metric in cells.estimates]
 
 
@@ -96,7 +97,7 @@ def flow_is_less_sensitive(cells: Cells) -> Judged:
         try:
             losses = [_loss_of_few(cells, metric, gate.sign, *which) for which in matched]
         except NotTested:
-            continue  # schedulers that cannot be put on it
+            continue  # a scheduler that cannot run on matched levels
         excess = combined((1.0, losses[0]), (-1.0, losses[1]))
         beside.append((f"{label}: the same difference on matched noise levels", _number(excess)))
     rows = [cells.row(*which, s) for which in (x[:2] for x in native) for s in ("few", "many")]
@@ -182,7 +183,7 @@ def _first_measured(cells: Cells, readings: Mapping[str, float]) -> tuple[str, f
 
 
 def _better(cells: Cells, metric: str, one: int, other: int) -> Estimate:
-    """How much better one cell is than another; of a metric that should be 0, how much nearer."""
+    """How much better one cell is than another; for a metric that should be 0, how much nearer."""
     a, b = cells.estimate(one, metric), cells.estimate(other, metric)
     spec = metric_spec(metric)
     if spec.is_signed:
@@ -216,13 +217,13 @@ def guidance_over_saturates(cells: Cells) -> Judged:
             Assertion(colour, True, CHROMA),
         ),
     ]
-    told = _measured(cells, clip, "accuracy", "saturation", "clipped")
+    metrics = _measured(cells, clip, "accuracy", "saturation", "clipped")
     beside = [
         (
             f"{metric_spec(metric).label} at guidance {weights[name]:g}",
             _number(cells.estimate(row, metric)),
         )
-        for metric in told
+        for metric in metrics
         for name, row in rows.items()
     ]
     richer = _less(cells, "saturation", high, usual)
@@ -237,21 +238,21 @@ def strength_is_distance(cells: Cells) -> Judged:
         cells.row("diffusion", "naive", "usual", task="img2img", strength=strength)
         for strength in strengths
     ]
-    own = cells.metric("cosine")
-    chance = own.replace("cosine", "chance", 1)
+    cosine = cells.metric("cosine")
+    chance = cosine.replace("cosine", "chance", 1)
     near, far = (
-        share_of_the_way(cells.estimate(row, chance), cells.estimate(row, own)) for row in rows
+        share_of_the_way(cells.estimate(row, chance), cells.estimate(row, cosine)) for row in rows
     )
     low, high = (f"strength {strength:g}" for strength in strengths)
     asserted = [
         (f"{low}: share of the way from chance to the input", "", Assertion(near, True, CLOSE)),
         (f"{high}: the same", "", Assertion(far, False, FAR)),
     ]
-    told = _measured(cells, own, chance, "psnr_input", "ssim_input")
+    metrics = _measured(cells, cosine, chance, "psnr_input", "ssim_input")
     beside = [
         (f"{name}: {metric_spec(metric).label}", _number(cells.estimate(row, metric)))
         for name, row in zip((low, high), rows, strict=True)
-        for metric in told
+        for metric in metrics
     ]
     shown = [Shown("input", rows[0], given=True), Shown(low, rows[0]), Shown(high, rows[1])]
     return _all(asserted, beside, shown)
@@ -276,14 +277,14 @@ def schedulers_have_character(cells: Cells) -> Judged:
     asserted, beside = [], []
     for a, b in combinations(names, 2):
         both = told_apart((a, first), (b, second)), told_apart((b, first), (a, second))
-        accuracy = combined(*((0.5, each) for each in both))
+        accuracy = combined((0.5, both[0]), (0.5, both[1]))
         beyond = combined((1.0, accuracy), (-0.5, control[a]), (-0.5, control[b]))
         words = f"{cells.parts[a]} and {cells.parts[b]}"
-        told = f"{words}: share put right, less that of the control"
-        asserted.append((told, "", Assertion(beyond, True, TOLD_APART)))
+        share = f"{words}: share put right, less that of the control"
+        asserted.append((share, "", Assertion(beyond, True, TOLD_APART)))
         beside.append((f"{words}: share put right", _number(accuracy)))
     beside += [
-        (f"Control, {cells.parts[name]} under two noise seeds: share put right", _number(found))
-        for name, found in control.items()
+        (f"Control, {cells.parts[name]} under two noise seeds: share put right", _number(accuracy))
+        for name, accuracy in control.items()
     ]
     return _all(asserted, beside, _shown(cells, *(rows[name, first] for name in names)))

@@ -1,4 +1,4 @@
-"""The rule of the first claim: whether schedulers stop to gain at different step counts."""
+"""The rule of the first claim: whether schedulers stop gaining at different step counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from denoisebench.reports.claims.records import Judged, Part, Shown
 
 @dataclass(frozen=True)
 class _Curve:
-    """One scheduler; its losses are against its own most steps."""
+    """One scheduler; its losses are those against its own largest step count."""
 
     name: str
     rows: dict[int, int]  # row of the frame by step count
-    verdicts: dict[int, dict[str, Verdict]]  # by step count below the most, and metric
+    verdicts: dict[int, dict[str, Verdict]]  # by step count below the largest, and metric
     flat: frozenset[int]  # step counts proven to lose less than every margin
-    rising: frozenset[int]  # step counts proven to lose more than one
+    rising: frozenset[int]  # step counts proven to lose more than a margin
 
 
 def threshold_of_the_scheduler(cells: Cells) -> Judged:
-    """A step count at which one scheduler is proven flat and another proven to be rising.
+    """Judges whether one scheduler is flat at a step count at which another is still rising.
 
     The level is split between schedulers, metrics and the two sides; within each, step counts are
-    tested in fixed sequence. So no error is likely among all those tests.
+    tested in fixed sequence. So the level holds for all these tests together.
     """
     gates = cells.gating()
     rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
@@ -53,52 +53,52 @@ def _curve(
         raise NotTested(f"{name} was run in fewer than two step counts")
     plateau, verdicts = plateau_of(candidates, gates, reach)
     flat = frozenset(n for n, outcome in plateau.outcomes.items() if outcome == PASS)
-    by_steps = {each.steps: row for each, row in zip(candidates, rows, strict=True)}
+    by_steps = {cell.steps: row for cell, row in zip(candidates, rows, strict=True)}
     return _Curve(name, by_steps, verdicts, flat, _leading_failures(verdicts))
 
 
 def _leading_failures(verdicts: Mapping[int, Mapping[str, Verdict]]) -> frozenset[int]:
     """Step counts that fail, tested from few up until one does not."""
-    found = set()
+    failures = set()
     for steps in sorted(verdicts):
         if all_of([*verdicts[steps].values()]) != FAIL:
             break
-        found.add(steps)
-    return frozenset(found)
+        failures.add(steps)
+    return frozenset(failures)
 
 
 def _shared_steps(curves: Sequence[_Curve]) -> list[int]:
-    """Step counts below the most, which have to be the same for all."""
+    """Step counts below the largest. Raises NotTested when curves have different ones."""
     if len({tuple(curve.rows) for curve in curves}) > 1:
         raise NotTested("schedulers have other step counts: sweep the same for all")
     return sorted(curves[0].verdicts)
 
 
 def _are_alike(curves: Sequence[_Curve], steps: Sequence[int]) -> bool:
-    """All are proven to change from rising to flat between the same two step counts."""
+    """Whether all are proven to change from rising to flat between the same two step counts."""
     decided = all(curve.flat | curve.rising == {*steps} for curve in curves)
     return decided and len({curve.flat for curve in curves}) == 1
 
 
 def _contrast(pair: tuple[_Curve, _Curve, int]) -> float:
-    """How much one looks flat and the other rising: above 0 where both do."""
+    """How clearly one curve looks flat and the other rising: above 0 where both do."""
     flat, rising, steps = pair
     (_, below), (_, above) = _highest(flat, steps), _lowest(rising, steps)
     return min(1 - below.in_margins(below.loss), above.in_margins(above.loss) - 1)
 
 
 def _highest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
-    """The metric by which a cell is least flat."""
+    """The metric by which a cell is least flat, and its verdict."""
     return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].in_margins(pair[1].high))
 
 
 def _lowest(curve: _Curve, steps: int) -> tuple[str, Verdict]:
-    """The metric by which a cell is most clearly rising."""
+    """The metric by which a cell is most clearly rising, and its verdict."""
     return max(curve.verdicts[steps].items(), key=lambda pair: pair[1].in_margins(pair[1].low))
 
 
 def _part(curve: _Curve, steps: int, *, above: bool) -> Part:
-    """A loss in units of its margin, said to be below 1 or above."""
+    """The assertion that a loss, in units of its margin, lies above 1 or below."""
     metric, verdict = _lowest(curve, steps) if above else _highest(curve, steps)
     value, low, high = map(verdict.in_margins, (verdict.loss, verdict.low, verdict.high))
     yes, no = (FAIL, PASS) if above else (PASS, FAIL)
@@ -108,10 +108,10 @@ def _part(curve: _Curve, steps: int, *, above: bool) -> Part:
 
 
 def _bracket(curve: _Curve, steps: Sequence[int]) -> str:
-    told = (
+    plateau = (
         f"flat from {min(curve.flat)} steps"
         if curve.flat
         else f"not proven flat at {steps[-1]} steps"
     )
     rises = f"; {max(curve.rising)} steps lose more than a margin" if curve.rising else ""
-    return told + rises
+    return plateau + rises

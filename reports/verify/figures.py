@@ -14,7 +14,7 @@ _ERROR_TICKS = [10.0**power for power in range(-8, 4)]
 
 
 def verify_figures(record: dict[str, Any]) -> list[Figure]:
-    """Those for which there are numbers."""
+    """The figures for which the record has numbers."""
     drawn = [_orders(record), _scans(record), _gains(record), _parts(record)]
     return [figure for figure in drawn if figure]
 
@@ -60,7 +60,7 @@ def _orders(record: dict[str, Any]) -> Figure | None:
 
 
 def _slopes(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A line of the published slope in each panel, through its largest first error."""
+    """A line of the published slope in each panel, through the largest error at few evaluations."""
     lines = []
     for panel in dict.fromkeys(point["panel"] for point in points):
         here = [point for point in points if point["panel"] == panel]
@@ -77,18 +77,18 @@ def _scans(record: dict[str, Any]) -> Figure | None:
     orders = {summary["name"]: summary["order"] for summary in record["schedulers"]}
     usual: dict[str, list[dict[str, Any]]] = {}
     for row in record["rows"]:
-        scanned = [one for one in row["numbers"].get("scan", []) if one.get("error")]
+        scanned = [point for point in row["numbers"].get("scan", []) if point.get("error")]
         if len(scanned) > 20:
             usual.setdefault(row["scheduler"], scanned)
     points = [
         {
             "panel": f"order {orders[name] or 'not given'}",
             "scheduler": name,
-            "steps": one["steps"],
-            "error": one["error"],
+            "steps": point["steps"],
+            "error": point["error"],
         }
         for name, scanned in usual.items()
-        for one in scanned
+        for point in scanned
     ]
     points.sort(key=lambda point: point["panel"])
     if not points:
@@ -136,7 +136,7 @@ def _gains(record: dict[str, Any]) -> Figure | None:
         ),
         y=alt.Y("scheduler:N", title=None, sort=None),
     )
-    one = alt.Chart().mark_rule(color=theme.QUIET).encode(x=alt.datum(1))
+    true_contrast = alt.Chart().mark_rule(color=theme.QUIET).encode(x=alt.datum(1))
     marks = base.mark_point(filled=True, size=70, opacity=0.9).encode(
         color=alt.Color("band:N", title="Variance", scale=_scale(bands)),
         shape=alt.Shape("band:N", title="Variance", scale=alt.Scale(domain=bands)),
@@ -147,7 +147,7 @@ def _gains(record: dict[str, Any]) -> Figure | None:
         "Contrast by scale of detail",
         f"{record['usual_steps']} steps; noisy schedulers {record['many_steps']}",
         points,
-        [one, marks],
+        [true_contrast, marks],
         "Left of one: too little contrast, which looks soft. Right of one: too much, which looks "
         "gritty. Small variances stand for fine detail, large ones for coarse.",
         rows=True,

@@ -1,4 +1,4 @@
-"""What `denoisebench verify` found, as a table in a terminal and as Markdown."""
+"""The record of `denoisebench verify` as a table in a terminal and as Markdown."""
 
 import math
 from collections.abc import Iterator
@@ -56,12 +56,12 @@ def order_text(summary: dict[str, Any]) -> str:
     if summary["stochastic"]:
         return "noisy"
     measured = summary["measured_order"]
-    found = f"{measured['value']:.2f}" if measured else MISSING
-    return f"{found} of {summary['order']}" if summary["order"] else found
+    order = f"{measured['value']:.2f}" if measured else MISSING
+    return f"{order} of {summary['order']}" if summary["order"] else order
 
 
 def nfe_text(summary: dict[str, Any]) -> str:
-    """`39 of 39`: counted, of those that the catalogue states."""
+    """`39 of 39`: counted evaluations, and those that the catalogue states."""
     return f"{_text(summary['nfe'], '{}')} of {summary['stated_nfe']}"
 
 
@@ -89,7 +89,7 @@ def issue_links(issues: list[int]) -> list[tuple[str, str]]:
 
 
 def verification_text(record: dict[str, Any]) -> RenderableType:
-    """For the terminal."""
+    """The record as a table and its conclusions, for the terminal."""
     table = Table(title=Text(_title(record)), title_justify="left")
     for heading in (
         "scheduler",
@@ -104,8 +104,8 @@ def verification_text(record: dict[str, Any]) -> RenderableType:
     for summary in record["schedulers"]:
         name, _, order, nfe, *numbers, verdict, cases, names = line(summary, len(record["bands"]))
         parts, gains = " / ".join(numbers[:3]), " ".join(numbers[3:7])
-        found = Text(verdict, style=_STYLES[summary["verdict"]])
-        table.add_row(name, order, nfe, parts, gains, found, cases.replace(" ", ""), names)
+        coloured = Text(verdict, style=_STYLES[summary["verdict"]])
+        table.add_row(name, order, nfe, parts, gains, coloured, cases.replace(" ", ""), names)
     return Group(table, *(Text(text, style=style) for text, style in _conclusions(record)))
 
 
@@ -122,8 +122,8 @@ def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if record["table"] != record["diffusers"]:
         yield f"no table for this diffusers yet: compared with {record['table']}'s", "yellow"
     for finding in record["new"]:
-        told = number_text(finding, record["limits"])
-        yield f"not listed: {where(finding)}: {finding['verdict']}: {told}", "red"
+        number = number_text(finding, record["limits"])
+        yield f"not listed: {where(finding)}: {finding['verdict']}: {number}", "red"
     for lost in record["gone"]:
         yield f"listed, but gone: {lost['scheduler']}: {lost['name']}", "red"
     if not record["new"] and not record["gone"]:
@@ -132,7 +132,7 @@ def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """docs/schedulers.md."""
+    """The text of docs/schedulers.md."""
     return "\n".join(_markdown_lines(record)) + "\n"
 
 
@@ -195,16 +195,16 @@ def _short(value: float) -> str:
 _READING = """\
 Data are Gaussian, so the ideal denoiser and the exact result are known in closed form.
 
-- **order**: observed order of convergence before the last step, of the published one.
-- **NFE**: denoiser evaluations counted at 20 steps, of those that the capability table states
+- **order**: the order of convergence measured before the last step, and the published one.
+- **NFE**: denoiser evaluations counted at 20 steps, and those that the capability table states
   (`denoisebench list schedulers`).
-- **integrator, last jump, timesteps**: where the error at 20 steps comes from, in standard
-  deviations of the data: the solver; the last step to clean data; timesteps rounded to whole
-  numbers, which the model believes.
+- **integrator, last jump, timesteps**: parts of the error at 20 steps, in standard deviations of
+  the data. They come from the solver; from the last step to clean data; from timesteps rounded to
+  whole numbers, which the model believes.
 - **gain**: standard deviation of the result over the true one, for data of variance 10 (coarse
-  detail) to 0.01 (fine): below one looks soft, above one gritty. Of noisy schedulers at 100 steps.
+  detail) to 0.01 (fine). Below one looks soft, above one gritty. Noisy schedulers run 100 steps.
 - **wrong mode**: samples of a mixture that end in another mode than the exact flow takes them to.
 
-Numbers and verdict are those of the grid named, the last columns those of all noise schedules,
-grids and prediction types: how many conform, deviate or have a defect, and what was found. What a
-step buys in practice depends on the model: sweep it."""
+Numbers and verdict are those of the named grid. The last two columns are about all noise schedules,
+grids and prediction types: how many conform, deviate or have a defect, and which defects were
+found. The gain of a step in practice depends on the model: sweep it."""

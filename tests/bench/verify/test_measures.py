@@ -107,7 +107,7 @@ def test_leading_spacing_starts_with_a_signal():
     start = case("ddim").path.start
     late, right = (measures.probe(case("ddim", grid=g), 8) for g in ("leading", "trailing"))
     assert right["start"] == pytest.approx(start.alpha)
-    assert late["start"] == pytest.approx(case("ddim").path.told(875).alpha)
+    assert late["start"] == pytest.approx(case("ddim").path.level_at(875).alpha)
 
 
 def test_a_static_shift_is_applied_twice():

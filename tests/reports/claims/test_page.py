@@ -9,12 +9,12 @@ from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
 from denoisebench.reports.claims.claims import NOT_TESTED, Finding, findings
 from denoisebench.reports.claims.page import (
-    asked,
+    claimed_text,
     claims_markdown,
     decisive,
     drawn,
+    measured_text,
     render_claims,
-    told,
     verdict_counts,
 )
 from denoisebench.reports.claims.records import Judged, Part, Shown
@@ -33,8 +33,11 @@ def finding(verdict, *parts, shown=(), words="a claim"):
 
 
 def test_a_part_is_told_with_the_bounds_that_decide():
-    assert told(part()) == "2.00 dB (1.00 to 3.00)"
-    assert (asked(part()), asked(part(above=False, threshold=0.0))) == ("above 0.5", "below 0")
+    assert measured_text(part()) == "2.00 dB (1.00 to 3.00)"
+    assert (claimed_text(part()), claimed_text(part(above=False, threshold=0.0))) == (
+        "above 0.5",
+        "below 0",
+    )
 
 
 def test_the_number_of_a_claim_is_the_one_that_decides():

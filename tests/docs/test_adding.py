@@ -1,0 +1,62 @@
+"""The walks of docs/adding.md: their diffs, applied to a copy of the source, do what they say."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from tests.helpers.cli import tiny
+from tests.helpers.diffs import apply_diff, copy_source, diffs_of, section_of
+from tests.helpers.folders import ROOT
+
+ADDING = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+PIPELINE = ROOT / "bench" / "shapes" / "weights" / "shapes-ddpm"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of the source with all diffs applied, and the model's folder beside it."""
+    root = copy_source(tmp_path_factory.mktemp("source"))
+    for diff in diffs_of(ADDING):
+        apply_diff(diff, root)
+    (root / "models").mkdir()
+    (root / "models" / "crisp-shapes").symlink_to(PIPELINE)
+    return root
+
+
+def run_in(source, *arguments):
+    """Standard output of `denoisebench ARGUMENTS` by the source in that folder."""
+    command = [sys.executable, "-m", "denoisebench", *arguments]
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_every_written_walk_has_a_diff():
+    for heading in ("A scheduler", "A model"):
+        assert diffs_of(section_of(ADDING, heading))
+
+
+def test_the_scheduler_is_listed(source):
+    assert "dpmpp_2m_heun" in run_in(source, "list", "schedulers")
+
+
+def test_the_model_is_listed_with_its_comment(source):
+    listed = run_in(source, "list", "models")
+    assert "crisp-shapes" in listed
+    assert "Shapes in eight steps" in listed
+
+
+def test_the_model_runs_with_the_scheduler_and_its_flags_have_its_name(source):
+    named = ("scheduler=dpmpp_2m_heun,dpmpp_2m", "scheduler.flags.solver_type=heun")
+    run_in(source, *tiny(source / "runs", "model=crisp-shapes", *named))
+    frame = pd.read_csv(source / "runs" / "tiny" / "results.csv")
+    assert frame.status.tolist() == ["done"]
+    assert frame.scheduler.tolist() == ["dpmpp_2m_heun"]
+    assert frame.model.tolist() == ["crisp-shapes"]
+    assert frame.guidance.tolist() == [1.0]  # the command line wins over the model's file
+
+
+def test_the_scheduler_is_as_its_entry_states(source):
+    assert "not listed" not in run_in(source, "verify", "scheduler=dpmpp_2m_heun")

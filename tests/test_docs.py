@@ -1,0 +1,113 @@
+"""What the documentation names is there: paths, links, modules, rooms."""
+
+import ast
+import re
+from importlib import import_module
+
+import pytest
+
+from benchmarks.rooms import ORDER
+from tests.helpers.folders import ROOT
+
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+)
+FOLDERS = (
+    "bench",
+    "benchmarks",
+    "conf",
+    "denoisebench",
+    "docs",
+    "metrics",
+    "reports",
+    "tests",
+    "zoo",
+)
+PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
+NAME = re.compile(r"(?<![\w/.-])\w+\.py\b")  # without its folder
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+OBJECT = re.compile(r"\bdenoisebench\.(?:bench|metrics|reports)\.[\w.]*\w")
+
+
+def text_of(page):
+    """The text of a page without its diffs: what a diff adds is not there yet."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.sub(r"^```diff\n.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page):
+    """Addresses of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_there(link, page):
+    """Whether a relative link leads to a file, and to a heading of it."""
+    target, _, anchor = link.partition("#")
+    file = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+    return file.exists() and (not anchor or anchor in anchors(file))
+
+
+def resolve(name):
+    """The module or the object of a module that a dotted name stands for."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        module, _, attribute = name.rpartition(".")
+        return getattr(import_module(module), attribute)
+
+
+def rooms_listed(package):
+    """Rooms of a package in the order of CONTRIBUTING's table."""
+    listed = re.findall(rf"^\| `{package}/([\w.]+)` \|", text_of("CONTRIBUTING.md"), re.MULTILINE)
+    return tuple(name.removesuffix(".py") for name in listed)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_is_there(page):
+    assert [path for path in PATH.findall(text_of(page)) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_named_without_its_folder_is_there(page):
+    known = {file.name for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")}
+    assert {*NAME.findall(text_of(page))} - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page):
+    links = [link for link in LINK.findall(text_of(page)) if "://" not in link]
+    assert [link for link in links if not is_there(link, page)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_object_of_ours_can_be_imported(page):
+    for name in OBJECT.findall(text_of(page)):
+        resolve(name)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_the_map_has_every_room_in_its_order(package):
+    assert rooms_listed(package) == ORDER[package]
+
+
+def test_functions_and_constants_of_the_map_are_in_their_files():
+    text = text_of("CONTRIBUTING.md")
+    pairs = re.findall(r"`([\w/]+\.py)`, `([\w.]+)`", text)
+    pairs += [(file, name) for name, file in re.findall(r"`(\w+)` in\s+`([\w/]+\.py)`", text)]
+    assert pairs
+    for file, name in pairs:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        assert name.split(".")[-1] in defined(tree), f"{file} has no {name}"
+
+
+def defined(tree):
+    """Names of functions, classes, methods and constants of a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
