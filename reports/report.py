@@ -60,10 +60,7 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     return Content(
         decisions,
         {metric: observations(frame, metric, found) for metric, found in estimates.items()},
-        {
-            metric: figures(frame, metric, found, decisions)
-            for metric, found in estimates.items()
-        },
+        {metric: figures(frame, metric, found, decisions) for metric, found in estimates.items()},
         {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
         gallery(run, frame),
         script,

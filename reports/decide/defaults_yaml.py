@@ -10,8 +10,10 @@ import yaml
 
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.bench.records.run import Run
+from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import Decisions, Recommendation
 
@@ -281,17 +283,17 @@ def _noise_levels(run: Run, entry: Entry) -> dict:
     return {"noise_levels": {name: _OnOneLine(float(f"{level:.6g}") for level in levels)}}
 
 
-def _race_of(run: Run, found: Recommendation) -> dict | None:
-    """The record of the race that chose, None of a fixed design."""
-    entries = [run.entries[i] for i in found.rows]
-    keys, asked = [entry.cell.key for entry in entries], entries[0].asked_samples
+def _race_of(run: Run, recommendation: Recommendation) -> RaceRecord | None:
+    """The race that chose, None of a fixed design."""
+    entries = [run.entries[i] for i in recommendation.rows]
+    keys, asked_samples = [entry.cell.key for entry in entries], entries[0].asked_samples
     for race in run.races:
-        if race["panel"]["asked_samples"] == asked and [c["key"] for c in race["cells"]] == keys:
+        if race.asked_samples == asked_samples and [cell.key for cell in race.cells] == keys:
             return race
     return None
 
 
-def _provenance(entry: Entry, race: dict | None) -> dict:
+def _provenance(entry: Entry, race: RaceRecord | None) -> dict:
     """Ends with the dtype, by which denoisebench.apply knows that the file was not cut."""
     cell = entry.cell
     return {
@@ -307,12 +309,14 @@ def _provenance(entry: Entry, race: dict | None) -> dict:
     }
 
 
-def _how_it_was_won(race: dict) -> dict:
+def _how_it_was_won(race: RaceRecord) -> dict:
     """Samples of the rung that it ended at, and the fresh ones that confirmed its winner."""
-    chosen = race["choice"]["chosen"]
-    won = [trial for trial in race["trials"] if trial["winner"] == chosen]
-    trial = {name: won[-1][name] for name in ("first", "last", "outcome")} if won else None
-    return {"rung": race["rungs"][-1]["samples"], "trial": trial}
+    trials = [_trial(trial) for trial in race.trials if trial.winner == race.choice.chosen]
+    return {"rung": race.rungs[-1].samples, "trial": trials[-1] if trials else None}
+
+
+def _trial(trial: Trial) -> dict:
+    return {"first": trial.first, "last": trial.last, "outcome": trial.outcome}
 
 
 def _is_known(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
@@ -211,22 +212,21 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
     return f"{steps} steps: undecided by {label}, about {further:,} more samples"
 
 
-def race_tables(races: Sequence[Mapping[str, Any]]) -> list[dict]:
+def race_tables(races: Sequence[RaceRecord]) -> list[dict]:
     """One per race: lines of how it stands, and a line per cell."""
-    return [_table(dict(race), len(races) > 1) for race in races]
+    return [_race_table(race, several=len(races) > 1) for race in races]
 
 
-def _table(race: dict[str, Any], several: bool) -> dict:
-    why = {int(i): words for rung in race["rungs"] for i, words in rung["stopped"].items()}
-    live = {int(i) for i in race["rungs"][-1]["live"]}
-    chosen = race["choice"]["chosen"] if race["over"] else None
+def _race_table(race: RaceRecord, *, several: bool) -> dict:
+    reasons = {place: words for rung in race.rungs for place, words in rung.stopped.items()}
+    live = race.rungs[-1].live
     cells = [
         {
-            "name": f"{cell['curve']}, {cell['steps']} steps",
+            "name": f"{cell.curve}, {cell.steps} steps",
             "samples": f"{samples:,}",
-            "why": "goes on" if i in live else why.get(i, "was not sampled"),
-            "chosen": i == chosen,
+            "why": "goes on" if place in live else reasons.get(place, "was not sampled"),
+            "chosen": place == race.winner,
         }
-        for i, (cell, samples) in enumerate(zip(race["cells"], race["drawn"], strict=True))
+        for place, (cell, samples) in enumerate(zip(race.cells, race.drawn, strict=True))
     ]
     return {"lines": list(race_lines(race, several)), "cells": cells}
