@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.rows import PANEL_FIELDS
@@ -17,7 +18,6 @@ from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import Decisions, Recommendation
 
-SCHEMA = 1
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
     "# other one at its guidance: the guidance whose best cell is best by the metric.\n"
@@ -25,7 +25,6 @@ _HEADER = (
     "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
-_ALWAYS_SAID = ("model", "task", "strength")
 Row = dict[str, Any]  # of a run's frame
 
 
@@ -133,7 +132,7 @@ def setting_name(row: Row) -> str:
 
 def _varied(firsts: Sequence[Row]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
-    fields = [name for name in PANEL_FIELDS if name not in (*_ALWAYS_SAID, "guidance")]
+    fields = [name for name in PANEL_FIELDS if name not in (*NAMED_BY, "guidance")]
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 

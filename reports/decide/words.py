@@ -14,10 +14,16 @@ from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECID
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import CurvePlateau, Decisions, Recommendation
 from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
-from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.reports.formats import (
+    PERCENT,
+    decimals_for,
+    duration,
+    number,
+    plus_minus,
+    significant,
+    times,
+)
 from denoisebench.reports.rows.cautions import timings_are_even
-
-_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict]:
@@ -41,9 +47,7 @@ def margin_words(decisions: Decisions) -> str:
     """`CLIP score within 0.5; FID within 5 %`."""
     told = []
     for metric, gate in decisions.gates.items():
-        amount = (
-            f"{100 * gate.margin:g}\N{NO-BREAK SPACE}%" if gate.relative else f"{gate.margin:g}"
-        )
+        amount = f"{100 * gate.margin:g}{PERCENT}" if gate.relative else f"{gate.margin:g}"
         told.append(f"{metric_spec(metric).short} within {amount}")
     return "; ".join(told)
 
@@ -147,10 +151,10 @@ def _facts(rows: Sequence[Row], row: Row, *, even: bool) -> list[str]:
         return [_cost_words(row)]
     where = "" if found.measured else " (not measured here)"
     beside = f"the pipeline's own {found.steps} steps of {found.scheduler}{where}"
-    parts = [f"{significant(found.evaluations)}{_TIMES} fewer evaluations"]
+    parts = [f"{times(found.evaluations)} fewer evaluations"]
     if even and math.isfinite(found.latency):
         against = duration(found.latency_p50_s)
-        parts.append(f"{significant(found.latency, 2)}{_TIMES} faster than {against}")
+        parts.append(f"{times(found.latency, 2)} faster than {against}")
     return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
 
 

@@ -16,7 +16,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
-from denoisebench.reports.formats import slug
+from denoisebench.reports.formats import PERCENT, slug
 from denoisebench.reports.page.chart_data import (
     batch_words,
     changes,
@@ -68,7 +68,6 @@ _STRENGTH = _Cost(
 _RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
 _OWN_AXES = " Each panel has a value axis of its own."
 _SMALLEST_SHARE = 0.2  # of a shared value axis that the points of one panel may fill
-_PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def figures(
@@ -135,7 +134,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: _Cost)
         f"vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
         _subtitle(frame, metric, cost),
-        f"{'Bands' if banded else 'Bars'}: 95{_PERCENT} confidence intervals of each value by "
+        f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
         f"than these suggest.{_decided_words(points)}{_OWN_AXES if own_axes else ''}",
     )
@@ -172,7 +171,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
         f"{label}: gain per extra step",
         f"{subtitle(frame, metric)} · above zero is an improvement",
         "Change between neighbouring step counts, divided by the steps added; above zero is an "
-        f"improvement whatever the metric's direction. Bars: 95{_PERCENT} intervals of the paired "
+        f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
         "difference, same prompts and noise. A bar that reaches zero: no gain was resolved.",
     )
     return _figure(metric, gain_records(gains), layers, words)
@@ -201,7 +200,7 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
         f"{metric_spec(metric).label} against latency, with the Pareto front",
         _subtitle(frame, metric, _SECONDS),
         "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
-        f"measured. Bars: 95{_PERCENT} confidence intervals of the value.",
+        f"measured. Bars: 95{PERCENT} confidence intervals of the value.",
     )
     return _figure(metric, point_records(points), layers, words)
 
@@ -341,7 +340,7 @@ def _marks(base: alt.Chart, look: dict, along: str = "steps") -> alt.Chart:
         along: "strength" if along == "strength" else "steps",
         "nfe": "NFE",
         "value_text": "gain per step" if along == "change" else "value ± se",
-        "interval_text": f"95{_PERCENT} interval",
+        "interval_text": f"95{PERCENT} interval",
         "latency_text": "latency per image",
     }
     if along == "change":
