@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
-_SCHEMA = 1
 _STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline
 _ALWAYS_SAID = ("model", "task", "default_for")
 _TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
@@ -26,7 +26,6 @@ _SETTING_TYPES = {
 }
 _STEPS = "num_inference_steps"
 _LEVELS = ("sigmas", "timesteps")  # what a scheduler has of them, and a file may say
-_DTYPES = ("float32", "bfloat16", "float16")
 _MOST_STEPS = 10_000
 # On a scheduler that was set here: the config of the one before it, without a default's flags.
 _CONFIG_BEFORE = "denoisebench_config_before"
@@ -86,8 +85,8 @@ def read_defaults(path: str | Path) -> list[dict]:
         schema, defaults = content["schema"], content["defaults"]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(problem) from error
-    if schema != _SCHEMA:
-        raise UserError(f"{path} has schema {schema}, this version reads {_SCHEMA}")
+    if schema != SCHEMA:
+        raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")
     if not isinstance(defaults, list) or not all(map(_is_default, defaults)):
         raise UserError(problem)
     return defaults
@@ -108,12 +107,12 @@ def _is_default(one: Any) -> bool:
     types = {**_TYPES, **(_SETTING_TYPES if one.get("outcome") in _DECIDED else {})}
     whole = all(isinstance(one.get(name), kind) for name, kind in types.items())
     # A file that was cut lacks the end of its last record.
-    return whole and ("provenance" not in types or one["provenance"].get("dtype") in _DTYPES)
+    return whole and ("provenance" not in types or one["provenance"].get("dtype") in DTYPES)
 
 
 def _selectors(one: dict) -> dict[str, Any]:
     """All that the file says of a default to tell it from others."""
-    said = {name: one[name] for name in (*_ALWAYS_SAID, "strength") if name in one}
+    said = {name: one[name] for name in NAMED_BY if name in one}
     return {**said, **one.get("held", {})}
 
 

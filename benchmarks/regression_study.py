@@ -120,7 +120,7 @@ def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) 
         rng = np.random.default_rng(seed)
         drawn = rng.integers(SAMPLES, size=DRAWN)
         sides = [_drawn(pack, drawn, rng, reference) for pack in (old, new)]
-        found = check(*sides, margins["gating"], margins["slower"], margins["drift"])
+        found = check(*sides, margins["gating"], slower=margins["slower"], drift=margins["drift"])
         outcomes.append(found.outcome)
         found_by.update({row.measure for row in found.rows if row.outcome == REGRESSION})
     shares = [outcomes.count(outcome) / trials for outcome in (REGRESSION, PASS, UNDECIDED)]
@@ -174,7 +174,7 @@ def _timing(
         old, rest = np.split(rng.permutation(len(same)), [count])
         now = [same[i] for i in rest] if other is None else [*other]
         chosen = [now[i] for i in rng.permutation(len(now))[:count]]
-        found = check(_timed(pack, [same[i] for i in old]), _timed(pack, chosen), {}, slower)
+        found = check(_timed(pack, [same[i] for i in old]), _timed(pack, chosen), {}, slower=slower)
         outcomes.append(found.outcome)
     return Timing(name, count, *(outcomes.count(each) / trials for each in (REGRESSION, PASS)))
 

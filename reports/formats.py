@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 
 MISSING = "\N{EN DASH}"  # shown for nan
+PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def decimals_for(errors: Iterable[float], most: int = 4) -> int:
@@ -43,6 +44,11 @@ def significant(value: float, digits: int = 3) -> str:
     if value == 0:
         return "0"
     return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def times(ratio: float, digits: int = 3) -> str:
+    """A ratio with the sign of multiplication, as in `1.8x`."""
+    return f"{significant(ratio, digits)}\N{MULTIPLICATION SIGN}"
 
 
 def mebibytes(size: float) -> str:

@@ -13,15 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
 from denoisebench.bench.settings.margins import Margin
-from denoisebench.metrics.decide.choose import Choice
-from denoisebench.metrics.decide.racing import Design, Rung, Trial
 
 _RACES = "race.json"
 _UNREADABLE = "cannot be read: run the sweep again, its store is kept"
@@ -50,40 +47,12 @@ class Run:
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
     margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/records/margins.py
-    races: tuple[dict, ...] = ()  # of each group of a race, see bench/sweep/race.py
+    races: tuple[RaceRecord, ...] = ()  # of each group of a race
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
     @property
     def name(self) -> str:
         return self.folder.name
-
-
-@dataclass(frozen=True)
-class _Panel:
-    model: str
-    guidance: float
-    asked_samples: int
-
-
-@dataclass(frozen=True)
-class _Racer:
-    key: str
-    curve: str
-    steps: int
-
-
-@dataclass(frozen=True)
-class _Race:
-    """What reports read of a race as bench/sweep/race.py records it."""
-
-    panel: _Panel
-    design: Design
-    cells: list[_Racer]
-    over: bool
-    choice: Choice
-    rungs: list[Rung]
-    trials: list[Trial]
-    drawn: list[int]
 
 
 def save_run(run: Run) -> None:
@@ -98,7 +67,7 @@ def save_run(run: Run) -> None:
         "claims": run.claims,
     }
     if run.races:
-        _keep(run.folder / _RACES, json.dumps(run.races, indent=1).encode())
+        _keep(run.folder / _RACES, races_to_json(run.races))
     else:
         (run.folder / _RACES).unlink(missing_ok=True)
     _keep(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
@@ -127,12 +96,17 @@ def load_run(folder: str | Path) -> Run:
         record = json.loads(path.read_text())
         if record["schema"] == SCHEMA:
             entries = [_entry(entry) for entry in record["entries"]]
-            store, warned = Store(folder / record["store"]), tuple(record.get("warnings", ()))
-            marks = tuple(Mark(**mark) for mark in record.get("marks", ()))
-            told = (warned, marks, _margins(record.get("margins", {})))
-            raced = _races(folder / _RACES, entries)
-            parts = (raced, record.get("claims", {}))
-            return Run(folder, store, entries, record["environment"], *told, *parts)
+            return Run(
+                folder,
+                Store(folder / record["store"]),
+                entries,
+                record["environment"],
+                warnings=tuple(record.get("warnings", ())),
+                marks=tuple(Mark(**mark) for mark in record.get("marks", ())),
+                margins=_checked_margins(record.get("margins", {})),
+                races=_read_races(folder / _RACES, entries),
+                claims=record.get("claims", {}),
+            )
     except _DAMAGED as error:
         raise UserError(f"{path} {_UNREADABLE}") from error
     raise UserError(
@@ -141,43 +115,21 @@ def load_run(folder: str | Path) -> Run:
     )
 
 
-def _margins(record: dict) -> dict[str, dict]:
+def _checked_margins(record: dict) -> dict[str, dict]:
     """Raises one of _DAMAGED for what is not as margins are declared."""
     for margin in record.values():
         Margin.model_validate(margin, strict=True)
     return record
 
 
-def _races(path: Path, entries: Sequence[Entry]) -> tuple[dict, ...]:
+def _read_races(path: Path, entries: Sequence[Entry]) -> tuple[RaceRecord, ...]:
     """Raises UserError for what no race of the entries has recorded."""
     if not path.exists():
         return ()
     try:
-        content = path.read_bytes()
-        races = TypeAdapter(tuple[_Race, ...]).validate_json(content)
+        return races_from_json(path.read_bytes(), entries)
     except _DAMAGED as error:
         raise UserError(f"{path} {_UNREADABLE}") from error
-    if not races or not all(_is_of(entries, race) for race in races):
-        raise UserError(f"{path} {_UNREADABLE}")
-    return tuple(json.loads(content))
-
-
-def _is_of(entries: Sequence[Entry], race: _Race) -> bool:
-    """Whether it is of cells of the run, and speaks of its own cells alone."""
-    asked = race.panel.asked_samples
-    ours = {entry.cell.key for entry in entries if entry.asked_samples == asked}
-    places = [trial.winner for trial in race.trials]
-    for rung in race.rungs:
-        places += [*rung.live, *rung.stopped]
-    for standing in race.choice.standings:
-        places += standing.rivals.values()
-    places += [i for i in (race.choice.chosen, race.choice.runner_up) if i is not None]
-    return (
-        len(race.rungs) > 0
-        and len(race.cells) == len(race.drawn) == len(race.choice.standings)
-        and ours.issuperset(cell.key for cell in race.cells)
-        and all(0 <= place < len(race.cells) for place in places)
-    )
 
 
 def _entry(record: dict) -> Entry:

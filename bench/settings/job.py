@@ -32,12 +32,15 @@ _CURES = {
 _GIVE = "give it one"
 
 
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
 class ModelSettings(Strict):
     name: Name
     path: str
     height: Count
     width: Count
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Dtype
     revision: str | None = None  # of a hub id: commit hash, tag or branch
     variant: str | None = None  # of weight files, such as fp16
     config: str | None = None  # of a single file: folder or hub id of the pipeline's configs

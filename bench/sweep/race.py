@@ -6,13 +6,14 @@ was killed comes to the same point again.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plan.job import Job, resampled
 from denoisebench.bench.plan.race import RaceRules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
 from denoisebench.metrics.decide.choose import Gate
@@ -27,7 +28,7 @@ class Standings:
     """A group's race after a rung, or at its end."""
 
     entries: list[Entry]  # of its cells, with the samples that they have
-    record: dict  # of how it went so far, as JSON holds it; places are those of its `cells`
+    race: RaceRecord  # how it went so far
 
 
 def race_group(
@@ -109,7 +110,6 @@ def _estimates(store: Store, job: Job, wanted: Collection[str]) -> dict[str, Est
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
 
 
-def _record(jobs: Sequence[Job], design: Design, course: Course) -> dict:
-    cells = [{"key": job.entry.cell.key, **asdict(_runner(job))} for job in jobs]
-    panel = panel_of(jobs[0].entry)
-    return {"panel": panel, "design": asdict(design), "cells": cells, **asdict(course)}
+def _record(jobs: Sequence[Job], design: Design, course: Course) -> RaceRecord:
+    cells = [RacedCell(job.entry.cell.key, **vars(_runner(job))) for job in jobs]
+    return RaceRecord.of(panel_of(jobs[0].entry), design, cells, course)

@@ -96,17 +96,15 @@ class _Work:
 
 def _race(plan: Plan, rules: RaceRules, run: Run, work: _Work) -> Run:
     """The run after the races of all groups; its folder is up to date after each rung."""
-    records: list[dict] = []
     entries = {(entry.cell.key, entry.asked_samples): entry for entry in plan.entries}
     raced = groups(plan.jobs)
     for group in raced:
-        records.append({})
+        earlier = run.races
         for standings in race_group(group, rules, run.store, work.complete):
             entries |= {(e.cell.key, e.asked_samples): e for e in standings.entries}
-            records[-1] = standings.record
-            run = replace(run, entries=[*entries.values()], races=tuple(filter(None, records)))
+            run = replace(run, entries=[*entries.values()], races=(*earlier, standings.race))
             save_run(run)
-            for line in race_lines(records[-1], len(raced) > 1):
+            for line in race_lines(standings.race, len(raced) > 1):
                 work.say(line)
     return run
 

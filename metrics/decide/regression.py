@@ -13,15 +13,16 @@ from statistics import NormalDist
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.verdicts import (
     PASS,
+    POWER,
     UNDECIDED,
     Difference,
     Verdict,
     non_inferiority,
+    non_inferiority_by_bounds,
     student,
 )
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
-_POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Loss:
     difference: Difference  # candidate's loss against the baseline
     margin: float  # > 0
     samples: int | None = None  # images behind it, where several make one unit
+    # Of an exact test, where there is one, instead of those by the standard error:
+    p: float | None = None  # one-sided, of a loss that is in truth no more than the margin
+    bounds: tuple[float, float] | None = None  # of the loss, each at LEVEL
 
 
 @dataclass(frozen=True)
@@ -50,20 +54,39 @@ def judge(losses: Sequence[Loss]) -> list[Judgement]:
     above the margin. IMPROVED: a gain is proven to be above it. Both are corrected for the number
     of losses by Holm (1979): the probability of any false one is at most LEVEL.
     """
-    worse = holm([p_above(loss.difference, loss.margin) for loss in losses])
-    better = holm([p_above(opposite(loss.difference), loss.margin) for loss in losses])
-    return [_judgement(*of_loss) for of_loss in zip(losses, worse, better, strict=True)]
+    p_worse = holm([_p_of_loss(loss) for loss in losses])
+    p_better = holm([_p_of_gain(loss) for loss in losses])
+    families = zip(losses, p_worse, p_better, strict=True)
+    return [_judgement(loss, worse, better) for loss, worse, better in families]
 
 
-def _judgement(loss: Loss, worse: float, better: float) -> Judgement:
-    verdict = non_inferiority(loss.difference, loss.margin, samples=loss.samples)
-    if worse < LEVEL:
+def _judgement(loss: Loss, p_worse: float, p_better: float) -> Judgement:
+    verdict = _verdict(loss)
+    if p_worse < LEVEL:
         outcome = REGRESSION
     elif verdict.outcome == PASS:
-        outcome = IMPROVED if better < LEVEL else PASS
+        outcome = IMPROVED if p_better < LEVEL else PASS
     else:
         outcome = UNDECIDED
-    return Judgement(outcome, verdict, worse)
+    return Judgement(outcome, verdict, p_worse)
+
+
+def _verdict(loss: Loss) -> Verdict:
+    if loss.bounds is None:
+        return non_inferiority(loss.difference, loss.margin, samples=loss.samples)
+    return non_inferiority_by_bounds(loss.difference, loss.margin, loss.bounds, loss.samples)
+
+
+def _p_of_loss(loss: Loss) -> float:
+    return p_above(loss.difference, loss.margin) if loss.p is None else loss.p
+
+
+def _p_of_gain(loss: Loss) -> float:
+    """One-sided, of a gain that is in truth no more than the margin. An exact test has none: it is
+    of a share, which cannot be less than nothing."""
+    if loss.p is not None:
+        return 1.0
+    return p_above(opposite(loss.difference), loss.margin)
 
 
 def opposite(difference: Difference) -> Difference:
@@ -95,7 +118,9 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def smallest_detectable(se: float, samples: int, planned: int) -> float:
-    """The smallest difference that `planned` samples would find with 80 % power at LEVEL; se is the
-    standard error of a paired difference of `samples`."""
-    reach = NormalDist().inv_cdf(1 - LEVEL) + NormalDist().inv_cdf(_POWER)
+    """The difference that `planned` samples find with POWER at LEVEL.
+
+    se: the standard error of a paired difference of so many `samples`.
+    """
+    reach = NormalDist().inv_cdf(1 - LEVEL) + NormalDist().inv_cdf(POWER)
     return reach * se * math.sqrt(samples / planned)

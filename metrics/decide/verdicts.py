@@ -16,7 +16,7 @@ from denoisebench.metrics.estimate import Estimate, paired_difference
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
 NO_PLATEAU = "NO-PLATEAU"
 UNTESTED = "UNTESTED"  # below the first of a sequence that did not pass
-_POWER = 0.8  # with which the number of further samples would decide
+POWER = 0.8  # with which a number of samples that is told in advance would decide
 
 
 @dataclass(frozen=True)
@@ -91,20 +91,43 @@ def non_inferiority(
         distance = reach(loss.se, loss.units)
     else:
         distance = student.quantile(1 - LEVEL, loss.freedom) * loss.se
-    low, high = loss.value - distance, loss.value + distance
+    bounds = loss.value - distance, loss.value + distance
+    return _held_against(margin, loss, bounds, distance=distance, samples=samples)
+
+
+def non_inferiority_by_bounds(
+    loss: Difference, margin: float, bounds: tuple[float, float], samples: int | None = None
+) -> Verdict:
+    """The same by one-sided bounds of another test, which may lie unevenly about the loss."""
+    low, high = bounds
+    distance = high - loss.value if loss.value < margin else loss.value - low
+    return _held_against(margin, loss, bounds, distance=distance, samples=samples)
+
+
+def _held_against(
+    margin: float,
+    loss: Difference,
+    bounds: tuple[float, float],
+    *,
+    distance: float,
+    samples: int | None,
+) -> Verdict:
+    """distance: from the loss to the bound on the side of the margin."""
+    low, high = bounds
     if high < margin or high == low <= margin:  # equal to the last bit is within any margin
         return Verdict(PASS, loss.value, low, high, margin)
     if low > margin:
         return Verdict(FAIL, loss.value, low, high, margin)
-    further = _further(loss.value - margin, loss.se, distance, samples or loss.units)
+    gap = loss.value - margin
+    further = _further(gap, loss.se, distance, samples=samples or loss.units)
     return Verdict(UNDECIDED, loss.value, low, high, margin, further)
 
 
-def _further(gap: float, se: float, distance: float, samples: int) -> int:
-    """Samples still missing until a bound comes within `gap` with _POWER; at least one."""
+def _further(gap: float, se: float, distance: float, *, samples: int) -> int:
+    """Samples still missing until a bound comes within `gap` with POWER; at least one."""
     if not (gap and math.isfinite(gap) and math.isfinite(distance)):
         return samples  # nothing is known of it: twice as many
-    factor = (distance + NormalDist().inv_cdf(_POWER) * se) / abs(gap)
+    factor = (distance + NormalDist().inv_cdf(POWER) * se) / abs(gap)
     return max(1, math.ceil(samples * (factor**2 - 1)))
 
 

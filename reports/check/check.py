@@ -5,7 +5,7 @@ Rows of plain values come out; reports/check/output.py writes them down.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,7 +16,7 @@ from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
 from denoisebench.reports.check.losses import (
-    MOVED,
+    Pair,
     Pending,
     losses,
     shared_features,
@@ -48,7 +48,8 @@ _OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side mak
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
 _HARDWARE = ("processor", "accelerator")  # of an environment
 _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
-Pair = tuple[str, PackedCell, PackedCell]  # name of the cell, baseline, candidate
+# What may differ, and is told where it does.
+_TOLD = ("weights", "scheduler_class", "scheduler_flags", "dtype", "device", "call")
 
 
 @dataclass(frozen=True)
@@ -92,44 +93,55 @@ def check(
     baseline: Pack,
     candidate: Pack,
     margins: Mapping[str, Mapping],
+    *,
     slower: Mapping[str, float],
     drift: Mapping[str, float] | None = None,
 ) -> Check:
-    """margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
-    drift: how many images may move, and how far it takes to count, see bench/settings/job.py; None
-    does not ask.
+    """Holds each cell of a candidate against the same one of the baseline.
+
+    margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
+    drift: how many images may move, and how far it takes to count, see bench/settings/margins.py;
+    None does not ask.
 
     Raises UserError when the two are not of one experiment, or share nothing that can be compared.
     """
     pairs, missing = _match(baseline, candidate)
     _refuse_foreign(pairs)
-    known = [pair for pair in pairs if pair[1].status == "done"]
+    known = [pair for pair in pairs if pair.old.status == "done"]
     if not known and not missing:
         raise UserError(f"no cell of {baseline.name} is done: there is nothing to compare with")
-    broken = {name: _why(new) for name, _, new in known if new.status != "done"}
-    whole = [pair for pair in known if pair[0] not in broken]
-    for name, old, new in whole:
-        if lacks := unscored(old, new, margins):
-            broken[name] = f"missing: the candidate was not scored by {', '.join(lacks)}"
-        elif drift and old.features and shared_features(old, new) is None:
-            broken[name] = "missing: the candidate has no features of the baseline's kinds"
+    failed = {pair.name: _why(pair.new) for pair in known if pair.new.status != "done"}
+    whole = [pair for pair in known if pair.name not in failed]
+    problems = missing | failed | _lacking(whole, margins, with_features=bool(drift))
     elsewhere = _other_machine(baseline, candidate)
-    pending = [each for pair in whole for each in losses(*pair, margins, slower, drift, elsewhere)]
-    if not pending and not missing and not broken:
-        raise UserError("baseline and candidate share nothing that has a margin: see --margins")
-    judged = judge([each.loss for each in pending])
-    rows = [_row(*each) for each in zip(pending, judged, strict=True)]
-    notes = [
-        *_about_runs(baseline, candidate),
-        *(
-            f"{name}: {old.status} in the baseline, not compared"
-            for name, old, _ in pairs
-            if old.status != "done"
-        ),
-        *_about_calibration(whole),
-        *(note for pair in whole for note in _about_cells(*pair)),
+    pending = [
+        loss
+        for pair in whole
+        for loss in losses(pair, margins, slower=slower, drift=drift, elsewhere=elsewhere)
     ]
-    return Check(baseline.name, candidate.name, rows, missing | broken, notes, whole)
+    if not pending and not problems:
+        raise UserError("baseline and candidate share nothing that has a margin: see --margins")
+    notes = [*_about_runs(baseline, candidate), *_about_pairs(pairs, whole)]
+    return Check(baseline.name, candidate.name, _judged(pending), problems, notes, whole)
+
+
+def _lacking(
+    pairs: Sequence[Pair], margins: Mapping[str, Mapping], *, with_features: bool
+) -> dict[str, str]:
+    """By cell, what the candidate was not scored by, though the baseline was."""
+    problems = {}
+    for pair in pairs:
+        if metrics := unscored(pair, margins):
+            problems[pair.name] = f"missing: the candidate was not scored by {', '.join(metrics)}"
+        elif with_features and pair.old.features and shared_features(pair) is None:
+            problems[pair.name] = "missing: the candidate has no features of the baseline's kinds"
+    return problems
+
+
+def _judged(pending: Sequence[Pending]) -> list[Row]:
+    """All of a check as one family of tests."""
+    judgements = judge([comparison.loss for comparison in pending])
+    return [_row(*pair) for pair in zip(pending, judgements, strict=True)]
 
 
 def paired_cells(baseline: Pack, candidate: Pack) -> list[Pair]:
@@ -158,7 +170,7 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
             "baseline's schedulers, steps and guidance"
         )
     named = list(zip(_names(baseline.cells, not one_model), baseline.cells, strict=True))
-    pairs = [(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
+    pairs = [Pair(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
     lacking = "missing: the candidate has no such cell"
     return pairs, {
         name: lacking for name, old in named if id(old) not in partners and old.status == "done"
@@ -223,21 +235,23 @@ def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:
 
 def _refuse_foreign(pairs: Sequence[Pair]) -> None:
     """Raises UserError with all that differs."""
-    differs: dict[str, None] = {}
+    lines = [f"  {line}" for line in dict.fromkeys(_foreign(pairs))]
+    if lines:
+        problem = "\n".join(["baseline and candidate are not of one experiment:", *lines])
+        raise UserError(problem)
+
+
+def _foreign(pairs: Sequence[Pair]) -> Iterator[str]:
+    """What may not differ between two runs of one experiment, and does."""
     for _, old, new in pairs:
         for field, words in _EXPERIMENT.items():
             a, b = getattr(old.cell, field), getattr(new.cell, field)
             if a != b:
-                differs[
-                    f"{words}: {a or 'none'} in the baseline, {b or 'none'} in the candidate"
-                ] = None
+                yield f"{words}: {a or 'none'} in the baseline, {b or 'none'} in the candidate"
         for metric in old.metrics.keys() & new.metrics.keys():
-            kinds = {each.metrics[metric].kind for each in (old, new)}
+            kinds = {packed.metrics[metric].kind for packed in (old, new)}
             if len(kinds) > 1 and not metric.endswith(_OWN_REFERENCE):
-                differs[f"{metric}: another extractor, reference or resize convention"] = None
-    if differs:
-        lines = "\n".join(f"  {line}" for line in differs)
-        raise UserError(f"baseline and candidate are not of one experiment:\n{lines}")
+                yield f"{metric}: another extractor, reference or resize convention"
 
 
 def _why(packed: PackedCell) -> str:
@@ -247,9 +261,8 @@ def _why(packed: PackedCell) -> str:
 def _row(pending: Pending, judgement: Judgement) -> Row:
     verdict = judgement.verdict
     shown: Callable[[float], float] = math.expm1 if pending.is_ratio else float
-    if pending.measure == MOVED:
-        shown = _as_share
-    is_alone = judgement.outcome == UNDECIDED and verdict.outcome == FAIL
+    is_undecided = judgement.outcome == UNDECIDED
+    is_alone = is_undecided and verdict.outcome == FAIL
     alone = "above the margin by itself, not among so many" if is_alone else ""
     return Row(
         cell=pending.cell,
@@ -262,13 +275,9 @@ def _row(pending: Pending, judgement: Judgement) -> Row:
         high=shown(verdict.high),
         margin=shown(verdict.margin),
         p=judgement.p,
-        further=0 if judgement.outcome != UNDECIDED or pending.remedy else verdict.further,
+        further=verdict.further if is_undecided and not pending.remedy else 0,
         note=", ".join(filter(None, (pending.note, pending.remedy, alone))),
     )
-
-
-def _as_share(value: float) -> float:
-    return value if math.isnan(value) else min(1.0, max(0.0, value))
 
 
 def _about_runs(baseline: Pack, candidate: Pack) -> Iterator[str]:
@@ -289,34 +298,43 @@ def _other_machine(baseline: Pack, candidate: Pack) -> bool:
     return any(a.get(name) != b.get(name) for name in _HARDWARE)
 
 
-def _about_cells(name: str, old: PackedCell, new: PackedCell) -> Iterator[str]:
+def _about_pairs(pairs: Sequence[Pair], whole: Sequence[Pair]) -> Iterator[str]:
+    """What explains the comparisons of single cells. whole: the pairs that were compared."""
+    for name, old, _ in pairs:
+        if old.status != "done":
+            yield f"{name}: {old.status} in the baseline, not compared"
+    yield from _about_calibration(whole)
+    for pair in whole:
+        yield from (f"{pair.name}: {note}" for note in _about_pair(pair))
+
+
+def _about_pair(pair: Pair) -> Iterator[str]:
     """What changed in the work done, which explains quality that changed."""
+    _, old, new = pair
     if old.cost and new.cost and old.cost.nfe != new.cost.nfe:
-        yield f"{name}: {old.cost.nfe} evaluations before, {new.cost.nfe} now"
-    if (
-        old.grid
-        and new.grid
-        and (place := _first_change(old.grid.sigmas, new.grid.sigmas)) is not None
-    ):
-        levels = [_at(each.grid.sigmas, place) for each in (old, new) if each.grid]
-        yield (
-            f"{name}: the grid changed at N = {old.cell.steps}: "
-            f"noise level {levels[0]} of evaluation {place + 1} is {levels[1]} now"
-        )
-    yield from (f"{name}: {why}" for why in uncompared(old, new))
-    changed = [
-        f
-        for f in ("weights", "scheduler_class", "scheduler_flags", "dtype", "device", "call")
-        if getattr(old.cell, f) != getattr(new.cell, f)
-    ]
+        yield f"{old.cost.nfe} evaluations before, {new.cost.nfe} now"
+    if old.grid and new.grid:
+        yield from _about_levels(old.cell.steps, old.grid.sigmas, new.grid.sigmas)
+    yield from uncompared(pair)
+    changed = [name for name in _TOLD if getattr(old.cell, name) != getattr(new.cell, name)]
     if changed:
-        yield f"{name}: {', '.join(changed)} changed"
+        yield f"{', '.join(changed)} changed"
+
+
+def _about_levels(steps: int, before: Sequence[float], now: Sequence[float]) -> Iterator[str]:
+    """The first noise level that changed."""
+    place = _first_change(before, now)
+    if place is not None:
+        yield (
+            f"the grid changed at N = {steps}: noise level {_at(before, place)} of evaluation "
+            f"{place + 1} is {_at(now, place)} now"
+        )
 
 
 def _about_calibration(pairs: Sequence[Pair]) -> Iterator[str]:
-    """Ratios of times to it hide what slows both."""
-    before = [t for _, old, _ in pairs for each in old.latencies for t in each.calibration_s]
-    now = [t for _, _, new in pairs for each in new.latencies for t in each.calibration_s]
+    """Whether the calibration itself took another time: ratios of times to it do not show that."""
+    before = _calibrations(pair.old for pair in pairs)
+    now = _calibrations(pair.new for pair in pairs)
     if not before or not now:
         return
     ratio = float(np.median(now) / np.median(before))
@@ -325,6 +343,10 @@ def _about_calibration(pairs: Sequence[Pair]) -> Iterator[str]:
             f"the calibration itself takes {ratio:.2f} times as long: another or a busier machine, "
             "or a library that slows all alike, which times over the calibration do not show"
         )
+
+
+def _calibrations(cells: Iterable[PackedCell]) -> list[float]:
+    return [t for packed in cells for latency in packed.latencies for t in latency.calibration_s]
 
 
 def _first_change(a: Sequence[float], b: Sequence[float]) -> int | None:

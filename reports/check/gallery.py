@@ -7,9 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from denoisebench.bench.records.pack import PackedCell
-from denoisebench.reports.check.check import Pair
-from denoisebench.reports.check.losses import drifts
+from denoisebench.reports.check.losses import Pair, drifts
 from denoisebench.reports.page.gallery import enlarged
 
 MOST = 4  # samples of a cell
@@ -29,11 +27,12 @@ class Shown(NamedTuple):
 def most_changed(pairs: Sequence[Pair], most: int = MOST) -> list[Shown]:
     """Of the samples whose images both sides have, those that moved farthest, by cell; none where
     nothing moved."""
-    return [shown for pair in pairs for shown in _of_cell(*pair, most)]
+    return [shown for pair in pairs for shown in _of_cell(pair, most)]
 
 
-def _of_cell(name: str, old: PackedCell, new: PackedCell, most: int) -> list[Shown]:
-    moved = drifts(old, new)
+def _of_cell(pair: Pair, most: int) -> list[Shown]:
+    name, old, new = pair
+    moved = drifts(pair)
     kept = min(len(old.images), len(new.images))
     if moved is None or not kept:
         return []

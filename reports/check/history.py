@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +14,11 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.history import Step, steps, steps_of_times
 from denoisebench.metrics.decide.speed import slowdown
+from denoisebench.metrics.decide.verdicts import Difference
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import paired_cells
+from denoisebench.reports.check.columns import Column, add_rows, terminal_table
 from denoisebench.reports.check.losses import (
     STAGES,
     WORDS,
@@ -72,26 +75,35 @@ def courses(
     if len(packs) < 2:
         raise UserError("give two packs or runs at least, of the same cells")
     order = sorted(packs, key=lambda pack: pack.unix_s)
-    found: dict[int, tuple[str, list[PackedCell]]] = {}  # by cell of the first pack
-    for later in order[1:]:
-        for name, old, new in paired_cells(order[0], later):
-            found.setdefault(id(old), (name, [old]))[1].append(new)
-    whole = [(n, c) for n, c in found.values() if len(c) == len(order) and _done(c)]
-    told: list[Course] = []
-    for name, cells in whole:
-        told += _of_metrics(name, cells, order, margins)
-        told += _of_times(name, cells, order, slower)
-    if not told:
+    result: list[Course] = []
+    for name, cells in _finished_in_all(order):
+        result += _of_metrics(name, cells, order, margins=margins)
+        result += _of_times(name, cells, order, slower=slower)
+    if not result:
         raise UserError("no cell is finished in all of them with a metric that has a margin")
-    return told
+    return result
 
 
-def _done(cells: Sequence[PackedCell]) -> bool:
-    return all(cell.status == "done" for cell in cells)
+def _finished_in_all(packs: Sequence[Pack]) -> list[tuple[str, list[PackedCell]]]:
+    """Name of each cell that all packs have finished, and what each pack has of it."""
+    first, *rest = packs
+    series: dict[int, tuple[str, list[PackedCell]]] = {}  # by cell of the first pack
+    for later in rest:
+        for name, old, new in paired_cells(first, later):
+            series.setdefault(id(old), (name, [old]))[1].append(new)
+    return [
+        (name, cells)
+        for name, cells in series.values()
+        if len(cells) == len(packs) and all(packed.status == "done" for packed in cells)
+    ]
 
 
 def _of_metrics(
-    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], margins: Mapping[str, Mapping]
+    name: str,
+    cells: Sequence[PackedCell],
+    packs: Sequence[Pack],
+    *,
+    margins: Mapping[str, Mapping],
 ) -> Iterator[Course]:
     most = max(cell.samples for cell in cells)  # packs that only timed say nothing of quality
     kept = [place for place, cell in enumerate(cells) if cell.samples == most]
@@ -101,61 +113,99 @@ def _of_metrics(
     shared = [m for m in cells[0].metrics if all(m in cell.metrics for cell in cells)]
     for metric, gate in gates(margins, shared, {}).items():
         estimates = [cell.metrics[metric].estimate for cell in cells]
-        if not all(of_same_samples(estimates[0], each) for each in estimates):
+        if not all(of_same_samples(estimates[0], estimate) for estimate in estimates):
             raise UserError(f"{name}: {metric} is of other samples in some packs: leave those out")
-        levels = [Level(each.value, *each.interval()) for each in estimates]
+        levels = [Level(estimate.value, *estimate.interval()) for estimate in estimates]
         margin = gate.margin_beside(estimates[0].value)
-        yield _course(name, metric, packs, levels, steps(estimates, margin))
+        yield _course(name, metric, packs, levels=levels, steps=steps(estimates, margin))
 
 
 def _of_times(
-    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], slower: Mapping[str, float]
+    name: str, cells: Sequence[PackedCell], packs: Sequence[Pack], *, slower: Mapping[str, float]
 ) -> Iterator[Course]:
     """Where all packs were timed alike."""
     timed = [cell.latencies for cell in cells]
-    if not all(timed) or any(other_timing(cells[0], each) for each in cells):
+    if not all(timed) or any(other_timing(cells[0], cell) for cell in cells):
         return
     for stage in filter(slower.__contains__, STAGES):
-        series = [of_processes(each, stage) for each in timed]
-        if all(is_seen(each, stage) for each in series):
+        series = [of_processes(latencies, stage) for latencies in timed]
+        if all(is_seen(processes, stage) for processes in series):
             freedom = known_freedom(*cells)
-            ratios = [slowdown(each, series[0], known_freedom=freedom) for each in series[1:]]
-            bounds = [(each.value, *each.interval()) for each in ratios]
-            levels = [Level(1.0, 1.0, 1.0), *(Level(*map(math.exp, each)) for each in bounds)]
-            found = steps_of_times(series, math.log1p(slower[stage]), known_freedom=freedom)
-            yield _course(name, stage, packs, levels, found)
+            ratios = [slowdown(now, series[0], known_freedom=freedom) for now in series[1:]]
+            levels = [Level(1.0, 1.0, 1.0), *map(_level_of_time, ratios)]
+            margin = math.log1p(slower[stage])
+            found = steps_of_times(series, margin, known_freedom=freedom)
+            yield _course(name, stage, packs, levels=levels, steps=found)
+
+
+def _level_of_time(ratio: Difference) -> Level:
+    """ratio: the logarithm of one."""
+    return Level(*map(math.exp, (ratio.value, *ratio.interval())))
 
 
 def _course(
-    name: str, measure: str, packs: Sequence[Pack], levels: list[Level], found: list[Step]
+    name: str, measure: str, packs: Sequence[Pack], *, levels: list[Level], steps: list[Step]
 ) -> Course:
     names, times = [pack.name for pack in packs], [pack.unix_s for pack in packs]
-    return Course(name, measure, names, times, levels, found)
+    return Course(name, measure, names, times, levels, steps)
 
 
-def history_table(found: Sequence[Course]) -> Table | Text:
+class _Taken(NamedTuple):
+    """A step of a course."""
+
+    course: Course
+    step: Step
+
+
+def history_table(courses: Sequence[Course]) -> Table | Text:
     """A line per step; courses without one are counted."""
-    steady = sum(not course.steps for course in found)
-    title = f"{len(found)} series of {len(found[0].packs)} packs; {steady} without a step"
-    table = Table(title=Text(title), title_justify="left")
-    for name in ("cell", "measure", "from", "date", "before", "change", "95 % interval", "is"):
-        table.add_column(name)
-    for course in found:
-        for step in course.steps:
-            table.add_row(*map(Text, _line(course, step)))
+    steady = sum(not course.steps for course in courses)
+    title = f"{len(courses)} series of {len(courses[0].packs)} packs; {steady} without a step"
+    table = terminal_table(COLUMNS, title)
+    add_rows(table, COLUMNS, (_Taken(course, step) for course in courses for step in course.steps))
     return table if table.rows else Text(title)
 
 
-def _line(course: Course, step: Step) -> list[str]:
-    date = datetime.fromtimestamp(course.unix_s[step.at], UTC).strftime("%Y-%m-%d %H:%M")
-    change = (step.change.value, *step.change.interval())
-    if course.is_time:
-        value, low, high = (f"{number(100 * math.expm1(each), 1)} %" for each in change)
-        before, better = number(course.levels[step.at - 1].value, 2), step.change.value < 0
-    else:
-        decimals = decimals_for([step.change.se])
-        value, low, high = (number(each, decimals) for each in change)
-        before = number(course.levels[step.at - 1].value, decimals)
-        better = (step.change.value > 0) == (metric_spec(course.measure).better == "higher")
-    told = [course.cell, course.label, course.packs[step.at], date, before, value]
-    return [*told, f"{low} to {high}", "better" if better else "worse"]
+def _date(taken: _Taken) -> str:
+    unix_s = taken.course.unix_s[taken.step.at]
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _before(taken: _Taken) -> str:
+    value = taken.course.levels[taken.step.at - 1].value
+    return number(value, 2 if taken.course.is_time else decimals_for([taken.step.change.se]))
+
+
+def _change(taken: _Taken) -> str:
+    return _change_text(taken, taken.step.change.value)
+
+
+def _interval(taken: _Taken) -> str:
+    low, high = taken.step.change.interval()
+    return f"{_change_text(taken, low)} to {_change_text(taken, high)}"
+
+
+def _change_text(taken: _Taken, change: float) -> str:
+    """Of a time, whose change is that of its logarithm, in percent."""
+    if taken.course.is_time:
+        return f"{number(100 * math.expm1(change), 1)} %"
+    return number(change, decimals_for([taken.step.change.se]))
+
+
+def _direction(taken: _Taken) -> str:
+    rises = taken.step.change.value > 0
+    if taken.course.is_time:
+        return "worse" if rises else "better"
+    return "better" if rises == (metric_spec(taken.course.measure).better == "higher") else "worse"
+
+
+COLUMNS: tuple[Column[_Taken], ...] = (
+    Column("cell", lambda taken: taken.course.cell),
+    Column("measure", lambda taken: taken.course.label),
+    Column("from", lambda taken: taken.course.packs[taken.step.at]),
+    Column("date", _date),
+    Column("before", _before),
+    Column("change", _change),
+    Column("95 % interval", _interval),
+    Column("is", _direction),
+)

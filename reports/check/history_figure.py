@@ -9,15 +9,15 @@ from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.check.history import Course
 
 
-def history_figures(found: Sequence[Course]) -> list[Figure]:
+def history_figures(courses: Sequence[Course]) -> list[Figure]:
     """One per metric and stage, a panel for each cell: 95 % intervals, rules at steps."""
-    measures = dict.fromkeys(course.measure for course in found)
-    return [_figure([c for c in found if c.measure == measure]) for measure in measures]
+    measures = dict.fromkeys(course.measure for course in courses)
+    return [_figure([c for c in courses if c.measure == measure]) for measure in measures]
 
 
-def _figure(found: Sequence[Course]) -> Figure:
-    first, *_ = found
-    records = [point for course in found for point in _points(course)]
+def _figure(courses: Sequence[Course]) -> Figure:
+    first, *_ = courses
+    records = [point for course in courses for point in _points(course)]
     order = list(dict.fromkeys(record["pack"] for record in records))
     x = alt.X("pack:N", sort=order, title=None, axis=alt.Axis(labelAngle=-40))
     base = alt.Chart().encode(x=x)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import PackedCell
 from denoisebench.metrics.decide.regression import Loss
+from denoisebench.metrics.decide.share import p_share_above, share_bounds
 from denoisebench.metrics.decide.speed import (
     BETWEEN_FREEDOM,
     FEWEST,
@@ -35,6 +36,14 @@ WORDS = {
 }
 
 
+class Pair(NamedTuple):
+    """A cell of the baseline beside the same one of the candidate."""
+
+    name: str
+    old: PackedCell
+    new: PackedCell
+
+
 @dataclass(frozen=True)
 class Pending:
     """One comparison before its family is judged."""
@@ -50,33 +59,32 @@ class Pending:
 
 
 def losses(
-    name: str,
-    old: PackedCell,
-    new: PackedCell,
+    pair: Pair,
     margins: Mapping[str, Mapping],
+    *,
     slower: Mapping[str, float],
     drift: Mapping[str, float] | None,
     elsewhere: bool,
 ) -> Iterator[Pending]:
     """All that has a margin, see reports/check/check.py; elsewhere: on other hardware."""
-    yield from _quality(name, old, new, margins)
+    yield from _quality(pair, margins)
     if drift:
-        yield from _moved(name, old, new, drift["share"], _allowance(drift, old, new, elsewhere))
-    yield from _speed(name, old, new, slower, elsewhere)
+        yield from _moved(pair, drift["share"], _allowance(pair, drift, elsewhere))
+    yield from _speed(pair, slower, elsewhere)
 
 
-def _allowance(
-    drift: Mapping[str, float], old: PackedCell, new: PackedCell, elsewhere: bool
-) -> float:
+def _allowance(pair: Pair, drift: Mapping[str, float], elsewhere: bool) -> float:
     """How far rounding alone moves an image."""
-    if not all((each.cell.device, each.cell.dtype) == ("cpu", "float32") for each in (old, new)):
+    kinds = {(packed.cell.device, packed.cell.dtype) for packed in (pair.old, pair.new)}
+    if kinds != {("cpu", "float32")}:
         return drift["coarse"]
     return drift["elsewhere" if elsewhere else "beyond"]
 
 
-def unscored(old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]) -> list[str]:
+def unscored(pair: Pair, margins: Mapping[str, Mapping]) -> list[str]:
     """Metrics that have a margin and that only the baseline was scored by."""
-    return [metric for metric in gates(margins, _scored(old), {}) if metric not in _scored(new)]
+    scored = _scored(pair.new)
+    return [metric for metric in gates(margins, _scored(pair.old), {}) if metric not in scored]
 
 
 def _scored(packed: PackedCell) -> list[str]:
@@ -84,118 +92,123 @@ def _scored(packed: PackedCell) -> list[str]:
     return [name for name, m in packed.metrics.items() if math.isfinite(m.estimate.value)]
 
 
-def _quality(
-    name: str, old: PackedCell, new: PackedCell, margins: Mapping[str, Mapping]
-) -> Iterator[Pending]:
-    shared = [metric for metric in _scored(old) if metric in _scored(new)]
+def _quality(pair: Pair, margins: Mapping[str, Mapping]) -> Iterator[Pending]:
+    shared = [metric for metric in _scored(pair.old) if metric in _scored(pair.new)]
     for metric, gate in gates(margins, shared, {}).items():
-        a, b = old.metrics[metric].estimate, new.metrics[metric].estimate
+        a, b = (packed.metrics[metric].estimate for packed in (pair.old, pair.new))
         difference = gate.loss(b, a)
         difference = replace(difference, freedom=max(1, difference.units - 1))
-        loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
         remedy = ""
         if a.samples != b.samples:  # a bias by the number of samples would pass for a change
-            loss = replace(loss, difference=replace(difference, se=math.nan))
+            difference = replace(difference, se=math.nan)
             remedy = f"{a.samples} samples before, {b.samples} now: sweep as many"
-        yield Pending(name, metric, a.value, b.value, loss, False, note, remedy)
+        loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
+        yield Pending(pair.name, metric, a.value, b.value, loss, False, note, remedy)
 
 
-def shared_features(old: PackedCell, new: PackedCell) -> str | None:
+def shared_features(pair: Pair) -> str | None:
     """The first kind of features that both have."""
 
-    def width(cell: PackedCell, kind: str) -> int:
-        return cell.features[kind].shape[1]
+    def width(packed: PackedCell, kind: str) -> int:
+        return packed.features[kind].shape[1]
 
-    kinds = (kind for kind in old.features if kind in new.features)
-    return next((kind for kind in kinds if width(old, kind) == width(new, kind)), None)
+    kinds = (kind for kind in pair.old.features if kind in pair.new.features)
+    return next((kind for kind in kinds if width(pair.old, kind) == width(pair.new, kind)), None)
 
 
-def drifts(old: PackedCell, new: PackedCell) -> np.ndarray | None:
+def drifts(pair: Pair) -> np.ndarray | None:
     """How far each sample [n] has moved, by the first features that both have: its squared distance
     as a share of that between two images at random. 0 is the same image, 1 another one.
 
     None when there are no such features.
     """
-    kind = shared_features(old, new)
+    kind = shared_features(pair)
     if kind is None:
         return None
-    n = min(old.samples, new.samples)
-    a, b = (each.features[kind][:n].astype(np.float64) for each in (old, new))
+    n = min(pair.old.samples, pair.new.samples)
+    a, b = (packed.features[kind][:n].astype(np.float64) for packed in (pair.old, pair.new))
     with np.errstate(invalid="ignore", over="ignore"):
         spread = 2 * np.square(a - a.mean(0)).sum(1).mean()
     if not math.isfinite(spread):
         return np.full(n, math.inf)
-    moved = np.square(a - b).sum(1)
-    return moved / spread if spread else np.where(moved > 0, math.inf, 0.0)  # images all alike
+    distances = np.square(a - b).sum(1)
+    if not spread:  # images all alike
+        return np.where(distances > 0, math.inf, 0.0)
+    return distances / spread
 
 
-def _moved(
-    name: str, old: PackedCell, new: PackedCell, margin: float, beyond: float
-) -> Iterator[Pending]:
+def _moved(pair: Pair, margin: float, beyond: float) -> Iterator[Pending]:
     """The share of images that moved. Not how far on average: few of them move most."""
-    found = drifts(old, new)
-    if found is None:
+    distances = drifts(pair)
+    if distances is None:
         return
-    moved = int((~(found <= beyond)).sum())  # what is not a number has moved too
-    share = moved / len(found)
-    se = _exact_se(moved, len(found), margin) if found.any() else 0.0  # the same to the last bit
-    loss = Loss(Difference(share, se, len(found)), margin)
-    yield Pending(name, MOVED, 0.0, share, loss, is_ratio=False)
-
-
-def _exact_se(moved: int, n: int, margin: float) -> float:
-    """With which a normal test of a share against the margin has the p of the exact binomial one
-    (Clopper & Pearson, 1934); nan where that is no evidence on either side."""
+    n = len(distances)
+    moved = int((~(distances <= beyond)).sum())  # what is not a number has moved too
     share = moved / n
-    counts = range(moved, n + 1) if share > margin else range(moved + 1)
-    p = min(1.0, sum(math.exp(_log_binomial(k, n, margin)) for k in counts))
-    if p >= 0.5:
-        return math.nan
-    return abs(share - margin) / -NormalDist().inv_cdf(max(p, 1e-300))
+    if distances.any():
+        difference = Difference(share, math.sqrt(share * (1 - share) / n), n)
+        p, bounds = p_share_above(moved, n, margin), share_bounds(moved, n)
+        loss = Loss(difference, margin, p=p, bounds=bounds)
+    else:  # the same to the last bit, which is no matter of chance
+        loss = Loss(Difference(0.0, 0.0, n), margin)
+    yield Pending(pair.name, MOVED, 0.0, share, loss, is_ratio=False)
 
 
-def _log_binomial(k: int, n: int, share: float) -> float:
-    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-    return ways + k * math.log(share) + (n - k) * math.log1p(-share)
-
-
-def _speed(
-    name: str, old: PackedCell, new: PackedCell, slower: Mapping[str, float], elsewhere: bool
-) -> Iterator[Pending]:
+def _speed(pair: Pair, slower: Mapping[str, float], elsewhere: bool) -> Iterator[Pending]:
     """By time over the calibration that ran beside it, so that a slower machine is no slower
     candidate; joules only of the same machine; memory as it is."""
-    a, b = old.latencies, new.latencies
-    if not a or not b or other_timing(old, new):
+    if not pair.old.latencies or not pair.new.latencies or other_timing(pair.old, pair.new):
         return
     for measure in filter(slower.__contains__, TIMED):
-        if measure == ENERGY and elsewhere:
-            continue
-        before, now = (of_processes(side, measure) for side in (a, b))
-        if is_seen(before, measure) and is_seen(now, measure):
-            typical = log_mean if measure == ENERGY else log_median
-            freedom = 0 if measure == ENERGY else known_freedom(old, new)
-            loss = Loss(slowdown(now, before, typical, freedom), math.log1p(slower[measure]))
-            shown = _per_image(a, measure), _per_image(b, measure)
-            note = "other hardware, by calibration" if elsewhere else ""
-            short = any(len(runs) < FEWEST for runs in (*before, *now))
-            remedy = f"time {FEWEST} runs at least" if short else ""
-            yield Pending(name, measure, *shown, loss, True, note, remedy)
+        if measure != ENERGY or not elsewhere:
+            yield from _times(pair, measure, slower[measure], elsewhere)
     if MEMORY in slower:
-        sizes = [float(np.median([each.peak_memory_bytes for each in side])) for side in (a, b)]
-        ratio = Difference(math.log(sizes[1] / sizes[0]), 0.0, 1)
-        loss = Loss(ratio, math.log1p(slower[MEMORY]))
-        yield Pending(name, MEMORY, sizes[0], sizes[1], loss, is_ratio=True)
+        yield _memory(pair, slower[MEMORY])
 
 
-def uncompared(old: PackedCell, new: PackedCell) -> Iterator[str]:
+def _times(pair: Pair, measure: str, allowed: float, elsewhere: bool) -> Iterator[Pending]:
+    """Of a stage, or joules, that both sides have."""
+    sides = pair.old.latencies, pair.new.latencies
+    before, now = (of_processes(side, measure) for side in sides)
+    if not is_seen(before, measure) or not is_seen(now, measure):
+        return
+    typical = log_mean if measure == ENERGY else log_median
+    freedom = 0 if measure == ENERGY else known_freedom(pair.old, pair.new)
+    yield Pending(
+        pair.name,
+        measure,
+        _per_image(sides[0], measure),
+        _per_image(sides[1], measure),
+        Loss(slowdown(now, before, typical, freedom), math.log1p(allowed)),
+        is_ratio=True,
+        note="other hardware, by calibration" if elsewhere else "",
+        remedy=_remedy([*before, *now]),
+    )
+
+
+def _remedy(processes: Sequence[np.ndarray]) -> str:
+    is_short = any(len(runs) < FEWEST for runs in processes)
+    return f"time {FEWEST} runs at least" if is_short else ""
+
+
+def _memory(pair: Pair, allowed: float) -> Pending:
+    before, now = (
+        float(np.median([latency.peak_memory_bytes for latency in packed.latencies]))
+        for packed in (pair.old, pair.new)
+    )
+    loss = Loss(Difference(math.log(now / before), 0.0, 1), math.log1p(allowed))
+    return Pending(pair.name, MEMORY, before, now, loss, is_ratio=True)
+
+
+def uncompared(pair: Pair) -> Iterator[str]:
     """Which times are not held against each other, and why."""
-    a, b = old.latencies, new.latencies
+    a, b = pair.old.latencies, pair.new.latencies
     if not a and not b:
         return
     if not a or not b:
         yield "times are not compared: only one side has any"
-    elif why := other_timing(old, new):
+    elif why := other_timing(pair.old, pair.new):
         yield f"times are not compared: {why}"
     else:
         for measure in TIMED:

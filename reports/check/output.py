@@ -3,7 +3,6 @@
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +15,13 @@ from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import UNDECIDED
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import Check, Row
+from denoisebench.reports.check.columns import (
+    Column,
+    add_rows,
+    escaped,
+    markdown_table,
+    terminal_table,
+)
 from denoisebench.reports.check.gallery import changed_sheet, most_changed
 from denoisebench.reports.check.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
 from denoisebench.reports.formats import (
@@ -32,15 +38,15 @@ _UNITS = {
     ENERGY: lambda joules: f"{significant(joules, 3)} J",
     MEMORY: lambda size: f"{mebibytes(size)} MiB",
 }
-_TIMES = "Times as they were; worse by: of those over the calibration timed beside them"
+_ABOUT_TIMES = "Times as they were; worse by: of those over the calibration timed beside them"
 
 
-def write_check(found: Check, folder: Path) -> None:
+def write_check(check: Check, folder: Path) -> None:
     """check.json, check.md, junit.xml and, if images moved, changed.png."""
-    write_atomically(folder / "check.json", json.dumps(_plain(found), indent=1).encode())
-    write_atomically(folder / "check.md", check_markdown(found).encode())
-    write_atomically(folder / "junit.xml", check_junit(found))
-    shown = most_changed(found.pairs)
+    write_atomically(folder / "check.json", json.dumps(_plain(check), indent=1).encode())
+    write_atomically(folder / "check.md", check_markdown(check).encode())
+    write_atomically(folder / "junit.xml", check_junit(check))
+    shown = most_changed(check.pairs)
     if shown:
         buffer = io.BytesIO()
         changed_sheet(shown).save(buffer, "PNG")
@@ -49,66 +55,60 @@ def write_check(found: Check, folder: Path) -> None:
         (folder / "changed.png").unlink(missing_ok=True)
 
 
-def check_table(found: Check) -> Table | Text:
+def check_table(check: Check) -> Table | Text:
     """What did not pass, and how many did."""
-    table = Table(title=Text(_headline(found)), title_justify="left", caption_justify="left")
-    if any(row.measure in STAGES for row in _worth_telling(found)):
-        table.caption = _TIMES
-    for title in (
-        "cell",
-        "measure",
-        "before",
-        "now",
-        "worse by",
-        "95 % bounds",
-        "margin",
-        "verdict",
-    ):
-        table.add_column(title, justify="left" if title in ("cell", "measure") else "right")
-    for name, why in found.problems.items():
-        table.add_row(Text(name), Text(why), *[""] * 5, Text(REGRESSION, style=_COLORS[REGRESSION]))
-    for row in _worth_telling(found):
-        texts = [Text(text) for text in _cells(row)]
-        table.add_row(*texts, Text(_verdict(row), style=_COLORS.get(row.outcome, "")))
-    return table if table.rows else Text(_headline(found))
+    table = terminal_table(COLUMNS, _headline(check))
+    rows = _worth_telling(check)
+    if any(row.measure in STAGES for row in rows):
+        table.caption = _ABOUT_TIMES
+    for name, why in check.problems.items():
+        empty = [""] * (len(COLUMNS) - 3)
+        table.add_row(Text(name), Text(why), *empty, Text(REGRESSION, _COLORS[REGRESSION]))
+    add_rows(table, COLUMNS, rows)
+    return table if table.rows else Text(_headline(check))
 
 
-def check_markdown(found: Check) -> str:
+def check_markdown(check: Check) -> str:
     """For a comment on a pull request: what did not pass first, all the rest folded away."""
-    lines = [f"## {_escaped(_headline(found))}", ""]
-    lines += [f"- **{_escaped(name)}**: {_escaped(why)}" for name, why in found.problems.items()]
-    told = list(_worth_telling(found))
-    if told:
-        lines += ["", *_markdown_table(told)]
-    if any(row.measure in STAGES for row in found.rows):
-        lines += ["", f"{_TIMES}."]
-    rest = [row for row in found.rows if row not in told]
+    lines = [f"## {escaped(_headline(check))}", ""]
+    lines += [f"- **{escaped(name)}**: {escaped(why)}" for name, why in check.problems.items()]
+    rows = _worth_telling(check)
+    if rows:
+        lines += ["", *markdown_table(COLUMNS, rows)]
+    if any(row.measure in STAGES for row in check.rows):
+        lines += ["", f"{_ABOUT_TIMES}."]
+    rest = [row for row in check.rows if row not in rows]
     if rest:
         lines += ["", f"<details><summary>{len(rest)} comparisons passed</summary>", ""]
-        lines += [*_markdown_table(rest), "", "</details>"]
-    if found.notes:
-        lines += ["", "What changed:", "", *(f"- {_escaped(note)}" for note in found.notes)]
+        lines += [*markdown_table(COLUMNS, rest), "", "</details>"]
+    if check.notes:
+        lines += ["", "What changed:", "", *(f"- {escaped(note)}" for note in check.notes)]
     return "\n".join(lines) + "\n"
 
 
-def check_junit(found: Check) -> bytes:
+def check_junit(check: Check) -> bytes:
     """One test case per comparison; an undecided one is skipped with its reason."""
-    failures = len(found.problems) + sum(row.outcome == REGRESSION for row in found.rows)
-    undecided = sum(row.outcome == UNDECIDED for row in found.rows)
-    total = len(found.rows) + len(found.problems)
+    failures = len(check.problems) + sum(row.outcome == REGRESSION for row in check.rows)
+    undecided = sum(row.outcome == UNDECIDED for row in check.rows)
+    total = len(check.rows) + len(check.problems)
     counts = {"tests": str(total), "failures": str(failures), "skipped": str(undecided)}
     suite = ElementTree.Element("testsuite", {"name": "denoisebench", **counts})
-    for name, why in found.problems.items():
+    for name, why in check.problems.items():
         case = ElementTree.SubElement(suite, "testcase", classname=name, name="cell")
         ElementTree.SubElement(case, "failure", message=_printable(why))
-    for row in found.rows:
+    for row in check.rows:
         case = ElementTree.SubElement(suite, "testcase", classname=row.cell, name=row.measure)
         if row.outcome in (REGRESSION, UNDECIDED):
             kind = "failure" if row.outcome == REGRESSION else "skipped"
-            _, _, before, now, loss, bounds, margin = _cells(row)
-            message = f"{before} before, {now} now; worse by {loss} ({bounds}), margin {margin}"
-            ElementTree.SubElement(case, kind, message=message)
+            ElementTree.SubElement(case, kind, message=_message(row))
     return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+
+
+def _message(row: Row) -> str:
+    return (
+        f"{_before(row)} before, {_now(row)} now; worse by {_loss(row)} ({_bounds(row)}), "
+        f"margin {_margin(row)}"
+    )
 
 
 def _printable(text: str) -> str:
@@ -116,42 +116,45 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _headline(found: Check) -> str:
-    counts = {outcome: sum(row.outcome == outcome for row in found.rows) for outcome in _COLORS}
-    counts[REGRESSION] += len(found.problems)
+def _headline(check: Check) -> str:
+    counts = {outcome: sum(row.outcome == outcome for row in check.rows) for outcome in _COLORS}
+    counts[REGRESSION] += len(check.problems)
     words = {REGRESSION: "worse", UNDECIDED: "undecided", IMPROVED: "improved"}
-    told = ", ".join(f"{n} {words[outcome]}" for outcome, n in counts.items() if n) or "all passed"
-    against = f"{found.candidate} against {found.baseline}"
-    return f"{found.outcome}: {against}, {len(found.rows)} comparisons, {told}"
+    parts = [f"{n} {words[outcome]}" for outcome, n in counts.items() if n]
+    against = f"{check.candidate} against {check.baseline}"
+    summary = ", ".join(parts) or "all passed"
+    return f"{check.outcome}: {against}, {len(check.rows)} comparisons, {summary}"
 
 
-def _worth_telling(found: Check) -> Iterator[Row]:
-    for outcome in _COLORS:
-        yield from (row for row in found.rows if row.outcome == outcome)
+def _worth_telling(check: Check) -> list[Row]:
+    """What did not just pass, the worst first."""
+    return [row for outcome in _COLORS for row in check.rows if row.outcome == outcome]
 
 
-def _cells(row: Row) -> list[str]:
-    """Cell, measure, before, now, loss, bounds, margin."""
-    values, told = _formats(row)
-    before, now = (values(value) for value in (row.baseline, row.candidate))
-    loss, low, high, margin = (told(value) for value in (row.loss, row.low, row.high, row.margin))
-    label = WORDS.get(row.measure) or metric_spec(row.measure).label
-    bounds = f"{low} to {high}" if math.isfinite(row.high - row.low) else "unknown"
-    return [row.cell, label, before, now, loss, bounds, margin]
+def _measure(row: Row) -> str:
+    return WORDS.get(row.measure) or metric_spec(row.measure).label
 
 
-def _formats(row: Row) -> tuple[Callable[[float], str], Callable[[float], str]]:
-    """Of values, and of losses."""
-    if row.measure == MOVED:
-        return _percent, _percent
-    if row.measure in WORDS:
-        return _UNITS.get(row.measure, duration), _percent
-    decimals = decimals_for([row.high - row.loss])
-    return lambda value: number(value, decimals), lambda value: number(value, decimals)
+def _before(row: Row) -> str:
+    return _value_text(row, row.baseline)
 
 
-def _percent(share: float) -> str:
-    return f"{number(100 * share, 1)} %" if math.isfinite(share) else MISSING
+def _now(row: Row) -> str:
+    return _value_text(row, row.candidate)
+
+
+def _loss(row: Row) -> str:
+    return _loss_text(row, row.loss)
+
+
+def _bounds(row: Row) -> str:
+    if not math.isfinite(row.high - row.low):
+        return "unknown"
+    return f"{_loss_text(row, row.low)} to {_loss_text(row, row.high)}"
+
+
+def _margin(row: Row) -> str:
+    return _loss_text(row, row.margin)
 
 
 def _verdict(row: Row) -> str:
@@ -161,31 +164,47 @@ def _verdict(row: Row) -> str:
     return ", ".join(filter(None, (row.outcome, further, row.note)))
 
 
-def _markdown_table(rows: list[Row]) -> list[str]:
-    titles = ["cell", "measure", "before", "now", "worse by", "95 % bounds", "margin", "verdict"]
-    lines = [f"| {' | '.join(titles)} |", "|---|---|" + "--:|" * 5 + "---|"]
-    for row in rows:
-        texts = [*_cells(row), _verdict(row)]
-        lines.append(f"| {' | '.join(map(_escaped, texts))} |")
-    return lines
+def _value_text(row: Row, value: float) -> str:
+    if row.measure == MOVED:
+        return _percent(value)
+    if row.measure in WORDS:
+        return _UNITS.get(row.measure, duration)(value)
+    return number(value, _decimals(row))
 
 
-def _escaped(text: str) -> str:
-    """Markup and bars of a name are text."""
-    for mark, written in {"&": "&amp;", "<": "&lt;", "|": "\\|", "*": "\\*", "_": "\\_"}.items():
-        text = text.replace(mark, written)
-    return " ".join(text.split())
+def _loss_text(row: Row, loss: float) -> str:
+    return _percent(loss) if row.measure in WORDS else number(loss, _decimals(row))
 
 
-def _plain(found: Check) -> dict:
-    rows = [{name: _json(value) for name, value in asdict(row).items()} for row in found.rows]
+def _decimals(row: Row) -> int:
+    return decimals_for([row.high - row.loss])
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 1)} %" if math.isfinite(share) else MISSING
+
+
+COLUMNS: tuple[Column[Row], ...] = (
+    Column("cell", lambda row: row.cell),
+    Column("measure", _measure),
+    Column("before", _before, is_number=True),
+    Column("now", _now, is_number=True),
+    Column("worse by", _loss, is_number=True),
+    Column("95 % bounds", _bounds, is_number=True),
+    Column("margin", _margin, is_number=True),
+    Column("verdict", _verdict, style=lambda row: _COLORS.get(row.outcome, "")),
+)
+
+
+def _plain(check: Check) -> dict:
+    rows = [{name: _json(value) for name, value in asdict(row).items()} for row in check.rows]
     return {
         "schema": 1,
-        "outcome": found.outcome,
-        "baseline": found.baseline,
-        "candidate": found.candidate,
-        "problems": found.problems,
-        "notes": found.notes,
+        "outcome": check.outcome,
+        "baseline": check.baseline,
+        "candidate": check.candidate,
+        "problems": check.problems,
+        "notes": check.notes,
         "comparisons": rows,
     }
 

@@ -1,13 +1,12 @@
-"""What a check could find: the smallest loss that so many samples would show, from a run's own
-variance."""
+"""What a check could find with so many samples, from the variance of a run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from rich.table import Table
-from rich.text import Text
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import Pack, PackedCell
@@ -15,6 +14,7 @@ from denoisebench.metrics.decide.regression import smallest_detectable
 from denoisebench.metrics.decide.verdicts import compare
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import cell_name, same_curve
+from denoisebench.reports.check.columns import Column, add_rows, terminal_table
 from denoisebench.reports.formats import decimals_for, number
 
 PLANNED = (64, 256, 1024, 4096)  # samples
@@ -32,51 +32,60 @@ class Power:
 
 
 def powers(pack: Pack, metrics: Sequence[str], planned: Sequence[int] = PLANNED) -> list[Power]:
-    """A change of a model moves samples as a change of the step count does, as far as can be known
+    """The smallest loss of each cell and metric that so many planned samples would find.
+
+    A change of a model moves samples as a change of the step count does, as far as can be known
     beforehand: the variance is that of the paired difference to the next larger step count of the
     same curve. 80 % power, one-sided 2.5 %.
 
     Raises UserError when no curve has two step counts.
     """
-    found = [
-        power for old, new in _neighbours(pack.cells) for power in _of(old, new, metrics, planned)
+    result = [
+        power
+        for old, new in _neighbours(pack.cells)
+        for power in _of(old, new, metrics, planned=planned)
     ]
-    if not found:
+    if not result:
         raise UserError(f"{pack.name}: no curve has two step counts with a metric of {metrics}")
-    return found
+    return result
 
 
 def _neighbours(cells: Sequence[PackedCell]) -> Iterator[tuple[PackedCell, PackedCell]]:
+    """Finished cells of one curve, each with that of its next larger step count."""
     curves: dict[tuple, list[PackedCell]] = {}
-    for each in cells:
-        if each.status == "done":
-            curves.setdefault(same_curve(each), []).append(each)
+    for packed in cells:
+        if packed.status == "done":
+            curves.setdefault(same_curve(packed), []).append(packed)
     for curve in curves.values():
-        yield from pairwise(sorted(curve, key=lambda each: each.cell.steps))
+        yield from pairwise(sorted(curve, key=lambda packed: packed.cell.steps))
 
 
 def _of(
-    old: PackedCell, new: PackedCell, metrics: Sequence[str], planned: Sequence[int]
+    old: PackedCell, new: PackedCell, metrics: Sequence[str], *, planned: Sequence[int]
 ) -> Iterator[Power]:
     for metric in metrics:
         if metric in old.metrics and metric in new.metrics:
-            found = compare(old.metrics[metric].estimate, new.metrics[metric].estimate)
+            se = compare(old.metrics[metric].estimate, new.metrics[metric].estimate).se
             samples = min(old.samples, new.samples)
-            smallest = {n: smallest_detectable(found.se, samples, n) for n in planned}
-            yield Power(cell_name(old), metric, samples, found.se, smallest)
+            smallest = {n: smallest_detectable(se, samples, n) for n in planned}
+            yield Power(cell_name(old), metric, samples, se, smallest)
 
 
-def power_table(found: Sequence[Power]) -> Table:
-    """By cell and metric."""
-    planned = list(found[0].smallest)
-    table = Table(
-        title="smallest loss beyond the margin that is found in 4 of 5 cases", title_justify="left"
-    )
-    for title in ("cell", "metric", *(f"{n:,} samples" for n in planned)):
-        table.add_column(title, justify="left" if title in ("cell", "metric") else "right")
-    for power in found:
-        values = [power.smallest[n] for n in planned]
-        decimals = decimals_for([np.nanmin(values)])
-        texts = [power.cell, metric_spec(power.metric).label]
-        table.add_row(*map(Text, texts), *(number(value, decimals) for value in values))
+def power_table(powers: Sequence[Power]) -> Table:
+    """A line per cell and metric."""
+    columns: list[Column[Power]] = [
+        Column("cell", lambda power: power.cell),
+        Column("metric", lambda power: metric_spec(power.metric).label),
+        *(
+            Column(f"{n:,} samples", partial(_smallest, samples=n), is_number=True)
+            for n in powers[0].smallest
+        ),
+    ]
+    table = terminal_table(columns, "smallest loss beyond the margin that is found in 4 of 5 cases")
+    add_rows(table, columns, powers)
     return table
+
+
+def _smallest(power: Power, samples: int) -> str:
+    decimals = decimals_for([np.nanmin([*power.smallest.values()])])
+    return number(power.smallest[samples], decimals)

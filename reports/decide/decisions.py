@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.rows import PANEL_FIELDS
-from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, Standing, choose, plateau_of
-from denoisebench.metrics.decide.racing import Design, tightest_at
+from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, choose, plateau_of
+from denoisebench.metrics.decide.racing import tightest_at
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import (
     PASS,
@@ -67,12 +68,12 @@ def decide(
     frame: pd.DataFrame,
     estimates: Estimates,
     margins: Mapping[str, Mapping],
-    races: Sequence[Mapping] = (),
+    races: Sequence[RaceRecord] = (),
 ) -> Decisions:
     """Of the metrics that have a margin. Nothing where none has, or no cell has all of them.
 
-    races are the run's: what a race chose stands, for who stopped by what he saw has no fixed
-    number of samples, and curves are judged by bounds that allow for it.
+    races: of the run. What a race chose stands, and curves are judged by bounds that hold at
+    whatever number of samples a cell stopped.
     """
     found = gates(margins, estimates, _features(frame, estimates))
     if not found:
@@ -80,8 +81,7 @@ def decide(
     cells, every = _judged_cells(frame, estimates, found), with_panels(frame)
     records = zip(cells.index, cells.to_dict("records"), strict=True)
     candidates = {int(i): _candidate(int(i), row, estimates, found) for i, row in records}
-    designs = [Design(**race["design"]) for race in races]
-    reach = sequential_reach(tightest_at(found, designs[0])) if designs else fixed_reach()
+    reach = sequential_reach(tightest_at(found, races[0].design)) if races else fixed_reach()
     return Decisions(
         found,
         list(_curves(cells, candidates, found, reach)),
@@ -180,43 +180,32 @@ def _recommendation(
 
 @dataclass(frozen=True)
 class _Raced:
-    """A race as recorded: its word stands, finished or not. Who stopped by what he saw has no fixed
-    number of samples, for which other bounds would hold."""
+    """A race beside the rows of its cells. What it chose stands, finished or not: its cells stopped
+    at numbers of samples that depend on what was seen, where bounds of a fixed number do not hold.
+    """
 
     panel: str
     rows: list[int]  # row number of each of its places
-    record: Mapping
+    race: RaceRecord
 
     @classmethod
-    def of(cls, record: Mapping, frame: pd.DataFrame) -> "_Raced":
+    def of(cls, race: RaceRecord, frame: pd.DataFrame) -> "_Raced":
         """frame: all rows of the run, with their panels."""
-        keys = [cell["key"] for cell in record["cells"]]
-        own = frame[frame["asked_samples"] == record["panel"]["asked_samples"]]
-        rows = {key: int(i) for i, key in own["key"].items()}  # type: ignore[call-overload]
-        return cls(str(frame.loc[rows[keys[0]], "panel"]), [rows[key] for key in keys], record)
+        asked = frame[frame["asked_samples"] == race.asked_samples]
+        numbers = {key: int(i) for i, key in asked["key"].items()}  # type: ignore[call-overload]
+        rows = [numbers[cell.key] for cell in race.cells]
+        return cls(str(frame.loc[rows[0], "panel"]), rows, race)
 
     def choice_among(self, finished: set[int]) -> tuple[Choice, str]:
         """The choice, and why there is none. finished: rows of cells that have all estimates."""
-        choice = _choice(self.record["choice"])
-        if not self.record["over"]:
+        choice = self.race.choice
+        if not self.race.over:
             why = "The race is not finished: the same command goes on."
         elif choice.chosen is not None and self.rows[choice.chosen] not in finished:
             why = "The winner failed after it was chosen: the same command tries it again."
         else:
             return choice, ""
         return replace(choice, outcome=UNDECIDED, chosen=None, runner_up=None), why
-
-
-def _choice(record: Mapping) -> Choice:
-    standings = [
-        Standing(
-            each["outcome"],
-            {metric: Verdict(**verdict) for metric, verdict in each["worst"].items()},
-            each["rivals"],
-        )
-        for each in record["standings"]
-    ]
-    return Choice(record["outcome"], record["chosen"], record["runner_up"], standings)
 
 
 def decided(points: pd.DataFrame, metric: str, decisions: Decisions) -> pd.DataFrame:

@@ -9,13 +9,15 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.bench.records.run import Run
+from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import Decisions, Recommendation
 
-SCHEMA = 1
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
     "# other one at its guidance: the guidance whose best cell is best by the metric.\n"
@@ -23,7 +25,6 @@ _HEADER = (
     "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
-_ALWAYS_SAID = ("model", "task", "strength")
 Row = dict[str, Any]  # of a run's frame
 
 
@@ -131,7 +132,7 @@ def setting_name(row: Row) -> str:
 
 def _varied(firsts: Sequence[Row]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
-    fields = [name for name in PANEL_FIELDS if name not in (*_ALWAYS_SAID, "guidance")]
+    fields = [name for name in PANEL_FIELDS if name not in (*NAMED_BY, "guidance")]
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 
@@ -281,17 +282,17 @@ def _noise_levels(run: Run, entry: Entry) -> dict:
     return {"noise_levels": {name: _OnOneLine(float(f"{level:.6g}") for level in levels)}}
 
 
-def _race_of(run: Run, found: Recommendation) -> dict | None:
-    """The record of the race that chose, None of a fixed design."""
-    entries = [run.entries[i] for i in found.rows]
-    keys, asked = [entry.cell.key for entry in entries], entries[0].asked_samples
+def _race_of(run: Run, recommendation: Recommendation) -> RaceRecord | None:
+    """The race that chose, None of a fixed design."""
+    entries = [run.entries[i] for i in recommendation.rows]
+    keys, asked_samples = [entry.cell.key for entry in entries], entries[0].asked_samples
     for race in run.races:
-        if race["panel"]["asked_samples"] == asked and [c["key"] for c in race["cells"]] == keys:
+        if race.asked_samples == asked_samples and [cell.key for cell in race.cells] == keys:
             return race
     return None
 
 
-def _provenance(entry: Entry, race: dict | None) -> dict:
+def _provenance(entry: Entry, race: RaceRecord | None) -> dict:
     """Ends with the dtype, by which denoisebench.apply knows that the file was not cut."""
     cell = entry.cell
     return {
@@ -307,12 +308,14 @@ def _provenance(entry: Entry, race: dict | None) -> dict:
     }
 
 
-def _how_it_was_won(race: dict) -> dict:
+def _how_it_was_won(race: RaceRecord) -> dict:
     """Samples of the rung that it ended at, and the fresh ones that confirmed its winner."""
-    chosen = race["choice"]["chosen"]
-    won = [trial for trial in race["trials"] if trial["winner"] == chosen]
-    trial = {name: won[-1][name] for name in ("first", "last", "outcome")} if won else None
-    return {"rung": race["rungs"][-1]["samples"], "trial": trial}
+    trials = [_trial(trial) for trial in race.trials if trial.winner == race.choice.chosen]
+    return {"rung": race.rungs[-1].samples, "trial": trials[-1] if trials else None}
+
+
+def _trial(trial: Trial) -> dict:
+    return {"first": trial.first, "last": trial.last, "outcome": trial.outcome}
 
 
 def _is_known(value: Any) -> bool:

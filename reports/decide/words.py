@@ -7,16 +7,23 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import CurvePlateau, Decisions, Recommendation
 from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
-from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.reports.formats import (
+    PERCENT,
+    decimals_for,
+    duration,
+    number,
+    plus_minus,
+    significant,
+    times,
+)
 from denoisebench.reports.rows.cautions import timings_are_even
-
-_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict]:
@@ -40,9 +47,7 @@ def margin_words(decisions: Decisions) -> str:
     """`CLIP score within 0.5; FID within 5 %`."""
     told = []
     for metric, gate in decisions.gates.items():
-        amount = (
-            f"{100 * gate.margin:g}\N{NO-BREAK SPACE}%" if gate.relative else f"{gate.margin:g}"
-        )
+        amount = f"{100 * gate.margin:g}{PERCENT}" if gate.relative else f"{gate.margin:g}"
         told.append(f"{metric_spec(metric).short} within {amount}")
     return "; ".join(told)
 
@@ -146,10 +151,10 @@ def _facts(rows: Sequence[Row], row: Row, *, even: bool) -> list[str]:
         return [_cost_words(row)]
     where = "" if found.measured else " (not measured here)"
     beside = f"the pipeline's own {found.steps} steps of {found.scheduler}{where}"
-    parts = [f"{significant(found.evaluations)}{_TIMES} fewer evaluations"]
+    parts = [f"{times(found.evaluations)} fewer evaluations"]
     if even and math.isfinite(found.latency):
         against = duration(found.latency_p50_s)
-        parts.append(f"{significant(found.latency, 2)}{_TIMES} faster than {against}")
+        parts.append(f"{times(found.latency, 2)} faster than {against}")
     return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
 
 
@@ -211,22 +216,21 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
     return f"{steps} steps: undecided by {label}, about {further:,} more samples"
 
 
-def race_tables(races: Sequence[Mapping[str, Any]]) -> list[dict]:
+def race_tables(races: Sequence[RaceRecord]) -> list[dict]:
     """One per race: lines of how it stands, and a line per cell."""
-    return [_table(dict(race), len(races) > 1) for race in races]
+    return [_race_table(race, several=len(races) > 1) for race in races]
 
 
-def _table(race: dict[str, Any], several: bool) -> dict:
-    why = {int(i): words for rung in race["rungs"] for i, words in rung["stopped"].items()}
-    live = {int(i) for i in race["rungs"][-1]["live"]}
-    chosen = race["choice"]["chosen"] if race["over"] else None
+def _race_table(race: RaceRecord, *, several: bool) -> dict:
+    reasons = {place: words for rung in race.rungs for place, words in rung.stopped.items()}
+    live = race.rungs[-1].live
     cells = [
         {
-            "name": f"{cell['curve']}, {cell['steps']} steps",
+            "name": f"{cell.curve}, {cell.steps} steps",
             "samples": f"{samples:,}",
-            "why": "goes on" if i in live else why.get(i, "was not sampled"),
-            "chosen": i == chosen,
+            "why": "goes on" if place in live else reasons.get(place, "was not sampled"),
+            "chosen": place == race.winner,
         }
-        for i, (cell, samples) in enumerate(zip(race["cells"], race["drawn"], strict=True))
+        for place, (cell, samples) in enumerate(zip(race.cells, race.drawn, strict=True))
     ]
     return {"lines": list(race_lines(race, several)), "cells": cells}

@@ -13,7 +13,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
-from denoisebench.reports.formats import slug
+from denoisebench.reports.formats import PERCENT, slug
 from denoisebench.reports.page.axes import (
     NFE,
     SECONDS,
@@ -34,7 +34,6 @@ from denoisebench.reports.page.chart_data import (
     subtitle,
 )
 from denoisebench.reports.page.marks import (
-    PERCENT,
     bands,
     decision_marks,
     highlight,

@@ -7,9 +7,9 @@ import altair as alt
 import pandas as pd
 
 from denoisebench.reports import theme
+from denoisebench.reports.formats import PERCENT
 from denoisebench.reports.page.axes import Cost, ValueAxis
 
-PERCENT = "\N{NO-BREAK SPACE}%"
 _RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.bench.records.run import Mark
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import describe, done, frame_metrics, varying
 
-AMPLE_SAMPLES = 4.0  # per feature dimension: below, bias can turn the order of close cells around
 _ENOUGH_PROMPTS = 10
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
@@ -58,7 +58,7 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
         f"{metric_spec(metric).label}: {samples} samples are {significant(ratio, 2)} per feature "
         "dimension. So few leave some of the bias by their number in the distance, which differs a "
         f"little between cells and can turn the order of close ones around: no best cell is named. "
-        f"samples={enough} makes {AMPLE_SAMPLES:g} a dimension; the images that are there are kept."
+        f"samples={enough} makes {AMPLE_SAMPLES} a dimension; the images that are there are kept."
     )
 
 

@@ -50,7 +50,7 @@ def test_a_planted_fault_is_a_regression(name, baseline, tmp_path, monkeypatch):
     plant = VARIANTS[name].plant
     monkeypatch.setattr(sampling, "build_scheduler", sampling.build_scheduler)  # as it was, after
     monkeypatch.setattr(sampling, "generate", plant(sampling.generate))
-    found = check(baseline, swept(tmp_path), {}, {}, DRIFT)
+    found = check(baseline, swept(tmp_path), {}, slower={}, drift=DRIFT)
     assert found.outcome == REGRESSION
 
 
@@ -58,7 +58,7 @@ def test_a_planted_fault_is_a_regression(name, baseline, tmp_path, monkeypatch):
 def test_a_repetition_passes(batch, baseline, tmp_path):
     again = swept(tmp_path, f"batch_size={batch}")
     margins = {"fd_shapes": {"absolute": 1.0}, "clip_score_shapes": {"absolute": 0.1}}
-    found = check(baseline, again, margins, {}, DRIFT)
+    found = check(baseline, again, margins, slower={}, drift=DRIFT)
     assert found.outcome == PASS
     assert len(found.rows) == 3
     assert np.max([row.candidate for row in found.rows if row.measure == "moved"]) == 0
@@ -88,6 +88,6 @@ def test_of_200_checks_few_repetitions_fail_and_most_slower_ones_do(slower, leas
     failed = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        found = check(drawn(rng), drawn(rng, slower), margins["gating"], margins["slower"])
+        found = check(drawn(rng), drawn(rng, slower), margins["gating"], slower=margins["slower"])
         failed.append(found.outcome == REGRESSION)
     assert least <= np.mean(failed) <= most

@@ -56,8 +56,8 @@ def test_packs_of_one_cell_are_its_mean_and_all_its_processes(pack):
     for old, new in zip(pack.cells, found.cells, strict=True):
         assert new.metrics[FD].estimate.value == pytest.approx(old.metrics[FD].estimate.value + 1)
         assert len(new.latencies) == 3
-    one = check(pack, packs[2], {}, {"latency": 0.1})
-    more = check(found, packs[2], {}, {"latency": 0.1})
+    one = check(pack, packs[2], {}, slower={"latency": 0.1})
+    more = check(found, packs[2], {}, slower={"latency": 0.1})
     assert more.rows[0].high - more.rows[0].low < one.rows[0].high - one.rows[0].low
 
 
@@ -81,7 +81,7 @@ def test_one_model_may_be_called_otherwise_in_each_pack(pack):
     now = later(replace(pack, cells=renamed), 2)
     found = merged([later(pack, 1), now])
     assert [len(cell.latencies) for cell in found.cells] == [2] * len(pack.cells)
-    assert not check(found, now, MARGINS, {}).problems
+    assert not check(found, now, MARGINS, slower={}).problems
 
 
 def test_a_process_named_twice_is_one(pack):
@@ -105,7 +105,7 @@ def test_cells_that_differ_in_a_flag_alone_are_paired_by_it_and_called_by_it(pac
     flags = [replace(c, cell=replace(c.cell, scheduler_flags='{"a": 1}')) for c in pack.cells]
     shifted = later(replace(pack, cells=flags), 1, shift=50.0).cells
     both = replace(pack, cells=[*pack.cells, *shifted])
-    found = check(both, replace(both, cells=both.cells[::-1]), MARGINS, {})
+    found = check(both, replace(both, cells=both.cells[::-1]), MARGINS, slower={})
     assert {row.outcome for row in found.rows} == {"PASS"}
     assert {row.loss for row in found.rows} == {0.0}
     assert len({row.cell for row in found.rows}) == len(both.cells)
@@ -116,7 +116,7 @@ def test_one_of_two_cells_that_differ_in_a_flag_is_missing_where_there_is_one(pa
     (cell, *_) = pack.cells
     other = replace(cell, cell=replace(cell.cell, scheduler_flags='{"a": 1}'))
     both, one = replace(pack, cells=[cell, other]), replace(pack, cells=[other])
-    found = check(both, one, MARGINS, {})
+    found = check(both, one, MARGINS, slower={})
     assert [name for name in found.problems if '{"a": 1}' in name] == []
     assert len(found.problems) == 1
     assert {row.loss for row in found.rows} == {0.0}

@@ -39,7 +39,7 @@ def test_a_pack_is_read_as_it_was_written(run, tmp_path):
             assert new.metrics[name].estimate.value == metric.estimate.value
             influence = new.metrics[name].estimate.influence
             np.testing.assert_allclose(influence, metric.estimate.influence, rtol=1e-6)
-    assert check(pack, again, MARGINS, SLOWER).outcome == PASS
+    assert check(pack, again, MARGINS, slower=SLOWER).outcome == PASS
 
 
 def test_a_cell_of_a_thousand_samples_with_256_features_takes_two_megabytes_at_most(run, tmp_path):

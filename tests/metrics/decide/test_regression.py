@@ -15,6 +15,7 @@ from denoisebench.metrics.decide.regression import (
     smallest_detectable,
 )
 from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.share import p_share_above, share_bounds
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Difference
 
 
@@ -40,6 +41,34 @@ def test_equal_cells_pass_and_a_loss_without_error_is_certain():
 
 def test_one_sample_decides_nothing():
     assert outcomes(loss(5.0, math.nan)) == [UNDECIDED]
+
+
+def share(k, n, margin=0.05):
+    difference = Difference(k / n, math.sqrt(k / n * (1 - k / n) / n), n)
+    return Loss(difference, margin, p=p_share_above(k, n, margin), bounds=share_bounds(k, n))
+
+
+def test_a_share_is_judged_by_its_exact_test_whatever_its_standard_error():
+    """None of 72 is the first number that proves a share below 5 %: 0.95 ** 72 < 0.025."""
+    assert outcomes(share(0, 71)) == [UNDECIDED]
+    assert outcomes(share(0, 72)) == [PASS]
+    assert outcomes(share(2, 2)) == [REGRESSION]  # 0.05 ** 2 < 0.025
+    assert outcomes(share(1, 1)) == [UNDECIDED]
+
+
+def test_an_exact_test_has_its_place_in_the_family():
+    above, p = share(2, 2), 0.05**2
+    [judgement] = judge([above])
+    assert judgement.p == pytest.approx(p)
+    crowd = [above, *[share(1, 20)] * 9]
+    assert judge(crowd)[0].p == pytest.approx(10 * p)
+    assert outcomes(*crowd)[0] == UNDECIDED
+
+
+def test_an_undecided_share_says_how_many_more_samples_it_would_take():
+    [judgement] = judge([share(0, 50)])
+    assert 0 < judgement.verdict.further < 100
+    assert judgement.verdict.high == pytest.approx(1 - LEVEL ** (1 / 50))
 
 
 def test_holm_steps_down_and_keeps_the_order():

@@ -13,8 +13,10 @@ from diffusers import StableDiffusionPipeline
 from denoisebench.bench.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.metrics.decide.racing import Design, Rung, Trial
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml, saving
@@ -106,14 +108,17 @@ def test_a_default_that_a_race_chose_tells_its_rung_and_its_trial(tmp_path):
     run = fabricate(tmp_path / "run", steps=STEPS, guidances=(4.0,), samples=400)
     frame, decisions = decisions_of(run)
     found = decisions.recommendations[0]
-    trial = {"winner": found.choice.chosen, "first": 400, "last": 656, "outcome": PASS}
-    race = {
-        "panel": {"asked_samples": 400},
-        "cells": [{"key": run.entries[i].cell.key} for i in found.rows],
-        "choice": {"chosen": found.choice.chosen},
-        "rungs": [{"samples": 200}, {"samples": 400}],
-        "trials": [{**trial, "winner": -1}, trial],
-    }
+    won = Trial(found.choice.chosen, first=400, last=656, verdicts={}, outcome=PASS)
+    race = RaceRecord(
+        panel={"asked_samples": 400},
+        design=Design(200, 400, 1, 64),
+        cells=[RacedCell(run.entries[i].cell.key, "ddim", 2, 4.0) for i in found.rows],
+        over=True,
+        choice=found.choice,
+        rungs=[Rung(samples, [], {}, []) for samples in (200, 400)],
+        trials=[replace(won, winner=-1, last=500), won],
+        drawn=[],
+    )
     text = defaults_yaml(replace(run, races=(race,)), records(frame), decisions)
     one = yaml.safe_load(text)["defaults"][0]
     told = {"first": 400, "last": 656, "outcome": PASS}

@@ -1,10 +1,11 @@
 """What a report makes of a race: finished or not, with cells that failed."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
 from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
@@ -16,9 +17,9 @@ from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 DESIGN = Design(64, 400, 1, 64)
 
 
-def raced(tmp_path, rungs=None, **asked):
-    """A fabricated run with the record of its race, cut after some rungs; samples are nested."""
-    run = fabricate(tmp_path / "run", steps=(2, 4, 8, 16), guidances=(4.0,), samples=400, **asked)
+def raced(tmp_path):
+    """A fabricated run with the record of its race; samples are nested."""
+    run = fabricate(tmp_path / "run", steps=(2, 4, 8, 16), guidances=(4.0,), samples=400)
     done = load_frame(run)
     done = done[done["status"] == "done"]
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
@@ -30,53 +31,52 @@ def raced(tmp_path, rungs=None, **asked):
 
     race = Race(runners, gates(MARGINS, (FD, CLIP), {}), DESIGN, draw)
     *_, course = race.run()
-    cells = [{"key": r.key, **asdict(x)} for r, x in zip(done.itertuples(), runners, strict=True)]
+    cells = [RacedCell(key, **vars(x)) for key, x in zip(done["key"], runners, strict=True)]
     panel = {"asked_samples": 400, "model": "shapes-ddpm", "guidance": 4.0}
-    record = {"panel": panel, "design": asdict(DESIGN), "cells": cells, **asdict(course)}
-    return run, record
+    return run, RaceRecord.of(panel, DESIGN, cells, course)
 
 
-def decisions_of(run, record):
+def decisions_of(run, race):
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
-    return decide(load_frame(run), estimates, MARGINS, [record])
+    return decide(load_frame(run), estimates, MARGINS, [race])
 
 
 def test_the_word_of_a_finished_race_stands(tmp_path):
-    run, record = raced(tmp_path)
-    for found in decisions_of(run, record).recommendations:
+    run, race = raced(tmp_path)
+    for found in decisions_of(run, race).recommendations:
         assert found.choice.outcome == PASS
-        assert found.choice.chosen == record["choice"]["chosen"]
+        assert found.choice.chosen == race.choice.chosen
         assert found.note == ""
 
 
 def test_an_unfinished_race_recommends_nothing_and_says_why(tmp_path):
-    run, record = raced(tmp_path)
-    assert record["choice"]["chosen"] is not None
-    for found in decisions_of(run, record | {"over": False}).recommendations:
+    run, race = raced(tmp_path)
+    assert race.choice.chosen is not None
+    for found in decisions_of(run, replace(race, over=False)).recommendations:
         assert (found.choice.outcome, found.choice.chosen) == (UNDECIDED, None)
         assert "not finished" in found.note
 
 
 @pytest.mark.parametrize("winner", [True, False])
 def test_a_cell_that_failed_does_not_hand_the_race_to_the_rule_of_fixed_samples(winner, tmp_path):
-    run, record = raced(tmp_path)
-    chosen = record["choice"]["chosen"]
-    place = chosen if winner else next(i for i in range(len(record["cells"])) if i != chosen)
-    entry = next(e for e in run.entries if e.cell.key == record["cells"][place]["key"])
+    run, race = raced(tmp_path)
+    chosen = race.choice.chosen
+    place = chosen if winner else next(i for i in range(len(race.cells)) if i != chosen)
+    entry = next(e for e in run.entries if e.cell.key == race.cells[place].key)
     failed = {"status": "failed", "message": "out of memory", "traceback": ""}
     run.store.write_record(entry.cell.key, entry.status_kind, failed)
-    for found in decisions_of(run, record).recommendations:
+    for found in decisions_of(run, race).recommendations:
         assert found.choice.chosen == (None if winner else chosen)
         assert bool(found.note) == winner
 
 
 def test_the_page_tells_how_the_race_went(tmp_path):
-    run, record = raced(tmp_path)
-    save_run(replace(run, races=(record,), margins=MARGINS))
+    run, race = raced(tmp_path)
+    save_run(replace(run, races=(race,), margins=MARGINS))
     text = write_report(run.folder).read_text()
     assert "<h2>The race</h2>" in text
     assert "by a fixed design" in text
-    assert load_run(run.folder).races[0]["choice"]["chosen"] == record["choice"]["chosen"]
+    assert load_run(run.folder).races == (race,)
 
 
 def test_what_is_compared_with_nothing_is_no_default(tmp_path):
