@@ -44,14 +44,12 @@ class Session:
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
             and not self.store.missing(key, "images", entry.samples)
-            and self._has_features(entry, _own_metrics(job), entry.samples)
-            and (ends is None or self._has_features(entry, job.convergence, ends.entry.samples))
+            and _has_features(self.store, entry, _own_metrics(job), samples=entry.samples)
+            and (
+                ends is None
+                or _has_features(self.store, entry, job.convergence, samples=ends.entry.samples)
+            )
         )
-
-    def _has_features(self, entry: Entry, metrics: dict[str, Metric], samples: int) -> bool:
-        """Whether all that metrics read of the entry's first images is stored."""
-        shards = {(metric.kind, samples) for metric in metrics.values()}
-        return not any(self.store.missing(entry.cell.key, *shard) for shard in shards)
 
     def run(
         self, job: Job, progress: Progress = lambda samples: None, *, wait: bool = True
@@ -73,24 +71,18 @@ class Session:
                 self._generate(job, progress)
                 flat = self._flat_images(job)
                 if flat > MOST_FLAT * job.entry.samples:
-                    return self._finish(job.entry, "degenerate", _flat_words(job, flat), "")
+                    return _finish(
+                        self.store, job.entry, "degenerate", message=_flat_words(job, flat)
+                    )
                 self._measure_latency(job)
                 self._score(job)
-                return self._finish(job.entry, "done", "", "")
+                return _finish(self.store, job.entry, "done")
             except UserError:
                 raise
             except Exception as error:
                 message = f"{type(error).__name__}: {error}".splitlines()[0]
-                return self._finish(job.entry, "failed", message, traceback.format_exc())
-
-    def _finish(self, entry: Entry, status: str, message: str, trace: str) -> str:
-        """Records once when a cell was first finished, then how the entry ended."""
-        key = entry.cell.key
-        if status == "done" and self.store.read_record(key, "finished") is None:
-            self.store.write_record(key, "finished", {"unix_s": time.time()})
-        record = {"status": status, "message": message, "traceback": trace}
-        self.store.write_record(key, entry.status_kind, record)
-        return status
+                trace = traceback.format_exc()
+                return _finish(self.store, job.entry, "failed", message=message, trace=trace)
 
     def _generate(self, job: Job, progress: Progress) -> None:
         entry = job.entry
@@ -125,26 +117,8 @@ class Session:
         given = (job.inputs.load(first, last) if job.inputs else None), _latents(job)
         with self._pipelines.watched(job) as (pipeline, stages):
             images = generate(pipeline, job.entry.cell, prompts, first, *given)
-        self._record_work(job, pipeline, stages, samples=last - first)
+        _record_work(self.store, job, pipeline, stages, samples=last - first)
         return images
-
-    def _record_work(self, job: Job, pipeline: Any, stages: Any, *, samples: int) -> None:
-        """What was seen while generating, where it is not recorded yet."""
-        import torch
-
-        from denoisebench.bench.schedulers.grids import executed_grid
-
-        key = job.entry.cell.key
-        if self.store.read_record(key, "cost") is None:
-            steps = SCHEDULERS[job.base].steps_of(stages.calls)
-            cost = Cost(stages.calls, stages.rows // samples, steps)
-            self.store.write_record(key, "cost", asdict(cost))
-        if self.store.read_record(key, "grid") is None:
-            visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
-            grid = executed_grid(visited, stages.scheduler)
-            self.store.write_record(key, "grid", asdict(grid))
-        if self.store.read_record(key, "vendor") is None:
-            self.store.write_record(key, "vendor", asdict(vendor_default(pipeline)))
 
     def _measure_latency(self, job: Job) -> None:
         kind, count = job.entry.latency, job.latency.batch_size
@@ -169,7 +143,7 @@ class Session:
     def _score(self, job: Job) -> None:
         self._estimate(job, _own_metrics(job), job.entry.samples)
         if job.trajectory:
-            self._check_trajectory(job.trajectory)
+            _check_trajectory(self.store, job.trajectory)
             self._estimate(job, job.convergence, job.trajectory.entry.samples)
 
     def _estimate(self, job: Job, metrics: dict[str, Metric], samples: int) -> None:
@@ -177,7 +151,9 @@ class Session:
         entry = job.entry
         kinds = [entry.metrics[column] for column in metrics]
         estimates = (self.store.read_record(entry.cell.key, kind) for kind in kinds)
-        if all(e is not None for e in estimates) and self._has_features(entry, metrics, samples):
+        if all(e is not None for e in estimates) and _has_features(
+            self.store, entry, metrics, samples=samples
+        ):
             return
         self._scorer_of(job).score(
             entry,
@@ -188,20 +164,56 @@ class Session:
             encode=partial(self._pipelines.encode, job),
         )
 
-    def _check_trajectory(self, trajectory: Job) -> None:
-        """Raises RuntimeError when the reference trajectory is not there to compare with."""
-        key, entry = trajectory.entry.cell.key, trajectory.entry
-        ended = self.store.read_record(key, entry.status_kind)
-        if ended is None or ended["status"] != "done":
-            reason = ended["message"] if ended else "it is missing"
-            raise RuntimeError(f"the reference trajectory of {entry.cell.steps} steps: {reason}")
-
     def _scorer_of(self, job: Job) -> Any:
         from denoisebench.bench.score.scorer import Scorer
 
         if self._scorer is None:
             self._scorer = Scorer(self.store, job.machine.device)
         return self._scorer
+
+
+def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace: str = "") -> str:
+    """Records once when a cell was first finished, then how the entry ended."""
+    key = entry.cell.key
+    if status == "done" and store.read_record(key, "finished") is None:
+        store.write_record(key, "finished", {"unix_s": time.time()})
+    record = {"status": status, "message": message, "traceback": trace}
+    store.write_record(key, entry.status_kind, record)
+    return status
+
+
+def _has_features(store: Store, entry: Entry, metrics: dict[str, Metric], *, samples: int) -> bool:
+    """Whether all that metrics read of the entry's first images is stored."""
+    shards = {(metric.kind, samples) for metric in metrics.values()}
+    return not any(store.missing(entry.cell.key, *shard) for shard in shards)
+
+
+def _record_work(store: Store, job: Job, pipeline: Any, stages: Any, *, samples: int) -> None:
+    """What was seen while generating, where it is not recorded yet."""
+    import torch
+
+    from denoisebench.bench.schedulers.grids import executed_grid
+
+    key = job.entry.cell.key
+    if store.read_record(key, "cost") is None:
+        steps = SCHEDULERS[job.base].steps_of(stages.calls)
+        cost = Cost(stages.calls, stages.rows // samples, steps)
+        store.write_record(key, "cost", asdict(cost))
+    if store.read_record(key, "grid") is None:
+        visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
+        grid = executed_grid(visited, stages.scheduler)
+        store.write_record(key, "grid", asdict(grid))
+    if store.read_record(key, "vendor") is None:
+        store.write_record(key, "vendor", asdict(vendor_default(pipeline)))
+
+
+def _check_trajectory(store: Store, trajectory: Job) -> None:
+    """Raises RuntimeError when the reference trajectory is not there to compare with."""
+    key, entry = trajectory.entry.cell.key, trajectory.entry
+    ended = store.read_record(key, entry.status_kind)
+    if ended is None or ended["status"] != "done":
+        reason = ended["message"] if ended else "it is missing"
+        raise RuntimeError(f"the reference trajectory of {entry.cell.steps} steps: {reason}")
 
 
 def _batches(start: int, stop: int, size: int) -> list[tuple[int, int]]:

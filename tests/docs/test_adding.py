@@ -34,7 +34,7 @@ def run_in(source, *arguments):
 
 
 def test_every_written_walk_has_a_diff():
-    for heading in ("A scheduler", "A model"):
+    for heading in ("A scheduler", "A model", "A metric"):
         assert diffs_of(section_of(ADDING, heading))
 
 
@@ -60,3 +60,12 @@ def test_the_model_runs_with_the_scheduler_and_its_flags_have_its_name(source):
 
 def test_the_scheduler_is_as_its_entry_states(source):
     assert "not listed" not in run_in(source, "verify", "scheduler=dpmpp_2m_heun")
+
+
+def test_the_metric_is_measured_where_the_config_names_it(source):
+    less = ("metrics.frechet=[]", "metrics.clip_score=[]", "metrics.images=[warmth]")
+    run_in(source, *tiny(source / "runs", "run=warm", *less))
+    frame = pd.read_csv(source / "runs" / "warm" / "results.csv")
+    assert frame[["warmth", "warmth_se"]].notna().all().all()
+    listed = run_in(source, "sweep", "metrics=shapes_full", "--cfg", "job")
+    assert "- warmth" in listed
