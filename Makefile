@@ -7,7 +7,7 @@ UV := 0.13.9
 STAMP := $(VENV)/installed
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 install: $(STAMP) ## Make .venv from the pinned lock and install this folder into it
 
@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(STAMP)
 
-demo: install ## Sweep the embedded model and open the way to its report
+demo: install ## Sweep the embedded model and write its report
 	$(BIN)/denoisebench sweep experiment=demo
 
 pictures: demo ## Copy the demo's pictures into docs/pictures, where README shows them
@@ -36,21 +36,21 @@ claims: install ## Test what people say of diffusion models and write docs/claim
 	$(BIN)/denoisebench sweep experiment=claims
 	cp runs/claims/claims.md docs/
 
-check: install ## Lint and types
+check: install ## Check lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check ## Lint, types and tests
+test: check ## Run make check, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-bench: install ## Speed, as ratios within one run
+bench: install ## Measure speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
-rooms: install ## Figures of the source's structure; fails when an import runs against the order
+rooms: install ## Print figures of the source's structure; fails when an import runs against the order
 	$(BIN)/python -m benchmarks.rooms
 
-walk: install ## How many files one enters to follow the run of one cell
+walk: install ## Count the files that one enters to follow the run of one cell
 	$(BIN)/python -m benchmarks.walk
 
 coverage: install ## Replicate intervals on populations of known truth (a quarter of an hour)
@@ -58,12 +58,12 @@ coverage: install ## Replicate intervals on populations of known truth (a quarte
 		latency.timed_runs=0 tracking=none run=coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage runs/coverage 1000
 
-race-study: install ## Does a race choose as a fixed design does? (an hour of generating, resumable)
+race-study: install ## Measure whether a race chooses as a fixed design does (an hour of generating, resumable)
 	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim,euler,dpmpp_2m steps=2,4,8,16,32 guidance=4 \
 		samples=4096 latency.timed_runs=0 tracking=none run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
-regression-study: install ## What a check catches of planted faults (resumable)
+regression-study: install ## Measure what a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
 
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)

@@ -54,8 +54,8 @@ def _number(estimate: Estimate) -> str:
     return plus_minus(estimate.value, estimate.se, decimals_for([estimate.se]))
 
 
-def _less(cells: Cells, metric: str, one: int, other: int) -> Estimate:
-    return combined((1.0, cells.estimate(one, metric)), (-1.0, cells.estimate(other, metric)))
+def _less(cells: Cells, metric: str, row: int, other: int) -> Estimate:
+    return combined((1.0, cells.estimate(row, metric)), (-1.0, cells.estimate(other, metric)))
 
 
 def _measured(cells: Cells, *metrics: str) -> list[str]:
@@ -182,9 +182,9 @@ def _first_measured(cells: Cells, readings: Mapping[str, float]) -> tuple[str, f
     raise NotTested(f"neither {' nor '.join(readings)} was measured in this run")
 
 
-def _better(cells: Cells, metric: str, one: int, other: int) -> Estimate:
+def _better(cells: Cells, metric: str, row: int, other: int) -> Estimate:
     """How much better one cell is than another; for a metric that should be 0, how much nearer."""
-    a, b = cells.estimate(one, metric), cells.estimate(other, metric)
+    a, b = cells.estimate(row, metric), cells.estimate(other, metric)
     spec = metric_spec(metric)
     if spec.is_signed:
         return combined((math.copysign(1, b.value), b), (-math.copysign(1, a.value), a))

@@ -33,7 +33,7 @@ def headings(record: dict[str, Any]) -> list[str]:
 
 
 def line(summary: dict[str, Any], bands: int) -> list[str]:
-    """A scheduler's cells, in the order of `headings`."""
+    """The texts of a scheduler's line, in the order of `headings`."""
     parts, gains = summary["parts"] or {}, summary["gains"] or [None] * bands
     counts = " / ".join(str(summary["verdicts"][verdict]) for verdict in _STYLES)
     names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
