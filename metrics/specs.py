@@ -19,6 +19,10 @@ class MetricSpec:
     # [N, 3, H, W] uint8 to [N]. Best at zero means against the mean of the reference images.
     function: str = ""
 
+    def __post_init__(self) -> None:
+        if self.is_signed:  # neither side of zero is better: no front, no gain, no best cell
+            object.__setattr__(self, "is_main", False)
+
     @property
     def short(self) -> str:
         """The label where room is scarce."""
