@@ -77,7 +77,7 @@ def apply(
     return dict(found["call"])
 
 
-def read_defaults(path: str | Path) -> list[dict]:
+def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
@@ -110,13 +110,15 @@ def _is_default(one: Any) -> bool:
     return whole and ("provenance" not in types or one["provenance"].get("dtype") in DTYPES)
 
 
-def _selectors(one: dict) -> dict[str, Any]:
+def _selectors(one: dict[str, Any]) -> dict[str, Any]:
     """All that the file says of a default to tell it from others."""
     said = {name: one[name] for name in NAMED_BY if name in one}
     return {**said, **one.get("held", {})}
 
 
-def _choose(defaults: list[dict], asked: dict[str, Any], path: str | Path) -> dict:
+def _choose(
+    defaults: list[dict[str, Any]], asked: dict[str, Any], path: str | Path
+) -> dict[str, Any]:
     known = _distinct(name for one in defaults for name in _selectors(one))
     unknown = [name for name in asked if name not in known]
     if unknown and defaults:
@@ -136,7 +138,7 @@ def _choose(defaults: list[dict], asked: dict[str, Any], path: str | Path) -> di
     return left[0]
 
 
-def _how_to_tell_apart(several: list[dict]) -> str:
+def _how_to_tell_apart(several: list[dict[str, Any]]) -> str:
     """`they differ in seed (0, 1): say which, as in apply(pipeline, path, seed=0)`."""
     said = [_selectors(one) for one in several]
     differing = [
@@ -163,7 +165,7 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _damages(found: dict) -> Iterator[str]:
+def _damages(found: dict[str, Any]) -> Iterator[str]:
     """What no sweep can have written into a default's setting."""
     call = found["call"]
     for name, value in {_STEPS: None, **call}.items():
@@ -201,7 +203,7 @@ def _are_levels(named: tuple[Any, Any]) -> bool:
     return name in _LEVELS and isinstance(levels, list) and all(map(_is_number, levels))
 
 
-def _misfits(pipeline: Any, found: dict) -> Iterator[str]:
+def _misfits(pipeline: Any, found: dict[str, Any]) -> Iterator[str]:
     """Why a default cannot be put on a pipeline, before anything of it is touched."""
     kind, name = type(pipeline).__name__, found["scheduler_class"]
     own: Any = getattr(pipeline, "scheduler", None)
@@ -233,7 +235,7 @@ def _family(class_name: str, config: Any) -> str:
     return "flow" if flow else "diffusion"
 
 
-def _scheduler(pipeline: Any, found: dict, path: str | Path) -> Any:
+def _scheduler(pipeline: Any, found: dict[str, Any], path: str | Path) -> Any:
     """As it was measured, from the config that the pipeline had before any default of ours: flags
     of an earlier one would stay in the config of the scheduler that it set."""
     flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler
@@ -259,7 +261,7 @@ def _scheduler(pipeline: Any, found: dict, path: str | Path) -> Any:
     return scheduler
 
 
-def _differs(scheduler: Any, found: dict) -> str:
+def _differs(scheduler: Any, found: dict[str, Any]) -> str:
     """Which levels of a scheduler are not those that were measured, empty if none are.
 
     The last are compared, for a strength leaves out the first. Flow pipelines give their scheduler
@@ -273,7 +275,7 @@ def _differs(scheduler: Any, found: dict) -> str:
     for name, measured in levels.items():
         own = [float(level) for level in getattr(scheduler, name)][-len(measured) :]
         if len(own) != len(measured) or not all(map(_is_near, own, measured, [name] * len(own))):
-            return name
+            return str(name)
     return ""
 
 
@@ -291,7 +293,7 @@ def _keywords(asked: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in asked.items())
 
 
-def _name(one: dict) -> str:
+def _name(one: dict[str, Any]) -> str:
     """`shapes-ddpm, img2img, strength 0.5, seed 0, for clip_score_shapes`."""
     more = {k: v for k, v in _selectors(one).items() if k not in _ALWAYS_SAID}
     told = "".join(f", {name} {_words(value)}" for name, value in more.items())

@@ -105,9 +105,10 @@ def _cache_folder() -> Path:
 
 def _read_memory(path: Path) -> dict[str, str]:
     try:
-        return json.loads(path.read_text())
+        memory: dict[str, str] = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return memory
 
 
 def _write_memory(path: Path, memory: dict[str, str]) -> None:

@@ -5,9 +5,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
+
+if TYPE_CHECKING:
+    from hydra.errors import MissingConfigException
 
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
@@ -69,7 +73,7 @@ def _options(group: str) -> set[str]:
 
 
 def call_hydra(
-    task: Callable[[list[dict]], None], arguments: list[str], config_name: str = "sweep"
+    task: Callable[[list[dict[str, Any]]], None], arguments: list[str], config_name: str = "sweep"
 ) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
     import hydra
@@ -112,7 +116,7 @@ def flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *overrides]
 
 
-def _unknown_choice(error) -> str:
+def _unknown_choice(error: "MissingConfigException") -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if not error.options:

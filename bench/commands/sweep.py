@@ -1,7 +1,7 @@
 """`denoisebench sweep`. Heavy libraries are imported inside, so that --help is quick."""
 
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import terminal
 from denoisebench.bench.commands.hydra import (
@@ -24,7 +24,7 @@ def sweep(arguments: list[str]) -> int:
     codes: list[int] = []
     unknown, arguments = without_unknown_choices(list(map(open_flag, arguments)))
 
-    def task(configs: list[dict]) -> None:
+    def task(configs: list[dict[str, Any]]) -> None:
         codes.append(_sweep_grid(configs, unknown))
 
     refuse_other_launchers(arguments)
@@ -43,7 +43,7 @@ def sweep(arguments: list[str]) -> int:
     return max(codes, default=0)
 
 
-def _sweep_grid(configs: list[dict], known_problems: list[str]) -> int:
+def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
     from denoisebench.bench.plan.plan import plan_sweep
     from denoisebench.bench.sweep.sweep import grid_table, run_sweep
 

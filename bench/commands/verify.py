@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from denoisebench.bench.commands.console import measuring_bar, terminal
 from denoisebench.bench.commands.hydra import HYDRA_FLAGS, call_hydra, without_unknown_choices
@@ -21,7 +22,7 @@ def verify(arguments: list[str]) -> int:
     if unknown:
         raise UserError("\n".join(unknown))
 
-    def task(configs: list[dict]) -> None:
+    def task(configs: list[dict[str, Any]]) -> None:
         codes.append(_verify(configs))
 
     with TemporaryDirectory() as scratch:
@@ -49,7 +50,7 @@ def _find_modules_here() -> None:
         sys.path.append(str(Path.cwd()))
 
 
-def _verify(configs: list[dict]) -> int:
+def _verify(configs: list[dict[str, Any]]) -> int:
     from time import perf_counter
 
     from denoisebench.bench.paths import write_atomically

@@ -11,7 +11,9 @@ _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large pro
 
 
 @contextmanager
-def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterator[None]:
+def remembered_embeddings(
+    encoders: Sequence[nn.Module], memory: dict[tuple[Any, ...], Any]
+) -> Iterator[None]:
     """Within the context a text encoder computes each batch of tokens once; memory outlives it."""
     originals = [encoder.forward for encoder in encoders]
     for number, encoder in enumerate(encoders):
@@ -25,7 +27,7 @@ def remembered_embeddings(encoders: Sequence[nn.Module], memory: dict) -> Iterat
                 encoder.forward = original
 
 
-def _remember(forward: Any, memory: dict, number: int) -> Any:
+def _remember(forward: Any, memory: dict[tuple[Any, ...], Any], number: int) -> Any:
     def remembering(*args: Any, **kwargs: Any) -> Any:
         key = (number, *map(_content, args), *((name, _content(kwargs[name])) for name in kwargs))
         if key in memory:

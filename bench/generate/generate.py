@@ -105,9 +105,9 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
     finally:
         if overflows:
             vae.to(own)
-    latents = said.latent_dist.mode() if hasattr(said, "latent_dist") else said.latent
+    latents: Tensor = said.latent_dist.mode() if hasattr(said, "latent_dist") else said.latent
     std = vae.config.get("latents_std") or 1.0  # of each channel
-    scale = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
+    scale: Tensor = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
     return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
 
 

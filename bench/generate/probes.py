@@ -37,15 +37,16 @@ class Stages:
 
 def denoiser_of(pipeline: Any) -> nn.Module:
     """The network that is evaluated at each step: a UNet or a transformer."""
-    return pipeline.unet if getattr(pipeline, "unet", None) is not None else pipeline.transformer
+    unet: nn.Module | None = getattr(pipeline, "unet", None)
+    return unet if unet is not None else pipeline.transformer
 
 
-def state_of(args: tuple, kwargs: dict) -> Any:
+def state_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The noisy samples [N, ...] among the arguments of a denoiser's call."""
     return args[0] if args else _named(kwargs, _STATES)
 
 
-def timestep_of(args: tuple, kwargs: dict) -> Any:
+def timestep_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[1] if len(args) > 1 else _named(kwargs, _TIMES)
 
 
@@ -73,7 +74,7 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         synchronise(device)
         return time.perf_counter()
 
-    def denoiser_starts(module: nn.Module, args: tuple, kwargs: dict) -> None:
+    def denoiser_starts(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         state = state_of(args, kwargs)
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
@@ -105,7 +106,7 @@ def watched(pipeline: Any) -> Iterator[Stages]:
             restore()
 
 
-def _named(kwargs: dict, names: tuple[str, ...]) -> Any:
+def _named(kwargs: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next(kwargs[name] for name in names if name in kwargs)
 
 

@@ -42,7 +42,9 @@ class _Steering:
         self._interval = json.loads(cell.guidance_interval) if cell.guidance_interval else None
         self._alone = False
 
-    def before(self, module: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    def before(
+        self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Outside the interval (Kynkäänniemi et al., 2024) only the prompt's half is evaluated."""
         self._alone = not self._guided(args, kwargs)
         if not self._alone:
@@ -50,7 +52,7 @@ class _Steering:
         rows = len(state_of(args, kwargs))
         return _second_half(args, rows), _second_half(kwargs, rows)
 
-    def after(self, module: Any, args: tuple, kwargs: dict, output: Any) -> Any:
+    def after(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         tensor = output if isinstance(output, Tensor) else output[0]
         if self._alone:  # twice the same: u + w (c - u) is c
             changed = torch.cat([tensor, tensor])
@@ -61,13 +63,13 @@ class _Steering:
             return output
         return changed if isinstance(output, Tensor) else (changed, *output[1:])
 
-    def _guided(self, args: tuple, kwargs: dict) -> bool:
+    def _guided(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if self._interval is None:
             return True
         timestep = float(torch.as_tensor(timestep_of(args, kwargs)).flatten()[0])
         scheduler, (low, high) = self._pipeline.scheduler, self._interval
         told = training_timesteps([timestep], scheduler)
-        return low < noise_level(told[0], scheduler) <= high
+        return bool(low < noise_level(told[0], scheduler) <= high)
 
 
 def _second_half(value: Any, rows: int) -> Any:

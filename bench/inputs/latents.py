@@ -21,7 +21,8 @@ def given_latents(path: str) -> np.ndarray:
     floating = isinstance(latents, np.ndarray) and np.issubdtype(latents.dtype, np.floating)
     if not floating or latents.shape[:1] != (1,) or not np.isfinite(latents).all():
         raise UserError(f"latents={path}: give an array [1, …] of finite floating-point numbers")
-    return latents.astype(np.float32)
+    latent: np.ndarray = latents.astype(np.float32)
+    return latent
 
 
 def check_latents(path: str, model: FoundModel, height: int, width: int) -> None:

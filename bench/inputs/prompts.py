@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -192,7 +192,7 @@ def _read(path: Path, column: str | None) -> list[str]:
     return [_field(record, column, path, number) for number, record in enumerate(records, 1)]
 
 
-def _parquet_records(path: Path, column: str | None) -> list[dict]:
+def _parquet_records(path: Path, column: str | None) -> list[dict[str, Any]]:
     """Of the column alone, where there is one of that name: others may hold images."""
     from pyarrow.parquet import ParquetFile
 
@@ -200,10 +200,11 @@ def _parquet_records(path: Path, column: str | None) -> list[dict]:
         names = file.schema_arrow.names
         if column not in names:
             return [dict.fromkeys(names)]
-        return file.read([column]).to_pylist()
+        records: list[dict[str, Any]] = file.read([column]).to_pylist()
+    return records
 
 
-def _field(record: dict, column: str | None, path: Path, number: int) -> str:
+def _field(record: Any, column: str | None, path: Path, number: int) -> str:
     text = record.get(column) if isinstance(record, dict) else None
     if isinstance(text, str) and text.strip():
         return text

@@ -80,10 +80,11 @@ def exact_images(name: str, count: int) -> np.ndarray:
     return pixels.round().to(torch.uint8).numpy()
 
 
-class ClosedFormDenoiser(ModelMixin, ConfigMixin):
+# Diffusers' classes are Any to mypy, as pyproject.toml says.
+class ClosedFormDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """The ideal denoiser of a problem, called as a network is."""
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]  # diffusers' own
     def __init__(self, problem: str):
         super().__init__()
         chosen = PROBLEMS[problem]
@@ -104,7 +105,7 @@ class ClosedFormDenoiser(ModelMixin, ConfigMixin):
         level, x = self.level(float(timestep)), sample.flatten(1).double()
         kind = "flow_prediction" if self._path == "flow" else "epsilon"
         out = torch.empty_like(x)
-        for index in component.unique().tolist():
+        for index in torch.unique(component).tolist():
             chosen = component == index
             data = self._unconditional if index < 0 else self._data.component(index)
             out[chosen] = prediction(data.denoise(x[chosen], level), x[chosen], level, kind)
@@ -125,7 +126,7 @@ class AffineDecoder:
         return (latents / REACH / 2 + 0.5).clamp(0, 1)
 
 
-class ClosedFormPipeline(DiffusionPipeline):
+class ClosedFormPipeline(DiffusionPipeline):  # type: ignore[misc]  # as above
     """Called as StableDiffusionPipeline is, with what bench.sampling hands over."""
 
     unet: ClosedFormDenoiser

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.hub import cached, download, is_hub_id
@@ -73,11 +74,12 @@ def absent_parts(folder: Path) -> dict[str, None]:
     return {part: None for part in named if part not in there and not part.startswith("_")}
 
 
-def read_json(path: Path, what: str) -> dict:
+def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
+    return content
 
 
 def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
@@ -92,7 +94,7 @@ def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-def _index(folder: Path) -> dict:
+def _index(folder: Path) -> dict[str, Any]:
     return read_json(folder / INDEX, f"index of {folder}")
 
 

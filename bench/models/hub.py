@@ -9,7 +9,7 @@ from denoisebench.bench.errors import UserError
 
 MODEL, DATASET = "model", "dataset"
 _PATIENCE = 10  # seconds until the hub counts as out of reach
-_failed: dict[tuple, Exception] = {}  # by repository, revision and kind
+_failed: dict[tuple[str, str | None, str], Exception] = {}  # by repository, revision and kind
 Choose = Callable[[list[str]], list[str]]  # of the names of a repository's files, those needed
 
 

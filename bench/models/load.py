@@ -194,8 +194,9 @@ def _without_progress_bars() -> None:
     import diffusers.utils.logging
     import transformers.utils.logging
 
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
+    logging: Any  # its functions are not annotated
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.disable_progress_bar()
 
 
 def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:

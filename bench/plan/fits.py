@@ -261,4 +261,5 @@ def _kind(model: FoundModel) -> str:
 def _predicted(model: FoundModel) -> str:
     if model.family == "flow":
         return "flow_prediction"
-    return json.loads(model.scheduler_config).get("prediction_type", "epsilon")
+    prediction: str = json.loads(model.scheduler_config).get("prediction_type", "epsilon")
+    return prediction

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.inputs.prompts import PromptSet
@@ -69,7 +70,7 @@ def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
     )
 
 
-def scheduler_config(job: Job) -> dict:
+def scheduler_config(job: Job) -> dict[str, Any]:
     """The model's own with all that is laid over it."""
     cell = job.entry.cell
     flags = json.loads(cell.scheduler_flags)

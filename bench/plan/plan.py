@@ -52,7 +52,7 @@ class Plan:
     marks: list[Mark]  # the same defects, by curve
 
 
-def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> Plan:
+def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] = ()) -> Plan:
     """Raises UserError that lists every problem of the grid, one a line."""
     problems = dict.fromkeys(known_problems)  # in order, each once
     if problems:  # names that there are not: what they were to fit with cannot be judged
@@ -95,7 +95,7 @@ def plan_sweep(configs: Iterable[dict], known_problems: Iterable[str] = ()) -> P
     )
 
 
-def _job(config: dict) -> tuple[Job | None, list[str]]:
+def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
     settings, problems = check_settings(config)
     if settings is None:
         return None, problems

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import prompts_given
@@ -67,7 +68,7 @@ def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
     """Jobs that race against each other, in the order they came."""
-    found: dict[tuple, list[Job]] = {}
+    found: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
         found.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
     return list(found.values())

@@ -46,7 +46,7 @@ def takes_levels(model: FoundModel, spec: SchedulerSpec) -> bool:
     return True
 
 
-def _given(pipeline: str, config: dict) -> dict[str, Any]:
+def _given(pipeline: str, config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of set_timesteps for two steps, as diffusers 0.42 passes them."""
     levels, count, shift = [1.0, 0.5], {"num_inference_steps": 2}, {"mu": 1.0}
     if pipeline == "ZImagePipeline":

@@ -1,6 +1,7 @@
 """Margins as they were declared, to what each metric asks of a cell."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.specs import metric_spec
@@ -9,7 +10,7 @@ AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of cl
 
 
 def gates(
-    margins: Mapping[str, Mapping], metrics: Iterable[str], features: Mapping[str, int]
+    margins: Mapping[str, Mapping[str, Any]], metrics: Iterable[str], features: Mapping[str, int]
 ) -> dict[str, Gate]:
     """Of the metrics for which a margin is declared, by column or by how columns begin.
 
@@ -24,7 +25,7 @@ def gates(
     return found
 
 
-def _gate(metric: str, margin: Mapping, enough: int) -> Gate:
+def _gate(metric: str, margin: Mapping[str, Any], enough: int) -> Gate:
     sign = 1 if metric_spec(metric).better == "higher" else -1
     relative = margin.get("relative")
     if relative is not None:

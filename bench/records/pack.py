@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,7 +51,7 @@ class Pack:
     name: str
     unix_s: float  # when its last cell was finished
     environment: dict[str, str]
-    margins: dict[str, dict]
+    margins: dict[str, dict[str, Any]]
     cells: list[PackedCell]
 
 

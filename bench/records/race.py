@@ -56,7 +56,8 @@ class RaceRecord:
 
     @property
     def asked_samples(self) -> int:
-        return self.panel["asked_samples"]
+        samples: int = self.panel["asked_samples"]
+        return samples
 
     @property
     def winner(self) -> int | None:

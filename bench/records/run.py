@@ -46,7 +46,8 @@ class Run:
     environment: dict[str, str]
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
     marks: tuple[Mark, ...] = ()  # the same defects, by curve
-    margins: dict[str, dict] = field(default_factory=dict)  # declared; see bench/records/margins.py
+    # Declared; see bench/records/margins.py.
+    margins: dict[str, dict[str, Any]] = field(default_factory=dict)
     races: tuple[RaceRecord, ...] = ()  # of each group of a race
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
 
@@ -115,7 +116,7 @@ def load_run(folder: str | Path) -> Run:
     )
 
 
-def _checked_margins(record: dict) -> dict[str, dict]:
+def _checked_margins(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Raises one of _DAMAGED for what is not as margins are declared."""
     for margin in record.values():
         Margin.model_validate(margin, strict=True)
@@ -132,5 +133,5 @@ def _read_races(path: Path, entries: Sequence[Entry]) -> tuple[RaceRecord, ...]:
         raise UserError(f"{path} {_UNREADABLE}") from error
 
 
-def _entry(record: dict) -> Entry:
+def _entry(record: dict[str, Any]) -> Entry:
     return Entry(**{**record, "cell": Cell(**record["cell"])})

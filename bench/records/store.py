@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -97,11 +98,11 @@ class Store:
             raise LookupError(f"{kind} of cell {key}: {done} of {stop} samples stored")
         return {n: np.concatenate([part[n] for part in parts])[: stop - start] for n in parts[0]}
 
-    def write_record(self, key: str, kind: str, record: dict) -> None:
+    def write_record(self, key: str, kind: str, record: dict[str, Any]) -> None:
         """Stores a JSON record in place of the last one of its kind."""
         self._replace(key, kind, ".json", json.dumps(record, indent=1).encode())
 
-    def read_record(self, key: str, kind: str) -> dict | None:
+    def read_record(self, key: str, kind: str) -> dict[str, Any] | None:
         """The record of a kind, or None when there is no intact one."""
         content = self._newest(key, kind, ".json")
         return None if content is None else json.loads(content)

@@ -223,7 +223,7 @@ def scheduler_class(class_name: str) -> Any:
     return cls
 
 
-def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict) -> Any:
+def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict[str, Any]) -> Any:
     """An object of the class."""
     laid = laid_over(cls.__name__, flags, model_config)
     return cls.from_config(of_the_model(model_config), **laid)
@@ -235,7 +235,9 @@ def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in left_out}
 
 
-def laid_over(class_name: str, flags: dict[str, Any], model_config: dict) -> dict[str, Any]:
+def laid_over(
+    class_name: str, flags: dict[str, Any], model_config: dict[str, Any]
+) -> dict[str, Any]:
     """All that is laid over what is the model's. The shift of a flow has two names: shift in
     FlowMatch classes, flow_shift in those that follow a flow by a flag; a config has either."""
     shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
@@ -244,7 +246,7 @@ def laid_over(class_name: str, flags: dict[str, Any], model_config: dict) -> dic
     return {"flow_shift": shift, **flags} if flags.get("use_flow_sigmas") else flags
 
 
-def lowers_last_order(class_name: str, config: dict) -> bool:
+def lowers_last_order(class_name: str, config: dict[str, Any]) -> bool:
     """Whether the last step is of lower order below FULL_ORDER steps and not from there on. Of the
     others with lower_order_final some always do that and some never. config: with all flags."""
     if not config.get("lower_order_final", True):

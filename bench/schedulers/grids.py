@@ -33,7 +33,9 @@ from denoisebench.bench.schedulers.catalogue import (
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 
 
-def build_scheduler(class_name: str, flags: str, model_config: dict, grid: str = "native") -> Any:
+def build_scheduler(
+    class_name: str, flags: str, model_config: dict[str, Any], grid: str = "native"
+) -> Any:
     """A fresh scheduler object: the model's own config with the flags (JSON) over it.
 
     One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
@@ -126,7 +128,8 @@ def training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
     own = np.array([float(t) for t in scheduler.timesteps])
     readings = (values, values * steps, (1 - values) * steps)
     misses = [np.abs(reading[:, None] - own).min(1).sum() for reading in readings]
-    return readings[int(np.argmin(misses))].tolist()
+    closest: list[float] = readings[int(np.argmin(misses))].tolist()
+    return closest
 
 
 def noise_level(timestep: float, scheduler: Any) -> float:
@@ -134,7 +137,7 @@ def noise_level(timestep: float, scheduler: Any) -> float:
     name = type(scheduler).__name__
     if name.startswith("EDM"):
         return math.exp(4 * timestep)
-    trained = scheduler.config.num_train_timesteps
+    trained: int = scheduler.config.num_train_timesteps
     if name.startswith("FlowMatch") or getattr(scheduler.config, "use_flow_sigmas", False):
         return timestep / trained
     signal = np.asarray(scheduler.alphas_cumprod, dtype=np.float64)

@@ -131,7 +131,8 @@ def _shifted(config: Config, steps: int) -> bool:
 
 
 def _trained(config: Config) -> int:
-    return config.get("num_train_timesteps", 1000)
+    steps: int = config.get("num_train_timesteps", 1000)
+    return steps
 
 
 _DIFFUSERS_0_42 = (

@@ -88,7 +88,7 @@ def lpips_network(memory: Memory) -> Any:
     return memory.keep("lpips", lambda: _usable(lambda: fidelity.lpips_network(memory.device)))
 
 
-def _usable(find: Callable[[], Any]) -> Any:
+def _usable(find: Callable[[], T]) -> T:
     """The result of find; a network that cannot be used is the user's to mend."""
     try:
         return find()

@@ -36,7 +36,8 @@ def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, Tensor
     """What a reader makes of images [N, 3, H, W], as many at a time as memory holds."""
     height, width = images.shape[-2:]
     at_once = max(1, _PIXELS // (height * width))
-    parts = [reader(part, start + i * at_once) for i, part in enumerate(images.split(at_once))]
+    pieces = torch.split(images, at_once)
+    parts = [reader(piece, start + i * at_once) for i, piece in enumerate(pieces)]
     return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
 
 

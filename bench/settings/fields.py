@@ -8,6 +8,7 @@ from pydantic import (
     ConfigDict,
     Field,
 )
+from pydantic_core import ErrorDetails
 
 
 def rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -41,7 +42,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def config_problem(item) -> str:
+def config_problem(item: ErrorDetails) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: there is no such setting; remove it"

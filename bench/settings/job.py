@@ -171,7 +171,7 @@ class Settings(Strict):
     dry_run: bool
 
 
-def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
+def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:
     """The settings, or None and every problem on a line of its own with its cure."""
     unset = [f"{name}: has no value yet; {_CURES.get(name, _GIVE)}" for name in _unset(config)]
     if unset:
@@ -182,7 +182,7 @@ def check_settings(config: dict) -> tuple[Settings | None, list[str]]:
         return None, [config_problem(item) for item in error.errors()]
 
 
-def tracking_settings(config: dict) -> TrackingSettings:
+def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
     """Raises UserError for a value or a name that there is not."""
     try:
         return TrackingSettings(**config)
@@ -192,7 +192,7 @@ def tracking_settings(config: dict) -> TrackingSettings:
         ) from error
 
 
-def _unset(config: dict, prefix: str = "") -> list[str]:
+def _unset(config: dict[str, Any], prefix: str = "") -> list[str]:
     """Names whose value is OmegaConf's ???: a config that waits for the user."""
     found = []
     for name, value in config.items():

@@ -18,6 +18,7 @@ from denoisebench.bench.shapes.world import (
 _SHADE = 0.40  # the second colour of a texture is the object's colour times this
 _MARGIN = 2.5  # pixels of a mask beyond an object's radius: room for every corner at any rotation
 _CHUNK = 256  # scenes drawn at once: their float images stay in the processor's cache
+_Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # over pixels: of x, y, radius
 
 
 def render(scenes: Scenes) -> np.ndarray:
@@ -37,7 +38,8 @@ def object_masks(scenes: Scenes) -> np.ndarray:
     pixels = np.arange(IMAGE_SIZE) + 0.5
     reach = scenes.radius[:, :1] + _MARGIN
     x, y = (np.abs(pixels - scenes.centre[:, 0, axis, None]) <= reach for axis in (0, 1))
-    return y[:, :, None] & x[:, None, :]
+    masks: np.ndarray = y[:, :, None] & x[:, None, :]
+    return masks
 
 
 def _render(scenes: Scenes) -> np.ndarray:
@@ -47,7 +49,8 @@ def _render(scenes: Scenes) -> np.ndarray:
     second = image[two]
     _paint(second, scenes[two], 1)
     image[two] = second
-    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    pixels: np.ndarray = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    return pixels
 
 
 def _backgrounds(scenes: Scenes) -> np.ndarray:
@@ -57,7 +60,8 @@ def _backgrounds(scenes: Scenes) -> np.ndarray:
     ramp = ((np.arange(IMAGE_SIZE) + 0.5) / IMAGE_SIZE * 2 - 1).astype(np.float32)
     x, y = scenes.gradient.astype(np.float32).T[:, :, None, None]
     shade = x * ramp[None, None, :] + y * ramp[None, :, None]
-    return colour[:, :, None, None] + shade[:, None]
+    image: np.ndarray = colour[:, :, None, None] + shade[:, None]
+    return image
 
 
 def _paint(image: np.ndarray, scenes: Scenes, k: int) -> None:
@@ -84,7 +88,7 @@ def _local_coordinates(centre: np.ndarray, rotation: np.ndarray) -> tuple[np.nda
 
 
 def _by_kind(
-    kind: np.ndarray, functions: list[Callable], x: np.ndarray, y: np.ndarray, radius: np.ndarray
+    kind: np.ndarray, functions: list[_Field], x: np.ndarray, y: np.ndarray, radius: np.ndarray
 ) -> np.ndarray:
     """Applies functions[kind[i]] to scene i."""
     out = np.empty_like(x)
@@ -96,29 +100,34 @@ def _by_kind(
 
 
 # Signed distances to the outline in pixels, negative inside; r is the radius of the object.
-def _circle(x, y, r):
-    return np.hypot(x, y) - 0.97 * r
+def _circle(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.hypot(x, y) - 0.97 * r
+    return distance
 
 
-def _square(x, y, r):
-    return np.maximum(np.abs(x), np.abs(y)) - 0.84 * r
+def _square(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.maximum(np.abs(x), np.abs(y)) - 0.84 * r
+    return distance
 
 
-def _triangle(x, y, r):
+def _triangle(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     y = y - 0.18 * r
-    return np.maximum(0.866 * np.abs(x) - 0.5 * y, y) - 0.6 * r
+    distance: np.ndarray = np.maximum(0.866 * np.abs(x) - 0.5 * y, y) - 0.6 * r
+    return distance
 
 
-def _ring(x, y, r):
-    return np.abs(np.hypot(x, y) - 0.72 * r) - 0.26 * r
+def _ring(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.abs(np.hypot(x, y) - 0.72 * r) - 0.26 * r
+    return distance
 
 
-def _cross(x, y, r):
+def _cross(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     x, y = np.abs(x), np.abs(y)
-    return np.maximum(np.maximum(x, y) - 0.98 * r, np.minimum(x, y) - 0.33 * r)
+    distance: np.ndarray = np.maximum(np.maximum(x, y) - 0.98 * r, np.minimum(x, y) - 0.33 * r)
+    return distance
 
 
-def _star(x, y, r):
+def _star(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     """Five points: the plane folded to one tenth, where the outline is one straight edge."""
     half = np.pi / 5
     angle = np.abs((np.arctan2(x, -y) + half) % (2 * half) - half)
@@ -126,7 +135,8 @@ def _star(x, y, r):
     tip, notch = 1.15 * r, 0.48 * r
     edge_x, edge_y = notch * np.cos(half) - tip, notch * np.sin(half)
     px, py = length * np.cos(angle) - tip, length * np.sin(angle)
-    return (edge_x * py - edge_y * px) / -np.hypot(edge_x, edge_y)
+    distance: np.ndarray = (edge_x * py - edge_y * px) / -np.hypot(edge_x, edge_y)
+    return distance
 
 
 _DISTANCES = {
@@ -140,27 +150,29 @@ _DISTANCES = {
 
 
 # Textures: the share of light in [0, 1] at a point, edges anti-aliased over one pixel.
-def _solid(x, y, r):
+def _solid(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     return np.ones_like(x)
 
 
-def _wave(u, period):
+def _wave(u: np.ndarray, period: float) -> np.ndarray:
     """Distance in pixels to the nearest edge of a square wave, positive on its light half."""
     return period / 4 - np.abs((u / period) % 1 - 0.5) * period
 
 
-def _striped(x, y, r):
+def _striped(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     return np.clip(_wave(y, 5.0) + 0.5, 0, 1)
 
 
-def _checkered(x, y, r):
+def _checkered(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     light_x, light_y = (np.clip(2 * _wave(u, 7.0), -1, 1) for u in (x, y))
-    return 0.5 + 0.5 * light_x * light_y
+    light: np.ndarray = 0.5 + 0.5 * light_x * light_y
+    return light
 
 
-def _dotted(x, y, r):
+def _dotted(x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
     near_x, near_y = (((u / 5 + 0.5) % 1 - 0.5) * 5 for u in (x, y))
-    return np.clip(np.hypot(near_x, near_y) - 1.5 + 0.5, 0, 1)
+    light: np.ndarray = np.clip(np.hypot(near_x, near_y) - 1.5 + 0.5, 0, 1)
+    return light
 
 
 _LIGHTS = {"solid": _solid, "striped": _striped, "checkered": _checkered, "dotted": _dotted}

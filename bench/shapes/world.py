@@ -153,7 +153,8 @@ def _background(uniform: np.ndarray, colour: np.ndarray) -> np.ndarray:
     same = low == high
     choice = _choose(uniform, len(BACKGROUNDS) - 2 + same)
     choice += choice >= low
-    return choice + ((choice >= high) & ~same)
+    background: np.ndarray = choice + ((choice >= high) & ~same)
+    return background
 
 
 def _one_centre(radius: np.ndarray, uniform: np.ndarray) -> np.ndarray:

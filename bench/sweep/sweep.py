@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -185,7 +186,7 @@ def _keep_inputs(store: Store, job: Job) -> None:
         store.write_arrays(cell.inputs_key, "shown", arrays)
 
 
-def _folded(configs: list[dict]) -> dict:
+def _folded(configs: list[dict[str, Any]]) -> dict[str, Any]:
     """What all jobs share once, and the list of values of what differs."""
     folded = {}
     for name in configs[0]:

@@ -40,7 +40,7 @@ class _Block(nn.Module):
         hidden = self.convolutions[0](functional.silu(self.norms[0](x)))
         hidden = hidden + self.time(functional.silu(when))[:, :, None, None]
         x = x + self.convolutions[1](functional.silu(self.norms[1](hidden)))
-        tokens = self.norms[2](x).flatten(2).transpose(1, 2)
+        tokens: torch.Tensor = self.norms[2](x).flatten(2).transpose(1, 2)
         for place in range(2):  # to itself, then to the prompt
             normal = self.layer_norms[place](tokens)
             tokens = tokens + self._attend(place, normal, text if place else normal)
@@ -50,12 +50,14 @@ class _Block(nn.Module):
 
     def _attend(self, place: int, tokens: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         def heads(linear: nn.Module, of: torch.Tensor) -> torch.Tensor:
-            return linear(of).unflatten(2, (_HEADS, -1)).transpose(1, 2)
+            split: torch.Tensor = linear(of).unflatten(2, (_HEADS, -1)).transpose(1, 2)
+            return split
 
         query = heads(self.queries[place], tokens)
         key, value = heads(self.keys[place], text), heads(self.values[place], text)
         found = functional.scaled_dot_product_attention(query, key, value)
-        return self.outputs[place](found.transpose(1, 2).flatten(2))
+        attended: torch.Tensor = self.outputs[place](found.transpose(1, 2).flatten(2))
+        return attended
 
 
 class Workload(Protocol):

@@ -22,6 +22,7 @@ from denoisebench.bench.tracking.targets import Measured, Target, targets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
     from mlflow.entities import Run as MlflowRun
 
 _FILES = (
@@ -105,9 +106,9 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
     tags = {_sanitised(name): text[:_TAG_CHARACTERS] for name, text in tags.items()}
     found = _find(client, experiment_id, target, metrics)
     if found and found.data.tags.get("content") == target.content:
-        return found.info.run_id
+        return str(found.info.run_id)
     found = found or client.create_run(experiment_id, min(times, default=None), tags)
-    run_id = found.info.run_id
+    run_id: str = found.info.run_id
     params = [Param(name, text) for name, text in target.params.items()]
     client.log_batch(run_id, metrics[:_BATCH], params, [RunTag(*tag) for tag in tags.items()])
     for start in range(_BATCH, len(metrics), _BATCH):
@@ -119,7 +120,7 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
 
 
 def _find(
-    client: "MlflowClient", experiment_id: str, target: Target, metrics: list
+    client: "MlflowClient", experiment_id: str, target: Target, metrics: list["Metric"]
 ) -> "MlflowRun | None":
     """The run to add to: of that identity, and with no other value at a step of ours.
 
@@ -139,7 +140,7 @@ def _find(
     return None
 
 
-def _metrics(points: Sequence[Measured]) -> list:
+def _metrics(points: Sequence[Measured]) -> list["Metric"]:
     from mlflow.entities import Metric
 
     return [

@@ -252,4 +252,5 @@ def training_grid_error(case: Case) -> float | None:
 
 def _grid(scheduler: Any) -> Tensor:
     sigmas = torch.as_tensor(getattr(scheduler, "sigmas", ())).double()
-    return sigmas[sigmas > 0].unique()
+    levels: Tensor = torch.unique(sigmas[sigmas > 0])
+    return levels

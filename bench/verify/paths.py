@@ -105,10 +105,11 @@ def _edm_output(denoised: Tensor, x: Tensor, level: Level) -> Tensor:
 
 
 @cache
-def _log_ratios(config: tuple) -> np.ndarray:
+def _log_ratios(config: tuple[Any, ...]) -> np.ndarray:
     """log(sigma/alpha) of every training timestep."""
     from diffusers import DDIMScheduler
 
     signal = DDIMScheduler(**dict(config)).alphas_cumprod.double().numpy()
     with np.errstate(divide="ignore"):
-        return np.log((1 - signal) / signal) / 2
+        ratios: np.ndarray = np.log((1 - signal) / signal) / 2
+    return ratios

@@ -39,7 +39,7 @@ class VerifySettings(BaseModel):
     out: Annotated[str, Field(min_length=1)]
 
 
-def what_to_verify(configs: Iterable[dict]) -> tuple[list[Subject], Path]:
+def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Path]:
     """The subjects, each once, and the folder to write to. Raises UserError with all problems."""
     settings, problems = [], []
     for config in configs:

@@ -81,7 +81,8 @@ def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
 
 
 def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
-    scale: Callable | None = getattr(scheduler, "scale_model_input", None)  # flow ones have none
+    scale: Callable[[Tensor, Tensor], Tensor] | None  # flow ones have none
+    scale = getattr(scheduler, "scale_model_input", None)
     return scale(x, t) if scale else x
 
 

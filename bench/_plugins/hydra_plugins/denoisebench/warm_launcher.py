@@ -44,7 +44,7 @@ class WarmSweeper(BasicSweeper):
     """
 
     def __init__(
-        self, params: dict[str, str] | None = None, grids: Sequence[Mapping] | None = None
+        self, params: dict[str, str] | None = None, grids: Sequence[Mapping[str, Any]] | None = None
     ):
         super().__init__(max_batch_size=None, params=params)  # a sweep is one list of jobs
         self._grids = grids or [{}]
