@@ -48,6 +48,8 @@ def significant(value: float, digits: int = 3) -> str:
 
 def times(ratio: float, digits: int = 3) -> str:
     """A ratio with the sign of multiplication, as in `1.8x`."""
+    if not math.isfinite(ratio):
+        return MISSING
     return f"{significant(ratio, digits)}\N{MULTIPLICATION SIGN}"
 
 

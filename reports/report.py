@@ -14,6 +14,7 @@ from denoisebench.reports.claims.claims import findings
 from denoisebench.reports.claims.page import write_claims
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
+from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
 from denoisebench.reports.page.contact_sheet import sheets
@@ -28,7 +29,6 @@ from denoisebench.reports.rows.frame import (
     records,
     write_results,
 )
-from denoisebench.reports.rows.headline import observations
 
 
 def write_report(folder: Path) -> Path:
@@ -58,12 +58,15 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
     decisions = decide(frame, estimates, run.margins, run.races)
     return Content(
-        decisions,
-        {metric: observations(frame, metric, found) for metric, found in estimates.items()},
-        {metric: figures(frame, metric, found, decisions) for metric, found in estimates.items()},
-        {metric: returns(frame, metric, found, decisions) for metric, found in estimates.items()},
-        gallery(run, frame),
-        script,
+        decisions=decisions,
+        observations={
+            metric: observations(frame, metric, found, decisions=decisions)
+            for metric, found in estimates.items()
+        },
+        figures={m: figures(frame, m, found, decisions) for m, found in estimates.items()},
+        returns={m: returns(frame, m, found, decisions) for m, found in estimates.items()},
+        blocks=gallery(run, frame),
+        script=script,
     )
 
 

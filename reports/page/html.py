@@ -17,6 +17,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import Decisions
+from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
 from denoisebench.reports.decide.returns import Return, return_lines
 from denoisebench.reports.decide.words import (
     margin_words,
@@ -24,12 +25,11 @@ from denoisebench.reports.decide.words import (
     race_tables,
     recommendation_cards,
 )
-from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
+from denoisebench.reports.formats import MISSING, decimals_for, duration, number, plus_minus, times
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import failed, frame_metrics, records, unsupported
-from denoisebench.reports.rows.headline import Observation, Setting
 from denoisebench.reports.rows.pareto import front_lines, with_front
 from denoisebench.reports.rows.table import cells_table
 
@@ -196,24 +196,41 @@ def _front(frame: pd.DataFrame, metric: str) -> list[dict]:
     return front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric))
 
 
-def _headlines(seen: Sequence[Observation]) -> list[dict]:
+def _headlines(observations: Sequence[Observation]) -> list[dict]:
     """Rows of the table at the top, every column with decimals of its own."""
-    decimals = decimals_for([one.best.se for one in seen])
-    gap_decimals = decimals_for([one.gap_se for one in seen])
-    return [_headline(one, decimals, gap_decimals) for one in seen]
-
-
-def _headline(seen: Observation, decimals: int, gap_decimals: int) -> dict:
-    row = {"panel": seen.panel, "best": _setting(seen.best, decimals), "same": True}
-    if not seen.same:
-        unit = "" if seen.cost == "latency_p50_s" else " (in NFE)"
-        row |= {
-            "same": False,
-            "cheapest": _setting(seen.cheapest, decimals),
-            "gap": plus_minus(seen.gap, seen.gap_se, gap_decimals),
-            "ratio": f"{significant(seen.cost_ratio, 2)}\N{MULTIPLICATION SIGN}{unit}",
+    gains = [seen.last_steps.gain for seen in observations if seen.last_steps]
+    losses = [seen.default.loss for seen in observations if seen.default]
+    return [
+        {
+            "panel": seen.panel,
+            "best": _setting(seen.best, decimals_for(one.best.se for one in observations)),
+            "last_steps": _last_steps(seen.last_steps, decimals_for(gain.se for gain in gains)),
+            "default": _default(seen, decimals_for(loss.se for loss in losses)),
+            "no_default": seen.no_default,
         }
-    return row
+        for seen in observations
+    ]
+
+
+def _last_steps(last: LastSteps | None, decimals: int) -> str:
+    """`8 → 16: 0.31 ± 0.12`"""
+    if last is None:
+        return MISSING
+    gain = plus_minus(last.gain.value, last.gain.se, decimals)
+    return f"{last.steps_from} → {last.steps_to}: {gain}"
+
+
+def _default(seen: Observation, decimals: int) -> dict | None:
+    default = seen.default
+    if default is None:
+        return None
+    unit = "" if default.cost == "latency_p50_s" else " (in NFE)"
+    return {
+        **_setting(default.setting, decimals_for([default.setting.se])),
+        "is_best": default.is_best,
+        "loss": plus_minus(default.loss.value, default.loss.se, decimals),
+        "ratio": f"{times(default.cost_ratio, 2)}{unit}",
+    }
 
 
 def _setting(setting: Setting, decimals: int) -> dict:

@@ -111,7 +111,18 @@ def test_the_page_tells_what_was_swept_and_how_to_read_it(page):
     assert "24 cells: 1 model, 3 schedulers, 4 step counts, 2 guidance scales, 1 seed." in text
     assert "lower is better" in text
     assert "higher is better" in text
-    assert "Observations, not decisions" in text
+    assert "observations, not decisions" in text
+
+
+def test_the_table_at_a_glance_names_the_default_of_the_cards_and_no_other(run):
+    glance = re.compile(r'<table class="glance">(.*?)</table>', re.DOTALL)
+    text = rendered(run)
+    (setting,) = set(re.findall(r'<p class="setting">(.*?), guidance 4</p>', text))
+    defaults = re.findall(r'data-label="Default">(.*?)<', "".join(glance.findall(text)))
+    assert set(defaults) == {setting, "the best itself", "decided at guidance 4"}
+    undeclared = rendered(replace(run, margins={}))
+    assert "Default" not in "".join(glance.findall(undeclared))
+    assert "Its last steps brought" in undeclared
 
 
 def test_failed_cells_are_shown_with_their_messages(run, page):

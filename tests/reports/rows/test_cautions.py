@@ -2,10 +2,11 @@ import pandas as pd
 import pytest
 
 from denoisebench.bench.records.run import Mark
+from denoisebench.reports.decide.decisions import NOTHING, decide
+from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.rows.cautions import cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame
-from denoisebench.reports.rows.headline import observations
-from tests.helpers.fake_run import FD, fabricate
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
 @pytest.fixture
@@ -37,9 +38,9 @@ def test_few_samples_are_said_with_the_number_that_is_enough(frame):
 
 def test_few_samples_name_no_best_cell(run, frame):
     estimates = load_estimates(run, FD)
-    assert observations(frame, FD, estimates)
+    assert observations(frame, FD, estimates, decisions=NOTHING)
     frame[f"{FD}_n_per_dim"] = 3.9
-    assert observations(frame, FD, estimates) == []
+    assert observations(frame, FD, estimates, decisions=NOTHING) == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,10 @@ def test_one_slow_cell_makes_timings_uneven_and_savings_count_evaluations(
     (text,) = cautions(frame)
     assert said in text
     assert not timings_are_even(frame)
-    assert {one.cost for one in observations(frame, FD, load_estimates(run, FD))} == {"nfe"}
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    decisions = decide(frame, estimates, {FD: {"absolute": 5.0}, CLIP: {"absolute": 5.0}})
+    seen = observations(frame, FD, estimates[FD], decisions=decisions)
+    assert {one.default.cost for one in seen if one.default} == {"nfe"}
 
 
 def test_few_prompts_are_said(frame):

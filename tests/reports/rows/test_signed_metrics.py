@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
+from denoisebench.reports.decide.decisions import NOTHING
+from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.page.figures import figures
 from denoisebench.reports.rows.compare import MeasuredCell, comparison_table, find_cell
 from denoisebench.reports.rows.curves import sign
 from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame
-from denoisebench.reports.rows.headline import observations
 from denoisebench.reports.rows.summary import summary_table
 from denoisebench.reports.rows.table import cells_table
 from tests.helpers.fake_run import CLIP, FD, fabricate
@@ -40,7 +41,7 @@ def test_they_are_drawn_against_cost_with_a_line_at_zero_and_no_gain_or_front(fr
 
 def test_they_name_no_best_cell(frame_and_estimates):
     frame, estimates = frame_and_estimates
-    assert observations(frame, SHARPNESS, estimates) == []
+    assert observations(frame, SHARPNESS, estimates, decisions=NOTHING) == []
     assert SHARPNESS in frame_metrics(frame)
     headings = [str(column.header) for column in summary_table(frame).columns]
     assert not any("sharpness" in heading for heading in headings)
