@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.rows.cautions import AMPLE_SAMPLES, samples_per_dim, timings_are_even
+from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import Z95, curve_points, panels, sign
 
 SMALLEST_SAVING = 1.05  # ratio of costs; timings of equal work differ by a few per cent
