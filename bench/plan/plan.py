@@ -21,7 +21,7 @@ from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import check_race, is_race, race_notices
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
-from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.run import Mark
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
@@ -124,7 +124,6 @@ def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
         scheduler_class=SCHEDULERS[choice.base].class_name,
         scheduler_flags=json.dumps(choice.flags, sort_keys=True),
         steps=settings.steps,
-        guidance=guidance.weight,
         seed=settings.seed,
         prompts=prompts.label,
         prompts_hash=prompts_identity(**prompts.source),
@@ -132,15 +131,12 @@ def _entry(settings: Settings, found: FoundModel, choice: Choice) -> Entry:
         width=model.width,
         dtype=model.dtype,
         engine=_engine(settings, device),
-        call=json.dumps(model.call, sort_keys=True) if model.call else "",
-        guidance_form=guidance.form,
-        guidance_rescale=guidance.rescale,
-        guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
-        negative_prompt=guidance.negative_prompt,
+        call=kept("call", model.call),
         strength=settings.strength if with_inputs else 1.0,
         inputs=inputs_identity(settings),
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         grid=settings.grid,
+        **guidance.fields(),
     )
     if cell.is_random:  # one sample, to count evaluations and see the grid
         return Entry(cell, 1, {}, latency_kind(settings, device))

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import smallest_detectable
 from denoisebench.metrics.decide.verdicts import compare
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check.check import cell_name, same_curve
+from denoisebench.reports.check.check import same_curve
 from denoisebench.reports.formats import decimals_for, number
 
 PLANNED = (64, 256, 1024, 4096)  # samples
@@ -63,7 +64,7 @@ def _of(
             found = compare(old.metrics[metric].estimate, new.metrics[metric].estimate)
             samples = min(old.samples, new.samples)
             smallest = {n: smallest_detectable(found.se, samples, n) for n in planned}
-            yield Power(cell_name(old), metric, samples, found.se, smallest)
+            yield Power(cell_name(old.asked), metric, samples, found.se, smallest)
 
 
 def power_table(found: Sequence[Power]) -> Table:

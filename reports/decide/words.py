@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.bench.records.race_words import race_lines
+from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.race_words import race_lines, runner_name
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.decide.decisions import CurvePlateau, Decisions, Recommendation
+from denoisebench.reports.decide.decisions import HELD, CurvePlateau, Decisions, Recommendation
 from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus, significant
 from denoisebench.reports.rows.cautions import timings_are_even
@@ -79,7 +80,7 @@ def _card(
         card["notes"] = [found.note or _no_choice(waiting), *_open_notes(found)]
         return card
     row, standing = rows[found.rows[chosen]], found.choice.standings[chosen]
-    card["setting"] = f"{setting_name(row)}, guidance {row['guidance']:g}"
+    card["setting"] = cell_name(row, without=HELD)
     card["facts"] = _facts(rows, row, even=even)
     card["evidence"] = [
         _evidence(metric, verdict, gates[metric], row, rows[found.rows[standing.rivals[metric]]])
@@ -222,7 +223,7 @@ def _table(race: dict[str, Any], several: bool) -> dict:
     chosen = race["choice"]["chosen"] if race["over"] else None
     cells = [
         {
-            "name": f"{cell['curve']}, {cell['steps']} steps",
+            "name": runner_name(cell),
             "samples": f"{samples:,}",
             "why": "goes on" if i in live else why.get(i, "was not sampled"),
             "chosen": i == chosen,

@@ -13,6 +13,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
@@ -218,7 +219,7 @@ def _headline(seen: Observation, decimals: int, gap_decimals: int) -> dict:
 
 def _setting(setting: Setting, decimals: int) -> dict:
     return {
-        "name": f"{setting.scheduler}, {setting.steps} steps",
+        "name": cell_name(vars(setting)),
         "value": plus_minus(setting.value, setting.se, decimals),
         "latency": duration(setting.latency_p50_s),
         "nfe": number(setting.nfe, 0),

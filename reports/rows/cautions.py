@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import Mark
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import duration, significant
-from denoisebench.reports.rows.frame import describe, done, frame_metrics, varying
+from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
 AMPLE_SAMPLES = 4.0  # per feature dimension: below, bias can turn the order of close cells around
 _ENOUGH_PROMPTS = 10

@@ -3,7 +3,7 @@
 import pytest
 
 from denoisebench.bench.commands.listing import LISTINGS
-from denoisebench.bench.records.rows import COLUMNS
+from denoisebench.bench.records.columns import COLUMNS
 from tests.helpers.cli import call
 
 
