@@ -1,7 +1,6 @@
 """A measured default, put on a pipeline: denoisebench.apply(pipeline, "defaults.yaml")."""
 
 import inspect
-import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,12 +10,12 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
-_STEERED = ("guidance_rescale", "guidance_interval")  # hooks of a sweep: no argument of a pipeline
 _ALWAYS_SAID = ("model", "task", "default_for")
 _TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
 _DECIDED = (PASS, NO_PLATEAU)  # outcomes that come with a setting
@@ -57,7 +56,7 @@ def apply(
             f"{path}: no default of {_name(found)} was decided ({found['outcome']}): more samples "
             "or more steps are needed, see the report"
         )
-    steered = [name for name in _STEERED if found.get(name)]
+    steered = [name for name in STEERING if found.get(name)]
     if steered:
         raise UserError(
             f"{path}: {_name(found)} was measured with {', '.join(steered)}, which pipelines of "
@@ -238,9 +237,9 @@ def _family(class_name: str, config: Any) -> str:
 def _scheduler(pipeline: Any, found: dict[str, Any], path: str | Path) -> Any:
     """As it was measured, from the config that the pipeline had before any default of ours: flags
     of an earlier one would stay in the config of the scheduler that it set."""
-    flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler
+    own = pipeline.scheduler
     config = getattr(own, _CONFIG_BEFORE, own.config)
-    told = found["scheduler_class"], flags, config, found["grid"]
+    told = found["scheduler_class"], found["scheduler_flags"], config, found["grid"]
     kind = type(pipeline).__name__
     try:
         differs = _differs(build_scheduler(*told), found)

@@ -36,8 +36,7 @@ def _guided(more: float) -> Callable[[Cell], Cell]:
 
 def _flagged(**flags: Any) -> Callable[[Cell], Cell]:
     def change(cell: Cell) -> Cell:
-        found = json.loads(cell.scheduler_flags) | flags
-        return replace(cell, scheduler_flags=json.dumps(found))
+        return replace(cell, scheduler_flags=json.dumps({**cell.flags, **flags}))
 
     return change
 

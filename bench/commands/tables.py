@@ -10,7 +10,7 @@ from rich.table import Table
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import conf_group
-from denoisebench.bench.records.rows import COLUMNS
+from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, flags_text
 from denoisebench.bench.schedulers.known_defects import known_defects, table_for
 

@@ -1,7 +1,6 @@
 """Prompts and noise to images through a diffusers pipeline."""
 
 import inspect
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,9 +33,7 @@ def generate(
     """
     own = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
-    pipeline.scheduler = build_scheduler(
-        cell.scheduler_class, cell.scheduler_flags, own.config, cell.grid
-    )
+    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.flags, own.config, cell.grid)
     seed_noise(pipeline.scheduler, generators)
     try:
         with steered(pipeline, cell), any_latents(pipeline):
@@ -48,7 +45,7 @@ def generate(
                 **_guidance_arguments(cell, len(prompts)),
                 **_latents_argument(latents, pipeline, len(prompts)),
                 **_image_arguments(pipeline, cell, inputs),
-                **json.loads(cell.call or "{}"),
+                **cell.arguments,
             ).images
     finally:
         pipeline.scheduler = own

@@ -4,7 +4,6 @@ Both act on the batch [without, with the prompt] that a pipeline sends through i
 work in every pipeline that stacks the two, whether or not its call has such an argument.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +19,7 @@ from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
 @contextmanager
 def steered(pipeline: Any, cell: Cell) -> Iterator[None]:
     """Within the context the pipeline's denoiser answers as the cell's guidance asks."""
-    if not cell.guidance_interval and not cell.guidance_rescale:
+    if not any(cell.steering.values()):
         yield
         return
     steering = _Steering(pipeline, cell)
@@ -38,8 +37,9 @@ def steered(pipeline: Any, cell: Cell) -> Iterator[None]:
 
 class _Steering:
     def __init__(self, pipeline: Any, cell: Cell):
-        self._pipeline, self._weight, self._share = pipeline, cell.guidance, cell.guidance_rescale
-        self._interval = json.loads(cell.guidance_interval) if cell.guidance_interval else None
+        self._pipeline, self._weight = pipeline, cell.guidance
+        self._share = cell.steering["guidance_rescale"]
+        self._interval = cell.steering["guidance_interval"]
         self._alone = False
 
     def before(

@@ -8,7 +8,7 @@ from typing import Any
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.cell import STEERING, Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
@@ -64,17 +64,15 @@ def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
     return Guidance(
         settings.model.guidance_form or model.guidance_form,
         settings.guidance,
-        settings.guidance_rescale,
-        settings.guidance_interval,
         settings.negative_prompt,
+        {name: getattr(settings, name) for name in STEERING},
     )
 
 
 def scheduler_config(job: Job) -> dict[str, Any]:
     """The model's own with all that is laid over it."""
     cell = job.entry.cell
-    flags = json.loads(cell.scheduler_flags)
-    laid = {**flags, **grid_flags(cell.scheduler_class, flags, cell.grid)}
+    laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
     return {**json.loads(job.model.scheduler_config), **laid}
 
 

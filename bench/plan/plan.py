@@ -23,7 +23,7 @@ from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
-from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Mark
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
@@ -191,7 +191,6 @@ def _cell(
         scheduler_class=SCHEDULERS[choice.base].class_name,
         scheduler_flags=json.dumps(choice.flags, sort_keys=True),
         steps=settings.steps,
-        guidance=guidance.weight,
         seed=settings.seed,
         prompts=prompts.label,
         prompts_hash=prompts_identity(**prompts.source),
@@ -199,15 +198,12 @@ def _cell(
         width=model.width,
         dtype=model.dtype,
         engine=_engine(settings, device),
-        call=json.dumps(model.call, sort_keys=True) if model.call else "",
-        guidance_form=guidance.form,
-        guidance_rescale=guidance.rescale,
-        guidance_interval=json.dumps(guidance.interval) if guidance.interval else "",
-        negative_prompt=guidance.negative_prompt,
+        call=kept("call", model.call),
         strength=settings.strength if settings.task.name in WITH_INPUTS else 1.0,
         inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         grid=settings.grid,
+        **guidance.fields(),
     )
 
 

@@ -38,7 +38,7 @@ def takes_levels(model: FoundModel, spec: SchedulerSpec) -> bool:
     if model.pipeline_class not in _GIVES_LEVELS:
         return True
     config = json.loads(model.scheduler_config)
-    scheduler = build_scheduler(spec.class_name, json.dumps(spec.flags), config)
+    scheduler = build_scheduler(spec.class_name, spec.flags, config)
     try:
         scheduler.set_timesteps(**_given(model.pipeline_class, scheduler.config))
     except (TypeError, ValueError, AssertionError):

@@ -66,7 +66,7 @@ def adds_noise(job: Job) -> bool:
         return True
     cell = job.entry.cell
     own = of_the_model(json.loads(job.model.scheduler_config))
-    flags = {**own, **json.loads(cell.scheduler_flags)}
+    flags = {**own, **cell.flags}
     noisy = [name for name in _NOISE_FLAGS if _means_noise(flags.get(name))]
     if not noisy:
         return False

@@ -11,6 +11,8 @@ import yaml
 from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
 from denoisebench.bench.plan.job import Job, scheduler_config
+from denoisebench.bench.records.cell import fields_with
+from denoisebench.bench.records.facts import PAIRED
 from denoisebench.bench.schedulers.flags import asked
 from denoisebench.bench.settings.job import Settings
 
@@ -43,10 +45,10 @@ def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
 
 
 def _axes(job: Job) -> set[tuple[str, object]]:
-    cell, scheduler = job.entry.cell, job.settings.scheduler
-    own = {name: getattr(cell, name) for name in ("model", "steps", "grid", "task", "strength")}
-    own |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
-    return {*own.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
+    scheduler, cell = job.settings.scheduler, job.entry.cell
+    values = {name: getattr(cell, name) for name in fields_with(PAIRED)}
+    values |= {"scheduler": scheduler.name, "guidance": job.settings.guidance}
+    return {*values.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
 
 
 def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:

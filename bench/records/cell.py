@@ -2,9 +2,27 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 from denoisebench.bench.paths import hash_of
+from denoisebench.bench.records.facts import (
+    AXIS,
+    JSON,
+    MADE,
+    NAMED,
+    OTHER,
+    PAIRED,
+    PANEL,
+    STEERS,
+    TRACKED,
+    Facts,
+    facts,
+    facts_of,
+)
 
 DEVICES = ("cpu", "cuda")
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
@@ -14,35 +32,134 @@ RANDOM = "random"  # before the hash of a model that has no weights: its images 
 class Cell:
     """What is generated. Its key names its results, so everything that changes an image is in here.
 
-    The number of samples is not: sample i is the same however many are asked for.
+    The number of samples is not: sample i is the same however many are asked for. What a field is
+    called and used for stands beside it (bench/records/facts.py). Their order is that of stored
+    records.
     """
 
-    model: str  # name in conf/model
-    weights: str  # sha256 of the pipeline's files, 16 hex digits; after RANDOM of its configs
-    task: str  # "txt2img", "img2img" or "inpaint"
-    scheduler: str  # short name in bench/schedulers/catalogue.py
-    scheduler_class: str
-    scheduler_flags: str  # JSON of the flags laid over the model's own scheduler config
-    steps: int  # num_inference_steps, >= 1
-    guidance: float  # as the model's pipeline takes it, >= 0
-    seed: int  # of the noise: sample i draws from (seed, i)
-    prompts: str  # name of the prompt set
-    prompts_hash: str  # sha256 of its texts in order, 16 hex digits
-    height: int  # pixels
-    width: int
-    dtype: str  # "float32", "bfloat16" or "float16"
-    engine: str  # libraries and device kind, as in bench/plan/plan.py
-    call: str = ""  # JSON of further arguments of the pipeline's call, empty for none
-    grid: str = (
-        "native"  # "native": the scheduler's own noise levels; "matched": bench/schedulers/grids.py
+    model: str = field(
+        metadata=facts("model name in conf/model", "{}", {NAMED, PANEL, PAIRED}, after="key")
     )
-    guidance_form: str = "standard"  # what the weight means, see bench/records/guidance.py
-    guidance_rescale: float = 0.0  # 0 to 1: Lin et al. (2023), section 3.4
-    guidance_interval: str = ""  # JSON [low, high] of noise levels that are guided; empty for all
-    negative_prompt: str = ""
-    strength: float = 1.0  # of img2img and inpaint: the share of the trajectory that is run
-    inputs: str = ""  # hash of the input images and masks, 16 hex digits; empty for none
-    latents: str = ""  # hash of the initial noise that all samples share; empty for their own
+    weights: str = field(  # sha256 of the pipeline's files, 16 hex digits
+        metadata=facts(
+            "hash of the model's files; random, then that of its configs, where it was run without "
+            "weights: its images and quality mean nothing",
+            "{}",
+            {PANEL, MADE},
+            after="peak_memory_bytes",
+        )
+    )
+    task: str = field(
+        metadata=facts("txt2img, img2img or inpaint", "{}", AXIS, usual="txt2img", after="model")
+    )
+    scheduler: str = field(  # in bench/schedulers/catalogue.py
+        metadata=facts(
+            "scheduler short name; flags that a sweep lays over it after a plus, where +karras "
+            "stands for use_karras_sigmas=true",
+            "{}",
+            {NAMED, PAIRED},
+        )
+    )
+    scheduler_class: str = field(metadata=facts("its class in diffusers", roles={MADE}))
+    scheduler_flags: str = field(metadata=facts(roles={OTHER}))  # JSON, over the model's config
+    steps: int = field(
+        metadata=facts("num_inference_steps as asked for", "{} steps", {NAMED, PAIRED})
+    )
+    guidance: float = field(  # as the model's pipeline takes it, >= 0
+        metadata=facts(
+            "weight as asked for; what it means is the model's guidance_form",
+            "guidance {}",
+            {NAMED, PANEL, PAIRED},
+        )
+    )
+    seed: int = field(
+        metadata=facts(
+            "of the noise: sample i draws from (seed, i), whatever the cell",
+            "seed {}",
+            {PANEL, TRACKED},
+            usual=0,
+            after="executed_steps",
+            experiment="seed",
+        )
+    )
+    prompts: str = field(
+        metadata=facts("prompt set", "{}", {PANEL, TRACKED}, after="asked_samples")
+    )
+    prompts_hash: str = field(metadata=facts(experiment="prompts"))  # of its texts in order
+    height: int = field(
+        metadata=facts(
+            "pixels", "height {}", {PANEL, TRACKED}, after="distinct_prompts", experiment="height"
+        )
+    )
+    width: int = field(metadata=facts("pixels", "width {}", {PANEL, TRACKED}, experiment="width"))
+    dtype: str = field(  # "float32", "bfloat16" or "float16"
+        metadata=facts("number format of the pipeline", "{}", {PANEL, TRACKED, MADE})
+    )
+    engine: str = field(  # as in bench/plan/plan.py
+        metadata=facts("libraries and device kind", "{}", {PANEL}, after="peak_memory_bytes")
+    )
+    call: str = field(default="", metadata=facts(roles={OTHER, JSON}))  # more of its arguments
+    grid: str = field(  # bench/schedulers/grids.py
+        default="native",
+        metadata=facts(
+            "native: the scheduler's own noise levels; matched: the same for all of a family",
+            "{} grid",
+            AXIS,
+            after="executed_steps",
+        ),
+    )
+    guidance_form: str = field(  # bench/records/guidance.py
+        default="standard",
+        metadata=facts(
+            "how the model takes it: standard u + w (c - u), offset c + w (c - u), embedded as an "
+            "input, true_cfg, or ignored",
+            after="guidance",
+        ),
+    )
+    guidance_rescale: float = field(  # Lin et al. (2023), section 3.4
+        default=0.0,
+        metadata=facts(
+            "0 to 1, share of the contrast added by guidance that is taken back",
+            "rescale {}",
+            AXIS | {STEERS},
+            after="guidance_weight",
+        ),
+    )
+    guidance_interval: str = field(
+        default="",
+        metadata=facts(
+            "[low, high]: noise levels that are guided, all when empty",
+            "guided within {}",
+            AXIS | {STEERS, JSON},
+        ),
+    )
+    negative_prompt: str = field(
+        default="", metadata=facts("what guidance leads away from", "away from “{}”", AXIS)
+    )
+    strength: float = field(
+        default=1.0,
+        metadata=facts(
+            "of img2img and inpaint: share of the steps that is run", "strength {}", AXIS
+        ),
+    )
+    # Hashes, 16 hex digits: of input images and masks, and of noise that all samples share.
+    inputs: str = field(default="", metadata=facts(experiment="input images"))
+    latents: str = field(default="", metadata=facts(experiment="initial noise"))
+
+    @cached_property
+    def flags(self) -> Mapping[str, Any]:
+        """Of the scheduler, by name."""
+        return MappingProxyType(json.loads(self.scheduler_flags))
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Any]:
+        """Further arguments of the pipeline's call, by name."""
+        return MappingProxyType(json.loads(self.call or "{}"))
+
+    @cached_property
+    def steering(self) -> Mapping[str, Any]:
+        """The options that bench/generate/steering.py applies, by name: numbers, tuples or None."""
+        return MappingProxyType({name: as_set(name, getattr(self, name)) for name in STEERING})
 
     @property
     def is_random(self) -> bool:
@@ -69,6 +186,31 @@ class Cell:
     def inputs_key(self) -> str:
         """Where a store keeps its first inputs for reports, as it would a cell."""
         return f"inputs_{self.inputs}_{self.width}x{self.height}"
+
+
+FACTS: dict[str, Facts] = {each.name: facts_of(each) for each in fields(Cell)}
+
+
+def fields_with(*roles: str) -> tuple[str, ...]:
+    """Names of a cell's fields that have one of the roles, in their order."""
+    return tuple(name for name, known in FACTS.items() if not known.roles.isdisjoint(roles))
+
+
+STEERING = fields_with(STEERS)
+
+
+def kept(name: str, value: Any) -> Any:
+    """A setting as the field of that name holds it, empty for none."""
+    if JSON not in FACTS[name].roles:
+        return value
+    return json.dumps(value, sort_keys=True) if value else ""
+
+
+def as_set(name: str, value: Any) -> Any:
+    """What a field or its column holds, as the setting that it came from: a list as a tuple."""
+    if name not in FACTS or JSON not in FACTS[name].roles:
+        return value
+    return tuple(json.loads(value)) if value else None
 
 
 @dataclass(frozen=True)
@@ -132,6 +274,21 @@ class Entry:
     @property
     def asked_samples(self) -> int:
         return self.samples if self.cap is None else self.cap
+
+    @property
+    def guidance(self) -> float:
+        """The weight as asked for."""
+        return self.cell.guidance if self.asked_guidance is None else self.asked_guidance
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Fields of the cell by name, as they were asked for, with the samples."""
+        return {
+            **asdict(self.cell),
+            "guidance": self.guidance,
+            "samples": self.samples,
+            "asked_samples": self.asked_samples,
+        }
 
     @property
     def status_kind(self) -> str:

@@ -5,8 +5,11 @@ With u and c for the prediction without and with the prompt, the standard form i
 number amounts to in that form.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from denoisebench.bench.records.cell import kept
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,8 @@ class Guidance:
 
     form: str  # in FORMS
     weight: float  # >= 0, as the model's pipeline takes it
-    rescale: float = 0.0  # 0 to 1, see bench/generate/steering.py
-    interval: tuple[float, float] | None = None  # noise levels that are guided
     negative_prompt: str = ""
+    steering: Mapping[str, Any] = field(default_factory=dict)  # options by name, see Cell.steering
 
     @property
     def on(self) -> bool:
@@ -97,16 +99,21 @@ class Guidance:
         """Names of the options that were asked for in vain."""
         if self.on:
             return []
-        options = {
-            "negative_prompt": self.negative_prompt,
-            "guidance_rescale": self.rescale,
-            "guidance_interval": self.interval,
-        }
+        options = {"negative_prompt": self.negative_prompt, **self.steering}
         return [name for name, value in options.items() if value]
 
     def call(self) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         return {FORMS[self.form].argument: self.weight}
+
+    def fields(self) -> dict[str, Any]:
+        """What a cell keeps of it, by field."""
+        return {
+            "guidance": self.weight,
+            "guidance_form": self.form,
+            "negative_prompt": self.negative_prompt,
+            **{name: kept(name, value) for name, value in self.steering.items()},
+        }
 
     def problems(self) -> list[str]:
         """What the form cannot do, with the cure."""
@@ -116,11 +123,10 @@ class Guidance:
                 f"guidance={self.weight:g}: this model is guided away from a negative prompt; give "
                 "one, negative_prompt=\"' '\" for an empty one"
             )
-        steered = {"guidance_rescale": self.rescale, "guidance_interval": self.interval}
         if self.on and not FORMS[self.form].stacked:
             found += [
                 f"{name}: works on models of the standard form, not {self.form}; leave it out"
-                for name, value in steered.items()
+                for name, value in self.steering.items()
                 if value
             ]
         return found

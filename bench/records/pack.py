@@ -6,7 +6,7 @@ bench/records/pack_file.py writes and reads it.
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,11 @@ class PackedCell:
     features: dict[str, np.ndarray]  # by kind [samples, D] float16
     images: list[bytes]  # the first ones, WebP
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Fields of the cell by name, as they were asked for."""
+        return {**asdict(self.cell), "guidance": self.guidance}
+
 
 @dataclass(frozen=True, eq=False)
 class Pack:
@@ -73,7 +78,7 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
     return PackedCell(
         cell=entry.cell,
         samples=entry.samples,
-        guidance=entry.cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
+        guidance=entry.guidance,
         status=status["status"],
         message=status["message"],
         metrics={

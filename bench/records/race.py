@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.names import cell_name
 from denoisebench.metrics.decide.choose import Choice
 from denoisebench.metrics.decide.racing import Course, Design, Rung, Trial
 
@@ -23,7 +24,8 @@ class RacedCell:
 
     @property
     def name(self) -> str:
-        return f"{self.curve} with {self.steps} steps"
+        """`ddim, 8 steps`: what cells of one race differ in."""
+        return cell_name({"scheduler": self.curve, "steps": self.steps})
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class RaceRecord:
     @property
     def group(self) -> str:
         """`shapes-ddpm, guidance 4`"""
-        return f"{self.panel['model']}, guidance {self.panel['guidance']:g}"
+        return cell_name(self.panel)
 
     @property
     def asked_samples(self) -> int:

@@ -10,92 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency
+from denoisebench.bench.records.columns import COLUMNS, PANEL_FIELDS
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.records.store import Store
 from denoisebench.metrics.estimate import Estimate
-
-# Column -> what it holds; the order is that of results.csv.
-COLUMNS = {
-    "key": "content hash of the cell, names its folder in the store",
-    "model": "model name in conf/model",
-    "task": "txt2img, img2img or inpaint",
-    "scheduler": "scheduler short name; flags that a sweep lays over it after a plus, where "
-    "+karras stands for use_karras_sigmas=true",
-    "scheduler_class": "its class in diffusers",
-    "steps": "num_inference_steps as asked for",
-    "guidance": "weight as asked for; what it means is the model's guidance_form",
-    "guidance_form": "how the model takes it: standard u + w (c - u), offset c + w (c - u), "
-    "embedded as an input, true_cfg, or ignored",
-    "guidance_weight": "the effective weight in the standard form, 1 for no guidance; of an "
-    "embedded one the weight that the network imitates",
-    "guidance_rescale": "0 to 1, share of the contrast added by guidance that is taken back",
-    "guidance_interval": "[low, high]: noise levels that are guided, all when empty",
-    "negative_prompt": "what guidance leads away from",
-    "strength": "of img2img and inpaint: share of the steps that is run",
-    "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
-    "grid": "native: the scheduler's own noise levels; matched: the same for all of a family",
-    "seed": "of the noise: sample i draws from (seed, i), whatever the cell",
-    "samples": "images scored",
-    "asked_samples": "images asked for: more than samples where a race stopped sooner",
-    "prompts": "prompt set",
-    "distinct_prompts": "different prompts among the samples scored: what standard errors count",
-    "height": "pixels",
-    "width": "pixels",
-    "dtype": "number format of the pipeline",
-    "flat_images": "images that are black, of one colour, or had pixels that are not finite",
-    "status": "done; failed; degenerate when too many images show nothing; unsupported when model, "
-    "scheduler and steps do not fit together; missing when the sweep did not get there",
-    "message": "why it failed or is not supported, in a line",
-    "traceback": "the whole traceback of a failed cell",
-    "nfe": "denoiser evaluations per sample, counted",
-    "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
-    "is guided by a second pass",
-    "passes_per_step": "network_passes / executed_steps",
-    "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
-    "preserving model, else sigma; all levels are in the cell's grid record",
-    "sigma_end": "that of the last evaluation",
-    "vendor_scheduler": "class of the model's own scheduler",
-    "vendor_steps": "steps that its pipeline runs when it is not told",
-    "vendor_guidance": "weight that its pipeline takes when it is not told",
-    "latency_batch_size": "images per timed batch",
-    "latency_p50_s": "median seconds per image: batch wall time / batch size",
-    "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",
-    "latency_text_s": "median seconds per image in the text encoder",
-    "latency_denoise_s": "median seconds per image in the denoising loop",
-    "latency_decode_s": "median seconds per image in the VAE decoder",
-    "calibration_s": "median seconds of the fixed workload timed beside",
-    "threads": "CPU threads of the latency pass",
-    "energy_j": "median joules per image of the processor or accelerator; empty where it keeps no "
-    "count that can be read",
-    "throughput_images_per_s": "1 / latency_p50_s",
-    "peak_memory_bytes": "peak of the process in the latency pass, scoring networks included: "
-    "resident set on a CPU, allocated on CUDA",
-    "engine": "libraries and device kind",
-    "weights": "hash of the model's files; random, then that of its configs, where it was run "
-    "without weights: its images and quality mean nothing",
-}
-
-# What is the same for all cells that differ in scheduler and steps alone: a panel of curves, and
-# one race.
-PANEL_FIELDS = (
-    "model",
-    "task",
-    "prompts",
-    "guidance",
-    "grid",
-    "guidance_rescale",
-    "guidance_interval",
-    "negative_prompt",
-    "strength",
-    "seed",
-    "asked_samples",
-    "height",
-    "width",
-    "dtype",
-    "engine",
-    "weights",
-)
 
 _NOT_RUN = {"status": "missing", "message": "not run yet", "traceback": ""}
 
@@ -107,8 +26,8 @@ def rows(run: Run) -> list[dict]:
 
 def panel_of(entry: Entry) -> dict[str, object]:
     """PANEL_FIELDS of an entry."""
-    known = _asked(entry)
-    return {name: known.get(name, getattr(entry.cell, name, None)) for name in PANEL_FIELDS}
+    asked = entry.asked
+    return {name: asked[name] for name in PANEL_FIELDS}
 
 
 def metric_names(run: Run) -> list[str]:
@@ -151,9 +70,8 @@ def _row(store: Store, entry: Entry) -> dict:
     status = _status(store, entry)
     row = {
         **dict.fromkeys(COLUMNS, math.nan),
-        **{name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)},
-        "samples": entry.samples,
-        **_asked(entry),
+        "key": key,
+        **{name: value for name, value in entry.asked.items() if name in COLUMNS},
         "guidance_weight": _weight(cell),
         "status": status["status"],
         "message": status["message"],
@@ -167,15 +85,6 @@ def _row(store: Store, entry: Entry) -> dict:
     for metric in entry.metrics:
         row |= _metric_columns(store, entry, metric)
     return row
-
-
-def _asked(entry: Entry) -> dict[str, float]:
-    """What the cell itself does not say as it was asked for."""
-    weight = entry.asked_guidance
-    return {
-        "guidance": entry.cell.guidance if weight is None else weight,
-        "asked_samples": entry.asked_samples,
-    }
 
 
 def _status(store: Store, entry: Entry) -> dict:

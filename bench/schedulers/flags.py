@@ -169,7 +169,7 @@ def _refused(spec: SchedulerSpec, name: str, flags: Flags, config: Flags) -> Ite
         yield f"scheduler={name}: has {' and '.join(on)} sigmas at once; leave one of them on"
         return
     try:
-        build_scheduler(spec.class_name, json.dumps(flags), config)
+        build_scheduler(spec.class_name, flags, config)
     except Exception as error:  # each class has its own ways to say no
         said = (str(error).splitlines() or [""])[0]
         yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
@@ -219,7 +219,7 @@ def _trajectory(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scheduler = build_scheduler(class_name, flags, json.loads(config), grid)
+            scheduler = build_scheduler(class_name, json.loads(flags), json.loads(config), grid)
             shifts = scheduler.config.get("use_dynamic_shifting", False)
             scheduler.set_timesteps(steps, **({"mu": 1.0} if shifts else {}))
             seed_noise(scheduler, sample_generators(0, 0, 2))

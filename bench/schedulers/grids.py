@@ -14,9 +14,8 @@ i runs from 0 to N - 1. What the denoiser is told is rounded to a whole timestep
 """
 
 import inspect
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -34,15 +33,15 @@ _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last st
 
 
 def build_scheduler(
-    class_name: str, flags: str, model_config: dict[str, Any], grid: str = "native"
+    class_name: str, flags: Mapping[str, Any], model_config: dict[str, Any], grid: str = "native"
 ) -> Any:
-    """A fresh scheduler object: the model's own config with the flags (JSON) over it.
+    """A fresh scheduler object: the model's own config with the flags over it.
 
     One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
     """
-    cls, own = scheduler_class(class_name), json.loads(flags)
-    scheduler = scheduler_from(cls, {**own, **grid_flags(class_name, own, grid)}, model_config)
-    if grid == "matched" and _follows_flow(class_name, own) and _takes_sigmas(class_name):
+    laid = {**flags, **grid_flags(class_name, flags, grid)}
+    scheduler = scheduler_from(scheduler_class(class_name), laid, model_config)
+    if grid == "matched" and _follows_flow(class_name, flags) and _takes_sigmas(class_name):
         _give_levels(scheduler)
     return scheduler
 
@@ -57,7 +56,7 @@ def can_match(spec: SchedulerSpec) -> bool:
     return spec.family == "edm" or "karras" in CLASSES[spec.class_name].honours
 
 
-def grid_flags(class_name: str, flags: dict[str, Any], grid: str) -> dict[str, Any]:
+def grid_flags(class_name: str, flags: Mapping[str, Any], grid: str) -> dict[str, Any]:
     """What a grid lays over the flags of a scheduler that can take it."""
     if grid == "native":
         return {}
@@ -72,7 +71,7 @@ def grid_flags(class_name: str, flags: dict[str, Any], grid: str) -> dict[str, A
     return {**others, **karras, **end}
 
 
-def _follows_flow(class_name: str, flags: dict[str, Any]) -> bool:
+def _follows_flow(class_name: str, flags: Mapping[str, Any]) -> bool:
     return class_name.startswith("FlowMatch") or bool(flags.get("use_flow_sigmas"))
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import Cell
+from denoisebench.bench.records.names import cell_name
 
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
 
@@ -42,7 +42,7 @@ class SweepProgress:
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self._done += samples * job.expected_passes
-        self._bar.update(self._task, description=cell_name(job.entry.cell), left=self._left())
+        self._bar.update(self._task, description=cell_name(job.entry.asked), left=self._left())
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
@@ -51,7 +51,7 @@ class SweepProgress:
         self._first = self._first or (time.monotonic(), self._done)
         self._bar.update(self._task, completed=self._finished, left=self._left())
         if self._lines:
-            line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.cell)}: {said}"
+            line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {said}"
             line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -66,20 +66,6 @@ class SweepProgress:
         pace = (time.monotonic() - started) / (self._done - before)
         left = pace * max(self._work - self._done, 0)
         return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
-
-
-def cell_name(cell: Cell) -> str:
-    name = f"{cell.model} {cell.scheduler} steps={cell.steps} guidance={cell.guidance:g}"
-    if cell.inputs:
-        name += f" {cell.task} strength={cell.strength:g}"
-    options = {
-        "rescale": cell.guidance_rescale,
-        "interval": cell.guidance_interval,
-        "negative": cell.negative_prompt,
-    }
-    name += "".join(f" {option}={value}" for option, value in options.items() if value)
-    name += "" if cell.grid == "native" else f" grid={cell.grid}"
-    return f"{name} seed={cell.seed}" if cell.seed else name
 
 
 def job_work(job: Job) -> float:

@@ -19,11 +19,12 @@ from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.plan.trajectory import in_order
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.sweep.progress import SweepProgress, cell_name
+from denoisebench.bench.sweep.progress import SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
 from denoisebench.metrics.estimate import Estimate
@@ -134,12 +135,12 @@ def grid_table(plan: Plan) -> Table:
     trajectories = {id(job.trajectory) for job in plan.jobs}
     for job in generated:
         samples = str(job.entry.samples)
-        name = cell_name(job.entry.cell)
+        name = cell_name(job.entry.asked)
         name += " (reference trajectory)" if id(job) in trajectories else ""
         table.add_row(name, samples, str(job.expected_nfe), str(job.expected_passes))
     for entry in plan.entries:
         if entry.unsupported:
-            table.add_row(cell_name(entry.cell), "unsupported", "", "")
+            table.add_row(cell_name(entry.asked), "unsupported", "", "")
     total = sum(job.expected_passes * job.entry.samples for job in generated)
     table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
     return table

@@ -5,8 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from denoisebench.bench.records.cell import Cell, Cost, Entry, digest
-from denoisebench.bench.records.rows import COLUMNS, rows
+from denoisebench.bench.records.cell import Cell, Cost, Entry, digest, fields_with
+from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.records.facts import TRACKED
+from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run
 
 _NO_MEASUREMENT = {
@@ -102,12 +105,10 @@ def _measured(run: Run) -> list[Measured]:
     return found
 
 
-def _curve(run: Run, points: list[Measured], varying: set[str], complete: bool) -> Target:
+def _curve(run: Run, points: list[Measured], varying: Sequence[str], complete: bool) -> Target:
     params = _shared(points[0].entry)
-    cell = points[0].entry.cell
-    extra = [f"{name}={params[name]}" for name in params if name in varying]
     return Target(
-        name=" ".join([cell.model, cell.scheduler, f"g={cell.guidance:g}", *extra]),
+        name=cell_name(points[0].entry.asked, without=("steps",), also=varying),
         identity=digest([run.name, params], _DIGITS),
         params=params,
         tags={
@@ -147,23 +148,11 @@ def _shared(entry: Entry) -> dict[str, str]:
     return {name: str(value) for name, value in fields.items() if name != "steps"}
 
 
-def _varying(entries: Sequence[Entry]) -> set[str]:
-    """Axes of a sweep that a curve's name must add to model, scheduler and guidance."""
-    axes = (
-        "guidance_rescale",
-        "guidance_interval",
-        "negative_prompt",
-        "task",
-        "strength",
-        "grid",
-        "seed",
-        "prompts",
-        "height",
-        "width",
-        "dtype",
-        "samples",
-    )
-    return {axis for axis in axes if len({_shared(entry)[axis] for entry in entries}) > 1}
+def _varying(entries: Sequence[Entry]) -> list[str]:
+    """What a curve's name must say, however usual, to tell it from the others of its sweep."""
+    asked = [entry.asked for entry in entries]
+    axes = (*fields_with(TRACKED), "asked_samples")
+    return [axis for axis in axes if len({values[axis] for values in asked}) > 1]
 
 
 def _sweep_id(run: Run) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.records.cell import Cell
+from denoisebench.bench.records.cell import FACTS, Cell, fields_with
+from denoisebench.bench.records.facts import MADE, OTHER, PAIRED
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
@@ -25,32 +27,14 @@ from denoisebench.reports.check.losses import (
     unscored,
 )
 
-# What makes a cell the same experiment's, whatever was changed: it is paired by these.
-_SETTINGS = (
-    "task",
-    "scheduler",
-    "steps",
-    "strength",
-    "grid",
-    "guidance_rescale",
-    "guidance_interval",
-    "negative_prompt",
-)
 # What may not differ: samples would not be the same ones.
-_EXPERIMENT = {
-    "prompts_hash": "prompts",
-    "seed": "seed",
-    "height": "height",
-    "width": "width",
-    "inputs": "input images",
-    "latents": "initial noise",
-}
+_EXPERIMENT = {name: known.experiment for name, known in FACTS.items() if known.experiment}
+# What may change; of the engine the device, as the rest is the environment's.
+_CHANGES = (*fields_with(MADE, OTHER), "device")
 _OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side makes for itself
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
 _HARDWARE = ("processor", "accelerator")  # of an environment
 _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
-# What may differ, and is told where it does.
-_TOLD = ("weights", "scheduler_class", "scheduler_flags", "dtype", "device", "call")
 
 
 @dataclass(frozen=True)
@@ -193,9 +177,9 @@ def _partners(
 
 
 def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
-    """What cells are paired by."""
-    model = packed.cell.model if with_model else ""
-    return model, packed.guidance, *(getattr(packed.cell, name) for name in _SETTINGS)
+    """What makes a cell the same experiment's, whatever was changed: cells are paired by it."""
+    asked = packed.asked if with_model else {**packed.asked, "model": ""}
+    return tuple(asked[name] for name in fields_with(PAIRED))
 
 
 def _likeness(a: Cell, b: Cell) -> int:
@@ -208,30 +192,22 @@ def same_curve(packed: PackedCell) -> tuple[Any, ...]:
     return packed.guidance, *(getattr(cell, f.name) for f in fields(cell) if f.name != "steps")
 
 
-def cell_name(packed: PackedCell, with_model: bool = True) -> str:
-    cell = packed.cell
-    words = [cell.model] if with_model else []
-    words += [cell.scheduler, f"{cell.steps} steps", f"guidance {packed.guidance:g}"]
-    if cell.task != "txt2img":
-        words += [cell.task, f"strength {cell.strength:g}"]
-    if cell.grid != "native":
-        words.append(f"{cell.grid} grid")
-    return ", ".join(words)
-
-
 def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:
     """Where several would be called the same, what they differ in is added."""
-    plain = [cell_name(packed, with_model) for packed in cells]
-    found = []
+    without = () if with_model else ("model",)
+    plain = [cell_name(packed.asked, without=without) for packed in cells]
+    alike: dict[str, list[Cell]] = defaultdict(list)
     for name, packed in zip(plain, cells, strict=True):
-        others = [c.cell for other, c in zip(plain, cells, strict=True) if other == name]
-        told = [
-            f"{field.name.replace('_', ' ')} {getattr(packed.cell, field.name)}"
-            for field in fields(packed.cell)
-            if len({getattr(cell, field.name) for cell in others}) > 1
-        ]
-        found.append(", ".join([name, *told]))
-    return found
+        alike[name].append(packed.cell)
+    return [
+        cell_name(packed.asked, without=without, also=_differing(alike[name]))
+        for name, packed in zip(plain, cells, strict=True)
+    ]
+
+
+def _differing(cells: Sequence[Cell]) -> list[str]:
+    """Fields that tell some of the cells apart."""
+    return [name for name in FACTS if len({getattr(cell, name) for cell in cells}) > 1]
 
 
 def _refuse_foreign(pairs: Sequence[Pair]) -> None:
@@ -317,7 +293,7 @@ def _about_pair(pair: Pair) -> Iterator[str]:
     if old.grid and new.grid:
         yield from _about_levels(old.cell.steps, old.grid.sigmas, new.grid.sigmas)
     yield from uncompared(pair)
-    changed = [name for name in _TOLD if getattr(old.cell, name) != getattr(new.cell, name)]
+    changed = [name for name in _CHANGES if getattr(old.cell, name) != getattr(new.cell, name)]
     if changed:
         yield f"{', '.join(changed)} changed"
 

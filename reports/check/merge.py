@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.records.cell import Latency
+from denoisebench.bench.records.cell import Latency, fields_with
+from denoisebench.bench.records.facts import MADE
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
 from denoisebench.metrics.estimate import Estimate, of_same_samples
 from denoisebench.reports.check.check import have_one_model, paired_cells, settings_of
 
 # What may differ from one pack to the next of the same cell.
-_CHANGES = {"weights", "scheduler_class", "dtype", "engine"}
+_CHANGES = {*fields_with(MADE), "engine"}
 
 
 def merged(packs: Sequence[Pack]) -> Pack:

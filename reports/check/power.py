@@ -10,11 +10,12 @@ import numpy as np
 from rich.table import Table
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import smallest_detectable
 from denoisebench.metrics.decide.verdicts import compare
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check.check import cell_name, same_curve
+from denoisebench.reports.check.check import same_curve
 from denoisebench.reports.check.columns import Column, add_rows, terminal_table
 from denoisebench.reports.formats import decimals_for, number
 
@@ -69,7 +70,7 @@ def _of(
             se = compare(old.metrics[metric].estimate, new.metrics[metric].estimate).se
             samples = min(old.samples, new.samples)
             smallest = {n: smallest_detectable(se, samples, n) for n in planned}
-            yield Power(cell_name(old), metric, samples, se, smallest)
+            yield Power(cell_name(old.asked), metric, samples, se, smallest)
 
 
 def power_table(powers: Sequence[Power]) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
@@ -69,9 +70,8 @@ class Cells:
         return [int(i) for i in rows.index if self.is_done(int(i))]
 
     def name(self, row: int) -> str:
-        """`shapes-ddpm, ddim, 8 steps`"""
-        cell = self._cell(row)
-        return f"{cell['model']}, {cell['scheduler']}, {cell['steps']} steps"
+        """`shapes-ddpm, ddim, 8 steps`: the guidance is what the claims say of the model."""
+        return cell_name(self._cell(row), without=("guidance",))
 
     def estimate(self, row: int, metric: str) -> Estimate:
         estimate = self.estimates.get(metric, {}).get(row)

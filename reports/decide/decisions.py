@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RaceRecord
-from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, choose, plateau_of
 from denoisebench.metrics.decide.racing import tightest_at
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
@@ -29,6 +29,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.rows.curves import with_panels
 from denoisebench.reports.rows.frame import done
 
+HELD = tuple(name for name in PANEL_FIELDS if name != "guidance")  # fixed for a default
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
 
 
@@ -139,8 +140,7 @@ def _defaults(
     """One for each metric that can name a best, of each group that differs in guidance, scheduler
     and steps alone."""
     targets = [metric for metric in found if metric_spec(metric).names_a_best]
-    held = [name for name in PANEL_FIELDS if name != "guidance"]
-    for _, group in cells.groupby(held, sort=False, dropna=False):
+    for _, group in cells.groupby([*HELD], sort=False, dropna=False):
         for target in targets:
             yield _recommendation(target, group, candidates, found, races)
 

@@ -1,6 +1,5 @@
 """defaults.yaml: what to run a model with, why, and what it saves. bench/apply.py applies it."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +7,16 @@ from typing import Any
 
 import yaml
 
-from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.cell import Entry, as_set
+from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race import RaceRecord
-from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
-from denoisebench.reports.decide.decisions import Decisions, Recommendation
+from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
@@ -128,12 +128,13 @@ def cheaper_undecided(found: Recommendation, rows: Sequence[Row]) -> dict[str, i
 
 
 def setting_name(row: Row) -> str:
-    return f"{row['scheduler']}, {row['steps']} steps"
+    """`ddim, 8 steps`: among the cells of its panel."""
+    return cell_name(row, without=PANEL_FIELDS)
 
 
 def _varied(firsts: Sequence[Row]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
-    fields = [name for name in PANEL_FIELDS if name not in (*NAMED_BY, "guidance")]
+    fields = [name for name in HELD if name not in NAMED_BY]
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 
@@ -141,7 +142,7 @@ def _record(
     run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequence[str]
 ) -> dict[str, Any]:
     first = rows[found.rows[0]]
-    held = {name: _held(name, first[name]) for name in varied}
+    held = {name: _held(as_set(name, first[name])) for name in varied}
     head = {
         "model": first["model"],
         "task": first["task"],
@@ -185,10 +186,10 @@ def _other_guidances(found: Recommendation) -> dict[str, Any]:
     return {"other_guidances": gaps} if gaps else {}
 
 
-def _held(name: str, value: Any) -> Any:
+def _held(value: Any) -> Any:
     """As denoisebench.apply is told it: an interval as the list that a sweep takes."""
-    if name == "guidance_interval":
-        return json.loads(value or "[]")
+    if value is None or isinstance(value, tuple):
+        return [*(value or ())]
     return value if isinstance(value, str) else _plain(value)
 
 
@@ -201,19 +202,15 @@ def _setting(entry: Entry) -> dict[str, Any]:
         call["strength"] = cell.strength
     if cell.negative_prompt:
         call["negative_prompt"] = cell.negative_prompt
-    steered = {
-        "guidance_rescale": cell.guidance_rescale,
-        "guidance_interval": json.loads(cell.guidance_interval or "null"),
-    }
     return {
         "scheduler": cell.scheduler,
         "scheduler_class": cell.scheduler_class,
-        "scheduler_flags": json.loads(cell.scheduler_flags),
+        "scheduler_flags": dict(cell.flags),
         "grid": cell.grid,
         "steps": cell.steps,
-        "guidance": cell.guidance if entry.asked_guidance is None else entry.asked_guidance,
-        **{name: value for name, value in steered.items() if value},
-        "call": {**call, **json.loads(cell.call or "{}")},
+        "guidance": entry.guidance,
+        **{name: value for name, value in cell.steering.items() if value},
+        "call": {**call, **cell.arguments},
     }
 
 

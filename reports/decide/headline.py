@@ -12,15 +12,12 @@ from typing import Any
 import pandas as pd
 
 from denoisebench.bench.records.margins import AMPLE_SAMPLES
-from denoisebench.bench.records.rows import PANEL_FIELDS
 from denoisebench.metrics.decide.verdicts import Difference, compare
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.decide.decisions import Decisions, Recommendation
+from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import curve_points, panels, sign
-
-_HELD = [name for name in PANEL_FIELDS if name != "guidance"]  # by all that one default is for
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,8 @@ def observations(
     return result
 
 
-def _held(frame: pd.DataFrame, row: int) -> tuple:
-    return tuple(frame.loc[row, _HELD])
+def _held(frame: pd.DataFrame, row: int) -> tuple[Any, ...]:
+    return tuple(frame.loc[row, [*HELD]])
 
 
 def _numbered(points: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:

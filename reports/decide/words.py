@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.decide.decisions import CurvePlateau, Decisions, Recommendation
+from denoisebench.reports.decide.decisions import HELD, CurvePlateau, Decisions, Recommendation
 from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
 from denoisebench.reports.formats import (
     PERCENT,
@@ -84,7 +85,7 @@ def _card(
         card["notes"] = [found.note or _no_choice(waiting), *_open_notes(found)]
         return card
     row, standing = rows[found.rows[chosen]], found.choice.standings[chosen]
-    card["setting"] = f"{setting_name(row)}, guidance {row['guidance']:g}"
+    card["setting"] = cell_name(row, without=HELD)
     card["facts"] = _facts(rows, row, even=even)
     card["evidence"] = [
         _evidence(metric, verdict, gates[metric], row, rows[found.rows[standing.rivals[metric]]])
@@ -226,7 +227,7 @@ def _race_table(race: RaceRecord, *, several: bool) -> dict[str, Any]:
     live = race.rungs[-1].live
     cells = [
         {
-            "name": f"{cell.curve}, {cell.steps} steps",
+            "name": cell.name,
             "samples": f"{samples:,}",
             "why": "goes on" if place in live else reasons.get(place, "was not sampled"),
             "chosen": place == race.winner,

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from denoisebench.bench.records.names import describe
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
 from denoisebench.reports.rows.curves import Z95, sign
-from denoisebench.reports.rows.frame import describe, only_value
+from denoisebench.reports.rows.frame import only_value
 
 _DISTANCES = ("fid", "fd", "kid", "kd", "cmmd")
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
@@ -236,7 +237,7 @@ def _default(seen: Observation, decimals: int) -> dict[str, Any] | None:
 
 def _setting(setting: Setting, decimals: int) -> dict[str, Any]:
     return {
-        "name": f"{setting.scheduler}, {setting.steps} steps",
+        "name": cell_name(vars(setting)),
         "value": plus_minus(setting.value, setting.se, decimals),
         "latency": duration(setting.latency_p50_s),
         "nfe": number(setting.nfe, 0),

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from denoisebench.bench.records.margins import AMPLE_SAMPLES
+from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import Mark
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import duration, significant
-from denoisebench.reports.rows.frame import describe, done, frame_metrics, varying
+from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
 _ENOUGH_PROMPTS = 10
 # Ratios beyond which a machine was busy while it was timed.

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
-from denoisebench.bench.records.rows import PANEL_FIELDS, panel_of, read_estimate, rows
+from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.verdicts import Difference
 from denoisebench.metrics.decide.verdicts import compare as compare_estimates
@@ -19,7 +21,6 @@ from denoisebench.reports.formats import MISSING, decimals_for, number, plus_min
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.
 _NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
-_IN_NAME = ("model", "scheduler", "steps", "guidance")  # of a measured cell
 _SMALLEST_P = 1e-16  # below, the normal tail is lost in rounding
 _OTHER_RULER = "extractor, reference or convention differ"
 
@@ -33,8 +34,7 @@ class MeasuredCell:
 
     @property
     def name(self) -> str:
-        cell, weight = self.entry.cell, panel_of(self.entry)["guidance"]
-        return f"{cell.model} {cell.scheduler}, {cell.steps} steps, guidance {weight:g}"
+        return cell_name(self.entry.asked)
 
 
 def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
@@ -54,24 +54,16 @@ def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
 
 def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
     """The names of two cells with what else they differ in: settings, and the run they are of."""
-    other = [name for name in _differing((a.entry, b.entry)) if name not in _IN_NAME]
+    differing = _differing((a.entry, b.entry))
     if a.entry.cell.key == b.entry.cell.key:
-        other = [name for name in other if name != "key"]
-    first, second = (", ".join([one.name, *_told(one.entry, other)]) for one in (a, b))
+        differing = [name for name in differing if name != "key"]
+    first, second = (cell_name(_settings(one.entry), also=differing) for one in (a, b))
     if a.run.folder.resolve() == b.run.folder.resolve():
         return first, second
     where = (a.run.name, b.run.name)
     if where[0] == where[1]:
         where = (str(a.run.folder), str(b.run.folder))
     return f"{first}, run {where[0]}", f"{second}, run {where[1]}"
-
-
-def _told(entry: Entry, names: Sequence[str]) -> list[str]:
-    """`seed 1` for each setting; what is empty is said to be none."""
-    settings = _settings(entry)
-    return [
-        f"{name} {'none' if settings[name] in ('', None) else settings[name]}" for name in names
-    ]
 
 
 def _estimate(one: MeasuredCell, metric: str) -> Estimate:
@@ -135,9 +127,8 @@ def _differing(entries: Sequence[Entry]) -> list[str]:
 
 def _settings(entry: Entry) -> dict[str, object]:
     """An entry's values of _NAMED."""
-    cell = entry.cell
-    own = {"scheduler": cell.scheduler, "steps": cell.steps, "key": cell.key}
-    return {**own, **panel_of(entry), "samples": entry.samples}
+    values = {**entry.asked, "key": entry.cell.key}
+    return {name: values[name] for name in _NAMED}
 
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from denoisebench.bench.records.rows import PANEL_FIELDS
+from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.rows.frame import describe, done, varying
+from denoisebench.reports.rows.frame import done, records, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 _Point = Any  # a row of curve_points, as itertuples gives it
@@ -58,7 +59,7 @@ def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
 def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:
     """The frame with a column `panel` that names what is held fixed, as far as it varies."""
     names = panel_names(frame, along)
-    return frame.assign(panel=[describe(row, names) for row in frame.to_dict("records")])
+    return frame.assign(panel=[describe(row, names) for row in records(frame)])
 
 
 def sign(metric: str) -> int:
@@ -100,12 +101,12 @@ def marginal_gains(
     as they were counted and timed. nan where a cost is unknown or did not rise.
     """
     points = curve_points(frame, metric)
-    records = [
+    gains = [
         _gain(low, high, sign(metric), estimates)
         for _, curve in points.groupby(["panel", "scheduler"], sort=False)
         for low, high in pairwise(curve.itertuples())
     ]
-    return pd.DataFrame.from_records(records, columns=list(_GAIN_COLUMNS))
+    return pd.DataFrame.from_records(gains, columns=list(_GAIN_COLUMNS))
 
 
 def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,14 +1,15 @@
 """A run as a pandas DataFrame, and as results.parquet and results.csv. No statistics here."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
-from denoisebench.bench.records.rows import COLUMNS, metric_names, read_estimate, rows
+from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.records.rows import metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
 
@@ -89,29 +90,3 @@ def only_value(frame: pd.DataFrame, column: str) -> object:
     """The value that all rows share, None when they differ or there are no rows."""
     values = frame[column].unique()
     return values[0] if len(values) == 1 else None
-
-
-def describe(record: Mapping[Any, Any], columns: Iterable[str]) -> str:
-    """`shapes-ddpm, guidance 4`: the named columns of a row, in words; empty ones are left out."""
-    named = {name: _plain(record[name]) for name in columns}
-    return ", ".join(_WORDS.get(name, "{}").format(text) for name, text in named.items() if text)
-
-
-_WORDS = {
-    "guidance": "guidance {}",
-    "grid": "{} grid",
-    "guidance_rescale": "rescale {}",
-    "guidance_interval": "guided within {}",
-    "negative_prompt": "away from “{}”",
-    "strength": "strength {}",
-    "seed": "seed {}",
-    "samples": "{} samples",
-    "asked_samples": "{} samples",
-    "height": "height {}",
-    "width": "width {}",
-    "steps": "{} steps",
-}
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

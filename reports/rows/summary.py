@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from denoisebench.bench.records.names import cell_name
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, duration, plus_minus, significant
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
@@ -42,23 +43,22 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 def default_line(found: Mapping[str, Any]) -> str:
     """found: one of the defaults in defaults.yaml."""
-    strength = f", strength {found['strength']:g}" if "strength" in found else ""
-    held = "".join(f", {name} {value}" for name, value in found.get("held", {}).items())
-    what = f"{found['model']}{strength}{held} by {metric_spec(found['default_for']).label}: "
+    held = found.get("held", {})
+    fixed = {name: found[name] for name in ("model", "task", "strength") if name in found}
+    group = cell_name(fixed | held, also=[*held, "strength"])
+    about = f"{group} by {metric_spec(found['default_for']).label}: "
     undecided = found.get("undecided", {})
     more = min(undecided, key=undecided.__getitem__) if undecided else None
     if "call" not in found:
         waiting = "" if more is None else f"; {more} may be, with {undecided[more]:,} more samples"
-        return f"{what}{found['outcome']}, no cell is proven to be within all margins{waiting}"
+        return f"{about}{found['outcome']}, no cell is proven to be within all margins{waiting}"
     saved = ""
     if "saving" in found:
         vendor, times = found["vendor_default"], significant(found["saving"]["evaluations"])
         where = "" if vendor.get("latency_is", "measured") == "measured" else ", not measured here"
         saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
-    return (
-        f"{what}{found['scheduler']}, {found['steps']} steps, guidance {found['guidance']:g} "
-        f"({found['outcome']}{saved})"
-    )
+    setting = cell_name({name: found[name] for name in ("scheduler", "steps", "guidance")})
+    return f"{about}{setting} ({found['outcome']}{saved})"
 
 
 def _title(frame: pd.DataFrame, metrics: list[str]) -> str:

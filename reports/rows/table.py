@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from denoisebench.bench.records.rows import PANEL_FIELDS
+from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
 from denoisebench.reports.rows.frame import frame_metrics, varying

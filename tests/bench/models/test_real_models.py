@@ -131,7 +131,7 @@ def test_schedulers_of_a_kind_run_or_are_refused_with_reason(name, models, tmp_p
     for scheduler in refused:
         spec = fit[scheduler]
         assert f"scheduler={scheduler}: {name}: its pipeline (" in err
-        pipeline.scheduler = build_scheduler(spec.class_name, json.dumps(spec.flags), config)
+        pipeline.scheduler = build_scheduler(spec.class_name, spec.flags, config)
         with pytest.raises((TypeError, ValueError, AssertionError)):
             pipeline("a", height=SIZE, width=SIZE, num_inference_steps=3)
 
@@ -155,7 +155,7 @@ def test_the_shift_of_a_flow_has_two_names(scheduler):
     spec, levels = SCHEDULERS[scheduler], []
     for config in ({"shift": 3.0}, {"use_flow_sigmas": True, "flow_shift": 3.0}, {"shift": 1.0}):
         model = {"num_train_timesteps": 1000, "prediction_type": "flow_prediction", **config}
-        made = build_scheduler(spec.class_name, json.dumps(spec.flags), model)
+        made = build_scheduler(spec.class_name, spec.flags, model)
         made.set_timesteps(4)
         levels.append(made.sigmas.tolist())
     assert levels[0] == levels[1] != levels[2]
@@ -167,8 +167,7 @@ def test_the_solver_that_a_model_came_with_leaves_no_trace_in_another():
     for name in ("sa_solver", "deis", "unipc", "dpmpp_2m"):
         spec = SCHEDULERS[name]
         made, expected = (
-            build_scheduler(spec.class_name, json.dumps(spec.flags), config)
-            for config in (own, plain)
+            build_scheduler(spec.class_name, spec.flags, config) for config in (own, plain)
         )
         assert dict(made.config) == dict(expected.config)
 

@@ -240,11 +240,11 @@ def test_a_dry_run_shows_the_grid_with_its_cost_and_makes_nothing(tmp_path, caps
     arguments = tiny(tmp_path, "scheduler=ddim,heun", "steps=2,5", "guidance=1,4", "--dry-run")
     code, out, _ = call(capsys, *arguments)
     assert code == 0
-    rows = [line.split("│")[1:5] for line in out.splitlines() if "steps=" in line]
+    rows = [line.split("│")[1:5] for line in out.splitlines() if " steps, " in line]
     costs = {name.strip(): (int(nfe), int(passes)) for name, _, nfe, passes in rows}
     assert len(costs) == 8
-    assert costs["shapes-ddpm ddim steps=5 guidance=4"] == (5, 10)
-    assert costs["shapes-ddpm heun steps=5 guidance=1"] == (9, 9)
+    assert costs["shapes-ddpm, ddim, 5 steps, guidance 4"] == (5, 10)
+    assert costs["shapes-ddpm, heun, 5 steps, guidance 1"] == (9, 9)
     assert not (tmp_path / "tiny").exists()
 
 

@@ -1,10 +1,15 @@
 """Forms of guidance: what a number means, what has no effect, what cannot be done."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from denoisebench.bench.records.guidance import Guidance, form_of
+from tests.helpers.cells import CELL
 from tests.helpers.cli import call, tiny
+
+STEERED = {"guidance_rescale": 0.7, "guidance_interval": (0.1, 2.0)}
 
 
 @pytest.mark.parametrize(
@@ -37,21 +42,30 @@ def test_offset_and_standard_are_the_same_line():
 
 def test_what_has_no_effect_is_left_out():
     for weight in (0.0, 0.5, 1.0):
-        asked = Guidance("standard", weight, 0.7, (0.1, 2.0), "grey")
+        asked = Guidance("standard", weight, "grey", STEERED)
         assert asked.settled() == Guidance("standard", 1.0)
         assert len(asked.left_out()) == 3
     assert Guidance("ignored", 7.0, negative_prompt="grey").settled() == Guidance("ignored", 0.0)
-    assert Guidance("embedded", 7.0, 0.7).settled() == Guidance("embedded", 7.0)
-    guided = Guidance("standard", 4.0, 0.7, (0.1, 2.0), "grey")
+    assert Guidance("embedded", 7.0, steering=STEERED).settled() == Guidance("embedded", 7.0)
+    guided = Guidance("standard", 4.0, "grey", STEERED)
     assert guided.settled() == guided
     assert not guided.left_out()
+
+
+def test_a_cell_keeps_what_guidance_asks_for_and_gives_it_back():
+    guided = replace(CELL, **Guidance("standard", 4.0, "grey", STEERED).fields())
+    assert (guided.guidance_rescale, guided.guidance_interval) == (0.7, "[0.1, 2.0]")
+    assert guided.negative_prompt == "grey"
+    assert guided.steering == STEERED
+    without = replace(guided, **Guidance("ignored", 0.0).fields(), guidance_rescale=0.0)
+    assert replace(without, guidance_interval="").steering == CELL.steering
 
 
 def test_what_a_form_cannot_do_is_said():
     assert "negative prompt" in Guidance("true_cfg", 4.0).problems()[0]
     assert not Guidance("true_cfg", 4.0, negative_prompt=" ").problems()
     assert not Guidance("true_cfg", 1.0).problems()
-    assert "guidance_rescale" in Guidance("offset", 4.0, rescale=0.5).problems()[0]
+    assert "guidance_rescale" in Guidance("offset", 4.0, steering=STEERED).problems()[0]
 
 
 def test_pipelines_bring_their_form():

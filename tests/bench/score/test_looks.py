@@ -247,8 +247,8 @@ def test_the_reason_is_said_and_the_cost_counted_before_anything_runs(tmp_path, 
     assert code == 0
     said = " ".join((out + err).split())
     assert "euler_a: adds noise, so that many steps lead to another image: psnr_converged," in said
-    assert "ddim steps=10 guidance=1 (reference trajectory) │ 6 │ 10 │ 10" in said
-    assert "euler_a steps=10" not in said
+    assert "ddim, 10 steps, guidance 1 (reference trajectory) │ 6 │ 10 │ 10" in said
+    assert "euler_a, 10 steps" not in said
     assert f"{6 * 10 + 2 * 8 * (2 + 5)} samples through the denoiser" in said
 
 
@@ -307,8 +307,7 @@ def test_a_flag_that_adds_noise_has_no_trajectory(tmp_path, capsys, model, sched
 def job_of(scheduler, own, **flags):
     """As much of a job as says whether noise is added; own is the model's scheduler config."""
     spec = SCHEDULERS[scheduler]
-    laid = json.dumps({**spec.flags, **flags})
-    cell = SimpleNamespace(scheduler_class=spec.class_name, scheduler_flags=laid)
+    cell = SimpleNamespace(scheduler_class=spec.class_name, flags={**spec.flags, **flags})
     return SimpleNamespace(
         base=scheduler,
         settings=SimpleNamespace(model=SimpleNamespace(call={})),

@@ -65,7 +65,7 @@ def test_every_measured_value_lies_at_its_number_of_steps(tmp_path: Path, uri: s
         for metric in MEASURED:
             expected = [(row["steps"], row[metric.split("/")[-1]]) for row in mine]
             assert history(uri, found.info.run_id, metric) == expected
-        assert found.info.run_name == f"shapes {scheduler} g=4"
+        assert found.info.run_name == f"shapes, {scheduler}, guidance 4"
         assert found.data.params["guidance"] == "4.0"
         assert "steps" not in found.data.params
 
@@ -186,7 +186,8 @@ def test_a_sweep_over_seeds_names_them(tmp_path: Path, uri: str):
         finish(both, entry, 1_700_001_000.0 + number)
     publish(both, None, EXPERIMENT)
     names = {found.info.run_name for found in runs_of(uri, "curve")}
-    assert names == {f"shapes {s} g=4 seed={n}" for s in ("ddim", "euler") for n in (0, 7)}
+    schedulers, seeds = ("ddim", "euler"), (0, 7)
+    assert names == {f"shapes, {s}, guidance 4, seed {n}" for s in schedulers for n in seeds}
 
 
 _PUBLISH = """

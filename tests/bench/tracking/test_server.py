@@ -137,7 +137,7 @@ def kill_before_second_batch(process: subprocess.Popen, client: Any, patched: An
 
 def assert_complete(uri: str, complete: dict) -> None:
     names = sorted(name for name, *_ in complete.values())
-    assert names == ["demo summary", "shapes ddim g=4", "shapes euler g=4"]
+    assert names == ["demo summary", "shapes, ddim, guidance 4", "shapes, euler, guidance 4"]
     for found in runs_of(uri, "curve"):
         points = complete[found.info.run_id][-1]["quality/fd_shapes"]
         assert [(step, value) for step, value, _ in points] == [(n, 10 / n) for n in STEPS]

@@ -357,7 +357,7 @@ def test_a_default_that_does_not_fit_the_pipeline_is_refused_and_changes_nothing
 def measured_file(path, config, grid="native", flags=None, outcome=PASS):
     """A default of DPM++ 2M as a sweep of a model with such a scheduler config writes it."""
     name, flags = "DPMSolverMultistepScheduler", flags or {}
-    scheduler = build_scheduler(name, json.dumps(flags), config, grid)
+    scheduler = build_scheduler(name, flags, config, grid)
     scheduler.set_timesteps(6)
     one = {
         **{"model": "sd15", "task": "txt2img", "default_for": CLIP, "outcome": outcome},
@@ -396,7 +396,7 @@ def test_a_default_is_refused_on_a_scheduler_that_spaces_levels_otherwise(sd15, 
     pipeline, config = sd15
     karras = {**config, "use_karras_sigmas": True}
     plain = measured_file(tmp_path / "plain.yaml", config)
-    own = build_scheduler("DPMSolverMultistepScheduler", "{}", karras)
+    own = build_scheduler("DPMSolverMultistepScheduler", {}, karras)
     pipeline.scheduler = own
     said = refused(plain, pipeline)
     assert "gives DPMSolverMultistepScheduler other sigmas than were measured" in said

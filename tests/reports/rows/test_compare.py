@@ -81,8 +81,8 @@ def test_cells_of_one_name_are_told_apart_by_run_and_by_what_they_differ_in(tmp_
     assert titles(a, a) == [a.name, a.name]
     blurred = replace(a.entry, cell=replace(a.entry.cell, negative_prompt="a blur"))
     assert _names(a, MeasuredCell(first, blurred)) == (
-        f"{a.name}, negative_prompt none",
-        f"{a.name}, negative_prompt a blur",
+        a.name,
+        f"{a.name}, away from “a blur”",
     )
     elsewhere = fabricate(tmp_path / "c" / "a", schedulers=("ddim",))
     assert titles(a, cells(elsewhere)[0])[1].endswith(f"run {tmp_path / 'c' / 'a'}")

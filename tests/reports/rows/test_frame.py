@@ -2,9 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from denoisebench.bench.records.rows import COLUMNS
+from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.reports.rows.frame import (
-    describe,
     failed,
     frame_metrics,
     load_estimates,
@@ -61,9 +60,3 @@ def test_estimates_belong_to_the_rows_of_the_frame(run):
 
 def test_only_columns_with_several_values_vary(run):
     assert varying(load_frame(run), ["model", "guidance", "seed", "steps"]) == ["guidance", "steps"]
-
-
-def test_braces_in_a_name_are_text():
-    assert describe({"model": "{0.__class__}", "guidance": 4.0}, ["model", "guidance"]) == (
-        "{0.__class__}, guidance 4"
-    )

@@ -1,0 +1,52 @@
+"""What a cell is called, wherever a person reads it. Standard library only."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from denoisebench.bench.records.cell import FACTS, Cell
+from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.records.facts import NAMED
+
+_WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
+    ("samples", "asked_samples"), "{} samples"
+)
+_USUAL = {each.name: each.default for each in fields(Cell) if each.default is not MISSING} | {
+    name: known.usual for name, known in FACTS.items() if known.usual is not None
+}
+
+
+def cell_name(
+    values: Mapping[str, Any], *, without: Collection[str] = (), also: Collection[str] = ()
+) -> str:
+    """`shapes-ddpm, ddim, 8 steps, guidance 4`: what names every cell, and what is unusual of it.
+
+    values: fields of a cell or columns of its row, as asked for, or some of them. without: what the
+    context says. also: what is told however usual it is, as it tells cells apart there.
+    """
+    ordered = dict.fromkeys([*COLUMNS, *also])
+    names = [name for name in ordered if name in also or _is_told(name, values)]
+    return describe(values, [name for name in names if name in values and name not in without])
+
+
+def describe(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """`shapes-ddpm, guidance 4`: the named fields in words; empty ones are left out."""
+    texts = {name: _plain(values[name]) for name in names}
+    return ", ".join(_word(name).format(text) for name, text in texts.items() if text)
+
+
+def _is_told(name: str, values: Mapping[str, Any]) -> bool:
+    known = FACTS.get(name)
+    if known is None or not known.word or name not in values:
+        return False
+    return NAMED in known.roles or (name in _USUAL and values[name] != _USUAL[name])
+
+
+def _word(name: str) -> str:
+    return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str([*value] if isinstance(value, tuple) else value)
