@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
+from denoisebench.metrics.decide import student
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.verdicts import (
     PASS,
@@ -19,7 +20,6 @@ from denoisebench.metrics.decide.verdicts import (
     Verdict,
     non_inferiority,
     non_inferiority_by_bounds,
-    student,
 )
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"

@@ -44,7 +44,8 @@ class _Tails:
     def _probabilities(self, share: float) -> np.ndarray:
         """Of each count [n + 1]; share: strictly between 0 and 1."""
         log = self._counts * math.log(share) + self._rest * math.log1p(-share)
-        return np.exp(self._log_ways + log)
+        probabilities: np.ndarray = np.exp(self._log_ways + log)
+        return probabilities
 
 
 def _crossing(is_beyond: Callable[[float], bool]) -> float:

@@ -32,7 +32,8 @@ def classifier_accuracy(
 
 def _right(towards: np.ndarray) -> np.ndarray:
     """1 for scores above 0, 1/2 at 0, 0 below."""
-    return (np.sign(towards) + 1) / 2
+    right: np.ndarray = (np.sign(towards) + 1) / 2
+    return right
 
 
 def _discriminant(first: np.ndarray, second: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

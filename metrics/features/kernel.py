@@ -134,7 +134,7 @@ def _between_clusters(
 def _row_sums(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
     """[N] sums of the kernel of each x with all y, a block of rows at a time."""
     rows = max(1, _BLOCK // len(y))
-    return torch.cat([kernel(part, y).sum(1) for part in x.split(rows)])
+    return torch.cat([kernel(part, y).sum(1) for part in torch.split(x, rows)])
 
 
 def _diagonal(kernel: Kernel, x: Tensor) -> Tensor:
@@ -153,4 +153,5 @@ def _unit(embeddings: Tensor) -> Tensor:
     lengths = embeddings.norm(dim=1, keepdim=True)
     if not lengths.all():
         raise ValueError("embeddings of length zero have no direction")
-    return embeddings / lengths
+    unit: Tensor = embeddings / lengths
+    return unit

@@ -170,7 +170,9 @@ def _gains(
     alone = recalled.by_one[places][:, None] & (recalled.least[places][:, None] == unit)
     uncovered = alone | recalled.missed[places][:, None]
     chosen = uncovered & (balls.then[samples] >= distances[:, None])
-    return torch.stack([unit, places[:, None].expand_as(unit)], -1)[chosen].unique(dim=0)
+    pairs = torch.stack([unit, places[:, None].expand_as(unit)], -1)[chosen]
+    distinct: Tensor = torch.unique(pairs, dim=0)
+    return distinct
 
 
 def _jackknife(

@@ -133,7 +133,8 @@ def _edge_jump(images: Tensor, masks: Tensor) -> Tensor:
         *(_within(images.double().diff(dim=axis), masks.diff(dim=axis)) for axis in (-1, -2)),
         strict=True,
     )
-    return (sum(squares) / sum(counts)).sqrt()
+    jump: Tensor = (sum(squares) / sum(counts)).sqrt()
+    return jump
 
 
 def _within(difference: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,6 +62,6 @@ def _mean_within(power: Tensor, band: Tensor) -> Tensor:
 def _cosines(size: int) -> Tensor:
     """[size, size] float64: row k is the k-th cosine, of unit length."""
     k, x = torch.arange(size, dtype=torch.float64)[:, None], torch.arange(size) + 0.5
-    rows = torch.cos(torch.pi * k * x / size) * (2 / size) ** 0.5
+    rows: Tensor = torch.cos(torch.pi * k * x / size) * (2 / size) ** 0.5
     rows[0] *= 0.5**0.5
     return rows

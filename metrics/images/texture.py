@@ -38,7 +38,8 @@ def banding(images: Tensor) -> Tensor:
     show a slow gradient without them.
     """
     change, banded = (sum(parts) for parts in zip(*map(_along, (images, images.mT)), strict=True))
-    return banded / change.clamp(min=1)
+    share: Tensor = banded / change.clamp(min=1)
+    return share
 
 
 def _along(images: Tensor) -> tuple[Tensor, Tensor]:

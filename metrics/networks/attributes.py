@@ -35,7 +35,8 @@ class AttributeNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.trunk(images.float() / 127.5 - 1)
+        features: Tensor = self.trunk(images.float() / 127.5 - 1)
+        return features
 
     def logits(self, features: Tensor) -> dict[str, Tensor]:
         """One [N, size] tensor per head, from rectified features."""

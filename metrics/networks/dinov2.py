@@ -2,6 +2,7 @@
 is built; its weights are read from a folder or the hub's cache and never downloaded."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,11 +31,12 @@ def dinov2_extractor(
 
     weights = dinov2_weights(model)
     with reading(weights):
-        network = Dinov2Model.from_pretrained(weights.parent, local_files_only=True)
+        network: Any = Dinov2Model.from_pretrained(weights.parent, local_files_only=True)
     network.eval().requires_grad_(False).to(torch.device(device))
 
     def class_tokens(images: Tensor) -> Tensor:
-        return network(pixel_values=prepared(images)).pooler_output
+        tokens: Tensor = network(pixel_values=prepared(images)).pooler_output
+        return tokens
 
     return Extractor(
         name,

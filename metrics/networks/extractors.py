@@ -78,7 +78,8 @@ class ClipScorer:
         """Resizes by PIL, as in the model's training; resizing of tensors only comes close."""
         arrays = _checked(images).permute(0, 2, 3, 1).cpu().numpy()
         pixels = torch.stack([self.preprocess(Image.fromarray(array)) for array in arrays])
-        return self.model.encode_image(pixels.to(self.device), normalize=True).float()
+        vectors: Tensor = self.model.encode_image(pixels.to(self.device), normalize=True).float()
+        return vectors
 
     @torch.no_grad()
     def embed_text(self, texts: list[str]) -> Tensor:
@@ -98,7 +99,8 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
     def features(images: Tensor) -> Tensor:
         if images.shape[-2:] != (32, 32):
             raise ValueError(f"{name} reads images of 32x32, got {tuple(images.shape)}")
-        return network(images)
+        vectors: Tensor = network(images)
+        return vectors
 
     return Extractor(
         name, f"{digest_of(path)}, not resized", FEATURES, features, torch.device(device)
@@ -206,10 +208,10 @@ class _ClipSource:
     """Where a CLIP model comes from, in open_clip's words."""
 
     label: str
-    config: dict  # open_clip's model config
+    config: dict[str, Any]  # open_clip's model config
     files: list[Path]  # what the scores depend on, weights first
-    options: dict  # of create_model_from_pretrained
-    tokenizer_options: dict
+    options: dict[str, Any]  # of create_model_from_pretrained
+    tokenizer_options: dict[str, Any]
 
 
 def _clip_source(model: str, pretrained: str | Path | None) -> _ClipSource:
@@ -302,7 +304,7 @@ def _file_source(model: str, path: Path) -> _ClipSource:
     return _ClipSource(model, open_clip.get_model_config(model), [path], options, {})
 
 
-def _preprocess_options(facts: dict) -> dict:
+def _preprocess_options(facts: dict[str, Any]) -> dict[str, Any]:
     return {f"image_{key}": facts[key] for key in _PREPROCESSING if facts.get(key) is not None}
 
 
@@ -328,7 +330,8 @@ def _load_inception(path: Path) -> torch.nn.Module:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
-    return FeatureExtractorInceptionV3("inception", ["2048"], buffer)
+    network: torch.nn.Module = FeatureExtractorInceptionV3("inception", ["2048"], buffer)
+    return network
 
 
 def _check_inception(path: Path) -> None:
