@@ -1,6 +1,7 @@
 """A chart to SVG and PNG."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import vl_convert
@@ -15,7 +16,7 @@ class Figure:
     name: str  # file stem
     title: str
     note: str  # how to read it
-    spec: dict  # Vega-Lite, data included
+    spec: dict[str, Any]  # Vega-Lite, data included
 
 
 def to_svg(figure: Figure) -> str:

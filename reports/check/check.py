@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Check:
 def check(
     baseline: Pack,
     candidate: Pack,
-    margins: Mapping[str, Mapping],
+    margins: Mapping[str, Mapping[str, Any]],
     *,
     slower: Mapping[str, float],
     drift: Mapping[str, float] | None = None,
@@ -126,7 +127,7 @@ def check(
 
 
 def _lacking(
-    pairs: Sequence[Pair], margins: Mapping[str, Mapping], *, with_features: bool
+    pairs: Sequence[Pair], margins: Mapping[str, Mapping[str, Any]], *, with_features: bool
 ) -> dict[str, str]:
     """By cell, what the candidate was not scored by, though the baseline was."""
     problems = {}
@@ -159,7 +160,7 @@ def have_one_model(packs: Sequence[Pack]) -> bool:
 def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]:
     """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair."""
     one_model = have_one_model((baseline, candidate))
-    alike: dict[tuple, tuple[list[PackedCell], list[PackedCell]]] = defaultdict(lambda: ([], []))
+    alike: dict[tuple[Any, ...], tuple[list[PackedCell], ...]] = defaultdict(lambda: ([], []))
     for side, pack in enumerate((baseline, candidate)):
         for packed in pack.cells:
             alike[settings_of(packed, not one_model)][side].append(packed)
@@ -191,7 +192,7 @@ def _partners(
         yield old, new
 
 
-def settings_of(packed: PackedCell, with_model: bool = True) -> tuple:
+def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
     """What cells are paired by."""
     model = packed.cell.model if with_model else ""
     return model, packed.guidance, *(getattr(packed.cell, name) for name in _SETTINGS)
@@ -201,7 +202,7 @@ def _likeness(a: Cell, b: Cell) -> int:
     return sum(getattr(a, each.name) == getattr(b, each.name) for each in fields(a))
 
 
-def same_curve(packed: PackedCell) -> tuple:
+def same_curve(packed: PackedCell) -> tuple[Any, ...]:
     """What cells share that differ in the step count alone."""
     cell = packed.cell
     return packed.guidance, *(getattr(cell, f.name) for f in fields(cell) if f.name != "steps")

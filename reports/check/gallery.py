@@ -70,7 +70,8 @@ def _difference(shown: Shown) -> np.ndarray:
     if shown.before.shape != shown.now.shape:
         return np.full_like(shown.now, 128)
     change = (shown.now.astype(np.int16) - shown.before) // 2
-    return (128 + change).astype(np.uint8)
+    grey: np.ndarray = (128 + change).astype(np.uint8)
+    return grey
 
 
 def _label(shown: Shown) -> str:

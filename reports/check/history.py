@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -66,7 +66,7 @@ class Course:
 
 
 def courses(
-    packs: Sequence[Pack], margins: Mapping[str, Mapping], slower: Mapping[str, float]
+    packs: Sequence[Pack], margins: Mapping[str, Mapping[str, Any]], slower: Mapping[str, float]
 ) -> list[Course]:
     """Of the cells that all packs have finished, by the metrics and stages that have a margin.
 
@@ -103,7 +103,7 @@ def _of_metrics(
     cells: Sequence[PackedCell],
     packs: Sequence[Pack],
     *,
-    margins: Mapping[str, Mapping],
+    margins: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Course]:
     most = max(cell.samples for cell in cells)  # packs that only timed say nothing of quality
     kept = [place for place, cell in enumerate(cells) if cell.samples == most]

@@ -1,6 +1,7 @@
 """The figure of a series of packs: a Vega-Lite specification."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -31,7 +32,8 @@ def _figure(courses: Sequence[Course]) -> Figure:
         base.mark_point(color=theme.COLOURS[0], filled=True, size=60).encode(y=value),
     ]
     chart = (
-        alt.layer(*layers, data=alt.Data(values=records))
+        # altair leaves Data without types; its InlineData would be moved to the top of the chart
+        alt.layer(*layers, data=alt.Data(values=records))  # type: ignore[no-untyped-call]
         .properties(width=theme.PANEL_WIDTHS[2], height=theme.PANEL_HEIGHT // 2)
         .facet(alt.Facet("cell:N", title=None), columns=2)
         .resolve_scale(y="independent")
@@ -41,7 +43,7 @@ def _figure(courses: Sequence[Course]) -> Figure:
     return Figure(f"{first.measure}_history", title, first.meaning, drawn)
 
 
-def _points(course: Course) -> list[dict]:
+def _points(course: Course) -> list[dict[str, Any]]:
     begun = {step.at for step in course.steps}
     return [
         {

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Pending:
 
 def losses(
     pair: Pair,
-    margins: Mapping[str, Mapping],
+    margins: Mapping[str, Mapping[str, Any]],
     *,
     slower: Mapping[str, float],
     drift: Mapping[str, float] | None,
@@ -81,7 +81,7 @@ def _allowance(pair: Pair, drift: Mapping[str, float], elsewhere: bool) -> float
     return drift["elsewhere" if elsewhere else "beyond"]
 
 
-def unscored(pair: Pair, margins: Mapping[str, Mapping]) -> list[str]:
+def unscored(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Metrics that have a margin and that only the baseline was scored by."""
     scored = _scored(pair.new)
     return [metric for metric in gates(margins, _scored(pair.old), {}) if metric not in scored]
@@ -92,7 +92,7 @@ def _scored(packed: PackedCell) -> list[str]:
     return [name for name, m in packed.metrics.items() if math.isfinite(m.estimate.value)]
 
 
-def _quality(pair: Pair, margins: Mapping[str, Mapping]) -> Iterator[Pending]:
+def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[Pending]:
     shared = [metric for metric in _scored(pair.old) if metric in _scored(pair.new)]
     for metric, gate in gates(margins, shared, {}).items():
         a, b = (packed.metrics[metric].estimate for packed in (pair.old, pair.new))
@@ -111,7 +111,7 @@ def shared_features(pair: Pair) -> str | None:
     """The first kind of features that both have."""
 
     def width(packed: PackedCell, kind: str) -> int:
-        return packed.features[kind].shape[1]
+        return int(packed.features[kind].shape[1])
 
     kinds = (kind for kind in pair.old.features if kind in pair.new.features)
     return next((kind for kind in kinds if width(pair.old, kind) == width(pair.new, kind)), None)
@@ -135,7 +135,8 @@ def drifts(pair: Pair) -> np.ndarray | None:
     distances = np.square(a - b).sum(1)
     if not spread:  # images all alike
         return np.where(distances > 0, math.inf, 0.0)
-    return distances / spread
+    shares: np.ndarray = distances / spread
+    return shares
 
 
 def _moved(pair: Pair, margin: float, beyond: float) -> Iterator[Pending]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -39,10 +40,10 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
     one_model = have_one_model(packs)
     changes = {*_CHANGES, "model"} if one_model else {*_CHANGES}
 
-    def seeded(packed: PackedCell) -> tuple:
+    def seeded(packed: PackedCell) -> tuple[Any, ...]:
         return packed.cell.seed, *settings_of(packed, with_model=not one_model)
 
-    def same(packed: PackedCell) -> tuple:
+    def same(packed: PackedCell) -> tuple[Any, ...]:
         cell = packed.cell
         shared = (getattr(cell, f.name) for f in fields(cell) if f.name not in changes)
         return cell.device, *shared
@@ -50,8 +51,8 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
     if any(len({*map(same, pack.cells)}) < len(pack.cells) for pack in packs):
         changes = {"engine"}  # a pack that has both of a change is of two cells
 
-    groups: dict[tuple, list[PackedCell]] = {}
-    superseded: set[tuple] = set()
+    groups: dict[tuple[Any, ...], list[PackedCell]] = {}
+    superseded: set[tuple[Any, ...]] = set()
     for pack in reversed(packs):
         for packed in pack.cells:
             if seeded(packed) not in superseded:

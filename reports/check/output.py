@@ -3,8 +3,10 @@
 import io
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from rich.table import Table
@@ -34,7 +36,7 @@ from denoisebench.reports.formats import (
 )
 
 _COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
-_UNITS = {
+_UNITS: dict[str, Callable[[float], str]] = {
     ENERGY: lambda joules: f"{significant(joules, 3)} J",
     MEMORY: lambda size: f"{mebibytes(size)} MiB",
 }
@@ -101,7 +103,8 @@ def check_junit(check: Check) -> bytes:
         if row.outcome in (REGRESSION, UNDECIDED):
             kind = "failure" if row.outcome == REGRESSION else "skipped"
             ElementTree.SubElement(case, kind, message=_message(row))
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    report: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return report
 
 
 def _message(row: Row) -> str:
@@ -196,7 +199,7 @@ COLUMNS: tuple[Column[Row], ...] = (
 )
 
 
-def _plain(check: Check) -> dict:
+def _plain(check: Check) -> dict[str, Any]:
     rows = [{name: _json(value) for name, value in asdict(row).items()} for row in check.rows]
     return {
         "schema": 1,

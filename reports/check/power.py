@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -52,7 +53,7 @@ def powers(pack: Pack, metrics: Sequence[str], planned: Sequence[int] = PLANNED)
 
 def _neighbours(cells: Sequence[PackedCell]) -> Iterator[tuple[PackedCell, PackedCell]]:
     """Finished cells of one curve, each with that of its next larger step count."""
-    curves: dict[tuple, list[PackedCell]] = {}
+    curves: dict[tuple[Any, ...], list[PackedCell]] = {}
     for packed in cells:
         if packed.status == "done":
             curves.setdefault(same_curve(packed), []).append(packed)

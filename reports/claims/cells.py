@@ -84,7 +84,7 @@ class Cells:
         return estimate
 
     def is_done(self, row: int) -> bool:
-        return self._cell(row)["status"] == "done"
+        return bool(self._cell(row)["status"] == "done")
 
     def candidate(self, row: int) -> Candidate:
         """A cell with its estimates by all gating metrics."""

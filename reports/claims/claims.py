@@ -6,6 +6,7 @@ run lacks is not tested, and its note names them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from denoisebench.metrics.decide.assertion import UNDECIDED
 from denoisebench.reports.claims.cells import Cells, NotTested
@@ -82,7 +83,7 @@ def _finding(claim: Claim, cells: Cells) -> Finding:
     return Finding(claim.name, statement, rule, reason, judged, note)
 
 
-def _words(parts: Mapping) -> dict[str, str]:
+def _words(parts: Mapping[str, Any]) -> dict[str, str]:
     words = {name: f"{v:g}" if isinstance(v, float) else str(v) for name, v in parts.items()}
     return words | {name: f"{threshold:g}" for name, threshold in _THRESHOLDS.items()}
 

@@ -5,6 +5,7 @@ The rules are those of metrics/decide/, verdicts.py and choose.py; here they mee
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ NOTHING = Decisions({}, [], [])
 def decide(
     frame: pd.DataFrame,
     estimates: Estimates,
-    margins: Mapping[str, Mapping],
+    margins: Mapping[str, Mapping[str, Any]],
     races: Sequence[RaceRecord] = (),
 ) -> Decisions:
     """Of the metrics that have a margin. Nothing where none has, or no cell has all of them.
@@ -105,7 +106,9 @@ def _judged_cells(
     return cells[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
 
 
-def _candidate(i: int, row: dict, estimates: Estimates, found: Mapping[str, Gate]) -> Candidate:
+def _candidate(
+    i: int, row: Mapping[Any, Any], estimates: Estimates, found: Mapping[str, Gate]
+) -> Candidate:
     return Candidate(
         curve=row["scheduler"],
         steps=int(row["steps"]),

@@ -31,11 +31,11 @@ Row = dict[str, Any]  # of a run's frame
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
 
 
-class _OnOneLine(list):
+class _OnOneLine(list[Any]):
     """Written as [1, 2, 3]: no line each."""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
     pass
 
 
@@ -68,7 +68,8 @@ def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
         "environment": run.environment,
         "defaults": [_record(run, rows, each, varied) for each in decisions.recommendations],
     }
-    return _HEADER + yaml.dump(content, None, _Dumper, **_YAML)
+    text: str = yaml.dump(content, None, _Dumper, **_YAML)
+    return _HEADER + text
 
 
 def saving(rows: Sequence[Row], own: Row) -> Saving | None:
@@ -136,7 +137,9 @@ def _varied(firsts: Sequence[Row]) -> list[str]:
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 
-def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequence[str]) -> dict:
+def _record(
+    run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequence[str]
+) -> dict[str, Any]:
     first = rows[found.rows[0]]
     held = {name: _held(name, first[name]) for name in varied}
     head = {
@@ -166,11 +169,11 @@ def _record(run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequen
     }
 
 
-def _declared(margin: dict) -> dict:
+def _declared(margin: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in margin.items() if value is not None}
 
 
-def _other_guidances(found: Recommendation) -> dict:
+def _other_guidances(found: Recommendation) -> dict[str, Any]:
     gaps = [
         {
             "guidance": _plain(guidance),
@@ -189,7 +192,7 @@ def _held(name: str, value: Any) -> Any:
     return value if isinstance(value, str) else _plain(value)
 
 
-def _setting(entry: Entry) -> dict:
+def _setting(entry: Entry) -> dict[str, Any]:
     """What denoisebench.apply needs."""
     cell = entry.cell
     call: dict[str, Any] = {"num_inference_steps": cell.steps}
@@ -214,12 +217,12 @@ def _setting(entry: Entry) -> dict:
     }
 
 
-def _cost(row: Row) -> dict:
+def _cost(row: Row) -> dict[str, Any]:
     names = ("nfe", "network_passes", "latency_p50_s", "latency_batch_size")
     return {name: _plain(row[name]) for name in names}
 
 
-def _against_vendor(rows: Sequence[Row], row: Row) -> dict:
+def _against_vendor(rows: Sequence[Row], row: Row) -> dict[str, Any]:
     found = saving(rows, row)
     if found is None:
         return {}
@@ -238,7 +241,7 @@ def _against_vendor(rows: Sequence[Row], row: Row) -> dict:
     }
 
 
-def _evidence(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
+def _evidence(rows: Sequence[Row], found: Recommendation, place: int) -> dict[str, Any]:
     """Per gating metric: the value, and its loss to the rival that comes nearest to the margin."""
     standing, row = found.choice.standings[place], rows[found.rows[place]]
     return {
@@ -252,7 +255,7 @@ def _evidence(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
     }
 
 
-def _verdict(verdict: Verdict) -> dict:
+def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "outcome": verdict.outcome,
         "loss": _plain(verdict.loss),
@@ -261,14 +264,14 @@ def _verdict(verdict: Verdict) -> dict:
     }
 
 
-def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict:
+def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict[str, Any]:
     row = rows[found.rows[place]]
     setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
     evidence = _evidence(rows, found, place)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
 
 
-def _noise_levels(run: Run, entry: Entry) -> dict:
+def _noise_levels(run: Run, entry: Entry) -> dict[str, Any]:
     """What the cell visited, by which denoisebench.apply knows a scheduler of other spacing: the
     config that the flags were laid over is the model's, and not in the store. To six digits."""
     grid = run.store.read_record(entry.cell.key, "grid")
@@ -292,7 +295,7 @@ def _race_of(run: Run, recommendation: Recommendation) -> RaceRecord | None:
     return None
 
 
-def _provenance(entry: Entry, race: RaceRecord | None) -> dict:
+def _provenance(entry: Entry, race: RaceRecord | None) -> dict[str, Any]:
     """Ends with the dtype, by which denoisebench.apply knows that the file was not cut."""
     cell = entry.cell
     return {
@@ -308,13 +311,13 @@ def _provenance(entry: Entry, race: RaceRecord | None) -> dict:
     }
 
 
-def _how_it_was_won(race: RaceRecord) -> dict:
+def _how_it_was_won(race: RaceRecord) -> dict[str, Any]:
     """Samples of the rung that it ended at, and the fresh ones that confirmed its winner."""
     trials = [_trial(trial) for trial in race.trials if trial.winner == race.choice.chosen]
     return {"rung": race.rungs[-1].samples, "trial": trials[-1] if trials else None}
 
 
-def _trial(trial: Trial) -> dict:
+def _trial(trial: Trial) -> dict[str, Any]:
     return {"first": trial.first, "last": trial.last, "outcome": trial.outcome}
 
 

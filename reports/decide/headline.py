@@ -88,7 +88,7 @@ def observations(
     return result
 
 
-def _held(frame: pd.DataFrame, row: int) -> tuple:
+def _held(frame: pd.DataFrame, row: int) -> tuple[Any, ...]:
     return tuple(frame.loc[row, _HELD])
 
 

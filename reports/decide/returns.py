@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,10 +57,10 @@ def _law(curve: pd.DataFrame, estimates: Mapping[int, Estimate], on_plateau: int
     if curve["nfe"].isna().any():
         return "NO-FIT: evaluations were not counted"
     costs = [float(nfe) for nfe in curve["nfe"]]
-    return fit_power_law(costs, [estimates[i] for i in curve.index], on_plateau)  # type: ignore[index]
+    return fit_power_law(costs, [estimates[i] for i in curve.index], on_plateau)
 
 
-def return_lines(found: list[Return]) -> list[dict]:
+def return_lines(found: list[Return]) -> list[dict[str, Any]]:
     """Texts of a table: one line per curve and change of steps, the law on a curve's first."""
     lines = []
     for each in found:

@@ -26,11 +26,11 @@ from denoisebench.reports.formats import (
 from denoisebench.reports.rows.cautions import timings_are_even
 
 
-def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict]:
+def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict[str, Any]]:
     """One per default: title, outcome, setting, savings, evidence, what else might do. Metrics that
     chose the same cell share one."""
     even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
-    alike: dict[tuple, list[Recommendation]] = {}
+    alike: dict[tuple[Any, ...], list[Recommendation]] = {}
     for each in decisions.recommendations:
         choice = each.choice
         same = (each.panel, *each.rows), choice.chosen, choice.outcome, each.note
@@ -38,7 +38,7 @@ def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict
     return [_card(rows, found, decisions.gates, even=even) for found in alike.values()]
 
 
-def plateau_lines(decisions: Decisions) -> list[dict]:
+def plateau_lines(decisions: Decisions) -> list[dict[str, Any]]:
     """One per curve: what was decided, and on what the next smaller step count hangs."""
     return [_plateau_line(each) for each in decisions.curves]
 
@@ -64,7 +64,7 @@ def _card(
     gates: Mapping[str, Gate],
     *,
     even: bool,
-) -> dict:
+) -> dict[str, Any]:
     """alike: of the metrics that chose the same; even: whether latencies can be compared."""
     found = alike[0]
     first = rows[found.rows[0]]
@@ -164,7 +164,7 @@ def _cost_words(row: Row) -> str:
     return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
 
 
-def _evidence(metric: str, verdict: Verdict, gate: Gate, row: Row, rival: Row) -> dict:
+def _evidence(metric: str, verdict: Verdict, gate: Gate, row: Row, rival: Row) -> dict[str, Any]:
     spec, se = metric_spec(metric), row[f"{metric}_se"]
     return {
         "metric": spec.short,
@@ -183,7 +183,7 @@ def _loss(verdict: Verdict) -> str:
     return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"
 
 
-def _plateau_line(found: CurvePlateau) -> dict:
+def _plateau_line(found: CurvePlateau) -> dict[str, Any]:
     flat = found.plateau
     order = sorted(flat.outcomes, reverse=True)
     stopped = next((n for n in order if flat.outcomes[n] in (FAIL, UNDECIDED)), None)
@@ -216,12 +216,12 @@ def _stopped(found: CurvePlateau, steps: int) -> str:
     return f"{steps} steps: undecided by {label}, about {further:,} more samples"
 
 
-def race_tables(races: Sequence[RaceRecord]) -> list[dict]:
+def race_tables(races: Sequence[RaceRecord]) -> list[dict[str, Any]]:
     """One per race: lines of how it stands, and a line per cell."""
     return [_race_table(race, several=len(races) > 1) for race in races]
 
 
-def _race_table(race: RaceRecord, *, several: bool) -> dict:
+def _race_table(race: RaceRecord, *, several: bool) -> dict[str, Any]:
     reasons = {place: words for rung in race.rungs for place, words in rung.stopped.items()}
     live = race.rungs[-1].live
     cells = [

@@ -4,6 +4,7 @@ Knows nothing of the plot library.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ _DISTANCES = ("fid", "fd", "kid", "kd", "cmmd")
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 
 
-def point_records(points: pd.DataFrame) -> list[dict]:
+def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:
     """Points of a curve with the texts of their tooltips: value, interval, latency."""
     decimals = decimals_for(points["se"])
     return _plain(
@@ -33,7 +34,7 @@ def point_records(points: pd.DataFrame) -> list[dict]:
     )
 
 
-def gain_records(gains: pd.DataFrame) -> list[dict]:
+def gain_records(gains: pd.DataFrame) -> list[dict[str, Any]]:
     """Marginal gains with `change` ("8 → 16") and the texts of their tooltips."""
     decimals = [decimals_for([se], most=6) for se in gains["se"]]
     return _plain(
@@ -138,10 +139,11 @@ def _intervals(table: pd.DataFrame, decimals: list[int]) -> list[str]:
     return [f"{number(low, d)} to {number(high, d)}" for low, high, d in bounds]
 
 
-def _plain(table: pd.DataFrame) -> list[dict]:
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dicts of str, int, float, bool and None, ready for JSON."""
     return [
-        {name: _scalar(value) for name, value in row.items()} for row in table.to_dict("records")
+        {str(name): _scalar(value) for name, value in row.items()}
+        for row in table.to_dict("records")
     ]
 
 

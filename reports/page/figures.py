@@ -4,6 +4,7 @@ A specification holds its data; names taken from the user are data and titles, n
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -186,7 +187,12 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
 
 
 def _figure(
-    metric: str, records: list[dict], layers: list, words: _Words, *, own_axes: bool = False
+    metric: str,
+    records: list[dict[str, Any]],
+    layers: list[alt.Chart],
+    words: _Words,
+    *,
+    own_axes: bool = False,
 ) -> Figure:
     """Layers over the records, one panel beside the other, with own_axes each with its own y."""
     panels = list(dict.fromkeys(record["panel"] for record in records))

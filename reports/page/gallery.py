@@ -143,12 +143,13 @@ def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
     arrays = read_inputs(run.store, run.entries[cells.index[0]].cell)
     if not arrays:
         return None
-    image = arrays["images"][sample]
+    image: np.ndarray = arrays["images"][sample]
     if "masks" not in arrays:
         return image
     rows, columns = np.indices(image.shape[1:])
     stripes = (rows + columns) * _STRIPES // min(image.shape[1:]) % 2 * 255
-    return np.where(arrays["masks"][sample], image // 2 + stripes // 2, image).astype(np.uint8)
+    hatched: np.ndarray = np.where(arrays["masks"][sample], image // 2 + stripes // 2, image)
+    return hatched.astype(np.uint8)
 
 
 def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:

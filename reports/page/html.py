@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -83,7 +84,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
     )
 
 
-def _unsupported(frame: pd.DataFrame) -> list[dict]:
+def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """What cannot be run: a line for each model, task and reason, with all that it is true of."""
     cells = unsupported(frame)
     reasons = cells["message"].str.replace(_NAMED, "", regex=True)
@@ -171,12 +172,12 @@ def _values(column: pd.Series) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in column.unique())
 
 
-def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict]:
+def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict[str, Any]]:
     metrics = [name for name in frame_metrics(frame) if metric_spec(name).is_main == main]
     return [_metric_section(metric, frame, content) for metric in metrics]
 
 
-def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
+def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[str, Any]:
     """Title, direction, headline rows and figures of one metric."""
     spec = metric_spec(metric)
     return {
@@ -192,11 +193,11 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict:
     }
 
 
-def _front(frame: pd.DataFrame, metric: str) -> list[dict]:
+def _front(frame: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
     return front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric))
 
 
-def _headlines(observations: Sequence[Observation]) -> list[dict]:
+def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:
     """Rows of the table at the top, every column with decimals of its own."""
     gains = [seen.last_steps.gain for seen in observations if seen.last_steps]
     losses = [seen.default.loss for seen in observations if seen.default]
@@ -220,7 +221,7 @@ def _last_steps(last: LastSteps | None, decimals: int) -> str:
     return f"{last.steps_from} → {last.steps_to}: {gain}"
 
 
-def _default(seen: Observation, decimals: int) -> dict | None:
+def _default(seen: Observation, decimals: int) -> dict[str, Any] | None:
     default = seen.default
     if default is None:
         return None
@@ -233,7 +234,7 @@ def _default(seen: Observation, decimals: int) -> dict | None:
     }
 
 
-def _setting(setting: Setting, decimals: int) -> dict:
+def _setting(setting: Setting, decimals: int) -> dict[str, Any]:
     return {
         "name": f"{setting.scheduler}, {setting.steps} steps",
         "value": plus_minus(setting.value, setting.se, decimals),

@@ -30,11 +30,12 @@ def bands(base: alt.Chart, y: ValueAxis, pick: alt.Parameter, count: int) -> lis
 
 def intervals(base: alt.Chart, y: ValueAxis) -> alt.Chart:
     """The interval of each point by itself."""
-    return base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
+    rules: alt.Chart = base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")
+    return rules
 
 
 def decision_marks(
-    base: alt.Chart, y: ValueAxis, look: dict, points: pd.DataFrame, cost: Cost
+    base: alt.Chart, y: ValueAxis, look: dict[str, Any], points: pd.DataFrame, cost: Cost
 ) -> list[alt.Chart]:
     """Rings where curves come within the margin; the recommended default, named, over all else.
 
@@ -59,9 +60,10 @@ def decision_marks(
 
 
 def _rings(base: alt.Chart, y: ValueAxis) -> alt.Chart:
-    return base.mark_point(
+    rings: alt.Chart = base.mark_point(
         shape="circle", size=_RING_SIZE, filled=False, strokeWidth=2, opacity=1
     ).encode(y=y("value"))
+    return rings
 
 
 def _default_label(costs: pd.Series, cost: Cost) -> dict[str, Any]:
@@ -78,7 +80,8 @@ def _default_label(costs: pd.Series, cost: Cost) -> dict[str, Any]:
 
 
 def zero_line() -> alt.Chart:
-    return alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
+    line: alt.Chart = alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
+    return line
 
 
 def point_labels(base: alt.Chart) -> list[alt.Chart]:
@@ -86,9 +89,10 @@ def point_labels(base: alt.Chart) -> list[alt.Chart]:
     dx, dy = alt.expr("datum.label_dx"), alt.expr("datum.label_dy")
 
     def texts(**look: Any) -> alt.Chart:
-        return base.mark_text(
+        labels: alt.Chart = base.mark_text(
             align="left", baseline="middle", dx=dx, dy=dy, fontSize=theme.LABEL_SIZE, **look
         ).encode(text="label:N")
+        return labels
 
     rule = base.mark_rule(color=theme.QUIET, strokeWidth=0.6, y2Offset=dy)
     return [
@@ -98,7 +102,7 @@ def point_labels(base: alt.Chart) -> list[alt.Chart]:
     ]
 
 
-def markers(base: alt.Chart, look: dict, along: str = "steps") -> alt.Chart:
+def markers(base: alt.Chart, look: dict[str, Any], along: str = "steps") -> alt.Chart:
     """Point markers with their tooltip; `along` is the field that tells those of a curve apart."""
     texts = {
         "scheduler": "scheduler",
@@ -111,17 +115,18 @@ def markers(base: alt.Chart, look: dict, along: str = "steps") -> alt.Chart:
     if along == "change":
         texts = {name: text for name, text in texts.items() if name not in ("nfe", "latency_text")}
     tooltip = [alt.Tooltip(f"{name}:N", title=text) for name, text in texts.items()]
-    return base.mark_point(filled=True, size=55, opacity=1, stroke="white", strokeWidth=0.7).encode(
-        shape=look["shape"], tooltip=tooltip
-    )
+    points: alt.Chart = base.mark_point(
+        filled=True, size=55, opacity=1, stroke="white", strokeWidth=0.7
+    ).encode(shape=look["shape"], tooltip=tooltip)
+    return points
 
 
-def look_of(points: pd.DataFrame) -> dict:
+def look_of(points: pd.DataFrame) -> dict[str, Any]:
     """Colour and shape of each scheduler, in one legend; dash, size and width of its `place`."""
     names = schedulers_of(points)
     legend = alt.Legend(orient="top", columns=theme.LEGEND_COLUMNS, symbolOpacity=1)
 
-    def cycle(domain: list, looks: Sequence) -> alt.Scale:
+    def cycle(domain: list[Any], looks: Sequence[Any]) -> alt.Scale:
         return alt.Scale(domain=domain, range=[looks[i % len(looks)] for i in range(len(domain))])
 
     def falling(ends: tuple[float, float]) -> alt.Scale:

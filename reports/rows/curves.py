@@ -8,6 +8,7 @@ strength (or steps), noise seed, samples asked for, image size, number format an
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.rows.frame import describe, done, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
+_Point = Any  # a row of curve_points, as itertuples gives it
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
 _POINT_COLUMNS = (
     "panel",
@@ -123,7 +125,9 @@ def _ranks(names: pd.Series) -> np.ndarray:
     return pd.factorize(names)[0]
 
 
-def _gain(before, after, direction: int, estimates: Mapping[int, Estimate]) -> tuple:
+def _gain(
+    before: _Point, after: _Point, direction: int, estimates: Mapping[int, Estimate]
+) -> tuple[Any, ...]:
     steps = after.steps - before.steps
     change = paired_difference(estimates[after.Index], estimates[before.Index])
     better, se = direction * change.value, change.se
@@ -134,7 +138,7 @@ def _gain(before, after, direction: int, estimates: Mapping[int, Estimate]) -> t
     return (after.panel, after.scheduler, before.steps, after.steps, *interval, *per_cost)
 
 
-def _latencies(before, after) -> tuple[float, float]:
+def _latencies(before: _Point, after: _Point) -> tuple[float, float]:
     return before.latency_p50_s, after.latency_p50_s
 
 

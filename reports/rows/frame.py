@@ -91,7 +91,7 @@ def only_value(frame: pd.DataFrame, column: str) -> object:
     return values[0] if len(values) == 1 else None
 
 
-def describe(record: Mapping, columns: Iterable[str]) -> str:
+def describe(record: Mapping[Any, Any], columns: Iterable[str]) -> str:
     """`shapes-ddpm, guidance 4`: the named columns of a row, in words; empty ones are left out."""
     named = {name: _plain(record[name]) for name in columns}
     return ", ".join(_WORDS.get(name, "{}").format(text) for name, text in named.items() if text)

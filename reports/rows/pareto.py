@@ -1,6 +1,8 @@
 """Which cells are not beaten on both cost and quality, drawn and in a table."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,12 +43,12 @@ def with_front(points: pd.DataFrame, direction: int) -> pd.DataFrame:
     return timed.assign(front=front)
 
 
-def front_lines(points: pd.DataFrame, direction: int) -> list[dict]:
+def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
     """Texts of a table of the front, from cheap to dear: what each cell buys beyond the one before.
 
     points of with_front; direction as there.
     """
-    lines: list[dict] = []
+    lines: list[dict[str, Any]] = []
     for panel, group in points[points["front"]].groupby("panel", sort=False):
         front = group.sort_values("latency_p50_s").to_dict("records")
         decimals = decimals_for([cell["se"] for cell in front])
@@ -64,7 +66,9 @@ def front_lines(points: pd.DataFrame, direction: int) -> list[dict]:
     return lines
 
 
-def _bought(before: dict, after: dict, direction: int, decimals: int) -> str:
+def _bought(
+    before: Mapping[Any, Any], after: Mapping[Any, Any], direction: int, decimals: int
+) -> str:
     """`0.31 better for 12 ms more`"""
     gain = direction * (after["value"] - before["value"])
     extra = after["latency_p50_s"] - before["latency_p50_s"]

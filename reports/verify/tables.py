@@ -67,10 +67,11 @@ def nfe_text(summary: dict[str, Any]) -> str:
 
 def verdict_text(summary: dict[str, Any]) -> str:
     """`defect: timesteps 3.7`."""
+    verdict: str = summary["verdict"]
     check = summary["decided_by"]
     if not check:
-        return summary["verdict"]
-    return f"{summary['verdict']}: {check['name']} {_short(check['value'])}"
+        return verdict
+    return f"{verdict}: {check['name']} {_short(check['value'])}"
 
 
 def where(finding: dict[str, Any]) -> str:
