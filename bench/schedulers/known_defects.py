@@ -131,8 +131,7 @@ def _shifted(config: Config, steps: int) -> bool:
 
 
 def _trained(config: Config) -> int:
-    steps: int = config.get("num_train_timesteps", 1000)
-    return steps
+    return int(config.get("num_train_timesteps", 1000))
 
 
 _DIFFUSERS_0_42 = (
