@@ -47,5 +47,6 @@ def facts(
     return {_FACTS: Facts(column, word, roles, usual, after, experiment)}
 
 
-def facts_of(field: Field) -> Facts:
-    return field.metadata[_FACTS]
+def facts_of(field: Field[Any]) -> Facts:
+    facts: Facts = field.metadata[_FACTS]
+    return facts

@@ -6,6 +6,7 @@ Quality metrics add the columns <metric> and <metric>_se; distances between dist
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from denoisebench.metrics.estimate import Estimate
 _NOT_RUN = {"status": "missing", "message": "not run yet", "traceback": ""}
 
 
-def rows(run: Run) -> list[dict]:
+def rows(run: Run) -> list[dict[str, Any]]:
     """One dict per entry: COLUMNS, then the metrics; what is unknown is nan or an empty string."""
     return [_row(run.store, entry) for entry in run.entries]
 
@@ -60,12 +61,12 @@ def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
     return store.read_arrays(cell.inputs_key, "shown") or {}
 
 
-def _estimate(record: dict) -> Estimate:
+def _estimate(record: dict[str, Any]) -> Estimate:
     clusters = np.array(record["clusters"]) if "clusters" in record else None
     return Estimate(record["value"], np.array(record["influence"]), clusters)
 
 
-def _row(store: Store, entry: Entry) -> dict:
+def _row(store: Store, entry: Entry) -> dict[str, Any]:
     cell, key = entry.cell, entry.cell.key
     status = _status(store, entry)
     row = {
@@ -87,7 +88,7 @@ def _row(store: Store, entry: Entry) -> dict:
     return row
 
 
-def _status(store: Store, entry: Entry) -> dict:
+def _status(store: Store, entry: Entry) -> dict[str, Any]:
     if entry.unsupported:
         return {"status": "unsupported", "message": _in_a_line(entry.unsupported), "traceback": ""}
     return store.read_record(entry.cell.key, entry.status_kind) or _NOT_RUN
@@ -101,7 +102,7 @@ def _weight(cell: Cell) -> float:
     return Guidance(cell.guidance_form, cell.guidance).standard_weight
 
 
-def _cost_columns(record: dict | None) -> dict:
+def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     if not record:
         return {}
     cost = Cost(**record)
@@ -110,18 +111,18 @@ def _cost_columns(record: dict | None) -> dict:
     return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 
-def _grid_columns(record: dict | None) -> dict:
+def _grid_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     if not record:
         return {}
     return {"sigma_start": record["sigmas"][0], "sigma_end": record["sigmas"][-1]}
 
 
-def _vendor_columns(record: dict | None) -> dict:
+def _vendor_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     known = {name: value for name, value in (record or {}).items() if value is not None}
     return {"vendor_scheduler": "", **{f"vendor_{name}": value for name, value in known.items()}}
 
 
-def _latency_columns(record: dict | None) -> dict:
+def _latency_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     if not record:
         return {}
     latency = Latency(**record)
@@ -146,7 +147,7 @@ def _median_per_image(values: list[float] | None, batch_size: int) -> float:
     return float(np.median(values)) / batch_size if values else math.nan
 
 
-def _metric_columns(store: Store, entry: Entry, metric: str) -> dict:
+def _metric_columns(store: Store, entry: Entry, metric: str) -> dict[str, Any]:
     record = store.read_record(entry.cell.key, entry.metrics[metric])
     if record is None:
         return {metric: math.nan, f"{metric}_se": math.nan}

@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from denoisebench.bench.records.cell import Cell, Cost, Entry, digest, fields_with
 from denoisebench.bench.records.columns import COLUMNS
@@ -32,7 +33,7 @@ class Measured:
     """The row of a finished cell and when it was measured."""
 
     entry: Entry
-    row: dict
+    row: dict[str, Any]
     time_ms: int  # Unix time
 
     @property
