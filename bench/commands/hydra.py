@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 _OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
-_VALUE_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package")
+_VALUE_FLAGS = (
+    "--config-dir",
+    "-cd",
+    "--config-name",
+    "-cn",
+    "--config-path",
+    "-cp",
+    "--package",
+    "-p",
+    "--cfg",
+    "-c",
+)
 HYDRA_FLAGS = (
     "--help",
     "-h",
