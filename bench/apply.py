@@ -48,32 +48,32 @@ def apply(
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
     """
-    said = {"default_for": default_for, **held}
-    asked = {name: _plain(value) for name, value in said.items() if value is not None}
-    found = _choose(read_defaults(path), asked, path)
-    if "call" not in found:
+    values = {"default_for": default_for, **held}
+    selectors = {name: _plain(value) for name, value in values.items() if value is not None}
+    default = _choose(read_defaults(path), selectors, path)
+    if "call" not in default:
         raise UserError(
-            f"{path}: no default of {_name(found)} was decided ({found['outcome']}): more samples "
-            "or more steps are needed, see the report"
+            f"{path}: no default of {_name(default)} was decided ({default['outcome']}): more "
+            "samples or more steps are needed, see the report"
         )
-    steered = [name for name in STEERING if found.get(name)]
+    steered = [name for name in STEERING if default.get(name)]
     if steered:
         raise UserError(
-            f"{path}: {_name(found)} was measured with {', '.join(steered)}, which pipelines of "
+            f"{path}: {_name(default)} was measured with {', '.join(steered)}, which pipelines of "
             "diffusers have no argument for"
         )
-    problem = next(_damages(found), "") or next(_misfits(pipeline, found), "")
+    problem = next(_damages(default), "") or next(_misfits(pipeline, default), "")
     if problem:
-        raise UserError(f"{path}: {_name(found)}: {problem}")
-    scheduler = _scheduler(pipeline, found, path)
-    if found["outcome"] == NO_PLATEAU:
+        raise UserError(f"{path}: {_name(default)}: {problem}")
+    scheduler = _scheduler(pipeline, default, path)
+    if default["outcome"] == NO_PLATEAU:
         warnings.warn(
-            f"{path}: {_name(found)}: its curve still gains at {found['call'][_STEPS]} steps, the "
-            "most that were swept: more may be better",
+            f"{path}: {_name(default)}: its curve still gains at {default['call'][_STEPS]} steps, "
+            "the most that were swept: more may be better",
             stacklevel=2,
         )
     pipeline.scheduler = scheduler
-    return dict(found["call"])
+    return dict(default["call"])
 
 
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:
@@ -99,83 +99,82 @@ def are_intact(path: Path) -> bool:
     return True
 
 
-def _is_default(one: Any) -> bool:
+def _is_default(record: Any) -> bool:
     """Whether a record has all that is read of it; one that was not decided has no setting."""
-    if not isinstance(one, dict) or not isinstance(one.get("held", {}), dict):
+    if not isinstance(record, dict) or not isinstance(record.get("held", {}), dict):
         return False
-    types = {**_TYPES, **(_SETTING_TYPES if one.get("outcome") in _DECIDED else {})}
-    whole = all(isinstance(one.get(name), kind) for name, kind in types.items())
+    types = {**_TYPES, **(_SETTING_TYPES if record.get("outcome") in _DECIDED else {})}
+    is_whole = all(isinstance(record.get(name), kind) for name, kind in types.items())
     # A file that was cut lacks the end of its last record.
-    return whole and ("provenance" not in types or one["provenance"].get("dtype") in DTYPES)
+    return is_whole and ("provenance" not in types or record["provenance"].get("dtype") in DTYPES)
 
 
-def _selectors(one: dict[str, Any]) -> dict[str, Any]:
-    """All that the file says of a default to tell it from others."""
-    said = {name: one[name] for name in NAMED_BY if name in one}
-    return {**said, **one.get("held", {})}
+def _selectors(default: dict[str, Any]) -> dict[str, Any]:
+    """All that the file tells of a default to know it from others."""
+    named = {name: default[name] for name in NAMED_BY if name in default}
+    return {**named, **default.get("held", {})}
 
 
 def _choose(
-    defaults: list[dict[str, Any]], asked: dict[str, Any], path: str | Path
+    defaults: list[dict[str, Any]], selectors: dict[str, Any], path: str | Path
 ) -> dict[str, Any]:
-    known = _distinct(name for one in defaults for name in _selectors(one))
-    unknown = [name for name in asked if name not in known]
+    """The one default that all selectors are true of. Raises UserError for none and for several."""
+    known = _distinct(name for default in defaults for name in _selectors(default))
+    unknown = [name for name in selectors if name not in known]
     if unknown and defaults:
         raise UserError(
             f"{path}: its defaults are not told apart by {', '.join(unknown)}; "
             f"they are by {', '.join(known)}"
         )
-    left = [one for one in defaults if asked.items() <= _selectors(one).items()]
+    left = [default for default in defaults if selectors.items() <= _selectors(default).items()]
     if not left:
         have = "; ".join(map(_name, defaults)) or "nothing"
-        raise UserError(f"{path}: no default for {_keywords(asked) or 'anything'}; it has {have}")
-    if "default_for" not in asked:
+        wanted = _keywords(selectors) or "anything"
+        raise UserError(f"{path}: no default for {wanted}; it has {have}")
+    if "default_for" not in selectors:
         first = left[0]["default_for"]
-        left = [one for one in left if one["default_for"] == first]
+        left = [default for default in left if default["default_for"] == first]
     if len(left) > 1:
         raise UserError(f"{path}: several defaults: {_how_to_tell_apart(left)}")
     return left[0]
 
 
-def _how_to_tell_apart(several: list[dict[str, Any]]) -> str:
+def _how_to_tell_apart(defaults: list[dict[str, Any]]) -> str:
     """`they differ in seed (0, 1): say which, as in apply(pipeline, path, seed=0)`."""
-    said = [_selectors(one) for one in several]
-    differing = [
-        name
-        for name in _distinct(name for one in said for name in one)
-        if len(_distinct(one.get(name) for one in said)) > 1
-    ]
-    if not differing:
+    selectors = [_selectors(default) for default in defaults]
+    values = {
+        name: _distinct(named[name] for named in selectors if name in named)
+        for name in _distinct(name for named in selectors for name in named)
+        if len(_distinct(named.get(name) for named in selectors)) > 1
+    }
+    if not values:
         return "nothing in the file tells them apart; `denoisebench report RUN` writes it anew"
-    told = []
-    for name in differing:
-        values = _distinct(one[name] for one in said if name in one)
-        told.append(f"{name} ({', '.join(map(repr, values))})")
-    example = _keywords({name: said[0][name] for name in differing if name in said[0]})
-    return f"they differ in {', '.join(told)}: say which, as in apply(pipeline, path, {example})"
+    differences = ", ".join(f"{name} ({', '.join(map(repr, of))})" for name, of in values.items())
+    example = _keywords({name: selectors[0][name] for name in values if name in selectors[0]})
+    return f"they differ in {differences}: say which, as in apply(pipeline, path, {example})"
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """In their order; lists have no hash."""
-    found: list[Any] = []
+    """Values in their order, each once; lists among them have no hash."""
+    distinct: list[Any] = []
     for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
 
 
-def _damages(found: dict[str, Any]) -> Iterator[str]:
+def _damages(default: dict[str, Any]) -> Iterator[str]:
     """What no sweep can have written into a default's setting."""
-    call = found["call"]
+    call = default["call"]
     for name, value in {_STEPS: None, **call}.items():
         if not _is_sensible(name, value):
             yield f"{name} {value} is no value that a sweep measures; {_ANEW}"
-    if found["scheduler_class"] in CLASSES:
-        takes = inspect.signature(scheduler_class(found["scheduler_class"])).parameters
-        unknown = [flag for flag in found["scheduler_flags"] if flag not in takes]
+    if default["scheduler_class"] in CLASSES:
+        takes = inspect.signature(scheduler_class(default["scheduler_class"])).parameters
+        unknown = [flag for flag in default["scheduler_flags"] if flag not in takes]
         if unknown:
-            yield f"{found['scheduler_class']} has no flag {', '.join(unknown)}; {_ANEW}"
-    levels = found.get("noise_levels", {})
+            yield f"{default['scheduler_class']} has no flag {', '.join(unknown)}; {_ANEW}"
+    levels = default.get("noise_levels", {})
     if not isinstance(levels, dict) or not all(map(_are_levels, levels.items())):
         yield f"noise_levels are no lists of numbers; {_ANEW}"
 
@@ -202,28 +201,28 @@ def _are_levels(named: tuple[Any, Any]) -> bool:
     return name in _LEVELS and isinstance(levels, list) and all(map(_is_number, levels))
 
 
-def _misfits(pipeline: Any, found: dict[str, Any]) -> Iterator[str]:
+def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     """Why a default cannot be put on a pipeline, before anything of it is touched."""
-    kind, name = type(pipeline).__name__, found["scheduler_class"]
-    own: Any = getattr(pipeline, "scheduler", None)
+    kind, name = type(pipeline).__name__, default["scheduler_class"]
+    scheduler: Any = getattr(pipeline, "scheduler", None)
     if name not in CLASSES:
         yield f"{name} is no scheduler that this version knows"
-    elif found["grid"] not in ("native", "matched"):
-        yield f"grid {found['grid']} is none that this version knows"
-    elif not hasattr(own, "config"):
+    elif default["grid"] not in ("native", "matched"):
+        yield f"grid {default['grid']} is none that this version knows"
+    elif not hasattr(scheduler, "config"):
         yield f"{kind} has no scheduler to set"
     else:
-        driven = _family(type(own).__name__, own.config)
-        family = _family(name, found["scheduler_flags"])
+        driven = _family(type(scheduler).__name__, scheduler.config)
+        family = _family(name, default["scheduler_flags"])
         if driven != family:
             yield (
                 f"{name} was measured on a {family} model, and {kind} with its "
-                f"{type(own).__name__} is a {driven} one"
+                f"{type(scheduler).__name__} is a {driven} one"
             )
     if callable(pipeline):
         takes = inspect.signature(pipeline).parameters
-        if not any(each.kind is each.VAR_KEYWORD for each in takes.values()):
-            lacking = [argument for argument in found["call"] if argument not in takes]
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+            lacking = [argument for argument in default["call"] if argument not in takes]
             if lacking:
                 yield f"{kind} takes no {', '.join(lacking)}"
 
@@ -234,53 +233,60 @@ def _family(class_name: str, config: Any) -> str:
     return "flow" if flow else "diffusion"
 
 
-def _scheduler(pipeline: Any, found: dict[str, Any], path: str | Path) -> Any:
-    """As it was measured, from the config that the pipeline had before any default of ours: flags
-    of an earlier one would stay in the config of the scheduler that it set."""
-    own = pipeline.scheduler
-    config = getattr(own, _CONFIG_BEFORE, own.config)
-    told = found["scheduler_class"], found["scheduler_flags"], config, found["grid"]
+def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
+    """The default's scheduler as it was measured.
+
+    Its config is the one that the pipeline had before any default: flags of an earlier default
+    would stay in the config of the scheduler that it set.
+    """
+    before = pipeline.scheduler
+    config = getattr(before, _CONFIG_BEFORE, before.config)
+    arguments = default["scheduler_class"], default["scheduler_flags"], config, default["grid"]
     kind = type(pipeline).__name__
     try:
-        differs = _differs(build_scheduler(*told), found)
-        scheduler = build_scheduler(*told)  # one that no steps were set of
+        differs = _differs(build_scheduler(*arguments), default)
+        scheduler = build_scheduler(*arguments)  # one that no steps were set of
     except _UNBUILDABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{path}: {_name(found)}: {found['scheduler_class']} cannot be made from the config of "
-            f"the scheduler of {kind}: {why}"
+            f"{path}: {_name(default)}: {default['scheduler_class']} cannot be made from "
+            f"the config of the scheduler of {kind}: {why}"
         ) from error
     if differs:
         raise UserError(
-            f"{path}: {_name(found)}: the config of the {type(own).__name__} of {kind} gives "
-            f"{found['scheduler_class']} other {differs} than were measured; give the pipeline the "
-            "scheduler that its model came with"
+            f"{path}: {_name(default)}: the config of the {type(before).__name__} of {kind} gives "
+            f"{default['scheduler_class']} other {differs} than were measured; give the pipeline "
+            "the scheduler that its model came with"
         )
     setattr(scheduler, _CONFIG_BEFORE, config)
     return scheduler
 
 
-def _differs(scheduler: Any, found: dict[str, Any]) -> str:
+def _differs(scheduler: Any, default: dict[str, Any]) -> str:
     """Which levels of a scheduler are not those that were measured, empty if none are.
 
     The last are compared, for a strength leaves out the first. Flow pipelines give their scheduler
     levels and a shift of their own, which are known in a call alone.
     """
-    levels = found.get("noise_levels", {})
-    given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(found["call"])
-    if not levels or given or _family(found["scheduler_class"], scheduler.config) == "flow":
+    levels = default.get("noise_levels", {})
+    given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(default["call"])
+    if not levels or given or _family(default["scheduler_class"], scheduler.config) == "flow":
         return ""
-    scheduler.set_timesteps(found["call"][_STEPS])
+    scheduler.set_timesteps(default["call"][_STEPS])
     for name, measured in levels.items():
-        own = [float(level) for level in getattr(scheduler, name)][-len(measured) :]
-        if len(own) != len(measured) or not all(map(_is_near, own, measured, [name] * len(own))):
+        built = [float(level) for level in getattr(scheduler, name)][-len(measured) :]
+        if not _are_near(built, measured, name):
             return str(name)
     return ""
 
 
-def _is_near(own: float, measured: float, name: str) -> bool:
+def _are_near(levels: list[float], measured: list[float], name: str) -> bool:
+    """Whether levels are the same but for rounding."""
     whole = 1.0 if name == "timesteps" else 0.0  # to which some round them
-    return math.isclose(own, measured, rel_tol=_NEARLY, abs_tol=max(whole, 1e-6))
+    return len(levels) == len(measured) and all(
+        math.isclose(level, other, rel_tol=_NEARLY, abs_tol=max(whole, 1e-6))
+        for level, other in zip(levels, measured, strict=True)
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -288,15 +294,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _keywords(asked: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in asked.items())
+def _keywords(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
-def _name(one: dict[str, Any]) -> str:
+def _name(default: dict[str, Any]) -> str:
     """`shapes-ddpm, img2img, strength 0.5, seed 0, for clip_score_shapes`."""
-    more = {k: v for k, v in _selectors(one).items() if k not in _ALWAYS_SAID}
-    told = "".join(f", {name} {_words(value)}" for name, value in more.items())
-    return f"{one['model']}, {one['task']}{told}, for {one['default_for']}"
+    more = {k: v for k, v in _selectors(default).items() if k not in _ALWAYS_SAID}
+    more_words = "".join(f", {name} {_words(value)}" for name, value in more.items())
+    return f"{default['model']}, {default['task']}{more_words}, for {default['default_for']}"
 
 
 def _words(value: Any) -> str:

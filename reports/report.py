@@ -56,7 +56,7 @@ def write_report(folder: Path) -> Path:
 def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     """What the page shows; script defines window.vegaEmbed."""
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-    decisions = decide(frame, estimates, run.margins, run.races)
+    decisions = decide(frame, estimates, run.margins, races=run.races)
     return Content(
         decisions=decisions,
         observations={
@@ -64,7 +64,9 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
             for metric, found in estimates.items()
         },
         figures={m: figures(frame, m, found, decisions) for m, found in estimates.items()},
-        returns={m: returns(frame, m, found, decisions) for m, found in estimates.items()},
+        returns={
+            m: returns(frame, m, found, decisions=decisions) for m, found in estimates.items()
+        },
         blocks=gallery(run, frame),
         script=script,
     )

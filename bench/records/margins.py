@@ -16,13 +16,13 @@ def gates(
 
     features: dimensions of those metrics that are biased by a small number of samples.
     """
-    found = {}
+    result = {}
     for metric in metrics:
         names = [name for name in margins if metric == name or metric.startswith(f"{name}_")]
         if names:
             enough = AMPLE_SAMPLES * features.get(metric, 0)
-            found[metric] = _gate(metric, margins[max(names, key=len)], enough)
-    return found
+            result[metric] = _gate(metric, margins[max(names, key=len)], enough)
+    return result
 
 
 def _gate(metric: str, margin: Mapping[str, Any], enough: int) -> Gate:

@@ -47,7 +47,7 @@ class RaceRecord:
 
     @classmethod
     def of(
-        cls, panel: dict[str, Any], design: Design, cells: list[RacedCell], course: Course
+        cls, panel: dict[str, Any], design: Design, cells: list[RacedCell], *, course: Course
     ) -> "RaceRecord":
         return cls(panel, design, cells, **vars(course))
 

@@ -112,4 +112,4 @@ def _estimates(store: Store, job: Job, wanted: Collection[str]) -> dict[str, Est
 
 def _record(jobs: Sequence[Job], design: Design, course: Course) -> RaceRecord:
     cells = [RacedCell(job.entry.cell.key, **vars(_runner(job))) for job in jobs]
-    return RaceRecord.of(panel_of(jobs[0].entry), design, cells, course)
+    return RaceRecord.of(panel_of(jobs[0].entry), design, cells, course=course)

@@ -134,8 +134,8 @@ def _of_times(
             ratios = [slowdown(now, series[0], known_freedom=freedom) for now in series[1:]]
             levels = [Level(1.0, 1.0, 1.0), *map(_level_of_time, ratios)]
             margin = math.log1p(slower[stage])
-            found = steps_of_times(series, margin, known_freedom=freedom)
-            yield _course(name, stage, packs, levels=levels, steps=found)
+            lasting = steps_of_times(series, margin, known_freedom=freedom)
+            yield _course(name, stage, packs, levels=levels, steps=lasting)
 
 
 def _level_of_time(ratio: Difference) -> Level:

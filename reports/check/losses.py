@@ -163,12 +163,12 @@ def _speed(pair: Pair, slower: Mapping[str, float], elsewhere: bool) -> Iterator
         return
     for measure in filter(slower.__contains__, TIMED):
         if measure != ENERGY or not elsewhere:
-            yield from _times(pair, measure, slower[measure], elsewhere)
+            yield from _times(pair, measure, slower[measure], elsewhere=elsewhere)
     if MEMORY in slower:
         yield _memory(pair, slower[MEMORY])
 
 
-def _times(pair: Pair, measure: str, allowed: float, elsewhere: bool) -> Iterator[Pending]:
+def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iterator[Pending]:
     """Of a stage, or joules, that both sides have."""
     sides = pair.old.latencies, pair.new.latencies
     before, now = (of_processes(side, measure) for side in sides)
@@ -213,22 +213,25 @@ def uncompared(pair: Pair) -> Iterator[str]:
         yield f"times are not compared: {why}"
     else:
         for measure in TIMED:
-            seen = [is_seen(of_processes(side, measure), measure) for side in (a, b)]
-            if seen[0] != seen[1]:
-                side = "before" if seen[0] else "now"
+            before, now = (is_seen(of_processes(side, measure), measure) for side in (a, b))
+            if before != now:
+                side = "before" if before else "now"
                 yield f"{WORDS[measure]} is not compared: there is one {side} alone"
 
 
 def is_seen(processes: Sequence[np.ndarray], measure: str) -> bool:
-    """Whether a stage was there to be timed: a model may have no text encoder. Of joules the sum is
-    asked for, since a run may be shorter than the counter's pace."""
+    """Whether a stage was there to be timed: a model may have no text encoder.
+
+    Of joules their sum decides, since a run may be shorter than the pace of the counter.
+    """
     if measure == ENERGY:
         return all(joules.sum() > 0 for joules in processes)
     return all(len(times) and (times > 0).all() for times in processes)
 
 
 def known_freedom(*cells: PackedCell) -> int:
-    """What is known beforehand of how processes differ, which was measured on processors alone."""
+    """Degrees of freedom of what is known beforehand of how processes differ, see metrics/decide/
+    speed.py: that was measured on processors alone."""
     return BETWEEN_FREEDOM if all(packed.cell.device == "cpu" for packed in cells) else 0
 
 
@@ -237,13 +240,13 @@ def other_timing(old: PackedCell, new: PackedCell) -> str:
     if old.cell.device != new.cell.device:  # whose calibrations are of another size
         return f"on {old.cell.device}, then on {new.cell.device}"
     names = {"batch_size": "images in a batch", "threads": "threads", "calibration": "calibration"}
-    found = {
-        name: [{getattr(latency, field) for latency in each.latencies} for each in (old, new)]
+    values = {
+        name: [{getattr(latency, field) for latency in cell.latencies} for cell in (old, new)]
         for field, name in names.items()
     }
     return "; ".join(
         f"{name} {_listed(before)}, then {_listed(now)}"
-        for name, (before, now) in found.items()
+        for name, (before, now) in values.items()
         if before != now or len(before) > 1
     )
 
@@ -260,11 +263,11 @@ def _per_image(side: Sequence[Latency], measure: str) -> float:
 
 def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
     """Times over the calibration beside them; joules, which come from no clock, as they are."""
-    found = []
+    processes = []
     for latency in _long_enough(side):
         values = np.array(_values(latency, measure))
-        found.append(values if measure == ENERGY else values / latency.calibration_s)
-    return found
+        processes.append(values if measure == ENERGY else values / latency.calibration_s)
+    return processes
 
 
 def _long_enough(side: Sequence[Latency]) -> Sequence[Latency]:

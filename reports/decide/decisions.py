@@ -55,6 +55,11 @@ class Recommendation:
     other_guidances: dict[float, Difference]  # best by target there less the best here
     note: str = ""  # why nothing can be recommended yet
 
+    @property
+    def chosen_row(self) -> int | None:
+        """Row number of the default, None where nothing was chosen."""
+        return None if self.choice.chosen is None else self.rows[self.choice.chosen]
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -70,6 +75,7 @@ def decide(
     frame: pd.DataFrame,
     estimates: Estimates,
     margins: Mapping[str, Mapping[str, Any]],
+    *,
     races: Sequence[RaceRecord] = (),
 ) -> Decisions:
     """Of the metrics that have a margin. Nothing where none has, or no cell has all of them.
@@ -77,17 +83,17 @@ def decide(
     races: of the run. What a race chose stands, and curves are judged by bounds that hold at
     whatever number of samples a cell stopped.
     """
-    found = gates(margins, estimates, _features(frame, estimates))
-    if not found:
+    gating = gates(margins, estimates, _features(frame, estimates))
+    if not gating:
         return NOTHING
-    cells, every = _judged_cells(frame, estimates, found), with_panels(frame)
-    records = zip(cells.index, cells.to_dict("records"), strict=True)
-    candidates = {int(i): _candidate(int(i), row, estimates, found) for i, row in records}
-    reach = sequential_reach(tightest_at(found, races[0].design)) if races else fixed_reach()
+    cells, all_cells = _judged_cells(frame, estimates, gating), with_panels(frame)
+    candidates = dict(_candidates(cells, estimates, gating))
+    reach = sequential_reach(tightest_at(gating, races[0].design)) if races else fixed_reach()
+    raced = [_Raced.of(race, all_cells) for race in races]
     return Decisions(
-        found,
-        list(_curves(cells, candidates, found, reach)),
-        list(_defaults(cells, candidates, found, [_Raced.of(race, every) for race in races])),
+        gating,
+        list(_curves(cells, candidates, gating, reach=reach)),
+        list(_defaults(cells, candidates, gating, races=raced)),
     )
 
 
@@ -99,86 +105,97 @@ def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
 
 
 def _judged_cells(
-    frame: pd.DataFrame, estimates: Estimates, found: Mapping[str, Gate]
+    frame: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
 ) -> pd.DataFrame:
     """Finished cells that have every gating metric, once each."""
     cells = done(with_panels(frame))
-    known = [all(i in estimates[metric] for metric in found) for i in cells.index]
+    known = [all(i in estimates[metric] for metric in gating) for i in cells.index]
     return cells[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
 
 
-def _candidate(
-    i: int, row: Mapping[Any, Any], estimates: Estimates, found: Mapping[str, Gate]
-) -> Candidate:
-    return Candidate(
-        curve=row["scheduler"],
-        steps=int(row["steps"]),
-        cost=float(row["network_passes"]),
-        estimates={metric: estimates[metric][i] for metric in found},
-    )
+def _candidates(
+    cells: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
+) -> Iterator[tuple[int, Candidate]]:
+    """By row number of the frame."""
+    for i, row in zip(cells.index, cells.to_dict("records"), strict=True):
+        yield (
+            int(i),
+            Candidate(
+                curve=row["scheduler"],
+                steps=int(row["steps"]),
+                cost=float(row["network_passes"]),
+                estimates={metric: estimates[metric][int(i)] for metric in gating},
+            ),
+        )
 
 
 def _curves(
     cells: pd.DataFrame,
     candidates: Mapping[int, Candidate],
-    found: Mapping[str, Gate],
+    gating: Mapping[str, Gate],
+    *,
     reach: Reach,
 ) -> Iterator[CurvePlateau]:
     for (panel, scheduler), curve in cells.groupby(["panel", "scheduler"], sort=False):
-        own = [candidates[i] for i in curve.index]
-        flat, verdicts = plateau_of(own, found, reach)
+        plateau, verdicts = plateau_of([candidates[i] for i in curve.index], gating, reach)
         rows = dict(zip(curve["steps"].astype(int), curve.index, strict=True))
-        yield CurvePlateau(str(panel), str(scheduler), flat, verdicts, rows)
+        yield CurvePlateau(str(panel), str(scheduler), plateau, verdicts, rows)
 
 
 def _defaults(
     cells: pd.DataFrame,
     candidates: Mapping[int, Candidate],
-    found: Mapping[str, Gate],
+    gating: Mapping[str, Gate],
+    *,
     races: Sequence["_Raced"],
 ) -> Iterator[Recommendation]:
     """One for each metric that can name a best, of each group that differs in guidance, scheduler
     and steps alone."""
-    targets = [metric for metric in found if metric_spec(metric).names_a_best]
+    targets = [metric for metric in gating if metric_spec(metric).names_a_best]
     for _, group in cells.groupby([*HELD], sort=False, dropna=False):
         for target in targets:
-            yield _recommendation(target, group, candidates, found, races)
+            yield _recommendation(target, group, candidates, gating=gating, races=races)
 
 
 def _recommendation(
     target: str,
     group: pd.DataFrame,
     candidates: Mapping[int, Candidate],
-    found: Mapping[str, Gate],
+    *,
+    gating: Mapping[str, Gate],
     races: Sequence["_Raced"],
 ) -> Recommendation:
     """The guidance is the one whose best cell is best by the target; within it `choose` decides."""
-    sign = found[target].sign
-
-    def quality(i: int) -> tuple[bool, float]:
-        """Of few samples, which a race left some cells with, the value is no guide."""
-        estimate = candidates[i].estimates[target]
-        return estimate.samples >= found[target].enough, sign * estimate.value
-
-    best = {
-        float(g): max(part.index, key=quality)  # type: ignore[arg-type]
-        for g, part in group.groupby("guidance", sort=False)
-    }
-    guidance = max(best, key=lambda g: quality(best[g]))
-    chosen = candidates[best[guidance]].estimates[target]
-    others = {
-        g: compare(candidates[i].estimates[target], chosen)
-        for g, i in best.items()
-        if g != guidance
-    }
+    best = _best_by_guidance(target, group, candidates, gate=gating[target])
+    guidance, *other_guidances = best
+    at_best = candidates[best[guidance]].estimates[target]
+    gaps = {g: compare(candidates[best[g]].estimates[target], at_best) for g in other_guidances}
     cells = group[group["guidance"] == guidance]
     panel = cells["panel"].iloc[0]
     for race in races:
         if race.panel == panel:
             choice, note = race.choice_among({*cells.index})
-            return Recommendation(target, panel, choice, race.rows, others, note)
-    choice = choose([candidates[i] for i in cells.index], found)
-    return Recommendation(target, panel, choice, [*cells.index], others)
+            return Recommendation(target, panel, choice, race.rows, gaps, note)
+    choice = choose([candidates[i] for i in cells.index], gating)
+    return Recommendation(target, panel, choice, [*cells.index], gaps)
+
+
+def _best_by_guidance(
+    target: str, group: pd.DataFrame, candidates: Mapping[int, Candidate], *, gate: Gate
+) -> dict[float, int]:
+    """Row number of the best cell of each guidance, the best guidance first."""
+
+    def quality(i: int) -> tuple[bool, float]:
+        """Of few samples, which a race left some cells with, the value is no guide."""
+        estimate = candidates[i].estimates[target]
+        return estimate.samples >= gate.enough, gate.sign * estimate.value
+
+    best = {
+        float(guidance): max(part.index, key=quality)  # type: ignore[arg-type]
+        for guidance, part in group.groupby("guidance", sort=False)
+    }
+    first = max(best, key=lambda guidance: quality(best[guidance]))
+    return {first: best[first], **best}
 
 
 @dataclass(frozen=True)
@@ -194,8 +211,8 @@ class _Raced:
     @classmethod
     def of(cls, race: RaceRecord, frame: pd.DataFrame) -> "_Raced":
         """frame: all rows of the run, with their panels."""
-        asked = frame[frame["asked_samples"] == race.asked_samples]
-        numbers = {key: int(i) for i, key in asked["key"].items()}  # type: ignore[call-overload]
+        cells = frame[frame["asked_samples"] == race.asked_samples]
+        numbers = {key: int(i) for i, key in cells["key"].items()}  # type: ignore[call-overload]
         rows = [numbers[cell.key] for cell in race.cells]
         return cls(str(frame.loc[rows[0], "panel"]), rows, race)
 
@@ -215,11 +232,7 @@ def decided(points: pd.DataFrame, metric: str, decisions: Decisions) -> pd.DataF
     """Points of a metric's curves with `flat`, whether one is where its curve begins to be flat,
     and `recommended`, whether it is the default by this metric; without both if none is."""
     flat = {c.rows[c.plateau.steps] for c in decisions.curves if c.plateau.outcome == PASS}
-    best = {
-        found.rows[found.choice.chosen]
-        for found in decisions.recommendations
-        if found.target == metric and found.choice.chosen is not None
-    }
-    if not flat | best:
+    defaults = {r.chosen_row for r in decisions.recommendations if r.target == metric} - {None}
+    if not flat | defaults:
         return points
-    return points.assign(flat=points.index.isin(flat), recommended=points.index.isin(best))
+    return points.assign(flat=points.index.isin(flat), recommended=points.index.isin(defaults))

@@ -47,82 +47,86 @@ _Dumper.add_representer(
 
 @dataclass(frozen=True)
 class Saving:
-    """A setting beside the vendor's default."""
+    """What a setting saves: the vendor's default beside it.
+
+    Ratios are of the vendor's cost to the setting's.
+    """
 
     scheduler: str  # class of the vendor's
     steps: int
     guidance: float  # nan when its pipeline has none
-    evaluations: float  # vendor's / own
+    evaluations: float  # ratio
     latency_p50_s: float  # vendor's; nan when nothing was timed
-    latency: float  # vendor's / own; nan when nothing was timed
+    latency: float  # ratio; nan when nothing was timed
     measured: bool  # whether the vendor's latency is of a cell of the run
 
 
 def defaults_yaml(run: Run, rows: Sequence[Row], decisions: Decisions) -> str:
     """rows: of the run's frame, in its order."""
-    varied = _varied([rows[each.rows[0]] for each in decisions.recommendations])
+    recommendations = decisions.recommendations
+    varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
     content = {
         "schema": SCHEMA,
         "run": run.name,
         "margins": {name: _declared(margin) for name, margin in run.margins.items()},
         "environment": run.environment,
-        "defaults": [_record(run, rows, each, varied) for each in decisions.recommendations],
+        "defaults": [_record(run, rows, r, varied=varied) for r in recommendations],
     }
     text: str = yaml.dump(content, None, _Dumper, **_YAML)
     return _HEADER + text
 
 
-def saving(rows: Sequence[Row], own: Row) -> Saving | None:
+def saving(rows: Sequence[Row], row: Row) -> Saving | None:
     """None where the pipeline's own default is not known.
 
-    The vendor's latency is that of its cell if the run has it; else what is left of the row's own
-    beside the denoiser, and the row's time per evaluation for each of the vendor's steps.
+    The vendor's latency is that of its cell if the run has it. Else it is estimated from the row's
+    latency: its time outside the denoiser, and its time per evaluation for each vendor's step.
     """
-    if not (_is_known(own["vendor_steps"]) and _is_known(own["nfe"])):
+    if not (_is_known(row["vendor_steps"]) and _is_known(row["nfe"])):
         return None
-    latency = own["latency_p50_s"]
-    cell = _vendor_cell(rows, own)
+    latency = row["latency_p50_s"]
+    cell = _vendor_cell(rows, row)
     if cell is None:
-        run_share = own["executed_steps"] / own["steps"]  # strength leaves some of them out
-        evaluations = own["vendor_steps"] * run_share
-        per_evaluation = own["latency_denoise_s"] / own["nfe"]
-        vendor_latency = latency - own["latency_denoise_s"] + evaluations * per_evaluation
+        run_share = row["executed_steps"] / row["steps"]  # strength leaves some of them out
+        evaluations = row["vendor_steps"] * run_share
+        per_evaluation = row["latency_denoise_s"] / row["nfe"]
+        vendor_latency = latency - row["latency_denoise_s"] + evaluations * per_evaluation
     else:
         evaluations, vendor_latency = cell["nfe"], cell["latency_p50_s"]
     return Saving(
-        scheduler=own["vendor_scheduler"],
-        steps=int(own["vendor_steps"]),
-        guidance=float(own["vendor_guidance"]),
-        evaluations=float(evaluations / own["nfe"]),
+        scheduler=row["vendor_scheduler"],
+        steps=int(row["vendor_steps"]),
+        guidance=float(row["vendor_guidance"]),
+        evaluations=float(evaluations / row["nfe"]),
         latency_p50_s=float(vendor_latency),
         latency=float(vendor_latency / latency),
         measured=cell is not None,
     )
 
 
-def _vendor_cell(rows: Sequence[Row], own: Row) -> Row | None:
+def _vendor_cell(rows: Sequence[Row], row: Row) -> Row | None:
     """The run's cell of the vendor's steps on its own scheduler, at the row's guidance."""
-    found = [
-        row
-        for row in rows
-        if row["status"] == "done"
-        and all(row[name] == own[name] for name in _SAME)
-        and row["steps"] == own["vendor_steps"]
-        and row["scheduler_class"] == own["vendor_scheduler"]
-        and row["grid"] == "native"
-        and "+" not in row["scheduler"]
+    cells = [
+        other
+        for other in rows
+        if other["status"] == "done"
+        and all(other[name] == row[name] for name in _SAME)
+        and other["steps"] == row["vendor_steps"]
+        and other["scheduler_class"] == row["vendor_scheduler"]
+        and other["grid"] == "native"
+        and "+" not in other["scheduler"]
     ]
-    return found[0] if found else None
+    return cells[0] if cells else None
 
 
-def cheaper_undecided(found: Recommendation, rows: Sequence[Row]) -> dict[str, int]:
+def cheaper_undecided(recommendation: Recommendation, rows: Sequence[Row]) -> dict[str, int]:
     """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
     each with how many more that would probably take."""
-    chosen = found.choice.chosen
-    limit = math.inf if chosen is None else rows[found.rows[chosen]]["network_passes"]
+    chosen = recommendation.choice.chosen
+    limit = math.inf if chosen is None else rows[recommendation.rows[chosen]]["network_passes"]
     return {
         setting_name(rows[i]): standing.further
-        for i, standing in zip(found.rows, found.choice.standings, strict=True)
+        for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
         if standing.outcome == UNDECIDED and rows[i]["network_passes"] < limit
     }
 
@@ -139,34 +143,34 @@ def _varied(firsts: Sequence[Row]) -> list[str]:
 
 
 def _record(
-    run: Run, rows: Sequence[Row], found: Recommendation, varied: Sequence[str]
+    run: Run, rows: Sequence[Row], recommendation: Recommendation, *, varied: Sequence[str]
 ) -> dict[str, Any]:
-    first = rows[found.rows[0]]
+    first = rows[recommendation.rows[0]]
     held = {name: _held(as_set(name, first[name])) for name in varied}
     head = {
         "model": first["model"],
         "task": first["task"],
         **({"strength": first["strength"]} if first["task"] != "txt2img" else {}),
         **({"held": held} if held else {}),
-        "default_for": found.target,
-        "outcome": found.choice.outcome,
+        "default_for": recommendation.target,
+        "outcome": recommendation.choice.outcome,
     }
-    waiting = cheaper_undecided(found, rows)
-    tail = {**({"undecided": waiting} if waiting else {}), **_other_guidances(found)}
-    chosen, runner_up = found.choice.chosen, found.choice.runner_up
+    waiting = cheaper_undecided(recommendation, rows)
+    tail = {**({"undecided": waiting} if waiting else {}), **_other_guidances(recommendation)}
+    chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
         return {**head, **tail}
-    i = found.rows[chosen]
+    i = recommendation.rows[chosen]
     return {
         **head,
         **_setting(run.entries[i]),
         "cost": _cost(rows[i]),
         **_against_vendor(rows, rows[i]),
-        "evidence": _evidence(rows, found, chosen),
-        "runner_up": None if runner_up is None else _short(rows, found, runner_up),
+        "evidence": _evidence(rows, recommendation, chosen),
+        "runner_up": None if runner_up is None else _short(rows, recommendation, runner_up),
         **tail,
         **_noise_levels(run, run.entries[i]),
-        "provenance": _provenance(run.entries[i], _race_of(run, found)),
+        "provenance": _provenance(run.entries[i], _race_of(run, recommendation)),
     }
 
 
@@ -174,14 +178,14 @@ def _declared(margin: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in margin.items() if value is not None}
 
 
-def _other_guidances(found: Recommendation) -> dict[str, Any]:
+def _other_guidances(recommendation: Recommendation) -> dict[str, Any]:
     gaps = [
         {
             "guidance": _plain(guidance),
             "difference": _plain(gap.value),
             "interval": _OnOneLine(map(_plain, gap.interval())),
         }
-        for guidance, gap in found.other_guidances.items()
+        for guidance, gap in recommendation.other_guidances.items()
     ]
     return {"other_guidances": gaps} if gaps else {}
 
@@ -220,33 +224,33 @@ def _cost(row: Row) -> dict[str, Any]:
 
 
 def _against_vendor(rows: Sequence[Row], row: Row) -> dict[str, Any]:
-    found = saving(rows, row)
-    if found is None:
+    beside = saving(rows, row)
+    if beside is None:
         return {}
     return {
         "vendor_default": {
-            "scheduler_class": found.scheduler,
-            "steps": found.steps,
-            "guidance": _plain(found.guidance),
-            "latency_p50_s": _plain(found.latency_p50_s),
-            "latency_is": "measured" if found.measured else "estimated from time per evaluation",
+            "scheduler_class": beside.scheduler,
+            "steps": beside.steps,
+            "guidance": _plain(beside.guidance),
+            "latency_p50_s": _plain(beside.latency_p50_s),
+            "latency_is": "measured" if beside.measured else "estimated from time per evaluation",
         },
         "saving": {
-            "evaluations": _plain(found.evaluations),
-            "latency": _plain(found.latency),
+            "evaluations": _plain(beside.evaluations),
+            "latency": _plain(beside.latency),
         },
     }
 
 
-def _evidence(rows: Sequence[Row], found: Recommendation, place: int) -> dict[str, Any]:
+def _evidence(rows: Sequence[Row], recommendation: Recommendation, place: int) -> dict[str, Any]:
     """Per gating metric: the value, and its loss to the rival that comes nearest to the margin."""
-    standing, row = found.choice.standings[place], rows[found.rows[place]]
+    standing, row = recommendation.choice.standings[place], rows[recommendation.rows[place]]
     return {
         metric: {
             "value": _plain(row[metric]),
             "se": _plain(row[f"{metric}_se"]),
             **_verdict(verdict),
-            "against": setting_name(rows[found.rows[standing.rivals[metric]]]),
+            "against": setting_name(rows[recommendation.rows[standing.rivals[metric]]]),
         }
         for metric, verdict in standing.worst.items()
     }
@@ -261,10 +265,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _short(rows: Sequence[Row], found: Recommendation, place: int) -> dict[str, Any]:
-    row = rows[found.rows[place]]
+def _short(rows: Sequence[Row], recommendation: Recommendation, place: int) -> dict[str, Any]:
+    row = rows[recommendation.rows[place]]
     setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
-    evidence = _evidence(rows, found, place)
+    evidence = _evidence(rows, recommendation, place)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
 
 

@@ -132,7 +132,7 @@ def _observe(panel: _Panel, recommendation: Recommendation | None, *, is_even: b
     """is_even: whether latencies can be compared."""
     default, no_default = None, ""
     if recommendation is not None:
-        row = _default_row(recommendation)
+        row = recommendation.chosen_row
         if recommendation.panel != panel.name:
             no_default = f"decided at {recommendation.panel}"
         elif row is None:
@@ -141,11 +141,6 @@ def _observe(panel: _Panel, recommendation: Recommendation | None, *, is_even: b
             default = _beside_best(panel, row, is_even=is_even)
     best, last_steps = panel.setting(panel.best), _last_steps(panel)
     return Observation(panel.metric, panel.name, best, last_steps, default, no_default)
-
-
-def _default_row(recommendation: Recommendation) -> int | None:
-    place = recommendation.choice.chosen
-    return None if place is None else recommendation.rows[place]
 
 
 def _last_steps(panel: _Panel) -> LastSteps | None:
@@ -165,11 +160,11 @@ def _last_steps(panel: _Panel) -> LastSteps | None:
 def _beside_best(panel: _Panel, row: int, *, is_even: bool) -> BesideBest:
     is_timed = not any(pd.isna(cell["latency_p50_s"]) for cell in panel.cells.values())
     cost = "latency_p50_s" if is_even and is_timed else "nfe"
-    best, own = (_known(panel.cells[i][cost]) for i in (panel.best, row))
+    cost_of_best, own_cost = (_known(panel.cells[i][cost]) for i in (panel.best, row))
     return BesideBest(
         setting=panel.setting(row),
         is_best=row == panel.best,
         loss=panel.best_better_by(row),
-        cost_ratio=best / own,
+        cost_ratio=cost_of_best / own_cost,
         cost=cost,
     )

@@ -27,7 +27,7 @@ class Return:
 
 
 def returns(
-    frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
+    frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
 ) -> list[Return]:
     """Curves of at least two step counts, of a main metric."""
     if not metric_spec(metric).is_main:
@@ -36,13 +36,13 @@ def returns(
     if gains.empty:
         return []
     points = curve_points(frame, metric)
-    found = []
+    result = []
     for (panel, scheduler), part in gains.groupby(["panel", "scheduler"], sort=False):
         curve = points[(points["panel"] == panel) & (points["scheduler"] == scheduler)]
-        flat = _on_plateau(str(panel), str(scheduler), decisions)
-        law = _law(curve, estimates, flat)
-        found.append(Return(str(panel), str(scheduler), part, law))
-    return found
+        on_plateau = _on_plateau(str(panel), str(scheduler), decisions)
+        law = _law(curve, estimates, on_plateau)
+        result.append(Return(str(panel), str(scheduler), part, law))
+    return result
 
 
 def _on_plateau(panel: str, scheduler: str, decisions: Decisions) -> int:
@@ -60,25 +60,27 @@ def _law(curve: pd.DataFrame, estimates: Mapping[int, Estimate], on_plateau: int
     return fit_power_law(costs, [estimates[i] for i in curve.index], on_plateau)
 
 
-def return_lines(found: list[Return]) -> list[dict[str, Any]]:
+def return_lines(curves: list[Return]) -> list[dict[str, Any]]:
     """Texts of a table: one line per curve and change of steps, the law on a curve's first."""
-    lines = []
-    for each in found:
-        records = each.gains.to_dict("records")
-        law = _law_words(each.law)
-        for number_, gain in enumerate(records):
-            lines.append(
-                {
-                    "panel": each.panel,
-                    "scheduler": each.scheduler,
-                    "change": f"{gain['steps_from']} → {gain['steps_to']}",
-                    "per_step": _interval(gain["gain"], gain["se"]),
-                    "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"]),
-                    "per_second": _interval(gain["gain_per_second"], gain["gain_per_second_se"]),
-                    "law": law if number_ == 0 else "",
-                    "span": len(records) if number_ == 0 else 0,
-                }
-            )
+    return [line for curve in curves for line in _curve_lines(curve)]
+
+
+def _curve_lines(curve: Return) -> list[dict[str, Any]]:
+    gains = curve.gains.to_dict("records")
+    lines = [
+        {
+            "panel": curve.panel,
+            "scheduler": curve.scheduler,
+            "change": f"{gain['steps_from']} → {gain['steps_to']}",
+            "per_step": _interval(gain["gain"], gain["se"]),
+            "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"]),
+            "per_second": _interval(gain["gain_per_second"], gain["gain_per_second_se"]),
+            "law": "",
+            "span": 0,
+        }
+        for gain in gains
+    ]
+    lines[0] |= {"law": _law_words(curve.law), "span": len(lines)}
     return lines
 
 

@@ -30,27 +30,28 @@ from denoisebench.reports.rows.cautions import timings_are_even
 def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict[str, Any]]:
     """One per default: title, outcome, setting, savings, evidence, what else might do. Metrics that
     chose the same cell share one."""
-    even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
+    is_even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
     alike: dict[tuple[Any, ...], list[Recommendation]] = {}
-    for each in decisions.recommendations:
-        choice = each.choice
-        same = (each.panel, *each.rows), choice.chosen, choice.outcome, each.note
-        alike.setdefault(same, []).append(each)
-    return [_card(rows, found, decisions.gates, even=even) for found in alike.values()]
+    for recommendation in decisions.recommendations:
+        choice = recommendation.choice
+        cells = recommendation.panel, *recommendation.rows
+        same = cells, choice.chosen, choice.outcome, recommendation.note
+        alike.setdefault(same, []).append(recommendation)
+    return [_card(rows, group, decisions.gates, is_even=is_even) for group in alike.values()]
 
 
 def plateau_lines(decisions: Decisions) -> list[dict[str, Any]]:
     """One per curve: what was decided, and on what the next smaller step count hangs."""
-    return [_plateau_line(each) for each in decisions.curves]
+    return [_plateau_line(curve) for curve in decisions.curves]
 
 
 def margin_words(decisions: Decisions) -> str:
     """`CLIP score within 0.5; FID within 5 %`."""
-    told = []
+    words = []
     for metric, gate in decisions.gates.items():
         amount = f"{100 * gate.margin:g}{PERCENT}" if gate.relative else f"{gate.margin:g}"
-        told.append(f"{metric_spec(metric).short} within {amount}")
-    return "; ".join(told)
+        words.append(f"{metric_spec(metric).short} within {amount}")
+    return "; ".join(words)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -64,57 +65,56 @@ def _card(
     alike: Sequence[Recommendation],
     gates: Mapping[str, Gate],
     *,
-    even: bool,
+    is_even: bool,
 ) -> dict[str, Any]:
-    """alike: of the metrics that chose the same; even: whether latencies can be compared."""
-    found = alike[0]
-    first = rows[found.rows[0]]
-    named = [] if found.panel.startswith(first["model"]) else [first["model"], first["task"]]
-    chosen = found.choice.chosen
+    """alike: of the metrics that chose the same; is_even: whether latencies can be compared."""
+    first = alike[0]
+    row = rows[first.rows[0]]
+    named = [] if first.panel.startswith(row["model"]) else [row["model"], row["task"]]
     card: dict[str, Any] = {
-        "panel": ", ".join([*named, found.panel]),
-        "target": _listed([metric_spec(each.target).short for each in alike]),
-        "outcome": found.choice.outcome,
+        "panel": ", ".join([*named, first.panel]),
+        "target": _listed([metric_spec(recommendation.target).short for recommendation in alike]),
+        "outcome": first.choice.outcome,
         "setting": "",
         "facts": [],
         "evidence": [],
         "notes": [],
     }
-    if chosen is None:
-        waiting = cheaper_undecided(found, rows)
-        card["notes"] = [found.note or _no_choice(waiting), *_open_notes(found)]
-        return card
-    row, standing = rows[found.rows[chosen]], found.choice.standings[chosen]
-    card["setting"] = cell_name(row, without=HELD)
-    card["facts"] = _facts(rows, row, even=even)
-    card["evidence"] = [
-        _evidence(metric, verdict, gates[metric], row, rows[found.rows[standing.rivals[metric]]])
-        for metric, verdict in standing.worst.items()
-    ]
-    card["notes"] = [*_choice_notes(rows, found), *chain.from_iterable(map(_guidance_notes, alike))]
-    return card
+    place = first.choice.chosen
+    if place is None:
+        waiting = cheaper_undecided(first, rows)
+        return card | {"notes": [first.note or _no_choice(waiting), *_open_notes(first)]}
+    chosen = rows[first.rows[place]]
+    guidance_notes = chain.from_iterable(map(_guidance_notes, alike))
+    return card | {
+        "setting": cell_name(chosen, without=HELD),
+        "facts": _facts(rows, chosen, is_even=is_even),
+        "evidence": _evidence(rows, first, place, gates=gates),
+        "notes": [*_choice_notes(rows, first), *guidance_notes],
+    }
 
 
-def _choice_notes(rows: Sequence[Row], found: Recommendation) -> list[str]:
+def _choice_notes(rows: Sequence[Row], recommendation: Recommendation) -> list[str]:
     """What to know of a cell that was chosen, and which others might do."""
-    notes, runner_up = [], found.choice.runner_up
-    if found.choice.outcome == NO_PLATEAU:
+    notes, runner_up = [], recommendation.choice.runner_up
+    if recommendation.choice.outcome == NO_PLATEAU:
         notes.append(
             "Its curve still gains at its last step count: sweep more steps before trusting this."
         )
     if runner_up is not None:
-        other = rows[found.rows[runner_up]]
+        other = rows[recommendation.rows[runner_up]]
         notes.append(f"Runner-up: {setting_name(other)} ({_cost_words(other)}).")
-    waiting = cheaper_undecided(found, rows)
+    waiting = cheaper_undecided(recommendation, rows)
     if waiting:
         notes.append(f"Cheaper, but undecided: {_waiting_words(waiting)}.")
     return notes
 
 
-def _open_notes(found: Recommendation) -> list[str]:
+def _open_notes(recommendation: Recommendation) -> list[str]:
     """Which metrics are still to be decided, of the cells that may yet pass."""
-    waiting = [each for each in found.choice.standings if each.outcome == UNDECIDED]
-    worst = [pair for each in waiting for pair in each.worst.items()]
+    standings = recommendation.choice.standings
+    waiting = [standing.worst for standing in standings if standing.outcome == UNDECIDED]
+    worst = [pair for verdicts in waiting for pair in verdicts.items()]
     names = dict.fromkeys(metric for metric, verdict in worst if verdict.outcome == UNDECIDED)
     return [f"Open by {_listed([metric_spec(name).short for name in names])}."] if names else []
 
@@ -131,13 +131,13 @@ def _waiting_words(waiting: dict[str, int]) -> str:
     return "; ".join(f"{name} needs about {further:,} more samples" for name, further in soonest)
 
 
-def _guidance_notes(found: Recommendation) -> list[str]:
+def _guidance_notes(recommendation: Recommendation) -> list[str]:
     """How much worse the best cell of each other guidance is, by the metric that chose."""
-    spec = metric_spec(found.target)
-    decimals = decimals_for([gap.se for gap in found.other_guidances.values()])
+    spec = metric_spec(recommendation.target)
+    decimals = decimals_for([gap.se for gap in recommendation.other_guidances.values()])
     parts = [
         f"guidance {guidance:g} {plus_minus(gap.value, gap.se, decimals)}"
-        for guidance, gap in found.other_guidances.items()
+        for guidance, gap in recommendation.other_guidances.items()
     ]
     if not parts:
         return []
@@ -146,16 +146,16 @@ def _guidance_notes(found: Recommendation) -> list[str]:
     ]
 
 
-def _facts(rows: Sequence[Row], row: Row, *, even: bool) -> list[str]:
-    found = saving(rows, row)
-    if found is None:
+def _facts(rows: Sequence[Row], row: Row, *, is_even: bool) -> list[str]:
+    beside_vendor = saving(rows, row)
+    if beside_vendor is None:
         return [_cost_words(row)]
-    where = "" if found.measured else " (not measured here)"
-    beside = f"the pipeline's own {found.steps} steps of {found.scheduler}{where}"
-    parts = [f"{times(found.evaluations)} fewer evaluations"]
-    if even and math.isfinite(found.latency):
-        against = duration(found.latency_p50_s)
-        parts.append(f"{times(found.latency, 2)} faster than {against}")
+    where = "" if beside_vendor.measured else " (not measured here)"
+    beside = f"the pipeline's own {beside_vendor.steps} steps of {beside_vendor.scheduler}{where}"
+    parts = [f"{times(beside_vendor.evaluations)} fewer evaluations"]
+    if is_even and math.isfinite(beside_vendor.latency):
+        against = duration(beside_vendor.latency_p50_s)
+        parts.append(f"{times(beside_vendor.latency, 2)} faster than {against}")
     return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
 
 
@@ -165,16 +165,35 @@ def _cost_words(row: Row) -> str:
     return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
 
 
-def _evidence(metric: str, verdict: Verdict, gate: Gate, row: Row, rival: Row) -> dict[str, Any]:
-    spec, se = metric_spec(metric), row[f"{metric}_se"]
-    return {
-        "metric": spec.short,
-        "value": plus_minus(row[metric], se, decimals_for([se])),
-        "loss": _loss(verdict),
-        # What was declared is shown as it was; a share of a measured value is rounded.
-        "margin": significant(verdict.margin) if gate.relative else f"{verdict.margin:g}",
-        "rival": "every other cell" if rival is row else setting_name(rival),
+def _evidence(
+    rows: Sequence[Row], recommendation: Recommendation, place: int, *, gates: Mapping[str, Gate]
+) -> list[dict[str, Any]]:
+    """A line per metric: a candidate beside the rival by which it comes nearest to the margin."""
+    row, standing = rows[recommendation.rows[place]], recommendation.choice.standings[place]
+    rivals = {
+        metric: "every other cell" if i == place else setting_name(rows[recommendation.rows[i]])
+        for metric, i in standing.rivals.items()
     }
+    return [
+        {
+            "metric": metric_spec(metric).short,
+            "value": _value(metric, row),
+            "loss": _loss(verdict),
+            "margin": _margin(verdict, gates[metric]),
+            "rival": rivals[metric],
+        }
+        for metric, verdict in standing.worst.items()
+    ]
+
+
+def _margin(verdict: Verdict, gate: Gate) -> str:
+    """As it was declared; rounded where it is a share of a measured value."""
+    return significant(verdict.margin) if gate.relative else f"{verdict.margin:g}"
+
+
+def _value(metric: str, row: Row) -> str:
+    se = row[f"{metric}_se"]
+    return plus_minus(row[metric], se, decimals_for([se]))
 
 
 def _loss(verdict: Verdict) -> str:
@@ -184,28 +203,28 @@ def _loss(verdict: Verdict) -> str:
     return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"
 
 
-def _plateau_line(found: CurvePlateau) -> dict[str, Any]:
-    flat = found.plateau
-    order = sorted(flat.outcomes, reverse=True)
-    stopped = next((n for n in order if flat.outcomes[n] in (FAIL, UNDECIDED)), None)
+def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:
+    plateau = curve.plateau
+    order = sorted(plateau.outcomes, reverse=True)
+    stopped = next((n for n in order if plateau.outcomes[n] in (FAIL, UNDECIDED)), None)
     words = {
-        PASS: f"within the margin from {flat.steps} steps",
+        PASS: f"within the margin from {plateau.steps} steps",
         UNDECIDED: "undecided" if order else "one step count: nothing to compare",
-        NO_PLATEAU: f"no plateau: {flat.steps} steps still gain",
+        NO_PLATEAU: f"no plateau: {plateau.steps} steps still gain",
     }
     return {
-        "panel": found.panel,
-        "scheduler": found.scheduler,
-        "outcome": flat.outcome,
-        "words": words[flat.outcome],
-        "below": "" if stopped is None else _stopped(found, stopped),
+        "panel": curve.panel,
+        "scheduler": curve.scheduler,
+        "outcome": plateau.outcome,
+        "words": words[plateau.outcome],
+        "below": "" if stopped is None else _stopped(curve, stopped),
     }
 
 
-def _stopped(found: CurvePlateau, steps: int) -> str:
+def _stopped(curve: CurvePlateau, steps: int) -> str:
     """Why the sequence of tests ended at a step count."""
-    verdicts = found.verdicts[steps]
-    outcome = found.plateau.outcomes[steps]
+    verdicts = curve.verdicts[steps]
+    outcome = curve.plateau.outcomes[steps]
     held = {m: v for m, v in verdicts.items() if v.outcome == outcome}
     metric, verdict = max(held.items(), key=lambda pair: pair[1].in_margins(pair[1].loss))
     label = metric_spec(metric).short

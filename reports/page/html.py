@@ -205,7 +205,7 @@ def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:
     return [
         {
             "panel": seen.panel,
-            "best": _setting(seen.best, decimals_for(one.best.se for one in observations)),
+            "best": _setting(seen.best, decimals_for(other.best.se for other in observations)),
             "last_steps": _last_steps(seen.last_steps, decimals_for(gain.se for gain in gains)),
             "default": _default(seen, decimals_for(loss.se for loss in losses)),
             "no_default": seen.no_default,

@@ -42,7 +42,7 @@ def course() -> Course:
 @pytest.fixture
 def race() -> RaceRecord:
     cells = [RacedCell(e.cell.key, "ddim", e.cell.steps, 2.0 * e.cell.steps) for e in ENTRIES]
-    return RaceRecord.of(PANEL, DESIGN, cells, course())
+    return RaceRecord.of(PANEL, DESIGN, cells, course=course())
 
 
 def test_a_race_is_read_as_it_was_written(race):

@@ -33,12 +33,12 @@ def raced(tmp_path):
     *_, course = race.run()
     cells = [RacedCell(key, **vars(x)) for key, x in zip(done["key"], runners, strict=True)]
     panel = {"asked_samples": 400, "model": "shapes-ddpm", "guidance": 4.0}
-    return run, RaceRecord.of(panel, DESIGN, cells, course)
+    return run, RaceRecord.of(panel, DESIGN, cells, course=course)
 
 
 def decisions_of(run, race):
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
-    return decide(load_frame(run), estimates, MARGINS, [race])
+    return decide(load_frame(run), estimates, MARGINS, races=[race])
 
 
 def test_the_word_of_a_finished_race_stands(tmp_path):

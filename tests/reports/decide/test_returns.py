@@ -50,7 +50,7 @@ def found_of(frame, estimates, decisions=NOTHING, metric=FD):
     values = {i: e.value for i, e in estimates.items()}
     errors = {i: e.se for i, e in estimates.items()}
     columns = {metric: frame.index.map(values), f"{metric}_se": frame.index.map(errors)}
-    return returns(frame.assign(**columns), metric, estimates, decisions)
+    return returns(frame.assign(**columns), metric, estimates, decisions=decisions)
 
 
 def decided(outcomes):
