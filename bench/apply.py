@@ -5,6 +5,7 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,11 +241,11 @@ def _scheduler(pipeline: Any, found: dict[str, Any], path: str | Path) -> Any:
     of an earlier one would stay in the config of the scheduler that it set."""
     flags, own = json.dumps(found["scheduler_flags"]), pipeline.scheduler
     config = getattr(own, _CONFIG_BEFORE, own.config)
-    told = found["scheduler_class"], flags, config, found["grid"]
+    build = partial(build_scheduler, found["scheduler_class"], flags, config, grid=found["grid"])
     kind = type(pipeline).__name__
     try:
-        differs = _differs(build_scheduler(*told), found)
-        scheduler = build_scheduler(*told)  # one that no steps were set of
+        differs = _differs(build(), found)
+        scheduler = build()  # one that no steps were set of
     except _UNBUILDABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

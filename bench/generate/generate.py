@@ -23,6 +23,7 @@ def generate(
     pipeline: Any,
     cell: Cell,
     prompts: Sequence[str],
+    *,
     start: int,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
@@ -35,7 +36,7 @@ def generate(
     own = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(
-        cell.scheduler_class, cell.scheduler_flags, own.config, cell.grid
+        cell.scheduler_class, cell.scheduler_flags, own.config, grid=cell.grid
     )
     seed_noise(pipeline.scheduler, generators)
     try:
