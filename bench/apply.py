@@ -4,6 +4,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,11 +242,12 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
     """
     before = pipeline.scheduler
     config = getattr(before, _CONFIG_BEFORE, before.config)
-    arguments = default["scheduler_class"], default["scheduler_flags"], config, default["grid"]
+    arguments = default["scheduler_class"], default["scheduler_flags"], config
+    build = partial(build_scheduler, *arguments, grid=default["grid"])
     kind = type(pipeline).__name__
     try:
-        differs = _differs(build_scheduler(*arguments), default)
-        scheduler = build_scheduler(*arguments)  # one that no steps were set of
+        differs = _differs(build(), default)
+        scheduler = build()  # one that no steps were set of
     except _UNBUILDABLE as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

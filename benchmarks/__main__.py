@@ -155,7 +155,7 @@ def harness() -> list[tuple[str, str]]:
 
     def bare() -> None:
         for start in range(0, SAMPLES, BATCH):
-            generate(pipeline, job.entry.cell, prompts[start : start + BATCH], start)
+            generate(pipeline, job.entry.cell, prompts[start : start + BATCH], start=start)
 
     bare()
     alone = timed(bare)

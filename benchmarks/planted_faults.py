@@ -18,8 +18,8 @@ Generate = Callable[..., np.ndarray]  # bench/generate/generate.py's generate
 
 def _changed_cell(change: Callable[[Cell], Cell]) -> Callable[[Generate], Generate]:
     def plant(generate: Generate) -> Generate:
-        def faulty(pipeline: Any, cell: Cell, *rest: Any) -> np.ndarray:
-            return generate(pipeline, change(cell), *rest)
+        def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], **rest: Any) -> np.ndarray:
+            return generate(pipeline, change(cell), prompts, **rest)
 
         return faulty
 
@@ -47,11 +47,11 @@ def _once(change: Callable[[Any], None]) -> Callable[[Generate], Generate]:
     def plant(generate: Generate) -> Generate:
         done: set[int] = set()
 
-        def faulty(pipeline: Any, *rest: Any) -> np.ndarray:
+        def faulty(pipeline: Any, *given: Any, **rest: Any) -> np.ndarray:
             if id(pipeline) not in done:
                 done.add(id(pipeline))
                 change(pipeline)
-            return generate(pipeline, *rest)
+            return generate(pipeline, *given, **rest)
 
         return faulty
 
@@ -120,22 +120,22 @@ def _decoder(pipeline: Any) -> nn.Module:
 def _swapped(generate: Generate) -> Generate:
     """Each prompt goes to the next sample of its batch."""
 
-    def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], *rest: Any) -> np.ndarray:
-        return generate(pipeline, cell, [*prompts[1:], prompts[0]], *rest)
+    def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], **rest: Any) -> np.ndarray:
+        return generate(pipeline, cell, [*prompts[1:], prompts[0]], **rest)
 
     return faulty
 
 
 def _cut(generate: Generate) -> Generate:
-    def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], *rest: Any) -> np.ndarray:
-        return generate(pipeline, cell, [" ".join(p.split()[:3]) for p in prompts], *rest)
+    def faulty(pipeline: Any, cell: Cell, prompts: Sequence[str], **rest: Any) -> np.ndarray:
+        return generate(pipeline, cell, [" ".join(p.split()[:3]) for p in prompts], **rest)
 
     return faulty
 
 
 def _darker(generate: Generate) -> Generate:
-    def faulty(*given: Any) -> np.ndarray:
-        images = generate(*given)
+    def faulty(*given: Any, **rest: Any) -> np.ndarray:
+        images = generate(*given, **rest)
         return images - (images > 0)
 
     return faulty
@@ -145,8 +145,8 @@ def _unfinished(generate: Generate) -> Generate:
     """The scheduler leaves the state as it is in its last step."""
     build = sampling.build_scheduler
 
-    def building(*given: Any) -> Any:
-        scheduler = build(*given)
+    def building(*given: Any, **rest: Any) -> Any:
+        scheduler = build(*given, **rest)
         step = scheduler.step
 
         def stepping(model_output: Any, timestep: Any, sample: Any, **named: Any) -> Any:

@@ -70,7 +70,7 @@ def repeat(field: Field, seed: int) -> Repetition:
 
     settings = SamplingSettings(name="race")
     rungs = settings.rungs_per_doubling, settings.confirm, BATCH
-    race = Race(field.runners, field.gates, Design(settings.first, FIXED, *rungs), draw)
+    race = Race(field.runners, field.gates, Design(settings.first, FIXED, *rungs), draw=draw)
     *_, course = race.run()
     fixed = _fixed(field, draw(range(len(field.runners)), 0, FIXED))
     raced = _name(field, course.choice.chosen)

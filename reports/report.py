@@ -63,7 +63,9 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
             metric: observations(frame, metric, found, decisions=decisions)
             for metric, found in estimates.items()
         },
-        figures={m: figures(frame, m, found, decisions) for m, found in estimates.items()},
+        figures={
+            m: figures(frame, m, found, decisions=decisions) for m, found in estimates.items()
+        },
         returns={
             m: returns(frame, m, found, decisions=decisions) for m, found in estimates.items()
         },

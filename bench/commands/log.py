@@ -39,8 +39,13 @@ def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
     from denoisebench.bench.tracking.publish import TrackingDown, publish
 
     try:
-        asked = tracking.uri, tracking.experiment, tracking.pack, tracking.baseline
-        where = publish(run, *asked)
+        where = publish(
+            run,
+            tracking.uri,
+            tracking.experiment,
+            pack=tracking.pack,
+            baseline=tracking.baseline,
+        )
     except TrackingDown as error:
         print(f"denoisebench: {error}", file=sys.stderr)
         return False

@@ -22,6 +22,7 @@ def generate(
     pipeline: Any,
     cell: Cell,
     prompts: Sequence[str],
+    *,
     start: int,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
@@ -33,7 +34,9 @@ def generate(
     """
     own = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
-    pipeline.scheduler = build_scheduler(cell.scheduler_class, cell.flags, own.config, cell.grid)
+    pipeline.scheduler = build_scheduler(
+        cell.scheduler_class, cell.flags, own.config, grid=cell.grid
+    )
     seed_noise(pipeline.scheduler, generators)
     try:
         with steered(pipeline, cell), any_latents(pipeline):

@@ -94,9 +94,9 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         stages.decode_s += end - start
 
     handle = denoiser_of(pipeline).register_forward_pre_hook(denoiser_starts, with_kwargs=True)
-    patches = [_timed(text, "forward", text_done, now) for text in text_encoders_of(pipeline)]
+    patches = [_timed(text, "forward", text_done, now=now) for text in text_encoders_of(pipeline)]
     if getattr(pipeline, "vae", None) is not None:
-        patches.append(_timed(pipeline.vae, "decode", decode_done, now))
+        patches.append(_timed(pipeline.vae, "decode", decode_done, now=now))
     try:
         yield stages
     finally:
@@ -114,6 +114,7 @@ def _timed(
     module: nn.Module,
     method: str,
     done: Callable[[float, float], None],
+    *,
     now: Callable[[], float],
 ) -> Callable[[], None]:
     """Tells `done` when each call of one object's method started and ended; returns the undoing."""

@@ -58,7 +58,7 @@ class _Steering:
             changed = torch.cat([tensor, tensor])
         elif self._share:
             channels = state_of(args, kwargs).shape[1]
-            changed = _rescaled(tensor, channels, self._weight, self._share)
+            changed = _rescaled(tensor, channels, self._weight, share=self._share)
         else:
             return output
         return changed if isinstance(output, Tensor) else (changed, *output[1:])
@@ -83,7 +83,7 @@ def _second_half(value: Any, rows: int) -> Any:
     return value
 
 
-def _rescaled(output: Tensor, channels: int, weight: float, share: float) -> Tensor:
+def _rescaled(output: Tensor, channels: int, weight: float, *, share: float) -> Tensor:
     """A batch [without, with] that guidance turns into the rescaled prediction.
 
     Lin et al. (2023), section 3.4: g = u + w (c - u) is scaled to the contrast of c, and mixed with

@@ -25,7 +25,7 @@ def given_latents(path: str) -> np.ndarray:
     return latent
 
 
-def check_latents(path: str, model: FoundModel, height: int, width: int) -> None:
+def check_latents(path: str, model: FoundModel, *, height: int, width: int) -> None:
     """Raises UserError for latents of another shape than the model starts from, where it is known
     before loading: of UNets and transformers behind an AutoencoderKL."""
     latents, expected = given_latents(path), _expected_shape(model, height, width)

@@ -46,6 +46,7 @@ def load_prompts(
     path: str | None,
     column: str | None,
     samples: int,
+    *,
     split: str | None = None,
     revision: str | None = None,
     shuffle: int | None = None,
@@ -61,8 +62,10 @@ def load_prompts(
     """
     if path in CLOSED_FORM_PROMPTS:
         return _closed_form_prompts(path, samples)
-    given = (path, column, split, revision, shuffle)
-    texts = _captions(samples) if path is None else _given_prompts(*given)
+    if path is None:
+        texts = _captions(samples)
+    else:
+        texts = _given_prompts(path, column, split, revision=revision, shuffle=shuffle)
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
@@ -70,19 +73,21 @@ def prompts_given(
     path: str | None,
     column: str | None,
     split: str | None = None,
+    *,
     revision: str | None = None,
     shuffle: int | None = None,
 ) -> int | None:
     """How many a set holds before it repeats; None for one that is drawn without end."""
     if path is None or path in CLOSED_FORM_PROMPTS:
         return None
-    return len(_given_prompts(path, column, split, revision, shuffle))
+    return len(_given_prompts(path, column, split, revision=revision, shuffle=shuffle))
 
 
 def prompts_identity(
     path: str | None,
     column: str | None,
     split: str | None = None,
+    *,
     revision: str | None = None,
     shuffle: int | None = None,
 ) -> str:
@@ -92,7 +97,7 @@ def prompts_identity(
         return digest(_closed_form_prompts(path, 1000), 16)
     if path is None:
         return digest(_captions(1000), 16)
-    return digest(_given_prompts(path, column, split, revision, shuffle), 16)
+    return digest(_given_prompts(path, column, split, revision=revision, shuffle=shuffle), 16)
 
 
 def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
@@ -126,6 +131,7 @@ def _given_prompts(
     path: str,
     column: str | None,
     split: str | None,
+    *,
     revision: str | None,
     shuffle: int | None,
 ) -> tuple[str, ...]:
@@ -154,9 +160,9 @@ def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
         paths = folder.rglob("*.parquet") if folder else ()
         return of_split(path.relative_to(folder).as_posix() for path in paths if folder)
 
-    folder = cached(name, commit, patterns, DATASET)
+    folder = cached(name, commit, patterns, kind=DATASET)
     if folder is None or not inside(folder):
-        folder = download(what, name, commit, of_split, DATASET)
+        folder = download(what, name, commit, choose=of_split, kind=DATASET)
     files = inside(folder)
     if not files:
         raise UserError(f"{what}: has no .parquet file of a split {split}; set prompts.split")
@@ -189,7 +195,7 @@ def _read(path: Path, column: str | None) -> list[str]:
             records = list(csv.DictReader(handle, delimiter=_DELIMITERS[path.suffix]))
     else:
         raise UserError(f"prompt file {path}: use .txt, .csv, .tsv, .jsonl or .parquet")
-    return [_field(record, column, path, number) for number, record in enumerate(records, 1)]
+    return [_field(record, column, path, number=number) for number, record in enumerate(records, 1)]
 
 
 def _parquet_records(path: Path, column: str | None) -> list[dict[str, Any]]:
@@ -204,7 +210,7 @@ def _parquet_records(path: Path, column: str | None) -> list[dict[str, Any]]:
     return records
 
 
-def _field(record: Any, column: str | None, path: Path, number: int) -> str:
+def _field(record: Any, column: str | None, path: Path, *, number: int) -> str:
     text = record.get(column) if isinstance(record, dict) else None
     if isinstance(text, str) and text.strip():
         return text

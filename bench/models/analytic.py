@@ -123,7 +123,7 @@ class Guided:
 Denoiser = Mixture | Guided
 
 
-def prediction(denoised: Tensor, x: Tensor, level: Level, prediction_type: str) -> Tensor:
+def prediction(denoised: Tensor, x: Tensor, level: Level, *, prediction_type: str) -> Tensor:
     """What a network of the prediction type returns where the ideal denoiser says `denoised`."""
     if prediction_type == "sample":
         return denoised
@@ -137,24 +137,24 @@ def prediction(denoised: Tensor, x: Tensor, level: Level, prediction_type: str) 
     raise ValueError(f"{prediction_type}: no prediction type; known: {PREDICTION_TYPES}")
 
 
-def exact_flow(data: Denoiser, x: Tensor, start: Level, end: Level) -> Tensor:
+def exact_flow(data: Denoiser, x: Tensor, start: Level, *, end: Level) -> Tensor:
     """Carries x along the probability-flow ODE from one noise level to another.
 
     One Gaussian is closed form; else Runge-Kutta 4 on _FLOW_STEPS equal steps in log(sigma/alpha),
     after one step from pure noise where alpha starts at zero.
     """
     if isinstance(data, Mixture) and len(data.weights) == 1:
-        return _gaussian_flow(data, x, start, end)
+        return _gaussian_flow(data, x, start, end=end)
     angles = _angles(start.angle, end.angle)
     state = x.double() / start.radius
     for here, there in zip(angles[:-1].tolist(), angles[1:].tolist(), strict=True):
-        state = _runge_kutta(data, state, here, there)
+        state = _runge_kutta(data, state, here=here, there=there)
     if math.tan(end.angle) < _SMALLEST:
         state = data.denoise(state, _at(angles[-1].item()))
     return (state * end.radius).to(x)
 
 
-def _gaussian_flow(data: Mixture, x: Tensor, start: Level, end: Level) -> Tensor:
+def _gaussian_flow(data: Mixture, x: Tensor, start: Level, *, end: Level) -> Tensor:
     mean, variance = data.means[0].to(x), data.variances[0].to(x)
     spread = (end.alpha**2 * variance + end.sigma**2) / (start.alpha**2 * variance + start.sigma**2)
     return end.alpha * mean + spread.sqrt() * (x - start.alpha * mean)
@@ -169,7 +169,7 @@ def _angles(start: float, end: float) -> Tensor:
     return torch.cat([torch.tensor(before, dtype=torch.float64), grid.exp().atan()])
 
 
-def _runge_kutta(data: Denoiser, x: Tensor, here: float, there: float) -> Tensor:
+def _runge_kutta(data: Denoiser, x: Tensor, *, here: float, there: float) -> Tensor:
     """One step of the classic method of order four, in the angle."""
     step = there - here
     first = _velocity(data, x, here)
@@ -181,7 +181,7 @@ def _runge_kutta(data: Denoiser, x: Tensor, here: float, there: float) -> Tensor
 
 def _velocity(data: Denoiser, x: Tensor, angle: float) -> Tensor:
     level = _at(angle)
-    return prediction(data.denoise(x, level), x, level, "v_prediction")
+    return prediction(data.denoise(x, level), x, level, prediction_type="v_prediction")
 
 
 def _at(angle: float) -> Level:

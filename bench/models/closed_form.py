@@ -108,7 +108,9 @@ class ClosedFormDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for index in torch.unique(component).tolist():
             chosen = component == index
             data = self._unconditional if index < 0 else self._data.component(index)
-            out[chosen] = prediction(data.denoise(x[chosen], level), x[chosen], level, kind)
+            out[chosen] = prediction(
+                data.denoise(x[chosen], level), x[chosen], level, prediction_type=kind
+            )
         return out.view_as(sample).to(sample.dtype)
 
     def component_of(self, prompt: str) -> int:

@@ -25,7 +25,7 @@ def pipeline_folder(
     Raises UserError that names every file that is not there.
     """
     if is_hub_id(path):
-        folder = _hub_folder(path, revision, what, variant, configs_only)
+        folder = _hub_folder(path, revision, what, variant=variant, configs_only=configs_only)
     else:
         folder = existing(path, what)
     if not (folder / INDEX).exists():
@@ -39,12 +39,14 @@ def pipeline_folder(
     return folder
 
 
-def one_file(path: str, revision: str | None, name: str, what: str) -> Path:
+def one_file(path: str, revision: str | None, name: str, *, what: str) -> Path:
     """A .safetensors file: the path itself, or the file of this name in a folder or repository."""
     if is_hub_id(path):
         folder = cached(path, revision, [name])
         if folder is None or not (folder / name).exists():
-            folder = download(what, path, revision, lambda files: [f for f in files if f == name])
+            folder = download(
+                what, path, revision, choose=lambda files: [f for f in files if f == name]
+            )
         found = folder / name
     else:
         found = existing(path, what)
@@ -103,13 +105,13 @@ def _parts(folder: Path) -> list[str]:
 
 
 def _hub_folder(
-    repo: str, revision: str | None, what: str, variant: str | None, configs_only: bool
+    repo: str, revision: str | None, what: str, *, variant: str | None, configs_only: bool
 ) -> Path:
     """From the cache when it holds all, else downloaded: the index, then what it names."""
     folder = cached(repo, revision, [INDEX])
     if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
         return folder
-    index = download(what, repo, revision, lambda files: [f for f in files if f == INDEX])
+    index = download(what, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
     if not (index / INDEX).exists():
         return index
     parts = _parts(index)
@@ -118,7 +120,7 @@ def _hub_folder(
         inside = [file for file in files if str(Path(file).parent) in parts]
         return [INDEX, *_chosen(inside, variant, weights=not configs_only)]
 
-    return download(what, repo, revision, choose)
+    return download(what, repo, revision, choose=choose)
 
 
 def _files(folder: Path) -> list[str]:

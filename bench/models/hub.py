@@ -19,7 +19,7 @@ def is_hub_id(path: str) -> bool:
 
 
 def cached(
-    repo: str, revision: str | None, patterns: Sequence[str], kind: str = MODEL
+    repo: str, revision: str | None, patterns: Sequence[str], *, kind: str = MODEL
 ) -> Path | None:
     """Folder of what the local cache holds of a repository; None when it knows of files of these
     patterns that it lacks."""
@@ -39,7 +39,9 @@ def cached(
     return Path(found)
 
 
-def download(what: str, repo: str, revision: str | None, choose: Choose, kind: str = MODEL) -> Path:
+def download(
+    what: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
+) -> Path:
     """Folder with the files chosen. Raises UserError that says how else to get them; what could
     not be had is not asked for again, since a hub out of reach takes its time to say so."""
     from huggingface_hub import HfApi, snapshot_download
@@ -53,7 +55,7 @@ def download(what: str, repo: str, revision: str | None, choose: Choose, kind: s
         found = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
     except Exception as error:  # of many kinds: no network, no such name, no licence accepted
         _failed[key] = error
-        raise UserError(_not_there(what, repo, revision, kind, error)) from error
+        raise UserError(_not_there(what, repo, revision, kind=kind, error=error)) from error
     return Path(found)
 
 
@@ -62,7 +64,7 @@ def _literal(name: str) -> str:
     return re.sub(r"([\[*?])", r"[\1]", name)
 
 
-def _not_there(what: str, repo: str, revision: str | None, kind: str, error: Exception) -> str:
+def _not_there(what: str, repo: str, revision: str | None, *, kind: str, error: Exception) -> str:
     from huggingface_hub.errors import GatedRepoError
 
     if isinstance(error, GatedRepoError):

@@ -75,7 +75,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     lora = None
     if settings.lora and not random:
         of = f"LoRA of model {settings.name}"
-        lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, of)
+        lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, what=of)
     loading = Loading(
         config=folder if file else None,
         variant=settings.variant,
@@ -159,7 +159,9 @@ def _weights_hash(source: Path, loading: Loading) -> str:
     return f"{RANDOM} {found}" if loading.random else found
 
 
-def load_pipeline(source: Path | str, dtype: str, device: str, loading: Loading = Loading()) -> Any:
+def load_pipeline(
+    source: Path | str, dtype: str, device: str, *, loading: Loading = Loading()
+) -> Any:
     """The pipeline of a FoundModel in evaluation mode with its progress bars off; safetensors only.
 
     Raises UserError for files that are damaged or do not fit together.

@@ -111,7 +111,9 @@ def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
     hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
         cell, config = job.entry.cell, scheduler_config(job)
-        for known in warnings_for(job.base, cell.scheduler_class, config, cell.steps, table):
+        for known in warnings_for(
+            job.base, cell.scheduler_class, config, steps=cell.steps, table=table
+        ):
             hit[known][_curve(job)].add(cell.steps)
     return hit
 

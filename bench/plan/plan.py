@@ -105,7 +105,9 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
         metrics = asked_metrics(settings)
         check_measures(settings, metrics)
         if settings.latents:
-            check_latents(settings.latents, model, settings.model.height, settings.model.width)
+            check_latents(
+                settings.latents, model, height=settings.model.height, width=settings.model.width
+            )
         if problems:
             return None, problems
         choice, reasons = _choice(settings, model)
@@ -120,7 +122,7 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
     """The scheduler to run, or the one asked for and why it cannot be run."""
     scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
     reasons = list(unsupported(model, settings)) or list(
-        flag_problems(scheduler, config, settings.steps, settings.grid)
+        flag_problems(scheduler, config, settings.steps, grid=settings.grid)
     )
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 

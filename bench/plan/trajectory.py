@@ -54,7 +54,7 @@ def no_trajectory(job: Job) -> str:
     scheduler, config = again.scheduler, json.loads(job.model.scheduler_config)
     reasons = [
         *unsupported(job.model, again),
-        *flag_problems(scheduler, config, again.steps, again.grid),
+        *flag_problems(scheduler, config, again.steps, grid=again.grid),
     ]
     return f"cannot run {again.steps} steps: {reasons[0]}" if reasons else ""
 

@@ -75,12 +75,12 @@ class Store:
         paths = self._folder(key).glob(f"{prefix}*-????????-????????-*.safetensors")
         return sorted({path.stem.rsplit("-", 3)[0] for path in paths})
 
-    def write(self, key: str, kind: str, start: int, arrays: dict[str, np.ndarray]) -> None:
+    def write(self, key: str, kind: str, start: int, *, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of equal first dimension as samples start.. of the kind."""
         stop = start + len(next(iter(arrays.values())))
-        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", _pack(arrays))
+        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", content=_pack(arrays))
 
-    def read(self, key: str, kind: str, stop: int, start: int = 0) -> dict[str, np.ndarray]:
+    def read(self, key: str, kind: str, stop: int, *, start: int = 0) -> dict[str, np.ndarray]:
         """Samples start..stop-1 of every array of a kind; no other shard is read.
 
         Raises LookupError when some are missing.
@@ -100,7 +100,7 @@ class Store:
 
     def write_record(self, key: str, kind: str, record: dict[str, Any]) -> None:
         """Stores a JSON record in place of the last one of its kind."""
-        self._replace(key, kind, ".json", json.dumps(record, indent=1).encode())
+        self._replace(key, kind, ".json", content=json.dumps(record, indent=1).encode())
 
     def read_record(self, key: str, kind: str) -> dict[str, Any] | None:
         """The record of a kind, or None when there is no intact one."""
@@ -109,7 +109,7 @@ class Store:
 
     def write_arrays(self, key: str, kind: str, arrays: dict[str, np.ndarray]) -> None:
         """Like write_record, for arrays of any shapes."""
-        self._replace(key, kind, ".safetensors", _pack(arrays))
+        self._replace(key, kind, ".safetensors", content=_pack(arrays))
 
     def read_arrays(self, key: str, kind: str) -> dict[str, np.ndarray] | None:
         content = self._newest(key, kind, ".safetensors")
@@ -142,14 +142,14 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self.root / "cells" / key
 
-    def _write(self, key: str, stem: str, suffix: str, content: bytes) -> None:
+    def _write(self, key: str, stem: str, suffix: str, *, content: bytes) -> None:
         write_atomically(self._folder(key) / checked_name(stem, suffix, content), content)
 
-    def _replace(self, key: str, kind: str, suffix: str, content: bytes) -> None:
+    def _replace(self, key: str, kind: str, suffix: str, *, content: bytes) -> None:
         old = self._records(key, kind, suffix)
         new = self._folder(key) / checked_name(kind, suffix, content)
         if new not in old or not self._files.is_intact(new):
-            self._write(key, kind, suffix, content)
+            self._write(key, kind, suffix, content=content)
         for path in old:
             if path != new:
                 path.unlink(missing_ok=True)

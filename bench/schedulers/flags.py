@@ -76,7 +76,7 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
 
 
 def flag_problems(
-    scheduler: SchedulerSettings, config: Flags, steps: int, grid: str
+    scheduler: SchedulerSettings, config: Flags, steps: int, *, grid: str
 ) -> Iterator[str]:
     """Why the flags cannot be had, each with the nearest choice. config: the model's own."""
     spec, flags = SCHEDULERS[scheduler.of], scheduler.flags
@@ -86,16 +86,16 @@ def flag_problems(
     changed = {name: value for name, value in flags.items() if not _is_so(name, value, before)}
     unfit = [text for flag in changed for text in _unfit(flag, scheduler.of, before)]
     if not unfit:
-        unfit = list(_refused(spec, scheduler.of, {**spec.flags, **flags}, config))
+        unfit = list(_refused(spec, scheduler.of, {**spec.flags, **flags}, config=config))
     if not unfit:
-        unfit = list(_failing(spec, scheduler.of, flags, config, steps, grid))
+        unfit = list(_failing(spec, scheduler.of, flags, config=config, steps=steps, grid=grid))
     if not unfit:
         unfit = [
             f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
             f"{scheduler.of} with grid={grid}, at {steps} steps or others; leave it out"
             for flag in changed
             if not any(
-                _has_effect(spec, flags, flag, config, n, grid)
+                _has_effect(spec, flags, flag, config=config, steps=n, grid=grid)
                 for n in dict.fromkeys((*_PROBE_STEPS, steps))
             )
         ]
@@ -161,7 +161,7 @@ def _honouring(sigmas: str, kind: str) -> list[str]:
     ]
 
 
-def _refused(spec: SchedulerSpec, name: str, flags: Flags, config: Flags) -> Iterator[str]:
+def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> Iterator[str]:
     """What the class itself has against them."""
     arguments = _arguments(spec, flags, config)
     on = [kind for flag, kind in _SIGMA_FLAGS.items() if arguments.get(flag)]
@@ -176,12 +176,16 @@ def _refused(spec: SchedulerSpec, name: str, flags: Flags, config: Flags) -> Ite
 
 
 def _failing(
-    spec: SchedulerSpec, name: str, flags: Flags, config: Flags, steps: int, grid: str
+    spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags, steps: int, grid: str
 ) -> Iterator[str]:
     """What a run with the flags says, when one without them ends well."""
     ends = [
         _trajectory(
-            spec.class_name, json.dumps({**spec.flags, **some}), json.dumps(config), steps, grid
+            spec.class_name,
+            json.dumps({**spec.flags, **some}),
+            json.dumps(config),
+            steps=steps,
+            grid=grid,
         )
         for some in (flags, {})
     ]
@@ -193,13 +197,17 @@ def _failing(
 
 
 def _has_effect(
-    spec: SchedulerSpec, flags: Flags, flag: str, config: Flags, steps: int, grid: str
+    spec: SchedulerSpec, flags: Flags, flag: str, *, config: Flags, steps: int, grid: str
 ) -> bool:
     """Whether a trajectory differs from the one with the other flags alone."""
     without = {name: value for name, value in flags.items() if name != flag}
     ends = [
         _trajectory(
-            spec.class_name, json.dumps({**spec.flags, **some}), json.dumps(config), steps, grid
+            spec.class_name,
+            json.dumps({**spec.flags, **some}),
+            json.dumps(config),
+            steps=steps,
+            grid=grid,
         )
         for some in (flags, without)
     ]
@@ -208,7 +216,7 @@ def _has_effect(
 
 @cache
 def _trajectory(
-    class_name: str, flags: str, config: str, steps: int, grid: str
+    class_name: str, flags: str, config: str, *, steps: int, grid: str
 ) -> tuple[list[float], list[float]] | str:
     """Timesteps and result of a made-up network; what the class says when it fails."""
     import torch
@@ -219,7 +227,9 @@ def _trajectory(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scheduler = build_scheduler(class_name, json.loads(flags), json.loads(config), grid)
+            scheduler = build_scheduler(
+                class_name, json.loads(flags), json.loads(config), grid=grid
+            )
             shifts = scheduler.config.get("use_dynamic_shifting", False)
             scheduler.set_timesteps(steps, **({"mu": 1.0} if shifts else {}))
             seed_noise(scheduler, sample_generators(0, 0, 2))

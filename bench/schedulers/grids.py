@@ -33,7 +33,7 @@ _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last st
 
 
 def build_scheduler(
-    class_name: str, flags: Mapping[str, Any], model_config: dict[str, Any], grid: str = "native"
+    class_name: str, flags: Mapping[str, Any], model_config: dict[str, Any], *, grid: str = "native"
 ) -> Any:
     """A fresh scheduler object: the model's own config with the flags over it.
 

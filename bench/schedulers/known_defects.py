@@ -388,7 +388,7 @@ def known_defects(version: str) -> tuple[Known, ...]:
 
 
 def warnings_for(
-    scheduler: str, class_name: str, config: Config, steps: int, table: Iterable[Known]
+    scheduler: str, class_name: str, config: Config, *, steps: int, table: Iterable[Known]
 ) -> list[Known]:
     """Listed defects that a run would hit. config: the model's, with the scheduler's flags."""
     default = "leading" if class_name in _LEADING_BY_DEFAULT else "linspace"

@@ -79,7 +79,7 @@ class OfPrompts(Metric):
             import torch
 
             stop = start + len(images)
-            arrays = scoring.store.read(scoring.entry.cell.key, kind, stop, start)
+            arrays = scoring.store.read(scoring.entry.cell.key, kind, stop, start=start)
             return {"values": torch.from_numpy(arrays["values"])}
 
         return {kind: embed, self.kind: self._cosines(scoring, stored)}

@@ -54,7 +54,9 @@ class Convergence(Metric):
 
     def _compared(self, scoring: Scoring, images: Tensor, start: int) -> dict[str, Tensor]:
         stop = start + len(images)
-        ends = Inputs(scoring.store.read(self.trajectory, "images", stop, start)["images"], None)
+        ends = Inputs(
+            scoring.store.read(self.trajectory, "images", stop, start=start)["images"], None
+        )
         return {
             _column(measure): Fidelity(measure).compared(images, ends, scoring)
             for measure in self.measures

@@ -53,7 +53,9 @@ class Scoring:
 
     def values(self, kind: str) -> dict[str, npt.NDArray[Any]]:
         """What readers stored of each sample that is scored, [n, ...] by name."""
-        return self.store.read(self.entry.cell.key, kind, self.entry.samples, self.entry.first)
+        return self.store.read(
+            self.entry.cell.key, kind, self.entry.samples, start=self.entry.first
+        )
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ def read_once(store: Store, key: str, samples: int, readers: Mapping[str, Reader
         lacking = [kind for kind, ranges in gaps.items() if _within(start, ranges)]
         if not lacking:
             continue
-        images = torch.from_numpy(store.read(key, "images", stop, start)["images"])
+        images = torch.from_numpy(store.read(key, "images", stop, start=start)["images"])
         for kind in lacking:
             made = readers[kind](images, start)
-            store.write(key, kind, start, {name: made[name].cpu().numpy() for name in made})
+            store.write(key, kind, start, arrays={name: made[name].cpu().numpy() for name in made})
 
 
 def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, Tensor]:

@@ -68,9 +68,13 @@ def _paint(image: np.ndarray, scenes: Scenes, k: int) -> None:
     """Draws the k-th object of every scene over image, in place."""
     x, y = _local_coordinates(scenes.centre[:, k], scenes.rotation[:, k])
     radius = scenes.radius[:, k].astype(np.float32)[:, None, None]
-    cover = _by_kind(scenes.shape[:, k], [_DISTANCES[name] for name in SHAPES], x, y, radius)
+    cover = _by_kind(
+        scenes.shape[:, k], [_DISTANCES[name] for name in SHAPES], x=x, y=y, radius=radius
+    )
     cover = np.clip(0.5 - cover, 0, 1)[:, None]
-    light = _by_kind(scenes.texture[:, k], [_LIGHTS[name] for name in TEXTURES], x, y, radius)
+    light = _by_kind(
+        scenes.texture[:, k], [_LIGHTS[name] for name in TEXTURES], x=x, y=y, radius=radius
+    )
     light = (_SHADE + (1 - _SHADE) * light)[:, None]
     colour = np.array(list(COLOURS.values()), np.float32)[scenes.colour[:, k]]
     colour = (colour + scenes.object_jitter[:, k].astype(np.float32))[:, :, None, None]
@@ -88,7 +92,7 @@ def _local_coordinates(centre: np.ndarray, rotation: np.ndarray) -> tuple[np.nda
 
 
 def _by_kind(
-    kind: np.ndarray, functions: list[_Field], x: np.ndarray, y: np.ndarray, radius: np.ndarray
+    kind: np.ndarray, functions: list[_Field], *, x: np.ndarray, y: np.ndarray, radius: np.ndarray
 ) -> np.ndarray:
     """Applies functions[kind[i]] to scene i."""
     out = np.empty_like(x)

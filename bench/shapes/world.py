@@ -89,7 +89,7 @@ def draw_scenes(seed: int, start: int, stop: int) -> Scenes:
     relation = _choose(next(draw), len(RELATIONS))
     one, two = (
         _one_centre(radius, _pair(draw)),
-        _two_centres(radius, relation, _pair(draw), _pair(draw)),
+        _two_centres(radius, relation, along=_pair(draw), across=_pair(draw)),
     )
     return Scenes(
         count=count,
@@ -164,7 +164,7 @@ def _one_centre(radius: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 
 def _two_centres(
-    radius: np.ndarray, relation: np.ndarray, along: np.ndarray, across: np.ndarray
+    radius: np.ndarray, relation: np.ndarray, *, along: np.ndarray, across: np.ndarray
 ) -> np.ndarray:
     """Centres [N, 2, 2] such that object 0 stands in the given relation to object 1."""
     vertical, swapped = relation >= 2, relation % 2 == 1

@@ -62,7 +62,7 @@ class Pipelines:
         if job.machine.threads:
             torch.set_num_threads(job.machine.threads)
         pipeline = load_pipeline(
-            job.model.source, job.entry.cell.dtype, job.machine.device, job.model.loading
+            job.model.source, job.entry.cell.dtype, job.machine.device, loading=job.model.loading
         )
         _warn_of_long_prompts(job, pipeline)
         self._pipelines[key] = pipeline

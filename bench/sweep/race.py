@@ -53,7 +53,7 @@ def race_group(
     dims = read_dims(store, entries[runners[0].entry.cell.key])
     wanted = rules.gates(runners[0].metrics, dims)
     _check_samples(wanted, design)
-    race = Race([_runner(job) for job in runners], wanted, design, draw)
+    race = Race([_runner(job) for job in runners], wanted, design, draw=draw)
     for course in race.run():
         drawn = enumerate(zip(runners, course.drawn, strict=True))
         whole = [

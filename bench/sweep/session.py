@@ -89,7 +89,7 @@ class Session:
         for start, stop in self.store.missing(entry.cell.key, "images", entry.samples):
             for first, last in _batches(start, stop, job.machine.batch_size):
                 images = self._images(job, first, last)
-                self.store.write(entry.cell.key, "images", first, {"images": images})
+                self.store.write(entry.cell.key, "images", first, arrays={"images": images})
                 progress(last - first)
         if any(self.store.read_record(entry.cell.key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
@@ -102,7 +102,7 @@ class Session:
         record = self.store.read_record(key, "flat")
         if record is None or record["samples"] != samples:
             ranges = _batches(0, samples, job.machine.batch_size)
-            batches = (self.store.read(key, "images", last, first) for first, last in ranges)
+            batches = (self.store.read(key, "images", last, start=first) for first, last in ranges)
             flat = sum(count_flat(arrays["images"]) for arrays in batches)
             record = {"samples": samples, "flat": flat}
             self.store.write_record(key, "flat", record)
@@ -114,9 +114,12 @@ class Session:
         from denoisebench.bench.generate.generate import generate
 
         prompts = job.prompts.first(job.entry.samples)[first:last]
-        given = (job.inputs.load(first, last) if job.inputs else None), _latents(job)
+        inputs = job.inputs.load(first, last) if job.inputs else None
+        latents = _latents(job)
         with self._pipelines.watched(job) as (pipeline, stages):
-            images = generate(pipeline, job.entry.cell, prompts, first, *given)
+            images = generate(
+                pipeline, job.entry.cell, prompts, start=first, inputs=inputs, latents=latents
+            )
         _record_work(self.store, job, pipeline, stages, samples=last - first)
         return images
 

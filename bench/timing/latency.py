@@ -45,7 +45,7 @@ def measure_latency(
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device = pipeline.device
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, 0, inputs, latents)
+        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
     calibrate, joules = calibration(device), energy_meter(device)
     _reset_peak_memory(device)
     totals, calibrations, seen, spent = [], [], [], []
@@ -85,7 +85,7 @@ def _timed_run(
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, 0, inputs, latents)
+        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

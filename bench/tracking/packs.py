@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def log_pack(client: "MlflowClient", run_id: str, run: Run, baseline: str | None) -> None:
+def log_pack(client: "MlflowClient", run_id: str, run: Run, *, baseline: str | None) -> None:
     """Puts the run's pack among the files of an MLflow run. baseline NAME@ALIAS: makes it a version
     of that model, to which the alias moves."""
     with TemporaryDirectory() as scratch:
@@ -25,10 +25,11 @@ def log_pack(client: "MlflowClient", run_id: str, run: Run, baseline: str | None
         write_pack(pack_run(run), path)
         client.log_artifact(run_id, str(path))
     if baseline:
-        _register(client, run_id, path.name, *baseline.split("@"))
+        name, alias = baseline.split("@")
+        _register(client, run_id, path.name, name=name, alias=alias)
 
 
-def _register(client: "MlflowClient", run_id: str, file: str, name: str, alias: str) -> None:
+def _register(client: "MlflowClient", run_id: str, file: str, *, name: str, alias: str) -> None:
     from mlflow.exceptions import MlflowException
 
     with suppress(MlflowException):  # there already

@@ -48,7 +48,7 @@ def default_uri(runs: Path) -> str:
 
 
 def publish(
-    run: Run, uri: str | None, experiment: str, pack: bool = False, baseline: str | None = None
+    run: Run, uri: str | None, experiment: str, *, pack: bool = False, baseline: str | None = None
 ) -> str:
     """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
 
@@ -60,7 +60,14 @@ def publish(
     wanted = targets(run)
     try:
         with quiet(), _alone(uri, run):
-            return _publish(run, wanted, uri, experiment, pack or bool(baseline), baseline)
+            return _publish(
+                run,
+                wanted,
+                uri,
+                experiment=experiment,
+                pack=pack or bool(baseline),
+                baseline=baseline,
+            )
     except Exception as error:  # MLflow's, SQLAlchemy's, requests': none may cost a sweep
         raise TrackingDown(
             f"MLflow at {_without_password(uri)}: {cause(error)}; nothing is lost, "
@@ -69,7 +76,7 @@ def publish(
 
 
 def _publish(
-    run: Run, wanted: list[Target], uri: str, experiment: str, pack: bool, baseline: str | None
+    run: Run, wanted: list[Target], uri: str, *, experiment: str, pack: bool, baseline: str | None
 ) -> str:
     from mlflow import MlflowClient
 
@@ -80,7 +87,7 @@ def _publish(
         if target is wanted[-1]:
             _log_files(client, run_id, run.folder)
             if pack:
-                log_pack(client, run_id, run, baseline)
+                log_pack(client, run_id, run, baseline=baseline)
     page = f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
     if wanted:
         only = f"tags.sweep_id = '{wanted[-1].tags['sweep_id']}' and tags.kind = 'curve'"
@@ -104,7 +111,7 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
         "mlflow.source.name": "denoisebench",
     }
     tags = {_sanitised(name): text[:_TAG_CHARACTERS] for name, text in tags.items()}
-    found = _find(client, experiment_id, target, metrics)
+    found = _find(client, experiment_id, target, metrics=metrics)
     if found and found.data.tags.get("content") == target.content:
         return str(found.info.run_id)
     found = found or client.create_run(experiment_id, min(times, default=None), tags)
@@ -120,7 +127,7 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
 
 
 def _find(
-    client: "MlflowClient", experiment_id: str, target: Target, metrics: list["Metric"]
+    client: "MlflowClient", experiment_id: str, target: Target, *, metrics: list["Metric"]
 ) -> "MlflowRun | None":
     """The run to add to: of that identity, and with no other value at a step of ours.
 

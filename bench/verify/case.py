@@ -98,7 +98,7 @@ class Case:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a warning that matters shows in the numbers
-                trajectory = follow(self.scheduler(), steps, noise, drive)
+                trajectory = follow(self.scheduler(), steps, noise, drive=drive)
         except (Exception, SystemExit) as error:  # whatever a scheduler raises is a result
             message = (str(error).splitlines() or [""])[0][:100]
             return Run(None, f"{type(error).__name__}: {message}".rstrip(": "))

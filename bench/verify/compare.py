@@ -34,7 +34,7 @@ def findings(
     """Every check that is not met, with its entry of the table. aliases: names by scheduler."""
     table = tuple(table)
     return [
-        Finding(row, check, _entry(row, check, aliases[row.scheduler], table))
+        Finding(row, check, _entry(row, check, aliases[row.scheduler], table=table))
         for row in rows
         for check in row.checks
         if check.bad
@@ -45,6 +45,7 @@ def gone(
     rows: Sequence[Row],
     measured: Iterable[Finding],
     aliases: Mapping[str, Names],
+    *,
     table: Iterable[Known],
 ) -> list[Gone]:
     """Entries of the table that a scheduler no longer shows, though it was verified where they
@@ -60,7 +61,7 @@ def gone(
     ]
 
 
-def _entry(row: Row, check: Check, names: Names, table: tuple[Known, ...]) -> Known | None:
+def _entry(row: Row, check: Check, names: Names, *, table: tuple[Known, ...]) -> Known | None:
     """The first entry that expects a check: its name, a value no worse than listed, its row and its
     steps."""
     fits = (

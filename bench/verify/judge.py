@@ -102,14 +102,14 @@ _PLAIN = {  # numbers that are judged as they are
 }
 
 
-def _check(name: str, value: float, note: str = "", steps: tuple[int, ...] = ()) -> Check:
+def _check(name: str, value: float, note: str = "", *, steps: tuple[int, ...] = ()) -> Check:
     return Check(name, value, LIMITS[name].verdict(value), note, steps)
 
 
 def _largest(name: str, values: dict[int, float]) -> Check:
     """The check of the largest of the values by step count."""
     at = max(values, key=values.__getitem__)
-    return _check(name, values[at], f"at N = {at}", (at,))
+    return _check(name, values[at], f"at N = {at}", steps=(at,))
 
 
 def _of_scan(scan: list[dict[str, Any]], spec: SchedulerSpec) -> Iterator[Check]:
@@ -121,7 +121,7 @@ def _of_scan(scan: list[dict[str, Any]], spec: SchedulerSpec) -> Iterator[Check]
     for steps in failed.values():
         message = next(record["raises"] for record in served if record["steps"] == steps[0])
         shown = ", ".join(map(str, steps[:4])) + (", …" if len(steps) > 4 else "")
-        yield _check("runs", float(len(steps)), f"{message} at N = {shown}", tuple(steps))
+        yield _check("runs", float(len(steps)), f"{message} at N = {shown}", steps=tuple(steps))
     ran = [record for record in served if not record["raises"]]
     if not failed:
         yield _check("runs", 0.0)

@@ -69,11 +69,11 @@ class Path:
             return Level.flow(sigma)
         return _edm(sigma) if self.family == "edm" else Level.vp_from_ratio(sigma)
 
-    def output(self, denoised: Tensor, x: Tensor, level: Level, prediction_type: str) -> Tensor:
+    def output(self, denoised: Tensor, x: Tensor, level: Level, *, prediction_type: str) -> Tensor:
         """The network output that expresses the result `denoised` of a denoiser."""
         if self.family == "edm":
             return _edm_output(denoised, x, level)
-        return prediction(denoised, x, level, prediction_type)
+        return prediction(denoised, x, level, prediction_type=prediction_type)
 
 
 PATHS = {

@@ -45,7 +45,7 @@ class Bands:
 
     def carried(self, state: Tensor, level: Level) -> Tensor:
         """The clean data that the exact flow takes a state to."""
-        return exact_flow(self.data, state, level, CLEAN)
+        return exact_flow(self.data, state, level, end=CLEAN)
 
 
 @dataclass(frozen=True, eq=False)

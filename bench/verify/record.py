@@ -25,7 +25,7 @@ def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float
     deviations = findings(rows, aliases, table)
     catalogue = {subject.name for subject in subjects if not subject.own}
     from_catalogue = [row for row in rows if row.scheduler in catalogue]
-    lost = gone(from_catalogue, deviations, aliases, table)
+    lost = gone(from_catalogue, deviations, aliases, table=table)
     return {
         "schema": SCHEMA,
         "diffusers": version("diffusers"),

@@ -44,7 +44,7 @@ class Drive:
     seed: int = 0  # of the noise that a stochastic scheduler adds
 
 
-def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajectory:
+def follow(scheduler: Any, steps: int, noise: Tensor, *, drive: Drive) -> Trajectory:
     """Runs a fresh scheduler from the exact state at its first level.
 
     noise: [N, D] float64, standard normal. It is mapped to the exact marginal at that level, so
@@ -60,12 +60,14 @@ def follow(scheduler: Any, steps: int, noise: Tensor, drive: Drive) -> Trajector
     for t in scheduler.timesteps:
         model_input = _scaled(scheduler, x, t)
         level = drive.path.level_at(float(t))
-        grid = _grid_level(scheduler, x, model_input, level, drive.path, len(calls))
+        grid = _grid_level(
+            scheduler, x, model_input, by_timestep=level, path=drive.path, call=len(calls)
+        )
         state = model_input.flatten(1)
         calls.append(Call(float(t), level, grid, state.clone()))
         believed = level if drive.by_timestep else grid
         denoised = drive.problem.denoise(state, believed)
-        output = drive.path.output(denoised, state, believed, drive.prediction_type)
+        output = drive.path.output(denoised, state, believed, prediction_type=drive.prediction_type)
         x = scheduler.step(output.view_as(x), t, x, **extra).prev_sample
     return Trajectory(calls, x.flatten(1))
 
@@ -75,7 +77,9 @@ def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
     t = scheduler.timesteps[0]
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64 if drive.double else torch.float32)
     scaled = _scaled(scheduler, x, t)
-    level = _grid_level(scheduler, x, scaled, drive.path.level_at(float(t)), drive.path, 0)
+    level = _grid_level(
+        scheduler, x, scaled, by_timestep=drive.path.level_at(float(t)), path=drive.path, call=0
+    )
     state = drive.problem.state(noise, level) / float(scaled)
     return state[..., None, None].to(x)
 
@@ -87,7 +91,7 @@ def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
 
 
 def _grid_level(
-    scheduler: Any, x: Tensor, scaled: Tensor, by_timestep: Level, path: Path, call: int
+    scheduler: Any, x: Tensor, scaled: Tensor, *, by_timestep: Level, path: Path, call: int
 ) -> Level:
     """The noise level of the scheduler's own grid at a call, by the call's number.
 

@@ -39,8 +39,8 @@ def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
     estimate, side = assertion.estimate, -1 if assertion.above else 1
     loss = Difference(side * estimate.value, estimate.se, len(estimate.units))
     margin, samples = side * assertion.threshold, estimate.samples
-    yes = non_inferiority(loss, margin, support, samples)
-    no = non_inferiority(loss, margin, refute, samples)
+    yes = non_inferiority(loss, margin, support, samples=samples)
+    no = non_inferiority(loss, margin, refute, samples=samples)
     low, high = sorted((side * no.low, side * yes.high))
     if yes.outcome == PASS:
         return Held(SUPPORTED, estimate.value, low, high, 0)

@@ -96,19 +96,19 @@ Pairs = Mapping[tuple[int, int], Mapping[str, Verdict]]
 
 
 def judged(
-    cell: Candidate, rival: Candidate, gates: Mapping[str, Gate], reach: Reach | None = None
+    cell: Candidate, rival: Candidate, gates: Mapping[str, Gate], *, reach: Reach | None = None
 ) -> dict[str, Verdict]:
     """The loss of a cell against another by each metric, held against its margin."""
     return {
-        metric: _judged(cell.estimates[metric], rival.estimates[metric], gate, reach)
+        metric: _judged(cell.estimates[metric], rival.estimates[metric], gate, reach=reach)
         for metric, gate in gates.items()
     }
 
 
-def _judged(cell: Estimate, rival: Estimate, gate: Gate, reach: Reach | None) -> Verdict:
+def _judged(cell: Estimate, rival: Estimate, gate: Gate, *, reach: Reach | None) -> Verdict:
     loss = gate.loss(cell, rival)
     samples = loss.samples
-    verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples)
+    verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples=samples)
     if samples >= gate.enough:
         return verdict
     missing = max(gate.enough - samples, verdict.further)
@@ -120,7 +120,9 @@ def plateau_of(
 ) -> tuple[Plateau, dict[int, dict[str, Verdict]]]:
     """Where a curve is flat, and the verdicts of each smaller step count by metric."""
     last = max(curve, key=lambda cell: cell.steps)
-    verdicts = {cell.steps: judged(cell, last, gates, reach) for cell in curve if cell is not last}
+    verdicts = {
+        cell.steps: judged(cell, last, gates, reach=reach) for cell in curve if cell is not last
+    }
     return _plateau(last.steps, verdicts), verdicts
 
 
@@ -141,7 +143,7 @@ def choose(
     """
     reach = reach_of(candidates, reaches)
     pairs = {
-        (i, j): judged(cell, rival, gates, reach)
+        (i, j): judged(cell, rival, gates, reach=reach)
         for i, cell in enumerate(candidates)
         for j, rival in enumerate(candidates)
     }
@@ -157,6 +159,7 @@ def choice_from(
     candidates: Sequence[Candidate],
     pairs: Pairs,
     out: Collection[int] = (),
+    *,
     broken: Collection[int] = (),
 ) -> Choice:
     """The choice that verdicts of candidates against their rivals lead to.

@@ -36,13 +36,14 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
         units = len(change.units)
         return Difference(change.value, change.se, units, freedom=max(1, units - 1))
 
-    return _steps(len(series), contrast, margin, level)
+    return _steps(len(series), contrast, margin, level=level)
 
 
 def steps_of_times(
     series: Sequence[Processes],
     margin: float,
     level: float = LEVEL,
+    *,
     known_freedom: int = BETWEEN_FREEDOM,
 ) -> list[Step]:
     """All steps of a series of times, each of some processes, in order.
@@ -53,18 +54,20 @@ def steps_of_times(
         after, before = ([t for i in places for t in series[i]] for places in (later, earlier))
         return slowdown(after, before, known_freedom=known_freedom)
 
-    return _steps(len(series), contrast, margin, level)
+    return _steps(len(series), contrast, margin, level=level)
 
 
-def _steps(count: int, contrast: Contrast, margin: float, level: float) -> list[Step]:
+def _steps(count: int, contrast: Contrast, margin: float, *, level: float) -> list[Step]:
     """Steps by binary segmentation (Scott & Knott, 1974), in order.
 
     The place that parts a stretch best is a step when its contrast is significant after
     Bonferroni's correction for all places and both directions. Then both sides are searched."""
-    return sorted(_segmented(range(count), contrast, margin, level), key=lambda step: step.at)
+    return sorted(_segmented(range(count), contrast, margin, level=level), key=lambda step: step.at)
 
 
-def _segmented(stretch: range, contrast: Contrast, margin: float, level: float) -> Iterator[Step]:
+def _segmented(
+    stretch: range, contrast: Contrast, margin: float, *, level: float
+) -> Iterator[Step]:
     places = stretch[1:]
     if not places:
         return
@@ -76,8 +79,8 @@ def _segmented(stretch: range, contrast: Contrast, margin: float, level: float) 
         return
     at = places[best]
     yield Step(at, changes[best], ps[best])
-    yield from _segmented(range(stretch.start, at), contrast, margin, level)
-    yield from _segmented(range(at, stretch.stop), contrast, margin, level)
+    yield from _segmented(range(stretch.start, at), contrast, margin, level=level)
+    yield from _segmented(range(at, stretch.stop), contrast, margin, level=level)
 
 
 def _mean(series: Sequence[Estimate]) -> Estimate:

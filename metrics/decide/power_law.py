@@ -52,12 +52,12 @@ def fit_power_law(
         return "NO-FIT: standard errors are not known"
     if len({e.samples for e in estimates}) > 1:
         return "NO-FIT: step counts have different numbers of samples"
-    misses = [_solve(c, q, spread, p)[1] for p in _EXPONENTS]
+    misses = [_solve(c, q, spread, p=p)[1] for p in _EXPONENTS]
     best = int(np.argmin(misses))
     if best in (0, len(_EXPONENTS) - 1):
         return "NO-FIT: no exponent fits: the curve bends otherwise than a power law"
     p = float(_EXPONENTS[best])
-    limit, amplitude = _solve(c, q, spread, p)[0]
+    limit, amplitude = _solve(c, q, spread, p=p)[0]
     jacobian = np.column_stack([np.ones_like(c), c**-p, -amplitude * c**-p * np.log(c)])
     # One step of Gauss-Newton from the grid's exponent: to first order the whole fit.
     weights = np.linalg.pinv(jacobian / spread[:, None]) / spread
@@ -70,7 +70,9 @@ def fit_power_law(
     )
 
 
-def _solve(c: np.ndarray, q: np.ndarray, spread: np.ndarray, p: float) -> tuple[np.ndarray, float]:
+def _solve(
+    c: np.ndarray, q: np.ndarray, spread: np.ndarray, *, p: float
+) -> tuple[np.ndarray, float]:
     """Limit and amplitude for an exponent, and the weighted sum of squares that is left."""
     design = np.column_stack([np.ones_like(c), c**-p]) / spread[:, None]
     parameters = np.linalg.lstsq(design, q / spread, rcond=None)[0]

@@ -18,14 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from denoisebench.metrics.decide.choose import (
-    Candidate,
-    Choice,
-    Gate,
-    Pairs,
-    choice_from,
-    judged,
-)
+from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, Pairs, choice_from, judged
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
 from denoisebench.metrics.estimate import Estimate
@@ -113,7 +106,7 @@ class Race:
     """
 
     def __init__(
-        self, cells: Sequence[Runner], gates: Mapping[str, Gate], design: Design, draw: Draw
+        self, cells: Sequence[Runner], gates: Mapping[str, Gate], design: Design, *, draw: Draw
     ):
         self._cells, self._gates, self._design, self._draw = cells, gates, design, draw
         self._reach = sequential_reach(tightest_at(gates, design))
@@ -165,10 +158,15 @@ class Race:
         return Rung(samples, sorted(seen.live), stopped, [*self._drawn])
 
     def _look(self) -> Look:
-        cells = self._candidates
-        cap, pairs = self._design.cap, self._seen.pairs
-        out = self._rejected, self._broken
-        return look(cells, self._gates, self._reach, cap, pairs, *out)
+        return look(
+            self._candidates,
+            self._gates,
+            self._reach,
+            cap=self._design.cap,
+            before=self._seen.pairs,
+            rejected=self._rejected,
+            broken=self._broken,
+        )
 
     @property
     def _candidates(self) -> list[Candidate]:
@@ -194,7 +192,7 @@ class Race:
         passed against are not tested again."""
         candidates, reach = self._candidates, fixed_reach(LEVEL / len(_TRIALS))
         verdicts: dict[int, dict[str, Verdict]] = {}
-        open_ = witnesses(candidates, self._seen, winner, self._broken)
+        open_ = witnesses(candidates, self._seen, winner, broken=self._broken)
         if not open_:  # all others have failed: there is nothing left to hold it against
             return Trial(winner, samples, samples, verdicts, PASS)
         least = self._design.confirm, *(gate.enough for gate in self._gates.values())
@@ -207,7 +205,7 @@ class Race:
                 return Trial(winner, samples, last, verdicts, UNDECIDED)
             cells = {i: replace(candidates[i], estimates=new) for i, new in fresh.items()}
             for i in {*fresh} - {winner}:
-                verdicts[i] = judged(cells[winner], cells[i], self._gates, reach)
+                verdicts[i] = judged(cells[winner], cells[i], self._gates, reach=reach)
             open_ = [i for i in fresh if i != winner and any(map(_is_open, verdicts[i].values()))]
             if not open_ or any(map(_fails, verdicts.values())):
                 break
@@ -239,6 +237,7 @@ def look(
     candidates: Sequence[Candidate],
     gates: Mapping[str, Gate],
     reach: Reach,
+    *,
     cap: int,
     before: Pairs,
     rejected: Collection[int] = (),
@@ -250,7 +249,7 @@ def look(
     before: pairs of the last look. rejected: places of winners that were not confirmed; they stay
     rivals. broken: places of cells that failed; they are neither candidates nor rivals.
     """
-    pairs = dict(_pairs(candidates, gates, reach, before))
+    pairs = dict(_pairs(candidates, gates, reach, before=before))
     low = _low(candidates, pairs)
     counted = {
         (i, j): verdicts
@@ -258,8 +257,8 @@ def look(
         if i == j or (j not in broken and (j not in low or _fails(verdicts)))
     }
     out = low.union(rejected, broken)
-    choice = choice_from(candidates, counted, out, broken)
-    hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap)}
+    choice = choice_from(candidates, counted, out, broken=broken)
+    hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap=cap)}
     outcomes = [
         UNTESTED if i in broken else all_of([*standing.worst.values()])
         for i, standing in enumerate(choice.standings)
@@ -269,7 +268,7 @@ def look(
 
 
 def _is_hopeless(
-    cell: Candidate, verdicts: Mapping[str, Verdict], gates: Mapping[str, Gate], cap: int
+    cell: Candidate, verdicts: Mapping[str, Verdict], gates: Mapping[str, Gate], *, cap: int
 ) -> bool:
     """Whether a cell is unlikely to pass by the cap: it would not even with a loss half a bound's
     distance below its estimate, which is as rare as one in twenty. Bounds narrow with √n."""
@@ -284,7 +283,7 @@ def _is_hopeless(
 
 
 def _pairs(
-    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach, before: Pairs
+    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach, *, before: Pairs
 ) -> Iterator[tuple[tuple[int, int], Mapping[str, Verdict]]]:
     """Verdicts of all pairs: those of before, and new ones where a metric was undecided and both
     cells went on."""
@@ -293,7 +292,7 @@ def _pairs(
             old = before.get((i, j), {})
             open_ = {m: g for m, g in gates.items() if m not in old or _is_open(old[m])}
             went_on = not old or _samples(cell) == _samples(rival)
-            new = judged(cell, rival, open_, reach) if open_ and went_on else {}
+            new = judged(cell, rival, open_, reach=reach) if open_ and went_on else {}
             yield (i, j), {metric: new.get(metric) or old[metric] for metric in gates}
 
 
@@ -368,7 +367,7 @@ def _from_above(candidates: Sequence[Candidate], place: int) -> list[int]:
 
 
 def witnesses(
-    candidates: Sequence[Candidate], seen: Look, winner: int, broken: Collection[int] = ()
+    candidates: Sequence[Candidate], seen: Look, winner: int, *, broken: Collection[int] = ()
 ) -> list[int]:
     """Rivals that a winner is confirmed against: the one that came nearest to failing it, and the
     dearest that may be as good; of several equally dear, one of the winner's curve."""

@@ -74,7 +74,9 @@ def _judgement(loss: Loss, p_worse: float, p_better: float) -> Judgement:
 def _verdict(loss: Loss) -> Verdict:
     if loss.bounds is None:
         return non_inferiority(loss.difference, loss.margin, samples=loss.samples)
-    return non_inferiority_by_bounds(loss.difference, loss.margin, loss.bounds, loss.samples)
+    return non_inferiority_by_bounds(
+        loss.difference, loss.margin, loss.bounds, samples=loss.samples
+    )
 
 
 def _p_of_loss(loss: Loss) -> float:

@@ -42,6 +42,7 @@ def slowdown(
     candidate: Processes,
     baseline: Processes,
     typical: Typical = log_median,
+    *,
     known_freedom: int = BETWEEN_FREEDOM,
 ) -> Difference:
     """Logarithm of the ratio of two times, each the mean of its processes' logarithms.

@@ -79,7 +79,7 @@ class Verdict:
 
 
 def non_inferiority(
-    loss: Difference, margin: float, reach: Reach | None = None, samples: int | None = None
+    loss: Difference, margin: float, reach: Reach | None = None, *, samples: int | None = None
 ) -> Verdict:
     """Whether a loss is proven to be below a margin, or above it, by one-sided bounds.
 
@@ -96,7 +96,7 @@ def non_inferiority(
 
 
 def non_inferiority_by_bounds(
-    loss: Difference, margin: float, bounds: tuple[float, float], samples: int | None = None
+    loss: Difference, margin: float, bounds: tuple[float, float], *, samples: int | None = None
 ) -> Verdict:
     """The same by one-sided bounds of another test, which may lie unevenly about the loss."""
     low, high = bounds

@@ -176,7 +176,7 @@ def frechet_record(
     units = len(np.unique(labels))
     if units < 4:
         return FrechetRecord(Estimate(value, influence, clusters), value, float("nan"))
-    mean, share, inverse = _of_parts(samples, reference, labels, 2)
+    mean, share, inverse = _of_parts(samples, reference, labels, pieces=2)
     weight = (1 / units) / (inverse - 1 / units)  # 1 when the halves are equal
     debiased = Estimate(
         value + weight * (value - mean), influence + weight * (influence - share), clusters
@@ -184,14 +184,14 @@ def frechet_record(
     points = [(1 / units, value), (inverse, mean)]
     if units < 8:
         return FrechetRecord(debiased, value, float("nan"))
-    quarters = _of_parts(samples, reference, labels, 4)
+    quarters = _of_parts(samples, reference, labels, pieces=4)
     points.append((quarters[2], quarters[0]))
     inverses, values = zip(*points, strict=True)
     return FrechetRecord(debiased, value, float(np.polyfit(inverses, values, 1)[1]))
 
 
 def _of_parts(
-    samples: "_Samples", reference: FeatureStats, labels: np.ndarray, pieces: int
+    samples: "_Samples", reference: FeatureStats, labels: np.ndarray, *, pieces: int
 ) -> tuple[float, np.ndarray, float]:
     """Mean distance over all parts of all splits, its influence [N], and mean of 1 / units."""
     mean, influence, inverse = 0.0, np.zeros(samples.count), 0.0

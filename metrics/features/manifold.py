@@ -80,7 +80,7 @@ def manifold_estimates(
         else np.unique(clusters, return_inverse=True)[1]
     )
     balls = _balls(features, units)
-    return _all_four(features, reference, torch.from_numpy(units), balls, clusters)
+    return _all_four(features, reference, torch.from_numpy(units), balls=balls, clusters=clusters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +111,7 @@ def _all_four(
     features: Tensor,
     reference: ManifoldReference,
     units: Tensor,
+    *,
     balls: _Balls,
     clusters: np.ndarray | None,
 ) -> ManifoldEstimates:
@@ -128,12 +129,13 @@ def _all_four(
         widest = balls.then[rows].amax(1, keepdim=True)
         sample, place = ((distances > reach) & (distances <= widest)).nonzero(as_tuple=True)
         shells.append((sample + rows.start, place, distances[sample, place]))
-    gains = _gains(balls, recalled, *map(torch.cat, zip(*shells, strict=True)))
+    samples, places, far_off = map(torch.cat, zip(*shells, strict=True))
+    gains = _gains(balls, recalled, samples, places=places, distances=far_off)
     return ManifoldEstimates(
         mean_estimate(torch.cat(precise).numpy(), clusters),
-        _jackknife(recalled, gains, units, clusters),
+        _jackknife(recalled, gains, units, clusters=clusters),
         mean_estimate(torch.cat(dense).numpy(), clusters),
-        _jackknife(covered, gains[:0], units, clusters),
+        _jackknife(covered, gains[:0], units, clusters=clusters),
     )
 
 
@@ -160,7 +162,7 @@ class _Coverers:
 
 
 def _gains(
-    balls: _Balls, recalled: _Coverers, samples: Tensor, places: Tensor, distances: Tensor
+    balls: _Balls, recalled: _Coverers, samples: Tensor, *, places: Tensor, distances: Tensor
 ) -> Tensor:
     """Pairs [P, 2] of a unit and a reference sample that wider balls cover when it is left out.
 
@@ -176,7 +178,7 @@ def _gains(
 
 
 def _jackknife(
-    coverers: _Coverers, gains: Tensor, units: Tensor, clusters: np.ndarray | None
+    coverers: _Coverers, gains: Tensor, units: Tensor, *, clusters: np.ndarray | None
 ) -> Estimate:
     """The share that is covered, with the influence of each sample by leaving out its unit."""
     sizes = torch.bincount(units)

@@ -181,7 +181,7 @@ def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iter
         measure,
         _per_image(sides[0], measure),
         _per_image(sides[1], measure),
-        Loss(slowdown(now, before, typical, freedom), math.log1p(allowed)),
+        Loss(slowdown(now, before, typical, known_freedom=freedom), math.log1p(allowed)),
         is_ratio=True,
         note="other hardware, by calibration" if elsewhere else "",
         remedy=_remedy([*before, *now]),

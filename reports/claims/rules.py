@@ -54,8 +54,8 @@ def _number(estimate: Estimate) -> str:
     return plus_minus(estimate.value, estimate.se, decimals_for([estimate.se]))
 
 
-def _less(cells: Cells, metric: str, row: int, other: int) -> Estimate:
-    return combined((1.0, cells.estimate(row, metric)), (-1.0, cells.estimate(other, metric)))
+def _less(cells: Cells, metric: str, row: int, *, than: int) -> Estimate:
+    return combined((1.0, cells.estimate(row, metric)), (-1.0, cells.estimate(than, metric)))
 
 
 def _measured(cells: Cells, *metrics: str) -> list[str]:
@@ -86,7 +86,7 @@ def flow_is_less_sensitive(cells: Cells) -> Judged:
     asserted, beside = [], []
     for metric, gate in cells.gating().items():
         label = metric_spec(metric).label
-        flow, diffusion = (_loss_of_few(cells, metric, gate.sign, *which) for which in native)
+        flow, diffusion = (_loss_of_few(cells, metric, gate.sign, which=which) for which in native)
         words = f"{label}: loss of {cells.parts['flow']} less that of {cells.parts['diffusion']}"
         excess = combined((1.0, flow), (-1.0, diffusion))
         asserted.append((words, "", Assertion(excess, above=False)))
@@ -95,7 +95,7 @@ def flow_is_less_sensitive(cells: Cells) -> Judged:
             for part, loss in (("flow", flow), ("diffusion", diffusion))
         ]
         try:
-            losses = [_loss_of_few(cells, metric, gate.sign, *which) for which in matched]
+            losses = [_loss_of_few(cells, metric, gate.sign, which=which) for which in matched]
         except NotTested:
             continue  # a scheduler that cannot run on matched levels
         excess = combined((1.0, losses[0]), (-1.0, losses[1]))
@@ -104,9 +104,8 @@ def flow_is_less_sensitive(cells: Cells) -> Judged:
     return _all(asserted, beside, _shown(cells, *rows))
 
 
-def _loss_of_few(
-    cells: Cells, metric: str, sign: int, model: str, scheduler: str, grid: str
-) -> Estimate:
+def _loss_of_few(cells: Cells, metric: str, sign: int, *, which: tuple[str, str, str]) -> Estimate:
+    model, scheduler, grid = which
     few, many = (
         cells.gated(cells.row(model, scheduler, steps, grid=grid), metric)
         for steps in ("few", "many")
@@ -137,7 +136,7 @@ def few_steps_are_gritty(cells: Cells) -> Judged:
     for part in ("naive", "solver", "noisy"):
         few, many = (cells.row("diffusion", part, count) for count in ("few", "many"))
         finest, crisp = (
-            _less(cells, metric, few, many) for metric in ("power_octave_1", "sharpness")
+            _less(cells, metric, few, than=many) for metric in ("power_octave_1", "sharpness")
         )
         words = f"{cells.parts[part]}: power of the finest octave, {steps}"
         asserted.append((words, "dB", Assertion(finest, above=True, threshold=FINE_DB)))
@@ -155,16 +154,16 @@ def textures_come_last(cells: Cells) -> Judged:
     for readings in (_EDGES, _COLOURS):
         metric, threshold = _first_measured(cells, readings)
         words = f"{metric_spec(metric).label}: loss in {few} steps against {cells.name(slow)}"
-        loss = _better(cells, metric, slow, fast)
+        loss = _better(cells, metric, slow, than=fast)
         asserted.append((words, metric_spec(metric).unit, Assertion(loss, False, threshold)))
     metric, threshold = _first_measured(cells, _TEXTURES)
     label, unit = metric_spec(metric).label, metric_spec(metric).unit
-    gain = Assertion(_better(cells, metric, longer, fast), True, threshold)
+    gain = Assertion(_better(cells, metric, longer, than=fast), True, threshold)
     asserted.append((f"{label}: gain from {few} to {some} steps", unit, gain))
     beside = [
         (
             f"{label}: loss in {few} steps against {cells.name(slow)}",
-            _number(_better(cells, metric, slow, fast)),
+            _number(_better(cells, metric, slow, than=fast)),
         )
     ]
     beside += [
@@ -182,9 +181,9 @@ def _first_measured(cells: Cells, readings: Mapping[str, float]) -> tuple[str, f
     raise NotTested(f"neither {' nor '.join(readings)} was measured in this run")
 
 
-def _better(cells: Cells, metric: str, row: int, other: int) -> Estimate:
+def _better(cells: Cells, metric: str, row: int, *, than: int) -> Estimate:
     """How much better one cell is than another; for a metric that should be 0, how much nearer."""
-    a, b = cells.estimate(row, metric), cells.estimate(other, metric)
+    a, b = cells.estimate(row, metric), cells.estimate(than, metric)
     spec = metric_spec(metric)
     if spec.is_signed:
         return combined((math.copysign(1, b.value), b), (-math.copysign(1, a.value), a))
@@ -205,7 +204,7 @@ def guidance_over_saturates(cells: Cells) -> Judged:
     if gate is None:
         raise NotTested(f"{clip} has no margin: name one in conf/margins")
     margin = gate.margin_beside(cells.estimate(usual, clip).value)
-    follows, drifts = (_less(cells, clip, row, low) for row in (high, usual))
+    follows, drifts = (_less(cells, clip, row, than=low) for row in (high, usual))
     colour = cells.estimate(high, "saturation")
     a, b, c = (f"{weight:g}" for weight in weights.values())
     asserted = [
@@ -226,7 +225,7 @@ def guidance_over_saturates(cells: Cells) -> Judged:
         for metric in metrics
         for name, row in rows.items()
     ]
-    richer = _less(cells, "saturation", high, usual)
+    richer = _less(cells, "saturation", high, than=usual)
     beside.append((f"Saturation at guidance {c} less that at {b}", _number(richer)))
     shown = [Shown(f"guidance {weights[name]:g}", row) for name, row in rows.items()]
     return _all(asserted, beside, shown)

@@ -32,7 +32,9 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     gates = cells.gating()
     rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
     reach = fixed_reach(LEVEL / (2 * len(rows) * len(gates)))
-    curves = [_curve(cells, cells.parts[part], rows[part], gates, reach) for part in rows]
+    curves = [
+        _curve(cells, cells.parts[part], rows[part], gates=gates, reach=reach) for part in rows
+    ]
     steps = _shared_steps(curves)
     pairs = [(a, b, n) for a in curves for b in curves if a is not b for n in steps]
     proven = [(a, b, n) for a, b, n in pairs if n in a.flat and n in b.rising]
@@ -46,7 +48,7 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
 
 
 def _curve(
-    cells: Cells, name: str, rows: Sequence[int], gates: Mapping[str, Gate], reach: Reach
+    cells: Cells, name: str, rows: Sequence[int], *, gates: Mapping[str, Gate], reach: Reach
 ) -> _Curve:
     candidates = [cells.candidate(row) for row in rows]
     if len(candidates) < 2:

@@ -39,7 +39,7 @@ def _sheet(panel: str, grids: list[tuple[str, Grid]]) -> Image.Image:
     top = _MARGIN + _LINE
     for caption, grid in grids:
         draw.text((_MARGIN, top + _BLOCK_GAP), caption, _INK, small)
-        _draw_grid(sheet, grid, left, top + _BLOCK_GAP + _LINE)
+        _draw_grid(sheet, grid, left=left, top=top + _BLOCK_GAP + _LINE)
         top += _block_height(grid)
     return sheet
 
@@ -52,22 +52,22 @@ def _block_height(grid: Grid) -> int:
     return _BLOCK_GAP + 2 * _LINE + len(grid.rows) * (_TILE + _GAP)
 
 
-def _draw_grid(sheet: Image.Image, grid: Grid, left: int, top: int) -> None:
+def _draw_grid(sheet: Image.Image, grid: Grid, *, left: int, top: int) -> None:
     draw, font, names = ImageDraw.Draw(sheet), ImageFont.load_default(13), left
     for column, text in enumerate(_columns(grid)):
         x = left + column * (_TILE + _GAP) + _TILE // 2
         draw.text((x, top + _LINE // 2), text, _QUIET, font, anchor="mm")
     if grid.given is not None:
-        _draw_tile(sheet, Tile(grid.given, ""), left, top + _LINE)
+        _draw_tile(sheet, Tile(grid.given, ""), x=left, y=top + _LINE)
         left += _TILE + _GAP
     for row, (scheduler, tiles) in enumerate(grid.rows):
         y = top + _LINE + row * (_TILE + _GAP)
         draw.text((names - 12, y + _TILE // 2), scheduler, _QUIET, font, anchor="rm")
         for column, tile in enumerate(tiles):
-            _draw_tile(sheet, tile, left + column * (_TILE + _GAP), y)
+            _draw_tile(sheet, tile, x=left + column * (_TILE + _GAP), y=y)
 
 
-def _draw_tile(sheet: Image.Image, tile: Tile, x: int, y: int) -> None:
+def _draw_tile(sheet: Image.Image, tile: Tile, *, x: int, y: int) -> None:
     if tile.image is not None:
         sheet.paste(enlarged(tile.image, _TILE), (x, y))
         return

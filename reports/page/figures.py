@@ -62,7 +62,11 @@ class _Words:
 
 
 def figures(
-    frame: pd.DataFrame, metric: str, estimates: dict[int, Estimate], decisions: Decisions = NOTHING
+    frame: pd.DataFrame,
+    metric: str,
+    estimates: dict[int, Estimate],
+    *,
+    decisions: Decisions = NOTHING,
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
     placed = _placed(curve_points(frame, metric))
@@ -73,12 +77,12 @@ def figures(
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
     drawn = [
-        _curves(frame, metric, points[points[cost.field].notna()], cost)
+        _curves(frame, metric, points[points[cost.field].notna()], cost=cost)
         for cost in costs
         if points[cost.field].notna().any()
     ]
     if len(by_strength):
-        drawn.append(_curves(frame, metric, by_strength, STRENGTH))
+        drawn.append(_curves(frame, metric, by_strength, cost=STRENGTH))
     if not spec.is_main:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
@@ -95,7 +99,7 @@ def _placed(points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(place=pd.factorize(points["scheduler"])[0])
 
 
-def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: Cost) -> Figure:
+def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cost) -> Figure:
     own_axes = needs_own_axes(metric, points)
     look, y = look_of(points), value_axis(metric, points, own_axes=own_axes)
     pick, shown = highlight()
@@ -112,13 +116,13 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: Cost) 
     banded = cost is not SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
     layers = [
         *(
-            bands(base, y, pick, len(schedulers_of(points)))
+            bands(base, y, pick, count=len(schedulers_of(points)))
             if banded
             else [intervals(base, y).encode(opacity=shown)]
         ),
         lines,
         marks.add_params(pick),
-        *decision_marks(base, y, look, points, cost),
+        *decision_marks(base, y, look, points=points, cost=cost),
         *([zero_line()] if metric_spec(metric).is_signed else []),
     ]
     words = _Words(
@@ -129,7 +133,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, cost: Cost) 
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
         f"than these suggest.{_decided_words(points)}{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, point_records(points), layers, words, own_axes=own_axes)
+    return _figure(metric, point_records(points), layers, words=words, own_axes=own_axes)
 
 
 def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
@@ -155,7 +159,7 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
         f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
         "difference, same prompts and noise. A bar that reaches zero: no gain was resolved.",
     )
-    return _figure(metric, gain_records(gains), layers, words)
+    return _figure(metric, gain_records(gains), layers, words=words)
 
 
 def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
@@ -183,15 +187,15 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
         "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
         f"measured. Bars: 95{PERCENT} confidence intervals of the value.",
     )
-    return _figure(metric, point_records(points), layers, words)
+    return _figure(metric, point_records(points), layers, words=words)
 
 
 def _figure(
     metric: str,
     records: list[dict[str, Any]],
     layers: list[alt.Chart],
-    words: _Words,
     *,
+    words: _Words,
     own_axes: bool = False,
 ) -> Figure:
     """Layers over the records, one panel beside the other, with own_axes each with its own y."""

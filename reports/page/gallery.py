@@ -75,7 +75,7 @@ def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
             i,
             caption(run, str(name), i),
             [
-                replace(_grid(cells, images, i, along), given=_given(run, cells, i))
+                replace(_grid(cells, images, i, along=along), given=_given(run, cells, i))
                 for cells in _panels(group)
             ],
         )
@@ -129,7 +129,7 @@ def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndar
     return found
 
 
-def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, along: str) -> Grid:
+def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, *, along: str) -> Grid:
     values = sorted(cells[along].unique())
     rows = [
         (str(scheduler), [_tile(group[group[along] == value], images, sample) for value in values])

@@ -13,7 +13,7 @@ from denoisebench.reports.page.axes import Cost, ValueAxis
 _RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
 
 
-def bands(base: alt.Chart, y: ValueAxis, pick: alt.Parameter, count: int) -> list[alt.Chart]:
+def bands(base: alt.Chart, y: ValueAxis, pick: alt.Parameter, *, count: int) -> list[alt.Chart]:
     """Intervals along the lines, with edges; pale where many of them lie over each other."""
     pale, edge = (
         alt.condition(pick, alt.value(min(most, all_together / count)), alt.value(0.02))
@@ -35,7 +35,7 @@ def intervals(base: alt.Chart, y: ValueAxis) -> alt.Chart:
 
 
 def decision_marks(
-    base: alt.Chart, y: ValueAxis, look: dict[str, Any], points: pd.DataFrame, cost: Cost
+    base: alt.Chart, y: ValueAxis, look: dict[str, Any], *, points: pd.DataFrame, cost: Cost
 ) -> list[alt.Chart]:
     """Rings where curves come within the margin; the recommended default, named, over all else.
 

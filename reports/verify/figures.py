@@ -52,9 +52,9 @@ def _orders(record: dict[str, Any]) -> Figure | None:
         "order",
         "Error before the last step against evaluations",
         "Dashed: the slope of the published order",
-        [*points, *_slopes(points)],
-        layers,
-        "Distance of the state before the last step from the exact solution, on the grid that "
+        points=[*points, *_slopes(points)],
+        layers=layers,
+        note="Distance of the state before the last step from the exact solution, on the grid that "
         "shows the order best. Of two lines of one slope the lower is the better solver.",
     )
 
@@ -99,15 +99,15 @@ def _scans(record: dict[str, Any]) -> Figure | None:
         "scan",
         "Error of the result, every step count from 1 to 100",
         "Driven as a network drives it: it believes the timestep",
-        points,
-        [
+        points=points,
+        layers=[
             line.encode(
                 color=_colour(points),
                 order="steps:Q",
                 tooltip=["scheduler:N", "steps:Q", "error:Q"],
             )
         ],
-        "A smooth fall is what a solver should show. Saw teeth are step counts at which the "
+        note="A smooth fall is what a solver should show. Saw teeth are step counts at which the "
         "scheduler's timesteps and its noise levels part.",
     )
 
@@ -146,10 +146,10 @@ def _gains(record: dict[str, Any]) -> Figure | None:
         "gain",
         "Contrast by scale of detail",
         f"{record['usual_steps']} steps; noisy schedulers {record['many_steps']}",
-        points,
-        [true_contrast, marks],
-        "Left of one: too little contrast, which looks soft. Right of one: too much, which looks "
-        "gritty. Small variances stand for fine detail, large ones for coarse.",
+        points=points,
+        layers=[true_contrast, marks],
+        note="Left of one: too little contrast, which looks soft. Right of one: too much, which "
+        "looks gritty. Small variances stand for fine detail, large ones for coarse.",
         rows=True,
     )
 
@@ -185,10 +185,10 @@ def _parts(record: dict[str, Any]) -> Figure | None:
         "parts",
         "Where the error comes from",
         f"{record['usual_steps']} steps; parts below a millionth are left out",
-        points,
-        [marks],
-        "The solver, the last step to clean data, and timesteps rounded to whole numbers, which "
-        "the model believes.",
+        points=points,
+        layers=[marks],
+        note="The solver, the last step to clean data, and timesteps rounded to whole numbers, "
+        "which the model believes.",
         rows=True,
     )
 
@@ -237,6 +237,7 @@ def _faceted(
     name: str,
     title: str,
     subtitle: str,
+    *,
     points: list[dict[str, Any]],
     layers: list[alt.Chart],
     note: str,

@@ -119,7 +119,7 @@ def _finish(store: Store, entry: Entry, rank: int) -> None:
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)
     if cell.inputs:
         _finish_task(store, entry)
-    store.write(key, "images", 0, {"images": _images(n, cell.seed, min(1.0, error / 20))})
+    store.write(key, "images", 0, arrays={"images": _images(n, cell.seed, min(1.0, error / 20))})
     status = {"status": "done", "message": "", "traceback": ""}
     store.write_record(key, entry.status_kind, status)
 

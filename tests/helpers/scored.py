@@ -35,7 +35,7 @@ def stored(folder, settings, change=3):
     start = max((s.stop for s in store.shards(cell.key, "images")), default=0)
     given = input_set(settings).load(start, settings.samples).images
     lighter = np.minimum(given.astype(int) + change, 255).astype(np.uint8)
-    store.write(cell.key, "images", start, {"images": lighter})
+    store.write(cell.key, "images", start, arrays={"images": lighter})
     return store, entry
 
 

@@ -40,35 +40,37 @@ def test_given_latents_are_where_every_sample_starts(pipeline):
     shape = (1, pipeline.unet.config.in_channels, 8, 8)
     latents = np.random.default_rng(0).standard_normal(shape, np.float32)
     same = [PROMPTS[0], PROMPTS[0], PROMPTS[1]]
-    first, second, other = generate(pipeline, cell(), same, 0, latents=latents)
+    first, second, other = generate(pipeline, cell(), same, start=0, latents=latents)
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
-    assert not np.array_equal(first, generate(pipeline, cell(), same[:1], 0)[0])
+    assert not np.array_equal(first, generate(pipeline, cell(), same[:1], start=0)[0])
 
 
 def test_images_of_another_size_than_asked_for_are_an_error(pipeline):
     latents = np.zeros((1, pipeline.unet.config.in_channels, 4, 8), np.float32)
     with pytest.raises(ValueError, match="images of 32x16 where 32x32 was asked for"):
-        generate(pipeline, cell(), PROMPTS[:1], 0, latents=latents)
+        generate(pipeline, cell(), PROMPTS[:1], start=0, latents=latents)
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "euler_a"])
 def test_images_do_not_depend_on_the_batch_size(pipeline, scheduler):
-    whole = generate(pipeline, cell(scheduler), PROMPTS, 0).astype(int)
-    parts = [generate(pipeline, cell(scheduler), PROMPTS[i : i + 2], i) for i in (0, 2, 4)]
+    whole = generate(pipeline, cell(scheduler), PROMPTS, start=0).astype(int)
+    parts = [generate(pipeline, cell(scheduler), PROMPTS[i : i + 2], start=i) for i in (0, 2, 4)]
     # float32 sums in another order may round a grey level the other way
     assert np.abs(np.concatenate(parts).astype(int) - whole).max() <= 1
 
 
 def test_the_same_noise_and_prompt_meet_in_every_scheduler(pipeline):
     """A first step from nearly pure noise differs little between first-order solvers."""
-    one, two = (generate(pipeline, cell(s, 1), PROMPTS, 0).astype(int) for s in ("ddim", "euler"))
-    other = generate(pipeline, cell("ddim", 1), PROMPTS, 100).astype(int)
+    one, two = (
+        generate(pipeline, cell(s, 1), PROMPTS, start=0).astype(int) for s in ("ddim", "euler")
+    )
+    other = generate(pipeline, cell("ddim", 1), PROMPTS, start=100).astype(int)
     assert np.abs(one - two).mean() < 0.6 * np.abs(one - other).mean()
 
 
 def test_sampling_twice_gives_the_same_bytes(pipeline):
-    first, second = (generate(pipeline, cell("euler_a"), PROMPTS, 0) for _ in range(2))
+    first, second = (generate(pipeline, cell("euler_a"), PROMPTS, start=0) for _ in range(2))
     assert np.array_equal(first, second)
 
 
@@ -86,7 +88,7 @@ def fitting(pipeline, one: Cell) -> tuple:
 def test_counted_evaluations_are_the_expected_ones(pipeline, name, steps):
     pipeline, one, prompts = fitting(pipeline, cell(name, steps, guidance=1.0))
     with watched(pipeline) as stages:
-        images = generate(pipeline, one, prompts, 0)
+        images = generate(pipeline, one, prompts, start=0)
     assert stages.calls == SCHEDULERS[name].expected_nfe(steps)
     assert images.shape == (1, 3, one.height, one.width)
 
@@ -94,14 +96,14 @@ def test_counted_evaluations_are_the_expected_ones(pipeline, name, steps):
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_runs_at_its_least_steps(pipeline, name):
     pipeline, one, prompts = fitting(pipeline, cell(name, SCHEDULERS[name].min_steps))
-    assert len(generate(pipeline, one, prompts, 0)) == 1
+    assert len(generate(pipeline, one, prompts, start=0)) == 1
 
 
 def test_guidance_doubles_the_passes_and_not_the_evaluations(pipeline):
     seen = {}
     for guidance in (1.0, 4.0):
         with watched(pipeline) as stages:
-            generate(pipeline, cell(guidance=guidance), PROMPTS, 0)
+            generate(pipeline, cell(guidance=guidance), PROMPTS, start=0)
         seen[guidance] = (stages.calls, stages.rows // len(PROMPTS))
     assert seen == {1.0: (3, 3), 4.0: (3, 6)}
 
@@ -110,7 +112,7 @@ def test_probes_leave_the_pipeline_as_it_was(pipeline):
     with watched(pipeline):
         pass
     with watched(pipeline) as stages:
-        generate(pipeline, cell(), PROMPTS[:1], 0)
+        generate(pipeline, cell(), PROMPTS[:1], start=0)
     assert stages.calls == 3
     assert "decode" not in vars(pipeline.vae)
     assert "forward" not in vars(pipeline.text_encoder)
@@ -119,18 +121,18 @@ def test_probes_leave_the_pipeline_as_it_was(pipeline):
 
 
 def test_remembered_embeddings_change_no_pixel_and_spare_the_encoder(pipeline):
-    fresh = generate(pipeline, cell(), PROMPTS, 0)
+    fresh = generate(pipeline, cell(), PROMPTS, start=0)
     memory = {}
     for _ in range(2):
         with remembered_embeddings(text_encoders_of(pipeline), memory):
-            assert np.array_equal(generate(pipeline, cell(), PROMPTS, 0), fresh)
+            assert np.array_equal(generate(pipeline, cell(), PROMPTS, start=0), fresh)
     calls = []
     handle = pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
     encoder = pipeline.text_encoder
     original = encoder.forward
     encoder.forward = lambda *a, **k: pytest.fail("the encoder was asked again")
     with remembered_embeddings([encoder], memory):
-        generate(pipeline, cell(), PROMPTS, 0)
+        generate(pipeline, cell(), PROMPTS, start=0)
     encoder.forward = original
     handle.remove()
 
@@ -139,7 +141,7 @@ def test_remembered_embeddings_stay_within_their_bytes(pipeline, monkeypatch):
     monkeypatch.setattr(embeddings, "_REMEMBERED_BYTES", 3 * 24 * 128 * 4)  # less than one batch
     memory = {}
     with remembered_embeddings(text_encoders_of(pipeline), memory):
-        generate(pipeline, cell(), PROMPTS, 0)
+        generate(pipeline, cell(), PROMPTS, start=0)
     assert not memory
 
 

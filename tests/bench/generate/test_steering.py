@@ -34,7 +34,7 @@ def case(request, pipelines):
 
 
 def images(pipeline, one):
-    return generate(pipeline, one, PROMPTS[:3], 0).astype(int)
+    return generate(pipeline, one, PROMPTS[:3], start=0).astype(int)
 
 
 def test_an_interval_of_all_levels_changes_nothing(case):
@@ -81,7 +81,7 @@ def test_rescale_is_that_of_diffusers(pipelines):
 
 def test_rescale_gives_the_guided_prediction_the_contrast_of_the_prompts(generator):
     output = torch.randn(6, 8, 4, 4, generator=generator)
-    changed, conditional = _rescaled(output, 8, 4.0, 1.0).chunk(2)
+    changed, conditional = _rescaled(output, 8, 4.0, share=1.0).chunk(2)
     made = changed + 4.0 * (conditional - changed)
     u, c = output.chunk(2)
     guided = u + 4.0 * (c - u)
@@ -93,4 +93,4 @@ def test_rescale_gives_the_guided_prediction_the_contrast_of_the_prompts(generat
 
 def test_rescale_keeps_a_learned_variance(generator):
     output = torch.randn(6, 8, 4, 4, generator=generator)
-    assert torch.equal(_rescaled(output, 4, 4.0, 0.5)[:, 4:], output[:, 4:])
+    assert torch.equal(_rescaled(output, 4, 4.0, share=0.5)[:, 4:], output[:, 4:])

@@ -59,7 +59,9 @@ def test_families_round_strength_differently():
 
 def test_img2img_is_diffusers_own(pipeline):
     one = replace(cell(steps=6), task="img2img", strength=0.5)
-    ours = generate(task_pipeline(pipeline, "img2img"), one, PROMPTS[:3], 0, Inputs(IMAGES, None))
+    ours = generate(
+        task_pipeline(pipeline, "img2img"), one, PROMPTS[:3], start=0, inputs=Inputs(IMAGES, None)
+    )
     own = StableDiffusionImg2ImgPipeline.from_pipe(pipeline)
     expected = own(
         list(PROMPTS[:3]),
@@ -76,14 +78,16 @@ def test_img2img_is_diffusers_own(pipeline):
 @pytest.mark.parametrize("task", ["img2img", "inpaint"])
 def test_a_sample_does_not_depend_on_its_batch(pipeline, task):
     one, able = replace(cell(steps=4), task=task, strength=0.8), task_pipeline(pipeline, task)
-    whole = generate(able, one, PROMPTS[:3], 0, Inputs(IMAGES, MASKS)).astype(int)
-    last = generate(able, one, PROMPTS[2:3], 2, Inputs(IMAGES[2:], MASKS[2:])).astype(int)
+    whole = generate(able, one, PROMPTS[:3], start=0, inputs=Inputs(IMAGES, MASKS)).astype(int)
+    last = generate(able, one, PROMPTS[2:3], start=2, inputs=Inputs(IMAGES[2:], MASKS[2:])).astype(
+        int
+    )
     assert np.abs(whole[2:] - last).max() <= 1
 
 
 def test_inpainting_keeps_what_is_outside_the_mask(pipeline):
     one, able = replace(cell(steps=4), task="inpaint"), task_pipeline(pipeline, "inpaint")
-    made = generate(able, one, PROMPTS[:3], 0, Inputs(IMAGES, MASKS)).astype(int)
+    made = generate(able, one, PROMPTS[:3], start=0, inputs=Inputs(IMAGES, MASKS)).astype(int)
     away = np.abs(made - IMAGES).mean(1)
     outside = ~MASKS
     outside[:, 4:28, 8:] = False  # the decoder sees some pixels beyond the mask's edge
@@ -214,7 +218,7 @@ def _decoded_latents(pipeline, one, shift):
 
     pipeline.vae.decode = watched_decode
     try:
-        generate(pipeline, one, PROMPTS[:2], 0, Inputs(IMAGES[:2], MASKS[:2]))
+        generate(pipeline, one, PROMPTS[:2], start=0, inputs=Inputs(IMAGES[:2], MASKS[:2]))
     finally:
         del pipeline.vae.decode
         pipeline.vae.register_to_config(shift_factor=0.0)

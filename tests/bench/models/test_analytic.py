@@ -54,7 +54,7 @@ def test_the_denoiser_is_the_posterior_mean_by_quadrature():
 def test_every_prediction_type_tells_the_same_clean_data(three, kind, generator):
     level, x = Level.flow(0.4), noise(5, 2, generator)
     clean = three.denoise(x, level)
-    out = prediction(clean, x, level, kind)
+    out = prediction(clean, x, level, prediction_type=kind)
     back = {
         "sample": out,
         "epsilon": (x - level.sigma * out) / level.alpha,
@@ -71,24 +71,24 @@ def test_the_integrated_flow_agrees_with_the_closed_form(path, generator):
     twice = Mixture(tensor([0.5, 0.5]), one.means.repeat(2, 1), one.variances.repeat(2, 1))
     x = start.radius * noise(64, 2, generator)
     torch.testing.assert_close(
-        exact_flow(twice, x, start, end), exact_flow(one, x, start, end), rtol=0, atol=1e-8
+        exact_flow(twice, x, start, end=end), exact_flow(one, x, start, end=end), rtol=0, atol=1e-8
     )
 
 
 def test_the_flow_of_a_mixture_is_the_same_in_two_legs_and_back(three, generator):
     start, middle, end = Level.flow(0.95), Level.flow(0.4), Level.flow(0.05)
     x = noise(32, 2, generator)
-    through = exact_flow(three, x, start, end)
-    legs = exact_flow(three, exact_flow(three, x, start, middle), middle, end)
+    through = exact_flow(three, x, start, end=end)
+    legs = exact_flow(three, exact_flow(three, x, start, end=middle), middle, end=end)
     torch.testing.assert_close(legs, through, rtol=0, atol=1e-6)
-    torch.testing.assert_close(exact_flow(three, through, end, start), x, rtol=0, atol=1e-6)
-    clean = exact_flow(three, x, start, Level.flow(0.0))
-    again = exact_flow(three, clean, Level.flow(0.0), start)
+    torch.testing.assert_close(exact_flow(three, through, end, end=start), x, rtol=0, atol=1e-6)
+    clean = exact_flow(three, x, start, end=Level.flow(0.0))
+    again = exact_flow(three, clean, Level.flow(0.0), end=start)
     torch.testing.assert_close(again, x, rtol=0, atol=1e-4)
 
 
 def test_the_flow_carries_noise_to_the_mixture(three, generator):
-    samples = exact_flow(three, noise(20000, 2, generator), Level.flow(1.0), Level.flow(0.0))
+    samples = exact_flow(three, noise(20000, 2, generator), Level.flow(1.0), end=Level.flow(0.0))
     near = three.responsibilities(samples, Level(1.0, 1e-6)).mean(0)
     np.testing.assert_allclose(near, three.weights, atol=4 * math.sqrt(0.25 / 20000))
     np.testing.assert_allclose(samples.mean(0), three.mean, atol=0.05)
@@ -103,8 +103,8 @@ def test_guidance_between_equal_variances_shifts_the_mean_by_its_scale(generator
     x = noise(16, 2, generator)
     start, end = Level.vp(0.0), Level.vp(1.0)
     torch.testing.assert_close(
-        exact_flow(Guided(asked, without, 3.0), x, start, end),
-        exact_flow(shifted, x, start, end),
+        exact_flow(Guided(asked, without, 3.0), x, start, end=end),
+        exact_flow(shifted, x, start, end=end),
         rtol=0,
         atol=1e-6,
     )

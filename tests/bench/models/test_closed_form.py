@@ -50,7 +50,7 @@ def test_many_steps_reach_the_exact_flow(name, asked):
                 data.component(i % len(data.weights)) if asked == "component" else whole,
                 x[None],
                 start,
-                end,
+                end=end,
             )
             for i, x in enumerate(noise.flatten(1).double())
         ]

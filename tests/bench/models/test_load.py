@@ -61,7 +61,7 @@ def settings(path, **more):
 
 
 def loaded(found):
-    return load_pipeline(found.source, "float32", "cpu", found.loading)
+    return load_pipeline(found.source, "float32", "cpu", loading=found.loading)
 
 
 def weights_of(pipeline, part="unet"):

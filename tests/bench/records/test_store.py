@@ -31,35 +31,35 @@ def shard_files(store, kind="x"):
 
 
 def test_samples_come_back_in_order_whatever_order_they_were_written_in(store):
-    store.write(KEY, "x", 4, values(4, 9))
-    store.write(KEY, "x", 0, values(0, 4))
+    store.write(KEY, "x", 4, arrays=values(4, 9))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
     assert np.array_equal(store.read(KEY, "x", 9)["values"], np.arange(9))
     assert np.array_equal(store.read(KEY, "x", 6)["values"], np.arange(6))
 
 
 def test_missing_names_exactly_the_gaps(store):
-    store.write(KEY, "x", 2, values(2, 4))
-    store.write(KEY, "x", 6, values(6, 8))
+    store.write(KEY, "x", 2, arrays=values(2, 4))
+    store.write(KEY, "x", 6, arrays=values(6, 8))
     assert store.missing(KEY, "x", 10) == [(0, 2), (4, 6), (8, 10)]
     assert store.missing(KEY, "x", 7) == [(0, 2), (4, 6)]
     assert store.missing(KEY, "x", 3) == [(0, 2)]
 
 
 def test_overlapping_shards_are_read_once(store):
-    store.write(KEY, "x", 0, values(0, 4))
-    store.write(KEY, "x", 2, values(2, 8))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
+    store.write(KEY, "x", 2, arrays=values(2, 8))
     assert np.array_equal(store.read(KEY, "x", 8)["values"], np.arange(8))
 
 
 def test_reading_what_is_not_there_says_how_much_is(store):
-    store.write(KEY, "x", 0, values(0, 4))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
     with pytest.raises(LookupError, match="4 of 5"):
         store.read(KEY, "x", 5)
 
 
 def test_kinds_that_begin_alike_do_not_mix(store):
-    store.write(KEY, "x", 0, values(0, 2))
-    store.write(KEY, "x_more", 0, values(5, 7))
+    store.write(KEY, "x", 0, arrays=values(0, 2))
+    store.write(KEY, "x_more", 0, arrays=values(5, 7))
     store.write_record(KEY, "x", {"a": 1})
     assert np.array_equal(store.read(KEY, "x", 2)["values"], [0, 1])
     assert store.read_record(KEY, "x") == {"a": 1}
@@ -68,8 +68,8 @@ def test_kinds_that_begin_alike_do_not_mix(store):
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
 def test_a_damaged_shard_is_moved_aside_and_counts_as_missing(store, damage):
-    store.write(KEY, "x", 0, values(0, 4))
-    store.write(KEY, "x", 4, values(4, 8))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
+    store.write(KEY, "x", 4, arrays=values(4, 8))
     victim = shard_files(store)[0]
     content = victim.read_bytes()
     broken = {"truncated": content[:-3], "altered": content[:-1] + b"!", "emptied": b""}[damage]
@@ -77,7 +77,7 @@ def test_a_damaged_shard_is_moved_aside_and_counts_as_missing(store, damage):
     assert store.missing(KEY, "x", 8) == [(0, 4)]
     assert not victim.exists()
     assert [p.read_bytes() for p in (store.root / "damaged").iterdir()] == [broken]
-    store.write(KEY, "x", 0, values(0, 4))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
     assert np.array_equal(store.read(KEY, "x", 8)["values"], np.arange(8))
 
 
@@ -113,14 +113,14 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(store, monkeypatch):
-    store.write(KEY, "x", 0, values(0, 4))
+    store.write(KEY, "x", 0, arrays=values(0, 4))
 
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match="disk full"):
-        store.write(KEY, "x", 4, values(4, 8))
+        store.write(KEY, "x", 4, arrays=values(4, 8))
     monkeypatch.undo()
     assert store.missing(KEY, "x", 8) == [(4, 8)]
     assert not list(store.root.rglob("*.partial"))

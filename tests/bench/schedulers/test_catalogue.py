@@ -161,8 +161,8 @@ def test_a_noisy_sample_of_a_flow_pipeline_does_not_depend_on_its_batch(name):
         CELL, scheduler_class=spec.class_name, scheduler_flags=json.dumps(spec.flags), steps=3
     )
     prompts = ["a red ring", "a large blue square", "a red ring"]
-    whole = generate(pipeline, cell, prompts, 0).astype(int)
-    assert np.abs(generate(pipeline, cell, prompts[1:], 1).astype(int) - whole[1:]).max() <= 1
+    whole = generate(pipeline, cell, prompts, start=0).astype(int)
+    assert np.abs(generate(pipeline, cell, prompts[1:], start=1).astype(int) - whole[1:]).max() <= 1
     assert np.abs(whole[0] - whole[2]).max() > 1
 
 

@@ -157,7 +157,7 @@ def test_on_the_matched_grid_all_flow_schedulers_visit_the_same_levels(model, tm
 def test_the_matched_grid_has_the_shift_of_the_model(name, dynamic):
     spec, steps = SCHEDULERS[name], 5
     config = {"shift": 3.0, "use_dynamic_shifting": dynamic, "shift_terminal": 0.02}
-    scheduler = build_scheduler(spec.class_name, spec.flags, config, "matched")
+    scheduler = build_scheduler(spec.class_name, spec.flags, config, grid="matched")
     takes = inspect.signature(scheduler.set_timesteps).parameters
     asked = {"mu": math.log(3)} if dynamic and "mu" in takes else {}
     scheduler.set_timesteps(steps, **asked)

@@ -31,7 +31,7 @@ def config(one):
 def hit(one, steps):
     """Names of the defects that a sweep would warn of."""
     spec = one.subject.spec
-    found = warnings_for(one.subject.name, spec.class_name, config(one), steps, TABLE)
+    found = warnings_for(one.subject.name, spec.class_name, config(one), steps=steps, table=TABLE)
     return {known.name for known in found}
 
 
@@ -88,9 +88,9 @@ def test_shifted_flows_and_their_stochastic_sampling_are_warned_of():
 
 
 def test_a_config_without_spacing_has_that_of_its_class():
-    leading = warnings_for("ddim", "DDIMScheduler", {}, 20, TABLE)
+    leading = warnings_for("ddim", "DDIMScheduler", {}, steps=20, table=TABLE)
     assert [known.name for known in leading] == ["leading-start"]
-    assert not warnings_for("euler", "EulerDiscreteScheduler", {}, 20, TABLE)
+    assert not warnings_for("euler", "EulerDiscreteScheduler", {}, steps=20, table=TABLE)
 
 
 def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
@@ -159,8 +159,8 @@ def test_solvers_that_change_at_15_steps_are_known(name, end):
                 spec.class_name,
                 json.dumps({**flags, "lower_order_final": lower}),
                 json.dumps({"beta_schedule": "scaled_linear"}),
-                steps,
-                "native",
+                steps=steps,
+                grid="native",
             )
             for lower in (True, False)
         )

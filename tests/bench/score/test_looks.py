@@ -92,7 +92,7 @@ def test_all_numbers_come_from_one_pass_over_the_images(tmp_path, monkeypatch):
     def counting(self, key, kind, stop, start=0):
         if kind == "images":
             read.append((start, stop))
-        return plain(self, key, kind, stop, start)
+        return plain(self, key, kind, stop, start=start)
 
     monkeypatch.setattr(Store, "read", counting)
     scored(store, entry, settings)
@@ -259,9 +259,9 @@ def test_resuming_generates_nothing_and_a_new_step_count_uses_the_same_trajector
     made = []
     plain = sampling.generate
 
-    def counting(pipeline, cell, *rest):
+    def counting(pipeline, cell, *rest, **named):
         made.append(cell.steps)
-        return plain(pipeline, cell, *rest)
+        return plain(pipeline, cell, *rest, **named)
 
     monkeypatch.setattr(sampling, "generate", counting)
     code, out, _ = call(capsys, *tiny(converged, *GRID, *LESS))
@@ -341,10 +341,10 @@ def test_a_trajectory_that_fails_fails_its_cells_with_its_message(tmp_path, caps
 
     plain = sampling.generate
 
-    def failing(pipeline, cell, *rest):
+    def failing(pipeline, cell, *rest, **named):
         if cell.steps == 10:
             raise ValueError("no such grid")
-        return plain(pipeline, cell, *rest)
+        return plain(pipeline, cell, *rest, **named)
 
     monkeypatch.setattr(sampling, "generate", failing)
     grid = ("metrics=none", "metrics.convergence=[psnr]", "metrics.convergence_steps=10")

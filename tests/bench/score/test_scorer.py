@@ -117,7 +117,7 @@ def images_read(monkeypatch):
     def counting(self, key, kind, stop, start=0):
         if kind == "images":
             ranges.append((start, stop))
-        return plain(self, key, kind, stop, start)
+        return plain(self, key, kind, stop, start=start)
 
     monkeypatch.setattr(Store, "read", counting)
     return ranges

@@ -124,10 +124,10 @@ def test_a_cell_that_breaks_on_the_way_is_a_failed_row_and_the_race_goes_on(
 ):
     generate = sampling.generate
 
-    def breaking(pipeline, cell, prompts, first, *rest):
-        if (cell.scheduler, cell.steps) == ("ddim", 16) and first >= 64:
+    def breaking(pipeline, cell, prompts, *, start, **rest):
+        if (cell.scheduler, cell.steps) == ("ddim", 16) and start >= 64:
             raise RuntimeError("out of luck")
-        return generate(pipeline, cell, prompts, first, *rest)
+        return generate(pipeline, cell, prompts, start=start, **rest)
 
     monkeypatch.setattr(sampling, "generate", breaking)
     code, _, _ = call(capsys, *GRID, f"runs={tmp_path}", "run=race", "sampling=race")

@@ -137,7 +137,7 @@ def test_exact_modes_are_those_of_the_flow():
 
     problem, start = modes(), Level.vp_from_ratio(14.6)
     noise = torch.special.ndtri((torch.arange(200).double() + 0.5) / 200)[:, None]
-    ends = exact_flow(problem.data, problem.state(noise, start), start, CLEAN)
+    ends = exact_flow(problem.data, problem.state(noise, start), start, end=CLEAN)
     nearest = (ends - problem.data.means[:, 0]).abs().argmin(1)
     assert torch.equal(nearest, problem.mode(noise))
 

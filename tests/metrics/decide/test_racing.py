@@ -39,7 +39,7 @@ class World:
         return [Candidate(r.curve, r.steps, r.cost, found[i]) for i, r in enumerate(self.runners)]
 
     def race(self, design=DESIGN, draw=None):
-        return list(Race(self.runners, GATES, design, draw or self.draw).run())
+        return list(Race(self.runners, GATES, design, draw=draw or self.draw).run())
 
     def name(self, place):
         return None if place is None else self.runners[place].name
@@ -85,14 +85,14 @@ def test_bounds_hold_at_all_rungs_together():
 
 def test_who_fails_on_the_rising_side_takes_all_smaller_step_counts_out():
     world = World(0, {"ddim": [91.9, 91.8, 93.0, 93.0, 93.0]}, own=0.3)
-    seen = look(world.candidates(512), GATES, sequential_reach(512), 4096, {})
+    seen = look(world.candidates(512), GATES, sequential_reach(512), cap=4096, before={})
     assert seen.low == {0, 1}
 
 
 def test_a_curve_that_falls_with_steps_loses_none_that_may_be_best():
     """As a distilled model's does: what fails there has no larger step count that is better."""
     world = World(1, {"lcm": [91.0, 93.0, 92.9, 91.0, 90.0]}, own=0.3)
-    seen = look(world.candidates(512), GATES, sequential_reach(512), 4096, {})
+    seen = look(world.candidates(512), GATES, sequential_reach(512), cap=4096, before={})
     assert seen.low == {0}
     course = world.race()[-1]
     assert world.name(course.choice.chosen) == "lcm 4"
@@ -162,7 +162,7 @@ def test_a_cell_that_cannot_be_scored_any_more_holds_nobody_up(broken):
 def test_nothing_is_decided_by_a_biased_metric_before_it_has_enough_samples():
     world = World(6, {"ddim": RISING}, own=0.1)
     gates = {"q": Gate(1, 0.5, enough=512)}
-    courses = list(Race(world.runners, gates, DESIGN, world.draw).run())
+    courses = list(Race(world.runners, gates, DESIGN, draw=world.draw).run())
     assert all(len(course.rungs[-1].live) == 5 for course in courses if course.drawn[0] < 512)
     assert courses[-1].trials[-1].outcome == PASS
     assert courses[-1].trials[-1].last - courses[-1].trials[-1].first >= 512
@@ -180,7 +180,7 @@ def test_a_race_that_decides_nothing_by_the_cap_says_so():
 def test_a_race_that_is_begun_again_goes_the_same_way(cut):
     world = World(8, {"ddim": RISING, "euler": RISING})
     whole = world.race()
-    race = Race(world.runners, GATES, DESIGN, world.draw).run()
+    race = Race(world.runners, GATES, DESIGN, draw=world.draw).run()
     for _ in range(min(cut, len(whole))):
         next(race)  # killed after some rungs
     again = world.race()[-1]

@@ -357,7 +357,7 @@ def test_a_default_that_does_not_fit_the_pipeline_is_refused_and_changes_nothing
 def measured_file(path, config, grid="native", flags=None, outcome=PASS):
     """A default of DPM++ 2M as a sweep of a model with such a scheduler config writes it."""
     name, flags = "DPMSolverMultistepScheduler", flags or {}
-    scheduler = build_scheduler(name, flags, config, grid)
+    scheduler = build_scheduler(name, flags, config, grid=grid)
     scheduler.set_timesteps(6)
     one = {
         **{"model": "sd15", "task": "txt2img", "default_for": CLIP, "outcome": outcome},

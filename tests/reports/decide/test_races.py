@@ -29,7 +29,7 @@ def raced(tmp_path):
         whole = {i: {m: estimates[m][done.index[i]] for m in (FD, CLIP)} for i in places}
         return whole  # all of its samples at once: only the record matters here
 
-    race = Race(runners, gates(MARGINS, (FD, CLIP), {}), DESIGN, draw)
+    race = Race(runners, gates(MARGINS, (FD, CLIP), {}), DESIGN, draw=draw)
     *_, course = race.run()
     cells = [RacedCell(key, **vars(x)) for key, x in zip(done["key"], runners, strict=True)]
     panel = {"asked_samples": 400, "model": "shapes-ddpm", "guidance": 4.0}

@@ -20,7 +20,9 @@ def drawn(run, metric=FD):
 def drawn_with_decisions(run, metric):
     frame = load_frame(run)
     estimates = {name: load_estimates(run, name) for name in (FD, CLIP)}
-    return figures(frame, metric, estimates[metric], decide(frame, estimates, run.margins))
+    return figures(
+        frame, metric, estimates[metric], decisions=decide(frame, estimates, run.margins)
+    )
 
 
 def encodings(spec):

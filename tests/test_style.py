@@ -1,0 +1,47 @@
+"""Rules of how the code reads that no linter holds."""
+
+import ast
+
+import pytest
+
+from benchmarks.rooms import read_sources
+from tests.helpers.folders import ROOT
+
+POSITIONAL = 3  # parameters that a call may give without their names
+# Called by a library, by position: a hook of torch, set_timesteps of diffusers.
+CALLED_BY_LIBRARIES = {
+    ("bench/generate/steering.py", "after"),
+    ("bench/schedulers/grids.py", "matched"),
+}
+# Files that are being rewritten, by what their names begin with.
+PENDING = (
+    "bench/inputs/images.py",
+    "bench/plan/plan.py",
+    "bench/records/cell.py",
+    "bench/records/race.py",
+    "bench/score/",
+    "bench/sweep/",
+    "bench/timing/latency.py",
+    "bench/tracking/targets.py",
+    "reports/check/",
+    "reports/decide/",
+    "reports/rows/",
+)
+
+
+@pytest.mark.parametrize("source", read_sources(ROOT), ids=lambda source: source.file)
+def test_parameters_past_the_third_are_given_by_name(source):
+    if source.file.startswith(PENDING):
+        return
+    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
+    assert [
+        node.name
+        for node in functions
+        if len(_positional(node)) > POSITIONAL
+        and (source.file, node.name) not in CALLED_BY_LIBRARIES
+    ] == []
+
+
+def _positional(function):
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
