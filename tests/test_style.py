@@ -13,26 +13,10 @@ CALLED_BY_LIBRARIES = {
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),
 }
-# Files that are being rewritten, by what their names begin with.
-PENDING = (
-    "bench/inputs/images.py",
-    "bench/plan/plan.py",
-    "bench/records/cell.py",
-    "bench/records/race.py",
-    "bench/score/",
-    "bench/sweep/",
-    "bench/timing/latency.py",
-    "bench/tracking/targets.py",
-    "reports/check/",
-    "reports/decide/",
-    "reports/rows/",
-)
 
 
 @pytest.mark.parametrize("source", read_sources(ROOT), ids=lambda source: source.file)
 def test_parameters_past_the_third_are_given_by_name(source):
-    if source.file.startswith(PENDING):
-        return
     functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]
     assert [
         node.name

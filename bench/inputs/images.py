@@ -55,7 +55,7 @@ class InputSet:
     def load(self, start: int, stop: int) -> Inputs:
         """Those of samples start..stop-1. Raises UserError for a broken file."""
         if self.images in _STREAMS:
-            return _scene_inputs(self.images, self.masks is not None, start, stop)
+            return _scene_inputs(self.images, self.masks is not None, start, stop=stop)
         images, masks = _files(self)
         places = [i % len(images) for i in range(start, stop)]
         return Inputs(
@@ -130,14 +130,14 @@ def input_problems(settings: Settings) -> Iterator[str]:
         )
 
 
-def _scene_inputs(images: str, masked: bool, start: int, stop: int) -> Inputs:
+def _scene_inputs(images: str, masked: bool, start: int, *, stop: int) -> Inputs:
     scenes = draw_scenes(_STREAMS[images], start, stop)
     return Inputs(render(scenes), object_masks(scenes) if masked else None)
 
 
 @cache
 def _scenes_identity(images: str, masked: bool) -> str:
-    inputs = _scene_inputs(images, masked, 0, _HASHED_SCENES)
+    inputs = _scene_inputs(images, masked, 0, stop=_HASHED_SCENES)
     masks = b"" if inputs.masks is None else inputs.masks.tobytes()
     return hash_of([inputs.images.tobytes(), masks])
 

@@ -111,7 +111,7 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
         if problems:
             return None, problems
         choice, reasons = _choice(settings, model)
-        job = _measured(settings, model, choice, metrics)
+        job = _measured(settings, model, choice, asked_for=metrics)
         entry = replace(job.entry, unsupported="\n".join(reasons))
         return with_convergence(replace(job, entry=entry)), []
     except UserError as error:
@@ -128,7 +128,7 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
 
 
 def _measured(
-    settings: Settings, model: FoundModel, choice: Choice, asked_for: dict[str, Metric]
+    settings: Settings, model: FoundModel, choice: Choice, *, asked_for: dict[str, Metric]
 ) -> Job:
     """The job of one config, with what is measured of its own images."""
     prompts = PromptSet(**settings.prompts.source)
@@ -139,7 +139,7 @@ def _measured(
     metrics = measured(asked_for)
     return Job(
         settings=settings,
-        entry=_entry(settings, cell, metrics, machine),
+        entry=_entry(settings, cell, metrics, machine=machine),
         model=model,
         expected_nfe=expected_nfe(model, settings),
         base=choice.base,
@@ -155,7 +155,7 @@ def _measured(
 
 
 def _entry(
-    settings: Settings, cell: Cell, metrics: Mapping[str, Metric], machine: Machine
+    settings: Settings, cell: Cell, metrics: Mapping[str, Metric], *, machine: Machine
 ) -> Entry:
     latency = _latency_kind(settings, machine)
     if cell.is_random:  # one sample, to count evaluations and see the grid

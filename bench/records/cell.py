@@ -303,7 +303,7 @@ def digest(content: object, digits: int) -> str:
     return hash_of([text.encode()], digits)
 
 
-def sized_kind(column: str, basis: list[Any], samples: int, first: int = 0) -> str:
+def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -> str:
     """Of an estimate from samples first to the last. What it was made by is told apart from how
     many there were: estimates from other numbers of samples are still of one experiment."""
     of = f"from{first}_n{samples}" if first else f"n{samples}"

@@ -50,7 +50,9 @@ class Cmmd(Metric):
 
         from denoisebench.metrics.features.kernel import cmmd_estimate, cmmd_reference
 
-        held = prepared(scoring, self.network, self.kind, self.reference, prepare=cmmd_reference)
+        held = prepared(
+            scoring, self.network, self.kind, reference=self.reference, prepare=cmmd_reference
+        )
         embeddings = torch.from_numpy(scoring.values(self.kind)["values"])
         return Estimated(cmmd_estimate(embeddings, held, scoring.clusters), {})
 

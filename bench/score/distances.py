@@ -72,7 +72,7 @@ class FrechetDistance(OfFeatures):
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
 
-        reference = reference_statistics(scoring, self.network, self.kind, self.reference)
+        reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
         distance = frechet_record(self.features(scoring), reference, scoring.clusters)
         record: dict[str, object] = {"raw": distance.raw, "features": reference.dim}
         record["floor"] = frechet_floor(reference, scoring.entry.scored)
@@ -92,7 +92,9 @@ class KernelDistance(OfFeatures):
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.kernel import kernel_distance_estimate, kernel_reference
 
-        held = prepared(scoring, self.network, self.kind, self.reference, prepare=kernel_reference)
+        held = prepared(
+            scoring, self.network, self.kind, reference=self.reference, prepare=kernel_reference
+        )
         distance = kernel_distance_estimate(self.features(scoring), held, scoring.clusters)
         return Estimated(distance, {})
 
@@ -112,7 +114,10 @@ class Neighbours(OfFeatures):
 
         def search() -> object:
             reached = prepared(
-                *(scoring, self.network, self.kind, self.reference),
+                scoring,
+                self.network,
+                self.kind,
+                reference=self.reference,
                 prepare=ManifoldReference.from_features,
             )
             return manifold_estimates(self.features(scoring), reached, scoring.clusters)

@@ -88,10 +88,10 @@ class Fidelity(Metric):
         import torch
 
         device = scoring.memory.device
-        pair = images.to(device), torch.from_numpy(given.images).to(device)
+        inputs = torch.from_numpy(given.images).to(device)
         masks = None if given.masks is None else torch.from_numpy(given.masks).to(device)
         compare = _MEASURES.get(self.measure, _of_a_region)
-        return compare(self, pair, masks, scoring)
+        return compare(self, (images.to(device), inputs, masks), scoring)
 
     def estimate(self, scoring: Scoring) -> Estimated:
         return mean_of(scoring.values(self.kind)["values"], self.column, scoring.clusters)
@@ -106,55 +106,57 @@ def lpips_lack() -> str:
     return ""
 
 
-Pair = tuple["Tensor", "Tensor"]  # images and inputs, on the device
-Compare = Callable[[Fidelity, Pair, "Tensor | None", Scoring], "Tensor"]
+Given = tuple["Tensor", "Tensor", "Tensor | None"]  # images, inputs and masks, on the device
+Compare = Callable[[Fidelity, Given, Scoring], "Tensor"]
 
 
-def _by_formula(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _by_formula(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images import fidelity as formulas
 
     compare: Callable[[Tensor, Tensor], Tensor] = getattr(formulas, fidelity.measure)
-    return compare(*pair)
+    return compare(*given[:2])
 
 
-def _by_colour(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _by_colour(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.colour import delta_e
 
-    return delta_e(*pair)
+    return delta_e(*given[:2])
 
 
-def _by_vae(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _by_vae(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.fidelity import latent_rmse
 
-    return latent_rmse(*pair, scoring.encode)
+    return latent_rmse(*given[:2], scoring.encode)
 
 
-def _by_features(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _by_features(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.fidelity import feature_cosine
 
     assert fidelity.network is not None
-    return feature_cosine(*pair, loaded(fidelity.network, scoring.memory))
+    return feature_cosine(*given[:2], loaded(fidelity.network, scoring.memory))
 
 
-def _by_lpips(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _by_lpips(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.fidelity import lpips
 
-    return lpips(*pair, lpips_network(scoring.memory))
+    return lpips(*given[:2], lpips_network(scoring.memory))
 
 
-def _at_the_seam(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _at_the_seam(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.fidelity import seam_jump
 
+    images, inputs, masks = given
     assert masks is not None
-    return seam_jump(*pair, masks)
+    return seam_jump(images, inputs, masks)
 
 
-def _of_a_region(fidelity: Fidelity, pair: Pair, masks: Tensor | None, scoring: Scoring) -> Tensor:
+def _of_a_region(fidelity: Fidelity, given: Given, scoring: Scoring) -> Tensor:
     from denoisebench.metrics.images.fidelity import region_rmse, regions_of
 
+    images, inputs, masks = given
     assert masks is not None
     region: Tensor = getattr(regions_of(masks), fidelity.measure.removeprefix("rmse_"))
-    return region_rmse(*pair, region)
+    return region_rmse(images, inputs, region)
 
 
 _MEASURES: dict[str, Compare] = {

@@ -99,7 +99,7 @@ class Look(Metric):
         def make() -> Arrays:
             return self._read_reference(scoring)
 
-        arrays = scoring.memory.keep((key, name), lambda: kept(scoring.store, key, name, make))
+        arrays = scoring.memory.keep((key, name), lambda: kept(scoring.store, key, name, make=make))
         return arrays[self._number]
 
     def _read_reference(self, scoring: Scoring) -> Arrays:

@@ -107,7 +107,7 @@ class Metric(ABC):
 
     def estimate_kind(self, samples: int, first: int = 0) -> str:
         """Of the record of its estimate from samples first to the last."""
-        return sized_kind(self.column, [SCORING, self.kind, *self.basis], samples, first)
+        return sized_kind(self.column, [SCORING, self.kind, *self.basis], samples, first=first)
 
 
 def mean_of(values: npt.NDArray[Any], column: str, clusters: Clusters | None) -> Estimated:

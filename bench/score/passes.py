@@ -14,7 +14,7 @@ _BATCH = 256  # images read at once
 _PIXELS = 2**22  # worked on at once: float64 copies of them are kept in memory
 
 
-def read_once(store: Store, key: str, samples: int, readers: Mapping[str, Reader]) -> None:
+def read_once(store: Store, key: str, samples: int, *, readers: Mapping[str, Reader]) -> None:
     """Stores, as shards of its kind, what each reader makes of the images that its kind lacks.
 
     Of each batch readers are called in their order, and find stored what those before them made.

@@ -131,7 +131,7 @@ def _alike(paths: list[Path], size: tuple[int, int] | None) -> Iterator[npt.NDAr
         yield np.stack(batch)
 
 
-def kept(store: Store, key: str, kind: str, make: Callable[[], Arrays]) -> Arrays:
+def kept(store: Store, key: str, kind: str, *, make: Callable[[], Arrays]) -> Arrays:
     """Arrays of a reference from the store, made when they are not there."""
     with store.lock(key):
         arrays: Arrays | None = store.read_arrays(key, kind)
@@ -145,18 +145,20 @@ def prepared(
     scoring: Scoring,
     network: Named,
     kind: str,
-    reference: Reference,
     *,
+    reference: Reference,
     prepare: Callable[[Tensor], Any],
 ) -> Any:
     """What a distance makes of the reference's features, made once a process."""
     key = (reference.key(kind), reference.features, prepare)
     return scoring.memory.keep(
-        key, lambda: prepare(reference_features(scoring, network, kind, reference))
+        key, lambda: prepare(reference_features(scoring, network, kind, reference=reference))
     )
 
 
-def reference_features(scoring: Scoring, network: Named, kind: str, reference: Reference) -> Tensor:
+def reference_features(
+    scoring: Scoring, network: Named, kind: str, *, reference: Reference
+) -> Tensor:
     """Of the first images of the reference, [M, D] float32."""
     import torch
 
@@ -166,12 +168,12 @@ def reference_features(scoring: Scoring, network: Named, kind: str, reference: R
         parts = _extracted(scoring, network, reference, first=0, last=count)
         return {"values": torch.cat([*parts]).numpy()}
 
-    arrays = kept(scoring.store, reference.key(kind), f"features_{count}", make)
+    arrays = kept(scoring.store, reference.key(kind), f"features_{count}", make=make)
     return torch.from_numpy(arrays["values"])
 
 
 def reference_statistics(
-    scoring: Scoring, network: Named, kind: str, reference: Reference
+    scoring: Scoring, network: Named, kind: str, *, reference: Reference
 ) -> FeatureStats:
     """Mean and covariance of the features of all its images; kept."""
     from denoisebench.metrics.features.frechet import FeatureStats
@@ -181,18 +183,18 @@ def reference_statistics(
     def statistics() -> FeatureStats:
         # Where features are kept, their images are read once for both: before the lock is taken.
         keeps = reference.keeps_features
-        first = [reference_features(scoring, network, kind, reference)] if keeps else []
+        first = [reference_features(scoring, network, kind, reference=reference)] if keeps else []
 
         def make() -> Arrays:
-            return _statistics(scoring, network, reference, first).to_arrays()
+            return _statistics(scoring, network, reference, first=first).to_arrays()
 
-        return FeatureStats.from_arrays(kept(scoring.store, key, "statistics", make))
+        return FeatureStats.from_arrays(kept(scoring.store, key, "statistics", make=make))
 
     return scoring.memory.keep((key, "statistics"), statistics)
 
 
 def _statistics(
-    scoring: Scoring, network: Named, reference: Reference, first: list[Tensor]
+    scoring: Scoring, network: Named, reference: Reference, *, first: list[Tensor]
 ) -> FeatureStats:
     """first: features of the first images, where they are kept."""
     from denoisebench.metrics.features.frechet import FeatureStats

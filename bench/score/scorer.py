@@ -42,7 +42,7 @@ class Scorer:
         readers: dict[str, Reader] = {}
         for metric in metrics.values():
             readers |= metric.readers(scoring)
-        read_once(self._store, key, samples, readers)
+        read_once(self._store, key, samples, readers=readers)
         for column, metric in metrics.items():
             if self._store.read_record(key, entry.metrics[column]) is None:
                 self._write(entry, column, metric.estimate(scoring))

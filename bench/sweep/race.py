@@ -32,7 +32,7 @@ class Standings:
 
 
 def race_group(
-    jobs: Sequence[Job], rules: RaceRules, store: Store, complete: Complete
+    jobs: Sequence[Job], rules: RaceRules, store: Store, *, complete: Complete
 ) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
     design, names = rules.design, rules.gates(jobs[0].metrics, {})
@@ -45,7 +45,7 @@ def race_group(
         return
 
     def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
-        asked = {place: _looked_at(runners[place], names, last, first) for place in places}
+        asked = {place: _looked_at(runners[place], names, last, first=first) for place in places}
         done = dict(zip(asked, complete([*asked.values()]), strict=True))
         failed.update({i: job.entry for i, job in asked.items() if done[i] != "done"})
         return {i: _estimates(store, asked[i], names) for i in asked if i not in failed}
@@ -57,7 +57,9 @@ def race_group(
     for course in race.run():
         drawn = enumerate(zip(runners, course.drawn, strict=True))
         whole = [
-            _whole(job, samples, names, design) for i, (job, samples) in drawn if i not in failed
+            _whole(job, samples, names, design=design)
+            for i, (job, samples) in drawn
+            if i not in failed
         ]
         if course.over:
             complete(whole)
@@ -76,15 +78,15 @@ def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
             )
 
 
-def _whole(job: Job, samples: int, names: Collection[str], design: Design) -> Job:
+def _whole(job: Job, samples: int, names: Collection[str], *, design: Design) -> Job:
     """A job of the plan with so many samples, and what it was looked at with before."""
     whole = resampled(job, samples)
-    cap, earlier = job.entry.asked_samples, _earlier(job, samples, names, design)
+    cap, earlier = job.entry.asked_samples, _earlier(job, samples, names, design=design)
     return with_convergence(replace(whole, entry=replace(whole.entry, cap=cap, earlier=earlier)))
 
 
 def _earlier(
-    job: Job, samples: int, names: Collection[str], design: Design
+    job: Job, samples: int, names: Collection[str], *, design: Design
 ) -> dict[str, dict[str, str]]:
     """Kinds of the estimates at all smaller rungs, some of which a cell that waited has not."""
     smaller = [rung for rung in rungs(design) if rung < samples]
@@ -94,7 +96,7 @@ def _earlier(
     }
 
 
-def _looked_at(job: Job, names: Collection[str], samples: int, first: int = 0) -> Job:
+def _looked_at(job: Job, names: Collection[str], samples: int, *, first: int = 0) -> Job:
     """The job as far as it decides: some metrics of samples first to the last, and no latency."""
     part = resampled(job, samples, first=first, columns=names)
     cap = job.entry.asked_samples

@@ -120,7 +120,7 @@ class Session:
             images = generate(
                 pipeline, job.entry.cell, prompts, start=first, inputs=inputs, latents=latents
             )
-        _record_work(self.store, job, pipeline, stages, samples=last - first)
+        _record_work(self.store, job, pipeline, stages=stages, samples=last - first)
         return images
 
     def _measure_latency(self, job: Job) -> None:
@@ -136,8 +136,8 @@ class Session:
             pipeline,
             job.entry.cell,
             [prompts[i % len(prompts)] for i in range(count)],
-            job.inputs.load(0, count) if job.inputs else None,
-            _latents(job),
+            inputs=job.inputs.load(0, count) if job.inputs else None,
+            latents=_latents(job),
             warmup_runs=job.latency.warmup_runs,
             timed_runs=job.latency.timed_runs,
         )
@@ -191,7 +191,7 @@ def _has_features(store: Store, entry: Entry, metrics: dict[str, Metric], *, sam
     return not any(store.missing(entry.cell.key, *shard) for shard in shards)
 
 
-def _record_work(store: Store, job: Job, pipeline: Any, stages: Any, *, samples: int) -> None:
+def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples: int) -> None:
     """What was seen while generating, where it is not recorded yet."""
     import torch
 

@@ -57,7 +57,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
     _record(plan, run)
     work = _Work(Session(store), console, lines=plan.race is None)
     if plan.race:
-        run = _race(plan, plan.race, run, work)
+        run = _race(plan, plan.race, run, work=work)
     else:
         work.complete(plan.jobs)
     statuses = [*work.statuses.values()]
@@ -96,13 +96,13 @@ class _Work:
         return status is not None
 
 
-def _race(plan: Plan, rules: RaceRules, run: Run, work: _Work) -> Run:
+def _race(plan: Plan, rules: RaceRules, run: Run, *, work: _Work) -> Run:
     """The run after the races of all groups; its folder is up to date after each rung."""
     entries = {(entry.cell.key, entry.asked_samples): entry for entry in plan.entries}
     raced = groups(plan.jobs)
     for group in raced:
         earlier = run.races
-        for standings in race_group(group, rules, run.store, work.complete):
+        for standings in race_group(group, rules, run.store, complete=work.complete):
             entries |= {(e.cell.key, e.asked_samples): e for e in standings.entries}
             run = replace(run, entries=[*entries.values()], races=(*earlier, standings.race))
             save_run(run)

@@ -36,9 +36,9 @@ def measure_latency(
     pipeline: Any,
     cell: Cell,
     prompts: Sequence[str],
+    *,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
-    *,
     warmup_runs: int,
     timed_runs: int,
 ) -> Latency:
@@ -52,7 +52,7 @@ def measure_latency(
     before = calibrate()
     for _ in range(timed_runs):
         start_j = joules() if joules else 0.0
-        total, stages = _timed_run(pipeline, cell, prompts, inputs, latents)
+        total, stages = _timed_run(pipeline, cell, prompts, inputs=inputs, latents=latents)
         spent.append(joules() - start_j if joules else 0.0)
         after = calibrate(_CALIBRATION_SHARE * total)
         totals.append(total)
@@ -79,6 +79,7 @@ def _timed_run(
     pipeline: Any,
     cell: Cell,
     prompts: Sequence[str],
+    *,
     inputs: Inputs | None,
     latents: np.ndarray | None,
 ) -> tuple[float, Stages]:

@@ -85,7 +85,7 @@ def targets(run: Run) -> list[Target]:
     varying = _varying(run.entries)
     return [
         *(
-            _curve(run, points, varying, len(points) == wanted[key])
+            _curve(run, points, varying, complete=len(points) == wanted[key])
             for key, points in curves.items()
         ),
         _summary(run, measured),
@@ -106,7 +106,7 @@ def _measured(run: Run) -> list[Measured]:
     return found
 
 
-def _curve(run: Run, points: list[Measured], varying: Sequence[str], complete: bool) -> Target:
+def _curve(run: Run, points: list[Measured], varying: Sequence[str], *, complete: bool) -> Target:
     params = _shared(points[0].entry)
     return Target(
         name=cell_name(points[0].entry.asked, without=("steps",), also=varying),

@@ -102,7 +102,7 @@ def marginal_gains(
     """
     points = curve_points(frame, metric)
     gains = [
-        _gain(low, high, sign(metric), estimates)
+        _gain(low, high, sign(metric), estimates=estimates)
         for _, curve in points.groupby(["panel", "scheduler"], sort=False)
         for low, high in pairwise(curve.itertuples())
     ]
@@ -127,7 +127,7 @@ def _ranks(names: pd.Series) -> np.ndarray:
 
 
 def _gain(
-    before: _Point, after: _Point, direction: int, estimates: Mapping[int, Estimate]
+    before: _Point, after: _Point, direction: int, *, estimates: Mapping[int, Estimate]
 ) -> tuple[Any, ...]:
     steps = after.steps - before.steps
     change = paired_difference(estimates[after.Index], estimates[before.Index])

@@ -37,7 +37,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     decimals = [decimals_for(frame[f"{metric}_se"]) for metric in metrics]
     runnable = frame[frame["status"] != "unsupported"]
     for _, curve in runnable.groupby(["panel", "scheduler"], sort=False):
-        table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals)))
+        table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals=decimals)))
     return table
 
 
@@ -75,7 +75,7 @@ def _caption(frame: pd.DataFrame) -> Text | None:
 
 
 def _line(
-    curve: pd.DataFrame, names: list[str], metrics: list[str], decimals: list[int]
+    curve: pd.DataFrame, names: list[str], metrics: list[str], *, decimals: list[int]
 ) -> list[str]:
     """Texts of one row; dashes when no cell of the curve was scored."""
     first = curve.iloc[0]

@@ -44,11 +44,11 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
         *(_plain(frame, name) for name in names),
         *(_metric(frame, name) for name in frame_metrics(frame) if metric_spec(name).is_main),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
-        _measured(frame["nfe"], "NFE", "per image", "{:.0f}".format),
-        _measured(frame["network_passes"], "Passes", "per image", "{:.0f}".format),
+        _measured(frame["nfe"], "NFE", "per image", text="{:.0f}".format),
+        _measured(frame["network_passes"], "Passes", "per image", text="{:.0f}".format),
         *_latencies(frame),
-        _measured(frame["throughput_images_per_s"], "Throughput", "images/s", "{:.2f}".format),
-        _measured(frame["peak_memory_bytes"], "Peak memory", "MiB", mebibytes),
+        _measured(frame["throughput_images_per_s"], "Throughput", "images/s", text="{:.2f}".format),
+        _measured(frame["peak_memory_bytes"], "Peak memory", "MiB", text=mebibytes),
         *([_column("Status", statuses)] if {*statuses} != {"done"} else []),
     ]
 
@@ -56,7 +56,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
 def _plain(frame: pd.DataFrame, name: str) -> Column:
     title = _TITLES.get(name, name.capitalize())
     if pd.api.types.is_numeric_dtype(frame[name]):
-        return _measured(frame[name], title, "", "{:g}".format)
+        return _measured(frame[name], title, "", text="{:g}".format)
     return _column(title, frame[name].tolist())
 
 
@@ -65,7 +65,7 @@ def _column(title: str, texts: list[str]) -> Column:
 
 
 def _measured(
-    values: Iterable[float], title: str, unit: str, text: Callable[[float], str]
+    values: Iterable[float], title: str, unit: str, *, text: Callable[[float], str]
 ) -> Column:
     keys = [math.nan if pd.isna(value) else float(value) for value in values]
     texts = [text(key) if math.isfinite(key) else MISSING for key in keys]
@@ -75,7 +75,7 @@ def _measured(
 def _metric(frame: pd.DataFrame, metric: str) -> Column:
     spec, errors = metric_spec(metric), frame[f"{metric}_se"]
     decimals = decimals_for(errors)
-    column = _measured(frame[metric], spec.short, spec.direction, str)
+    column = _measured(frame[metric], spec.short, spec.direction, text=str)
     pairs = zip(frame[metric], errors, strict=True)
     texts = [plus_minus(value, error, decimals) for value, error in pairs]
     return replace(column, texts=texts, full_title=spec.label)
@@ -84,8 +84,8 @@ def _metric(frame: pd.DataFrame, metric: str) -> Column:
 def _shortened(frame: pd.DataFrame) -> list[Column]:
     """What strength makes of the steps that were asked for."""
     return [
-        _measured(frame["executed_steps"], "Steps run", "", "{:g}".format),
-        _measured(frame["sigma_start"], "Sigma start", "", "{:.3g}".format),
+        _measured(frame["executed_steps"], "Steps run", "", text="{:g}".format),
+        _measured(frame["sigma_start"], "Sigma start", "", text="{:.3g}".format),
     ]
 
 
@@ -95,6 +95,6 @@ def _latencies(frame: pd.DataFrame) -> list[Column]:
     unit, scale = ("s", 1.0) if slowest >= 10 else ("ms", 1e3)
     decimals = 2 if unit == "s" else 1 if fastest < 0.1 else 0
     return [
-        _measured(frame[name], title, f"{unit}/image", lambda s: number(s * scale, decimals))
+        _measured(frame[name], title, f"{unit}/image", text=lambda s: number(s * scale, decimals))
         for name, title in _LATENCIES.items()
     ]
