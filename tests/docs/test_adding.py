@@ -34,7 +34,7 @@ def run_in(source, *arguments):
 
 
 def test_every_written_walk_has_a_diff():
-    for heading in ("A scheduler", "A model", "A metric"):
+    for heading in ("A scheduler", "A model", "A metric", "A sweep axis"):
         assert diffs_of(section_of(ADDING, heading))
 
 
@@ -69,3 +69,13 @@ def test_the_metric_is_measured_where_the_config_names_it(source):
     assert frame[["warmth", "warmth_se"]].notna().all().all()
     listed = run_in(source, "sweep", "metrics=shapes_full", "--cfg", "job")
     assert "- warmth" in listed
+
+
+def test_the_axis_splits_curves_and_is_said_wherever_it_is_unusual(source):
+    axis = ("run=axis", "steps=4", "guidance=4", "guidance_start=0,0.5")
+    less = ("metrics.frechet=[]", "latency.timed_runs=0")
+    run_in(source, *tiny(source / "runs", *axis, *less))
+    frame = pd.read_csv(source / "runs" / "axis" / "results.csv").set_index("guidance_start")
+    assert frame.network_passes.to_dict() == {0.0: 8, 0.5: 6}  # two of four steps are guided
+    page = (source / "runs" / "axis" / "report.html").read_text(encoding="utf-8")
+    assert "guided from 0.5" in page
