@@ -2,7 +2,6 @@
 
 import gc
 import inspect
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +93,6 @@ def _tokens_read(tokenizer: Any, job: Job, pipeline: Any) -> int:
     if type(tokenizer).__name__.startswith("CLIP"):
         return context
     limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
-    call = json.loads(job.entry.cell.call or "{}")
+    call = job.entry.cell.arguments
     asked = call.get("max_sequence_length", limit.default if limit else None)
     return min(context, asked or context)

@@ -75,7 +75,7 @@ def test_the_end_of_a_race_is_told_with_its_trial_and_its_winner(race):
     assert list(race_lines(race, several=True)) == [
         "shapes-ddpm, guidance 4: 64 samples: 0 of 2 cells go on, 2 stopped; 192 images so far, "
         "512 by a fixed design",
-        "shapes-ddpm, guidance 4: ddim with 8 steps on 64 fresh samples: PASS",
-        "shapes-ddpm, guidance 4: PASS: ddim with 8 steps is within all margins",
+        "shapes-ddpm, guidance 4: ddim, 8 steps on 64 fresh samples: PASS",
+        "shapes-ddpm, guidance 4: PASS: ddim, 8 steps is within all margins",
     ]
     assert len(list(race_lines(replace(race, over=False), several=False))) == 1
