@@ -28,7 +28,7 @@ def planned(tmp_path, capsys):
         chosen = (f"--config-dir={tmp_path / 'conf'}", "experiment=mine")
         code, out, err = call(capsys, *command, *chosen, "--dry-run")
         assert code == 0, err
-        found = re.findall(r"(shapes-\w+) (\w+) steps=(\d+) guidance=1 ", out)
+        found = re.findall(r"(shapes-\w+), (\w+), (\d+) steps, guidance 1 ", out)
         return sorted((model, scheduler, int(steps)) for model, scheduler, steps in found)
 
     return cells
