@@ -22,7 +22,7 @@ from denoisebench.bench.plan.measures import asked_metrics, check_measures, left
 from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
-from denoisebench.bench.plan.whole import _conflicts, _distinct, _idle_margins, _misfits, _renamed
+from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
 from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Mark
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
@@ -66,13 +66,13 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
             grid.append(job)
     jobs = [job for job in grid if not job.entry.unsupported]
     if not problems:  # else part of what is measured may be unknown
-        problems |= dict.fromkeys(_idle_margins(grid))
-    problems |= dict.fromkeys(_misfits(grid, jobs))
-    problems |= dict.fromkeys(_conflicts(jobs))
+        problems |= dict.fromkeys(idle_margins(grid))
+    problems |= dict.fromkeys(misfits(grid, jobs))
+    problems |= dict.fromkeys(conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
-    renamed = list(_renamed(jobs))
-    jobs, grid = _grouped(_distinct(jobs)), _grouped(_distinct(grid))
+    second_names = list(renamed(jobs))
+    jobs, grid = _grouped(distinct(jobs)), _grouped(distinct(grid))
     settings = jobs[0].settings
     race = race_rules(settings)
     if race:
@@ -90,7 +90,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         config=[job.settings.model_dump(mode="json") for job in jobs],
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,
-        warnings=[*notices(jobs), *renamed, *(race_notices(jobs, race) if race else ())],
+        warnings=[*notices(jobs), *second_names, *(race_notices(jobs, race) if race else ())],
         marks=marks_of(jobs),
     )
 

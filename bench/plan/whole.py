@@ -35,7 +35,7 @@ _SHARED = (
 )
 
 
-def _misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
+def misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
     """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
     one of its flags, their model, grid or number of steps fits nowhere."""
     fitting = {value for job in jobs for value in _axes(job)}
@@ -51,7 +51,7 @@ def _axes(job: Job) -> set[tuple[str, object]]:
     return {*values.items(), *((f"flag {name}", value) for name, value in scheduler.flags.items())}
 
 
-def _idle_margins(grid: Sequence[Job]) -> Iterator[str]:
+def idle_margins(grid: Sequence[Job]) -> Iterator[str]:
     """Margins of no metric that is measured: misspelt ones, for which that of a family would decide
     in silence. The files of conf/margins name more metrics than a sweep has."""
     measured = sorted({metric for job in grid for metric in job.entry.metrics})
@@ -76,7 +76,7 @@ def _ready_made() -> frozenset[str]:
     return frozenset(name for text in texts for name in yaml.safe_load(text)["gating"])
 
 
-def _distinct(jobs: Sequence[Job]) -> list[Job]:
+def distinct(jobs: Sequence[Job]) -> list[Job]:
     """The first of those that do the same."""
     found: dict[tuple[str, int], Job] = {}
     for job in jobs:
@@ -91,9 +91,9 @@ def _work(job: Job) -> tuple[str, int]:
     return alike.key, job.entry.samples
 
 
-def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
+def renamed(jobs: Sequence[Job]) -> Iterator[str]:
     """Cells that are another one under a second name: they are run once, and that is said."""
-    names = {_work(job): job.entry.cell.scheduler for job in _distinct(jobs)}
+    names = {_work(job): job.entry.cell.scheduler for job in distinct(jobs)}
     found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
         own, name = asked(job.settings.scheduler).name, names[_work(job)]
@@ -105,7 +105,7 @@ def _renamed(jobs: Sequence[Job]) -> Iterator[str]:
         yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
 
 
-def _conflicts(jobs: Sequence[Job]) -> Iterator[str]:
+def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     """What fits each job but not the sweep as a whole."""
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
