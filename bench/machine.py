@@ -41,18 +41,18 @@ def accelerator() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
-def device_of(asked: str) -> str:
+def device_of(choice: str) -> str:
     """The kind of device that `device=auto`, `cpu` or `cuda` means on this machine.
 
     Raises UserError when cuda is asked for in vain.
     """
-    if asked == "cpu":
+    if choice == "cpu":
         return "cpu"
     import torch
 
     if torch.cuda.is_available():
         return "cuda"
-    if asked == "cuda":
+    if choice == "cuda":
         raise UserError("device=cuda: torch sees no CUDA device here; use device=cpu")
     return "cpu"
 

@@ -44,12 +44,12 @@ def resolve(path: str) -> Path:
     return Path(path).expanduser()
 
 
-def existing(path: str, what: str) -> Path:
+def existing(path: str, label: str) -> Path:
     """Like resolve. Raises UserError when nothing is there."""
-    found = resolve(path)
-    if not found.exists():
-        raise UserError(f"{what}: nothing at {found}; place it there or give another path")
-    return found
+    place = resolve(path)
+    if not place.exists():
+        raise UserError(f"{label}: nothing at {place}; place it there or give another path")
+    return place
 
 
 def hash_of(parts: Iterable[bytes], digits: int = 16) -> str:

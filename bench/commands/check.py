@@ -50,16 +50,16 @@ def check(arguments: list[str]) -> int:
         _source(options[side], options) for side in ("--baseline", "--candidate")
     )
     margins = _margins(options, baseline)
-    found = compare_packs(baseline, candidate, **margins)
+    comparison = compare_packs(baseline, candidate, **margins)
     folder = Path(options.get("--out", "runs/check"))
-    write_check(found, folder)
+    write_check(comparison, folder)
     console = terminal()
-    console.print(check_table(found))
-    for note in found.notes:
+    console.print(check_table(comparison))
+    for note in comparison.notes:
         console.print(f"changed: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"written: {folder}", highlight=False, soft_wrap=True)
     undecided = {"": 3, "fail": 1, "pass": 0}[lenient]
-    return {REGRESSION: 1, UNDECIDED: undecided}.get(found.outcome, 0)
+    return {REGRESSION: 1, UNDECIDED: undecided}.get(comparison.outcome, 0)
 
 
 def power(arguments: list[str]) -> int:
@@ -89,25 +89,25 @@ def history(arguments: list[str]) -> int:
         raise UserError("give two packs or runs at least, of the same cells")
     latest = max(packs, key=lambda pack: pack.unix_s)
     margins = _margins(options, latest)
-    found = courses(packs, margins["margins"], margins["slower"])
+    measured = courses(packs, margins["margins"], margins["slower"])
     folder, console = Path(options.get("--out", "runs/history")), terminal()
-    for figure in history_figures(found):
+    for figure in history_figures(measured):
         svg = to_svg(figure)
         write_atomically(folder / f"{figure.name}.svg", svg.encode())
         write_atomically(folder / f"{figure.name}.png", to_png(svg))
-    console.print(history_table(found))
+    console.print(history_table(measured))
     console.print(f"figures: {folder}", highlight=False, soft_wrap=True)
     return 0
 
 
 def _margins(options: dict[str, str], pack: "Pack") -> dict[str, Any]:
-    """As a check takes them: of quality those that the pack's run declared, unless others are asked
-    for."""
+    """Arguments of a check. Margins of quality are those that the pack's run declared, unless
+    --margins names others."""
     from denoisebench.bench.settings.margins import margins_settings
 
-    found = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
-    gating = found["gating"] if "--margins" in options else pack.margins or found["gating"]
-    return {"margins": gating, "slower": found["slower"], "drift": found.get("drift")}
+    settings = margins_settings(options.get("--margins", "default")).model_dump(exclude_none=True)
+    gating = settings["gating"] if "--margins" in options else pack.margins or settings["gating"]
+    return {"margins": gating, "slower": settings["slower"], "drift": settings.get("drift")}
 
 
 def _one(sources: list[str]) -> str:
@@ -117,7 +117,7 @@ def _one(sources: list[str]) -> str:
 
 
 def _source(text: str, options: dict[str, str]) -> "Pack":
-    """What one side of a check is made of, as one pack."""
+    """One side of a check: all packs that the text names, merged into one."""
     from denoisebench.reports.check.merge import merged
 
     return merged(_packs(text, options))
@@ -139,14 +139,14 @@ def _options_of(arguments: list[str], known: tuple[str, ...]) -> tuple[dict[str,
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
-        name, joined, value = word.partition("=")
+        name, joined, text = word.partition("=")
         if not name.startswith("-"):
             rest.append(word)
             continue
         if name not in known:
             raise UserError(f"{name}: unknown option; {suggestion(name, known)}")
-        found = value if joined else next(words, None)
-        if not found:
+        value = text if joined else next(words, None)
+        if not value:
             raise UserError(f"{name}: give it a value")
-        options[name] = found
+        options[name] = value
     return options, rest

@@ -79,8 +79,8 @@ def _options(group: str) -> set[str]:
     folder = conf_group(group)
     if not re.fullmatch(r"\w+", group) or not folder.is_dir():
         return set()
-    found = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
-    return found | {"null"} if group == "experiment" else found
+    names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
+    return names | {"null"} if group == "experiment" else names
 
 
 def call_hydra(

@@ -19,8 +19,8 @@ def load_packs(source: str, last: int, tracking: str) -> list[Pack]:
     parts = source.split(",")
     if not all(parts):
         raise UserError(f"{source}: a name is missing beside a comma")
-    found = [pack for part in parts for pack in _packs(part, last, tracking)]
-    return sorted(found, key=lambda pack: pack.unix_s)
+    packs = [pack for part in parts for pack in _packs(part, last, tracking)]
+    return sorted(packs, key=lambda pack: pack.unix_s)
 
 
 def _packs(source: str, last: int, tracking: str) -> list[Pack]:

@@ -34,9 +34,9 @@ def sweep(arguments: list[str]) -> int:
     if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
         arguments = ["--multirun", *arguments]
     with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
-        own = [] if asks_hydra else [f"hydra.sweep.dir={scratch}"]
+        scratch_options = [] if asks_hydra else [f"hydra.sweep.dir={scratch}"]
         try:
-            call_hydra(task, [*arguments, *own])
+            call_hydra(task, [*arguments, *scratch_options])
         except UserError as error:
             known = [problem for problem in unknown if problem not in str(error)]
             raise UserError("\n".join([*known, str(error)])) from error
@@ -66,7 +66,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
 
 
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
-    """Report, tracking and summary; what was already there for the same results is left."""
+    """Reports, publishes and sums up the run; a report of the same results is left as it is."""
     from denoisebench.bench.apply import are_intact, read_defaults
     from denoisebench.reports.report import is_current, write_report
     from denoisebench.reports.rows.frame import load_frame
@@ -78,8 +78,8 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     if not (is_current(outcome.run) and are_intact(defaults)):
         write_report(folder)
     console.print(summary_table(load_frame(outcome.run)))
-    for found in read_defaults(defaults):
-        line = f"default of {default_line(found)}"
+    for default in read_defaults(defaults):
+        line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":
         publish_run(outcome.run, tracking)

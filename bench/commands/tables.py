@@ -66,10 +66,12 @@ def _initials(names: Iterable[str]) -> str:
 
 
 def _defects() -> Table:
-    own, measured = version("diffusers"), table_for(version("diffusers"))
-    title = f"known defects, diffusers {measured}" + ("" if own == measured else f" (here: {own})")
+    installed, measured = version("diffusers"), table_for(version("diffusers"))
+    title = f"known defects, diffusers {measured}" + (
+        "" if installed == measured else f" (here: {installed})"
+    )
     table = Table("name", "of", title=title)
-    for known in known_defects(own):
+    for known in known_defects(installed):
         table.add_row(known.name, ", ".join(map(_short, known.who)))
     return table
 

@@ -26,20 +26,20 @@ def verify(arguments: list[str]) -> int:
         codes.append(_verify(configs))
 
     with TemporaryDirectory() as scratch:
-        own = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
-        call_hydra(task, [*arguments, *own], "verify")
+        hydra_options = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
+        call_hydra(task, [*arguments, *hydra_options], "verify")
     return max(codes, default=0)
 
 
 def _all_schedulers(arguments: list[str]) -> list[str]:
-    """scheduler=all, and no scheduler at all, as the list of all."""
+    """The arguments with every scheduler named, where they say scheduler=all or name none."""
     from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 
     every = f"scheduler={','.join(SCHEDULERS)}"
-    asked = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
-    if not asked:
+    chosen = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
+    if not chosen:
         return [*arguments, every]
-    whole = [a for a in asked if a.startswith("scheduler=") and "all" in a[10:].split(",")]
+    whole = [a for a in chosen if a.startswith("scheduler=") and "all" in a[10:].split(",")]
     return [every if argument in whole else argument for argument in arguments]
 
 
@@ -71,9 +71,9 @@ def _verify(configs: list[dict[str, Any]]) -> int:
     console, start, rows = terminal(), perf_counter(), []
     with measuring_bar(console) as progress:
         task = progress.add_task("measuring", total=len(subjects))
-        for found in verify(subjects):
-            rows += found
-            progress.update(task, advance=1, description=found[-1].scheduler)
+        for subject_rows in verify(subjects):
+            rows += subject_rows
+            progress.update(task, advance=1, description=subject_rows[-1].scheduler)
     record = make_record(subjects, rows, perf_counter() - start)
     write_atomically(folder / "verify.json", json.dumps(record, indent=1).encode())
     page = write_verification(record, folder)

@@ -32,10 +32,10 @@ def generate(
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     Raises ValueError for images of another size.
     """
-    own = pipeline.scheduler
+    original = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(
-        cell.scheduler_class, cell.flags, own.config, grid=cell.grid
+        cell.scheduler_class, cell.flags, original.config, grid=cell.grid
     )
     seed_noise(pipeline.scheduler, generators)
     try:
@@ -51,11 +51,11 @@ def generate(
                 **cell.arguments,
             ).images
     finally:
-        pipeline.scheduler = own
+        pipeline.scheduler = original
     if images.shape[-2:] != (cell.height, cell.width):
-        made = "x".join(str(size) for size in images.shape[:-3:-1])
+        size = "x".join(map(str, images.shape[:-3:-1]))
         raise ValueError(
-            f"the model made images of {made} where {cell.width}x{cell.height} was asked for: "
+            f"the model made images of {size} where {cell.width}x{cell.height} was asked for: "
             "choose a size that it can make, and latents that fit it"
         )
     return _to_uint8(images)
@@ -66,8 +66,8 @@ def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> 
     if latents is None:
         return {}
     whole = type(pipeline).__name__ == "ZImagePipeline"  # keeps its state in float32
-    one = torch.from_numpy(latents).to(torch.float32 if whole else pipeline.dtype)
-    return {"latents": one.expand(count, *one.shape[1:]).clone()}
+    latent = torch.from_numpy(latents).to(torch.float32 if whole else pipeline.dtype)
+    return {"latents": latent.expand(count, *latent.shape[1:]).clone()}
 
 
 def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
@@ -94,18 +94,20 @@ def _image_arguments(pipeline: Any, cell: Cell, inputs: Inputs | None) -> dict[s
 def encode(pipeline: Any, images: Tensor) -> Tensor:
     """Latents [N, ...] of images [N, 3, H, W] uint8: the mode that the pipeline's VAE gives, in the
     units of the denoiser but not shifted."""
-    vae, own = pipeline.vae, pipeline.vae.dtype
-    overflows = own == torch.float16 and vae.config.get("force_upcast", False)
+    vae, dtype = pipeline.vae, pipeline.vae.dtype
+    overflows = dtype == torch.float16 and vae.config.get("force_upcast", False)
     try:
         if overflows:  # as the pipelines do
             vae.to(torch.float32)
         pixels = (images.to(vae.device).float() / 127.5 - 1).to(vae.dtype)
         is_video = "temperal_downsample" in vae.config  # diffusers' spelling: an image is one frame
-        said = vae.encode(pixels[:, :, None] if is_video else pixels)
+        encoded = vae.encode(pixels[:, :, None] if is_video else pixels)
     finally:
         if overflows:
-            vae.to(own)
-    latents: Tensor = said.latent_dist.mode() if hasattr(said, "latent_dist") else said.latent
+            vae.to(dtype)
+    latents: Tensor = (
+        encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
+    )
     std = vae.config.get("latents_std") or 1.0  # of each channel
     scale: Tensor = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
     return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))

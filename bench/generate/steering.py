@@ -68,12 +68,12 @@ class _Steering:
             return True
         timestep = float(torch.as_tensor(timestep_of(args, kwargs)).flatten()[0])
         scheduler, (low, high) = self._pipeline.scheduler, self._interval
-        told = training_timesteps([timestep], scheduler)
-        return bool(low < noise_level(told[0], scheduler) <= high)
+        trained = training_timesteps([timestep], scheduler)
+        return bool(low < noise_level(trained[0], scheduler) <= high)
 
 
 def _second_half(value: Any, rows: int) -> Any:
-    """Of everything that has a row for each of the batch's."""
+    """The second half of every tensor with a row for each of the batch; all else as it is."""
     if isinstance(value, Tensor):
         return value[rows // 2 :] if value.ndim and len(value) == rows else value
     if isinstance(value, dict):

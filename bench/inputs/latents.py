@@ -40,8 +40,8 @@ def _expected_shape(model: FoundModel, height: int, width: int) -> tuple[int, ..
     folder = model.loading.config or model.source
     if isinstance(folder, str):
         raise UserError("latents: closed-form models draw their own noise; leave latents out")
-    found = [folder / part / "config.json" for part in ("unet", "transformer")]
-    networks = [path for path in found if path.exists()]
+    configs = [folder / part / "config.json" for part in ("unet", "transformer")]
+    networks = [path for path in configs if path.exists()]
     vae = folder / "vae" / "config.json"
     if model.pipeline_class in _PACKED or not networks or not vae.exists():
         return None

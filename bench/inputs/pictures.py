@@ -24,25 +24,25 @@ def pictures_hash(paths: Sequence[Path]) -> str:
     return hash_of(map(file_hash, paths))
 
 
-def read_picture(path: Path, what: str) -> Image.Image:
+def read_picture(path: Path, label: str) -> Image.Image:
     """The decoded image as it is in the file. Raises UserError when it cannot be read."""
-    with _opened(path, what) as picture:
+    with _opened(path, label) as picture:
         picture.load()
         return picture
 
 
-def size_of(path: Path, what: str) -> tuple[int, int]:
+def size_of(path: Path, label: str) -> tuple[int, int]:
     """Width and height that the head of a file tells. Raises UserError like read_picture."""
-    with _opened(path, what) as picture:
+    with _opened(path, label) as picture:
         return picture.size
 
 
 @contextmanager
-def _opened(path: Path, what: str) -> Iterator[Image.Image]:
+def _opened(path: Path, label: str) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
             yield picture
     except FileNotFoundError as error:
-        raise UserError(f"{what}: nothing at {path}; place it there") from error
+        raise UserError(f"{label}: nothing at {path}; place it there") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{what} {path} cannot be read: mend or remove it") from error
+        raise UserError(f"{label} {path} cannot be read: mend or remove it") from error

@@ -77,7 +77,7 @@ def prompts_given(
     revision: str | None = None,
     shuffle: int | None = None,
 ) -> int | None:
-    """How many a set holds before it repeats; None for one that is drawn without end."""
+    """Number of prompts in a set before it repeats; None for a set that is drawn without end."""
     if path is None or path in CLOSED_FORM_PROMPTS:
         return None
     return len(_given_prompts(path, column, split, revision=revision, shuffle=shuffle))
@@ -91,7 +91,7 @@ def prompts_identity(
     revision: str | None = None,
     shuffle: int | None = None,
 ) -> str:
-    """Hash of the whole set in its order, 16 hex digits. The embedded world's is that of its first
+    """Hash of the whole set in its order, 16 hex digits; of a set without end, of its first
     thousand."""
     if path in CLOSED_FORM_PROMPTS:
         return digest(_closed_form_prompts(path, 1000), 16)
@@ -101,8 +101,11 @@ def prompts_identity(
 
 
 def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
-    """In a random order that depends on the seed and on how many they are: prompts and what belongs
-    to each of them stay together. As they are for None."""
+    """The items in a random order; in their own for seed None.
+
+    The order depends on the seed and the number of items alone, so that prompts and images of equal
+    number stay together.
+    """
     if seed is None:
         return tuple(items)
     return tuple(items[i] for i in np.random.default_rng(seed).permutation(len(items)))
@@ -135,7 +138,7 @@ def _given_prompts(
     revision: str | None,
     shuffle: int | None,
 ) -> tuple[str, ...]:
-    """Of a file, or of the files of a data set one after the other."""
+    """The prompts of a file, or of all files of a data set."""
     if path.startswith(_HUB):
         files = _dataset_files(path.removeprefix(_HUB), split or "train", revision)
     else:
@@ -147,9 +150,9 @@ def _given_prompts(
 
 
 def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
-    """Parquet files of a split: of the data set itself when a revision is given, else of the copy
-    in parquet that the hub keeps of every data set."""
-    what, commit = f"prompts.path={_HUB}{name}", revision or _CONVERTED
+    """Parquet files of a split. Without a revision they are of the hub's own copy in parquet, which
+    it keeps of every data set."""
+    setting, commit = f"prompts.path={_HUB}{name}", revision or _CONVERTED
     patterns = [f"{split}/*.parquet", f"*/{split}/*.parquet"]
     patterns += [f"{split}-*.parquet", f"*/{split}-*.parquet"]
 
@@ -162,14 +165,14 @@ def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
 
     folder = cached(name, commit, patterns, kind=DATASET)
     if folder is None or not inside(folder):
-        folder = download(what, name, commit, choose=of_split, kind=DATASET)
+        folder = download(setting, name, commit, choose=of_split, kind=DATASET)
     files = inside(folder)
     if not files:
-        raise UserError(f"{what}: has no .parquet file of a split {split}; set prompts.split")
+        raise UserError(f"{setting}: has no .parquet file of a split {split}; set prompts.split")
     subsets = sorted({str(Path(file).parent) for file in files})
     if len(subsets) > 1:
         raise UserError(
-            f"{what}: has {split} in several folders ({', '.join(subsets)}); download one and "
+            f"{setting}: has {split} in several folders ({', '.join(subsets)}); download one and "
             "give its file as prompts.path"
         )
     return [folder / file for file in files]
@@ -199,7 +202,7 @@ def _read(path: Path, column: str | None) -> list[str]:
 
 
 def _parquet_records(path: Path, column: str | None) -> list[dict[str, Any]]:
-    """Of the column alone, where there is one of that name: others may hold images."""
+    """Records of that column alone, as others may hold images; names alone where it is absent."""
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path) as file:

@@ -48,19 +48,19 @@ def task_class(pipeline_class: str, task: str) -> Any:
         "img2img": auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING,
         "inpaint": auto_pipeline.AUTO_INPAINT_PIPELINES_MAPPING,
     }
-    found = auto_pipeline._get_task_class(mappings[task], pipeline_class, False)
-    if found is None and pipeline_class == "LatentConsistencyModelPipeline" and task == "inpaint":
+    cls = auto_pipeline._get_task_class(mappings[task], pipeline_class, False)
+    if cls is None and pipeline_class == "LatentConsistencyModelPipeline" and task == "inpaint":
         return StableDiffusionInpaintPipeline  # it takes guidance as an input too
-    return found
+    return cls
 
 
 def task_pipeline(pipeline: Any, task: str) -> Any:
     """A pipeline that does the task with the same modules."""
     if task not in WITH_INPUTS:
         return pipeline
-    found = task_class(type(pipeline).__name__, task).from_pipe(pipeline)
-    found.set_progress_bar_config(disable=True)
-    return found
+    able = task_class(type(pipeline).__name__, task).from_pipe(pipeline)
+    able.set_progress_bar_config(disable=True)
+    return able
 
 
 @contextmanager

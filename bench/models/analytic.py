@@ -99,8 +99,8 @@ class Mixture:
         gain = level.alpha * variances / (level.alpha**2 * variances + level.sigma**2)
         if len(means) == 1:
             return means[0] + gain[0] * (x - level.alpha * means[0])
-        each = means + gain * (x[:, None] - level.alpha * means)
-        return (self.responsibilities(x, level)[..., None] * each).sum(1)
+        denoised = means + gain * (x[:, None] - level.alpha * means)  # [N, K, D]
+        return (self.responsibilities(x, level)[..., None] * denoised).sum(1)
 
 
 @dataclass(frozen=True, eq=False)

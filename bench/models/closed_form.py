@@ -115,10 +115,10 @@ class ClosedFormDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def component_of(self, prompt: str) -> int:
         """-1 when any will do. Raises ValueError for a prompt of another kind."""
-        found = re.fullmatch(r"(component|sample) (\d+)", prompt)
-        if not found:
+        match = re.fullmatch(r"(component|sample) (\d+)", prompt)
+        if not match:
             raise ValueError(f"a closed-form model takes prompts=components, not {prompt!r}")
-        return -1 if found[1] == "sample" else int(found[2]) % len(self._data.weights)
+        return -1 if match[1] == "sample" else int(match[2]) % len(self._data.weights)
 
 
 class AffineDecoder:

@@ -18,46 +18,46 @@ _UNUSED = ("safety_checker",)
 
 
 def pipeline_folder(
-    path: str, what: str, *, revision: str | None, variant: str | None, configs_only: bool
+    path: str, label: str, *, revision: str | None, variant: str | None, configs_only: bool
 ) -> Path:
-    """Folder with all that is wanted of a pipeline: configs and weights, or the configs alone.
+    """The folder of a pipeline, once its configs and, unless configs_only, its weights are whole.
 
     Raises UserError that names every file that is not there.
     """
     if is_hub_id(path):
-        folder = _hub_folder(path, revision, what, variant=variant, configs_only=configs_only)
+        folder = _hub_folder(path, revision, label, variant=variant, configs_only=configs_only)
     else:
-        folder = existing(path, what)
+        folder = existing(path, label)
     if not (folder / INDEX).exists():
         raise UserError(
-            f"{what}: {folder} has no {INDEX}; "
+            f"{label}: {folder} has no {INDEX}; "
             f"place a folder saved by a diffusers pipeline there or set model.path"
         )
-    problems = [f"{what}: {lack}" for lack in _lacks(folder, variant, configs_only)]
+    problems = [f"{label}: {lack}" for lack in _lacks(folder, variant, configs_only)]
     if problems:
         raise UserError("\n".join(problems))
     return folder
 
 
-def one_file(path: str, revision: str | None, name: str, *, what: str) -> Path:
+def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
     """A .safetensors file: the path itself, or the file of this name in a folder or repository."""
     if is_hub_id(path):
         folder = cached(path, revision, [name])
         if folder is None or not (folder / name).exists():
             folder = download(
-                what, path, revision, choose=lambda files: [f for f in files if f == name]
+                label, path, revision, choose=lambda files: [f for f in files if f == name]
             )
-        found = folder / name
+        file = folder / name
     else:
-        found = existing(path, what)
-        found = found / name if found.is_dir() else found
-    if found.suffix != SAFE or not found.exists():
-        raise UserError(f"{what}: {found} is no {SAFE} file; give the path and name of one")
-    return found
+        file = existing(path, label)
+        file = file / name if file.is_dir() else file
+    if file.suffix != SAFE or not file.exists():
+        raise UserError(f"{label}: {file} is no {SAFE} file; give the path and name of one")
+    return file
 
 
 def used_files(folder: Path, variant: str | None, *, weights: bool) -> tuple[Path, ...]:
-    """What a pipeline is made of, out of all that its folder holds; its own code included."""
+    """The files in a folder that its pipeline is made of, its own code included."""
     chosen = _chosen(_files(folder), variant, weights=weights)
     return (folder / INDEX, *folder.glob("*.py"), *(folder / name for name in chosen))
 
@@ -69,18 +69,20 @@ def own_code(folder: Path) -> list[str]:
 
 
 def absent_parts(folder: Path) -> dict[str, None]:
-    """Parts to do without, as diffusers wants to be told: those a pipeline was saved without, such
-    as SD3's third encoder, and those that are of no use here."""
+    """Parts that are not loaded, as arguments of from_pretrained: those that the pipeline was saved
+    without, such as SD3's third encoder, and those that are of no use here."""
     there = _parts(folder)
     named = [part for part, value in _index(folder).items() if isinstance(value, list)]
     return {part: None for part in named if part not in there and not part.startswith("_")}
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, label: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{what}: {path} cannot be read ({error}); place it there again") from error
+        raise UserError(
+            f"{label}: {path} cannot be read ({error}); place it there again"
+        ) from error
     return content
 
 
@@ -105,13 +107,13 @@ def _parts(folder: Path) -> list[str]:
 
 
 def _hub_folder(
-    repo: str, revision: str | None, what: str, *, variant: str | None, configs_only: bool
+    repo: str, revision: str | None, label: str, *, variant: str | None, configs_only: bool
 ) -> Path:
     """From the cache when it holds all, else downloaded: the index, then what it names."""
     folder = cached(repo, revision, [INDEX])
     if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
         return folder
-    index = download(what, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
+    index = download(label, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
     if not (index / INDEX).exists():
         return index
     parts = _parts(index)
@@ -120,7 +122,7 @@ def _hub_folder(
         inside = [file for file in files if str(Path(file).parent) in parts]
         return [INDEX, *_chosen(inside, variant, weights=not configs_only)]
 
-    return download(what, repo, revision, choose=choose)
+    return download(label, repo, revision, choose=choose)
 
 
 def _files(folder: Path) -> list[str]:

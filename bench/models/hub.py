@@ -21,13 +21,12 @@ def is_hub_id(path: str) -> bool:
 def cached(
     repo: str, revision: str | None, patterns: Sequence[str], *, kind: str = MODEL
 ) -> Path | None:
-    """Folder of what the local cache holds of a repository; None when it knows of files of these
-    patterns that it lacks."""
+    """Folder of a repository in the local cache; None where files of these patterns are missing."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = snapshot_download(
+        folder = snapshot_download(
             repo,
             repo_type=kind,
             revision=revision,
@@ -36,14 +35,16 @@ def cached(
         )
     except (OSError, HFValidationError):
         return None
-    return Path(found)
+    return Path(folder)
 
 
 def download(
-    what: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
+    label: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
 ) -> Path:
-    """Folder with the files chosen. Raises UserError that says how else to get them; what could
-    not be had is not asked for again, since a hub out of reach takes its time to say so."""
+    """Folder with the files chosen. Raises UserError that says how else to get them.
+
+    A download that failed is not tried again: each try waits until the hub counts as out of reach.
+    """
     from huggingface_hub import HfApi, snapshot_download
 
     key = (repo, revision, kind)
@@ -52,11 +53,11 @@ def download(
             raise _failed[key]
         info: Any = HfApi().repo_info(repo, repo_type=kind, revision=revision, timeout=_PATIENCE)
         patterns = [_literal(name) for name in choose([file.rfilename for file in info.siblings])]
-        found = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
+        folder = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
     except Exception as error:  # of many kinds: no network, no such name, no licence accepted
         _failed[key] = error
-        raise UserError(_not_there(what, repo, revision, kind=kind, error=error)) from error
-    return Path(found)
+        raise UserError(_not_there(label, repo, revision, kind=kind, error=error)) from error
+    return Path(folder)
 
 
 def _literal(name: str) -> str:
@@ -64,18 +65,18 @@ def _literal(name: str) -> str:
     return re.sub(r"([\[*?])", r"[\1]", name)
 
 
-def _not_there(what: str, repo: str, revision: str | None, *, kind: str, error: Exception) -> str:
+def _not_there(label: str, repo: str, revision: str | None, *, kind: str, error: Exception) -> str:
     from huggingface_hub.errors import GatedRepoError
 
     if isinstance(error, GatedRepoError):
         return (
-            f"{what}: {repo} wants its licence accepted: do so at https://huggingface.co/{repo} "
+            f"{label}: {repo} wants its licence accepted: do so at https://huggingface.co/{repo} "
             "and log in with `hf auth login`"
         )
     options = ["--repo-type dataset"] if kind == DATASET else []
     options += [f"--revision {revision}"] if revision else []
     return (
-        f"{what}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
+        f"{label}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
         f"cache and cannot be downloaded ({type(error).__name__}): run "
         f"`{' '.join(['hf download', repo, *options])}` where there is a network, or name a folder"
     )

@@ -55,27 +55,27 @@ class FoundModel:
 
 
 def find_model(settings: ModelSettings) -> FoundModel:
-    """Raises UserError that names every part that is not there."""
+    """The model of the settings. Raises UserError that names every part that is not there."""
     if settings.path.startswith(CLOSED_FORM):
         return closed_form_model(settings.name, settings.path)
-    what, random = f"weights of model {settings.name}", settings.weights == RANDOM
-    file = _single_file(settings, what)
+    label, random = f"weights of model {settings.name}", settings.weights == RANDOM
+    file = _single_file(settings, label)
     folder = pipeline_folder(
         settings.config if file and settings.config else settings.path,
-        what,
+        label,
         revision=None if file else settings.revision,
         variant=settings.variant,
         configs_only=random or file is not None,
     )
     if own_code(folder) and not settings.trust_remote_code:
         raise UserError(
-            f"{what}: {folder} would run code of its own ({', '.join(own_code(folder))}); "
+            f"{label}: {folder} would run code of its own ({', '.join(own_code(folder))}); "
             "read it, then set model.trust_remote_code=true"
         )
     lora = None
     if settings.lora and not random:
         of = f"LoRA of model {settings.name}"
-        lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, what=of)
+        lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, label=of)
     loading = Loading(
         config=folder if file else None,
         variant=settings.variant,
@@ -86,10 +86,10 @@ def find_model(settings: ModelSettings) -> FoundModel:
     config = read_json(
         folder / "scheduler" / "scheduler_config.json", f"scheduler config of {folder}"
     )
-    own = config.get("_class_name", "")
-    flow = own.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
-    distilled = any(name in own for name in _DISTILLED)
-    pipeline_class = str(read_json(folder / INDEX, what).get("_class_name", ""))
+    scheduler_name = config.get("_class_name", "")
+    flow = scheduler_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
+    distilled = any(name in scheduler_name for name in _DISTILLED)
+    pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
     return FoundModel(
         file or folder,
         _weights_hash(file or folder, loading),
@@ -131,23 +131,23 @@ def closed_form_model(name: str, path: str) -> FoundModel:
     return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
 
 
-def _single_file(settings: ModelSettings, what: str) -> Path | None:
+def _single_file(settings: ModelSettings, label: str) -> Path | None:
     """The file that holds all weights; None when the model is a folder or on the hub."""
     path = resolve(settings.path)
     if not path.is_file():
         return None
     if path.suffix != SAFE:
-        raise UserError(f"{what}: {path} is no {SAFE} file; save it as one, others can hold code")
+        raise UserError(f"{label}: {path} is no {SAFE} file; save it as one, others can hold code")
     if not settings.config:
         raise UserError(
-            f"{what}: a single file does not say what its parts are; set model.config to the "
+            f"{label}: a single file does not say what its parts are; set model.config to the "
             "folder or hub id of the pipeline it is a version of"
         )
     return path
 
 
 def _weights_hash(source: Path, loading: Loading) -> str:
-    """Of all that is loaded: a folder's files; a file and its configs; a LoRA over them."""
+    """Content hash of all that is loaded: a folder, or one file and its configs; a LoRA on top."""
     folder = loading.config or source
     whole = not (loading.random or loading.config)
     hashes = [content_hash(folder, used_files(folder, loading.variant, weights=whole))]
@@ -155,8 +155,8 @@ def _weights_hash(source: Path, loading: Loading) -> str:
         hashes.append(content_hash(source))
     if loading.lora:
         hashes.append(content_hash(loading.lora))
-    found = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
-    return f"{RANDOM} {found}" if loading.random else found
+    content = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
+    return f"{RANDOM} {content}" if loading.random else content
 
 
 def load_pipeline(
@@ -185,14 +185,14 @@ def load_pipeline(
         if loading.lora:
             _fuse_lora(pipeline, loading.lora)
     except (OSError, ValueError, SafetensorError) as error:
-        said = str(error).splitlines()[0]
-        raise UserError(f"{source} cannot be loaded ({said}); place its files again") from error
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{source} cannot be loaded ({reason}); place its files again") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
 
 def _without_progress_bars() -> None:
-    """Of loading; for good, since the networks of metrics are loaded later."""
+    """Turns off the bars of loading; for good, as the networks of metrics are loaded later."""
     import diffusers.utils.logging
     import transformers.utils.logging
 

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class VendorDefault:
-    """Of the pipeline's own call. None where it has no default."""
+    """Defaults of the pipeline's own call; None where it has none."""
 
     scheduler: str  # class
     steps: int | None
@@ -15,10 +15,10 @@ class VendorDefault:
 
 
 def vendor_default(pipeline: Any) -> VendorDefault:
-    asked = signature(type(pipeline).__call__).parameters
+    parameters = signature(type(pipeline).__call__).parameters
 
     def number(name: str) -> Any:
-        default = asked[name].default if name in asked else None
+        default = parameters[name].default if name in parameters else None
         return default if isinstance(default, int | float) else None
 
     scheduler = type(pipeline.scheduler).__name__

@@ -28,7 +28,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 
 def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:
-    """Of diffusers 0.42's pipelines that start from an image, as tests/bench/inputs/ shows."""
+    """Defects of diffusers 0.42's pipelines that start from images, see tests/bench/inputs/."""
     lagging = {job.entry.cell.scheduler for job in jobs if _lags(job)}
     if lagging:
         yield (
@@ -57,13 +57,13 @@ def _forgets_shift(job: Job) -> bool:
 
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
     """Options of guidance that have no effect where guidance is no second pass."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    models_of: dict[tuple[str, str], set[str]] = defaultdict(set)
     for job in jobs:
-        asked = job.guidance
-        if FORMS[asked.form].off is None:
-            for option in asked.left_out():
-                found[option, asked.form].add(job.settings.model.name)
-    for (option, form), models in found.items():
+        guidance = job.guidance
+        if FORMS[guidance.form].off is None:
+            for option in guidance.left_out():
+                models_of[option, guidance.form].add(job.settings.model.name)
+    for (option, form), models in models_of.items():
         yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
 
 
@@ -78,23 +78,23 @@ Curve = tuple[str, str, str]  # model, scheduler, grid
 
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each known defect, with the schedulers and steps that hit it."""
-    told = []
+    sentences = []
     for known, curves in _hit(jobs).items():
         steps: dict[str, set[int]] = defaultdict(set)
         for (_, scheduler, _), counts in curves.items():
             steps[scheduler] |= counts
-        told.append(f"{_where(steps)}: {known.told}")
+        sentences.append(f"{_where(steps)}: {known.told}")
     switching = list(dict.fromkeys(scheduler for _, scheduler, _ in _switching(jobs)))
     if switching:
-        told.append(
+        sentences.append(
             f"{', '.join(switching)}: below {FULL_ORDER} steps the last step is of lower order "
             f"(lower_order_final); a jump of the curve there is the solver's"
         )
-    return told
+    return sentences
 
 
 def marks_of(jobs: Sequence[Job]) -> list[Mark]:
-    """The same in a few words, for the charts. What the report measures itself is left to it."""
+    """The warnings in a few words, for charts; without that which the report measures itself."""
     defects = [
         Mark(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
         for known, curves in _hit(jobs).items()

@@ -53,7 +53,7 @@ def check_race(jobs: Sequence[Job], rules: RaceRules) -> None:
 
 
 def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
-    """Of prompt sets that hold too few for fresh ones at the end."""
+    """A sentence for each prompt set that is too small for fresh prompts at the end."""
     cap = rules.design.cap
     needed = cap + max(rules.design.confirm, cap // 2)
     for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
@@ -68,7 +68,7 @@ def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
     """Jobs that race against each other, in the order they came."""
-    found: dict[tuple[Any, ...], list[Job]] = {}
+    by_panel: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
-        found.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
-    return list(found.values())
+        by_panel.setdefault(tuple(panel_of(job.entry).values()), []).append(job)
+    return list(by_panel.values())

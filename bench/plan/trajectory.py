@@ -26,17 +26,17 @@ _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class add
 
 
 def with_convergence(job: Job) -> Job:
-    """With its reference trajectory and what is measured against it, where that is asked for and
-    can be had. Raises UserError for more steps than the trajectory's."""
+    """The job with its reference trajectory and what is measured against it; the job as it is where
+    none is asked for or can be had. Raises UserError for more steps than the trajectory's."""
     measures = convergence_measures(job.settings)
     if not measures or job.entry.unsupported or job.entry.cell.is_random or no_trajectory(job):
         return job
     trajectory = _trajectory(job)
     if trajectory.settings.steps < job.settings.steps:
-        asked = job.settings.metrics.convergence_steps
+        limit = job.settings.metrics.convergence_steps
         raise UserError(
             f"steps={job.settings.steps}: is beyond the {trajectory.settings.steps} of the "
-            f"reference trajectory; raise metrics.convergence_steps={asked}"
+            f"reference trajectory; raise metrics.convergence_steps={limit}"
         )
     key, samples = trajectory.entry.cell.key, trajectory.entry.samples
     metrics = [Convergence(measure, measures, key, samples) for measure in measures]
@@ -60,13 +60,12 @@ def no_trajectory(job: Job) -> str:
 
 
 def adds_noise(job: Job) -> bool:
-    """By its class, by an argument of the pipeline's call, or by a flag: one that the sweep lays
-    over any entry of the catalogue, or one of the model's own that its scheduler's class reads."""
+    """Whether a scheduler adds noise while it samples: by its class, by an argument of the
+    pipeline's call, or by a flag of the sweep or of the model's config that its class reads."""
     if SCHEDULERS[job.base].stochastic or job.settings.model.call.get("eta"):
         return True
     cell = job.entry.cell
-    own = of_the_model(json.loads(job.model.scheduler_config))
-    flags = {**own, **cell.flags}
+    flags = {**of_the_model(json.loads(job.model.scheduler_config)), **cell.flags}
     noisy = [name for name in _NOISE_FLAGS if _means_noise(flags.get(name))]
     if not noisy:
         return False
@@ -79,13 +78,13 @@ def _means_noise(value: object) -> bool:
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """All that is generated: each reference trajectory once, before the cells that need it."""
-    found: dict[tuple[str, str], Job] = {}
+    """Jobs in the order they are run: each reference trajectory once, before cells that need it."""
+    distinct: dict[tuple[str, str], Job] = {}
     for job in jobs:
-        for each in (job.trajectory, job):
-            if each:
-                found.setdefault((each.entry.cell.key, each.entry.status_kind), each)
-    return list(found.values())
+        for part in (job.trajectory, job):
+            if part:
+                distinct.setdefault((part.entry.cell.key, part.entry.status_kind), part)
+    return list(distinct.values())
 
 
 def left_out(jobs: Sequence[Job]) -> Iterator[str]:

@@ -36,8 +36,10 @@ _SHARED = (
 
 
 def misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
-    """Reasons of cells that cannot be run and are not just a corner of the grid: their scheduler,
-    one of its flags, their model, grid or number of steps fits nowhere."""
+    """Why cells cannot be run of which a value, such as the scheduler or a flag, fits nowhere.
+
+    A cell whose values all run in other cells is just a corner of the grid.
+    """
     fitting = {value for job in jobs for value in _axes(job)}
     for job in grid:
         if not _axes(job) <= fitting:
@@ -52,14 +54,15 @@ def _axes(job: Job) -> set[tuple[str, object]]:
 
 
 def idle_margins(grid: Sequence[Job]) -> Iterator[str]:
-    """Margins of no metric that is measured: misspelt ones, for which that of a family would decide
-    in silence. The files of conf/margins name more metrics than a sweep has."""
+    """Margins that no measured metric has: misspelt, so that a family's margin would decide in
+    silence. Names in the files of conf/margins are no mistakes, as they name more metrics than a
+    sweep has."""
     measured = sorted({metric for job in grid for metric in job.entry.metrics})
     given = dict.fromkeys(name for job in grid for name in job.settings.margins.gating)
     if not measured:  # nothing is decided then
         return
     for name in given:
-        if name in _ready_made() or any(f"{one}_".startswith(f"{name}_") for one in measured):
+        if name in _ready_made() or any(f"{metric}_".startswith(f"{name}_") for metric in measured):
             continue
         cure = f"; {suggestion(name, measured)}" if nearest(name, measured) else ""
         yield (
@@ -77,11 +80,11 @@ def _ready_made() -> frozenset[str]:
 
 
 def distinct(jobs: Sequence[Job]) -> list[Job]:
-    """The first of those that do the same."""
-    found: dict[tuple[str, int], Job] = {}
+    """The jobs, of several that do the same the first alone."""
+    first: dict[tuple[str, int], Job] = {}
     for job in jobs:
-        found.setdefault(_work(job), job)
-    return list(found.values())
+        first.setdefault(_work(job), job)
+    return list(first.values())
 
 
 def _work(job: Job) -> tuple[str, int]:
@@ -92,21 +95,21 @@ def _work(job: Job) -> tuple[str, int]:
 
 
 def renamed(jobs: Sequence[Job]) -> Iterator[str]:
-    """Cells that are another one under a second name: they are run once, and that is said."""
+    """A sentence for each scheduler that runs as another one does: their cells are run once."""
     names = {_work(job): job.entry.cell.scheduler for job in distinct(jobs)}
-    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    places: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for job in jobs:
-        own, name = asked(job.settings.scheduler).name, names[_work(job)]
-        if own != name:
+        alias, name = asked(job.settings.scheduler).name, names[_work(job)]
+        if alias != name:
             cell = job.entry.cell
             grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
-            found[own, name][f"{cell.model}{grid}"] = None
-    for (own, name), where in found.items():
-        yield f"{own} is {name} on {', '.join(where)}: one cell, under that name"
+            places[alias, name][f"{cell.model}{grid}"] = None
+    for (alias, name), where in places.items():
+        yield f"{alias} is {name} on {', '.join(where)}: one cell, under that name"
 
 
 def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
-    """What fits each job but not the sweep as a whole."""
+    """Settings that differ between jobs where a sweep has one, or names that mean two things."""
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
             yield f"{name}: a sweep has one; run a sweep for each value"
@@ -118,11 +121,11 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         if cell.inputs:
             given[cell.task, cell.prompts].add(cell.inputs)
         if job.settings.scheduler.base:
-            own = asked(job.settings.scheduler)
-            identities["scheduler", own.name].add(json.dumps([own.base, own.flags]))
-    for (what, name), hashes in identities.items():
+            choice = asked(job.settings.scheduler)
+            identities["scheduler", choice.name].add(json.dumps([choice.base, choice.flags]))
+    for (kind, name), hashes in identities.items():
         if len(hashes) > 1:
-            yield f"{what} {name}: names {len(hashes)} different ones; give each its own name"
+            yield f"{kind} {name}: names {len(hashes)} different ones; give each its own name"
     for (task, prompts), hashes in given.items():
         if len(hashes) > 1:
             yield (

@@ -61,9 +61,9 @@ class Pack:
 
 
 def pack_run(run: Run) -> Pack:
-    """Cells that are not supported are left out."""
+    """The pack of a run, without cells that are not supported."""
     cells = [_packed(run, entry) for entry in run.entries if not entry.unsupported]
-    finished = (run.store.read_record(each.cell.key, "finished") for each in cells)
+    finished = (run.store.read_record(cell.cell.key, "finished") for cell in cells)
     unix_s = max((record["unix_s"] for record in finished if record), default=time.time())
     return Pack(run.name, unix_s, run.environment, run.margins, cells)
 

@@ -37,7 +37,7 @@ def load_pack(path: Path) -> Pack:
 def write_pack(pack: Pack, path: Path) -> None:
     """Raises UserError when it cannot be written."""
     arrays: dict[str, np.ndarray] = {}
-    cells = [_folded(number, each, arrays) for number, each in enumerate(pack.cells)]
+    cells = [_folded(number, cell, arrays) for number, cell in enumerate(pack.cells)]
     header = asdict(
         _Header(SCHEMA, pack.name, pack.unix_s, pack.environment, dict(pack.margins), cells)
     )
@@ -146,12 +146,12 @@ def _unfolded(folded: _FoldedCell, arrays: dict[str, np.ndarray]) -> PackedCell:
     ends = np.cumsum(sizes)
     content = whole.tobytes()
     features = {kind: arrays[name] for kind, name in folded.features.items()}
-    if any(each.ndim != 2 or len(each) != folded.samples for each in features.values()):
+    if any(array.ndim != 2 or len(array) != folded.samples for array in features.values()):
         raise ValueError("features are not of each sample")
     for latency in folded.latencies:
         _refuse_impossible(latency)
     kept: dict[str, Any] = {
-        "metrics": {name: _metric(found, arrays) for name, found in folded.metrics.items()},
+        "metrics": {name: _metric(metric, arrays) for name, metric in folded.metrics.items()},
         "features": features,
         "images": [content[end - size : end] for size, end in zip(sizes, ends, strict=True)],
     }
@@ -161,7 +161,7 @@ def _unfolded(folded: _FoldedCell, arrays: dict[str, np.ndarray]) -> PackedCell:
 def _metric(folded: _FoldedMetric, arrays: dict[str, np.ndarray]) -> PackedMetric:
     clusters = None if folded.clusters is None else arrays[folded.clusters]
     influence = arrays[folded.influence].astype(np.float64)
-    shapes = {each.shape for each in (influence, clusters) if each is not None}
+    shapes = {array.shape for array in (influence, clusters) if array is not None}
     if influence.ndim != 1 or not influence.size or len(shapes) > 1:
         raise ValueError("influences are not of each sample")
     return PackedMetric(folded.kind, Estimate(folded.value, influence, clusters))
@@ -171,10 +171,10 @@ def _refuse_impossible(latency: Latency) -> None:
     """Raises ValueError for what no clock shows; a stage that was not seen takes nan."""
     stages = [latency.total_s, latency.text_s, latency.denoise_s, latency.decode_s]
     joules = [] if latency.energy_j is None else [latency.energy_j]
-    lists = [np.array(each) for each in (*stages, *joules, latency.calibration_s)]
-    if {len(each) for each in lists} != {latency.timed_runs}:
+    lists = [np.array(values) for values in (*stages, *joules, latency.calibration_s)]
+    if {len(values) for values in lists} != {latency.timed_runs}:
         raise ValueError("not all runs have all times")
-    if any((np.isinf(each) | (each < 0)).any() for each in lists):
+    if any((np.isinf(values) | (values < 0)).any() for values in lists):
         raise ValueError("times are negative or infinite")
     if not (lists[-1] > 0).all() or latency.batch_size < 1 or latency.peak_memory_bytes < 1:
         raise ValueError("no calibration, no images or no memory")

@@ -230,7 +230,7 @@ def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict[str, Any]
 
 
 def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
-    """What of a model's scheduler config is the model's and not the solver's that it came with."""
+    """The part of a scheduler's config that describes the model, not the solver it came with."""
     left_out = (*_OF_A_SOLVER, *_SHIFTS)
     return {name: value for name, value in config.items() if name not in left_out}
 
@@ -238,8 +238,8 @@ def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
 def laid_over(
     class_name: str, flags: dict[str, Any], model_config: dict[str, Any]
 ) -> dict[str, Any]:
-    """All that is laid over what is the model's. The shift of a flow has two names: shift in
-    FlowMatch classes, flow_shift in those that follow a flow by a flag; a config has either."""
+    """The flags with the model's shift of a flow. It has two names: shift in FlowMatch classes and
+    flow_shift in those that follow a flow by a flag; a model's config has either."""
     shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
     if class_name.startswith("FlowMatch"):
         return {"shift": shift, **flags}
@@ -247,8 +247,10 @@ def laid_over(
 
 
 def lowers_last_order(class_name: str, config: dict[str, Any]) -> bool:
-    """Whether the last step is of lower order below FULL_ORDER steps and not from there on. Of the
-    others with lower_order_final some always do that and some never. config: with all flags."""
+    """Whether the last step is of lower order below FULL_ORDER steps, and of full order from there.
+
+    Other classes with lower_order_final always lower it, or never. config: with all flags.
+    """
     if not config.get("lower_order_final", True):
         return False
     third = config.get("solver_order") == 3 or config.get("final_sigmas_type") == "sigma_min"

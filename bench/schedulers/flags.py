@@ -49,7 +49,7 @@ class Choice:
 
 
 def asked(scheduler: SchedulerSettings) -> Choice:
-    """What a sweep asks for, by the letter."""
+    """The scheduler as the settings name it, whatever runs alike."""
     base = scheduler.of
     flags = {**SCHEDULERS[base].flags, **scheduler.flags}
     if scheduler.base:
@@ -58,11 +58,13 @@ def asked(scheduler: SchedulerSettings) -> Choice:
 
 
 def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
-    """The entry of the catalogue that comes nearest, with the flags in which it differs from what
-    is asked for: what runs alike is so called alike. config: the model's own."""
-    spec, own = SCHEDULERS[scheduler.of], asked(scheduler)
+    """The nearest entry of the catalogue, with the flags by which the settings differ from it.
+
+    So schedulers that run alike have one name. config: of the model's own scheduler.
+    """
+    spec, choice = SCHEDULERS[scheduler.of], asked(scheduler)
     if not scheduler.flags:
-        return Choice(own.base, own.base, own.flags)
+        return Choice(choice.base, choice.base, choice.flags)
     wanted = _arguments(spec, scheduler.flags, config)
     differences = {
         name: _difference(wanted, _arguments(other, {}, config))
@@ -71,14 +73,14 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
     }
     base = min(differences, key=lambda name: len(differences[name]))
     flags = differences[base]
-    name = own.name if scheduler.base and flags else _with_flags(base, flags)
+    name = choice.name if scheduler.base and flags else _with_flags(base, flags)
     return Choice(base, name, {**SCHEDULERS[base].flags, **flags})
 
 
 def flag_problems(
     scheduler: SchedulerSettings, config: Flags, steps: int, *, grid: str
 ) -> Iterator[str]:
-    """Why the flags cannot be had, each with the nearest choice. config: the model's own."""
+    """Why flags cannot be used, with the nearest choice. config: of the model's own scheduler."""
     spec, flags = SCHEDULERS[scheduler.of], scheduler.flags
     if not flags:
         return
@@ -162,7 +164,7 @@ def _honouring(sigmas: str, kind: str) -> list[str]:
 
 
 def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> Iterator[str]:
-    """What the class itself has against them."""
+    """Why the class itself refuses the flags."""
     arguments = _arguments(spec, flags, config)
     on = [kind for flag, kind in _SIGMA_FLAGS.items() if arguments.get(flag)]
     if len(on) > 1:
@@ -171,14 +173,14 @@ def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> 
     try:
         build_scheduler(spec.class_name, flags, config)
     except Exception as error:  # each class has its own ways to say no
-        said = (str(error).splitlines() or [""])[0]
-        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
+        reason = (str(error).splitlines() or [""])[0]
+        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {reason}"
 
 
 def _failing(
     spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags, steps: int, grid: str
 ) -> Iterator[str]:
-    """What a run with the flags says, when one without them ends well."""
+    """The error of a run with the flags, where a run without them ends well."""
     ends = [
         _trajectory(
             spec.class_name,

@@ -94,8 +94,8 @@ def _give_levels(scheduler: Any) -> None:
         mu: float | None = None,
         timesteps: Sequence[float] | None = None,
     ) -> None:
-        asked = sigmas if sigmas is not None else timesteps
-        steps = num_inference_steps or len(asked if asked is not None else ())
+        levels = sigmas if sigmas is not None else timesteps
+        steps = num_inference_steps or len(levels if levels is not None else ())
         set_timesteps(device=device, sigmas=_flow_levels(steps, trained), mu=mu)
 
     scheduler.set_timesteps = matched
@@ -107,26 +107,29 @@ def _flow_levels(steps: int, trained: int) -> np.ndarray:
 
 
 def executed_grid(timesteps: Sequence[float], scheduler: Any) -> Grid:
-    """Of the timesteps that a hook saw, with the scheduler that chose them.
+    """The grid of a run: timesteps that a hook saw, by the scheduler that chose them.
 
     A timestep between two training timesteps is read by the logarithm of sigma, as schedulers do.
     """
-    own = getattr(scheduler, "sigmas", None)
-    told = training_timesteps(timesteps, scheduler)
+    sigmas = getattr(scheduler, "sigmas", None)
+    trained = training_timesteps(timesteps, scheduler)
     return Grid(
-        timesteps=told,
-        sigmas=[noise_level(t, scheduler) for t in told],
-        scheduler_sigmas=None if own is None else [float(sigma) for sigma in own],
+        timesteps=trained,
+        sigmas=[noise_level(t, scheduler) for t in trained],
+        scheduler_sigmas=None if sigmas is None else [float(sigma) for sigma in sigmas],
     )
 
 
-def training_timesteps(told: Sequence[float], scheduler: Any) -> list[float]:
-    """Denoisers are told training timesteps, or their share of all (Flux, Qwen-Image), or what is
-    missing to all of it (Z-Image): whichever comes closest to the scheduler's own timesteps."""
-    values, steps = np.array(told, dtype=np.float64), scheduler.config.num_train_timesteps
-    own = np.array([float(t) for t in scheduler.timesteps])
+def training_timesteps(passed: Sequence[float], scheduler: Any) -> list[float]:
+    """Training timesteps of those passed to a denoiser.
+
+    They are passed as they are, as their share of all (Flux, Qwen-Image), or as one less that share
+    (Z-Image): whichever comes closest to the scheduler's own timesteps.
+    """
+    values, steps = np.array(passed, dtype=np.float64), scheduler.config.num_train_timesteps
+    visited = np.array([float(t) for t in scheduler.timesteps])
     readings = (values, values * steps, (1 - values) * steps)
-    misses = [np.abs(reading[:, None] - own).min(1).sum() for reading in readings]
+    misses = [np.abs(reading[:, None] - visited).min(1).sum() for reading in readings]
     closest: list[float] = readings[int(np.argmin(misses))].tolist()
     return closest
 

@@ -194,10 +194,10 @@ def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
 
 def _unset(config: dict[str, Any], prefix: str = "") -> list[str]:
     """Names whose value is OmegaConf's ???: a config that waits for the user."""
-    found = []
+    names = []
     for name, value in config.items():
         if isinstance(value, dict):
-            found += _unset(value, f"{prefix}{name}.")
+            names += _unset(value, f"{prefix}{name}.")
         elif value == "???":
-            found.append(f"{prefix}{name}")
-    return found
+            names.append(f"{prefix}{name}")
+    return names

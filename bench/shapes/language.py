@@ -18,19 +18,19 @@ def asked_for(prompts: Sequence[str]) -> dict[str, np.ndarray]:
     layout is 0 for one object, 1 for two side by side, 2 for one above the other; object 0 is the
     left or upper one, as pixels show it. Raises UserError for a prompt that is no caption.
     """
-    read = [_read(prompt) for prompt in prompts]
-    return {name: np.array([one[name] for one in read]) for name in read[0]}
+    scenes = [_read(prompt) for prompt in prompts]
+    return {name: np.array([scene[name] for scene in scenes]) for name in scenes[0]}
 
 
 @cache
 def _read(prompt: str) -> dict[str, int]:
-    found = _CAPTION.fullmatch(prompt)
-    if not found:
+    match = _CAPTION.fullmatch(prompt)
+    if not match:
         raise UserError(
             f"metrics.accuracy: prompt {prompt!r} is no caption of the embedded world; choose "
             "prompts=shapes, or metrics without accuracy"
         )
-    words = found.groupdict()
+    words = match.groupdict()
     relation = words["relation"]
     order = (1, 0) if relation in ("right of", "below") else (0, 1)
     layout = 0 if relation is None else 1 + (relation in ("above", "below"))

@@ -87,7 +87,7 @@ def draw_scenes(seed: int, start: int, stop: int) -> Scenes:
     low, high = np.array(list(SIZES.values())).T
     radius = low[size] + _pair(draw) * (high - low)[size]
     relation = _choose(next(draw), len(RELATIONS))
-    one, two = (
+    alone, beside = (
         _one_centre(radius, _pair(draw)),
         _two_centres(radius, relation, along=_pair(draw), across=_pair(draw)),
     )
@@ -98,7 +98,7 @@ def draw_scenes(seed: int, start: int, stop: int) -> Scenes:
         texture=texture,
         size=size,
         radius=radius,
-        centre=np.where((count == 1)[:, None, None], one, two),
+        centre=np.where((count == 1)[:, None, None], alone, beside),
         rotation=_MAX_ROTATION * (2 * _pair(draw) - 1),
         relation=relation,
         background=_background(next(draw), colour),

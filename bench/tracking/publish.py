@@ -111,11 +111,11 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
         "mlflow.source.name": "denoisebench",
     }
     tags = {_sanitised(name): text[:_TAG_CHARACTERS] for name, text in tags.items()}
-    found = _find(client, experiment_id, target, metrics=metrics)
-    if found and found.data.tags.get("content") == target.content:
-        return str(found.info.run_id)
-    found = found or client.create_run(experiment_id, min(times, default=None), tags)
-    run_id: str = found.info.run_id
+    mlflow_run = _find(client, experiment_id, target, metrics=metrics)
+    if mlflow_run and mlflow_run.data.tags.get("content") == target.content:
+        return str(mlflow_run.info.run_id)
+    mlflow_run = mlflow_run or client.create_run(experiment_id, min(times, default=None), tags)
+    run_id: str = mlflow_run.info.run_id
     params = [Param(name, text) for name, text in target.params.items()]
     client.log_batch(run_id, metrics[:_BATCH], params, [RunTag(*tag) for tag in tags.items()])
     for start in range(_BATCH, len(metrics), _BATCH):
@@ -134,16 +134,18 @@ def _find(
     So a cell measured anew, or by someone else under the same name, starts another run instead of
     putting a second value at the same step.
     """
-    for found in client.search_runs([experiment_id], f"tags.identity = '{target.identity}'"):
-        if found.data.tags.get("content") == target.content:
-            return found
+    for candidate in client.search_runs([experiment_id], f"tags.identity = '{target.identity}'"):
+        if candidate.data.tags.get("content") == target.content:
+            return candidate
         ours = {(m.key, m.step): (m.value, m.timestamp) for m in metrics}
-        names = found.data.metrics.keys() & {m.key for m in metrics}
-        theirs = [m for name in names for m in client.get_metric_history(found.info.run_id, name)]
+        names = candidate.data.metrics.keys() & {m.key for m in metrics}
+        theirs = [
+            m for name in names for m in client.get_metric_history(candidate.info.run_id, name)
+        ]
         shared = [m for m in theirs if (m.key, m.step) in ours]
         agree = all(ours[m.key, m.step] == (m.value, m.timestamp) for m in shared)
         if agree and (shared or not theirs):
-            return found
+            return candidate
     return None
 
 
@@ -174,16 +176,16 @@ def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     """Makes the experiment if need be; with a SQLite file its artifacts lie beside that file."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         database = _sqlite_path(uri)
         artifacts = (database.parent / "mlflow-artifacts").as_uri() if database else None
         with suppress(MlflowException):  # another publisher was first
             return client.create_experiment(name, artifacts)
-        found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage == "deleted":
+        experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage == "deleted":
         raise ValueError(f"experiment {name!r} is deleted: restore it or set tracking.experiment")
-    return found.experiment_id
+    return experiment.experiment_id
 
 
 @contextmanager
