@@ -229,7 +229,7 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
 
 
 def _family(class_name: str, config: Any) -> str:
-    """Of the models that a scheduler with such a config drives; on others it gives noise."""
+    """Family of models that a scheduler with such a config drives; on others it gives noise."""
     flow = class_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
     return "flow" if flow else "diffusion"
 
@@ -292,7 +292,7 @@ def _are_near(levels: list[float], measured: list[float], name: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """As YAML gives it back."""
+    """The value as YAML gives it back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
 
 

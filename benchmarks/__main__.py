@@ -115,7 +115,7 @@ def all_metrics() -> list[tuple[str, str]]:
 
 
 def references(features: torch.Tensor) -> tuple[FeatureStats, KernelReference, ManifoldReference]:
-    """With all that is computed once and kept."""
+    """The three references of features [M, D], with all that is computed once and kept."""
     statistics = FeatureStats.from_features(features)
     kernel, manifold = kernel_reference(features), ManifoldReference.from_features(features)
     _ = statistics.cov_root, kernel.within, manifold.reaches

@@ -103,7 +103,7 @@ def _slowed(
 
 
 def _busy(seconds: float) -> None:
-    """To the clock, which a sleep oversleeps."""
+    """Works until the clock has gone on so far: a sleep oversleeps."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass

@@ -91,7 +91,7 @@ def _name(field: Field, place: int | None) -> str | None:
 
 
 def truths(field: Field) -> dict[str, dict[str, float]]:
-    """Of each cell by metric: of its whole population, whose moments are exact."""
+    """True values of each cell by metric: of its whole population, whose moments are exact."""
     return {runner.name: _truth(field.population, runner.name) for runner in field.runners}
 
 
@@ -137,7 +137,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Summary:
-    """Of all repetitions."""
+    """What all repetitions gave."""
 
     order: str  # the scheduler that is preferred among cells of equal cost
     agreed: int

@@ -129,7 +129,7 @@ def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) 
 
 
 def _slowdowns(old: Pack, new: Pack) -> dict[str, float]:
-    """Of all processes: what there was to be found."""
+    """Slowdowns by stage over all processes: what there was to be found."""
     sides = [pack.cells[0].latencies for pack in (new, old)]
     if not all(sides):
         return {}
@@ -193,7 +193,7 @@ def _drawn(
 def _drawn_cell(
     packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
 ) -> PackedCell:
-    """With the samples drawn; processes that timed it drawn anew, and runs of each."""
+    """The cell with the samples drawn; its timing processes and their runs are drawn anew."""
     ((kind, features),) = packed.features.items()
     distance = frechet_estimate(torch.from_numpy(features[drawn]).double(), reference)
     score = packed.metrics[CLIP].estimate

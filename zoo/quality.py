@@ -192,7 +192,7 @@ def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
 
 
 def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
-    """Of each guidance and step count: the distance, and its fall since the step count before."""
+    """Distances by guidance and step count, and their fall since the step count before."""
     extract = attribute_extractor(FEATURES, "shapes")
     batches = (dataset(REFERENCE_SEED, i, i + 500)[0] for i in range(0, REFERENCE, 500))
     reference = reduce(

@@ -37,7 +37,7 @@ _REPAINTED = 128  # grey level of a mask file from which a pixel is repainted
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Of consecutive samples."""
+    """Images and masks of consecutive samples."""
 
     images: np.ndarray  # [N, 3, H, W] uint8
     masks: np.ndarray | None  # [N, H, W] bool, True where inpaint repaints; None for img2img
@@ -53,7 +53,7 @@ class InputSet:
     size: tuple[int, int]  # of the model's images, width and height
 
     def load(self, start: int, stop: int) -> Inputs:
-        """Those of samples start..stop-1. Raises UserError for a broken file."""
+        """Inputs of samples start..stop-1. Raises UserError for a broken file."""
         if self.images in _STREAMS:
             return _scene_inputs(self.images, self.masks is not None, start, stop=stop)
         images, masks = _files(self)
@@ -64,7 +64,7 @@ class InputSet:
         )
 
     def names(self, samples: int) -> list[str] | None:
-        """Of the image that each sample starts from; None where all differ."""
+        """Names of the images that samples start from; None where all differ."""
         if self.images in _STREAMS:
             return None
         images, _ = _files(self)
@@ -93,7 +93,7 @@ def input_set(settings: Settings, prompts: PromptSet) -> InputSet | None:
 
 
 def _used(task: TaskSettings) -> TaskSettings:
-    """Without what the task takes no notice of, so that tasks can share a choice of inputs."""
+    """The task without the inputs that it does not use, so that tasks can share a choice."""
     unused = {part: None for part in ("images", "masks") if part not in _NEEDED[task.name]}
     return task.model_copy(update=unused)
 

@@ -60,7 +60,7 @@ class Job:
 
 
 def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
-    """As asked for, in the model's form."""
+    """Guidance as the settings ask for it, in the model's form."""
     return Guidance(
         settings.model.guidance_form or model.guidance_form,
         settings.guidance,

@@ -148,7 +148,7 @@ class Cell:
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
-        """Of the scheduler, by name."""
+        """Flags of the scheduler, by name."""
         return MappingProxyType(json.loads(self.scheduler_flags))
 
     @cached_property
@@ -304,8 +304,8 @@ def digest(content: object, digits: int) -> str:
 
 
 def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -> str:
-    """Of an estimate from samples first to the last. What it was made by is told apart from how
-    many there were: estimates from other numbers of samples are still of one experiment."""
+    """Names the record of an estimate from samples first to the last. What it was made by is told
+    apart from how many there were: other numbers of samples are still of one experiment."""
     of = f"from{first}_n{samples}" if first else f"n{samples}"
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
 

@@ -157,6 +157,6 @@ def _varying(entries: Sequence[Entry]) -> list[str]:
 
 
 def _sweep_id(run: Run) -> str:
-    """Without quotes: it stands between some in MLflow's filters."""
+    """Name of the sweep without quotes: it stands between some in MLflow's filters."""
     name = run.name.replace("'", "_")
     return f"{name}-{digest([asdict(entry) for entry in run.entries], 8)}"

@@ -113,7 +113,7 @@ def check(
 def _lacking(
     pairs: Sequence[Pair], margins: Mapping[str, Mapping[str, Any]], *, with_features: bool
 ) -> dict[str, str]:
-    """By cell, what the candidate was not scored by, though the baseline was."""
+    """Metrics and features that the baseline has and the candidate lacks, said by cell."""
     problems = {}
     for pair in pairs:
         if metrics := unscored(pair, margins):
@@ -165,8 +165,8 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
 def _partners(
     olds: Sequence[PackedCell], news: Sequence[PackedCell]
 ) -> Iterator[tuple[PackedCell, PackedCell]]:
-    """Of cells with the same settings, such as those of two seeds or of two values of a flag: the
-    most alike first, each once."""
+    """Pairs of cells with the same settings, such as those of two seeds or of two values of a
+    flag: the most alike first, each once."""
     left = [*olds], [*news]
     while all(left):
         couples = [(old, new) for old in left[0] for new in left[1]]

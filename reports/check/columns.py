@@ -19,7 +19,7 @@ class Column(Generic[Row]):
 
 
 def terminal_table(columns: Sequence[Column[Row]], title: str) -> Table:
-    """Without rows."""
+    """A table for the terminal with these columns and no rows yet."""
     table = Table(title=Text(title), title_justify="left", caption_justify="left")
     for column in columns:
         table.add_column(Text(column.title), justify="right" if column.is_number else "left")

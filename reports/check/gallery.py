@@ -25,7 +25,7 @@ class Shown(NamedTuple):
 
 
 def most_changed(pairs: Sequence[Pair], most: int = MOST) -> list[Shown]:
-    """Of the samples whose images both sides have, those that moved farthest, by cell; none where
+    """Samples that moved farthest, by cell, of those whose images both sides have; none where
     nothing moved."""
     return [shown for pair in pairs for shown in _of_cell(pair, most)]
 

@@ -81,7 +81,7 @@ def _merged(group: Sequence[PackedCell]) -> PackedCell:
 
 
 def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> PackedMetric:
-    """Over the estimates that were made by the same of the same samples."""
+    """The mean of the estimates that were made by the same of the same samples."""
     others = [packed.metrics[name] for packed in group if name in packed.metrics]
     found = [
         each.estimate
@@ -94,7 +94,7 @@ def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> Packe
 
 
 def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:
-    """With all values of what differs."""
+    """One environment, with all values of what differs."""
     names = dict.fromkeys(name for environment in environments for name in environment)
     return {
         name: " / ".join(dict.fromkeys(each[name] for each in environments if name in each))

@@ -71,7 +71,7 @@ def check_table(check: Check) -> Table | Text:
 
 
 def check_markdown(check: Check) -> str:
-    """For a comment on a pull request: what did not pass first, all the rest folded away."""
+    """A comment on a pull request: what did not pass first, all the rest folded away."""
     lines = [f"## {escaped(_headline(check))}", ""]
     lines += [f"- **{escaped(name)}**: {escaped(why)}" for name, why in check.problems.items()]
     rows = _worth_telling(check)

@@ -24,7 +24,7 @@ PLANNED = (64, 256, 1024, 4096)  # samples
 
 @dataclass(frozen=True)
 class Power:
-    """Of one metric of one cell."""
+    """Smallest differences that a check can tell, for one metric of one cell."""
 
     cell: str
     metric: str

@@ -191,7 +191,7 @@ def _other_guidances(recommendation: Recommendation) -> dict[str, Any]:
 
 
 def _held(value: Any) -> Any:
-    """As denoisebench.apply is told it: an interval as the list that a sweep takes."""
+    """The value as denoisebench.apply reads it: an interval as the list that a sweep takes."""
     if value is None or isinstance(value, tuple):
         return [*(value or ())]
     return value if isinstance(value, str) else _plain(value)
@@ -243,7 +243,7 @@ def _against_vendor(rows: Sequence[Row], row: Row) -> dict[str, Any]:
 
 
 def _evidence(rows: Sequence[Row], recommendation: Recommendation, place: int) -> dict[str, Any]:
-    """Per gating metric: the value, and its loss to the rival that comes nearest to the margin."""
+    """Value of each gating metric, and its loss to the rival that comes nearest to the margin."""
     standing, row = recommendation.choice.standings[place], rows[recommendation.rows[place]]
     return {
         metric: {

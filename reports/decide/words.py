@@ -187,7 +187,7 @@ def _evidence(
 
 
 def _margin(verdict: Verdict, gate: Gate) -> str:
-    """As it was declared; rounded where it is a share of a measured value."""
+    """The margin as it was declared; rounded where it is a share of a measured value."""
     return significant(verdict.margin) if gate.relative else f"{verdict.margin:g}"
 
 

@@ -95,7 +95,7 @@ def figures(
 
 
 def _placed(points: pd.DataFrame) -> pd.DataFrame:
-    """With `place`: the number of the scheduler."""
+    """The points with `place`: the number of the scheduler."""
     return points.assign(place=pd.factorize(points["scheduler"])[0])
 
 
@@ -220,7 +220,7 @@ def _columns(panels: int) -> int:
 
 
 def _with_default(points: pd.DataFrame) -> pd.DataFrame:
-    """With `default`, what is written beside the recommended default: `default: ddim, 8 steps`."""
+    """Points with `default`, written beside the recommended one: `default: ddim, 8 steps`."""
     if "recommended" not in points:
         return points
     setting = points["scheduler"] + ", " + points["steps"].astype(str) + " steps"

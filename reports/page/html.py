@@ -103,7 +103,7 @@ def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def page_environment(folder: Path) -> jinja2.Environment:
-    """Of the templates in a folder, with the style and the script that all pages share."""
+    """The templates of a folder, with the style and the script that all pages share."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,

@@ -38,7 +38,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
 
 
 def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:
-    """Of a Fréchet distance, the least of all cells; infinite for a metric that is a mean."""
+    """Least samples a dimension of a Fréchet distance, over cells; infinite for a mean."""
     ratio = frame.get(f"{metric}_n_per_dim")
     return float("inf") if ratio is None or ratio.isna().all() else float(ratio.min())
 

@@ -85,7 +85,7 @@ def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.Dat
 
 
 def strength_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Like curve_points along the strength, of panels that hold at least two strengths."""
+    """Points along the strength, as of curve_points, of panels with at least two strengths."""
     points = curve_points(frame, metric, STRENGTH)
     return points[points.groupby("panel")[STRENGTH].transform("nunique") > 1]
 
