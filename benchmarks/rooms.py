@@ -146,7 +146,7 @@ def main() -> int:
 
 
 def read_sources(root: Path, folders: Iterable[str] = PACKAGES) -> list[Source]:
-    """All files of the folders, sorted by name; links, as those of denoisebench/, are not followed."""
+    """All files of the folders, sorted by name; links are not followed."""
     paths = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
     return [_parsed(path, path.relative_to(root).as_posix()) for path in paths]
 

@@ -13,6 +13,7 @@ CALLED_BY_LIBRARIES = {
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),
 }
+NOT_NOUNS = {"asked", "each", "found", "told", "what"}  # what they hold has a name
 # What a docstring that hangs on its caller's sentence begins with.
 PREPOSITIONS = {
     "above",
@@ -59,6 +60,22 @@ def test_docstrings_begin_with_a_noun_or_a_verb(source):
 
 def first_word(text):
     return text.split()[0].strip(",:").lower()
+
+
+@pytest.mark.parametrize(
+    "source", read_sources(ROOT, (*PACKAGES, *OUTSIDE)), ids=lambda source: source.file
+)
+def test_data_is_named_by_what_it_holds(source):
+    assert sorted(NOT_NOUNS & set(names_of_data(source.tree))) == []
+
+
+def names_of_data(tree):
+    """Names of variables and parameters that a file makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
 
 
 @pytest.mark.parametrize("source", read_sources(ROOT), ids=lambda source: source.file)

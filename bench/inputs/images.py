@@ -172,10 +172,10 @@ def _check_images(images: Sequence[Path], masks: Sequence[Path]) -> None:
     """Reads every file once: what is broken is found before anything is generated."""
     for number, path in enumerate(images):
         size = _upright(path, "input image").size
-        found = _upright(masks[number], "mask").size if masks else size
-        if found != size:
+        mask_size = _upright(masks[number], "mask").size if masks else size
+        if mask_size != size:
             raise UserError(
-                f"mask {masks[number]} is {found[0]}x{found[1]} and its image {path} "
+                f"mask {masks[number]} is {mask_size[0]}x{mask_size[1]} and its image {path} "
                 f"{size[0]}x{size[1]}; give them one size"
             )
 
@@ -212,6 +212,6 @@ def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.NEAREST)) >= _REPAINTED
 
 
-def _upright(path: Path, what: str) -> Image.Image:
+def _upright(path: Path, label: str) -> Image.Image:
     """Turned as its camera says."""
-    return ImageOps.exif_transpose(read_picture(path, what))
+    return ImageOps.exif_transpose(read_picture(path, label))

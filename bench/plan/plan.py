@@ -60,8 +60,8 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         raise UserError("\n".join(problems | dict.fromkeys(more)))
     grid = []
     for config in configs:
-        job, found = _job(config)
-        problems |= dict.fromkeys(found)
+        job, reasons = _job(config)
+        problems |= dict.fromkeys(reasons)
         if job:
             grid.append(job)
     jobs = [job for job in grid if not job.entry.unsupported]
@@ -176,18 +176,18 @@ def _latency_kind(settings: Settings, machine: Machine) -> str:
 
 def _cell(
     settings: Settings,
-    found: FoundModel,
+    files: FoundModel,
     choice: Choice,
     *,
     inputs: InputSet | None,
     device: str,
 ) -> Cell:
     model, prompts = settings.model, settings.prompts
-    guidance = guidance_of(found, settings).settled()
+    guidance = guidance_of(files, settings).settled()
     used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # input files, at most
     return Cell(
         model=model.name,
-        weights=found.weights,
+        weights=files.weights,
         task=settings.task.name,
         scheduler=choice.name,
         scheduler_class=SCHEDULERS[choice.base].class_name,

@@ -188,7 +188,7 @@ class Cell:
         return f"inputs_{self.inputs}_{self.width}x{self.height}"
 
 
-FACTS: dict[str, Facts] = {each.name: facts_of(each) for each in fields(Cell)}
+FACTS: dict[str, Facts] = {part.name: facts_of(part) for part in fields(Cell)}
 
 
 def fields_with(*roles: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Limit:
 
     conforms: float
     deviates: float
-    what: str  # the number means
+    meaning: str  # of the number
 
     def verdict(self, value: float) -> str:
         if not math.isfinite(value):

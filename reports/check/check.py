@@ -178,12 +178,12 @@ def _partners(
 
 def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
     """What makes a cell the same experiment's, whatever was changed: cells are paired by it."""
-    asked = packed.asked if with_model else {**packed.asked, "model": ""}
-    return tuple(asked[name] for name in fields_with(PAIRED))
+    settings = packed.asked if with_model else {**packed.asked, "model": ""}
+    return tuple(settings[name] for name in fields_with(PAIRED))
 
 
 def _likeness(a: Cell, b: Cell) -> int:
-    return sum(getattr(a, each.name) == getattr(b, each.name) for each in fields(a))
+    return sum(getattr(a, field.name) == getattr(b, field.name) for field in fields(a))
 
 
 def same_curve(packed: PackedCell) -> tuple[Any, ...]:

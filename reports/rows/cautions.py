@@ -88,10 +88,10 @@ def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
         texts.setdefault((mark.model, mark.scheduler, mark.grid), []).append(mark.text)
     varied = varying(frame, ("model", "grid"))
     curves: dict[str, list[str]] = {}
-    for (model, scheduler, grid), found in texts.items():
+    for (model, scheduler, grid), notes in texts.items():
         where = describe({"model": model, "grid": grid}, varied)
         name = f"{scheduler} ({where})" if where else scheduler
-        curves.setdefault("; ".join(found), []).append(name)
+        curves.setdefault("; ".join(notes), []).append(name)
     return [f"{', '.join(names)}: {text}." for text, names in curves.items()]
 
 
@@ -111,24 +111,24 @@ def _moving_starts(frame: pd.DataFrame) -> dict[Curve, pd.Series]:
     """Curves whose steps do not all start at the same noise, with sigma_start by steps. Below
     strength 1 a run is meant to start at less, and rounds it to one of its steps."""
     started = frame[frame["strength"] == 1].dropna(subset=["sigma_start"])
-    found: dict[Curve, pd.Series] = {}
+    starts_of: dict[Curve, pd.Series] = {}
     for _, cells in started.groupby(["model", "scheduler", "grid"], sort=False):
         first, starts = cells.iloc[0], cells.groupby("steps")["sigma_start"].first()
         if starts.max() > _START_SPREAD * starts.min():
-            found[first["model"], first["scheduler"], first["grid"]] = starts
-    return found
+            starts_of[first["model"], first["scheduler"], first["grid"]] = starts
+    return starts_of
 
 
 def _idle_ends(frame: pd.DataFrame) -> dict[Curve, float]:
     """Curves of flows, whose levels run from 1 to 0, that spend a step on the last trace of noise,
     with the level that it starts from: N steps then do the work of N - 1."""
     flows = frame[(frame["strength"] == 1) & (frame["sigma_start"] <= 1) & (frame["steps"] > 1)]
-    found: dict[Curve, float] = {}
+    ends: dict[Curve, float] = {}
     for _, cells in flows.groupby(["model", "scheduler", "grid"], sort=False):
         first = cells.iloc[0]
         if (cells["sigma_end"] < _IDLE / cells["steps"]).all():
-            found[first["model"], first["scheduler"], first["grid"]] = cells["sigma_end"].max()
-    return found
+            ends[first["model"], first["scheduler"], first["grid"]] = cells["sigma_end"].max()
+    return ends
 
 
 def _unevenness(frame: pd.DataFrame) -> Iterator[str]:

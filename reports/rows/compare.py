@@ -67,10 +67,10 @@ def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
 
 
 def _estimate(one: MeasuredCell, metric: str) -> Estimate:
-    found = read_estimate(one.run.store, one.entry, metric)
-    if found is None:
+    estimate = read_estimate(one.run.store, one.entry, metric)
+    if estimate is None:
         raise UserError(_lack(one, metric))
-    return found
+    return estimate
 
 
 def _lack(one: MeasuredCell, metric: str) -> str:
@@ -109,11 +109,11 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
     left = [entry for entry in run.entries if _is_wanted(entry, wanted)]
     if len(left) == 1:
         return MeasuredCell(run, left[0])
-    asked = ",".join(f"{name}={value}" for name, value in wanted.items())
+    wish = ",".join(f"{name}={value}" for name, value in wanted.items())
     if not left:
-        raise UserError(f"{asked}: no cell of {run.folder} is so; see its results.csv")
+        raise UserError(f"{wish}: no cell of {run.folder} is so; see its results.csv")
     raise UserError(
-        f"{asked}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
+        f"{wish}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
         "of each is in results.csv"
     )
 
@@ -121,7 +121,7 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
 def _differing(entries: Sequence[Entry]) -> list[str]:
     """Settings that tell some of the entries apart: the key where nothing else does."""
     values = [_settings(entry) for entry in entries]
-    names = [name for name in _NAMED if len({str(each[name]) for each in values}) > 1]
+    names = [name for name in _NAMED if len({str(settings[name]) for settings in values}) > 1]
     return [name for name in names if name != "key"] or ["key"]
 
 
@@ -132,15 +132,15 @@ def _settings(entry: Entry) -> dict[str, object]:
 
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:
-    own = _settings(entry)
-    return all(_same(own[name], value) for name, value in wanted.items())
+    settings = _settings(entry)
+    return all(_same(settings[name], value) for name, value in wanted.items())
 
 
-def _same(own: object, asked: str) -> bool:
-    if isinstance(own, str):
-        return own == asked
+def _same(value: object, wanted: str) -> bool:
+    if isinstance(value, str):
+        return value == wanted
     try:
-        return float(str(own)) == float(asked)
+        return float(str(value)) == float(wanted)
     except ValueError:
         return False
 
@@ -165,20 +165,22 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     return table
 
 
-def _line(spec: MetricSpec, found: Difference) -> list[str]:
-    decimals = decimals_for([found.se])
-    low, high = found.interval()
+def _line(spec: MetricSpec, difference: Difference) -> list[str]:
+    decimals = decimals_for([difference.se])
+    low, high = difference.interval()
     return [
-        plus_minus(found.value, found.se, decimals),
+        plus_minus(difference.value, difference.se, decimals),
         f"{number(low, decimals)} to {number(high, decimals)}",
-        f"< {_SMALLEST_P:.0e}" if found.p < _SMALLEST_P else f"{found.p:.2g}",
-        _standing(spec, found) if low > 0 or high < 0 else "not told apart",
-        f"unpaired: {found.unpaired}" if found.unpaired else f"{found.units:,} paired",
+        f"< {_SMALLEST_P:.0e}" if difference.p < _SMALLEST_P else f"{difference.p:.2g}",
+        _standing(spec, difference) if low > 0 or high < 0 else "not told apart",
+        f"unpaired: {difference.unpaired}"
+        if difference.unpaired
+        else f"{difference.units:,} paired",
     ]
 
 
-def _standing(spec: MetricSpec, found: Difference) -> str:
+def _standing(spec: MetricSpec, difference: Difference) -> str:
     """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
     if spec.is_signed:
-        return "higher" if found.value > 0 else "lower"
-    return "better" if (found.value > 0) == (spec.better == "higher") else "worse"
+        return "higher" if difference.value > 0 else "lower"
+    return "better" if (difference.value > 0) == (spec.better == "higher") else "worse"

@@ -42,8 +42,8 @@ def load_frame(run: Run) -> pd.DataFrame:
 
 def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:
     """Estimates of a metric by row number of the frame; rows without one are left out."""
-    found = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
-    return {i: estimate for i, estimate in found.items() if estimate is not None}
+    estimates = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
+    return {i: estimate for i, estimate in estimates.items() if estimate is not None}
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
