@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from denoisebench.bench.records.names import describe
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
 
 
@@ -56,7 +57,7 @@ def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
         lines += [
             {
                 "panel": panel,
-                "setting": f"{cell['scheduler']}, {cell['steps']} steps",
+                "setting": describe(cell, ("scheduler", "steps")),
                 "value": plus_minus(cell["value"], cell["se"], decimals),
                 "latency": duration(cell["latency_p50_s"]),
                 "gain": gain,
