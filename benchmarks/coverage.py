@@ -52,7 +52,7 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Row:
+class Replication:
     """One kind of estimate over all replications."""
 
     population: str
@@ -65,7 +65,9 @@ class Row:
     coverage: float  # share of 95 % intervals that hold the truth
 
 
-def replicate(population: Population, estimator: str, repetitions: int, seed: int = 0) -> Row:
+def replicate(
+    population: Population, estimator: str, repetitions: int, seed: int = 0
+) -> Replication:
     """estimator: mean, kernel, frechet or raw frechet, then " of CELL" or " of CELL - CELL"."""
     kind, _, names = estimator.partition(" of ")
     pair = names.split(" - ")
@@ -78,7 +80,7 @@ def replicate(population: Population, estimator: str, repetitions: int, seed: in
         estimates.append(_paired([_estimate(population, kind, name, drawn) for name in pair]))
     values = np.array([estimate.value for estimate in estimates])
     held = [low <= truth <= high for low, high in (e.interval() for e in estimates)]
-    return Row(
+    return Replication(
         population=population.name,
         estimator=estimator,
         samples=n,
@@ -183,7 +185,7 @@ def estimators_of(population: Population) -> Iterator[str]:
     yield from (f"raw frechet of {other} - {first}" for other in others)
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[Replication]) -> str:
     """A table of all rows."""
     lines = [
         "| population | estimate | n | truth | bias | spread | claimed se | coverage of 95 % |",

@@ -78,7 +78,7 @@ def sweep(folder: Path, name: str, session: int) -> None:
 
 
 @dataclass(frozen=True)
-class Row:
+class Judged:
     """What a check says of one variant over all trials: shares of them."""
 
     variant: str
@@ -90,7 +90,7 @@ class Row:
     slower_by: dict[str, float]  # by stage, where it was timed
 
 
-def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Row]:
+def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Judged]:
     _, renders = embedded_reference()
     reference = FeatureStats.from_features(renders)
     for name in VARIANTS:
@@ -112,7 +112,7 @@ def _whole(folder: Path, name: str) -> Pack:
     return replace(first, cells=[replace(cell, latencies=latencies)])
 
 
-def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) -> Row:
+def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) -> Judged:
     margins = margins_settings("default").model_dump(exclude_none=True)
     outcomes: list[str] = []
     found_by: Counter[str] = Counter()
@@ -125,7 +125,7 @@ def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) 
         found_by.update({row.measure for row in result.rows if row.outcome == REGRESSION})
     shares = [outcomes.count(outcome) / trials for outcome in (REGRESSION, PASS, UNDECIDED)]
     found_shares = {measure: count / trials for measure, count in found_by.most_common()}
-    return Row(name, VARIANTS[name].planted, *shares, found_shares, _slowdowns(old, new))
+    return Judged(name, VARIANTS[name].planted, *shares, found_shares, _slowdowns(old, new))
 
 
 def _slowdowns(old: Pack, new: Pack) -> dict[str, float]:
@@ -244,7 +244,7 @@ def _label(measure: str) -> str:
     return WORDS.get(measure) or metric_spec(measure).label
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[Judged]) -> str:
     titles = ("candidate", "what was planted", "denoising, decoding slower by")
     titles = (*titles, "regression", "pass", "undecided", "found by")
     lines = [f"| {' | '.join(titles)} |", "|---|---|" + "--:|" * 4 + "---|"]

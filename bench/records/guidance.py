@@ -95,7 +95,7 @@ class Guidance:
             return Guidance(self.form, _WITHOUT)
         return Guidance(self.form, self.weight if off is None else off)
 
-    def left_out(self) -> list[str]:
+    def vain_options(self) -> list[str]:
         """Names of the options that were asked for in vain."""
         if self.on:
             return []

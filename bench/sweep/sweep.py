@@ -49,7 +49,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         plan.entries,
         environment(),
         warnings=tuple(plan.warnings),
-        marks=tuple(plan.marks),
+        curve_notes=tuple(plan.curve_notes),
         margins=plan.margins,
         claims=plan.claims,
     )

@@ -38,7 +38,7 @@ _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One comparison. Losses are in the metric's units; of times, joules and bytes ratios - 1."""
 
     cell: str
@@ -61,7 +61,7 @@ class Check:
 
     baseline: str
     candidate: str
-    rows: list[Row]
+    rows: list[Comparison]
     problems: dict[str, str]  # by cell: missing, failed or degenerate ones, which are regressions
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
     pairs: list[Pair]  # that were compared
@@ -123,7 +123,7 @@ def _lacking(
     return problems
 
 
-def _judged(pending: Sequence[Pending]) -> list[Row]:
+def _judged(pending: Sequence[Pending]) -> list[Comparison]:
     """All of a check as one family of tests."""
     judgements = judge([comparison.loss for comparison in pending])
     return [_row(*pair) for pair in zip(pending, judgements, strict=True)]
@@ -235,13 +235,13 @@ def _why(packed: PackedCell) -> str:
     return f"{packed.status}: {packed.message}" if packed.message else packed.status
 
 
-def _row(pending: Pending, judgement: Judgement) -> Row:
+def _row(pending: Pending, judgement: Judgement) -> Comparison:
     verdict = judgement.verdict
     shown: Callable[[float], float] = math.expm1 if pending.is_ratio else float
     is_undecided = judgement.outcome == UNDECIDED
     is_alone = is_undecided and verdict.outcome == FAIL
     alone = "above the margin by itself, not among so many" if is_alone else ""
-    return Row(
+    return Comparison(
         cell=pending.cell,
         measure=pending.measure,
         outcome=judgement.outcome,

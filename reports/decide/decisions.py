@@ -22,7 +22,7 @@ from denoisebench.metrics.decide.verdicts import (
     Difference,
     Plateau,
     Verdict,
-    compare,
+    difference_of,
 )
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
@@ -169,7 +169,9 @@ def _recommendation(
     best = _best_by_guidance(target, group, candidates, gate=gating[target])
     guidance, *other_guidances = best
     at_best = candidates[best[guidance]].estimates[target]
-    gaps = {g: compare(candidates[best[g]].estimates[target], at_best) for g in other_guidances}
+    gaps = {
+        g: difference_of(candidates[best[g]].estimates[target], at_best) for g in other_guidances
+    }
     cells = group[group["guidance"] == guidance]
     panel = cells["panel"].iloc[0]
     for race in races:

@@ -71,7 +71,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             races=race_tables(run.races),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
-            curve_notes=curve_notes(frame, run.marks),
+            curve_notes=curve_notes(frame, run.curve_notes),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(supported),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.bench.records.names import describe
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
@@ -73,7 +73,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     )
 
 
-def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
+def curve_notes(frame: pd.DataFrame, notes: Sequence[CurveNote]) -> list[str]:
     """What to know beside a chart against steps, a line for all curves of which the same is true:
     `ddim, euler: starts at sigma 4.1, 8.4 for 4, 10 steps; trailing drift at 16 steps`."""
     texts: dict[Curve, list[str]] = {}
@@ -84,14 +84,14 @@ def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
     for curve, end in _idle_ends(frame).items():
         text = f"the last step, from sigma {end:.2g}, does next to nothing"
         texts.setdefault(curve, []).append(text)
-    for mark in marks:
-        texts.setdefault((mark.model, mark.scheduler, mark.grid), []).append(mark.text)
+    for note in notes:
+        texts.setdefault((note.model, note.scheduler, note.grid), []).append(note.text)
     varied = varying(frame, ("model", "grid"))
     curves: dict[str, list[str]] = {}
-    for (model, scheduler, grid), notes in texts.items():
+    for (model, scheduler, grid), lines in texts.items():
         where = describe({"model": model, "grid": grid}, varied)
         name = f"{scheduler} ({where})" if where else scheduler
-        curves.setdefault("; ".join(notes), []).append(name)
+        curves.setdefault("; ".join(lines), []).append(name)
     return [f"{', '.join(names)}: {text}." for text, names in curves.items()]
 
 

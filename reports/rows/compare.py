@@ -12,8 +12,7 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.decide.verdicts import Difference
-from denoisebench.metrics.decide.verdicts import compare as compare_estimates
+from denoisebench.metrics.decide.verdicts import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
@@ -37,7 +36,7 @@ class MeasuredCell:
         return cell_name(self.entry.asked)
 
 
-def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
+def compare_cells(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     """a - b with its standard error, interval and p.
 
     Sample i of both is paired when it had the same prompt, and input image where there is one: then
@@ -49,7 +48,7 @@ def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     if not _is_comparable(a.entry, b.entry, metric):
         names = " and ".join(_names(a, b))
         raise UserError(f"{names} cannot be compared by {metric}: {_OTHER_RULER}")
-    return compare_estimates(*estimates, _mismatch(a.entry.cell, b.entry.cell))
+    return difference_of(*estimates, _mismatch(a.entry.cell, b.entry.cell))
 
 
 def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
@@ -157,7 +156,7 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     for metric in shared:
         spec = metric_spec(metric)
         cells = (
-            _line(spec, compare(a, b, metric))
+            _line(spec, compare_cells(a, b, metric))
             if _is_comparable(a.entry, b.entry, metric)
             else [MISSING] * 4 + [f"not comparable: {_OTHER_RULER}"]
         )
