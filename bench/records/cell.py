@@ -34,7 +34,8 @@ class Cell:
 
     The number of samples is not: sample i is the same however many are asked for. What a field is
     called and used for stands beside it (bench/records/facts.py). Their order is that of stored
-    records.
+    records. Flags, call and interval stay JSON strings, as those records and the key hold them: so
+    a cell can be hashed, and keys depend on no parser. Views such as `flags` parse them once.
     """
 
     model: str = field(

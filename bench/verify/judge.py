@@ -20,7 +20,7 @@ class Limit:
 
     conforms: float
     deviates: float
-    meaning: str  # of the number
+    what: str  # the number means; the name is that of verify.json
 
     def verdict(self, value: float) -> str:
         if not math.isfinite(value):

@@ -48,7 +48,8 @@ def powers(pack: Pack, metrics: Sequence[str], planned: Sequence[int] = PLANNED)
         for power in _of(old, new, metrics, planned=planned)
     ]
     if not result:
-        raise UserError(f"{pack.name}: no curve has two step counts with a metric of {metrics}")
+        named = " or ".join(metrics) or "a metric that has a margin"
+        raise UserError(f"{pack.name}: no curve has two step counts that were scored by {named}")
     return result
 
 
