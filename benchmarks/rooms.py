@@ -174,19 +174,30 @@ def _targets(root: Path, source: Source) -> list[tuple[int, str]]:
     pairs = {
         (node.lineno, resolve(root, name))
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
         for name in _names(node, source.file)
     }
     return sorted((line, target) for line, target in pairs if target)
 
 
-def _names(node: ast.Import | ast.ImportFrom, file: str) -> list[str]:
+def _names(node: ast.Import | ast.ImportFrom | ast.Call, file: str) -> list[str]:
     """Full dotted names: `from a.b import c` is a.b.c, whether c is a module or not."""
+    if isinstance(node, ast.Call):
+        return [name] if (name := named_by_call(node)) else []
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     start = file.split("/")[: -node.level] if node.level else []
     module = [*start, *([node.module] if node.module else [])]
     return [".".join([*module, alias.name]) for alias in node.names]
+
+
+def named_by_call(node: ast.Call) -> str:
+    """The module of `import_module("a.b")` or `__import__("a.b")`; "" of other calls."""
+    called = ast.unparse(node.func).rpartition(".")[2]
+    first = node.args[0] if node.args else None
+    if called not in ("import_module", "__import__") or not isinstance(first, ast.Constant):
+        return ""
+    return str(first.value)
 
 
 def resolve(root: Path, name: str) -> str:

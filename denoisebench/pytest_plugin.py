@@ -25,6 +25,7 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
         cell: str | Path,
         baseline: str | Path,
         margins: str | Path | None = None,
+        *,
         undecided: str = "fail",
     ) -> None:
         from denoisebench.__main__ import run
