@@ -60,14 +60,14 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     return Content(
         decisions=decisions,
         observations={
-            metric: observations(frame, metric, found, decisions=decisions)
-            for metric, found in estimates.items()
+            metric: observations(frame, metric, values, decisions=decisions)
+            for metric, values in estimates.items()
         },
         figures={
-            m: figures(frame, m, found, decisions=decisions) for m, found in estimates.items()
+            m: figures(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
         returns={
-            m: returns(frame, m, found, decisions=decisions) for m, found in estimates.items()
+            m: returns(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
         blocks=gallery(run, frame),
         script=script,

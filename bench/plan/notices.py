@@ -7,22 +7,22 @@ from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.plan.trajectory import left_out as without_convergence
+from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each thing that a sweep will meet, with the schedulers and steps that do."""
-    without = dict.fromkeys(line for job in jobs for line in job.left_out)
+    without = dict.fromkeys(line for job in jobs for line in job.unmeasured)
     return [
         *warnings_of(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
         *without,
-        *without_convergence(jobs),
+        *unmeasured_convergence(jobs),
         *_without_weights(jobs),
     ]
 
@@ -61,7 +61,7 @@ def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
     for job in jobs:
         guidance = job.guidance
         if FORMS[guidance.form].off is None:
-            for option in guidance.left_out():
+            for option in guidance.vain_options():
                 models_of[option, guidance.form].add(job.settings.model.name)
     for (option, form), models in models_of.items():
         yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
@@ -93,16 +93,16 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
     return sentences
 
 
-def marks_of(jobs: Sequence[Job]) -> list[Mark]:
+def curve_notes_of(jobs: Sequence[Job]) -> list[CurveNote]:
     """The warnings in a few words, for charts; without that which the report measures itself."""
     defects = [
-        Mark(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
+        CurveNote(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
         for known, curves in _hit(jobs).items()
         if known.name != "leading-start"
         for curve, steps in curves.items()
     ]
     text = f"ends with a step of lower order below {FULL_ORDER} steps"
-    return [*defects, *(Mark(*curve, text) for curve in _switching(jobs))]
+    return [*defects, *(CurveNote(*curve, text) for curve in _switching(jobs))]
 
 
 def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:

@@ -12,7 +12,7 @@ AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of cl
 def gates(
     margins: Mapping[str, Mapping[str, Any]], metrics: Iterable[str], features: Mapping[str, int]
 ) -> dict[str, Gate]:
-    """Of the metrics for which a margin is declared, by column or by how columns begin.
+    """Gates of the metrics for which a margin is declared, by column or by how columns begin.
 
     features: dimensions of those metrics that are biased by a small number of samples.
     """

@@ -22,7 +22,7 @@ from denoisebench.metrics.decide.verdicts import (
     Plateau,
     Verdict,
     all_of,
-    compare,
+    difference_of,
     non_inferiority,
     plateau,
 )
@@ -54,7 +54,7 @@ class Gate:
     def loss(self, cell: Estimate, rival: Estimate) -> Difference:
         """How much worse a cell is than another."""
         other = rival if cell is rival else self.beside(rival)
-        return compare(other, cell) if self.sign > 0 else compare(cell, other)
+        return difference_of(other, cell) if self.sign > 0 else difference_of(cell, other)
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,7 +119,7 @@ def _mmd_estimate(
 def _between_clusters(
     kernel: Kernel, features: Tensor, clusters: np.ndarray | None
 ) -> tuple[Tensor, Tensor]:
-    """For each sample, the sum of its kernel with samples of other clusters, and their number."""
+    """Sums of each sample's kernel with samples of other clusters [N], and their numbers [N]."""
     sums, count = _row_sums(kernel, features, features), len(features)
     if clusters is None or len(np.unique(clusters)) == 1:
         return sums - _diagonal(kernel, features), torch.full_like(sums, count - 1)
