@@ -13,7 +13,8 @@ class Estimate:
 
     influence has mean zero. Where samples are alike, as those of one prompt are, clusters numbers
     their groups 0..G-1: the clusters are the independent units, and the error is that of fewer
-    samples than n.
+    samples than n, of other prompts. An estimate that is of the prompts at hand has
+    influences within prompts and no clusters.
     """
 
     value: float

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
 DENSITY_NEIGHBOURS = 5  # of density and coverage, as published (Naeem et al., 2020)
+REPEATED = 2  # draws of a prompt, on average, from which a distance is of the prompts at hand
 OCTAVES = 6  # most that are told apart: wavelengths of 2 to 128 pixels
 
 

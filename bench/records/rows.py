@@ -155,7 +155,7 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict[str, Any]:
     columns = {
         metric: estimate.value,
         f"{metric}_se": estimate.se,
-        "distinct_prompts": len(estimate.units),
+        "distinct_prompts": record.get("prompts", len(estimate.units)),
     }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]

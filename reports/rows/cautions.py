@@ -7,11 +7,12 @@ import pandas as pd
 from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import Mark
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import REPEATED, metric_spec
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
 _ENOUGH_PROMPTS = 10
+_BETWEEN_DISTRIBUTIONS = ("fd_", "fid", "kd_", "kid", "cmmd_")  # how their columns begin
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
 _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
@@ -26,7 +27,7 @@ _SAME_WORK = ("model", "dtype", "height", "width")
 def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
-    texts.append(_few_prompts(frame))
+    texts += [_few_prompts(frame), _repeated_prompts(frame)]
     texts.append(_late_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
@@ -68,8 +69,23 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     if pd.isna(prompts) or prompts >= _ENOUGH_PROMPTS:
         return ""
     return (
-        f"Only {prompts} different prompts: errors are those of other prompts like them, which "
-        f"takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+        f"Only {prompts} different prompts: errors of means are those of other prompts like them, "
+        f"which takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+    )
+
+
+def _repeated_prompts(frame: pd.DataFrame) -> str:
+    """Of which prompts distances between distributions are: see metrics.features.draws."""
+    names = [m for m in frame_metrics(frame) if m.startswith(_BETWEEN_DISTRIBUTIONS)]
+    repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
+    if repeated.empty or not names:
+        return ""
+    first = repeated.iloc[0]
+    return (
+        f"{first['samples']} samples are of {first['distinct_prompts']} prompts. "
+        f"{', '.join(metric_spec(name).label for name in names)}: of these prompts alone, with the "
+        "error of other noise; other prompts may order cells in another way. Errors of means, such "
+        "as a CLIP score, are those of other prompts."
     )
 
 
