@@ -78,6 +78,7 @@ class FrechetDistance(OfFeatures):
         record: dict[str, object] = {"raw": distance.raw, "features": reference.dim, **these}
         if not these:  # a floor is of samples of all that the reference shows
             record["floor"] = frechet_floor(reference, scoring.entry.scored)
+        record["left"] = distance.estimate.left
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity
         return Estimated(distance.estimate, record)

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import Mark
-from denoisebench.metrics.specs import REPEATED, metric_spec
+from denoisebench.metrics.specs import (
+    AMPLE_SAMPLES,
+    REPEATED,
+    is_between_distributions,
+    metric_spec,
+)
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
 _ENOUGH_PROMPTS = 10
-_BETWEEN_DISTRIBUTIONS = ("fd_", "fid", "kd_", "kid", "cmmd_")  # how their columns begin
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
 _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
@@ -76,7 +79,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
 
 def _repeated_prompts(frame: pd.DataFrame) -> str:
     """Of which prompts distances between distributions are: see metrics.features.draws."""
-    names = [m for m in frame_metrics(frame) if m.startswith(_BETWEEN_DISTRIBUTIONS)]
+    names = [m for m in frame_metrics(frame) if is_between_distributions(m)]
     repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
     if repeated.empty or not names:
         return ""

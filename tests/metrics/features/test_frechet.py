@@ -379,6 +379,35 @@ def test_few_independent_samples_keep_the_plain_distance(generator):
     assert np.isnan(seven.infinity)
 
 
+def test_the_interval_of_a_value_holds_the_bias_that_may_be_left(generator):
+    """At n = 4 d the next order of the bias is several standard errors of a perfect cell."""
+    reference = FeatureStats.from_moments(np.zeros(96), np.eye(96))
+    drawn = torch.randn(12, 384, 96, generator=generator, dtype=torch.float64)
+    found = [frechet_record(features, reference) for features in drawn]
+    values = np.array([record.estimate.value for record in found])
+    errors = np.array([record.estimate.se for record in found])
+    assert (
+        np.abs(values) > 1.96 * errors
+    ).mean() > 0.5  # by itself it covers less
+    assert all(low <= 0 <= high for low, high in (r.estimate.interval() for r in found))
+    assert abs(np.mean([record.infinity for record in found])) < abs(values.mean())
+
+
+def test_few_samples_a_dimension_have_no_interval_and_fewer_no_difference(generator):
+    stats = FeatureStats.from_features(draw(500, 20, generator))
+    for samples, of_value, of_difference in (
+        (80, True, True),
+        (79, False, True),
+        (19, False, False),
+    ):
+        one = draw(samples, 20, generator)
+        a, b = (frechet_estimate(x, stats) for x in (one, 0.9 * one))
+        assert np.isfinite(a.interval()).all() == of_value
+        assert np.isfinite(a.own_se) == of_value
+        assert np.isfinite(paired_difference(a, b).se) == of_difference
+        assert paired_difference(a, frechet_estimate(one, stats)).se == 0  # the same samples
+
+
 @pytest.mark.parametrize("decay", [0, 4, 9])
 @pytest.mark.parametrize("n", [90, 200])
 def test_small_singular_values_keep_their_digits(n, decay, generator):
