@@ -1,5 +1,6 @@
 """Two measured cells compared by one metric: paired where their samples match, saying so if not."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -170,15 +171,26 @@ def _line(spec: MetricSpec, found: Difference) -> list[str]:
     low, high = found.interval()
     return [
         plus_minus(found.value, found.se, decimals),
-        f"{number(low, decimals)} to {number(high, decimals)}",
-        f"< {_SMALLEST_P:.0e}" if found.p < _SMALLEST_P else f"{found.p:.2g}",
-        _standing(spec, found) if low > 0 or high < 0 else "not told apart",
+        f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
+        _p_words(found.p),
+        _standing(spec, found),
         f"unpaired: {found.unpaired}" if found.unpaired else f"{found.units:,} paired",
     ]
 
 
+def _p_words(p: float) -> str:
+    if math.isnan(p):
+        return MISSING
+    return f"< {_SMALLEST_P:.0e}" if p < _SMALLEST_P else f"{p:.2g}"
+
+
 def _standing(spec: MetricSpec, found: Difference) -> str:
     """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
+    low, high = found.interval()
+    if math.isnan(low):
+        return "undecided"
+    if low <= 0 <= high:
+        return "not told apart"
     if spec.is_signed:
         return "higher" if found.value > 0 else "lower"
     return "better" if (found.value > 0) == (spec.better == "higher") else "worse"

@@ -386,9 +386,7 @@ def test_the_interval_of_a_value_holds_the_bias_that_may_be_left(generator):
     found = [frechet_record(features, reference) for features in drawn]
     values = np.array([record.estimate.value for record in found])
     errors = np.array([record.estimate.se for record in found])
-    assert (
-        np.abs(values) > 1.96 * errors
-    ).mean() > 0.5  # by itself it covers less
+    assert (np.abs(values) > 1.96 * errors).mean() > 0.5  # by itself it covers less
     assert all(low <= 0 <= high for low, high in (r.estimate.interval() for r in found))
     assert abs(np.mean([record.infinity for record in found])) < abs(values.mean())
 
