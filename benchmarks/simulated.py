@@ -37,7 +37,7 @@ SPECTRA: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # variances by numbe
     "flat": np.ones_like,
 }
 TAILS = ("normal", "exponential", "t5")
-DIMENSIONS, PER_DIM = (64, 256), (0.5, 1, 4, 8)
+DIMENSIONS, PER_DIM = (64, 256), (0.5, 1, 2, 4, 8)
 LARGE = ((1280, 4), (2048, 4))  # dimensions, samples a dimension: a few draws show the bias
 
 

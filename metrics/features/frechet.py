@@ -15,7 +15,7 @@ from torch import Tensor
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.features.checks import check_same_dim, checked_features
 from denoisebench.metrics.features.draws import Draws
-from denoisebench.metrics.specs import AMPLE_SAMPLES, ONE_SAMPLE
+from denoisebench.metrics.specs import AMPLE_SAMPLES, FEW_SAMPLES
 
 EXACT = 10**12  # samples behind moments that are known, not estimated
 SPLITS = 4  # into halves, for the bias
@@ -173,8 +173,8 @@ def frechet_record(
     The next order of the bias is left. Where features have tails no heavier than Student's t with 5
     degrees, it was measured to be within LEFT of what was taken out from AMPLE_SAMPLES units a
     dimension on, to either side (benchmarks/simulated.py). Below, the value is nearer the truth
-    than the plain one, but how near is unknown. Below ONE_SAMPLE a dimension the covariance has not
-    full rank, and the error of a difference cannot be told either.
+    than the plain one, but how near is unknown. Below FEW_SAMPLES a dimension the covariance of
+    halves has not full rank, and the error of a difference cannot be told either.
 
     FD∞ is the limit of a parabola through the mean distances of the whole, halves and quarters
     against 1/n, which takes out that order too. The straight line of Chong & Forsyth (2020) is
@@ -209,7 +209,7 @@ def frechet_record(
 
 def _known(estimate: Estimate, *, taken: float, ratio: float) -> Estimate:
     """With what is known at so many units a dimension, see frechet_record; taken: of the bias."""
-    if ratio < ONE_SAMPLE:
+    if ratio < FEW_SAMPLES:
         return replace(estimate, left=float("inf"))
     return replace(estimate, left=LEFT * taken if ratio >= AMPLE_SAMPLES else float("nan"))
 

@@ -396,7 +396,7 @@ def test_few_samples_a_dimension_have_no_interval_and_fewer_no_difference(genera
     for samples, of_value, of_difference in (
         (80, True, True),
         (79, False, True),
-        (19, False, False),
+        (39, False, False),
     ):
         one = draw(samples, 20, generator)
         a, b = (frechet_estimate(x, stats) for x in (one, 0.9 * one))
