@@ -37,7 +37,7 @@ def dataset(seed: int, start: int, stop: int) -> tuple[np.ndarray, list[str]]:
 def pictures_of(prompts: Sequence[str], seed: int, start: int) -> np.ndarray:
     """Images [N, 3, 32, 32] uint8 of captions; the first is of scene start of a stream, as far as
     its caption leaves it open."""
-    return render(draw_scenes(seed, start, start + len(prompts), named_in(prompts)))
+    return render(draw_scenes(seed, start, start + len(prompts), named=named_in(prompts)))
 
 
 def object_masks(scenes: Scenes) -> np.ndarray:

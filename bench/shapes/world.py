@@ -81,7 +81,7 @@ class Scenes:
 
 
 def draw_scenes(
-    seed: int, start: int, stop: int, named: Mapping[str, np.ndarray] | None = None
+    seed: int, start: int, stop: int, *, named: Mapping[str, np.ndarray] | None = None
 ) -> Scenes:
     """Scenes start..stop-1 of the stream named by seed. named: what captions say of them, by
     field of Scenes (see language.py); the rest is drawn."""

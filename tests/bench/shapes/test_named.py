@@ -14,7 +14,7 @@ def test_scenes_of_their_own_captions_are_the_same_scenes():
 
 def test_scenes_show_what_other_captions_say():
     wanted = captions(draw_scenes(1, 0, 200))
-    scenes = draw_scenes(HELD_OUT_SEED, 0, 200, named_in(wanted))
+    scenes = draw_scenes(HELD_OUT_SEED, 0, 200, named=named_in(wanted))
     assert captions(scenes) == wanted
     layout = asked_for(wanted)["layout"]
     side_by_side = np.flatnonzero(layout == 1)
