@@ -1,10 +1,13 @@
 """A metric is an estimate: a value with a standard error, from each sample's part. NumPy only."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
+
+_ROUNDED = 1e-6  # relative to the largest influence: single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,7 +16,8 @@ class Estimate:
 
     influence has mean zero. Where samples are alike, as those of one prompt are, clusters numbers
     their groups 0..G-1: the clusters are the independent units, and the error is that of fewer
-    samples than n.
+    samples than n, of other prompts. An estimate that is of the prompts at hand has
+    influences within prompts and no clusters.
     """
 
     value: float
@@ -21,6 +25,10 @@ class Estimate:
     clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
     # By number of samples: estimates from that many first samples alone, where they were made too.
     nested: Mapping[int, "Estimate"] = field(default_factory=dict)
+    # How far the value by itself may be biased at most, to either side. A difference of two values
+    # has next to none of it. nan: unknown. inf: so large that the influences are not known either,
+    # and no difference but that of equal samples.
+    left: float = 0.0
 
     @property
     def samples(self) -> int:
@@ -39,15 +47,24 @@ class Estimate:
 
     @property
     def se(self) -> float:
-        """Standard error; nan for fewer than two independent units."""
+        """Standard error; nan for fewer than two independent units, and where left is infinite
+        unless all influences are 0."""
         units = self.units
+        if math.isinf(self.left) and self.influence.any():
+            return math.nan
         return (
             float(np.std(units, ddof=1) / np.sqrt(len(units))) if len(units) > 1 else float("nan")
         )
 
+    @property
+    def own_se(self) -> float:
+        """Standard error to show beside the value; nan where its bias is unknown."""
+        return self.se if math.isfinite(self.left) else math.nan
+
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Normal confidence interval."""
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.se
+        """Normal confidence interval, which holds the bias that may be left too; nan where that is
+        unknown."""
+        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.se + self.left
         return self.value - reach, self.value + reach
 
 
@@ -69,12 +86,25 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     """
     a, b = _in_common(a, b)
     n = max(a.samples, b.samples)
+    if math.inf in (a.left, b.left) and are_equal(a, b):
+        return Estimate(0.0, np.zeros(n), a.clusters)
     larger, smaller = (a, b) if a.samples == n else (b, a)
     if not _same_groups(larger, smaller):
         raise ValueError("cannot pair samples of different clusters")
     return Estimate(
-        a.value - b.value, _stretched(a, n) - _stretched(b, n), clusters=larger.clusters
+        a.value - b.value,
+        _stretched(a, n) - _stretched(b, n),
+        clusters=larger.clusters,
+        left=math.inf if math.inf in (a.left, b.left) else 0.0,
     )
+
+
+def are_equal(a: Estimate, b: Estimate) -> bool:
+    """Whether both are of equal images: the influences may be rounded, as packs keep them."""
+    if a.value != b.value or a.samples != b.samples:
+        return False
+    largest = np.abs(a.influence).max(initial=0)
+    return bool(np.abs(a.influence - b.influence).max(initial=0) <= _ROUNDED * largest)
 
 
 def _in_common(a: Estimate, b: Estimate) -> tuple[Estimate, Estimate]:

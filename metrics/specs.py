@@ -4,7 +4,20 @@ from dataclasses import dataclass, replace
 
 PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
 DENSITY_NEIGHBOURS = 5  # of density and coverage, as published (Naeem et al., 2020)
+# Samples per feature dimension of a Fréchet distance. Below AMPLE_SAMPLES bias can turn the order
+# of close cells around, and it is unknown how much is left in a value; below FEW_SAMPLES nothing is
+# known of a difference either.
+AMPLE_SAMPLES, FEW_SAMPLES = 4, 2
+REPEATED = 2  # draws of a prompt, on average, from which a distance is of the prompts at hand
 OCTAVES = 6  # most that are told apart: wavelengths of 2 to 128 pixels
+
+
+_BETWEEN_DISTRIBUTIONS = ("fid", "fd", "kid", "kd", "cmmd")  # first word of a column
+
+
+def is_between_distributions(metric: str) -> bool:
+    """Whether it is a distance between distributions, which is never below 0."""
+    return metric.split("_")[0] in _BETWEEN_DISTRIBUTIONS
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from denoisebench.reports.page.contact_sheet import sheets
 from denoisebench.reports.page.figures import figures
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
+from denoisebench.reports.rows.cautions import cautions
 from denoisebench.reports.rows.frame import (
     csv_bytes,
     frame_metrics,
@@ -41,7 +42,8 @@ def write_report(folder: Path) -> Path:
     frame = load_frame(run)
     write_results(frame, folder)
     content = content_of(run, frame, javascript_bundle())
-    defaults = defaults_yaml(run, records(frame), content.decisions)
+    told = cautions(frame)
+    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=told)
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))

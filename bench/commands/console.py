@@ -1,5 +1,6 @@
 """What commands share: the terminal, the run folder they are given, versions."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,12 @@ def measuring_bar(console: "Console") -> "Progress":
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     return Progress(*columns, console=console, transient=True)
+
+
+def print_cautions(cautions: Iterable[str]) -> None:
+    """What to know before believing the numbers above, as the page says it."""
+    for caution in cautions:
+        terminal().print(f"caution: {caution}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def terminal() -> "Console":

@@ -37,6 +37,8 @@ def log(arguments: list[str]) -> int:
 def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
     """True when MLflow has the run; a server that is down is said once and stops nothing."""
     from denoisebench.bench.tracking.publish import TrackingDown, publish
+    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.rows.frame import load_frame
 
     try:
         where = publish(
@@ -45,6 +47,7 @@ def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
             tracking.experiment,
             pack=tracking.pack,
             baseline=tracking.baseline,
+            cautions=cautions(load_frame(run)),
         )
     except TrackingDown as error:
         print(f"denoisebench: {error}", file=sys.stderr)

@@ -1,25 +1,32 @@
 """`denoisebench report` and `compare`: what a run shows, from its store alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from denoisebench.bench.commands.console import run_folder, terminal
+from denoisebench.bench.commands.console import print_cautions, run_folder, terminal
 from denoisebench.bench.errors import UserError
 
 
 def report(arguments: list[str]) -> int:
     """Results, figures and page of a run, from its store alone."""
+    from denoisebench.bench.records.run import load_run
     from denoisebench.reports.report import write_report
+    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.rows.frame import load_frame
 
-    terminal().print(
-        f"report: {write_report(run_folder(arguments))}", highlight=False, soft_wrap=True
-    )
+    folder = run_folder(arguments)
+    page = write_report(folder)
+    print_cautions(cautions(load_frame(load_run(folder))))
+    terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 
 
 def compare(arguments: list[str]) -> int:
     """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
     from denoisebench.bench.records.run import load_run
+    from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.compare import comparison_table, find_cell
+    from denoisebench.reports.rows.frame import load_frame
 
     folders = [a for a in arguments if "=" not in a]
     chosen = [a for a in arguments if "=" in a]
@@ -33,6 +40,8 @@ def compare(arguments: list[str]) -> int:
     wanted = [dict(_setting(part) for part in choice.split(",")) for choice in chosen]
     a, b = (find_cell(run, want) for run, want in zip([runs[0], runs[-1]], wanted, strict=True))
     terminal().print(comparison_table(a, b))
+    frames = [load_frame(replace(one.run, entries=[one.entry])) for one in (a, b)]
+    print_cautions(dict.fromkeys(text for frame in frames for text in cautions(frame)))
     return 0
 
 

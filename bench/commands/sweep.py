@@ -3,7 +3,7 @@
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.hydra import (
     HYDRA_FLAGS,
     call_hydra,
@@ -69,6 +69,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is."""
     from denoisebench.bench.apply import are_intact, read_defaults
     from denoisebench.reports.report import is_current, write_report
+    from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import load_frame
     from denoisebench.reports.rows.summary import default_line, summary_table
 
@@ -77,7 +78,9 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     defaults = folder / "defaults.yaml"
     if not (is_current(outcome.run) and are_intact(defaults)):
         write_report(folder)
-    console.print(summary_table(load_frame(outcome.run)))
+    frame = load_frame(outcome.run)
+    console.print(summary_table(frame))
+    print_cautions(cautions(frame))
     for default in read_defaults(defaults):
         line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)

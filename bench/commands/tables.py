@@ -90,8 +90,13 @@ def columns() -> Table:
     )
     table.add_row(
         "<metric>_infinity",
-        "of a Fréchet distance: FD of infinitely many samples by a line through 1/n; far from "
+        "of a Fréchet distance: FD of infinitely many samples by a parabola in 1/n; far from "
         "<metric>, samples are too few",
+    )
+    table.add_row(
+        "<metric>_left",
+        "of a Fréchet distance: the most of its bias that is left in <metric>, which its 95 % "
+        "interval holds beside 1.96 standard errors; where it is unknown, there is neither",
     )
     table.add_row(
         "<metric>_floor",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_in, size_of
-from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.inputs.prompts import PromptSet, prompts_given
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.convergence import convergence_lacks
@@ -22,7 +22,7 @@ from denoisebench.bench.score.references import (
 from denoisebench.bench.score.registry import Subject, lacks, metrics_of, needs_reference_features
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
-from denoisebench.bench.shapes.language import asked_for
+from denoisebench.bench.shapes.language import are_captions, asked_for
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
 
 _NONE = "none"  # no reference at all
@@ -32,7 +32,24 @@ _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of e
 def asked_metrics(settings: Settings) -> dict[str, Metric]:
     """All that a job asks for of its own images, by column. Raises UserError for equal columns."""
     size = settings.model.width, settings.model.height
-    return metrics_of(settings.metrics, Subject(settings.task.name, size))
+    prompts = given_prompts(settings)
+    captions = prompts if are_captions(prompts) else ()
+    return metrics_of(settings.metrics, Subject(settings.task.name, size, captions))
+
+
+def given_prompts(settings: Settings) -> tuple[str, ...]:
+    """All prompts of a set that ends, by the alphabet; empty for one that is drawn without end."""
+    source = settings.prompts.source
+    count = prompts_given(**source)
+    return tuple(sorted(PromptSet(**source).first(count))) if count else ()
+
+
+def may_show_others(settings: Settings) -> bool:
+    """Whether nothing tells that the reference shows what the prompts ask for."""
+    metrics, prompts = settings.metrics, given_prompts(settings)
+    if not (metrics.frechet or metrics.cmmd) or not prompts:
+        return False
+    return metrics.reference != RENDERS or not are_captions(prompts)
 
 
 def unmeasured_metrics(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
+from denoisebench.bench.plan.measures import may_show_others
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
@@ -19,12 +20,24 @@ def notices(jobs: Sequence[Job]) -> list[str]:
     without = dict.fromkeys(line for job in jobs for line in job.unmeasured)
     return [
         *warnings_of(jobs),
+        *_foreign_references(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
         *without,
         *unmeasured_convergence(jobs),
         *_without_weights(jobs),
     ]
+
+
+def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
+    """What a distance to a reference means that may show something else than the prompts."""
+    asked = [job.settings for job in jobs if may_show_others(job.settings)]
+    for reference, prompts in dict.fromkeys((s.metrics.reference, s.prompts.path) for s in asked):
+        yield (
+            f"metrics.reference={reference}: nothing tells whether it shows what the prompts of "
+            f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
+            "can rise while images get better"
+        )
 
 
 def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:

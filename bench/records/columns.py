@@ -13,7 +13,7 @@ _MEASURED = {
     "executed_steps": "steps that were run: fewer than asked for when strength is below 1",
     "samples": "images scored",
     "asked_samples": "images asked for: more than samples where a race stopped sooner",
-    "distinct_prompts": "different prompts among the samples scored: what standard errors count",
+    "distinct_prompts": "different prompts among the samples scored: what errors of means count",
     "flat_images": "images that are black, of one colour, or had pixels that are not finite",
     "status": "done; failed; degenerate when too many images show nothing; unsupported when model, "
     "scheduler and steps do not fit together; missing when the sweep did not get there",

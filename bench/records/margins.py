@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from denoisebench.metrics.decide.choose import Gate
-from denoisebench.metrics.specs import metric_spec
-
-AMPLE_SAMPLES = 4  # per feature dimension: below, bias can turn the order of close cells around
+from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 
 
 def gates(

@@ -53,6 +53,7 @@ class _FoldedMetric:
     value: float
     influence: str
     clusters: str | None = None
+    left: float = 0.0  # see Estimate
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _folded(number: int, packed: PackedCell, arrays: dict[str, np.ndarray]) -> _
         influence, clusters = keep(name, estimate.influence.astype(np.float32)), None
         if estimate.clusters is not None:
             clusters = keep(f"{name}/clusters", estimate.clusters.astype(np.int32))
-        return _FoldedMetric(metric.kind, estimate.value, influence, clusters)
+        return _FoldedMetric(metric.kind, estimate.value, influence, clusters, estimate.left)
 
     sizes = np.array([len(image) for image in packed.images], np.int64)
     whole = np.frombuffer(b"".join(packed.images), np.uint8)
@@ -164,7 +165,8 @@ def _metric(folded: _FoldedMetric, arrays: dict[str, np.ndarray]) -> PackedMetri
     shapes = {array.shape for array in (influence, clusters) if array is not None}
     if influence.ndim != 1 or not influence.size or len(shapes) > 1:
         raise ValueError("influences are not of each sample")
-    return PackedMetric(folded.kind, Estimate(folded.value, influence, clusters))
+    estimate = Estimate(folded.value, influence, clusters, left=folded.left)
+    return PackedMetric(folded.kind, estimate)
 
 
 def _refuse_impossible(latency: Latency) -> None:

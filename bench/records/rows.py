@@ -1,7 +1,7 @@
 """A run as tidy rows, one per cell, from the store alone.
 
 Quality metrics add the columns <metric> and <metric>_se; distances between distributions also
-<metric>_floor, and Fréchet distances <metric>_raw, <metric>_infinity and <metric>_n_per_dim.
+<metric>_floor, and Fréchet distances <metric>_left, _raw, _infinity and _n_per_dim.
 """
 
 import math
@@ -63,7 +63,9 @@ def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
 
 def _estimate(record: dict[str, Any]) -> Estimate:
     clusters = np.array(record["clusters"]) if "clusters" in record else None
-    return Estimate(record["value"], np.array(record["influence"]), clusters)
+    # Distances that are biased by the number of samples say how much may be left of it.
+    left = record.get("left", math.nan if "features" in record else 0.0)
+    return Estimate(record["value"], np.array(record["influence"]), clusters, left=left)
 
 
 def _row(store: Store, entry: Entry) -> dict[str, Any]:
@@ -154,12 +156,12 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict[str, Any]:
     estimate = _estimate(record)
     columns = {
         metric: estimate.value,
-        f"{metric}_se": estimate.se,
-        "distinct_prompts": len(estimate.units),
+        f"{metric}_se": estimate.own_se,
+        "distinct_prompts": record.get("prompts", len(estimate.units)),
     }
     if "features" in record:
         columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
-        for name in ("raw", "infinity", "floor"):
+        for name in ("left", "raw", "infinity", "floor"):
             columns[f"{metric}_{name}"] = record.get(name, math.nan)  # older records lack some
     elif "floor" in record:
         columns[f"{metric}_floor"] = record["floor"]

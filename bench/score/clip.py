@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import SCORING, Memory, loaded, shards_of, weights_of
+from denoisebench.bench.score.networks import (
+    DISTANCES,
+    SCORING,
+    Memory,
+    loaded,
+    shards_of,
+    weights_of,
+)
 from denoisebench.bench.score.references import Reference, prepared
 from denoisebench.bench.settings.metrics import ClipSettings
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
@@ -37,7 +44,7 @@ class Cmmd(Metric):
 
     @cached_property
     def basis(self) -> list[object]:
-        return [self.reference.key(self.kind), self.reference.features]
+        return [DISTANCES, self.reference.key(self.kind), self.reference.features]
 
     def load(self, memory: Memory) -> None:
         loaded(self.network, memory)
@@ -54,7 +61,8 @@ class Cmmd(Metric):
             scoring, self.network, self.kind, reference=self.reference, prepare=cmmd_reference
         )
         embeddings = torch.from_numpy(scoring.values(self.kind)["values"])
-        return Estimated(cmmd_estimate(embeddings, held, scoring.clusters), {})
+        distance = cmmd_estimate(embeddings, held, scoring.clusters)
+        return Estimated(distance, scoring.these_prompts(distance))
 
 
 @dataclass(frozen=True)

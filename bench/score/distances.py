@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import Memory, loaded, shards_of
+from denoisebench.bench.score.networks import DISTANCES, Memory, loaded, shards_of
 from denoisebench.bench.score.references import Reference, prepared, reference_statistics
 from denoisebench.bench.settings.metrics import FrechetSettings
 
@@ -67,15 +67,18 @@ class FrechetDistance(OfFeatures):
 
     @cached_property
     def basis(self) -> list[object]:
-        return [self.reference.key(self.kind)]
+        return [DISTANCES, self.reference.key(self.kind)]
 
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
 
         reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
         distance = frechet_record(self.features(scoring), reference, scoring.clusters)
-        record: dict[str, object] = {"raw": distance.raw, "features": reference.dim}
-        record["floor"] = frechet_floor(reference, scoring.entry.scored)
+        these = scoring.these_prompts(distance.estimate)
+        record: dict[str, object] = {"raw": distance.raw, "features": reference.dim, **these}
+        if not these:  # a floor is of samples of all that the reference shows
+            record["floor"] = frechet_floor(reference, scoring.entry.scored)
+        record["left"] = distance.estimate.left
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity
         return Estimated(distance.estimate, record)
@@ -84,6 +87,10 @@ class FrechetDistance(OfFeatures):
 @dataclass(frozen=True)
 class KernelDistance(OfFeatures):
     """Unbiased, with the kernel of KID."""
+
+    @cached_property
+    def basis(self) -> list[object]:
+        return [DISTANCES, *super().basis]
 
     @property
     def column(self) -> str:
@@ -96,7 +103,7 @@ class KernelDistance(OfFeatures):
             scoring, self.network, self.kind, reference=self.reference, prepare=kernel_reference
         )
         distance = kernel_distance_estimate(self.features(scoring), held, scoring.clusters)
-        return Estimated(distance, {})
+        return Estimated(distance, scoring.these_prompts(distance))
 
 
 @dataclass(frozen=True)

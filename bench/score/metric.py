@@ -51,6 +51,13 @@ class Scoring:
             units = tuple(inputs)
         return clusters_of(units[first:])
 
+    def these_prompts(self, distance: Estimate) -> dict[str, object]:
+        """For its record, the number of prompts that a distance is of where they are those at hand,
+        see metrics.features.draws. Else its clusters tell it."""
+        if self.clusters is None or distance.clusters is not None:
+            return {}
+        return {"prompts": len(np.unique(self.clusters))}
+
     def values(self, kind: str) -> dict[str, npt.NDArray[Any]]:
         """What readers stored of each sample that is scored, [n, ...] by name."""
         return self.store.read(

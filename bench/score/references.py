@@ -25,7 +25,7 @@ from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
-from denoisebench.bench.shapes.render import dataset
+from denoisebench.bench.shapes.render import dataset, pictures_of
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 
 if TYPE_CHECKING:
@@ -47,12 +47,15 @@ class Reference:
     samples: int  # the most images that are read
     features: int  # the first ones, whose features kernels and neighbours are held against
     keeps_features: bool = False  # whether a metric of the sweep is held against features
+    captions: tuple[str, ...] = ()  # that renders are of, in turn; empty for those of the world
 
     @property
     def identity(self) -> str:
         """Hash of what it is made from."""
         if self.source == RENDERS:
-            return _renders_hash()
+            return (
+                digest([_renders_hash(), *self.captions], 12) if self.captions else _renders_hash()
+            )
         if self.source.startswith(CLOSED_FORM):
             return closed_form_model("of the reference", self.source).weights
         path = existing(self.source, "reference images")
@@ -78,10 +81,16 @@ class Reference:
             yield exact_images(self.source.removeprefix(CLOSED_FORM), last)[first:]
         elif self.source == RENDERS:
             for start in range(first, last, _BATCH):
-                yield dataset(REFERENCE_SEED, start, min(start + _BATCH, last))[0]
+                yield self._renders(start, min(start + _BATCH, last))
         else:
             folder = existing(self.source, "reference images")
             yield from _alike(pictures_in(folder)[first:last], size)
+
+    def _renders(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        if not self.captions:
+            return dataset(REFERENCE_SEED, start, stop)[0]
+        captions = [self.captions[i % len(self.captions)] for i in range(start, stop)]
+        return pictures_of(captions, REFERENCE_SEED, start)
 
 
 @cache

@@ -15,7 +15,7 @@ from denoisebench.bench.score.distances import (
 from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
-from denoisebench.bench.score.references import Reference
+from denoisebench.bench.score.references import RENDERS, Reference
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from denoisebench.metrics.specs import octaves_of
 
@@ -26,6 +26,7 @@ class Subject:
 
     task: str  # "txt2img", "img2img" or "inpaint"
     size: tuple[int, int]  # pixels, width and height
+    captions: tuple[str, ...] = ()  # all prompts of a given set that is of the embedded world
 
 
 def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]:
@@ -47,13 +48,14 @@ def lacks(metrics: Iterable[Metric]) -> list[str]:
     return [sentence for metric in metrics if (sentence := metric.lack())]
 
 
-def reference_of(settings: MetricsSettings) -> Reference:
-    """What the metrics hold images against."""
+def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
+    """What the metrics hold images against: of the same prompts where it is rendered."""
     return Reference(
         settings.reference,
         settings.reference_samples,
         settings.reference_features,
         keeps_features=needs_reference_features(settings),
+        captions=subject.captions if settings.reference == RENDERS else (),
     )
 
 
@@ -64,7 +66,7 @@ def needs_reference_features(settings: MetricsSettings) -> bool:
 
 
 def _distances(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    reference = reference_of(settings)
+    reference = reference_of(settings, subject)
     for network in settings.frechet:
         yield from _of_extractor(network, settings.distances, reference)
 
@@ -81,7 +83,7 @@ def _of_extractor(
 
 
 def _clip(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    reference = reference_of(settings)
+    reference = reference_of(settings, subject)
     yield from (Cmmd(network, reference) for network in settings.cmmd)
     for metric in (ClipScore, ClipS) if settings.clip_s else (ClipScore,):
         for network in settings.clip_score:
@@ -100,7 +102,7 @@ def _fidelity(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    reference, octaves = reference_of(settings), octaves_of(*reversed(subject.size))
+    reference, octaves = reference_of(settings, subject), octaves_of(*reversed(subject.size))
     for name in settings.images:
         for column in look_names(name, octaves):
             yield Look(column, reference, subject.size)

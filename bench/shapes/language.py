@@ -22,6 +22,29 @@ def asked_for(prompts: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: np.array([scene[name] for scene in scenes]) for name in scenes[0]}
 
 
+def are_captions(prompts: Sequence[str]) -> bool:
+    """Whether all are captions of the embedded world."""
+    return all(_CAPTION.fullmatch(prompt) for prompt in prompts)
+
+
+def named_in(captions: Sequence[str]) -> dict[str, np.ndarray]:
+    """What captions say of their scenes, by field of Scenes; 0 for a second object that there is
+    not."""
+    words = [match.groupdict() for match in map(_CAPTION.fullmatch, captions) if match]
+    relation = np.array([_index(RELATIONS, word["relation"]) for word in words])
+    background = np.array([_index(BACKGROUNDS, word["background"]) for word in words])
+    objects = {
+        kind: np.array([[_index(names, word[f"{kind}{k}"]) for k in (0, 1)] for word in words])
+        for kind, names in _KINDS.items()
+    }
+    return {
+        "count": 1 + (relation >= 0),
+        "relation": relation.clip(min=0),
+        "background": background,
+        **{kind: indices.clip(min=0) for kind, indices in objects.items()},
+    }
+
+
 @cache
 def _read(prompt: str) -> dict[str, int]:
     match = _CAPTION.fullmatch(prompt)

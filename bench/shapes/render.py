@@ -1,9 +1,10 @@
 """Scenes to pixels: anti-aliased, vectorised, a pure function of the scenes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from denoisebench.bench.shapes.language import named_in
 from denoisebench.bench.shapes.world import (
     BACKGROUNDS,
     COLOURS,
@@ -31,6 +32,12 @@ def dataset(seed: int, start: int, stop: int) -> tuple[np.ndarray, list[str]]:
     """Images [N, 3, 32, 32] uint8 and captions of scenes start..stop-1 of a stream."""
     scenes = draw_scenes(seed, start, stop)
     return render(scenes), captions(scenes)
+
+
+def pictures_of(prompts: Sequence[str], seed: int, start: int) -> np.ndarray:
+    """Images [N, 3, 32, 32] uint8 of captions; the first is of scene start of a stream, as far as
+    its caption leaves it open."""
+    return render(draw_scenes(seed, start, start + len(prompts), named=named_in(prompts)))
 
 
 def object_masks(scenes: Scenes) -> np.ndarray:

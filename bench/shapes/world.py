@@ -5,7 +5,7 @@ turns scenes into pixels. Scene i of a stream depends on (seed, i) alone, so any
 can be made without the scenes before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -27,6 +27,8 @@ BACKGROUNDS = {**COLOURS, "grey": (0.50, 0.50, 0.50), "black": (0.07, 0.07, 0.07
 TEXTURES = ("solid", "striped", "checkered", "dotted")
 SIZES = {"small": (4.8, 5.4), "large": (6.8, 7.5)}  # radius in pixels, lowest and highest
 RELATIONS = ("left of", "right of", "above", "below")
+
+_DRAWN = {"shape": SHAPES, "texture": TEXTURES, "size": SIZES, "colour": COLOURS}
 
 WORDS = tuple(
     dict.fromkeys(
@@ -78,15 +80,19 @@ class Scenes:
         return Scenes(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def draw_scenes(seed: int, start: int, stop: int) -> Scenes:
-    """Scenes start..stop-1 of the stream named by seed."""
-    draw = _columns(_uniforms(seed, start, stop))
-    count = 1 + (next(draw) < 0.5)
-    shape, texture, size = (_choose(_pair(draw), len(t)) for t in (SHAPES, TEXTURES, SIZES))
-    colour = _choose(_pair(draw), len(COLOURS))
+def draw_scenes(
+    seed: int, start: int, stop: int, *, named: Mapping[str, np.ndarray] | None = None
+) -> Scenes:
+    """Scenes start..stop-1 of the stream named by seed. named: what captions say of them, by
+    field of Scenes (see language.py); the rest is drawn."""
+    draw, named = _columns(_uniforms(seed, start, stop)), named or {}
+    count = named.get("count", 1 + (next(draw) < 0.5))
+    shape, texture, size, colour = (
+        named.get(name, _choose(_pair(draw), len(options))) for name, options in _DRAWN.items()
+    )
     low, high = np.array(list(SIZES.values())).T
     radius = low[size] + _pair(draw) * (high - low)[size]
-    relation = _choose(next(draw), len(RELATIONS))
+    relation = named.get("relation", _choose(next(draw), len(RELATIONS)))
     alone, beside = (
         _one_centre(radius, _pair(draw)),
         _two_centres(radius, relation, along=_pair(draw), across=_pair(draw)),
@@ -101,7 +107,7 @@ def draw_scenes(seed: int, start: int, stop: int) -> Scenes:
         centre=np.where((count == 1)[:, None, None], alone, beside),
         rotation=_MAX_ROTATION * (2 * _pair(draw) - 1),
         relation=relation,
-        background=_background(next(draw), colour),
+        background=named.get("background", _background(next(draw), colour)),
         object_jitter=_OBJECT_JITTER * (2 * np.stack([_triple(draw), _triple(draw)], 1) - 1),
         background_jitter=_BACKGROUND_JITTER * (2 * _triple(draw) - 1),
         gradient=_gradient(_pair(draw)),

@@ -158,9 +158,11 @@ def _said(store: Store, job: Job, status: str) -> str:
 
 def _plus_minus(estimate: Estimate) -> str:
     """Two digits of the error, and as many decimals of the value."""
-    known = math.isfinite(estimate.se) and estimate.se > 0
-    decimals = max(1 - math.floor(math.log10(estimate.se)), 0) if known else 2
-    return f"{estimate.value:.{decimals}f} ± {estimate.se:.{decimals}f}"
+    error = estimate.own_se
+    if not math.isfinite(error):
+        return f"{estimate.value:.2f}"
+    decimals = max(1 - math.floor(math.log10(error)), 0) if error > 0 else 2
+    return f"{estimate.value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _record(plan: Plan, run: Run) -> None:

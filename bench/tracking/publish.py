@@ -48,16 +48,23 @@ def default_uri(runs: Path) -> str:
 
 
 def publish(
-    run: Run, uri: str | None, experiment: str, *, pack: bool = False, baseline: str | None = None
+    run: Run,
+    uri: str | None,
+    experiment: str,
+    *,
+    pack: bool = False,
+    baseline: str | None = None,
+    cautions: Sequence[str] = (),
 ) -> str:
     """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
 
-    pack: with what a later check needs; baseline NAME@ALIAS: under that address too.
+    pack: with what a later check needs; baseline NAME@ALIAS: under that address too. cautions: what
+    the page says of the numbers, a tag of each run.
 
     Raises TrackingDown when MLflow is absent, cannot be reached or refuses.
     """
     uri = uri or default_uri(run.folder.parent)
-    wanted = targets(run)
+    wanted = targets(run, cautions)
     try:
         with quiet(), _alone(uri, run):
             return _publish(

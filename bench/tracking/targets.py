@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from denoisebench.bench.records.cell import Cell, Cost, Entry, digest, fields_with
@@ -73,8 +73,9 @@ class Target:
         return digest([self.name, self.params, self.tags, points, self.complete], _DIGITS)
 
 
-def targets(run: Run) -> list[Target]:
-    """One per curve that has a finished cell, then the summary. None when no cell is finished."""
+def targets(run: Run, cautions: Sequence[str] = ()) -> list[Target]:
+    """One per curve that has a finished cell, then the summary. None when no cell is finished.
+    cautions: what to know before believing the numbers, a tag of each."""
     measured = _measured(run)
     if not measured:
         return []
@@ -83,13 +84,15 @@ def targets(run: Run) -> list[Target]:
     for point in measured:
         curves[digest(_shared(point.entry), _DIGITS)].append(point)
     varying = _varying(run.entries)
-    return [
+    found = [
         *(
             _curve(run, points, varying, complete=len(points) == wanted[key])
             for key, points in curves.items()
         ),
         _summary(run, measured),
     ]
+    told = {"cautions": "\n".join(cautions)} if cautions else {}
+    return [replace(target, tags=target.tags | told) for target in found]
 
 
 def _runnable(run: Run) -> list[Entry]:

@@ -5,7 +5,7 @@ lies wholly on its own side of the threshold, refuted when wholly on the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, Difference, non_inferiority
@@ -104,4 +104,5 @@ def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Es
 
 def _scaled(estimate: Estimate, weight: float) -> Estimate:
     nested = {samples: _scaled(smaller, weight) for samples, smaller in estimate.nested.items()}
-    return Estimate(weight * estimate.value, weight * estimate.influence, estimate.clusters, nested)
+    value, influence = weight * estimate.value, weight * estimate.influence
+    return replace(estimate, value=value, influence=influence, nested=nested)

@@ -26,7 +26,7 @@ from denoisebench.metrics.decide.verdicts import (
     non_inferiority,
     plateau,
 )
-from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.estimate import Estimate, are_equal
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Gate:
 
     def loss(self, cell: Estimate, rival: Estimate) -> Difference:
         """How much worse a cell is than another."""
-        other = rival if cell is rival else self.beside(rival)
+        # What is equal loses nothing by any margin.
+        other = rival if are_equal(cell, rival) else self.beside(rival)
         return difference_of(other, cell) if self.sign > 0 else difference_of(cell, other)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.features.checks import check_same_dim, checked_features
+from denoisebench.metrics.features.draws import Draws
 
 Kernel = Callable[[Tensor, Tensor], Tensor]  # x [N, D], y [M, D] to [N, M]
 CMMD_SIGMA, CMMD_SCALE = 10.0, 1000.0  # of Jayasumana et al. (2024)
@@ -88,7 +89,7 @@ def cmmd_estimate(
     if isinstance(reference, Tensor):
         reference = cmmd_reference(reference)
     plain = _mmd_estimate(_unit(embeddings), reference, clusters)
-    return Estimate(CMMD_SCALE * plain.value, CMMD_SCALE * plain.influence, clusters)
+    return Estimate(CMMD_SCALE * plain.value, CMMD_SCALE * plain.influence, plain.clusters)
 
 
 def _mmd_estimate(
@@ -96,38 +97,45 @@ def _mmd_estimate(
 ) -> Estimate:
     """Unbiased MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y) (Gretton et al., 2012).
 
-    x, x' are two samples of different clusters, as two of one prompt are not independent. Where
-    all samples are of one cluster they are any two, and no standard error is known. The influence
-    is the Hájek projection with the reference held fixed,
+    x, x' are two different samples of the distribution of which Draws says the samples are. The
+    influence is the Hájek projection with the reference held fixed,
         2 (mean of k(xᵢ, x') - mean of k(xᵢ, y)) less its mean.
     """
     check_same_dim(features.shape[1], reference.features.shape[1])
-    others, pairs = _between_clusters(reference.kernel, features, clusters)
-    if not pairs.sum():
-        raise ValueError(f"a kernel distance needs at least 2 samples, got {len(features)}")
+    count = len(features)
+    if count < 2:
+        raise ValueError(f"a kernel distance needs at least 2 samples, got {count}")
+    draws = Draws.of(count, clusters)
+    others, pairs = _with_others(reference.kernel, features, draws)
     across = _row_sums(reference.kernel, features, reference.features) / len(reference.features)
     within = others.sum() / pairs.sum()
-    count = len(features)
     # The influence on a ratio of sums over pairs; without clusters 2 (others / (n-1) - within).
     among = 2 * count * (others - within * pairs) / pairs.sum()
     influence = among - 2 * (across - across.mean())
-    return Estimate(
-        float(within + reference.within - 2 * across.mean()), influence.numpy(), clusters
-    )
+    value = float(within + reference.within - 2 * across.mean())
+    return draws.estimate(value, influence.numpy())
 
 
-def _between_clusters(
-    kernel: Kernel, features: Tensor, clusters: np.ndarray | None
-) -> tuple[Tensor, Tensor]:
-    """Sums of each sample's kernel with samples of other clusters [N], and their numbers [N]."""
+def _with_others(kernel: Kernel, features: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    """For each sample, the sum of its kernel with independent ones, and their number.
+
+    Where prompts stand for a population, two of one prompt are not independent, and such pairs are
+    left out. Of these prompts, all pairs but a sample with itself are: the m - 1 others of
+    its stratum of m count m/(m-1) each, so that the stratum has its share.
+    """
     sums, count = _row_sums(kernel, features, features), len(features)
-    if clusters is None or len(np.unique(clusters)) == 1:
-        return sums - _diagonal(kernel, features), torch.full_like(sums, count - 1)
-    pairs = torch.empty_like(sums)
-    for cluster in np.unique(clusters):
-        rows = torch.from_numpy(np.flatnonzero(clusters == cluster))
-        sums[rows] -= _row_sums(kernel, features[rows], features[rows])
-        pairs[rows] = count - len(rows)
+    pairs, diagonal = torch.full_like(sums, count), _diagonal(kernel, features)
+    between = draws.clusters is not None
+    groups = draws.units if between else draws.strata
+    for group in np.unique(groups):
+        rows = torch.from_numpy(np.flatnonzero(groups == group))
+        size, part = len(rows), features[rows]
+        own = sums[rows] if size == count else _row_sums(kernel, part, part)
+        if between:
+            sums[rows] -= own
+            pairs[rows] -= size
+        else:
+            sums[rows] += (own - diagonal[rows]) * (size / (size - 1)) - own
     return sums, pairs
 
 

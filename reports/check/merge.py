@@ -10,7 +10,7 @@ import numpy as np
 from denoisebench.bench.records.cell import Latency, fields_with
 from denoisebench.bench.records.facts import MADE
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
-from denoisebench.metrics.estimate import Estimate, of_same_samples
+from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.reports.check.check import have_one_model, paired_cells, settings_of
 
 # What may differ from one pack to the next of the same cell.
@@ -91,7 +91,8 @@ def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> Packe
     ]
     value = sum(estimate.value for estimate in estimates) / len(estimates)
     influence = np.mean([estimate.influence for estimate in estimates], axis=0)
-    return PackedMetric(metric.kind, Estimate(value, influence, metric.estimate.clusters))
+    estimate = replace(metric.estimate, value=value, influence=influence)
+    return PackedMetric(metric.kind, estimate)
 
 
 def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -61,8 +61,10 @@ class Saving:
     measured: bool  # whether the vendor's latency is of a cell of the run
 
 
-def defaults_yaml(run: Run, rows: Sequence[FrameRow], decisions: Decisions) -> str:
-    """rows: of the run's frame, in its order."""
+def defaults_yaml(
+    run: Run, rows: Sequence[FrameRow], decisions: Decisions, *, cautions: Sequence[str] = ()
+) -> str:
+    """rows: of the run's frame, in its order; cautions: what to know before believing them."""
     recommendations = decisions.recommendations
     varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
     content = {
@@ -70,6 +72,7 @@ def defaults_yaml(run: Run, rows: Sequence[FrameRow], decisions: Decisions) -> s
         "run": run.name,
         "margins": {name: _declared(margin) for name, margin in run.margins.items()},
         "environment": run.environment,
+        **({"cautions": [*cautions]} if cautions else {}),
         "defaults": [_record(run, rows, r, varied=varied) for r in recommendations],
     }
     text: str = yaml.dump(content, None, _Dumper, **_YAML)

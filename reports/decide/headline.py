@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.metrics.decide.verdicts import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import curve_points, panels, sign

@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
 from denoisebench.reports.rows.curves import Z95, sign
 from denoisebench.reports.rows.frame import only_value
 
-_DISTANCES = ("fid", "fd", "kid", "kd", "cmmd")
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 
 
@@ -84,7 +83,7 @@ def stacked(start: np.ndarray, end: np.ndarray, bottom: np.ndarray) -> np.ndarra
 def is_logarithmic(metric: str, points: pd.DataFrame) -> bool:
     """Distances get a logarithmic axis where every value and lower bound is positive."""
     lowest = np.fmin(points["value"], points["low"]).min()
-    return bool(metric.split("_")[0] in _DISTANCES and lowest > 0)
+    return bool(is_between_distributions(metric) and lowest > 0)
 
 
 def round_numbers(values: pd.DataFrame | pd.Series) -> list[float]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
@@ -133,9 +133,20 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         _subtitle(frame, metric, cost),
         f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
-        f"than these suggest.{_decided_words(points)}{_OWN_AXES if own_axes else ''}",
+        f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
+        f"{_OWN_AXES if own_axes else ''}",
     )
     return _figure(metric, point_records(points), layers, words=words, own_axes=own_axes)
+
+
+def _cut_words(metric: str, points: pd.DataFrame) -> str:
+    """What intervals are not: below 0, where no distance is, and drawn where they are unknown."""
+    cut = is_between_distributions(metric) and (points["low"] == 0).any()
+    ends = " They are cut at 0: no distance is below, though an estimate can be." if cut else ""
+    unknown = (
+        " A value without one has too few samples to know it." if points["low"].isna().any() else ""
+    )
+    return ends + unknown
 
 
 def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
@@ -187,7 +198,8 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
         f"{metric_spec(metric).label} against latency, with the Pareto front",
         _subtitle(frame, metric, SECONDS),
         "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
-        f"measured. Bars: 95{PERCENT} confidence intervals of the value.",
+        f"measured. Bars: 95{PERCENT} confidence intervals of the value."
+        f"{_cut_words(metric, points)}",
     )
     return _figure(metric, point_records(points), layers, words=words)
 

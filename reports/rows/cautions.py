@@ -4,10 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from denoisebench.bench.records.margins import AMPLE_SAMPLES
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import CurveNote
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import (
+    AMPLE_SAMPLES,
+    REPEATED,
+    is_between_distributions,
+    metric_spec,
+)
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
@@ -26,7 +30,7 @@ _SAME_WORK = ("model", "dtype", "height", "width")
 def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
-    texts.append(_few_prompts(frame))
+    texts += [_few_prompts(frame), _repeated_prompts(frame)]
     texts.append(_late_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
@@ -68,8 +72,23 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     if pd.isna(prompts) or prompts >= _ENOUGH_PROMPTS:
         return ""
     return (
-        f"Only {prompts} different prompts: errors are those of other prompts like them, which "
-        f"takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+        f"Only {prompts} different prompts: errors of means are those of other prompts like them, "
+        f"which takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+    )
+
+
+def _repeated_prompts(frame: pd.DataFrame) -> str:
+    """Of which prompts distances between distributions are: see metrics.features.draws."""
+    names = [m for m in frame_metrics(frame) if is_between_distributions(m)]
+    repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
+    if repeated.empty or not names:
+        return ""
+    first = repeated.iloc[0]
+    return (
+        f"{first['samples']} samples are of {first['distinct_prompts']} prompts. "
+        f"{', '.join(metric_spec(name).label for name in names)}: of these prompts alone, with the "
+        "error of other noise; other prompts may order cells in another way. Errors of means, such "
+        "as a CLIP score, are those of other prompts."
     )
 
 

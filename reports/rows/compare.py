@@ -1,5 +1,6 @@
 """Two measured cells compared by one metric: paired where their samples match, saying so if not."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -169,17 +170,31 @@ def _line(spec: MetricSpec, difference: Difference) -> list[str]:
     low, high = difference.interval()
     return [
         plus_minus(difference.value, difference.se, decimals),
-        f"{number(low, decimals)} to {number(high, decimals)}",
-        f"< {_SMALLEST_P:.0e}" if difference.p < _SMALLEST_P else f"{difference.p:.2g}",
-        _standing(spec, difference) if low > 0 or high < 0 else "not told apart",
-        f"unpaired: {difference.unpaired}"
-        if difference.unpaired
-        else f"{difference.units:,} paired",
+        f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
+        _p_words(difference.p),
+        _standing(spec, difference),
+        _pairing(difference),
     ]
+
+
+def _pairing(difference: Difference) -> str:
+    unpaired = difference.unpaired
+    return f"unpaired: {unpaired}" if unpaired else f"{difference.units:,} paired"
+
+
+def _p_words(p: float) -> str:
+    if math.isnan(p):
+        return MISSING
+    return f"< {_SMALLEST_P:.0e}" if p < _SMALLEST_P else f"{p:.2g}"
 
 
 def _standing(spec: MetricSpec, difference: Difference) -> str:
     """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
+    low, high = difference.interval()
+    if math.isnan(low):
+        return "undecided"
+    if low <= 0 <= high:
+        return "not told apart"
     if spec.is_signed:
         return "higher" if difference.value > 0 else "lower"
     return "better" if (difference.value > 0) == (spec.better == "higher") else "worse"

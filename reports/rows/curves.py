@@ -5,6 +5,7 @@ else that was held fixed: model, task, prompts, guidance with its options, grid 
 strength (or steps), noise seed, samples asked for, image size, number format and engine.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from statistics import NormalDist
@@ -16,7 +17,7 @@ import pandas as pd
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports.rows.frame import done, records, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
@@ -71,14 +72,18 @@ def sign(metric: str) -> int:
 def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
     """Scored cells: _POINT_COLUMNS, value, se, low and high (95 %), by panel, scheduler, `along`.
 
+    An interval holds the bias that may be left in its value, and that of a distance between
+    distributions ends at 0. It is nan where what is left is unknown.
     Keeps the row numbers of the frame, so a point finds its estimate.
     """
     points = _scored(frame, metric, along)
+    reach = Z95 * points[f"{metric}_se"] + points.get(f"{metric}_left", 0.0)
+    least = 0.0 if is_between_distributions(metric) else -math.inf
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
         value=points[metric],
         se=points[f"{metric}_se"],
-        low=points[metric] - Z95 * points[f"{metric}_se"],
-        high=points[metric] + Z95 * points[f"{metric}_se"],
+        low=(points[metric] - reach).clip(lower=least),
+        high=(points[metric] + reach).clip(lower=least),
     )
     order = [_ranks(points[name]) for name in ("panel", "scheduler")]
     return points.iloc[np.lexsort([points[along], *reversed(order)])]

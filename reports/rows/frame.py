@@ -25,7 +25,7 @@ _COUNTS = (
     "peak_memory_bytes",
     "threads",
 )
-_METRIC_SUFFIXES = ("", "_se", "_raw", "_infinity", "_n_per_dim", "_floor")
+_METRIC_SUFFIXES = ("", "_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 
 def load_frame(run: Run) -> pd.DataFrame:

@@ -10,21 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.records.names import cell_name
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, duration, plus_minus, significant
+from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
 from denoisebench.reports.rows.frame import done, failed, frame_metrics
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
-    """One line per curve, at the step count that is best by the first metric.
+    """One line per curve, at the step count that is best by the first metric that names a best one:
+    a Fréchet distance of too few samples does not.
 
     Columns that hold a single value are named in the title instead.
     """
     frame = with_panels(frame)
     metrics = [name for name in frame_metrics(frame) if metric_spec(name).names_a_best]
+    ranking = [m for m in metrics if samples_per_dim(frame, m) >= AMPLE_SAMPLES][:1]
     names = [*panel_names(frame), "scheduler"]
-    table = Table(title=Text(_title(frame, metrics)), title_justify="left", caption=_caption(frame))
+    table = Table(title=Text(_title(frame, ranking)), title_justify="left", caption=_caption(frame))
     for name in names:
         right = pd.api.types.is_numeric_dtype(frame[name])
         table.add_column(name, justify="right" if right else "left", overflow="fold")
@@ -37,7 +40,8 @@ def summary_table(frame: pd.DataFrame) -> Table:
     decimals = [decimals_for(frame[f"{metric}_se"]) for metric in metrics]
     runnable = frame[frame["status"] != "unsupported"]
     for _, curve in runnable.groupby(["panel", "scheduler"], sort=False):
-        table.add_row(*(Text(text) for text in _line(curve, names, metrics, decimals=decimals)))
+        texts = _line(curve, names, metrics, ranking=ranking, decimals=decimals)
+        table.add_row(*map(Text, texts))
     return table
 
 
@@ -61,11 +65,11 @@ def default_line(default: Mapping[str, Any]) -> str:
     return f"{about}{setting} ({default['outcome']}{saved})"
 
 
-def _title(frame: pd.DataFrame, metrics: list[str]) -> str:
+def _title(frame: pd.DataFrame, ranking: list[str]) -> str:
     models = ", ".join(frame["model"].unique())
-    if not metrics:
+    if not ranking:
         return models
-    first = metric_spec(metrics[0]).label
+    first = metric_spec(ranking[0]).label
     return f"{models}: best steps of each curve by {first}, ± standard error"
 
 
@@ -75,16 +79,21 @@ def _caption(frame: pd.DataFrame) -> Text | None:
 
 
 def _line(
-    curve: pd.DataFrame, names: list[str], metrics: list[str], *, decimals: list[int]
+    curve: pd.DataFrame,
+    names: list[str],
+    metrics: list[str],
+    *,
+    ranking: list[str],
+    decimals: list[int],
 ) -> list[str]:
-    """Texts of one row; dashes when no cell of the curve was scored."""
+    """Texts of one row; dashes when no cell of the curve was scored, or none is named the best."""
     first = curve.iloc[0]
     texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
-    scored = done(curve).dropna(subset=metrics[:1])
-    if scored.empty or not metrics:
+    scored = done(curve).dropna(subset=ranking)
+    if scored.empty or not ranking:
         state = "failed" if len(failed(curve)) else MISSING
         return [*texts, state, *[MISSING] * (len(metrics) + 1)]
-    best = scored.iloc[int(np.argmax(sign(metrics[0]) * scored[metrics[0]].to_numpy()))]
+    best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
     values = [
         plus_minus(best[metric], best[f"{metric}_se"], places)
         for metric, places in zip(metrics, decimals, strict=True)

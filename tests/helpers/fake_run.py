@@ -167,7 +167,7 @@ def _estimate(store: Store, entry: Entry, metric: str, value: float, *, spread: 
     noisy = value + 0.3 * influence.std() / entry.samples**0.5 * np.sin(entry.cell.steps)
     record = {"value": float(noisy), "influence": influence.tolist()}
     if metric == FD:
-        record |= {"features": 8, "raw": value + 1.5, "infinity": value, "floor": 1.5}
+        record |= {"features": 8, "left": 0.0, "raw": value + 1.5, "infinity": value, "floor": 1.5}
     store.write_record(entry.cell.key, entry.metrics[metric], record)
 
 

@@ -1,7 +1,9 @@
 """`denoisebench report` through the real command line."""
 
 import pytest
+import yaml
 
+from denoisebench.reports.formats import MISSING
 from tests.helpers.cli import call
 
 
@@ -32,3 +34,19 @@ def test_a_folder_that_is_no_run_is_a_usage_error(command, tmp_path, capsys):
     code, _, err = call(capsys, command)
     assert code == 2
     assert "name one run folder" in err
+
+
+def test_what_the_page_warns_of_is_said_by_report_compare_and_defaults(run_folder, capsys):
+    """Eight samples against 64 dimensions: nothing is known of a distance but its value."""
+    code, out, _ = call(capsys, "report", run_folder)
+    assert code == 0
+    (caution,) = [line for line in out.splitlines() if "0.12 per feature dimension" in line]
+    assert caution.startswith("caution: Fréchet distance (shapes): 8 samples")
+    known = yaml.safe_load((run_folder / "defaults.yaml").read_text())["cautions"]
+    assert caution.removeprefix("caution: ") in known
+    cells = [f"scheduler=ddim,steps={steps},guidance=1" for steps in (2, 3)]
+    code, out, _ = call(capsys, "compare", run_folder, *cells)
+    assert code == 0
+    assert caution in out.splitlines()
+    (line,) = [line for line in out.splitlines() if line.startswith("│ Fréchet")]
+    assert [cell.strip() for cell in line.split("│")][3:6] == [MISSING, MISSING, "undecided"]

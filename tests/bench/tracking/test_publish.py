@@ -70,6 +70,12 @@ def test_every_measured_value_lies_at_its_number_of_steps(tmp_path: Path, uri: s
         assert "steps" not in found.data.params
 
 
+def test_what_the_page_warns_of_is_a_tag_of_each_run(tmp_path: Path, uri: str):
+    publish(make_run(tmp_path / "demo"), None, EXPERIMENT, cautions=["too few", "uneven"])
+    for kind in ("curve", "summary"):
+        assert {run.data.tags["cautions"] for run in runs_of(uri, kind)} == {"too few\nuneven"}
+
+
 def test_values_that_are_not_finite_are_left_out(tmp_path: Path, uri: str):
     run = make_run(tmp_path / "demo")
     key = run.entries[0].cell.key

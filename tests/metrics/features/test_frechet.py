@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.frechet import (
     FeatureStats,
     frechet_distance,
@@ -306,7 +307,7 @@ def test_debiasing_leaves_little_of_the_bias_and_its_standard_error_matches_repl
 @pytest.mark.parametrize(("n", "dim"), [(40, 6), (41, 6), (12, 30)])
 def test_the_debiased_distance_is_twice_the_whole_less_the_mean_of_halves(n, dim, generator):
     features, stats = draw(n, dim, generator), FeatureStats.from_features(draw(99, dim, generator))
-    halves = [rows for rows, _ in splits(np.arange(n), 2)]
+    halves = splits(Draws.of(n, None), 2)
     assert len(halves) == 8
     for first, second in zip(halves[::2], halves[1::2], strict=True):
         assert sorted([*first, *second]) == list(range(n))
@@ -323,7 +324,7 @@ def test_the_debiased_distance_is_twice_the_whole_less_the_mean_of_halves(n, dim
 def test_the_debiased_influence_is_the_derivative_by_sample_weight(generator):
     generated, reference = draw(24, 4, generator, offset=0.5).numpy(), draw(100, 4, generator)
     estimate = frechet_estimate(torch.from_numpy(generated), FeatureStats.from_features(reference))
-    halves = [rows for rows, _ in splits(np.arange(24), 2)]
+    halves = splits(Draws.of(24, None), 2)
 
     def functional(weights):
         def distance(rows):  # a half has the weight that its samples have
@@ -339,38 +340,70 @@ def test_the_debiased_influence_is_the_derivative_by_sample_weight(generator):
     np.testing.assert_allclose(estimate.influence, numeric, rtol=1e-4, atol=1e-4)
 
 
-def test_halves_are_the_same_in_every_cell_and_hold_whole_clusters():
-    clusters = np.repeat(np.arange(10), 3)
-    parts = splits(clusters, 2)
-    assert all(
-        np.array_equal(a, b) for (a, _), (b, _) in zip(parts, splits(clusters, 2), strict=True)
-    )
-    for rows, units in parts:
-        assert len(rows) == 15
-        assert len(set(clusters[rows])) == units == 5
+def test_halves_of_prompts_that_stand_for_a_population_hold_whole_prompts():
+    clusters = np.repeat(np.arange(10), [1, 2] * 5)
+    parts = splits(Draws.of(15, clusters), 2)
+    assert all(map(np.array_equal, parts, splits(Draws.of(15, clusters), 2)))
+    for first, second in zip(parts[::2], parts[1::2], strict=True):
+        assert sorted([*first, *second]) == list(range(15))
+        assert not {*clusters[first]} & {*clusters[second]}
+        assert len({*clusters[first]}) == 5
 
 
-def test_repeated_prompts_are_debiased_by_their_number(generator):
-    """Four copies of each sample: the bias is that of the samples, not of their copies."""
-    _, features, stats, _ = spreading_less(64, 8, generator, 0.7)
-    clusters = np.repeat(np.arange(64), 4)
-    copies = frechet_record(features.repeat_interleave(4, dim=0), stats, clusters)
-    single = frechet_record(features, stats)
-    assert copies.raw == pytest.approx(single.raw, rel=0.1)
-    assert copies.estimate.value == pytest.approx(single.estimate.value, rel=0.1)
-    assert copies.estimate.se == pytest.approx(single.estimate.se, rel=0.1)
+@pytest.mark.parametrize("pieces", [2, 4])
+def test_halves_and_quarters_of_repeated_prompts_hold_as_much_of_each(pieces):
+    clusters = np.tile(np.arange(5), 12)
+    for rows in splits(Draws.of(60, clusters), pieces):
+        assert np.bincount(clusters[rows]).tolist() == [12 // pieces] * 5
+
+
+def test_an_uneven_half_is_weighted_to_the_mixture_of_the_whole(generator):
+    """Prompts of three samples that differ by nothing else: their halves differ by nothing."""
+    means = 10 * draw(8, 4, generator)
+    features = means.repeat_interleave(3, dim=0)
+    record = frechet_record(features, FeatureStats.from_features(means), np.arange(24) // 3)
+    between = FeatureStats.from_features(means).variance
+    assert record.estimate.se < 1e-3 * float(between)
+    assert abs(record.estimate.value - record.raw) < 0.05 * float(between)
 
 
 def test_few_independent_samples_keep_the_plain_distance(generator):
     stats = FeatureStats.from_features(draw(50, 3, generator))
     features = draw(12, 3, generator)
-    for few, clusters in ((features[:3], None), (features, np.repeat(np.arange(3), 4))):
+    for few, clusters in ((features[:3], None), (features[:4], np.array([0, 0, 1, 2]))):
         record = frechet_record(few, stats, clusters)
         assert record.estimate.value == record.raw
         assert np.isnan(record.infinity)
     seven = frechet_record(features[:7], stats)
     assert seven.estimate.value != seven.raw
     assert np.isnan(seven.infinity)
+
+
+def test_the_interval_of_a_value_holds_the_bias_that_may_be_left(generator):
+    """At n = 4 d the next order of the bias is several standard errors of a perfect cell."""
+    reference = FeatureStats.from_moments(np.zeros(96), np.eye(96))
+    drawn = torch.randn(12, 384, 96, generator=generator, dtype=torch.float64)
+    found = [frechet_record(features, reference) for features in drawn]
+    values = np.array([record.estimate.value for record in found])
+    errors = np.array([record.estimate.se for record in found])
+    assert (np.abs(values) > 1.96 * errors).mean() > 0.5  # by itself it covers less
+    assert all(low <= 0 <= high for low, high in (r.estimate.interval() for r in found))
+    assert abs(np.mean([record.infinity for record in found])) < abs(values.mean())
+
+
+def test_few_samples_a_dimension_have_no_interval_and_fewer_no_difference(generator):
+    stats = FeatureStats.from_features(draw(500, 20, generator))
+    for samples, of_value, of_difference in (
+        (80, True, True),
+        (79, False, True),
+        (39, False, False),
+    ):
+        one = draw(samples, 20, generator)
+        a, b = (frechet_estimate(x, stats) for x in (one, 0.9 * one))
+        assert np.isfinite(a.interval()).all() == of_value
+        assert np.isfinite(a.own_se) == of_value
+        assert np.isfinite(paired_difference(a, b).se) == of_difference
+        assert paired_difference(a, frechet_estimate(one, stats)).se == 0  # the same samples
 
 
 @pytest.mark.parametrize("decay", [0, 4, 9])

@@ -127,20 +127,23 @@ def test_the_distance_is_unbiased_where_it_is_zero(generator):
     assert abs(np.mean(values)) < 3 * np.std(values) / 200**0.5
 
 
-def test_alike_samples_of_one_cluster_do_not_count_as_neighbours(generator):
-    """Ten copies of each sample say no more than one."""
+def test_two_samples_of_one_prompt_are_no_pair_where_prompts_stand_for_a_population(generator):
     x, y = draw(20, generator), draw(50, generator, offset=0.3)
+    prompts = np.append(np.arange(20), [3, 7])
     single = kernel_distance_estimate(x, y)
-    copies = kernel_distance_estimate(x.repeat(10, 1), y, np.tile(np.arange(20), 10))
-    assert copies.value == pytest.approx(single.value, rel=1e-9)
-    assert copies.se == pytest.approx(single.se, rel=1e-9)
+    some = kernel_distance_estimate(torch.cat([x, x[[3, 7]]]), y, prompts)
+    loops = references.unbiased_mmd(
+        torch.cat([x, x[[3, 7]]]).numpy(), y.numpy(), polynomial, clusters=prompts
+    )
+    assert some.value == pytest.approx(loops, rel=1e-9)
+    assert some.value == pytest.approx(single.value, rel=0.3)
 
 
-def test_samples_of_one_prompt_have_a_distance_and_no_standard_error(generator):
+def test_samples_of_one_prompt_are_compared_as_samples_of_one_distribution(generator):
     x, y = draw(8, generator), draw(50, generator)
-    alone = kernel_distance_estimate(x, y, np.zeros(8, int))
-    assert alone.value == kernel_distance_estimate(x, y).value
-    assert np.isnan(alone.se)
+    alone, plain = (kernel_distance_estimate(x, y, c) for c in (np.zeros(8, int), None))
+    assert alone.value == plain.value
+    assert alone.se == plain.se
 
 
 def test_blocks_do_not_matter(generator, monkeypatch):

@@ -69,6 +69,15 @@ def test_few_prompts_are_said(frame):
     assert "Only 2 different prompts" in cautions(frame)[0]
 
 
+def test_of_which_prompts_distances_are_is_said_where_prompts_repeat(frame):
+    frame["distinct_prompts"] = frame["samples"] // 2
+    (text,) = cautions(frame)
+    assert "of these prompts alone" in text
+    assert text.startswith(f"{frame['samples'][0]} samples are of {frame['samples'][0] // 2} ")
+    frame["distinct_prompts"] += 1
+    assert cautions(frame) == []
+
+
 def test_a_few_jumpy_cells_are_chance_many_are_not(frame):
     rows = frame[frame["status"] == "done"].index
     frame.loc[rows[:2], "latency_p95_s"] *= 2

@@ -21,7 +21,7 @@ def run(tmp_path):
 
 def test_columns_come_in_the_documented_order_then_the_metrics(run):
     frame = load_frame(run)
-    of_fd = [f"{FD}_{name}" for name in ("se", "raw", "infinity", "n_per_dim", "floor")]
+    of_fd = [f"{FD}_{name}" for name in ("se", "left", "raw", "infinity", "n_per_dim", "floor")]
     tail = [FD, *of_fd, CLIP, f"{CLIP}_se"]
     assert list(frame.columns) == [*COLUMNS, *tail]
     assert frame_metrics(frame) == [FD, CLIP]

@@ -32,6 +32,19 @@ def test_a_line_shows_the_best_step_count_of_its_curve(tmp_path):
     assert cells[3].split(" ± ")[0] == f"{best['fd_shapes']:.1f}"
 
 
+def test_a_distance_of_too_few_samples_names_no_best_step_count(tmp_path):
+    frame = load_frame(fabricate(tmp_path / "run", schedulers=("heun",), guidances=(4.0,)))
+    frame["fd_shapes_n_per_dim"] = 3.9
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(summary_table(frame))
+    assert "best steps of each curve by CLIP score" in stream.getvalue()
+    alone = frame.drop(columns=[name for name in frame if name.startswith("clip_score")])
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(summary_table(alone))
+    (line,) = [line for line in stream.getvalue().splitlines() if "heun" in line]
+    assert line.strip("│").split("│")[2].strip() == "\N{EN DASH}"
+
+
 def test_failures_are_counted_and_a_curve_without_scores_says_failed(tmp_path):
     text = printed(fabricate(tmp_path / "run", failed=[("heun", n) for n in (2, 4, 8, 16)]))
     assert "8 of 24 cells failed" in text

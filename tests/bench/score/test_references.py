@@ -1,0 +1,58 @@
+"""Prompts and reference belong together."""
+
+from functools import reduce
+
+import numpy as np
+import pytest
+import torch
+
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.score.references import RENDERS, Reference
+from denoisebench.bench.shapes.render import pictures_of
+from denoisebench.bench.shapes.world import (
+    HELD_OUT_SEED,
+    PROMPT_SEED,
+    captions,
+    draw_scenes,
+)
+from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.networks.extractors import attribute_extractor
+from tests.helpers.cli import call, tiny
+
+
+def test_perfect_images_of_eight_prompts_score_about_0_against_renders_of_the_same():
+    texts = captions(draw_scenes(PROMPT_SEED, 0, 8))
+    extract = attribute_extractor(EMBEDDED / "shapes-features" / "features.safetensors", "shapes")
+    perfect = extract(torch.from_numpy(pictures_of(texts * 64, HELD_OUT_SEED, 0)))
+    found = []
+    for shown in (tuple(texts), ()):
+        batches = Reference(RENDERS, 2048, 256, captions=shown).batches(0, 2048)
+        parts = [FeatureStats.from_features(extract(torch.from_numpy(b))) for b in batches]
+        stats = reduce(FeatureStats.merge, parts)
+        found.append(frechet_estimate(perfect, stats, np.arange(512) % 8))
+    of_prompts, of_world = found
+    low, high = of_prompts.interval()
+    assert low <= 0 <= high
+    assert of_world.value > 20 * high
+
+
+def test_renders_of_other_prompts_are_another_reference():
+    one, two = captions(draw_scenes(PROMPT_SEED, 0, 2))
+    shown = ((), (one,), (two,), (one, two))
+    assert len({Reference(RENDERS, 64, 8, captions=c).key("features") for c in shown}) == 4
+
+
+@pytest.mark.parametrize(
+    ("prompts", "told"),
+    [(["a cat", "a dog"], True), (captions(draw_scenes(PROMPT_SEED, 0, 2)), False)],
+)
+def test_a_reference_that_may_show_other_things_than_the_prompts_is_said(
+    prompts, told, tmp_path, capsys
+):
+    path = tmp_path / "prompts.txt"
+    path.write_text("\n".join(prompts))
+    given = ("prompts=file", f"prompts.path={path}", "--dry-run")
+    code, out, _ = call(capsys, *tiny(tmp_path / "runs", *given))
+    assert code == 0
+    assert ("nothing tells whether it shows what the prompts" in out) == told
+    assert "nothing tells" not in call(capsys, *tiny(tmp_path / "runs", "--dry-run"))[1]
