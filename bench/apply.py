@@ -13,6 +13,7 @@ import yaml
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA
+from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
@@ -229,7 +230,7 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
 
 
 def _family(class_name: str, config: Any) -> str:
-    """Of the models that a scheduler with such a config drives; on others it gives noise."""
+    """Family of models that a scheduler with such a config drives; on others it gives noise."""
     flow = class_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
     return "flow" if flow else "diffusion"
 
@@ -292,7 +293,7 @@ def _are_near(levels: list[float], measured: list[float], name: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """As YAML gives it back."""
+    """The value as YAML gives it back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -302,10 +303,6 @@ def _keywords(values: dict[str, Any]) -> str:
 
 def _name(default: dict[str, Any]) -> str:
     """`shapes-ddpm, img2img, strength 0.5, seed 0, for clip_score_shapes`."""
-    more = {k: v for k, v in _selectors(default).items() if k not in _ALWAYS_SAID}
-    more_words = "".join(f", {name} {_words(value)}" for name, value in more.items())
-    return f"{default['model']}, {default['task']}{more_words}, for {default['default_for']}"
-
-
-def _words(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    selectors = _selectors(default)
+    named = (name for name, value in selectors.items() if name != "default_for" and value != [])
+    return f"{describe(selectors, named)}, for {default['default_for']}"

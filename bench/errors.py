@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Those of the known names that are spelt nearly so, three at most."""
+    """Known names that are spelt nearly so, three at most."""
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
 
 

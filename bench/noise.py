@@ -44,8 +44,8 @@ def _with_generators(step: Any, generators: list[torch.Generator]) -> Any:
 
 
 def _within_tree(step: Any) -> Any:
-    """Without the warning that a level lies beyond the tree: diffusers rounds the tree's ends to
-    six digits, and torchsde then takes the end for the level."""
+    """The step without the warning that a level lies beyond the tree: diffusers rounds the tree's
+    ends to six digits, and torchsde then takes the end for the level."""
 
     @wraps(step)
     def quiet(*args: Any, **kwargs: Any) -> Any:

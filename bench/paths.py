@@ -45,7 +45,7 @@ def resolve(path: str) -> Path:
 
 
 def existing(path: str, label: str) -> Path:
-    """Like resolve. Raises UserError when nothing is there."""
+    """The place that `resolve` finds. Raises UserError when nothing is there."""
     place = resolve(path)
     if not place.exists():
         raise UserError(f"{label}: nothing at {place}; place it there or give another path")

@@ -86,8 +86,8 @@ def all_metrics() -> list[tuple[str, str]]:
     prepared = time.perf_counter()
 
     def cell(number: int) -> tuple[dict[str, float], dict[str, Estimate]]:
-        own = torch.randn(shared.shape, generator=torch.Generator().manual_seed(number))
-        return scored((shared + own * (1 - number / CELLS)) * spread, *held)
+        noise = torch.randn(shared.shape, generator=torch.Generator().manual_seed(number))
+        return scored((shared + noise * (1 - number / CELLS)) * spread, *held)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         cells = list(pool.map(cell, range(CELLS)))
@@ -103,10 +103,10 @@ def all_metrics() -> list[tuple[str, str]]:
     torch.set_num_threads(threads)
     parts = {name: np.mean([seconds[name] for seconds, _ in cells]) for name in cells[0][0]}
     parts["paired differences to the plateau"] = (end - compared) / CELLS
-    what = f"n={SCORED} d={DIM}"
+    size = f"n={SCORED} d={DIM}"
     return [
         (f"reference of {REFERENCE}, once, seconds", f"{prepared - start:.1f}"),
-        *((f"{name}, {what}, seconds per cell", f"{took:.3f}") for name, took in parts.items()),
+        *((f"{name}, {size}, seconds per cell", f"{took:.3f}") for name, took in parts.items()),
         (
             f"all of it for {CELLS} cells, {WORKERS} at a time on a thread each, seconds (of CPU)",
             f"{end - start:.0f} ({worked:.0f})",
@@ -115,7 +115,7 @@ def all_metrics() -> list[tuple[str, str]]:
 
 
 def references(features: torch.Tensor) -> tuple[FeatureStats, KernelReference, ManifoldReference]:
-    """With all that is computed once and kept."""
+    """The three references of features [M, D], with all that is computed once and kept."""
     statistics = FeatureStats.from_features(features)
     kernel, manifold = kernel_reference(features), ManifoldReference.from_features(features)
     _ = statistics.cov_root, kernel.within, manifold.reaches

@@ -52,11 +52,11 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Row:
+class Replication:
     """One kind of estimate over all replications."""
 
     population: str
-    what: str
+    estimator: str
     samples: int
     truth: float
     bias: float  # mean estimate less truth
@@ -65,27 +65,29 @@ class Row:
     coverage: float  # share of 95 % intervals that hold the truth
 
 
-def replicate(population: Population, what: str, repetitions: int, seed: int = 0) -> Row:
-    """what: "mean", "kernel", "frechet" or "raw frechet", then " of CELL" or " of CELL - CELL"."""
-    kind, _, names = what.partition(" of ")
+def replicate(
+    population: Population, estimator: str, repetitions: int, seed: int = 0
+) -> Replication:
+    """estimator: mean, kernel, frechet or raw frechet, then " of CELL" or " of CELL - CELL"."""
+    kind, _, names = estimator.partition(" of ")
     pair = names.split(" - ")
     size, dim = population.cells[pair[0]].shape
     n, generator = PER_DIM * dim, np.random.default_rng(seed)
     truth = _signed([_truth(population, kind, name) for name in pair])
-    found = []
+    estimates = []
     for _ in range(repetitions):
         drawn = generator.integers(size, size=n)
-        found.append(_paired([_estimate(population, kind, name, drawn) for name in pair]))
-    values = np.array([estimate.value for estimate in found])
-    held = [low <= truth <= high for low, high in (e.interval() for e in found)]
-    return Row(
+        estimates.append(_paired([_estimate(population, kind, name, drawn) for name in pair]))
+    values = np.array([estimate.value for estimate in estimates])
+    held = [low <= truth <= high for low, high in (e.interval() for e in estimates)]
+    return Replication(
         population=population.name,
-        what=what,
+        estimator=estimator,
         samples=n,
         truth=truth,
         bias=float(values.mean() - truth),
         spread=float(values.std(ddof=1)),
-        claimed=float(np.mean([estimate.se for estimate in found])),
+        claimed=float(np.mean([estimate.se for estimate in estimates])),
         coverage=float(np.mean(held)),
     )
 
@@ -174,7 +176,7 @@ def embedded_features(run: Run, entry: Entry, extract: Extractor) -> Tensor:
     return extract(torch.from_numpy(images)).double()
 
 
-def what_to_replicate(population: Population) -> Iterator[str]:
+def estimators_of(population: Population) -> Iterator[str]:
     """Every kind of estimate of the first cell, and of its difference to each other one."""
     first, *others = population.cells
     for kind in ("mean", "kernel", "frechet"):
@@ -183,7 +185,7 @@ def what_to_replicate(population: Population) -> Iterator[str]:
     yield from (f"raw frechet of {other} - {first}" for other in others)
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[Replication]) -> str:
     """A table of all rows."""
     lines = [
         "| population | estimate | n | truth | bias | spread | claimed se | coverage of 95 % |",
@@ -191,9 +193,11 @@ def markdown(rows: list[Row]) -> str:
     ]
     for row in rows:
         numbers = (row.truth, row.bias, row.spread, row.claimed)
-        told = " | ".join(f"{number:.3g}" for number in numbers)
+        figures = " | ".join(f"{number:.3g}" for number in numbers)
         share = f"{100 * row.coverage:.1f} %"
-        lines.append(f"| {row.population} | {row.what} | {row.samples} | {told} | {share} |")
+        lines.append(
+            f"| {row.population} | {row.estimator} | {row.samples} | {figures} | {share} |"
+        )
     return "\n".join(lines)
 
 
@@ -201,9 +205,9 @@ def main(folder: Path, repetitions: int) -> None:
     """folder: a run of the embedded world, whose first cell the others are compared with."""
     populations = [gaussian_population(8192), embedded_population(load_run(folder), 2048)]
     rows = [
-        replicate(population, what, repetitions)
+        replicate(population, estimator, repetitions)
         for population in populations
-        for what in what_to_replicate(population)
+        for estimator in estimators_of(population)
     ]
     print(markdown(rows))
     record = {"repetitions": repetitions, "environment": environment()}

@@ -93,9 +93,9 @@ def _slowed(
 
         def slow(*given: Any, **named: Any) -> Any:
             start = time.perf_counter()
-            found = forward(*given, **named)
+            output = forward(*given, **named)
             wait(share * (time.perf_counter() - start))
-            return found
+            return output
 
         module.forward = slow
 
@@ -103,7 +103,7 @@ def _slowed(
 
 
 def _busy(seconds: float) -> None:
-    """To the clock, which a sleep oversleeps."""
+    """Works until the clock has gone on so far: a sleep oversleeps."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
@@ -150,10 +150,10 @@ def _unfinished(generate: Generate) -> Generate:
         step = scheduler.step
 
         def stepping(model_output: Any, timestep: Any, sample: Any, **named: Any) -> Any:
-            found = step(model_output, timestep, sample, **named)
+            stepped = step(model_output, timestep, sample, **named)
             if timestep != scheduler.timesteps[-1]:
-                return found
-            return (sample,) if isinstance(found, tuple) else type(found)(prev_sample=sample)
+                return stepped
+            return (sample,) if isinstance(stepped, tuple) else type(stepped)(prev_sample=sample)
 
         scheduler.step = stepping
         return scheduler

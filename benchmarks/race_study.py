@@ -91,7 +91,7 @@ def _name(field: Field, place: int | None) -> str | None:
 
 
 def truths(field: Field) -> dict[str, dict[str, float]]:
-    """Of each cell by metric: of its whole population, whose moments are exact."""
+    """True values of each cell by metric: of its whole population, whose moments are exact."""
     return {runner.name: _truth(field.population, runner.name) for runner in field.runners}
 
 
@@ -124,8 +124,8 @@ def field_of(run: Run, first: str = "") -> Field:
         Runner(entry.cell.scheduler, entry.cell.steps, float(entry.cell.steps))
         for entry in sorted(run.entries, key=lambda entry: entry.cell.scheduler != first)
     ]
-    found = gates(run.margins, (FRECHET, CLIP), {FRECHET: population.reference.dim})
-    return Field(population, runners, found)
+    gating = gates(run.margins, (FRECHET, CLIP), {FRECHET: population.reference.dim})
+    return Field(population, runners, gating)
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
@@ -137,7 +137,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Summary:
-    """Of all repetitions."""
+    """What all repetitions gave."""
 
     order: str  # the scheduler that is preferred among cells of equal cost
     agreed: int
@@ -153,24 +153,24 @@ class Summary:
     rungs: float  # samples at the last one, mean
 
 
-def summary(order: str, field: Field, found: list[Repetition], fit: list[str]) -> Summary:
+def summary(order: str, field: Field, repetitions: list[Repetition], fit: list[str]) -> Summary:
     def misses(chosen: str) -> tuple[int, int]:
-        names = [getattr(each, chosen) for each in found]
+        names = [getattr(repetition, chosen) for repetition in repetitions]
         return names.count(None), sum(name is not None and name not in fit for name in names)
 
     return Summary(
         order=order,
-        agreed=sum(each.fixed is not None and each.fixed == each.raced for each in found),
-        repetitions=len(found),
+        agreed=sum(r.fixed is not None and r.fixed == r.raced for r in repetitions),
+        repetitions=len(repetitions),
         undecided_fixed=misses("fixed")[0],
         undecided_raced=misses("raced")[0],
         outside_fixed=misses("fixed")[1],
         outside_raced=misses("raced")[1],
-        defaults=dict(Counter(str(each.raced) for each in found)),
+        defaults=dict(Counter(str(r.raced) for r in repetitions)),
         fixed_images=FIXED * len(field.runners),
-        images=float(np.mean([each.images for each in found])),
-        most_images=max(each.images for each in found),
-        rungs=float(np.mean([each.rungs for each in found])),
+        images=float(np.mean([r.images for r in repetitions])),
+        most_images=max(r.images for r in repetitions),
+        rungs=float(np.mean([r.rungs for r in repetitions])),
     )
 
 
@@ -203,12 +203,12 @@ def markdown(rows: list[Summary]) -> str:
 def main(folder: Path, repetitions: int = REPETITIONS) -> None:
     """folder: a run of the embedded world."""
     run = load_run(folder)
-    rows, told = [], {}
+    rows, by_order = [], {}
     for order in dict.fromkeys(entry.cell.scheduler for entry in run.entries):
         field = field_of(run, order)
-        found, fit = [repeat(field, seed) for seed in range(repetitions)], within_margins(field)
-        rows.append(summary(order, field, found, fit))
-        told[order] = [asdict(each) for each in found]
+        results, fit = [repeat(field, seed) for seed in range(repetitions)], within_margins(field)
+        rows.append(summary(order, field, results, fit))
+        by_order[order] = [asdict(repetition) for repetition in results]
     print(markdown(rows))
     record = {
         "environment": environment(),
@@ -216,7 +216,7 @@ def main(folder: Path, repetitions: int = REPETITIONS) -> None:
         "truths": truths(field),
         "within_margins": fit,
         "summaries": [asdict(row) for row in rows],
-        "repetitions": told,
+        "repetitions": by_order,
     }
     write_atomically(folder / "race_study.json", json.dumps(record, indent=1).encode())
 

@@ -70,15 +70,15 @@ def sweep(folder: Path, name: str, session: int) -> None:
     if plant is not None:
         sampling.generate = plant(sampling.generate)  # type: ignore[assignment]
     batch = 24 if name == "again" else 64
-    own = folder_of(folder, name, session)
-    where = (f"batch_size={batch}", f"runs={own.parent}", f"run={own.name}")
+    target = folder_of(folder, name, session)
+    where = (f"batch_size={batch}", f"runs={target.parent}", f"run={target.name}")
     code = run(["sweep", *SWEEP, *(TIMING if session else QUALITY), *where])
     if code:
         raise SystemExit(code)
 
 
 @dataclass(frozen=True)
-class Row:
+class Judged:
     """What a check says of one variant over all trials: shares of them."""
 
     variant: str
@@ -90,7 +90,7 @@ class Row:
     slower_by: dict[str, float]  # by stage, where it was timed
 
 
-def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Row]:
+def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Judged]:
     _, renders = embedded_reference()
     reference = FeatureStats.from_features(renders)
     for name in VARIANTS:
@@ -112,7 +112,7 @@ def _whole(folder: Path, name: str) -> Pack:
     return replace(first, cells=[replace(cell, latencies=latencies)])
 
 
-def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) -> Row:
+def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) -> Judged:
     margins = margins_settings("default").model_dump(exclude_none=True)
     outcomes: list[str] = []
     found_by: Counter[str] = Counter()
@@ -120,16 +120,16 @@ def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) 
         rng = np.random.default_rng(seed)
         drawn = rng.integers(SAMPLES, size=DRAWN)
         sides = [_drawn(pack, drawn, rng, reference) for pack in (old, new)]
-        found = check(*sides, margins["gating"], slower=margins["slower"], drift=margins["drift"])
-        outcomes.append(found.outcome)
-        found_by.update({row.measure for row in found.rows if row.outcome == REGRESSION})
+        result = check(*sides, margins["gating"], slower=margins["slower"], drift=margins["drift"])
+        outcomes.append(result.outcome)
+        found_by.update({row.measure for row in result.rows if row.outcome == REGRESSION})
     shares = [outcomes.count(outcome) / trials for outcome in (REGRESSION, PASS, UNDECIDED)]
-    told = {measure: count / trials for measure, count in found_by.most_common()}
-    return Row(name, VARIANTS[name].planted, *shares, told, _slowdowns(old, new))
+    found_shares = {measure: count / trials for measure, count in found_by.most_common()}
+    return Judged(name, VARIANTS[name].planted, *shares, found_shares, _slowdowns(old, new))
 
 
 def _slowdowns(old: Pack, new: Pack) -> dict[str, float]:
-    """Of all processes: what there was to be found."""
+    """Slowdowns by stage over all processes: what there was to be found."""
     sides = [pack.cells[0].latencies for pack in (new, old)]
     if not all(sides):
         return {}
@@ -174,9 +174,13 @@ def _timing(
         old, rest = np.split(rng.permutation(len(same)), [count])
         now = [same[i] for i in rest] if other is None else [*other]
         chosen = [now[i] for i in rng.permutation(len(now))[:count]]
-        found = check(_timed(pack, [same[i] for i in old]), _timed(pack, chosen), {}, slower=slower)
-        outcomes.append(found.outcome)
-    return Timing(name, count, *(outcomes.count(each) / trials for each in (REGRESSION, PASS)))
+        result = check(
+            _timed(pack, [same[i] for i in old]), _timed(pack, chosen), {}, slower=slower
+        )
+        outcomes.append(result.outcome)
+    return Timing(
+        name, count, *(outcomes.count(outcome) / trials for outcome in (REGRESSION, PASS))
+    )
 
 
 def _timed(pack: Pack, latencies: list[Latency]) -> Pack:
@@ -193,7 +197,7 @@ def _drawn(
 def _drawn_cell(
     packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
 ) -> PackedCell:
-    """With the samples drawn; processes that timed it drawn anew, and runs of each."""
+    """The cell with the samples drawn; its timing processes and their runs are drawn anew."""
     ((kind, features),) = packed.features.items()
     distance = frechet_estimate(torch.from_numpy(features[drawn]).double(), reference)
     score = packed.metrics[CLIP].estimate
@@ -223,7 +227,7 @@ def _redrawn(latency: Latency, rng: np.random.Generator) -> Latency:
 def spread(packs: Mapping[str, Pack], field: str) -> tuple[float, float]:
     """Standard deviation between processes of the same variant, relative: of a median time as it
     is, and of the median of times over the calibration."""
-    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    deviations: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for pack in packs.values():
         (cell,) = pack.cells
         if not cell.latencies:
@@ -231,8 +235,8 @@ def spread(packs: Mapping[str, Pack], field: str) -> tuple[float, float]:
         times = np.array([getattr(latency, field) for latency in cell.latencies])
         calibration = np.array([latency.calibration_s for latency in cell.latencies])
         for place, values in enumerate((times, times / calibration)):
-            found[place].append(np.median(np.log(values), axis=1))
-    raw, calibrated = (float(np.sqrt(np.var(each, axis=1, ddof=1).mean())) for each in found)
+            deviations[place].append(np.median(np.log(values), axis=1))
+    raw, calibrated = (float(np.sqrt(np.var(side, axis=1, ddof=1).mean())) for side in deviations)
     return raw, calibrated
 
 
@@ -240,7 +244,7 @@ def _label(measure: str) -> str:
     return WORDS.get(measure) or metric_spec(measure).label
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[Judged]) -> str:
     titles = ("candidate", "what was planted", "denoising, decoding slower by")
     titles = (*titles, "regression", "pass", "undecided", "found by")
     lines = [f"| {' | '.join(titles)} |", "|---|---|" + "--:|" * 4 + "---|"]
@@ -256,11 +260,11 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def timings_markdown(found: Sequence[Timing]) -> str:
+def timings_markdown(timings: Sequence[Timing]) -> str:
     lines = ["| processes of each side | candidate | regression | pass |", "|--:|---|--:|--:|"]
-    for each in found:
-        shares = f"{100 * each.regression:.1f} % | {100 * each.passed:.1f} %"
-        lines.append(f"| {each.processes} | {each.variant} | {shares} |")
+    for timing in timings:
+        shares = f"{100 * timing.regression:.1f} % | {100 * timing.passed:.1f} %"
+        lines.append(f"| {timing.processes} | {timing.variant} | {shares} |")
     return "\n".join(lines)
 
 
@@ -281,7 +285,7 @@ def main(folder: Path, trials: int) -> None:
     print(timings_markdown(by_processes))
     record = {"trials": trials, "samples": DRAWN, "environment": environment()}
     record |= {"spreads": spreads, "rows": [asdict(row) for row in rows]}
-    record["timings"] = [asdict(each) for each in by_processes]
+    record["timings"] = [asdict(timing) for timing in by_processes]
     write_atomically(folder / "regression.json", json.dumps(record, indent=1).encode())
 
 

@@ -25,20 +25,21 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
         cell: str | Path,
         baseline: str | Path,
         margins: str | Path | None = None,
+        *,
         undecided: str = "fail",
     ) -> None:
         from denoisebench.__main__ import run
 
         folder = Path(cell)
         if not (folder / "sweep.json").exists():
-            asked = [*str(cell).split(), f"runs={tmp_path}", "run=candidate", "tracking=none"]
-            code = run(["sweep", *asked])
+            overrides = [*str(cell).split(), f"runs={tmp_path}", "run=candidate", "tracking=none"]
+            code = run(["sweep", *overrides])
             assert code == 0, f"the sweep of {cell} ended with exit code {code}"
             folder = tmp_path / "candidate"
-        asked = [f"--baseline={baseline}", f"--candidate={folder}"]
-        asked += [f"--margins={margins}"] if margins else []
+        options = [f"--baseline={baseline}", f"--candidate={folder}"]
+        options += [f"--margins={margins}"] if margins else []
         out = tmp_path / "check"
-        code = run(["check", *asked, f"--undecided={undecided}", f"--out={out}"])
+        code = run(["check", *options, f"--undecided={undecided}", f"--out={out}"])
         assert code != 2, f"{baseline} and {cell} cannot be compared: see above"
         assert code == 0, (out / "check.md").read_text()
 

@@ -42,8 +42,8 @@ def write_report(folder: Path) -> Path:
     frame = load_frame(run)
     write_results(frame, folder)
     content = content_of(run, frame, javascript_bundle())
-    told = cautions(frame)
-    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=told)
+    warnings = cautions(frame)
+    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=warnings)
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
@@ -62,14 +62,14 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
     return Content(
         decisions=decisions,
         observations={
-            metric: observations(frame, metric, found, decisions=decisions)
-            for metric, found in estimates.items()
+            metric: observations(frame, metric, values, decisions=decisions)
+            for metric, values in estimates.items()
         },
         figures={
-            m: figures(frame, m, found, decisions=decisions) for m, found in estimates.items()
+            m: figures(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
         returns={
-            m: returns(frame, m, found, decisions=decisions) for m, found in estimates.items()
+            m: returns(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
         blocks=gallery(run, frame),
         script=script,

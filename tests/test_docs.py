@@ -3,11 +3,13 @@
 import ast
 import re
 from importlib import import_module
+from itertools import takewhile
 
 import pytest
 
-from benchmarks.rooms import ORDER
+from benchmarks.rooms import BETWEEN, ORDER
 from tests.helpers.folders import ROOT
+from tests.test_layers import OWNERS
 
 PAGES = (
     "README.md",
@@ -92,6 +94,39 @@ def test_every_object_of_ours_can_be_imported(page):
 @pytest.mark.parametrize("package", ORDER)
 def test_the_map_has_every_room_in_its_order(package):
     assert rooms_listed(package) == ORDER[package]
+
+
+def table_of_architecture(heading):
+    """Rows of the table of docs/architecture.md that has this heading, by their first cell."""
+    text = text_of("docs/architecture.md")
+    lines = text[text.index(heading) :].splitlines()[2:]
+    rows = (line.strip("| ").split(" | ") for line in takewhile(lambda x: x.startswith("|"), lines))
+    return {first.replace("`", ""): rest for first, rest in rows}
+
+
+def test_the_architecture_has_the_rooms_in_their_order():
+    rows = table_of_architecture("| package | its rooms, in order |")
+    assert {package: tuple(rooms.split(", ")) for package, rooms in rows.items()} == ORDER
+
+
+def test_the_architecture_says_what_reports_may_import():
+    rows = table_of_architecture("| package | may import of the others |")
+    seen = {
+        other: set(re.findall(r"`(\w+)`", part)) - {"metrics", "bench"}
+        for part in rows["reports"].split("; ")
+        for other in re.findall(r"^of `(\w+)`", part)
+    }
+    assert seen == {other: set(BETWEEN["reports", other][1]) for other in ("metrics", "bench")}
+
+
+def test_the_architecture_has_the_owners_of_heavy_libraries():
+    rows = table_of_architecture("| library | rooms |")
+    owners = {
+        library: set(re.findall(r"`([\w/.]+)`", rooms))
+        for libraries, rooms in rows.items()
+        for library in libraries.split(", ")
+    }
+    assert owners == {library: set(rooms) for library, rooms in OWNERS.items()}
 
 
 def test_functions_and_constants_of_the_map_are_in_their_files():

@@ -10,6 +10,7 @@ from benchmarks.rooms import (
     against_the_order,
     circles,
     imports,
+    named_by_call,
     not_in_the_order,
     read_sources,
     room_arrows,
@@ -30,6 +31,18 @@ OWNERS = {
     "altair": ("reports/charts.py", "reports/check", "reports/page", "reports/verify"),
     "vl_convert": ("reports/charts.py",),
 }
+# Modules whose functions change the process, and those that only read it.
+CHANGING = (
+    "logging.",
+    "warnings.",
+    "os.",
+    "sys.",
+    "signal.",
+    "random.",
+    "torch.set_",
+    "torch.use_",
+)
+READING = ("logging.getLogger", "os.environ.get", "os.getenv", "os.cpu_count", "os.getpid")
 # Where torch is not imported, so that it answers at once or runs without it.
 WITHOUT_TORCH = (
     "reports/",
@@ -50,6 +63,8 @@ def names_imported(tree):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
             yield node.module
+        elif isinstance(node, ast.Call) and (name := named_by_call(node)):
+            yield name
 
 
 @pytest.fixture(scope="module", params=read_sources(ROOT), ids=lambda source: source.file)
@@ -106,6 +121,22 @@ def test_the_process_is_set_up_in_the_door_alone(source):
     calls = [ast.unparse(node) for node in source.tree.body if isinstance(node, ast.Expr)]
     if not source.file.startswith(registers):
         assert [call for call in calls if call.endswith(")")] == []
+    assert [*effects_of(source.tree)] == []
+
+
+def effects_of(tree):
+    """Calls that change the process and whose result a module keeps: `X = logging.disable(50)`."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            for node in ast.walk(statement):
+                text = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if text.startswith(CHANGING) and text not in READING:
+                    yield text
+
+
+def test_a_kept_result_hides_no_effect():
+    assert [*effects_of(ast.parse("X = logging.disable(50)"))] == ["logging.disable"]
+    assert [*effects_of(ast.parse("X = logging.getLogger(), re.compile('x')"))] == []
 
 
 def test_reports_and_help_load_no_heavy_library():

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from benchmarks.rooms import read_sources
+from benchmarks.rooms import OUTSIDE, PACKAGES, read_sources
 from tests.helpers.folders import ROOT
 
 POSITIONAL = 3  # parameters that a call may give without their names
@@ -13,6 +13,69 @@ CALLED_BY_LIBRARIES = {
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),
 }
+NOT_NOUNS = {"asked", "each", "found", "told", "what"}  # what they hold has a name
+# What a docstring that hangs on its caller's sentence begins with.
+PREPOSITIONS = {
+    "above",
+    "after",
+    "among",
+    "as",
+    "at",
+    "before",
+    "below",
+    "between",
+    "by",
+    "for",
+    "from",
+    "in",
+    "into",
+    "like",
+    "of",
+    "on",
+    "over",
+    "per",
+    "since",
+    "through",
+    "to",
+    "under",
+    "until",
+    "with",
+    "within",
+    "without",
+}
+
+
+@pytest.mark.parametrize(
+    "source", read_sources(ROOT, (*PACKAGES, *OUTSIDE)), ids=lambda source: source.file
+)
+def test_docstrings_begin_with_a_noun_or_a_verb(source):
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    documented = [
+        (node.name, docstring)
+        for node in ast.walk(source.tree)
+        if isinstance(node, definitions) and (docstring := ast.get_docstring(node))
+    ]
+    assert [name for name, text in documented if first_word(text) in PREPOSITIONS] == []
+
+
+def first_word(text):
+    return text.split()[0].strip(",:").lower()
+
+
+@pytest.mark.parametrize(
+    "source", read_sources(ROOT, (*PACKAGES, *OUTSIDE)), ids=lambda source: source.file
+)
+def test_data_is_named_by_what_it_holds(source):
+    assert sorted(NOT_NOUNS & set(names_of_data(source.tree))) == []
+
+
+def names_of_data(tree):
+    """Names of variables and parameters that a file makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
 
 
 @pytest.mark.parametrize("source", read_sources(ROOT), ids=lambda source: source.file)

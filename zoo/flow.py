@@ -190,7 +190,7 @@ def train(device: str) -> Path:
 
 
 def _record() -> dict:
-    """Of both runs: the recipe, what the restart changes of it, and the losses in one row."""
+    """Record of both runs: the recipe, what the restart changes, and the losses in one row."""
     record, again = describe(RECIPE), describe(RESTART)
     losses = {int(step) + RECIPE.steps: loss for step, loss in again.pop("losses").items()}
     changed = {name: value for name, value in again.items() if value != record[name]}

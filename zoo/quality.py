@@ -51,7 +51,7 @@ FEATURES = EMBEDDED / "shapes-features" / "features.safetensors"
 class Generator:
     """A released pipeline and the step counts it is measured at, with its own scheduler."""
 
-    what: str
+    description: str
     scheduler: str  # as the card calls it
     judged_steps: tuple[int, ...]  # the last one draws the sample sheet
     curve_steps: tuple[int, ...]
@@ -83,7 +83,7 @@ GENERATORS = {
 }
 CARDS = {
     "vae": ("shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
-    **{name: (f"shapes-{name}", generator.what) for name, generator in GENERATORS.items()},
+    **{name: (f"shapes-{name}", generator.description) for name, generator in GENERATORS.items()},
     "features": ("shapes-features", "attribute network, 64 features for the Fréchet distance"),
     "clip": ("shapes-clip", "open_clip model for the CLIP score"),
 }
@@ -192,7 +192,7 @@ def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
 
 
 def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
-    """Of each guidance and step count: the distance, and its fall since the step count before."""
+    """Distances by guidance and step count, and their fall since the step count before."""
     extract = attribute_extractor(FEATURES, "shapes")
     batches = (dataset(REFERENCE_SEED, i, i + 500)[0] for i in range(0, REFERENCE, 500))
     reference = reduce(
@@ -200,7 +200,7 @@ def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
         (FeatureStats.from_features(extract(torch.from_numpy(images))) for images in batches),
     )
     prompts = captions(draw_scenes(PROMPT_SEED, 0, SCORED))
-    found: dict[str, dict] = {
+    distances: dict[str, dict] = {
         "samples": SCORED,
         "perfect_samples_score": round(frechet_floor(reference, SCORED), 2),
     }
@@ -213,9 +213,9 @@ def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
             if before is not None:
                 fall = paired_difference(before, now)
                 row |= {"fall": round(fall.value, 2), "fall_se": round(fall.se, 2)}
-            found[f"guidance {guidance:g}, {steps} steps"] = row
+            distances[f"guidance {guidance:g}, {steps} steps"] = row
             before = now
-    return found
+    return distances
 
 
 def sample_sheet(pipeline, path: Path, steps: int) -> None:
@@ -226,8 +226,8 @@ def sample_sheet(pipeline, path: Path, steps: int) -> None:
 
 def write_cards(quality: dict[str, dict]) -> None:
     for name in quality:
-        folder, what = CARDS[name]
-        card = model_card(name, what, read_record(name), quality[name])
+        folder, description = CARDS[name]
+        card = model_card(name, description, read_record(name), quality[name])
         if name in GENERATORS:
             generator = GENERATORS[name]
             steps = generator.judged_steps[-1]
@@ -237,13 +237,13 @@ def write_cards(quality: dict[str, dict]) -> None:
         (EMBEDDED / folder / "README.md").write_text(card)
 
 
-def model_card(name: str, what: str, record: dict, quality: dict) -> str:
+def model_card(name: str, description: str, record: dict, quality: dict) -> str:
     """Markdown: data, recipe, what was measured of the released weights, losses."""
     losses = record["losses"]
     recipe = {k: v for k, v in record.items() if k not in ("losses", "measured", "details")}
     recipe |= record["details"]
     lines = [
-        f"# {name}: {what}",
+        f"# {name}: {description}",
         "",
         f"Trained by `python -m zoo.{name}` on scenes rendered by `bench/shapes` and their",
         f"captions; no other data. Licence: {LICENCE}.",

@@ -32,7 +32,7 @@ class Teacher:
     def guided_noise(
         self, x: Tensor, t: Tensor, text: Tensor, no_text: Tensor, guidance: Tensor
     ) -> Tensor:
-        """By classifier-free guidance in diffusers' convention: 1 is the captioned noise alone."""
+        """Noise under classifier-free guidance as in diffusers: 1 is the captioned noise alone."""
         captioned, plain = self.noise(
             torch.cat([x, x]), torch.cat([t, t]), torch.cat([text, no_text])
         ).chunk(2)

@@ -93,9 +93,9 @@ def fit(
 
 def _restore_masks(average: nn.Module, network: nn.Module) -> None:
     """An attention mask holds -inf, whose running average is nan."""
-    for averaged, own in zip(average.buffers(), network.buffers(), strict=True):
-        if not own.isfinite().all():
-            averaged.copy_(own)
+    for averaged, latest in zip(average.buffers(), network.buffers(), strict=True):
+        if not latest.isfinite().all():
+            averaged.copy_(latest)
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -176,7 +176,9 @@ def _resume(recipe: Recipe, folder: Path, network, average, optimizers) -> int:
     for name, weight in network.named_parameters():
         state = _under(f"optimizer.{name}.", tensors)
         for optimizer in optimizers:
-            if any(weight is own for group in optimizer.param_groups for own in group["params"]):
+            if any(
+                weight is param for group in optimizer.param_groups for param in group["params"]
+            ):
                 optimizer.state[weight] = {
                     key: value if key == "step" else value.to(weight)
                     for key, value in state.items()

@@ -16,13 +16,13 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 def merges() -> list[tuple[str, str]]:
     """Merges in order of priority. A later merge never applies before an earlier one, so adding a
     word's missing merges leaves the words before it whole."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for word in WORDS:
-        tokens = _apply([*word[:-1], word[-1] + "</w>"], found)
+        tokens = _apply([*word[:-1], word[-1] + "</w>"], pairs)
         while len(tokens) > 1:
-            found.append((tokens[0], tokens[1]))
+            pairs.append((tokens[0], tokens[1]))
             tokens = [tokens[0] + tokens[1], *tokens[2:]]
-    return found
+    return pairs
 
 
 def tokenizer() -> CLIPTokenizer:

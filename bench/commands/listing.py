@@ -8,8 +8,11 @@ def show(arguments: list[str]) -> int:
     """Lists what there is to choose from."""
     from denoisebench.bench.commands.tables import LISTINGS
 
-    if len(arguments) != 1 or arguments[0] not in LISTINGS:
-        wanted = arguments[0] if arguments else ""
-        raise UserError(f"list {wanted}: {suggestion(wanted, LISTINGS)}")
-    terminal().print(LISTINGS[arguments[0]]())
+    if len(arguments) != 1:
+        given = " ".join(["list", *arguments])
+        raise UserError(f"{given}: name one thing to list, of {', '.join(sorted(LISTINGS))}")
+    (name,) = arguments
+    if name not in LISTINGS:
+        raise UserError(f"list has no {name!r}; {suggestion(name, LISTINGS)}")
+    terminal().print(LISTINGS[name]())
     return 0

@@ -14,7 +14,7 @@ _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large pro
 def remembered_embeddings(
     encoders: Sequence[nn.Module], memory: dict[tuple[Any, ...], Any]
 ) -> Iterator[None]:
-    """Within the context a text encoder computes each batch of tokens once; memory outlives it."""
+    """Makes text encoders compute each batch of tokens once, within the context and its memory."""
     originals = [encoder.forward for encoder in encoders]
     for number, encoder in enumerate(encoders):
         encoder.forward = _remember(encoder.forward, memory, number)
@@ -51,7 +51,7 @@ def _content(argument: Any) -> Any:
 
 
 def _bytes_of(output: Any) -> int:
-    """Of all tensors in what a text encoder returns: a tensor, or a record or tuple of them."""
+    """Bytes of all tensors that a text encoder returns: one, or a record or tuple of them."""
     if isinstance(output, Tensor):
         return output.nbytes
     parts = output.values() if isinstance(output, dict) else output

@@ -29,7 +29,7 @@ class Stages:
 
     @property
     def denoise_s(self) -> float:
-        """From the first denoiser call to the decoder, scheduler steps included."""
+        """Seconds from the first denoiser call to the decoder, scheduler steps included."""
         if self.denoise_start is None or self.decode_start is None:
             return float("nan")
         return self.decode_start - self.denoise_start

@@ -18,7 +18,7 @@ from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
 
 @contextmanager
 def steered(pipeline: Any, cell: Cell) -> Iterator[None]:
-    """Within the context the pipeline's denoiser answers as the cell's guidance asks."""
+    """Makes the pipeline's denoiser answer as the cell's guidance asks, within the context."""
     if not any(cell.steering.values()):
         yield
         return

@@ -37,7 +37,7 @@ _REPAINTED = 128  # grey level of a mask file from which a pixel is repainted
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Of consecutive samples."""
+    """Images and masks of consecutive samples."""
 
     images: np.ndarray  # [N, 3, H, W] uint8
     masks: np.ndarray | None  # [N, H, W] bool, True where inpaint repaints; None for img2img
@@ -53,7 +53,7 @@ class InputSet:
     size: tuple[int, int]  # of the model's images, width and height
 
     def load(self, start: int, stop: int) -> Inputs:
-        """Those of samples start..stop-1. Raises UserError for a broken file."""
+        """Inputs of samples start..stop-1. Raises UserError for a broken file."""
         if self.images in _STREAMS:
             return _scene_inputs(self.images, self.masks is not None, start, stop=stop)
         images, masks = _files(self)
@@ -64,7 +64,7 @@ class InputSet:
         )
 
     def names(self, samples: int) -> list[str] | None:
-        """Of the image that each sample starts from; None where all differ."""
+        """Names of the images that samples start from; None where all differ."""
         if self.images in _STREAMS:
             return None
         images, _ = _files(self)
@@ -93,7 +93,7 @@ def input_set(settings: Settings, prompts: PromptSet) -> InputSet | None:
 
 
 def _used(task: TaskSettings) -> TaskSettings:
-    """Without what the task takes no notice of, so that tasks can share a choice of inputs."""
+    """The task without the inputs that it does not use, so that tasks can share a choice."""
     unused = {part: None for part in ("images", "masks") if part not in _NEEDED[task.name]}
     return task.model_copy(update=unused)
 
@@ -172,10 +172,10 @@ def _check_images(images: Sequence[Path], masks: Sequence[Path]) -> None:
     """Reads every file once: what is broken is found before anything is generated."""
     for number, path in enumerate(images):
         size = _upright(path, "input image").size
-        found = _upright(masks[number], "mask").size if masks else size
-        if found != size:
+        mask_size = _upright(masks[number], "mask").size if masks else size
+        if mask_size != size:
             raise UserError(
-                f"mask {masks[number]} is {found[0]}x{found[1]} and its image {path} "
+                f"mask {masks[number]} is {mask_size[0]}x{mask_size[1]} and its image {path} "
                 f"{size[0]}x{size[1]}; give them one size"
             )
 
@@ -212,6 +212,6 @@ def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.NEAREST)) >= _REPAINTED
 
 
-def _upright(path: Path, what: str) -> Image.Image:
+def _upright(path: Path, label: str) -> Image.Image:
     """Turned as its camera says."""
-    return ImageOps.exif_transpose(read_picture(path, what))
+    return ImageOps.exif_transpose(read_picture(path, label))

@@ -65,7 +65,7 @@ def task_pipeline(pipeline: Any, task: str) -> Any:
 
 @contextmanager
 def any_latents(pipeline: Any) -> Iterator[None]:
-    """Within the context diffusers' inpainting takes a network of any number of latent channels.
+    """Lets diffusers' inpainting take any number of latent channels, within the context.
 
     It refuses all but 4 and 9 (16 and 33 of Stable Diffusion 3), though nothing else depends on the
     number: networks that do not see the mask keep what is outside by blending latents.

@@ -188,7 +188,7 @@ def closed_form_pipeline(name: str) -> Any:
 
 
 def problem_scheduler(name: str) -> Any:
-    """With the config that the problem's path calls for."""
+    """A scheduler with the config that the problem's path calls for."""
     flow = PROBLEMS[name].path == "flow"
     return FlowMatchEulerDiscreteScheduler() if flow else _vp_scheduler()
 

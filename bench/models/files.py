@@ -109,7 +109,7 @@ def _parts(folder: Path) -> list[str]:
 def _hub_folder(
     repo: str, revision: str | None, label: str, *, variant: str | None, configs_only: bool
 ) -> Path:
-    """From the cache when it holds all, else downloaded: the index, then what it names."""
+    """The repository's folder in the cache; what lacks is downloaded: the index, then its files."""
     folder = cached(repo, revision, [INDEX])
     if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
         return folder

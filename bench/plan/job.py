@@ -45,7 +45,7 @@ class Job:
     # In closed form a flat image can be right: data of one mean, or what too few steps make of
     # them. Random weights show nothing.
     may_be_flat: bool
-    left_out: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
+    unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
 
@@ -60,7 +60,7 @@ class Job:
 
 
 def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
-    """As asked for, in the model's form."""
+    """Guidance as the settings ask for it, in the model's form."""
     return Guidance(
         settings.model.guidance_form or model.guidance_form,
         settings.guidance,

@@ -52,7 +52,7 @@ def may_show_others(settings: Settings) -> bool:
     return metrics.reference != RENDERS or not are_captions(prompts)
 
 
-def left_out(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
+def unmeasured_metrics(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
     """A sentence for each metric that is measured only where its weights are at hand."""
     reasons = _lacking_convergence(settings).items()
     return [
@@ -62,8 +62,8 @@ def left_out(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
 
 
 def convergence_measures(settings: Settings) -> tuple[str, ...]:
-    """What is measured against a reference trajectory: all that is asked for, but what left_out
-    tells of."""
+    """What is measured against a reference trajectory: all that is asked for, but what cannot be
+    measured."""
     lacking = _lacking_convergence(settings)
     return tuple(m for m in settings.metrics.convergence if m not in lacking)
 

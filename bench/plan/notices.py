@@ -8,31 +8,33 @@ from pathlib import Path
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.plan.measures import may_show_others
-from denoisebench.bench.plan.trajectory import left_out as without_convergence
+from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each thing that a sweep will meet, with the schedulers and steps that do."""
-    without = dict.fromkeys(line for job in jobs for line in job.left_out)
+    without = dict.fromkeys(line for job in jobs for line in job.unmeasured)
     return [
         *warnings_of(jobs),
         *_foreign_references(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
         *without,
-        *without_convergence(jobs),
+        *unmeasured_convergence(jobs),
         *_without_weights(jobs),
     ]
 
 
 def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
     """What a distance to a reference means that may show something else than the prompts."""
-    asked = [job.settings for job in jobs if may_show_others(job.settings)]
-    for reference, prompts in dict.fromkeys((s.metrics.reference, s.prompts.path) for s in asked):
+    settings = [job.settings for job in jobs if may_show_others(job.settings)]
+    for reference, prompts in dict.fromkeys(
+        (s.metrics.reference, s.prompts.path) for s in settings
+    ):
         yield (
             f"metrics.reference={reference}: nothing tells whether it shows what the prompts of "
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
@@ -74,7 +76,7 @@ def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
     for job in jobs:
         guidance = job.guidance
         if FORMS[guidance.form].off is None:
-            for option in guidance.left_out():
+            for option in guidance.vain_options():
                 models_of[option, guidance.form].add(job.settings.model.name)
     for (option, form), models in models_of.items():
         yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
@@ -106,16 +108,16 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
     return sentences
 
 
-def marks_of(jobs: Sequence[Job]) -> list[Mark]:
+def curve_notes_of(jobs: Sequence[Job]) -> list[CurveNote]:
     """The warnings in a few words, for charts; without that which the report measures itself."""
     defects = [
-        Mark(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
+        CurveNote(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
         for known, curves in _hit(jobs).items()
         if known.name != "leading-start"
         for curve, steps in curves.items()
     ]
     text = f"ends with a step of lower order below {FULL_ORDER} steps"
-    return [*defects, *(Mark(*curve, text) for curve in _switching(jobs))]
+    return [*defects, *(CurveNote(*curve, text) for curve in _switching(jobs))]
 
 
 def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:

@@ -18,15 +18,15 @@ from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
 from denoisebench.bench.plan.job import Job, Machine, guidance_of
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
-from denoisebench.bench.plan.notices import marks_of, notices
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_metrics
+from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
 from denoisebench.bench.records.cell import Cell, Entry, kept
-from denoisebench.bench.records.run import SAMPLES_SHOWN, Mark
+from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
+from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen, flag_problems
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
@@ -49,7 +49,7 @@ class Plan:
     tracking: TrackingSettings
     is_dry_run: bool
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
-    marks: list[Mark]  # the same defects, by curve
+    curve_notes: list[CurveNote]  # the same defects, by curve
 
 
 def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] = ()) -> Plan:
@@ -60,8 +60,8 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         raise UserError("\n".join(problems | dict.fromkeys(more)))
     grid = []
     for config in configs:
-        job, found = _job(config)
-        problems |= dict.fromkeys(found)
+        job, reasons = _job(config)
+        problems |= dict.fromkeys(reasons)
         if job:
             grid.append(job)
     jobs = [job for job in grid if not job.entry.unsupported]
@@ -91,7 +91,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,
         warnings=[*notices(jobs), *second_names, *(race_notices(jobs, race) if race else ())],
-        marks=marks_of(jobs),
+        curve_notes=curve_notes_of(jobs),
     )
 
 
@@ -110,15 +110,15 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
             )
         if problems:
             return None, problems
-        choice, reasons = _choice(settings, model)
-        job = _measured(settings, model, choice, asked_for=metrics)
+        scheduler, reasons = _scheduler(settings, model)
+        job = _measured(settings, model, scheduler, asked_for=metrics)
         entry = replace(job.entry, unsupported="\n".join(reasons))
         return with_convergence(replace(job, entry=entry)), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
 
 
-def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
+def _scheduler(settings: Settings, model: FoundModel) -> tuple[FlaggedScheduler, list[str]]:
     """The scheduler to run, or the one asked for and why it cannot be run."""
     scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
     reasons = list(unsupported(model, settings)) or list(
@@ -128,21 +128,25 @@ def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
 
 
 def _measured(
-    settings: Settings, model: FoundModel, choice: Choice, *, asked_for: dict[str, Metric]
+    settings: Settings,
+    model: FoundModel,
+    scheduler: FlaggedScheduler,
+    *,
+    asked_for: dict[str, Metric],
 ) -> Job:
     """The job of one config, with what is measured of its own images."""
     prompts = PromptSet(**settings.prompts.source)
     inputs = input_set(settings, prompts)
     prompts.first(settings.samples)  # a bad file is found here
     machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
-    cell = _cell(settings, model, choice, inputs=inputs, device=machine.device)
+    cell = _cell(settings, model, scheduler, inputs=inputs, device=machine.device)
     metrics = measured(asked_for)
     return Job(
         settings=settings,
         entry=_entry(settings, cell, metrics, machine=machine),
         model=model,
         expected_nfe=expected_nfe(model, settings),
-        base=choice.base,
+        base=scheduler.base,
         prompts=prompts,
         inputs=inputs,
         latents=settings.latents,
@@ -150,7 +154,7 @@ def _measured(
         machine=machine,
         latency=settings.latency,
         may_be_flat=settings.model.path.startswith(CLOSED_FORM) or cell.is_random,
-        left_out=tuple(left_out(settings, asked_for)),
+        unmeasured=tuple(unmeasured_metrics(settings, asked_for)),
     )
 
 
@@ -176,22 +180,22 @@ def _latency_kind(settings: Settings, machine: Machine) -> str:
 
 def _cell(
     settings: Settings,
-    found: FoundModel,
-    choice: Choice,
+    files: FoundModel,
+    scheduler: FlaggedScheduler,
     *,
     inputs: InputSet | None,
     device: str,
 ) -> Cell:
     model, prompts = settings.model, settings.prompts
-    guidance = guidance_of(found, settings).settled()
+    guidance = guidance_of(files, settings).settled()
     used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # input files, at most
     return Cell(
         model=model.name,
-        weights=found.weights,
+        weights=files.weights,
         task=settings.task.name,
-        scheduler=choice.name,
-        scheduler_class=SCHEDULERS[choice.base].class_name,
-        scheduler_flags=json.dumps(choice.flags, sort_keys=True),
+        scheduler=scheduler.name,
+        scheduler_class=SCHEDULERS[scheduler.base].class_name,
+        scheduler_flags=json.dumps(scheduler.flags, sort_keys=True),
         steps=settings.steps,
         seed=settings.seed,
         prompts=prompts.label,

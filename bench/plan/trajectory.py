@@ -87,7 +87,7 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return list(distinct.values())
 
 
-def left_out(jobs: Sequence[Job]) -> Iterator[str]:
+def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
     """A sentence for each reason why convergence is not measured, with the schedulers."""
     names: dict[str, dict[str, None]] = {}
     for job in jobs:

@@ -34,7 +34,8 @@ class Cell:
 
     The number of samples is not: sample i is the same however many are asked for. What a field is
     called and used for stands beside it (bench/records/facts.py). Their order is that of stored
-    records.
+    records. Flags, call and interval stay JSON strings, as those records and the key hold them: so
+    a cell can be hashed, and keys depend on no parser. Views such as `flags` parse them once.
     """
 
     model: str = field(
@@ -148,7 +149,7 @@ class Cell:
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
-        """Of the scheduler, by name."""
+        """Flags of the scheduler, by name."""
         return MappingProxyType(json.loads(self.scheduler_flags))
 
     @cached_property
@@ -188,7 +189,7 @@ class Cell:
         return f"inputs_{self.inputs}_{self.width}x{self.height}"
 
 
-FACTS: dict[str, Facts] = {each.name: facts_of(each) for each in fields(Cell)}
+FACTS: dict[str, Facts] = {part.name: facts_of(part) for part in fields(Cell)}
 
 
 def fields_with(*roles: str) -> tuple[str, ...]:
@@ -304,8 +305,8 @@ def digest(content: object, digits: int) -> str:
 
 
 def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -> str:
-    """Of an estimate from samples first to the last. What it was made by is told apart from how
-    many there were: estimates from other numbers of samples are still of one experiment."""
+    """Names the record of an estimate from samples first to the last. What it was made by is told
+    apart from how many there were: other numbers of samples are still of one experiment."""
     of = f"from{first}_n{samples}" if first else f"n{samples}"
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
 

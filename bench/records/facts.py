@@ -24,7 +24,7 @@ _FACTS = "facts"  # in the metadata of a dataclass's field
 
 @dataclass(frozen=True)
 class Facts:
-    """Of one field."""
+    """What one field of a cell is called and used for."""
 
     column: str  # what its column of results.csv holds; empty: it has none
     word: str  # of its value in a name, as in "guidance {}"; empty: the field's name before it

@@ -45,13 +45,13 @@ _WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
 _STANDARD = ("StableDiffusion", "PixArt", "Sana", "ClosedForm")  # how such classes' names begin
 
 
-def forms_of(pipeline_class: str, own: str) -> set[str]:
+def forms_of(pipeline_class: str, form: str) -> set[str]:
     """What a model's config can say, beside the pipeline's own form: that the weight is ignored, or
     any form of a pipeline that is not known here."""
     if pipeline_class not in _FORM_OF and not pipeline_class.startswith(_STANDARD):
         return {*FORMS}
     also = {"true_cfg"} if pipeline_class == "FluxPipeline" else set()
-    return {own, "ignored", *also}
+    return {form, "ignored", *also}
 
 
 def form_of(pipeline_class: str) -> str:
@@ -95,7 +95,7 @@ class Guidance:
             return Guidance(self.form, _WITHOUT)
         return Guidance(self.form, self.weight if off is None else off)
 
-    def left_out(self) -> list[str]:
+    def vain_options(self) -> list[str]:
         """Names of the options that were asked for in vain."""
         if self.on:
             return []
@@ -117,16 +117,16 @@ class Guidance:
 
     def problems(self) -> list[str]:
         """What the form cannot do, with the cure."""
-        found = []
+        lines = []
         if self.form == "true_cfg" and self.on and not self.negative_prompt:
-            found.append(
+            lines.append(
                 f"guidance={self.weight:g}: this model is guided away from a negative prompt; give "
                 "one, negative_prompt=\"' '\" for an empty one"
             )
         if self.on and not FORMS[self.form].stacked:
-            found += [
+            lines += [
                 f"{name}: works on models of the standard form, not {self.form}; leave it out"
                 for name, value in self.steering.items()
                 if value
             ]
-        return found
+        return lines

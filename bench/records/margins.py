@@ -10,7 +10,7 @@ from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 def gates(
     margins: Mapping[str, Mapping[str, Any]], metrics: Iterable[str], features: Mapping[str, int]
 ) -> dict[str, Gate]:
-    """Of the metrics for which a margin is declared, by column or by how columns begin.
+    """Gates of the metrics for which a margin is declared, by column or by how columns begin.
 
     features: dimensions of those metrics that are biased by a small number of samples.
     """

@@ -11,7 +11,7 @@ from denoisebench.bench.records.facts import NAMED
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"
 )
-_USUAL = {each.name: each.default for each in fields(Cell) if each.default is not MISSING} | {
+_USUAL = {part.name: part.default for part in fields(Cell) if part.default is not MISSING} | {
     name: known.usual for name, known in FACTS.items() if known.usual is not None
 }
 

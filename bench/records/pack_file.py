@@ -30,7 +30,7 @@ _OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # content that
 
 
 def load_pack(path: Path) -> Pack:
-    """Of a run folder or a pack file. Raises UserError when it is neither."""
+    """The pack of a run folder or a pack file. Raises UserError when it is neither."""
     return pack_run(load_run(path)) if path.is_dir() else read_pack(path)
 
 

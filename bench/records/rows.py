@@ -27,8 +27,8 @@ def rows(run: Run) -> list[dict[str, Any]]:
 
 def panel_of(entry: Entry) -> dict[str, object]:
     """PANEL_FIELDS of an entry."""
-    asked = entry.asked
-    return {name: asked[name] for name in PANEL_FIELDS}
+    settings = entry.asked
+    return {name: settings[name] for name in PANEL_FIELDS}
 
 
 def metric_names(run: Run) -> list[str]:
@@ -43,7 +43,7 @@ def read_estimate(store: Store, entry: Entry, metric: str) -> Estimate | None:
         return None
     kinds = entry.earlier.get(metric, {}).items()
     earlier = {int(n): store.read_record(entry.cell.key, kind) for n, kind in kinds}
-    nested = {samples: _estimate(each) for samples, each in earlier.items() if each}
+    nested = {samples: _estimate(record) for samples, record in earlier.items() if record}
     return replace(_estimate(record), nested=nested)
 
 

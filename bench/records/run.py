@@ -27,7 +27,7 @@ SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
 
 
 @dataclass(frozen=True)
-class Mark:
+class CurveNote:
     """What to know of a curve that the scheduler, not the steps, makes: a few words."""
 
     model: str
@@ -45,7 +45,7 @@ class Run:
     entries: list[Entry]
     environment: dict[str, str]
     warnings: tuple[str, ...] = ()  # known defects of schedulers that its cells hit, equal cells
-    marks: tuple[Mark, ...] = ()  # the same defects, by curve
+    curve_notes: tuple[CurveNote, ...] = ()  # the same defects, by curve
     # Declared; see bench/records/margins.py.
     margins: dict[str, dict[str, Any]] = field(default_factory=dict)
     races: tuple[RaceRecord, ...] = ()  # of each group of a race
@@ -63,7 +63,7 @@ def save_run(run: Run) -> None:
         "entries": [asdict(entry) for entry in run.entries],
         "environment": run.environment,
         "warnings": run.warnings,
-        "marks": [asdict(mark) for mark in run.marks],
+        "marks": [asdict(note) for note in run.curve_notes],
         "margins": run.margins,
         "claims": run.claims,
     }
@@ -103,7 +103,7 @@ def load_run(folder: str | Path) -> Run:
                 entries,
                 record["environment"],
                 warnings=tuple(record.get("warnings", ())),
-                marks=tuple(Mark(**mark) for mark in record.get("marks", ())),
+                curve_notes=tuple(CurveNote(**note) for note in record.get("marks", ())),
                 margins=_checked_margins(record.get("margins", {})),
                 races=_read_races(folder / _RACES, entries),
                 claims=record.get("claims", {}),

@@ -108,7 +108,7 @@ class Store:
         return None if content is None else json.loads(content)
 
     def write_arrays(self, key: str, kind: str, arrays: dict[str, np.ndarray]) -> None:
-        """Like write_record, for arrays of any shapes."""
+        """Stores arrays of any shapes in place of the last ones of their kind."""
         self._replace(key, kind, ".safetensors", content=_pack(arrays))
 
     def read_arrays(self, key: str, kind: str) -> dict[str, np.ndarray] | None:

@@ -95,7 +95,7 @@ class SchedulerSpec:
 
     @property
     def kind(self) -> str:
-        """Of the models that it drives: `diffusion`, `distilled flow`, …"""
+        """Kind of the models that it drives: `diffusion`, `distilled flow`, …"""
         return f"distilled {self.family}" if self.distilled else self.family
 
     def serves(self, steps: int) -> bool:

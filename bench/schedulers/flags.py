@@ -40,7 +40,7 @@ _PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few
 
 
 @dataclass(frozen=True)
-class Choice:
+class FlaggedScheduler:
     """A scheduler as it is run."""
 
     base: str  # name in the catalogue
@@ -48,23 +48,23 @@ class Choice:
     flags: Flags  # all that are laid over the model's config
 
 
-def asked(scheduler: SchedulerSettings) -> Choice:
+def asked(scheduler: SchedulerSettings) -> FlaggedScheduler:
     """The scheduler as the settings name it, whatever runs alike."""
     base = scheduler.of
     flags = {**SCHEDULERS[base].flags, **scheduler.flags}
     if scheduler.base:
-        return Choice(base, scheduler.name, flags)
-    return Choice(base, _with_flags(base, scheduler.flags), flags)
+        return FlaggedScheduler(base, scheduler.name, flags)
+    return FlaggedScheduler(base, _with_flags(base, scheduler.flags), flags)
 
 
-def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
+def chosen(scheduler: SchedulerSettings, config: Flags) -> FlaggedScheduler:
     """The nearest entry of the catalogue, with the flags by which the settings differ from it.
 
     So schedulers that run alike have one name. config: of the model's own scheduler.
     """
     spec, choice = SCHEDULERS[scheduler.of], asked(scheduler)
     if not scheduler.flags:
-        return Choice(choice.base, choice.base, choice.flags)
+        return FlaggedScheduler(choice.base, choice.base, choice.flags)
     wanted = _arguments(spec, scheduler.flags, config)
     differences = {
         name: _difference(wanted, _arguments(other, {}, config))
@@ -74,7 +74,7 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> Choice:
     base = min(differences, key=lambda name: len(differences[name]))
     flags = differences[base]
     name = choice.name if scheduler.base and flags else _with_flags(base, flags)
-    return Choice(base, name, {**SCHEDULERS[base].flags, **flags})
+    return FlaggedScheduler(base, name, {**SCHEDULERS[base].flags, **flags})
 
 
 def flag_problems(

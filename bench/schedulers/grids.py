@@ -102,7 +102,7 @@ def _give_levels(scheduler: Any) -> None:
 
 
 def _flow_levels(steps: int, trained: int) -> np.ndarray:
-    """Before the shift."""
+    """Noise levels of a flow model before the shift, [steps]."""
     return (1 - 1 / trained) * (1 - np.arange(steps) / steps)
 
 

@@ -120,7 +120,7 @@ def _cosine(config: Config) -> bool:
 
 
 def _early_cosine(config: Config, steps: int) -> bool:
-    """Of ancestral KDPM2: the step counts at which NaN was seen."""
+    """Whether ancestral KDPM2 was seen to give NaN at so many steps."""
     dense = config.get("use_karras_sigmas") or config.get("use_beta_sigmas")
     linear = config.get("beta_schedule") == "linear" and steps <= (4 if dense else 2)
     return linear or (_cosine(config) and (bool(dense) or steps <= 10))

@@ -95,7 +95,7 @@ class OfPrompts(Metric):
         return {kind: embed, self.kind: self._cosines(scoring, stored)}
 
     def _cosines(self, scoring: Scoring, embed: Reader) -> Reader:
-        """Between each image and its prompt."""
+        """Reads the cosine between each image and its prompt, [N]."""
 
         def texts() -> Tensor:
             embeddings: Tensor = loaded(self.network, scoring.memory).embed_text(
@@ -126,7 +126,7 @@ class ClipScore(OfPrompts):
 
 @dataclass(frozen=True)
 class ClipS(OfPrompts):
-    """As its authors define it: 2.5 max(cosine, 0) (Hessel et al., 2021)."""
+    """CLIP-S as its authors define it: 2.5 max(cosine, 0) (Hessel et al., 2021)."""
 
     @property
     def column(self) -> str:
@@ -138,7 +138,7 @@ class ClipS(OfPrompts):
 
 
 def embeddings_kind(network: ClipSettings) -> str:
-    """Of the shards that hold image embeddings."""
+    """Kind of the shards that hold image embeddings."""
     settings = {"measure": "cmmd", "source": network.model_dump()}
     basis = [SCORING, settings, *map(content_hash, weights_of(network, f"cmmd_{network.name}"))]
     return f"embeddings_{network.name}_{digest(basis, 12)}"

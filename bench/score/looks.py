@@ -130,5 +130,5 @@ def looks(images: Tensor) -> dict[str, Tensor]:
 
 
 def _function(name: str) -> Any:
-    """Of images [N, 3, H, W] uint8 to numbers [N], as the row of specs names it."""
+    """The function from images [N, 3, H, W] uint8 to numbers [N] that the row of specs names."""
     return resolve_name(metric_spec(name).function)

@@ -39,7 +39,7 @@ class Scoring:
 
     @cached_property
     def clusters(self) -> Clusters | None:
-        """Of the samples that are scored."""
+        """Clusters of the samples that are scored."""
         return self.clusters_of(self.entry.first, self.entry.samples)
 
     def clusters_of(self, first: int, last: int) -> Clusters | None:
@@ -52,8 +52,8 @@ class Scoring:
         return clusters_of(units[first:])
 
     def these_prompts(self, distance: Estimate) -> dict[str, object]:
-        """For its record, the number of prompts that a distance is of where they are those at hand,
-        see metrics.features.draws. Else its clusters tell it."""
+        """The number of prompts for the record of a distance that is of those at hand, see
+        metrics.features.draws; nothing where its clusters tell it."""
         if self.clusters is None or distance.clusters is not None:
             return {}
         return {"prompts": len(np.unique(self.clusters))}
@@ -89,7 +89,7 @@ class Metric(ABC):
     @property
     @abstractmethod
     def kind(self) -> str:
-        """Of the shards that hold what is read of each image; changes with all they depend on."""
+        """Kind of the shards that hold what is read of images; changes with all they depend on."""
 
     @abstractmethod
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
@@ -113,7 +113,7 @@ class Metric(ABC):
         return  # most formulas have none
 
     def estimate_kind(self, samples: int, first: int = 0) -> str:
-        """Of the record of its estimate from samples first to the last."""
+        """Kind of the record of its estimate from samples first to the last."""
         return sized_kind(self.column, [SCORING, self.kind, *self.basis], samples, first=first)
 
 

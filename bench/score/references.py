@@ -62,8 +62,8 @@ class Reference:
         return pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)
 
     def key(self, content: object, *size: int) -> str:
-        """Of what is kept of it, by what is read of its images, in a size where that matters; it
-        stands where a cell's key does."""
+        """Key under which the store keeps what is read of its images, in a size where that matters;
+        it stands where a cell's key does."""
         return f"reference_{digest([content, self.identity, self.samples, *size], 12)}"
 
     def batches(
@@ -95,7 +95,7 @@ class Reference:
 
 @cache
 def _renders_hash() -> str:
-    """Of the first renders: what was measured against other renders does not count."""
+    """Hash of the first renders: what was measured against other renders does not count."""
     return hash_of([dataset(0, 0, 64)[0].tobytes()], 12)
 
 
@@ -168,7 +168,7 @@ def prepared(
 def reference_features(
     scoring: Scoring, network: Named, kind: str, *, reference: Reference
 ) -> Tensor:
-    """Of the first images of the reference, [M, D] float32."""
+    """Features of the first images of the reference, [M, D] float32."""
     import torch
 
     count = reference.features

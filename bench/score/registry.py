@@ -39,7 +39,7 @@ def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]
 
 
 def measured(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Those that this machine has all for."""
+    """Metrics for which this machine has all that they need."""
     return {column: metric for column, metric in metrics.items() if not metric.lack()}
 
 
@@ -91,7 +91,7 @@ def _clip(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _fidelity(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    """To the input, for tasks that have one."""
+    """Closeness to the input, for tasks that have one."""
     for measure in settings.fidelity if subject.task != "txt2img" else ():
         if measure in OF_FEATURES:
             yield from (Fidelity(measure, network) for network in settings.frechet)

@@ -78,7 +78,7 @@ class MarginsSettings(Strict):
 
 
 def margins_settings(name: str) -> MarginsSettings:
-    """Of a file, or of a name in conf/margins. Raises UserError for what is neither."""
+    """Reads a file, or a name of conf/margins. Raises UserError for what is neither."""
     known = {f.name.removesuffix(".yaml"): f for f in conf_group("margins").iterdir()}
     source = known.get(name, Path(name))
     try:

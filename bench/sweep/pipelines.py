@@ -94,5 +94,5 @@ def _tokens_read(tokenizer: Any, job: Job, pipeline: Any) -> int:
         return context
     limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
     call = job.entry.cell.arguments
-    asked = call.get("max_sequence_length", limit.default if limit else None)
-    return min(context, asked or context)
+    wanted = call.get("max_sequence_length", limit.default if limit else None)
+    return min(context, wanted or context)

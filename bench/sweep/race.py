@@ -45,10 +45,10 @@ def race_group(
         return
 
     def draw(places: Collection[int], first: int, last: int) -> dict[int, Mapping[str, Estimate]]:
-        asked = {place: _looked_at(runners[place], names, last, first=first) for place in places}
-        done = dict(zip(asked, complete([*asked.values()]), strict=True))
-        failed.update({i: job.entry for i, job in asked.items() if done[i] != "done"})
-        return {i: _estimates(store, asked[i], names) for i in asked if i not in failed}
+        jobs = {place: _looked_at(runners[place], names, last, first=first) for place in places}
+        done = dict(zip(jobs, complete([*jobs.values()]), strict=True))
+        failed.update({i: job.entry for i, job in jobs.items() if done[i] != "done"})
+        return {i: _estimates(store, jobs[i], names) for i in jobs if i not in failed}
 
     dims = read_dims(store, entries[runners[0].entry.cell.key])
     wanted = rules.gates(runners[0].metrics, dims)
@@ -108,8 +108,8 @@ def _runner(job: Job) -> Runner:
 
 
 def _estimates(store: Store, job: Job, wanted: Collection[str]) -> dict[str, Estimate]:
-    found = {metric: read_estimate(store, job.entry, metric) for metric in wanted}
-    return {metric: estimate for metric, estimate in found.items() if estimate is not None}
+    estimates = {metric: read_estimate(store, job.entry, metric) for metric in wanted}
+    return {metric: estimate for metric, estimate in estimates.items() if estimate is not None}
 
 
 def _record(jobs: Sequence[Job], design: Design, course: Course) -> RaceRecord:

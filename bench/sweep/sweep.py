@@ -49,7 +49,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         plan.entries,
         environment(),
         warnings=tuple(plan.warnings),
-        marks=tuple(plan.marks),
+        curve_notes=tuple(plan.curve_notes),
         margins=plan.margins,
         claims=plan.claims,
     )
@@ -151,9 +151,9 @@ def _said(store: Store, job: Job, status: str) -> str:
     if status != "done":
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)
         return f"{status}: {record['message'] if record else 'no record'}"
-    found = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
-    told = [(name, e) for name, e in found if e and metric_spec(name).names_a_best]
-    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in told)
+    estimates = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
+    judged = [(name, e) for name, e in estimates if e and metric_spec(name).names_a_best]
+    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in judged)
 
 
 def _plus_minus(estimate: Estimate) -> str:

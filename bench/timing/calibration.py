@@ -55,8 +55,8 @@ class _Block(nn.Module):
 
         query = heads(self.queries[place], tokens)
         key, value = heads(self.keys[place], text), heads(self.values[place], text)
-        found = functional.scaled_dot_product_attention(query, key, value)
-        attended: torch.Tensor = self.outputs[place](found.transpose(1, 2).flatten(2))
+        attention = functional.scaled_dot_product_attention(query, key, value)
+        attended: torch.Tensor = self.outputs[place](attention.transpose(1, 2).flatten(2))
         return attended
 
 

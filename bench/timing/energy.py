@@ -10,8 +10,8 @@ Meter = Callable[[], float]  # joules since some moment
 
 
 def energy_meter(device: torch.device) -> Meter | None:
-    """Of the accelerator alone where there is one, else of all processor packages; None where
-    nothing keeps a count, or it may not be read (Linux lets only root)."""
+    """Meter of the accelerator alone where there is one, else of all processor packages; None
+    where nothing keeps a count, or it may not be read (Linux lets only root)."""
     return _accelerator_meter(device) if device.type == "cuda" else _processor_meter(_POWERCAP)
 
 

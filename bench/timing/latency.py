@@ -22,7 +22,7 @@ _CALIBRATION_SHARE = 0.1  # of a run's time goes into the calibration after it
 
 
 def latency_kind(settings: Mapping[str, int], threads: int, device: str) -> str:
-    """Of the record of a latency pass: a time belongs to a machine and a number of threads.
+    """Kind of a latency pass's record: a time belongs to a machine and a number of threads.
 
     settings: batch_size, warmup_runs and timed_runs. threads: 0 for torch's choice.
     """

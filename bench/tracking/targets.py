@@ -84,15 +84,15 @@ def targets(run: Run, cautions: Sequence[str] = ()) -> list[Target]:
     for point in measured:
         curves[digest(_shared(point.entry), _DIGITS)].append(point)
     varying = _varying(run.entries)
-    found = [
+    plain = [
         *(
             _curve(run, points, varying, complete=len(points) == wanted[key])
             for key, points in curves.items()
         ),
         _summary(run, measured),
     ]
-    told = {"cautions": "\n".join(cautions)} if cautions else {}
-    return [replace(target, tags=target.tags | told) for target in found]
+    tags = {"cautions": "\n".join(cautions)} if cautions else {}
+    return [replace(target, tags=target.tags | tags) for target in plain]
 
 
 def _runnable(run: Run) -> list[Entry]:
@@ -100,13 +100,13 @@ def _runnable(run: Run) -> list[Entry]:
 
 
 def _measured(run: Run) -> list[Measured]:
-    found = []
+    measured = []
     for entry, row in zip(run.entries, rows(run), strict=True):
         status = run.store.read_record(entry.cell.key, entry.status_kind)
         finished = run.store.read_record(entry.cell.key, "finished")
         if finished and status and status["status"] == "done":
-            found.append(Measured(entry, row, round(1000 * finished["unix_s"])))
-    return found
+            measured.append(Measured(entry, row, round(1000 * finished["unix_s"])))
+    return measured
 
 
 def _curve(run: Run, points: list[Measured], varying: Sequence[str], *, complete: bool) -> Target:
@@ -154,12 +154,12 @@ def _shared(entry: Entry) -> dict[str, str]:
 
 def _varying(entries: Sequence[Entry]) -> list[str]:
     """What a curve's name must say, however usual, to tell it from the others of its sweep."""
-    asked = [entry.asked for entry in entries]
+    settings = [entry.asked for entry in entries]
     axes = (*fields_with(TRACKED), "asked_samples")
-    return [axis for axis in axes if len({values[axis] for values in asked}) > 1]
+    return [axis for axis in axes if len({values[axis] for values in settings}) > 1]
 
 
 def _sweep_id(run: Run) -> str:
-    """Without quotes: it stands between some in MLflow's filters."""
+    """Name of the sweep without quotes: it stands between some in MLflow's filters."""
     name = run.name.replace("'", "_")
     return f"{name}-{digest([asdict(entry) for entry in run.entries], 8)}"

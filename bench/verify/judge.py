@@ -20,7 +20,7 @@ class Limit:
 
     conforms: float
     deviates: float
-    what: str  # the number means
+    what: str  # the number means; the name is that of verify.json
 
     def verdict(self, value: float) -> str:
         if not math.isfinite(value):

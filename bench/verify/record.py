@@ -8,17 +8,19 @@ from typing import Any
 from denoisebench.bench.machine import environment
 from denoisebench.bench.schedulers.known_defects import known_defects, table_for
 from denoisebench.bench.verify import measures
-from denoisebench.bench.verify.compare import Finding, findings, gone
+from denoisebench.bench.verify.findings import Finding, findings, gone
 from denoisebench.bench.verify.judge import LIMITS, VERDICTS, severity, worst
 from denoisebench.bench.verify.problems import BANDS
 from denoisebench.bench.verify.subject import Subject
-from denoisebench.bench.verify.verify import Row
+from denoisebench.bench.verify.verify import VerifiedCase
 
 SCHEMA = 1
 _SHOWN = ("name", "effect", "advice", "issues")  # of a known defect
 
 
-def make_record(subjects: Sequence[Subject], rows: Sequence[Row], seconds: float) -> dict[str, Any]:
+def make_record(
+    subjects: Sequence[Subject], rows: Sequence[VerifiedCase], seconds: float
+) -> dict[str, Any]:
     """The content of verify.json; seconds: how long measuring took."""
     aliases = {subject.name: subject.aliases for subject in subjects}
     table = known_defects(version("diffusers"))
@@ -50,7 +52,7 @@ def passed(record: dict[str, Any]) -> bool:
 
 
 def _summary(
-    subject: Subject, rows: Sequence[Row], deviations: Sequence[Finding]
+    subject: Subject, rows: Sequence[VerifiedCase], deviations: Sequence[Finding]
 ) -> dict[str, Any]:
     """A scheduler in one line, with the numbers of the case that shows its order best."""
     cases = [row for row in rows if row.scheduler == subject.name]
@@ -80,7 +82,7 @@ def _summary(
     }
 
 
-def _decided_by(row: Row) -> dict[str, Any] | None:
+def _decided_by(row: VerifiedCase) -> dict[str, Any] | None:
     """The check that decides the verdict: the one farthest beyond its limit."""
     first = max((check for check in row.checks if check.bad), key=severity, default=None)
     return asdict(first) if first else None

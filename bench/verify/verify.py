@@ -26,7 +26,7 @@ _SLOW = (  # more than a millisecond a step: the scan is thinned
 
 
 @dataclass(frozen=True)
-class Row:
+class VerifiedCase:
     """A verified case: plain data, as verify.json holds it."""
 
     scheduler: str
@@ -45,7 +45,7 @@ class Row:
         return {**asdict(self), "verdict": self.verdict}
 
 
-def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
+def verify(subjects: Sequence[Subject]) -> Iterator[list[VerifiedCase]]:
     """Yields the rows of each subject, in order, as soon as its cases are done; they run in
     parallel."""
     parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
@@ -56,7 +56,7 @@ def verify(subjects: Sequence[Subject]) -> Iterator[list[Row]]:
             yield [row for _ in range(cases) for row in next(done)]
 
 
-def verify_case(subject: Subject, path: str, grid: str) -> list[Row]:
+def verify_case(subject: Subject, path: str, grid: str) -> list[VerifiedCase]:
     """The rows of a case, one for each prediction type."""
     import torch
 
@@ -68,7 +68,7 @@ def verify_case(subject: Subject, path: str, grid: str) -> list[Row]:
         torch.set_num_threads(threads)
 
 
-def _rows(subject: Subject, path: str, grid: str) -> Iterator[Row]:
+def _rows(subject: Subject, path: str, grid: str) -> Iterator[VerifiedCase]:
     usual_path, usual_grid = next(iter(subject.paths)), next(iter(subject.grids))
     smooth = _SMOOTH[subject.spec.family]
     smooth = smooth if smooth in subject.grids else usual_grid
@@ -92,9 +92,9 @@ def _rows(subject: Subject, path: str, grid: str) -> Iterator[Row]:
         yield _row(case, short)
 
 
-def _row(case: Case, numbers: dict[str, Any]) -> Row:
+def _row(case: Case, numbers: dict[str, Any]) -> VerifiedCase:
     names = (case.subject.name, case.path_name, case.grid, case.prediction_type)
-    return Row(*names, case.config, numbers, judge(numbers, case.subject.spec))
+    return VerifiedCase(*names, case.config, numbers, judge(numbers, case.subject.spec))
 
 
 def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:

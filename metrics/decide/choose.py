@@ -22,7 +22,7 @@ from denoisebench.metrics.decide.verdicts import (
     Plateau,
     Verdict,
     all_of,
-    compare,
+    difference_of,
     non_inferiority,
     plateau,
 )
@@ -55,7 +55,7 @@ class Gate:
         """How much worse a cell is than another."""
         # What is equal loses nothing by any margin.
         other = rival if are_equal(cell, rival) else self.beside(rival)
-        return compare(other, cell) if self.sign > 0 else compare(cell, other)
+        return difference_of(other, cell) if self.sign > 0 else difference_of(cell, other)
 
 
 @dataclass(frozen=True, eq=False)

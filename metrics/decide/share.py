@@ -42,7 +42,7 @@ class _Tails:
         return min(1.0, float(self._probabilities(share)[: self._k + 1].sum()))
 
     def _probabilities(self, share: float) -> np.ndarray:
-        """Of each count [n + 1]; share: strictly between 0 and 1."""
+        """Probability of each count [n + 1]; share: strictly between 0 and 1."""
         log = self._counts * math.log(share) + self._rest * math.log1p(-share)
         probabilities: np.ndarray = np.exp(self._log_ways + log)
         return probabilities

@@ -45,7 +45,7 @@ class Difference:
         return 2 * student.upper_tail(abs(self.value) / self.se, self.freedom) if self.se else 0.0
 
 
-def compare(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
+def difference_of(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
     """a - b of one metric.
 
     Samples are paired unless `unpaired` says why they do not match, or their clusters show that

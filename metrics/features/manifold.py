@@ -140,7 +140,7 @@ def _all_four(
 
 
 class _Coverers:
-    """For each reference sample, the least and the greatest unit that covers it."""
+    """The least and the greatest unit that covers each reference sample."""
 
     def __init__(self, count: int):
         self.least = torch.full((count,), torch.iinfo(torch.int64).max)

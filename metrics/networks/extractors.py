@@ -222,9 +222,10 @@ def _clip_source(model: str, pretrained: str | Path | None) -> _ClipSource:
             raise UnusableExtractor(f"{model} holds its own weights: leave pretrained out")
         return _folder_source(Path(model.removeprefix(_FOLDER)))
     if model not in open_clip.list_models():
-        near = ", ".join(difflib.get_close_matches(model, open_clip.list_models(), 3, 0.4))
+        names = difflib.get_close_matches(model, open_clip.list_models(), 3, 0.4)
+        near = f"near: {', '.join(names)}; " if names else ""
         raise UnusableExtractor(
-            f"open_clip has no model {model}; near: {near}; a folder is given as {_FOLDER}FOLDER"
+            f"open_clip has no model {model}; {near}a folder is given as {_FOLDER}FOLDER"
         )
     if pretrained is None:
         raise MissingWeights(

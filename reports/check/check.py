@@ -38,7 +38,7 @@ _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One comparison. Losses are in the metric's units; of times, joules and bytes ratios - 1."""
 
     cell: str
@@ -61,7 +61,7 @@ class Check:
 
     baseline: str
     candidate: str
-    rows: list[Row]
+    rows: list[Comparison]
     problems: dict[str, str]  # by cell: missing, failed or degenerate ones, which are regressions
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
     pairs: list[Pair]  # that were compared
@@ -113,7 +113,7 @@ def check(
 def _lacking(
     pairs: Sequence[Pair], margins: Mapping[str, Mapping[str, Any]], *, with_features: bool
 ) -> dict[str, str]:
-    """By cell, what the candidate was not scored by, though the baseline was."""
+    """Metrics and features that the baseline has and the candidate lacks, said by cell."""
     problems = {}
     for pair in pairs:
         if metrics := unscored(pair, margins):
@@ -123,7 +123,7 @@ def _lacking(
     return problems
 
 
-def _judged(pending: Sequence[Pending]) -> list[Row]:
+def _judged(pending: Sequence[Pending]) -> list[Comparison]:
     """All of a check as one family of tests."""
     judgements = judge([comparison.loss for comparison in pending])
     return [_row(*pair) for pair in zip(pending, judgements, strict=True)]
@@ -165,8 +165,8 @@ def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]
 def _partners(
     olds: Sequence[PackedCell], news: Sequence[PackedCell]
 ) -> Iterator[tuple[PackedCell, PackedCell]]:
-    """Of cells with the same settings, such as those of two seeds or of two values of a flag: the
-    most alike first, each once."""
+    """Pairs of cells with the same settings, such as those of two seeds or of two values of a
+    flag: the most alike first, each once."""
     left = [*olds], [*news]
     while all(left):
         couples = [(old, new) for old in left[0] for new in left[1]]
@@ -178,12 +178,12 @@ def _partners(
 
 def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
     """What makes a cell the same experiment's, whatever was changed: cells are paired by it."""
-    asked = packed.asked if with_model else {**packed.asked, "model": ""}
-    return tuple(asked[name] for name in fields_with(PAIRED))
+    settings = packed.asked if with_model else {**packed.asked, "model": ""}
+    return tuple(settings[name] for name in fields_with(PAIRED))
 
 
 def _likeness(a: Cell, b: Cell) -> int:
-    return sum(getattr(a, each.name) == getattr(b, each.name) for each in fields(a))
+    return sum(getattr(a, field.name) == getattr(b, field.name) for field in fields(a))
 
 
 def same_curve(packed: PackedCell) -> tuple[Any, ...]:
@@ -235,13 +235,13 @@ def _why(packed: PackedCell) -> str:
     return f"{packed.status}: {packed.message}" if packed.message else packed.status
 
 
-def _row(pending: Pending, judgement: Judgement) -> Row:
+def _row(pending: Pending, judgement: Judgement) -> Comparison:
     verdict = judgement.verdict
     shown: Callable[[float], float] = math.expm1 if pending.is_ratio else float
     is_undecided = judgement.outcome == UNDECIDED
     is_alone = is_undecided and verdict.outcome == FAIL
     alone = "above the margin by itself, not among so many" if is_alone else ""
-    return Row(
+    return Comparison(
         cell=pending.cell,
         measure=pending.measure,
         outcome=judgement.outcome,

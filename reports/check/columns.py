@@ -7,31 +7,31 @@ from typing import Generic, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-Row = TypeVar("Row")
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Column(Generic[Row]):
+class Column(Generic[Record]):
     title: str
-    text: Callable[[Row], str]
+    text: Callable[[Record], str]
     is_number: bool = False  # on the right of its column
-    style: Callable[[Row], str] = lambda row: ""  # in a terminal
+    style: Callable[[Record], str] = lambda row: ""  # in a terminal
 
 
-def terminal_table(columns: Sequence[Column[Row]], title: str) -> Table:
-    """Without rows."""
+def terminal_table(columns: Sequence[Column[Record]], title: str) -> Table:
+    """A table for the terminal with these columns and no rows yet."""
     table = Table(title=Text(title), title_justify="left", caption_justify="left")
     for column in columns:
         table.add_column(Text(column.title), justify="right" if column.is_number else "left")
     return table
 
 
-def add_rows(table: Table, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
+def add_rows(table: Table, columns: Sequence[Column[Record]], rows: Iterable[Record]) -> None:
     for row in rows:
         table.add_row(*(Text(column.text(row), column.style(row)) for column in columns))
 
 
-def markdown_table(columns: Sequence[Column[Row]], rows: Iterable[Row]) -> list[str]:
+def markdown_table(columns: Sequence[Column[Record]], rows: Iterable[Record]) -> list[str]:
     """Lines."""
     rules = ("--:" if column.is_number else "---" for column in columns)
     lines = [_line(column.title for column in columns), f"|{'|'.join(rules)}|"]

@@ -25,7 +25,7 @@ class Shown(NamedTuple):
 
 
 def most_changed(pairs: Sequence[Pair], most: int = MOST) -> list[Shown]:
-    """Of the samples whose images both sides have, those that moved farthest, by cell; none where
+    """Samples that moved farthest, by cell, of those whose images both sides have; none where
     nothing moved."""
     return [shown for pair in pairs for shown in _of_cell(pair, most)]
 
@@ -50,7 +50,7 @@ def _pixels(content: bytes) -> np.ndarray:
 def changed_sheet(shown: Sequence[Shown]) -> Image.Image:
     """A row per sample: before, now, and their difference about grey."""
     font = ImageFont.load_default(13)
-    label = round(max(font.getlength(_label(each)) for each in shown)) + 12
+    label = round(max(font.getlength(_label(sample)) for sample in shown)) + 12
     left, top = _MARGIN + label, _MARGIN + _LINE
     row = _TILE + _GAP
     size = (left + len(_COLUMNS) * row + _MARGIN, top + len(shown) * row + _MARGIN)
@@ -58,10 +58,10 @@ def changed_sheet(shown: Sequence[Shown]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for column, text in enumerate(_COLUMNS):
         draw.text((left + column * row + _TILE // 2, _MARGIN), text, _QUIET, font, anchor="mm")
-    for place, each in enumerate(shown):
+    for place, sample in enumerate(shown):
         y = top + place * row
-        draw.text((left - 12, y + _TILE // 2), _label(each), _INK, font, anchor="rm")
-        for column, image in enumerate((each.before, each.now, _difference(each))):
+        draw.text((left - 12, y + _TILE // 2), _label(sample), _INK, font, anchor="rm")
+        for column, image in enumerate((sample.before, sample.now, _difference(sample))):
             sheet.paste(enlarged(image, _TILE), (left + column * row, y))
     return sheet
 

@@ -32,7 +32,7 @@ from denoisebench.reports.formats import decimals_for, number
 
 @dataclass(frozen=True)
 class Level:
-    """Of one pack: of a metric its value, of a time that over the first pack's, calibrated."""
+    """One pack's point of a course: a metric's value; a time over the first pack's, calibrated."""
 
     value: float
     low: float
@@ -68,7 +68,7 @@ class Course:
 def courses(
     packs: Sequence[Pack], margins: Mapping[str, Mapping[str, Any]], slower: Mapping[str, float]
 ) -> list[Course]:
-    """Of the cells that all packs have finished, by the metrics and stages that have a margin.
+    """Courses of the cells that all packs have finished, by metrics and stages with a margin.
 
     Raises UserError for fewer than two packs, packs of other experiments, and nothing in common.
     """
@@ -186,7 +186,7 @@ def _interval(taken: _Taken) -> str:
 
 
 def _change_text(taken: _Taken, change: float) -> str:
-    """Of a time, whose change is that of its logarithm, in percent."""
+    """The change in words: of a time in percent, since it is that of its logarithm."""
     if taken.course.is_time:
         return f"{number(100 * math.expm1(change), 1)} %"
     return number(change, decimals_for([taken.step.change.se]))

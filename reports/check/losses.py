@@ -157,8 +157,8 @@ def _moved(pair: Pair, margin: float, beyond: float) -> Iterator[Pending]:
 
 
 def _speed(pair: Pair, slower: Mapping[str, float], elsewhere: bool) -> Iterator[Pending]:
-    """By time over the calibration that ran beside it, so that a slower machine is no slower
-    candidate; joules only of the same machine; memory as it is."""
+    """Losses of speed: times over the calibration that ran beside them, so that a slower machine
+    is no slower candidate; joules only of the same machine; memory as it is."""
     if not pair.old.latencies or not pair.new.latencies or other_timing(pair.old, pair.new):
         return
     for measure in filter(slower.__contains__, TIMED):
@@ -169,7 +169,7 @@ def _speed(pair: Pair, slower: Mapping[str, float], elsewhere: bool) -> Iterator
 
 
 def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iterator[Pending]:
-    """Of a stage, or joules, that both sides have."""
+    """Loss of a stage's time, or of joules, that both sides have."""
     sides = pair.old.latencies, pair.new.latencies
     before, now = (of_processes(side, measure) for side in sides)
     if not is_seen(before, measure) or not is_seen(now, measure):
@@ -271,7 +271,7 @@ def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
 
 
 def _long_enough(side: Sequence[Latency]) -> Sequence[Latency]:
-    """Without processes of too few runs, unless there is no other."""
+    """The side without processes of too few runs, unless there is no other."""
     return [latency for latency in side if latency.timed_runs >= FEWEST] or side
 
 

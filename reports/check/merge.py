@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -74,30 +75,30 @@ def _merged(group: Sequence[PackedCell]) -> PackedCell:
     chosen = whole[-1]
     metrics = {name: _mean(name, metric, whole) for name, metric in chosen.metrics.items()}
     latencies: list[Latency] = []  # a process is one, however often it is named
-    for latency in (each for packed in done for each in packed.latencies):
+    for latency in chain.from_iterable(packed.latencies for packed in done):
         if latency not in latencies:
             latencies.append(latency)
     return replace(chosen, metrics=metrics, latencies=latencies)
 
 
 def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> PackedMetric:
-    """Over the estimates that were made by the same of the same samples."""
-    others = [packed.metrics[name] for packed in group if name in packed.metrics]
-    found = [
-        each.estimate
-        for each in others
-        if each.kind == metric.kind and of_same_samples(each.estimate, metric.estimate)
+    """The mean of the estimates that were made by the same of the same samples."""
+    measured = [packed.metrics[name] for packed in group if name in packed.metrics]
+    estimates = [
+        other.estimate
+        for other in measured
+        if other.kind == metric.kind and of_same_samples(other.estimate, metric.estimate)
     ]
-    value = sum(each.value for each in found) / len(found)
-    influence = np.mean([each.influence for each in found], axis=0)
-    estimate = replace(metric.estimate, value=value, influence=influence)
-    return PackedMetric(metric.kind, estimate)
+    value = sum(estimate.value for estimate in estimates) / len(estimates)
+    influence = np.mean([estimate.influence for estimate in estimates], axis=0)
+    mean = replace(metric.estimate, value=value, influence=influence)
+    return PackedMetric(metric.kind, mean)
 
 
 def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:
-    """With all values of what differs."""
+    """One environment, with all values of what differs."""
     names = dict.fromkeys(name for environment in environments for name in environment)
     return {
-        name: " / ".join(dict.fromkeys(each[name] for each in environments if name in each))
+        name: " / ".join(dict.fromkeys(e[name] for e in environments if name in e))
         for name in names
     }

@@ -16,7 +16,7 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import UNDECIDED
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check.check import Check, Row
+from denoisebench.reports.check.check import Check, Comparison
 from denoisebench.reports.check.columns import (
     Column,
     add_rows,
@@ -71,7 +71,7 @@ def check_table(check: Check) -> Table | Text:
 
 
 def check_markdown(check: Check) -> str:
-    """For a comment on a pull request: what did not pass first, all the rest folded away."""
+    """A comment on a pull request: what did not pass first, all the rest folded away."""
     lines = [f"## {escaped(_headline(check))}", ""]
     lines += [f"- **{escaped(name)}**: {escaped(why)}" for name, why in check.problems.items()]
     rows = _worth_telling(check)
@@ -107,7 +107,7 @@ def check_junit(check: Check) -> bytes:
     return report
 
 
-def _message(row: Row) -> str:
+def _message(row: Comparison) -> str:
     return (
         f"{_before(row)} before, {_now(row)} now; worse by {_loss(row)} ({_bounds(row)}), "
         f"margin {_margin(row)}"
@@ -129,45 +129,45 @@ def _headline(check: Check) -> str:
     return f"{check.outcome}: {against}, {len(check.rows)} comparisons, {summary}"
 
 
-def _worth_telling(check: Check) -> list[Row]:
+def _worth_telling(check: Check) -> list[Comparison]:
     """What did not just pass, the worst first."""
     return [row for outcome in _COLORS for row in check.rows if row.outcome == outcome]
 
 
-def _measure(row: Row) -> str:
+def _measure(row: Comparison) -> str:
     return WORDS.get(row.measure) or metric_spec(row.measure).label
 
 
-def _before(row: Row) -> str:
+def _before(row: Comparison) -> str:
     return _value_text(row, row.baseline)
 
 
-def _now(row: Row) -> str:
+def _now(row: Comparison) -> str:
     return _value_text(row, row.candidate)
 
 
-def _loss(row: Row) -> str:
+def _loss(row: Comparison) -> str:
     return _loss_text(row, row.loss)
 
 
-def _bounds(row: Row) -> str:
+def _bounds(row: Comparison) -> str:
     if not math.isfinite(row.high - row.low):
         return "unknown"
     return f"{_loss_text(row, row.low)} to {_loss_text(row, row.high)}"
 
 
-def _margin(row: Row) -> str:
+def _margin(row: Comparison) -> str:
     return _loss_text(row, row.margin)
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: Comparison) -> str:
     kind = "process" if row.measure in TIMED else "sample"
     plural = "es" if kind == "process" else "s"
     further = f"{row.further:,} more {kind}{plural * (row.further > 1)}" if row.further else ""
     return ", ".join(filter(None, (row.outcome, further, row.note)))
 
 
-def _value_text(row: Row, value: float) -> str:
+def _value_text(row: Comparison, value: float) -> str:
     if row.measure == MOVED:
         return _percent(value)
     if row.measure in WORDS:
@@ -175,11 +175,11 @@ def _value_text(row: Row, value: float) -> str:
     return number(value, _decimals(row))
 
 
-def _loss_text(row: Row, loss: float) -> str:
+def _loss_text(row: Comparison, loss: float) -> str:
     return _percent(loss) if row.measure in WORDS else number(loss, _decimals(row))
 
 
-def _decimals(row: Row) -> int:
+def _decimals(row: Comparison) -> int:
     return decimals_for([row.high - row.loss])
 
 
@@ -187,7 +187,7 @@ def _percent(share: float) -> str:
     return f"{number(100 * share, 1)} %" if math.isfinite(share) else MISSING
 
 
-COLUMNS: tuple[Column[Row], ...] = (
+COLUMNS: tuple[Column[Comparison], ...] = (
     Column("cell", lambda row: row.cell),
     Column("measure", _measure),
     Column("before", _before, is_number=True),

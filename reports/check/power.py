@@ -13,7 +13,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import smallest_detectable
-from denoisebench.metrics.decide.verdicts import compare
+from denoisebench.metrics.decide.verdicts import difference_of
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import same_curve
 from denoisebench.reports.check.columns import Column, add_rows, terminal_table
@@ -24,7 +24,7 @@ PLANNED = (64, 256, 1024, 4096)  # samples
 
 @dataclass(frozen=True)
 class Power:
-    """Of one metric of one cell."""
+    """Smallest differences that a check can tell, for one metric of one cell."""
 
     cell: str
     metric: str
@@ -48,7 +48,8 @@ def powers(pack: Pack, metrics: Sequence[str], planned: Sequence[int] = PLANNED)
         for power in _of(old, new, metrics, planned=planned)
     ]
     if not result:
-        raise UserError(f"{pack.name}: no curve has two step counts with a metric of {metrics}")
+        named = " or ".join(metrics) or "a metric that has a margin"
+        raise UserError(f"{pack.name}: no curve has two step counts that were scored by {named}")
     return result
 
 
@@ -67,7 +68,7 @@ def _of(
 ) -> Iterator[Power]:
     for metric in metrics:
         if metric in old.metrics and metric in new.metrics:
-            se = compare(old.metrics[metric].estimate, new.metrics[metric].estimate).se
+            se = difference_of(old.metrics[metric].estimate, new.metrics[metric].estimate).se
             samples = min(old.samples, new.samples)
             smallest = {n: smallest_detectable(se, samples, n) for n in planned}
             yield Power(cell_name(old.asked), metric, samples, se, smallest)

@@ -43,7 +43,7 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
         SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED,
         [_part(flat, n, above=False), _part(rising, n, above=True)],
         [(curve.name, _bracket(curve, steps)) for curve in curves],
-        [Shown(f"{curve.name}, {n} steps", curve.rows[n]) for curve in (flat, rising)],
+        [Shown(cells.name(curve.rows[n]), curve.rows[n]) for curve in (flat, rising)],
     )
 
 

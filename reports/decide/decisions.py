@@ -22,7 +22,7 @@ from denoisebench.metrics.decide.verdicts import (
     Difference,
     Plateau,
     Verdict,
-    compare,
+    difference_of,
 )
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
@@ -78,7 +78,7 @@ def decide(
     *,
     races: Sequence[RaceRecord] = (),
 ) -> Decisions:
-    """Of the metrics that have a margin. Nothing where none has, or no cell has all of them.
+    """Decides by the metrics that have a margin: nothing where none has, or no cell has them all.
 
     races: of the run. What a race chose stands, and curves are judged by bounds that hold at
     whatever number of samples a cell stopped.
@@ -116,7 +116,7 @@ def _judged_cells(
 def _candidates(
     cells: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
 ) -> Iterator[tuple[int, Candidate]]:
-    """By row number of the frame."""
+    """Candidates, each after its row number in the frame."""
     for i, row in zip(cells.index, cells.to_dict("records"), strict=True):
         yield (
             int(i),
@@ -169,7 +169,9 @@ def _recommendation(
     best = _best_by_guidance(target, group, candidates, gate=gating[target])
     guidance, *other_guidances = best
     at_best = candidates[best[guidance]].estimates[target]
-    gaps = {g: compare(candidates[best[g]].estimates[target], at_best) for g in other_guidances}
+    gaps = {
+        g: difference_of(candidates[best[g]].estimates[target], at_best) for g in other_guidances
+    }
     cells = group[group["guidance"] == guidance]
     panel = cells["panel"].iloc[0]
     for race in races:
@@ -186,7 +188,7 @@ def _best_by_guidance(
     """Row number of the best cell of each guidance, the best guidance first."""
 
     def quality(i: int) -> tuple[bool, float]:
-        """Of few samples, which a race left some cells with, the value is no guide."""
+        """How good a cell is; the value is no guide where a race left it with few samples."""
         estimate = candidates[i].estimates[target]
         return estimate.samples >= gate.enough, gate.sign * estimate.value
 

@@ -25,7 +25,7 @@ _HEADER = (
     "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 _SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
-Row = dict[str, Any]  # of a run's frame
+FrameRow = dict[str, Any]  # of a run's frame
 
 
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
@@ -62,7 +62,7 @@ class Saving:
 
 
 def defaults_yaml(
-    run: Run, rows: Sequence[Row], decisions: Decisions, *, cautions: Sequence[str] = ()
+    run: Run, rows: Sequence[FrameRow], decisions: Decisions, *, cautions: Sequence[str] = ()
 ) -> str:
     """rows: of the run's frame, in its order; cautions: what to know before believing them."""
     recommendations = decisions.recommendations
@@ -79,7 +79,7 @@ def defaults_yaml(
     return _HEADER + text
 
 
-def saving(rows: Sequence[Row], row: Row) -> Saving | None:
+def saving(rows: Sequence[FrameRow], row: FrameRow) -> Saving | None:
     """None where the pipeline's own default is not known.
 
     The vendor's latency is that of its cell if the run has it. Else it is estimated from the row's
@@ -107,7 +107,7 @@ def saving(rows: Sequence[Row], row: Row) -> Saving | None:
     )
 
 
-def _vendor_cell(rows: Sequence[Row], row: Row) -> Row | None:
+def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
     """The run's cell of the vendor's steps on its own scheduler, at the row's guidance."""
     cells = [
         other
@@ -122,7 +122,7 @@ def _vendor_cell(rows: Sequence[Row], row: Row) -> Row | None:
     return cells[0] if cells else None
 
 
-def cheaper_undecided(recommendation: Recommendation, rows: Sequence[Row]) -> dict[str, int]:
+def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) -> dict[str, int]:
     """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
     each with how many more that would probably take."""
     chosen = recommendation.choice.chosen
@@ -134,19 +134,19 @@ def cheaper_undecided(recommendation: Recommendation, rows: Sequence[Row]) -> di
     }
 
 
-def setting_name(row: Row) -> str:
+def setting_name(row: FrameRow) -> str:
     """`ddim, 8 steps`: among the cells of its panel."""
     return cell_name(row, without=PANEL_FIELDS)
 
 
-def _varied(firsts: Sequence[Row]) -> list[str]:
+def _varied(firsts: Sequence[FrameRow]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
     fields = [name for name in HELD if name not in NAMED_BY]
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 
 def _record(
-    run: Run, rows: Sequence[Row], recommendation: Recommendation, *, varied: Sequence[str]
+    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, varied: Sequence[str]
 ) -> dict[str, Any]:
     first = rows[recommendation.rows[0]]
     held = {name: _held(as_set(name, first[name])) for name in varied}
@@ -194,7 +194,7 @@ def _other_guidances(recommendation: Recommendation) -> dict[str, Any]:
 
 
 def _held(value: Any) -> Any:
-    """As denoisebench.apply is told it: an interval as the list that a sweep takes."""
+    """The value as denoisebench.apply reads it: an interval as the list that a sweep takes."""
     if value is None or isinstance(value, tuple):
         return [*(value or ())]
     return value if isinstance(value, str) else _plain(value)
@@ -221,12 +221,12 @@ def _setting(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _cost(row: Row) -> dict[str, Any]:
+def _cost(row: FrameRow) -> dict[str, Any]:
     names = ("nfe", "network_passes", "latency_p50_s", "latency_batch_size")
     return {name: _plain(row[name]) for name in names}
 
 
-def _against_vendor(rows: Sequence[Row], row: Row) -> dict[str, Any]:
+def _against_vendor(rows: Sequence[FrameRow], row: FrameRow) -> dict[str, Any]:
     beside = saving(rows, row)
     if beside is None:
         return {}
@@ -245,8 +245,10 @@ def _against_vendor(rows: Sequence[Row], row: Row) -> dict[str, Any]:
     }
 
 
-def _evidence(rows: Sequence[Row], recommendation: Recommendation, place: int) -> dict[str, Any]:
-    """Per gating metric: the value, and its loss to the rival that comes nearest to the margin."""
+def _evidence(
+    rows: Sequence[FrameRow], recommendation: Recommendation, place: int
+) -> dict[str, Any]:
+    """Value of each gating metric, and its loss to the rival that comes nearest to the margin."""
     standing, row = recommendation.choice.standings[place], rows[recommendation.rows[place]]
     return {
         metric: {
@@ -268,7 +270,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _short(rows: Sequence[Row], recommendation: Recommendation, place: int) -> dict[str, Any]:
+def _short(rows: Sequence[FrameRow], recommendation: Recommendation, place: int) -> dict[str, Any]:
     row = rows[recommendation.rows[place]]
     setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
     evidence = _evidence(rows, recommendation, place)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.metrics.decide.verdicts import Difference, compare
+from denoisebench.metrics.decide.verdicts import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
@@ -120,7 +120,7 @@ class _Panel:
     def best_better_by(self, row: int) -> Difference:
         """How much better the best cell is than another."""
         best, other = self.estimates[self.best], self.estimates[row]
-        return compare(best, other) if sign(self.metric) > 0 else compare(other, best)
+        return difference_of(best, other) if sign(self.metric) > 0 else difference_of(other, best)
 
 
 def _known(value: Any) -> float:

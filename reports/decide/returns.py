@@ -18,7 +18,7 @@ from denoisebench.reports.rows.curves import Z95, curve_points, marginal_gains
 
 @dataclass(frozen=True)
 class Return:
-    """Of one curve and metric."""
+    """Diminishing returns of one curve by one metric."""
 
     panel: str
     scheduler: str

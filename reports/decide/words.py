@@ -14,7 +14,12 @@ from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import HELD, CurvePlateau, Decisions, Recommendation
-from denoisebench.reports.decide.defaults_yaml import Row, cheaper_undecided, saving, setting_name
+from denoisebench.reports.decide.defaults_yaml import (
+    FrameRow,
+    cheaper_undecided,
+    saving,
+    setting_name,
+)
 from denoisebench.reports.formats import (
     PERCENT,
     decimals_for,
@@ -27,7 +32,7 @@ from denoisebench.reports.formats import (
 from denoisebench.reports.rows.cautions import timings_are_even
 
 
-def recommendation_cards(rows: Sequence[Row], decisions: Decisions) -> list[dict[str, Any]]:
+def recommendation_cards(rows: Sequence[FrameRow], decisions: Decisions) -> list[dict[str, Any]]:
     """One per default: title, outcome, setting, savings, evidence, what else might do. Metrics that
     chose the same cell share one."""
     is_even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
@@ -61,7 +66,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _card(
-    rows: Sequence[Row],
+    rows: Sequence[FrameRow],
     alike: Sequence[Recommendation],
     gates: Mapping[str, Gate],
     *,
@@ -94,7 +99,7 @@ def _card(
     }
 
 
-def _choice_notes(rows: Sequence[Row], recommendation: Recommendation) -> list[str]:
+def _choice_notes(rows: Sequence[FrameRow], recommendation: Recommendation) -> list[str]:
     """What to know of a cell that was chosen, and which others might do."""
     notes, runner_up = [], recommendation.choice.runner_up
     if recommendation.choice.outcome == NO_PLATEAU:
@@ -146,7 +151,7 @@ def _guidance_notes(recommendation: Recommendation) -> list[str]:
     ]
 
 
-def _facts(rows: Sequence[Row], row: Row, *, is_even: bool) -> list[str]:
+def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[str]:
     beside_vendor = saving(rows, row)
     if beside_vendor is None:
         return [_cost_words(row)]
@@ -159,14 +164,18 @@ def _facts(rows: Sequence[Row], row: Row, *, is_even: bool) -> list[str]:
     return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
 
 
-def _cost_words(row: Row) -> str:
+def _cost_words(row: FrameRow) -> str:
     timed = row["latency_p50_s"]
     latency = f", {duration(timed)} per image" if math.isfinite(timed) else ""
     return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
 
 
 def _evidence(
-    rows: Sequence[Row], recommendation: Recommendation, place: int, *, gates: Mapping[str, Gate]
+    rows: Sequence[FrameRow],
+    recommendation: Recommendation,
+    place: int,
+    *,
+    gates: Mapping[str, Gate],
 ) -> list[dict[str, Any]]:
     """A line per metric: a candidate beside the rival by which it comes nearest to the margin."""
     row, standing = rows[recommendation.rows[place]], recommendation.choice.standings[place]
@@ -187,11 +196,11 @@ def _evidence(
 
 
 def _margin(verdict: Verdict, gate: Gate) -> str:
-    """As it was declared; rounded where it is a share of a measured value."""
+    """The margin as it was declared; rounded where it is a share of a measured value."""
     return significant(verdict.margin) if gate.relative else f"{verdict.margin:g}"
 
 
-def _value(metric: str, row: Row) -> str:
+def _value(metric: str, row: FrameRow) -> str:
     se = row[f"{metric}_se"]
     return plus_minus(row[metric], se, decimals_for([se]))
 

@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports import theme
@@ -46,6 +47,7 @@ from denoisebench.reports.page.marks import (
     zero_line,
 )
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
+from denoisebench.reports.rows.frame import records
 from denoisebench.reports.rows.pareto import with_front
 
 _OWN_AXES = " Each panel has a value axis of its own."
@@ -95,7 +97,7 @@ def figures(
 
 
 def _placed(points: pd.DataFrame) -> pd.DataFrame:
-    """With `place`: the number of the scheduler."""
+    """The points with `place`: the number of the scheduler."""
     return points.assign(place=pd.factorize(points["scheduler"])[0])
 
 
@@ -232,11 +234,11 @@ def _columns(panels: int) -> int:
 
 
 def _with_default(points: pd.DataFrame) -> pd.DataFrame:
-    """With `default`, what is written beside the recommended default: `default: ddim, 8 steps`."""
+    """Points with `default`, written beside the recommended one: `default: ddim, 8 steps`."""
     if "recommended" not in points:
         return points
-    setting = points["scheduler"] + ", " + points["steps"].astype(str) + " steps"
-    return points.assign(default=("default: " + setting).where(points["recommended"]))
+    labels = [f"default: {describe(row, ('scheduler', 'steps'))}" for row in records(points)]
+    return points.assign(default=pd.Series(labels, points.index).where(points["recommended"]))
 
 
 def _decided_words(points: pd.DataFrame) -> str:

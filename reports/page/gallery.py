@@ -118,15 +118,15 @@ def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndarray]:
     """Images [n, 3, H, W] uint8 of the first samples, by row number; done cells only."""
-    found = {}
+    pictures = {}
     for i, entry in enumerate(run.entries):
         if frame.loc[i, "status"] in _MADE:
             try:
                 wanted = min(count, entry.samples)
-                found[i] = run.store.read(entry.cell.key, "images", wanted)["images"]
+                pictures[i] = run.store.read(entry.cell.key, "images", wanted)["images"]
             except LookupError:
                 continue  # its tile says so
-    return found
+    return pictures
 
 
 def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, *, along: str) -> Grid:

@@ -71,7 +71,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             races=race_tables(run.races),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
-            curve_notes=curve_notes(frame, run.marks),
+            curve_notes=curve_notes(frame, run.curve_notes),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(supported),
@@ -103,7 +103,7 @@ def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def page_environment(folder: Path) -> jinja2.Environment:
-    """Of the templates in a folder, with the style and the script that all pages share."""
+    """The templates of a folder, with the style and the script that all pages share."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,

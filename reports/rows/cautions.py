@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from denoisebench.bench.records.names import describe
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.metrics.specs import (
     AMPLE_SAMPLES,
     REPEATED,
@@ -42,7 +42,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
 
 
 def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:
-    """Of a Fréchet distance, the least of all cells; infinite for a metric that is a mean."""
+    """Least samples a dimension of a Fréchet distance, over cells; infinite for a mean."""
     ratio = frame.get(f"{metric}_n_per_dim")
     return float("inf") if ratio is None or ratio.isna().all() else float(ratio.min())
 
@@ -78,7 +78,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
 
 
 def _repeated_prompts(frame: pd.DataFrame) -> str:
-    """Of which prompts distances between distributions are: see metrics.features.draws."""
+    """The prompts that distances between distributions are of: see metrics.features.draws."""
     names = [m for m in frame_metrics(frame) if is_between_distributions(m)]
     repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
     if repeated.empty or not names:
@@ -92,7 +92,7 @@ def _repeated_prompts(frame: pd.DataFrame) -> str:
     )
 
 
-def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
+def curve_notes(frame: pd.DataFrame, notes: Sequence[CurveNote]) -> list[str]:
     """What to know beside a chart against steps, a line for all curves of which the same is true:
     `ddim, euler: starts at sigma 4.1, 8.4 for 4, 10 steps; trailing drift at 16 steps`."""
     texts: dict[Curve, list[str]] = {}
@@ -103,14 +103,14 @@ def curve_notes(frame: pd.DataFrame, marks: Sequence[Mark]) -> list[str]:
     for curve, end in _idle_ends(frame).items():
         text = f"the last step, from sigma {end:.2g}, does next to nothing"
         texts.setdefault(curve, []).append(text)
-    for mark in marks:
-        texts.setdefault((mark.model, mark.scheduler, mark.grid), []).append(mark.text)
+    for note in notes:
+        texts.setdefault((note.model, note.scheduler, note.grid), []).append(note.text)
     varied = varying(frame, ("model", "grid"))
     curves: dict[str, list[str]] = {}
-    for (model, scheduler, grid), found in texts.items():
+    for (model, scheduler, grid), lines in texts.items():
         where = describe({"model": model, "grid": grid}, varied)
         name = f"{scheduler} ({where})" if where else scheduler
-        curves.setdefault("; ".join(found), []).append(name)
+        curves.setdefault("; ".join(lines), []).append(name)
     return [f"{', '.join(names)}: {text}." for text, names in curves.items()]
 
 
@@ -130,24 +130,24 @@ def _moving_starts(frame: pd.DataFrame) -> dict[Curve, pd.Series]:
     """Curves whose steps do not all start at the same noise, with sigma_start by steps. Below
     strength 1 a run is meant to start at less, and rounds it to one of its steps."""
     started = frame[frame["strength"] == 1].dropna(subset=["sigma_start"])
-    found: dict[Curve, pd.Series] = {}
+    starts_of: dict[Curve, pd.Series] = {}
     for _, cells in started.groupby(["model", "scheduler", "grid"], sort=False):
         first, starts = cells.iloc[0], cells.groupby("steps")["sigma_start"].first()
         if starts.max() > _START_SPREAD * starts.min():
-            found[first["model"], first["scheduler"], first["grid"]] = starts
-    return found
+            starts_of[first["model"], first["scheduler"], first["grid"]] = starts
+    return starts_of
 
 
 def _idle_ends(frame: pd.DataFrame) -> dict[Curve, float]:
     """Curves of flows, whose levels run from 1 to 0, that spend a step on the last trace of noise,
     with the level that it starts from: N steps then do the work of N - 1."""
     flows = frame[(frame["strength"] == 1) & (frame["sigma_start"] <= 1) & (frame["steps"] > 1)]
-    found: dict[Curve, float] = {}
+    ends: dict[Curve, float] = {}
     for _, cells in flows.groupby(["model", "scheduler", "grid"], sort=False):
         first = cells.iloc[0]
         if (cells["sigma_end"] < _IDLE / cells["steps"]).all():
-            found[first["model"], first["scheduler"], first["grid"]] = cells["sigma_end"].max()
-    return found
+            ends[first["model"], first["scheduler"], first["grid"]] = cells["sigma_end"].max()
+    return ends
 
 
 def _unevenness(frame: pd.DataFrame) -> Iterator[str]:

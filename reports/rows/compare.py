@@ -13,8 +13,7 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.decide.verdicts import Difference
-from denoisebench.metrics.decide.verdicts import compare as compare_estimates
+from denoisebench.metrics.decide.verdicts import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
@@ -38,7 +37,7 @@ class MeasuredCell:
         return cell_name(self.entry.asked)
 
 
-def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
+def compare_cells(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     """a - b with its standard error, interval and p.
 
     Sample i of both is paired when it had the same prompt, and input image where there is one: then
@@ -50,7 +49,7 @@ def compare(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     if not _is_comparable(a.entry, b.entry, metric):
         names = " and ".join(_names(a, b))
         raise UserError(f"{names} cannot be compared by {metric}: {_OTHER_RULER}")
-    return compare_estimates(*estimates, _mismatch(a.entry.cell, b.entry.cell))
+    return difference_of(*estimates, _mismatch(a.entry.cell, b.entry.cell))
 
 
 def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
@@ -68,10 +67,10 @@ def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
 
 
 def _estimate(one: MeasuredCell, metric: str) -> Estimate:
-    found = read_estimate(one.run.store, one.entry, metric)
-    if found is None:
+    estimate = read_estimate(one.run.store, one.entry, metric)
+    if estimate is None:
         raise UserError(_lack(one, metric))
-    return found
+    return estimate
 
 
 def _lack(one: MeasuredCell, metric: str) -> str:
@@ -110,11 +109,11 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
     left = [entry for entry in run.entries if _is_wanted(entry, wanted)]
     if len(left) == 1:
         return MeasuredCell(run, left[0])
-    asked = ",".join(f"{name}={value}" for name, value in wanted.items())
+    wish = ",".join(f"{name}={value}" for name, value in wanted.items())
     if not left:
-        raise UserError(f"{asked}: no cell of {run.folder} is so; see its results.csv")
+        raise UserError(f"{wish}: no cell of {run.folder} is so; see its results.csv")
     raise UserError(
-        f"{asked}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
+        f"{wish}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
         "of each is in results.csv"
     )
 
@@ -122,7 +121,7 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
 def _differing(entries: Sequence[Entry]) -> list[str]:
     """Settings that tell some of the entries apart: the key where nothing else does."""
     values = [_settings(entry) for entry in entries]
-    names = [name for name in _NAMED if len({str(each[name]) for each in values}) > 1]
+    names = [name for name in _NAMED if len({str(settings[name]) for settings in values}) > 1]
     return [name for name in names if name != "key"] or ["key"]
 
 
@@ -133,15 +132,15 @@ def _settings(entry: Entry) -> dict[str, object]:
 
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:
-    own = _settings(entry)
-    return all(_same(own[name], value) for name, value in wanted.items())
+    settings = _settings(entry)
+    return all(_same(settings[name], value) for name, value in wanted.items())
 
 
-def _same(own: object, asked: str) -> bool:
-    if isinstance(own, str):
-        return own == asked
+def _same(value: object, wanted: str) -> bool:
+    if isinstance(value, str):
+        return value == wanted
     try:
-        return float(str(own)) == float(asked)
+        return float(str(value)) == float(wanted)
     except ValueError:
         return False
 
@@ -158,7 +157,7 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     for metric in shared:
         spec = metric_spec(metric)
         cells = (
-            _line(spec, compare(a, b, metric))
+            _line(spec, compare_cells(a, b, metric))
             if _is_comparable(a.entry, b.entry, metric)
             else [MISSING] * 4 + [f"not comparable: {_OTHER_RULER}"]
         )
@@ -166,15 +165,17 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     return table
 
 
-def _line(spec: MetricSpec, found: Difference) -> list[str]:
-    decimals = decimals_for([found.se])
-    low, high = found.interval()
+def _line(spec: MetricSpec, difference: Difference) -> list[str]:
+    decimals = decimals_for([difference.se])
+    low, high = difference.interval()
     return [
-        plus_minus(found.value, found.se, decimals),
+        plus_minus(difference.value, difference.se, decimals),
         f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
-        _p_words(found.p),
-        _standing(spec, found),
-        f"unpaired: {found.unpaired}" if found.unpaired else f"{found.units:,} paired",
+        _p_words(difference.p),
+        _standing(spec, difference),
+        f"unpaired: {difference.unpaired}"
+        if difference.unpaired
+        else f"{difference.units:,} paired",
     ]
 
 
@@ -184,13 +185,13 @@ def _p_words(p: float) -> str:
     return f"< {_SMALLEST_P:.0e}" if p < _SMALLEST_P else f"{p:.2g}"
 
 
-def _standing(spec: MetricSpec, found: Difference) -> str:
+def _standing(spec: MetricSpec, difference: Difference) -> str:
     """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
-    low, high = found.interval()
+    low, high = difference.interval()
     if math.isnan(low):
         return "undecided"
     if low <= 0 <= high:
         return "not told apart"
     if spec.is_signed:
-        return "higher" if found.value > 0 else "lower"
-    return "better" if (found.value > 0) == (spec.better == "higher") else "worse"
+        return "higher" if difference.value > 0 else "lower"
+    return "better" if (difference.value > 0) == (spec.better == "higher") else "worse"

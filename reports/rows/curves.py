@@ -51,10 +51,10 @@ _GAIN_COLUMNS = (
 def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
     """The columns that tell panels of curves apart; guidance is always named."""
     fields = [name for name in (*PANEL_FIELDS, STEPS) if name != along]
-    told = ["guidance", *varying(frame, fields)]
+    varied = ["guidance", *varying(frame, fields)]
     if frame.groupby("model")["weights"].nunique().max() <= 1:
-        told = [name for name in told if name != "weights"]  # the model says it
-    return [name for name in fields if name in told]
+        varied = [name for name in varied if name != "weights"]  # the model says it
+    return [name for name in fields if name in varied]
 
 
 def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.Dat
 
 
 def strength_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Like curve_points along the strength, of panels that hold at least two strengths."""
+    """Points along the strength, as of curve_points, of panels with at least two strengths."""
     points = curve_points(frame, metric, STRENGTH)
     return points[points.groupby("panel")[STRENGTH].transform("nunique") > 1]
 

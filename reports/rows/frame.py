@@ -42,8 +42,8 @@ def load_frame(run: Run) -> pd.DataFrame:
 
 def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:
     """Estimates of a metric by row number of the frame; rows without one are left out."""
-    found = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
-    return {i: estimate for i, estimate in found.items() if estimate is not None}
+    estimates = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
+    return {i: estimate for i, estimate in estimates.items() if estimate is not None}
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def done(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Those that raised, and those whose images show nothing."""
+    """Rows that raised, and rows whose images show nothing."""
     return frame[frame["status"].isin(["failed", "degenerate"])]
 
 
@@ -82,7 +82,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def varying(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    """Those of the columns that hold more than one value."""
+    """Names of the columns that hold more than one value."""
     return [name for name in columns if frame[name].nunique(dropna=False) > 1]
 
 

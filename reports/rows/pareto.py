@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from denoisebench.bench.records.names import describe
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
+from denoisebench.reports.rows.frame import records
 
 
 def pareto_mask(cost: ArrayLike, loss: ArrayLike) -> np.ndarray:
@@ -50,13 +52,13 @@ def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
     """
     lines: list[dict[str, Any]] = []
     for panel, group in points[points["front"]].groupby("panel", sort=False):
-        front = group.sort_values("latency_p50_s").to_dict("records")
+        front = records(group.sort_values("latency_p50_s"))
         decimals = decimals_for([cell["se"] for cell in front])
         gains = ["", *(_bought(a, b, direction, decimals=decimals) for a, b in pairwise(front))]
         lines += [
             {
                 "panel": panel,
-                "setting": f"{cell['scheduler']}, {cell['steps']} steps",
+                "setting": describe(cell, ("scheduler", "steps")),
                 "value": plus_minus(cell["value"], cell["se"], decimals),
                 "latency": duration(cell["latency_p50_s"]),
                 "gain": gain,

@@ -45,24 +45,24 @@ def summary_table(frame: pd.DataFrame) -> Table:
     return table
 
 
-def default_line(found: Mapping[str, Any]) -> str:
+def default_line(default: Mapping[str, Any]) -> str:
     """found: one of the defaults in defaults.yaml."""
-    held = found.get("held", {})
-    fixed = {name: found[name] for name in ("model", "task", "strength") if name in found}
+    held = default.get("held", {})
+    fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
     group = cell_name(fixed | held, also=[*held, "strength"])
-    about = f"{group} by {metric_spec(found['default_for']).label}: "
-    undecided = found.get("undecided", {})
+    about = f"{group} by {metric_spec(default['default_for']).label}: "
+    undecided = default.get("undecided", {})
     more = min(undecided, key=undecided.__getitem__) if undecided else None
-    if "call" not in found:
+    if "call" not in default:
         waiting = "" if more is None else f"; {more} may be, with {undecided[more]:,} more samples"
-        return f"{about}{found['outcome']}, no cell is proven to be within all margins{waiting}"
+        return f"{about}{default['outcome']}, no cell is proven to be within all margins{waiting}"
     saved = ""
-    if "saving" in found:
-        vendor, times = found["vendor_default"], significant(found["saving"]["evaluations"])
+    if "saving" in default:
+        vendor, times = default["vendor_default"], significant(default["saving"]["evaluations"])
         where = "" if vendor.get("latency_is", "measured") == "measured" else ", not measured here"
         saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
-    setting = cell_name({name: found[name] for name in ("scheduler", "steps", "guidance")})
-    return f"{about}{setting} ({found['outcome']}{saved})"
+    setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
+    return f"{about}{setting} ({default['outcome']}{saved})"
 
 
 def _title(frame: pd.DataFrame, ranking: list[str]) -> str:

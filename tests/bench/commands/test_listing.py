@@ -19,6 +19,21 @@ def test_every_listing_prints(what, capsys):
     assert out.strip()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "list: name one thing to list, of columns, experiments,"),
+        (("models", "extra"), "list models extra: name one thing to list, of columns,"),
+        (("modles",), "list has no 'modles'; did you mean models or"),
+        ((":",), "list has no ':'; known: columns, experiments,"),
+    ],
+)
+def test_a_wrong_call_says_what_can_be_listed(words, said, capsys):
+    code, _, err = call(capsys, "list", *words)
+    assert code == 2
+    assert said in err
+
+
 def test_text_in_square_brackets_is_listed_as_it_stands(tmp_path, capsys, monkeypatch):
     assert "[low, high]: noise levels" in call(capsys, "list", "columns")[1]
     damaged = tmp_path / "runs" / "[red]"

@@ -44,12 +44,12 @@ def test_what_has_no_effect_is_left_out():
     for weight in (0.0, 0.5, 1.0):
         asked = Guidance("standard", weight, "grey", STEERED)
         assert asked.settled() == Guidance("standard", 1.0)
-        assert len(asked.left_out()) == 3
+        assert len(asked.vain_options()) == 3
     assert Guidance("ignored", 7.0, negative_prompt="grey").settled() == Guidance("ignored", 0.0)
     assert Guidance("embedded", 7.0, steering=STEERED).settled() == Guidance("embedded", 7.0)
     guided = Guidance("standard", 4.0, "grey", STEERED)
     assert guided.settled() == guided
-    assert not guided.left_out()
+    assert not guided.vain_options()
 
 
 def test_a_cell_keeps_what_guidance_asks_for_and_gives_it_back():

@@ -109,7 +109,7 @@ def test_curves_are_marked_with_what_their_scheduler_does(tmp_path):
 
     grid = ("model=gaussian", "scheduler=ddim,euler,deis", "steps=3,5,20", "latency.timed_runs=0")
     assert run(tiny(tmp_path, *grid)) == 0
-    marks = {mark.scheduler: mark for mark in load_run(tmp_path / "tiny").marks}
+    marks = {mark.scheduler: mark for mark in load_run(tmp_path / "tiny").curve_notes}
     assert set(marks) == {"ddim", "deis"}
     assert marks["ddim"].text == "trailing drift at 3 steps"
     assert marks["deis"].text == "ends with a step of lower order below 15 steps"
@@ -141,7 +141,7 @@ def test_records_of_runs_without_warnings_can_be_read(copied):
     record = json.loads(path.read_text())
     del record["warnings"], record["marks"]
     path.write_text(json.dumps(record))
-    assert (load_run(copied / "tiny").warnings, load_run(copied / "tiny").marks) == ((), ())
+    assert (load_run(copied / "tiny").warnings, load_run(copied / "tiny").curve_notes) == ((), ())
 
 
 @pytest.mark.parametrize("end", ["zero", "sigma_min"])

@@ -11,7 +11,7 @@ import yaml
 
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.run import load_run
-from denoisebench.reports.rows.compare import compare, find_cell
+from denoisebench.reports.rows.compare import compare_cells, find_cell
 from tests.helpers.cli import call, start
 
 FIXED_IMAGES = 8 * 1024
@@ -167,8 +167,8 @@ def test_cells_of_a_race_are_compared_by_the_samples_that_they_share(raced, fixe
     settings = [{"scheduler": chosen["curve"], "steps": str(n)} for n in (chosen["steps"], 2)]
     pair = [find_cell(load_run(raced / "race"), each) for each in settings]
     assert pair[0].entry.samples > pair[1].entry.samples
-    found = compare(*pair, "fd_pixels")
-    truth = compare(*(find_cell(load_run(fixed), each) for each in settings), "fd_pixels")
+    found = compare_cells(*pair, "fd_pixels")
+    truth = compare_cells(*(find_cell(load_run(fixed), each) for each in settings), "fd_pixels")
     assert found.samples == pair[1].entry.samples
     assert found.value == pytest.approx(truth.value, abs=4 * found.se)
     assert found.se < 3 * truth.se * (1024 / found.samples) ** 0.5

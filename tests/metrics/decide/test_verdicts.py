@@ -15,7 +15,7 @@ from denoisebench.metrics.decide.verdicts import (
     UNDECIDED,
     UNTESTED,
     Difference,
-    compare,
+    difference_of,
     fixed_sequence,
     non_inferiority,
     plateau,
@@ -42,7 +42,7 @@ def test_paired_comparison_is_that_of_the_per_sample_differences():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(200)
     y = x + 0.1 * rng.standard_normal(200) + 0.05
-    found = compare(mean_estimate(x), mean_estimate(y))
+    found = difference_of(mean_estimate(x), mean_estimate(y))
     assert found.value == pytest.approx((x - y).mean())
     assert found.se == pytest.approx((x - y).std(ddof=1) / 200**0.5)
     assert found.unpaired == ""
@@ -54,11 +54,11 @@ def test_paired_comparison_is_that_of_the_per_sample_differences():
 def test_unpaired_comparison_says_why_and_adds_the_errors():
     rng = np.random.default_rng(0)
     a, b = mean_estimate(rng.standard_normal(50)), mean_estimate(rng.standard_normal(50))
-    found = compare(a, b, "other prompts")
+    found = difference_of(a, b, "other prompts")
     assert found.unpaired == "other prompts"
     assert found.se == pytest.approx(math.hypot(a.se, b.se))
     clustered = Estimate(b.value, b.influence, np.repeat(np.arange(25), 2))
-    assert "clusters" in compare(a, clustered).unpaired
+    assert "clusters" in difference_of(a, clustered).unpaired
 
 
 def test_a_prefix_pairs_with_the_whole_and_its_error_is_that_of_replication():

@@ -312,6 +312,8 @@ def test_random_clip_weights_are_refused():
 def test_unknown_clip_names_are_answered_with_near_ones(tmp_path):
     with pytest.raises(UnusableExtractor, match=r"no model VitB32; near: .*ViT-B-32"):
         open_clip_scorer("VitB32", "openai")
+    with pytest.raises(UnusableExtractor, match=r"no model §; a folder is given as local-dir:"):
+        open_clip_scorer("§", "openai")
     with pytest.raises(MissingWeights, match=r"ViT-B-32 are missing: .*weights.pt is no file"):
         open_clip_scorer("ViT-B-32", tmp_path / "weights.pt")
     with pytest.raises(UnusableExtractor, match="leave pretrained out"):

@@ -269,6 +269,14 @@ def test_a_value_is_said_as_a_sweep_is_told_it(name, column, held, said, two_see
     assert apply(ddim(), path, **{name: said}) == found[2]["call"]
 
 
+def test_a_default_is_named_as_its_cell_is_named_elsewhere(path):
+    content = yaml.safe_load(path.read_text())
+    held = {"guidance_rescale": 0.7, "guidance_interval": [], "seed": 0}
+    content["defaults"] = [{**content["defaults"][0], "held": held}]
+    path.write_text(yaml.safe_dump(content))
+    assert f"it has shapes-ddpm, txt2img, rescale 0.7, seed 0, for {FD}" in refused(path, seed=2)
+
+
 def test_a_file_from_before_there_was_more_to_say_is_to_be_written_anew(path):
     content = yaml.safe_load(path.read_text())
     for one in content["defaults"]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.reports.page.html import render_html
 from denoisebench.reports.report import content_of
 from denoisebench.reports.rows.frame import load_frame
@@ -46,8 +46,8 @@ def page(run):
 
 
 def test_what_a_scheduler_does_to_a_curve_is_said_beside_the_charts_against_steps(run):
-    mark = Mark("shapes-ddpm", "ddim", "native", "trailing drift at 16 <steps>")
-    text = rendered(replace(run, marks=(mark,)))
+    mark = CurveNote("shapes-ddpm", "ddim", "native", "trailing drift at 16 <steps>")
+    text = rendered(replace(run, curve_notes=(mark,)))
     figures = re.findall(r'<figure class="chart" id="([\w-]+)">(.*?)</figure>', text, re.DOTALL)
     told = {name for name, inside in figures if "ddim: trailing drift at 16 &lt;steps" in inside}
     assert told == {name for name, _ in figures if name.endswith("_vs_steps")}

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from denoisebench.bench.records.run import Mark
+from denoisebench.bench.records.run import CurveNote
 from denoisebench.reports.decide.decisions import NOTHING, decide
 from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.rows.cautions import cautions, curve_notes, timings_are_even
@@ -127,12 +127,12 @@ def test_a_last_step_of_a_flow_that_does_nothing_is_said(frame):
 
 def test_marks_stand_with_the_start_of_their_curve(frame):
     model, scheduler = frame[["model", "scheduler"]].iloc[0]
-    marks = [Mark(model, scheduler, "native", text) for text in ("one thing", "another")]
+    marks = [CurveNote(model, scheduler, "native", text) for text in ("one thing", "another")]
     assert curve_notes(frame, marks) == [f"{scheduler}: one thing; another."]
 
 
 def test_curves_of_two_grids_are_told_apart(frame):
     model, scheduler = frame[["model", "scheduler"]].iloc[0]
     frame.loc[::2, "grid"] = "matched"
-    marks = [Mark(model, scheduler, "matched", "one thing")]
+    marks = [CurveNote(model, scheduler, "matched", "one thing")]
     assert curve_notes(frame, marks) == [f"{scheduler} (matched grid): one thing."]

@@ -11,7 +11,7 @@ from denoisebench.bench.records.run import Run, load_run, save_run
 from denoisebench.reports.rows.compare import (
     MeasuredCell,
     _names,
-    compare,
+    compare_cells,
     comparison_table,
     find_cell,
 )
@@ -29,7 +29,7 @@ def cells(run):
 def test_cells_of_one_run_are_compared_sample_by_sample(tmp_path):
     run = fabricate(tmp_path / "run")
     a, b = cells(run)
-    found = compare(a, b, CLIP)
+    found = compare_cells(a, b, CLIP)
     x, y = (read_estimate(run.store, one.entry, CLIP) for one in (a, b))
     assert found.unpaired == ""
     assert found.value == x.value - y.value
@@ -44,9 +44,9 @@ def test_other_prompts_are_not_paired_and_that_is_said(tmp_path):
     cell = replace(b.entry.cell, prompts_hash="another")
     record = {"value": estimate.value, "influence": estimate.influence.tolist()}
     run.store.write_record(cell.key, CLIP, record)
-    found = compare(a, MeasuredCell(run, replace(b.entry, cell=cell)), CLIP)
+    found = compare_cells(a, MeasuredCell(run, replace(b.entry, cell=cell)), CLIP)
     assert found.unpaired == "different prompts"
-    assert found.se > compare(a, b, CLIP).se
+    assert found.se > compare_cells(a, b, CLIP).se
 
 
 def test_the_command_prints_every_shared_metric(tmp_path, capsys):
@@ -116,7 +116,7 @@ def test_what_cannot_be_compared_is_said_in_a_line(tmp_path, capsys, arguments, 
 def test_a_metric_that_is_not_there_is_named_with_those_that_are(tmp_path):
     a, b = cells(load_run(fabricate(tmp_path / "run").folder))
     with pytest.raises(UserError, match=f"{FD}, {CLIP}"):
-        compare(a, b, "fid")
+        compare_cells(a, b, "fid")
 
 
 def test_a_cell_that_failed_is_told_from_one_that_was_not_scored(tmp_path, capsys):
@@ -127,7 +127,7 @@ def test_a_cell_that_failed_is_told_from_one_that_was_not_scored(tmp_path, capsy
     assert "scored by" not in err
     left_out = replace(cells(run)[0].entry, unsupported="pndm needs\n4 steps")
     with pytest.raises(UserError, match=f"has no {FD}; it is unsupported: pndm needs; 4 steps"):
-        compare(MeasuredCell(run, replace(left_out, metrics={FD: "none"})), cells(run)[0], FD)
+        compare_cells(MeasuredCell(run, replace(left_out, metrics={FD: "none"})), cells(run)[0], FD)
 
 
 def variants(run, **values):
@@ -196,8 +196,8 @@ def test_numbers_of_another_extractor_or_reference_are_not_subtracted(tmp_path, 
     other = scored_otherwise(fabricate(tmp_path / "b", schedulers=("ddim",)), FD)
     a, b = cells(one)[0], cells(other)[1]
     with pytest.raises(UserError, match=f"by {FD}: extractor, reference or convention differ"):
-        compare(a, b, FD)
-    assert compare(a, b, CLIP).units == 32
+        compare_cells(a, b, FD)
+    assert compare_cells(a, b, CLIP).units == 32
     code, out, _ = call(capsys, "compare", one.folder, A, other.folder, B)
     said = " ".join(out.replace("│", " ").split())
     assert code == 0
@@ -209,10 +209,12 @@ def test_kinds_that_differ_by_what_goes_into_them_anyway_are_no_obstacle(tmp_pat
     one = fabricate(tmp_path / "a", schedulers=("ddim",))
     more = scored_otherwise(fabricate(tmp_path / "b", schedulers=("ddim",)), FD, samples=64)
     a, b = cells(one)[0], cells(more)[1]
-    assert compare(a, b, FD).value > 0  # a kind holds the number of samples, which differs
+    assert compare_cells(a, b, FD).value > 0  # a kind holds the number of samples, which differs
     ends = [
         MeasuredCell(one, replace(cell.entry, metrics={"psnr_converged": kind}))
         for cell, kind in zip(cells(one), (FD, CLIP), strict=True)
     ]
     assert len(comparison_table(*ends).rows) == 1
-    assert compare(*ends, "psnr_converged").units == 32  # each curve has a trajectory of its own
+    assert (
+        compare_cells(*ends, "psnr_converged").units == 32
+    )  # each curve has a trajectory of its own

@@ -55,7 +55,7 @@ class WarmSweeper(BasicSweeper):
         parser = OverridesParser.create()
         grids = [[f"{key}={value}" for key, value in grid.items()] for grid in self._grids]
         laid = [[*parser.parse_overrides(grid), *overrides] for grid in grids]
-        products = [BasicSweeper.split_arguments(each, max_batch_size) for each in laid]
+        products = [BasicSweeper.split_arguments(axes, max_batch_size) for axes in laid]
         return [[job for batch in chain.from_iterable(products) for job in batch]]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:

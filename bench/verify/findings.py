@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from denoisebench.bench.schedulers.known_defects import Known
 from denoisebench.bench.verify.judge import Check
-from denoisebench.bench.verify.verify import Row
+from denoisebench.bench.verify.verify import VerifiedCase
 
 Names = Collection[str]
 
@@ -15,7 +15,7 @@ Names = Collection[str]
 class Finding:
     """A check that is not met, with the listed defect that expects it, if there is one."""
 
-    row: Row
+    row: VerifiedCase
     check: Check
     known: Known | None
 
@@ -29,7 +29,7 @@ class Gone:
 
 
 def findings(
-    rows: Iterable[Row], aliases: Mapping[str, Names], table: Iterable[Known]
+    rows: Iterable[VerifiedCase], aliases: Mapping[str, Names], table: Iterable[Known]
 ) -> list[Finding]:
     """Every check that is not met, with its entry of the table. aliases: names by scheduler."""
     table = tuple(table)
@@ -42,7 +42,7 @@ def findings(
 
 
 def gone(
-    rows: Sequence[Row],
+    rows: Sequence[VerifiedCase],
     measured: Iterable[Finding],
     aliases: Mapping[str, Names],
     *,
@@ -61,7 +61,9 @@ def gone(
     ]
 
 
-def _entry(row: Row, check: Check, names: Names, *, table: tuple[Known, ...]) -> Known | None:
+def _entry(
+    row: VerifiedCase, check: Check, names: Names, *, table: tuple[Known, ...]
+) -> Known | None:
     """The first entry that expects a check: its name, a value no worse than listed, its row and its
     steps."""
     fits = (
@@ -76,7 +78,7 @@ def _entry(row: Row, check: Check, names: Names, *, table: tuple[Known, ...]) ->
     return next(fits, None)
 
 
-def _was_looked_at(known: Known, rows: list[Row]) -> bool:
+def _was_looked_at(known: Known, rows: list[VerifiedCase]) -> bool:
     return any(
         check.name in known.checks
         for row in rows
