@@ -102,7 +102,7 @@ def replicate(design: Design, repetitions: int) -> Row:
 
 
 def _share(estimates: Sequence[Estimate], truths: Sequence[float]) -> float:
-    """Of the estimates whose 95 % interval holds the truth; nan where there are no intervals."""
+    """The share of estimates whose 95 % interval holds the truth; nan where there are none."""
     bounds = np.array([estimate.interval() for estimate in estimates])
     if not np.isfinite(bounds).all():
         return float("nan")
@@ -151,7 +151,7 @@ def spectrum(name: str, tails: str, dim: int, *, per_dim: float) -> Design:
 
 
 def _standard(tails: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Of mean 0 and variance 1."""
+    """Draws of mean 0 and variance 1."""
     if tails == "exponential":
         return rng.exponential(size=shape) - 1
     normal = rng.normal(size=shape)

@@ -42,8 +42,8 @@ def write_report(folder: Path) -> Path:
     frame = load_frame(run)
     write_results(frame, folder)
     content = content_of(run, frame, javascript_bundle())
-    told = cautions(frame)
-    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=told)
+    warnings = cautions(frame)
+    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=warnings)
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))

@@ -31,8 +31,10 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
     """What a distance to a reference means that may show something else than the prompts."""
-    asked = [job.settings for job in jobs if may_show_others(job.settings)]
-    for reference, prompts in dict.fromkeys((s.metrics.reference, s.prompts.path) for s in asked):
+    settings = [job.settings for job in jobs if may_show_others(job.settings)]
+    for reference, prompts in dict.fromkeys(
+        (s.metrics.reference, s.prompts.path) for s in settings
+    ):
         yield (
             f"metrics.reference={reference}: nothing tells whether it shows what the prompts of "
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "

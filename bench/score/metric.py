@@ -52,8 +52,8 @@ class Scoring:
         return clusters_of(units[first:])
 
     def these_prompts(self, distance: Estimate) -> dict[str, object]:
-        """For its record, the number of prompts that a distance is of where they are those at hand,
-        see metrics.features.draws. Else its clusters tell it."""
+        """The number of prompts for the record of a distance that is of those at hand, see
+        metrics.features.draws; nothing where its clusters tell it."""
         if self.clusters is None or distance.clusters is not None:
             return {}
         return {"prompts": len(np.unique(self.clusters))}

@@ -84,15 +84,15 @@ def targets(run: Run, cautions: Sequence[str] = ()) -> list[Target]:
     for point in measured:
         curves[digest(_shared(point.entry), _DIGITS)].append(point)
     varying = _varying(run.entries)
-    found = [
+    plain = [
         *(
             _curve(run, points, varying, complete=len(points) == wanted[key])
             for key, points in curves.items()
         ),
         _summary(run, measured),
     ]
-    told = {"cautions": "\n".join(cautions)} if cautions else {}
-    return [replace(target, tags=target.tags | told) for target in found]
+    tags = {"cautions": "\n".join(cautions)} if cautions else {}
+    return [replace(target, tags=target.tags | tags) for target in plain]
 
 
 def _runnable(run: Run) -> list[Entry]:

@@ -32,7 +32,7 @@ class Draws:
 
     @classmethod
     def of(cls, samples: int, clusters: np.ndarray | None) -> "Draws":
-        """Of samples in clusters [n], one a prompt; None where all differ."""
+        """The draws of samples in clusters [n], one a prompt; None where all differ."""
         every = np.arange(samples)
         if clusters is None:
             return cls(every, np.zeros_like(every), None)
@@ -48,8 +48,8 @@ class Draws:
     def means(self, influence: np.ndarray) -> np.ndarray:
         """The mean [n] over each sample's stratum."""
         means = np.bincount(self.strata, influence) / np.bincount(self.strata)
-        each: np.ndarray = means[self.strata]
-        return each
+        of_samples: np.ndarray = means[self.strata]
+        return of_samples
 
     def estimate(self, value: float, influence: np.ndarray) -> Estimate:
         """The value, with the part of each sample's influence [n] that another draw would change.

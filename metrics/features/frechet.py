@@ -208,7 +208,8 @@ def frechet_record(
 
 
 def _known(estimate: Estimate, *, taken: float, ratio: float) -> Estimate:
-    """With what is known at so many units a dimension, see frechet_record; taken: of the bias."""
+    """The estimate with what may be left of its bias, see frechet_record. taken: the bias that was
+    taken out; ratio: units a dimension."""
     if ratio < FEW_SAMPLES:
         return replace(estimate, left=float("inf"))
     return replace(estimate, left=LEFT * taken if ratio >= AMPLE_SAMPLES else float("nan"))

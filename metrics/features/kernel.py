@@ -117,7 +117,7 @@ def _mmd_estimate(
 
 
 def _with_others(kernel: Kernel, features: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-    """For each sample, the sum of its kernel with independent ones, and their number.
+    """Sums of each sample's kernel with independent ones [N], and their numbers [N].
 
     Where prompts stand for a population, two of one prompt are not independent, and such pairs are
     left out. Of these prompts, all pairs but a sample with itself are: the m - 1 others of

@@ -91,8 +91,8 @@ def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> Packe
     ]
     value = sum(estimate.value for estimate in estimates) / len(estimates)
     influence = np.mean([estimate.influence for estimate in estimates], axis=0)
-    estimate = replace(metric.estimate, value=value, influence=influence)
-    return PackedMetric(metric.kind, estimate)
+    mean = replace(metric.estimate, value=value, influence=influence)
+    return PackedMetric(metric.kind, mean)
 
 
 def _environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
 
 
 def _repeated_prompts(frame: pd.DataFrame) -> str:
-    """Of which prompts distances between distributions are: see metrics.features.draws."""
+    """The prompts that distances between distributions are of: see metrics.features.draws."""
     names = [m for m in frame_metrics(frame) if is_between_distributions(m)]
     repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
     if repeated.empty or not names:

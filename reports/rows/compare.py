@@ -173,13 +173,10 @@ def _line(spec: MetricSpec, difference: Difference) -> list[str]:
         f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
         _p_words(difference.p),
         _standing(spec, difference),
-        _pairing(difference),
+        f"unpaired: {difference.unpaired}"
+        if difference.unpaired
+        else f"{difference.units:,} paired",
     ]
-
-
-def _pairing(difference: Difference) -> str:
-    unpaired = difference.unpaired
-    return f"unpaired: {unpaired}" if unpaired else f"{difference.units:,} paired"
 
 
 def _p_words(p: float) -> str:
