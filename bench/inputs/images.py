@@ -158,7 +158,7 @@ def _files(inputs: InputSet) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 def _listed(source: str, prompts: PromptSet, part: str) -> tuple[Path, ...]:
     if source.startswith(_COLUMN):
         folder = existing(prompts.path or "", "prompt file").parent
-        names = column_texts(prompts.path or "", source.removeprefix(_COLUMN))
+        names = column_texts(prompts.path or "", source.removeprefix(_COLUMN), prompts.column)
         return shuffled([folder / name for name in names], prompts.shuffle)
     folder = existing(source, f"task.{part}")
     paths = pictures_in(folder)

@@ -74,7 +74,10 @@ def regular(path: Path, *, largest: int | None = None) -> Path:
 def read_text(path: Path, *, largest: int = LARGEST_TEXT) -> str:
     """The text of a UTF-8 file, without the byte-order mark that some editors write."""
     with guarded():
-        return regular(path, largest=largest).read_bytes().decode("utf-8-sig")
+        text = regular(path, largest=largest).read_bytes().decode("utf-8-sig")
+    if "\0" in text:
+        raise Unreadable("it holds zero bytes, as UTF-16 does; save it as UTF-8")
+    return text
 
 
 def parse_json(text: str) -> Any:
