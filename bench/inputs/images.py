@@ -158,7 +158,7 @@ def _files(inputs: InputSet) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 def _listed(source: str, prompts: PromptSet, part: str) -> tuple[Path, ...]:
     if source.startswith(_COLUMN):
         folder = existing(prompts.path or "", "prompt file").parent
-        names = column_texts(prompts.path or "", source.removeprefix(_COLUMN))
+        names = column_texts(prompts.path or "", source.removeprefix(_COLUMN), prompts.column)
         return shuffled([folder / name for name in names], prompts.shuffle)
     folder = existing(source, f"task.{part}")
     paths = pictures_in(folder)
@@ -171,8 +171,8 @@ def _listed(source: str, prompts: PromptSet, part: str) -> tuple[Path, ...]:
 def _check_images(images: Sequence[Path], masks: Sequence[Path]) -> None:
     """Reads every file once: what is broken is found before anything is generated."""
     for number, path in enumerate(images):
-        size = _upright(path, "input image").size
-        mask_size = _upright(masks[number], "mask").size if masks else size
+        size = read_picture(path, "input image").size
+        mask_size = read_picture(masks[number], "mask").size if masks else size
         if mask_size != size:
             raise UserError(
                 f"mask {masks[number]} is {mask_size[0]}x{mask_size[1]} and its image {path} "
@@ -202,16 +202,11 @@ def _check_masks(masks: Sequence[Path], size: tuple[int, int]) -> None:
 
 def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray:
     """[3, H, W] uint8: the short side fits, the rest is cut off evenly."""
-    picture = _upright(path, "input image").convert("RGB")
+    picture = read_picture(path, "input image")
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS)).transpose(2, 0, 1)
 
 
 def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """[H, W] bool, cut like its image."""
-    picture = _upright(path, "mask").convert("L")
+    picture = read_picture(path, "mask").convert("L")
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.NEAREST)) >= _REPAINTED
-
-
-def _upright(path: Path, label: str) -> Image.Image:
-    """Turned as its camera says."""
-    return ImageOps.exif_transpose(read_picture(path, label))

@@ -1,7 +1,5 @@
 """Prompt sets: captions of the embedded world, the lines of a file, or a data set on the hub."""
 
-import csv
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -12,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.records import PARQUET, read_records, refuse_halves, refuse_settings
 from denoisebench.bench.models.hub import DATASET, cached, download
 from denoisebench.bench.paths import existing
+from denoisebench.bench.paths.guarded import Unreadable
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
@@ -21,7 +21,6 @@ from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 COMPONENTS = "components"  # a component drawn at random; each model takes the number modulo its own
 UNCONDITIONAL = "unconditional"  # no component asked for
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _HUB = "hf:"  # before the id of a data set
 _T = TypeVar("_T")
 _CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
@@ -56,8 +55,9 @@ def load_prompts(
     shuffle is the seed of a random order of the set, None for its own. What is drawn at random to
     begin with, as captions of the embedded world and components are, has no other.
 
-    Files: .txt (one a line), .csv, .tsv (with a header), .jsonl, .parquet; hf:ORG/NAME is a data
-    set on the hub, of which split and revision are given. column names the field.
+    Files: those of bench/inputs/records.py; hf:ORG/NAME is a data set on the hub, of which split
+    and revision are given. column names the field. Records of parquet with an empty text are
+    left out.
     Raises UserError for what cannot be read or holds no prompt.
     """
     if path in CLOSED_FORM_PROMPTS:
@@ -112,9 +112,22 @@ def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
 
 
 @cache
-def column_texts(path: str, column: str) -> tuple[str, ...]:
-    """What a column of a prompt file holds, record by record. Raises UserError as above."""
-    return tuple(_file_prompts(existing(path, "prompt file"), column))
+def column_texts(path: str, column: str, beside: str | None) -> tuple[str, ...]:
+    """What a column of a prompt file holds for each of its prompts, which are in the column
+    `beside`. Raises UserError as above, and where it holds nothing."""
+    prompts, texts = (_set_texts(path, name) for name in (beside, column))
+    for number, text in enumerate(texts, 1):
+        if prompts[number - 1] and not text:
+            raise UserError(f"prompt file {path}: record {number} has no text in column {column!r}")
+    return tuple(text for prompt, text in zip(prompts, texts, strict=True) if prompt)
+
+
+def left_out(prompts: PromptSet) -> int:
+    """Number of records of a set that are left out, since their text is empty."""
+    if prompts.path is None or prompts.path in CLOSED_FORM_PROMPTS:
+        return 0
+    texts = _set_texts(prompts.path, prompts.column, split=prompts.split, revision=prompts.revision)
+    return len(texts) - len(list(filter(None, texts)))
 
 
 def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
@@ -138,15 +151,23 @@ def _given_prompts(
     revision: str | None,
     shuffle: int | None,
 ) -> tuple[str, ...]:
-    """The prompts of a file, or of all files of a data set."""
+    """The prompts of a set that is not drawn, in its order or shuffled."""
+    texts = list(filter(None, _set_texts(path, column, split=split, revision=revision)))
+    if not texts:
+        raise UserError(f"prompt file {path} holds no prompt")
+    return shuffled(texts, shuffle)
+
+
+@cache
+def _set_texts(
+    path: str, column: str | None, *, split: str | None = None, revision: str | None = None
+) -> tuple[str, ...]:
+    """A text of each record of a file, or of all files of a data set; empty where there is none."""
     if path.startswith(_HUB):
         files = _dataset_files(path.removeprefix(_HUB), split or "train", revision)
     else:
         files = [existing(path, "prompt file")]
-    texts = [text for file in files for text in _file_prompts(file, column)]
-    if not texts:
-        raise UserError(f"prompt file {path} holds no prompt")
-    return shuffled(texts, shuffle)
+    return tuple(text for file in files for text in _file_prompts(file, column))
 
 
 def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
@@ -179,46 +200,34 @@ def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
 
 
 def _file_prompts(file: Path, column: str | None) -> list[str]:
+    """A text of each record, empty where a record has none."""
     try:
-        return _read(file, column)
-    except (ValueError, csv.Error, OSError) as error:
+        records = read_records(file, column)
+    except Unreadable as error:
         raise UserError(f"prompt file {file} cannot be read: {error}") from error
+    return [_text(record, column, file, number=n) for n, record in enumerate(records, 1)]
 
 
-def _read(path: Path, column: str | None) -> list[str]:
-    if path.suffix == ".txt":
-        return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-    if path.suffix == ".parquet":
-        records = _parquet_records(path, column)
-    elif path.suffix == ".jsonl":
-        lines = path.read_text("utf-8").splitlines()
-        records = [json.loads(line) for line in lines if line.strip()]
-    elif path.suffix in _DELIMITERS:
-        with path.open(newline="", encoding="utf-8") as handle:
-            records = list(csv.DictReader(handle, delimiter=_DELIMITERS[path.suffix]))
-    else:
-        raise UserError(f"prompt file {path}: use .txt, .csv, .tsv, .jsonl or .parquet")
-    return [_field(record, column, path, number=number) for number, record in enumerate(records, 1)]
+def _text(record: Any, column: str | None, file: Path, *, number: int) -> str:
+    """Raises UserError for a record that holds no text there. An empty one is mended in an editor,
+    except in parquet, which has none."""
+    text = _field(record, column)
+    empty = text is None or (isinstance(text, str) and not text.strip())
+    if empty and file.suffix.lower() == PARQUET and column in record:
+        return ""
+    if empty or not isinstance(text, str):
+        names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
+        raise UserError(
+            f"prompt file {file}: record {number} has no text in column {column!r}; "
+            f"mend it or choose a column of {names}"
+        )
+    try:
+        refuse_settings(text)
+        refuse_halves(text)
+    except Unreadable as error:
+        raise UserError(f"prompt file {file}: record {number}: {error}") from error
+    return text
 
 
-def _parquet_records(path: Path, column: str | None) -> list[dict[str, Any]]:
-    """Records of that column alone, as others may hold images; names alone where it is absent."""
-    from pyarrow.parquet import ParquetFile
-
-    with ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        if column not in names:
-            return [dict.fromkeys(names)]
-        records: list[dict[str, Any]] = file.read([column]).to_pylist()
-    return records
-
-
-def _field(record: Any, column: str | None, path: Path, *, number: int) -> str:
-    text = record.get(column) if isinstance(record, dict) else None
-    if isinstance(text, str) and text.strip():
-        return text
-    names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
-    raise UserError(
-        f"prompt file {path}: record {number} has no text in column {column!r}; "
-        f"mend it or choose a column of {names}"
-    )
+def _field(record: Any, column: str | None) -> Any:
+    return record.get(column) if isinstance(record, dict) else record

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.plan.measures import may_show_others
@@ -23,6 +24,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_foreign_references(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
+        *_empty_prompts(jobs),
         *without,
         *unmeasured_convergence(jobs),
         *_without_weights(jobs),
@@ -40,6 +42,13 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
             "can rise while images get better"
         )
+
+
+def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
+    for label, prompts in dict.fromkeys((job.entry.cell.prompts, job.prompts) for job in jobs):
+        count = left_out(prompts)
+        if count:
+            yield f"prompts={label}: {count:,} of its records have an empty text and are left out"
 
 
 def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:

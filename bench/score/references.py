@@ -121,7 +121,7 @@ def given_moments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
 
 def read_reference_image(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
     """[3, H, W], cut to a size (width, height) where one is given."""
-    picture = read_picture(path, "reference image").convert("RGB")
+    picture = read_picture(path, "reference image")
     if size:
         picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     return np.asarray(picture).transpose(2, 0, 1)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 
-EMBEDDED = Path(__file__).parent / "shapes" / "weights"
+EMBEDDED = Path(__file__).parents[1] / "shapes" / "weights"
 _PREFIX = "embedded:"
 CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their exact statistics
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
