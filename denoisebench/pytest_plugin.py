@@ -14,7 +14,7 @@ AssertNoRegression = Callable[..., None]
 
 @pytest.fixture
 def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
-    """assert_no_regression(cell, baseline, margins=None, undecided="fail").
+    """assert_no_regression(cell, baseline, margins=None, *, undecided="fail").
 
     cell: overrides of a sweep, as on the command line, or the folder of a run. baseline: a pack or
     a run, whose own margins hold unless others are named. The failure's message is the table
