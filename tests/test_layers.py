@@ -160,3 +160,11 @@ def test_reports_and_help_load_no_heavy_library():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
+
+
+def test_settings_stop_at_the_plan(source):
+    """What runs a job reads its plain values."""
+    after_the_plan = ("bench/sweep/", "bench/score/", "bench/timing/", "bench/generate/")
+    if source.file.startswith(after_the_plan):
+        read = [node.attr for node in ast.walk(source.tree) if isinstance(node, ast.Attribute)]
+        assert "settings" not in read

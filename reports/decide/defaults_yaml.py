@@ -24,7 +24,6 @@ _HEADER = (
     "# other_guidances: the best cell there less the best here, by the same metric.\n"
     "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
-_SAME = ("model", "task", "guidance", "strength", "seed", "height", "width", "dtype")
 FrameRow = dict[str, Any]  # of a run's frame
 
 
@@ -108,12 +107,16 @@ def saving(rows: Sequence[FrameRow], row: FrameRow) -> Saving | None:
 
 
 def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
-    """The run's cell of the vendor's steps on its own scheduler, at the row's guidance."""
+    """The run's cell of the vendor's steps on its own scheduler, at the row's guidance.
+
+    All else of its panel is the row's, but for the grid, which is the pipeline's own.
+    """
+    same = [name for name in PANEL_FIELDS if name != "grid"]
     cells = [
         other
         for other in rows
         if other["status"] == "done"
-        and all(other[name] == row[name] for name in _SAME)
+        and all(other[name] == row[name] for name in same)
         and other["steps"] == row["vendor_steps"]
         and other["scheduler_class"] == row["vendor_scheduler"]
         and other["grid"] == "native"

@@ -140,6 +140,15 @@ def test_a_vendors_default_in_the_run_is_measured_and_one_beside_it_estimated(tm
     assert found.latency_p50_s == inside.loc[1, "latency_p50_s"]
 
 
+@pytest.mark.parametrize(
+    "steered", [{"guidance_interval": "[0.3, 5]"}, {"negative_prompt": "blurred"}, {"prompts": "p"}]
+)
+def test_a_cell_that_is_steered_otherwise_is_not_the_vendors_default(tmp_path, steered):
+    first, vendors = records(load_frame(fabricate(tmp_path / "run", steps=(8, 50))))[:2]
+    assert saving([first, vendors], first).measured
+    assert not saving([first, {**vendors, **steered}], first).measured
+
+
 def test_too_few_samples_or_a_tight_margin_leave_it_undecided_and_say_how_many(tmp_path):
     tight = {FD: {"absolute": 0.01}, CLIP: {"absolute": 0.005}}
     one = written(fabricate(tmp_path / "run", steps=STEPS), tight)[0]
