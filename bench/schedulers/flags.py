@@ -131,7 +131,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
         flow = [n for n, other in SCHEDULERS.items() if other.flags.get(flag)]
         yield (
             f"scheduler.flags.{flag}: makes another scheduler, for flow models; "
-            f"choose of {', '.join(flow)}"
+            f"choose from {', '.join(flow)}"
         )
     elif flag in _OF_THE_MODEL:
         yield (
@@ -142,7 +142,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
         yield f"scheduler.flags.{flag}: changes how many evaluations a step has; leave it out"
     elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in CLASSES[spec.class_name].honours:
         yield (
-            f"scheduler={name}: takes no notice of {flag}; choose of "
+            f"scheduler={name}: takes no notice of {flag}; choose from "
             f"{', '.join(_honouring(_SIGMA_FLAGS[flag], spec.kind)) or 'those without'}"
         )
     elif flag not in arguments:
