@@ -173,7 +173,7 @@ _DIFFUSERS_0_42 = (
         {"start": 0.24},
         "leading spacing starts below the last training timestep, where data still have a signal "
         "that pure noise lacks, and the start moves with the number of steps",
-        "set scheduler.flags.timestep_spacing=trailing, or the same in the model's scheduler config",
+        "set scheduler.flags.timestep_spacing=trailing",
         grids=("leading",),
         hits=_spaced("leading"),
     ),

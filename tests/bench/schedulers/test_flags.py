@@ -110,7 +110,7 @@ def test_a_model_that_has_the_flag_makes_two_names_one_cell(tmp_path, capsys):
         ("scheduler=ddim F.use_karras_sigmas=true", "ddim: takes no notice of use_karras_sigmas"),
         ("scheduler=ddim F.use_karras_sigma=true", "use_karras_sigma: DDIMScheduler has no such"),
         ("scheduler=euler F.use_karas_sigmas=true", "did you mean use_karras_sigmas"),
-        ("scheduler=dpmpp_2m F.use_flow_sigmas=true", "for flow models; choose from flow_dpmpp_2m,"),
+        ("scheduler=dpmpp_2m F.use_flow_sigmas=true", "flow models; choose from flow_dpmpp_2m,"),
         ("scheduler=ddim F.prediction_type=sample", "says what a model was trained on"),
         ("scheduler=pndm F.skip_prk_steps=false steps=4", "how many evaluations a step has"),
         ("scheduler=dpmpp_2m_karras F.use_beta_sigmas=true", "has karras and beta sigmas at once"),
