@@ -15,9 +15,10 @@ def refuse_drawn_tensors(folder: Path, variant: str | None) -> None:
     import transformers
 
     for part, (library, name) in parts_of(folder).items():
-        cls: Any = getattr(transformers, name, None) if library == "transformers" else None
+        cls = getattr(transformers, name, None) if library == "transformers" else None
         if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
-            _, found = cls.from_pretrained(
+            load: Any = cls.from_pretrained  # typed without its report
+            _, report = load(
                 folder / part,
                 variant=loaded_variant(folder / part, variant),
                 use_safetensors=True,
@@ -25,7 +26,7 @@ def refuse_drawn_tensors(folder: Path, variant: str | None) -> None:
                 device_map="meta",  # names alone are compared
                 output_loading_info=True,
             )
-            _refuse(folder / part, found["missing_keys"])
+            _refuse(folder / part, report["missing_keys"])
 
 
 def refuse_absent_tensors(pipeline: Any, source: Path) -> None:

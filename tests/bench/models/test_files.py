@@ -96,13 +96,13 @@ def test_weights_of_another_shape_are_refused(copy):
     tensors = load_file(path)
     name = sorted(tensors)[3]
     save_file({**tensors, name: tensors[name].reshape(-1)[:1].clone()}, path)
-    with pytest.raises(UserError, match="cannot be loaded .* place its files again"):
+    with pytest.raises(UserError, match=r"cannot be loaded .* place its files again"):
         load(copy)
 
 
 def test_a_pipeline_class_that_there_is_not_is_one_clear_line(copy):
     (copy / INDEX).write_text(changed(copy / INDEX, _class_name="NoPipeline"))
-    with pytest.raises(UserError, match="cannot be loaded .*NoPipeline.*place its files again"):
+    with pytest.raises(UserError, match=r"cannot be loaded .*NoPipeline.*place its files again"):
         load(copy)
 
 
