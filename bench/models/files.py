@@ -87,7 +87,7 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
 
 
 def scheduler_config(folder: Path) -> dict[str, Any]:
-    """Of the model's own scheduler. Raises UserError where its class or its number of training
+    """The config of the model's own scheduler. Raises UserError where its class or its number of training
     timesteps is none."""
     path = folder / "scheduler" / "scheduler_config.json"
     label = f"scheduler config of {folder}"
@@ -132,7 +132,7 @@ def _index_lacks(index: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_part(value: list[Any]) -> bool:
-    """Of a part that was left out both are null."""
+    """Tells a list [library, class]; of a part that was left out both are null."""
     return len(value) == 2 and all(name is None or isinstance(name, str) for name in value)
 
 
