@@ -73,8 +73,8 @@ def size_of(path: Path, label: str) -> tuple[int, int]:
     read_picture."""
     with _opened(path, label) as picture:
         width, height = picture.size
-        told = picture.format != "PNG" or "exif" in picture.info  # else all of it would be read
-        lies = told and picture.getexif().get(_ORIENTATION) in _TURNED
+        in_head = picture.format != "PNG" or "exif" in picture.info  # else all of it would be read
+        lies = in_head and picture.getexif().get(_ORIENTATION) in _TURNED
         return (height, width) if lies else (width, height)
 
 
@@ -140,7 +140,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _by_profile(picture: Image.Image, content: bytes) -> Image.Image:
-    """From the colours of a profile to sRGB; one that is sRGB moves nothing."""
+    """The image in sRGB; a profile that is sRGB moves nothing."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         mode = _PROFILED.get(profile.profile.xcolor_space, "")

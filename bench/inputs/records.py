@@ -47,10 +47,10 @@ def read_records(path: Path, column: str | None) -> list[Any]:
 
 def refuse_settings(text: str) -> None:
     """Raises Unreadable for a text that holds what other tools write beside a prompt."""
-    found = _SETTINGS.search(text)
-    if found:
+    setting = _SETTINGS.search(text)
+    if setting:
         raise Unreadable(
-            f"it holds {found[1]!r}, which is a setting of another tool and no prompt; take it out "
+            f"it holds {setting[1]!r}, which is a setting of another tool and no prompt; take it out "
             "and set negative_prompt, steps and the like on the command line"
         )
 

@@ -1,6 +1,5 @@
 """The files a diffusers pipeline is made of: in a folder, or of a repository on the hub."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.hub import cached, download, is_hub_id
 from denoisebench.bench.paths import existing
+from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 
 INDEX = "model_index.json"
 SAFE = ".safetensors"
@@ -77,13 +77,27 @@ def absent_parts(folder: Path) -> dict[str, None]:
 
 
 def read_json(path: Path, label: str) -> dict[str, Any]:
+    """The object in a JSON file. Raises UserError for what is none."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return read_mapping(path)
+    except Unreadable as error:
         raise UserError(
             f"{label}: {path} cannot be read ({error}); place it there again"
         ) from error
-    return content
+
+
+def scheduler_config(folder: Path) -> dict[str, Any]:
+    """The config of the model's own scheduler. Raises UserError where its class or its number of training
+    timesteps is none."""
+    path = folder / "scheduler" / "scheduler_config.json"
+    label = f"scheduler config of {folder}"
+    config = read_json(path, label)
+    steps = config.get("num_train_timesteps", 1000)
+    if not isinstance(config.get("_class_name"), str):
+        raise UserError(f"{label}: {path}: it names no _class_name; place it there again")
+    if type(steps) is not int or steps < 1:
+        raise UserError(f"{label}: {path}: num_train_timesteps={steps!r} is no count; mend it")
+    return config
 
 
 def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
@@ -99,7 +113,27 @@ def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _index(folder: Path) -> dict[str, Any]:
-    return read_json(folder / INDEX, f"index of {folder}")
+    """Raises UserError for what does not name a pipeline and the library and class of its parts."""
+    path = folder / INDEX
+    index = read_json(path, f"index of {folder}")
+    lacks = next(_index_lacks(index), "")
+    if lacks:
+        raise UserError(f"index of {folder}: {path}: {lacks}; place it there again")
+    return index
+
+
+def _index_lacks(index: dict[str, Any]) -> Iterator[str]:
+    lists = {name: value for name, value in index.items() if isinstance(value, list)}
+    yield from (f"its part {n} is not [library, class]" for n in lists if not _is_part(lists[n]))
+    if all(name.startswith("_") for name in lists):
+        yield "it names no parts"
+    if not isinstance(index.get("_class_name"), str | list):  # a list where the code is its own
+        yield "it names no _class_name"
+
+
+def _is_part(value: list[Any]) -> bool:
+    """Tells a list [library, class]; of a part that was left out both are null."""
+    return len(value) == 2 and all(name is None or isinstance(name, str) for name in value)
 
 
 def _parts(folder: Path) -> list[str]:
@@ -149,6 +183,11 @@ def _chosen_weights(files: list[Path], variant: str | None) -> list[Path]:
     return of_variant or [path for path in safe if not _variant_of(path)]
 
 
+def loaded_variant(part: Path, variant: str | None) -> str | None:
+    """The variant of the weight files of a part that are loaded; None for plain ones."""
+    return next(map(_variant_of, _chosen_weights(list(part.iterdir()), variant)), "") or None
+
+
 def _variant_of(path: Path) -> str:
     """fp16 of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors."""
     return path.stem.partition(".")[2].split("-0")[0]
@@ -160,8 +199,9 @@ def _lacks(folder: Path, variant: str | None, configs_only: bool) -> Iterator[st
         part = folder / name
         if not part.is_dir():
             yield f"folder {part} is missing; place it there"
-        elif (part / "config.json").exists() and not configs_only:
-            yield from _lacking_weights(part, variant)
+        elif (part / "config.json").exists():
+            read_json(part / "config.json", f"config of {part}")
+            yield from () if configs_only else _lacking_weights(part, variant)
 
 
 def _lacking_weights(part: Path, variant: str | None) -> Iterator[str]:
@@ -174,8 +214,15 @@ def _lacking_weights(part: Path, variant: str | None) -> Iterator[str]:
         yield f"no {SAFE} file in {part}; {cure}"
         return
     for index in part.glob(f"*{SAFE}.index*.json"):
-        shards = read_json(index, f"index of {part}").get("weight_map", {}).values()
-        for shard in sorted(set(shards)):
+        for shard in _shards(index):
             ours = _variant_of(Path(shard)) == _variant_of(chosen[0])
             if ours and not (part / shard).exists():
                 yield f"{part / shard} is missing; place it there"
+
+
+def _shards(index: Path) -> list[str]:
+    """Names of the files that hold the tensors of an index."""
+    shards = read_json(index, f"index of {index.parent}").get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise UserError(f"{index}: it has no weight_map of tensors to files; place it there again")
+    return sorted(set(shards.values()))

@@ -18,13 +18,17 @@ from denoisebench.bench.models.files import (
     parts_of,
     pipeline_folder,
     read_json,
+    scheduler_config,
     used_files,
 )
+from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.records.guidance import form_of
 from denoisebench.bench.settings.job import ModelSettings
 
+# What the libraries raise for files that are damaged or do not fit together.
+_WRONG_FILES = (OSError, ValueError, KeyError, TypeError, AttributeError)
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
 
 
@@ -83,10 +87,8 @@ def find_model(settings: ModelSettings) -> FoundModel:
         random=random,
         trust_remote_code=settings.trust_remote_code,
     )
-    config = read_json(
-        folder / "scheduler" / "scheduler_config.json", f"scheduler config of {folder}"
-    )
-    scheduler_name = config.get("_class_name", "")
+    config = scheduler_config(folder)
+    scheduler_name = config["_class_name"]
     flow = scheduler_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
     distilled = any(name in scheduler_name for name in _DISTILLED)
     pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
@@ -182,10 +184,11 @@ def load_pipeline(
             pipeline = _single_file_pipeline(source, loading.config, number_format)
         else:
             pipeline = _folder_pipeline(source, loading, number_format)
+        refuse_absent_tensors(pipeline, source)
         if loading.lora:
             _fuse_lora(pipeline, loading.lora)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except (*_WRONG_FILES, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{source} cannot be loaded ({reason}); place its files again") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
@@ -204,6 +207,7 @@ def _without_progress_bars() -> None:
 def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:
     from diffusers import DiffusionPipeline
 
+    refuse_drawn_tensors(folder, loading.variant)
     return DiffusionPipeline.from_pretrained(
         folder,
         dtype=dtype,

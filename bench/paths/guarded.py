@@ -62,12 +62,12 @@ def _first_line(error: object) -> str:
 def regular(path: Path, *, largest: int | None = None) -> Path:
     """The path itself. Raises Unreadable for what is no regular file or has more bytes."""
     with guarded():
-        found = path.stat()
-    kind = stat.S_IFMT(found.st_mode)
+        status = path.stat()
+    kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         raise Unreadable(f"it is {_KINDS.get(kind, 'something else')}, no file")
-    if largest is not None and found.st_size > largest:
-        raise Unreadable(f"it has {found.st_size:,} bytes, more than {largest:,}")
+    if largest is not None and status.st_size > largest:
+        raise Unreadable(f"it has {status.st_size:,} bytes, more than {largest:,}")
     return path
 
 
