@@ -16,17 +16,18 @@ from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
-from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
+from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine, guidance_of
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
 from denoisebench.bench.plan.notices import marks_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
+from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
 from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Mark
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.schedulers.flags import Choice, asked, chosen, flag_problems
+from denoisebench.bench.schedulers.flags import Choice, asked, chosen
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
@@ -121,9 +122,7 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
 def _choice(settings: Settings, model: FoundModel) -> tuple[Choice, list[str]]:
     """The scheduler to run, or the one asked for and why it cannot be run."""
     scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
-    reasons = list(unsupported(model, settings)) or list(
-        flag_problems(scheduler, config, settings.steps, grid=settings.grid)
-    )
+    reasons = cell_problems(model, settings)
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
