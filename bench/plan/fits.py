@@ -169,8 +169,8 @@ def _another_kind(model: FoundModel, settings: Settings) -> str:
         )
     able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
     return (
-        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is a "
-        f"{kind} model; choose of {', '.join(able)}"
+        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is "
+        f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model; choose of {', '.join(able)}"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
+from denoisebench.bench.plan.training import asked_differences
 from denoisebench.bench.plan.trajectory import left_out as without_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import Mark
@@ -21,6 +22,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *warnings_of(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
+        *_unlike_training(jobs),
         *without,
         *without_convergence(jobs),
         *_without_weights(jobs),
@@ -53,6 +55,16 @@ def _forgets_shift(job: Job) -> bool:
         return False
     folder = job.model.loading.config or job.model.source
     return bool(read_json(Path(folder) / "vae" / "config.json", "VAE config").get("shift_factor"))
+
+
+def _unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
+    """In what schedulers are not what their model was trained with, since flags ask for it."""
+    texts = {
+        f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
+        for job in jobs
+        for text in asked_differences(job.model, job.settings)
+    }
+    yield from sorted(texts)
 
 
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:

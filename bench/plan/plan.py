@@ -32,7 +32,7 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
 
-GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
+GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 
 
 @dataclass(frozen=True)
