@@ -162,10 +162,15 @@ def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 def _another_kind(model: FoundModel, settings: Settings) -> str:
     name, kind = settings.scheduler.of, _kind(model)
+    if not _of_kind(kind):
+        return (
+            f"scheduler={name}: {settings.model.name} comes with a scheduler of its own kind "
+            f"({kind}), whose noise schedule no scheduler here follows; leave that model out"
+        )
     able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
     return (
-        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is a "
-        f"{kind} model; choose from {', '.join(able)}"
+        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is "
+        f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model; choose from {', '.join(able)}"
     )
 
 
