@@ -82,7 +82,7 @@ def _forgets_shift(job: Job) -> bool:
 
 
 def _unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
-    """In what schedulers are not what their model was trained with, since flags ask for it."""
+    """Differences of schedulers from what their model was trained with, where flags ask for them."""
     texts = {
         f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
         for job in jobs

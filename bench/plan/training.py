@@ -24,7 +24,7 @@ from denoisebench.bench.settings.job import Settings
 
 def cell_problems(model: FoundModel, settings: Settings) -> list[str]:
     """Why a cell cannot be run. The first kind of reason that there is makes the others moot."""
-    return next((found for found in _problems(model, settings) if found), [])
+    return next((reasons for reasons in _problems(model, settings) if reasons), [])
 
 
 def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
@@ -36,13 +36,13 @@ def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
 
 
 def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """In what a scheduler differs from the model's own, but for what the user's flags ask for."""
+    """Differences of a scheduler from the model's own, but for those that the user's flags ask for."""
     scheduler = settings.scheduler
-    found = _differences(scheduler.of, scheduler.flags, model, settings.grid)
-    if isinstance(found, str):
-        yield f"scheduler={scheduler.of}: cannot be made for {settings.model.name}: {found}"
+    unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
+    if isinstance(unlike, str):
+        yield f"scheduler={scheduler.of}: cannot be made for {settings.model.name}: {unlike}"
         return
-    left = _not_asked_for(found, scheduler.flags)
+    left = _not_asked_for(unlike, scheduler.flags)
     if left:
         texts = "; ".join(difference.text for difference in left)
         yield (
@@ -54,8 +54,8 @@ def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
 def asked_differences(model: FoundModel, settings: Settings) -> list[str]:
     """What the user's flags change of the model's own training."""
     scheduler = settings.scheduler
-    found = _differences(scheduler.of, scheduler.flags, model, settings.grid)
-    return [] if isinstance(found, str) else [difference.text for difference in found]
+    unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
+    return [] if isinstance(unlike, str) else [difference.text for difference in unlike]
 
 
 def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -79,7 +79,7 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 
 def _differences(
-    name: str, flags: dict[str, Any], model: FoundModel, grid: str
+    name: str, flags: dict[str, Any], model: FoundModel, *, grid: str
 ) -> tuple[Difference, ...] | str:
     spec = SCHEDULERS[name]
     laid = json.dumps({**spec.flags, **flags}, sort_keys=True)
@@ -102,19 +102,19 @@ def _compared(
     return tuple(differences(training_of(own), training_of(built)))
 
 
-def _not_asked_for(found: Collection[Difference], flags: Collection[str]) -> list[Difference]:
-    return [difference for difference in found if not set(difference.flags) & set(flags)]
+def _not_asked_for(unlike: Collection[Difference], flags: Collection[str]) -> list[Difference]:
+    return [difference for difference in unlike if not set(difference.flags) & set(flags)]
 
 
 def _cure(left: Collection[Difference], model: FoundModel, settings: Settings) -> str:
-    """Those that fit, and the flags by which a user can insist."""
+    """Schedulers that fit, and the flags by which a user can insist."""
     spec = SCHEDULERS[settings.scheduler.of]
     able = [
         name
         for name, other in SCHEDULERS.items()
-        if other.kind == spec.kind and _differences(name, {}, model, settings.grid) == ()
+        if other.kind == spec.kind and _differences(name, {}, model, grid=settings.grid) == ()
     ]
-    cure = f"choose of {', '.join(able)}" if able else "no scheduler here fits this model"
+    cure = f"choose from {', '.join(able)}" if able else "no scheduler here fits this model"
     if not all(difference.flags for difference in left):
         return cure
     insisting = " ".join(f"scheduler.flags.{difference.flags[0]}=false" for difference in left)

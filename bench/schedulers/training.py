@@ -91,7 +91,7 @@ def completed(config: Config) -> Config:
 
 
 def family_of(class_name: str, config: Mapping[str, Any]) -> str:
-    """Of the models that a scheduler with such a config drives; on others it gives noise.
+    """The family of models that a scheduler with such a config drives; on others it gives noise.
 
     A class whose noise schedule cannot be read is a family by itself.
     """

@@ -112,7 +112,7 @@ def test_an_edm_model_is_driven_by_edm_schedulers_on_its_own_sigmas(
     assert code == 2
     for scheduler in ("euler", "ddim"):
         assert (
-            f"scheduler={scheduler}: drives diffusion models and mine is an edm model; choose of "
+            f"scheduler={scheduler}: drives diffusion models and mine is an edm model; choose from "
             "edm_euler, edm_dpmpp_2m"
         ) in err
 
@@ -145,7 +145,7 @@ def test_schedulers_that_know_no_zero_snr_are_refused_at_planning(with_scheduler
     assert code == 2
     for scheduler in ("heun", "dpmpp_2s"):
         assert f"scheduler={scheduler}: mine: runs on another noise schedule (sigma 0.0292" in err
-    assert "choose of ddpm, ddim, euler, euler_a, dpmpp_2m" in err
+    assert "choose from ddpm, ddim, euler, euler_a, dpmpp_2m" in err
 
 
 def test_a_schedule_that_one_class_alone_knows_runs_everywhere(with_scheduler, tmp_path, capsys):
