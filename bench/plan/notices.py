@@ -82,7 +82,7 @@ def _forgets_shift(job: Job) -> bool:
 
 
 def _unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
-    """Differences of schedulers from what their model was trained with, where flags ask for them."""
+    """Differences of schedulers from what their model was trained with, as flags ask."""
     texts = {
         f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
         for job in jobs

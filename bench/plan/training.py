@@ -36,7 +36,7 @@ def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
 
 
 def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """Differences of a scheduler from the model's own, but for those that the user's flags ask for."""
+    """Differences of a scheduler from the model's own, without those that flags ask for."""
     scheduler = settings.scheduler
     unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
     if isinstance(unlike, str):
