@@ -13,7 +13,7 @@ from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.inputs.tasks import WITH_INPUTS, any_latents
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
-from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.schedulers.grids import build_scheduler
 
 
@@ -32,11 +32,17 @@ def generate(
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     Raises ValueError for images of another size.
     """
+    arguments = {
+        **_guidance_arguments(cell, len(prompts)),
+        **_latents_argument(latents, pipeline, len(prompts)),
+        **_image_arguments(pipeline, cell, inputs),
+    }
+    own_arguments = cell.arguments
     original = pipeline.scheduler
-    generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(
         cell.scheduler_class, cell.flags, original.config, grid=cell.grid
     )
+    generators = sample_generators(cell.seed, start, start + len(prompts))
     seed_noise(pipeline.scheduler, generators)
     try:
         with steered(pipeline, cell), any_latents(pipeline):
@@ -45,10 +51,8 @@ def generate(
                 num_inference_steps=cell.steps,
                 generator=generators,
                 output_type="pt",
-                **_guidance_arguments(cell, len(prompts)),
-                **_latents_argument(latents, pipeline, len(prompts)),
-                **_image_arguments(pipeline, cell, inputs),
-                **cell.arguments,
+                **arguments,
+                **own_arguments,
             ).images
     finally:
         pipeline.scheduler = original
@@ -71,7 +75,7 @@ def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> 
 
 
 def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
-    arguments = Guidance(cell.guidance_form, cell.guidance).call()
+    arguments: dict[str, Any] = {FORMS[cell.guidance_form].argument: cell.guidance}
     if cell.negative_prompt:
         arguments["negative_prompt"] = [cell.negative_prompt] * samples
     return arguments

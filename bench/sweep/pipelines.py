@@ -40,8 +40,11 @@ class Pipelines:
     @contextmanager
     def watched(self, job: Job) -> Iterator[tuple[Any, Any]]:
         """The pipeline and the stages that its hooks see; within, prompts are embedded once."""
-        from denoisebench.bench.generate.embeddings import remembered_embeddings
-        from denoisebench.bench.generate.probes import text_encoders_of, watched
+        from denoisebench.bench.generate.probes import (
+            remembered_embeddings,
+            text_encoders_of,
+            watched,
+        )
 
         pipeline = self.of(job)
         with (
