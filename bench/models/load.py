@@ -10,33 +10,24 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.files import (
+    AS_USUAL,
     INDEX,
     SAFE,
+    Loading,
     absent_parts,
     one_file,
     own_code,
     parts_of,
     pipeline_folder,
     read_json,
-    used_files,
+    weights_hash,
 )
-from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
+from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.records.guidance import form_of
 from denoisebench.bench.settings.job import ModelSettings
 
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
-
-
-@dataclass(frozen=True)
-class Loading:
-    """How the files of a model become a pipeline, where that is not the usual way."""
-
-    config: Path | None = None  # of a single file: folder with the configs of its parts
-    variant: str | None = None  # in the names of weight files, such as fp16
-    lora: Path | None = None  # file that is fused into the weights
-    random: bool = False  # no weights: each part made from its config
-    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class FoundModel:
     pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
     guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
-    loading: Loading = Loading()
+    loading: Loading = AS_USUAL
 
 
 def find_model(settings: ModelSettings) -> FoundModel:
@@ -92,7 +83,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
     return FoundModel(
         file or folder,
-        _weights_hash(file or folder, loading),
+        weights_hash(file or folder, loading),
         family="flow" if flow else "diffusion",
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
@@ -146,21 +137,8 @@ def _single_file(settings: ModelSettings, label: str) -> Path | None:
     return path
 
 
-def _weights_hash(source: Path, loading: Loading) -> str:
-    """Content hash of all that is loaded: a folder, or one file and its configs; a LoRA on top."""
-    folder = loading.config or source
-    whole = not (loading.random or loading.config)
-    hashes = [content_hash(folder, used_files(folder, loading.variant, weights=whole))]
-    if loading.config and not loading.random:
-        hashes.append(content_hash(source))
-    if loading.lora:
-        hashes.append(content_hash(loading.lora))
-    content = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
-    return f"{RANDOM} {content}" if loading.random else content
-
-
 def load_pipeline(
-    source: Path | str, dtype: str, device: str, *, loading: Loading = Loading()
+    source: Path | str, dtype: str, device: str, *, loading: Loading = AS_USUAL
 ) -> Any:
     """The pipeline of a FoundModel in evaluation mode with its progress bars off; safetensors only.
 

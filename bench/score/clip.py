@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.paths import content_hash
@@ -97,16 +97,14 @@ class OfPrompts(Metric):
     def _cosines(self, scoring: Scoring, embed: Reader) -> Reader:
         """Reads the cosine between each image and its prompt, [N]."""
 
-        def texts() -> Tensor:
-            embeddings: Tensor = loaded(self.network, scoring.memory).embed_text(
-                list(scoring.prompts)
-            )
-            return embeddings
-
         def cosines(images: Tensor, start: int) -> dict[str, Tensor]:
-            prompts = scoring.memory.keep((self.network, scoring.prompts), texts)
+            embedded = embed(images, start)["values"]
+            network, texts = loaded(self.network, scoring.memory), list(scoring.prompts)
+            prompts: Tensor = scoring.memory.keep(
+                (self.network, scoring.prompts), partial(network.embed_text, texts)
+            )
             prompts = prompts[start : start + len(images)]
-            return {"values": (embed(images, start)["values"].to(prompts) * prompts).sum(1)}
+            return {"values": (embedded.to(prompts) * prompts).sum(1)}
 
         return cosines
 

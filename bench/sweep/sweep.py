@@ -78,7 +78,7 @@ class _Work:
         """A status of each job."""
         todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
         progress = SweepProgress(todo, self._console, self._lines)
-        with progress.shown():
+        with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.
             taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
             for job in taken:
