@@ -11,8 +11,7 @@ import yaml
 from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
 from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.records.cell import fields_with
-from denoisebench.bench.records.facts import PAIRED
+from denoisebench.bench.records.cell import PAIRED, fields_with
 from denoisebench.bench.schedulers.flags import asked
 from denoisebench.bench.settings.job import Settings
 

@@ -72,12 +72,13 @@ class FrechetDistance(OfFeatures):
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
 
+        features, clusters = self.features(scoring), scoring.clusters
         reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
-        distance = frechet_record(self.features(scoring), reference, scoring.clusters)
+        distance = frechet_record(features, reference, clusters)
         these = scoring.these_prompts(distance.estimate)
         record: dict[str, object] = {"raw": distance.raw, "features": reference.dim, **these}
         if not these:  # a floor is of samples of all that the reference shows
-            record["floor"] = frechet_floor(reference, scoring.entry.scored)
+            record["floor"] = frechet_floor(reference, len(features))
         record["left"] = distance.estimate.left
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity

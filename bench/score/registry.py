@@ -102,9 +102,9 @@ def _fidelity(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    reference, octaves = reference_of(settings, subject), octaves_of(*reversed(subject.size))
+    reference = reference_of(settings, subject)
     for name in settings.images:
-        for column in look_names(name, octaves):
+        for column in look_names(name, octaves_of(*reversed(subject.size))):
             yield Look(column, reference, subject.size)
 
 

@@ -35,7 +35,7 @@ class SweepProgress:
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self.work_done += samples * job.expected_passes
-        self.bar.update(self._task, description=cell_name(job.entry.asked), left=self._left())
+        self.bar.update(self._task, left=self._left(), description=cell_name(job.entry.asked))
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
