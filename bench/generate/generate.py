@@ -37,7 +37,7 @@ def generate(
         **_latents_argument(latents, pipeline, len(prompts)),
         **_image_arguments(pipeline, cell, inputs),
     }
-    own_arguments = cell.arguments
+    own_arguments, steering = cell.arguments, cell.steering
     original = pipeline.scheduler
     pipeline.scheduler = build_scheduler(
         cell.scheduler_class, cell.flags, original.config, grid=cell.grid
@@ -45,7 +45,7 @@ def generate(
     generators = sample_generators(cell.seed, start, start + len(prompts))
     seed_noise(pipeline.scheduler, generators)
     try:
-        with steered(pipeline, cell), any_latents(pipeline):
+        with steered(pipeline, cell.guidance, steering), any_latents(pipeline):
             images = pipeline(
                 list(prompts),
                 num_inference_steps=cell.steps,

@@ -8,12 +8,15 @@ from pathlib import Path
 from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.plan.measures import may_show_others
+from denoisebench.bench.plan.measures import given_prompts
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
+from denoisebench.bench.score.references import RENDERS
+from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.shapes.language import are_captions
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:
@@ -33,7 +36,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
     """What a distance to a reference means that may show something else than the prompts."""
-    settings = [job.settings for job in jobs if may_show_others(job.settings)]
+    settings = [job.settings for job in jobs if _may_show_others(job.settings)]
     for reference, prompts in dict.fromkeys(
         (s.metrics.reference, s.prompts.path) for s in settings
     ):
@@ -42,6 +45,14 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
             "can rise while images get better"
         )
+
+
+def _may_show_others(settings: Settings) -> bool:
+    """Whether nothing tells that the reference shows what the prompts ask for."""
+    metrics, prompts = settings.metrics, given_prompts(settings)
+    if not (metrics.frechet or metrics.cmmd) or not prompts:
+        return False
+    return metrics.reference != RENDERS or not are_captions(prompts)
 
 
 def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_metrics
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_convergence
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.trajectory import with_convergence
@@ -146,7 +146,7 @@ def _measured(
     engine = _engine(settings, machine.device)
     cell = _cell(settings, model, scheduler, guidance=effective, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
-    metrics = measured(asked_for)
+    metrics, lacks = measured(asked_for)
     return Job(
         settings=settings,
         entry=_entry(settings, cell, metrics, machine=machine),
@@ -162,7 +162,7 @@ def _measured(
         machine=machine,
         latency=settings.latency,
         may_be_flat=may_be_flat,
-        unmeasured=tuple(unmeasured_metrics(settings, asked_for)),
+        unmeasured=(*lacks, *unmeasured_convergence(settings)),
     )
 
 

@@ -202,11 +202,6 @@ class Cell:
         """Content hash, 20 hex digits."""
         return digest(_content(self), 20)
 
-    @property
-    def inputs_key(self) -> str:
-        """Where a store keeps its first inputs for reports, as it would a cell."""
-        return f"inputs_{self.inputs}_{self.width}x{self.height}"
-
 
 FACTS: dict[str, Facts] = {part.name: part.metadata[_FACTS] for part in fields(Cell)}
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import DISTANCES, Memory, loaded, shards_of
+from denoisebench.bench.score.metric import Estimated, OfNetwork, Scoring
+from denoisebench.bench.score.networks import DISTANCES, loaded, shards_of
 from denoisebench.bench.score.references import Reference, prepared, reference_statistics
 from denoisebench.bench.settings.metrics import FrechetSettings
 
@@ -27,7 +27,7 @@ def frechet_column(network: FrechetSettings) -> str:
 
 
 @dataclass(frozen=True)
-class OfFeatures(Metric):
+class OfFeatures(OfNetwork):
     """What is measured between the features of an extractor and those of the reference."""
 
     network: FrechetSettings
@@ -40,9 +40,6 @@ class OfFeatures(Metric):
     @cached_property
     def basis(self) -> list[object]:
         return [self.reference.key(self.kind), self.reference.features]
-
-    def load(self, memory: Memory) -> None:
-        loaded(self.network, memory)
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
         def features(images: Tensor, start: int) -> dict[str, Tensor]:

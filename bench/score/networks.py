@@ -17,7 +17,7 @@ DISTANCES = 2  # raise it when distances are computed in another way from the sa
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """What one process keeps warm while it scores: networks, embedded prompts, references."""
 

@@ -38,14 +38,11 @@ def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]
     return metrics
 
 
-def measured(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Metrics for which this machine has all that they need."""
-    return {column: metric for column, metric in metrics.items() if not metric.lack()}
-
-
-def lacks(metrics: Iterable[Metric]) -> list[str]:
-    """A sentence for each that is left out."""
-    return [sentence for metric in metrics if (sentence := metric.lack())]
+def measured(metrics: Mapping[str, Metric]) -> tuple[dict[str, Metric], list[str]]:
+    """Metrics for which this machine has all that they need, and a sentence for each other one."""
+    lacks = {column: metric.lack() for column, metric in metrics.items()}
+    there = {column: metric for column, metric in metrics.items() if not lacks[column]}
+    return there, list(filter(None, lacks.values()))
 
 
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:

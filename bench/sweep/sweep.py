@@ -20,7 +20,7 @@ from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race_words import race_lines
-from denoisebench.bench.records.rows import read_estimate, read_inputs
+from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress
@@ -175,7 +175,7 @@ def _keep_inputs(store: Store, job: Job) -> None:
     if job.inputs and not read_inputs(store, cell):
         given = job.inputs.load(0, SAMPLES_SHOWN)
         arrays = {name: array for name, array in vars(given).items() if array is not None}
-        store.write_arrays(cell.inputs_key, "shown", arrays)
+        store.write_arrays(inputs_key(cell), "shown", arrays)
 
 
 def _folded(configs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         *decision_marks(base, y, look, points=points, cost=cost),
         *([zero_line()] if metric_spec(metric).is_signed else []),
     ]
+    drawn = point_records(points)
     words = _Words(
         f"vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
@@ -136,7 +137,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
         f"{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, point_records(points), layers, words=words, own_axes=own_axes)
+    return _figure(metric, drawn, layers, words=words, own_axes=own_axes)
 
 
 def _cut_words(metric: str, points: pd.DataFrame) -> str:
