@@ -13,7 +13,7 @@ from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.inputs.tasks import WITH_INPUTS, any_latents
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
-from denoisebench.bench.records.guidance import FORMS
+from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import build_scheduler
 
 
@@ -33,9 +33,9 @@ def generate(
     Raises ValueError for images of another size.
     """
     arguments = {
-        **_guidance_arguments(cell, len(prompts)),
         **_latents_argument(latents, pipeline, len(prompts)),
         **_image_arguments(pipeline, cell, inputs),
+        **_guidance_arguments(cell, len(prompts)),
     }
     own_arguments, steering = cell.arguments, cell.steering
     original = pipeline.scheduler
@@ -75,7 +75,7 @@ def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> 
 
 
 def _guidance_arguments(cell: Cell, samples: int) -> dict[str, Any]:
-    arguments: dict[str, Any] = {FORMS[cell.guidance_form].argument: cell.guidance}
+    arguments = Guidance(cell.guidance_form, cell.guidance).call()
     if cell.negative_prompt:
         arguments["negative_prompt"] = [cell.negative_prompt] * samples
     return arguments

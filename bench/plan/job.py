@@ -1,6 +1,5 @@
 """One cell of a sweep with all that is needed to run and score it."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +9,6 @@ from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
-from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import LatencySettings, Settings
 
@@ -38,6 +36,7 @@ class Job:
     expected_nfe: int
     expected_passes: int  # through the denoiser per image, at most: an interval guides some steps
     base: str  # name in the catalogue of its scheduler, without flags
+    scheduler_config: dict[str, Any]  # the model's own with all that is laid over it
     prompts: PromptSet
     inputs: InputSet | None  # of img2img and inpaint
     latents: str | None  # file of the noise that all samples start from; None: each its own
@@ -50,13 +49,6 @@ class Job:
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
-
-
-def scheduler_config(job: Job) -> dict[str, Any]:
-    """The model's own with all that is laid over it."""
-    cell = job.entry.cell
-    laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
-    return {**json.loads(job.model.scheduler_config), **laid}
 
 
 def resampled(job: Job, samples: int, *, first: int = 0, columns: Collection[str] = ()) -> Job:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
-from denoisebench.bench.plan.job import Job, scheduler_config
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
@@ -145,7 +145,7 @@ def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
     table = known_defects(version("diffusers"))
     hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
-        cell, config = job.entry.cell, scheduler_config(job)
+        cell, config = job.entry.cell, job.scheduler_config
         for known in warnings_for(
             job.base, cell.scheduler_class, config, steps=cell.steps, table=table
         ):
@@ -157,7 +157,7 @@ def _switching(jobs: Sequence[Job]) -> list[Curve]:
     """Curves that cross the step count at which multistep solvers change their last step."""
     steps: dict[Curve, set[int]] = defaultdict(set)
     for job in jobs:
-        if lowers_last_order(job.entry.cell.scheduler_class, scheduler_config(job)):
+        if lowers_last_order(job.entry.cell.scheduler_class, job.scheduler_config):
             steps[_curve(job)].add(job.entry.cell.steps)
     return [curve for curve, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
 

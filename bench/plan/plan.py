@@ -28,6 +28,7 @@ from denoisebench.bench.records.guidance import guidance_of
 from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen, flag_problems
+from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
@@ -146,6 +147,7 @@ def _measured(
     engine = _engine(settings, machine.device)
     cell = _cell(settings, model, scheduler, guidance=effective, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
+    laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
     metrics, lacks = measured(asked_for)
     return Job(
         settings=settings,
@@ -155,6 +157,7 @@ def _measured(
         expected_nfe=nfe,
         expected_passes=nfe * passes,
         base=scheduler.base,
+        scheduler_config={**json.loads(model.scheduler_config), **laid},
         prompts=prompts,
         inputs=inputs,
         latents=settings.latents,

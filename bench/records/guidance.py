@@ -103,6 +103,10 @@ class Guidance:
         options = {"negative_prompt": self.negative_prompt, **self.steering}
         return [name for name, value in options.items() if value]
 
+    def call(self) -> dict[str, Any]:
+        """Arguments of the pipeline's call."""
+        return {FORMS[self.form].argument: self.weight}
+
     def fields(self) -> dict[str, Any]:
         """What a cell keeps of it, by field."""
         return {

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,13 +25,13 @@ _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generati
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
+@dataclass(eq=False)
 class Session:
     """Runs jobs on one store. Everything heavy is imported and loaded when first needed."""
 
-    def __init__(self, store: Store):
-        self.store = store
-        self._pipelines = Pipelines()
-        self._scorer: Any = None
+    store: Store
+    _pipelines: Pipelines = field(default_factory=Pipelines)
+    _scorer: Any = None
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""

@@ -10,7 +10,7 @@ import yaml
 from denoisebench.bench.records.cell import Entry, as_set
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
-from denoisebench.bench.records.guidance import FORMS
+from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.run import Run
@@ -207,7 +207,7 @@ def _setting(entry: Entry) -> dict[str, Any]:
     """What denoisebench.apply needs."""
     cell = entry.cell
     call: dict[str, Any] = {"num_inference_steps": cell.steps}
-    call[FORMS[cell.guidance_form].argument] = cell.guidance
+    call |= Guidance(cell.guidance_form, cell.guidance).call()
     if cell.task != "txt2img":
         call["strength"] = cell.strength
     if cell.negative_prompt:
