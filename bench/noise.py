@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from typing import Any
 
@@ -32,22 +32,14 @@ def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
         scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
         scheduler.step = _within_tree(scheduler.step)
     elif "generator" in signature(scheduler.step).parameters:
-        scheduler.step = _with_generators(scheduler.step, list(generators))
-
-
-def _with_generators(step: Any, generators: list[torch.Generator]) -> Any:
-    @wraps(step)  # pipelines ask the signature what a step takes
-    def seeded(*args: Any, **kwargs: Any) -> Any:
-        return step(*args, **{"generator": generators, **kwargs})
-
-    return seeded
+        scheduler.step = partial(scheduler.step, generator=list(generators))
 
 
 def _within_tree(step: Any) -> Any:
     """The step without the warning that a level lies beyond the tree: diffusers rounds the tree's
     ends to six digits, and torchsde then takes the end for the level."""
 
-    @wraps(step)
+    @wraps(step)  # pipelines ask the signature what a step takes
     def quiet(*args: Any, **kwargs: Any) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Should have t[ab]")

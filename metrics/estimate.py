@@ -61,6 +61,14 @@ class Estimate:
         """Standard error to show beside the value; nan where its bias is unknown."""
         return self.se if math.isfinite(self.left) else math.nan
 
+    def __str__(self) -> str:
+        """Two digits of the error to show beside the value, and as many decimals of the value."""
+        error = self.own_se
+        if not math.isfinite(error):
+            return f"{self.value:.2f}"
+        decimals = max(1 - math.floor(math.log10(error)), 0) if error > 0 else 2
+        return f"{self.value:.{decimals}f} ± {error:.{decimals}f}"
+
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Normal confidence interval, which holds the bias that may be left too; nan where that is
         unknown."""

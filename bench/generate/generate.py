@@ -33,23 +33,27 @@ def generate(
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     Raises ValueError for images of another size.
     """
+    arguments = {
+        **_latents_argument(latents, pipeline, len(prompts)),
+        **_image_arguments(pipeline, cell, inputs),
+        **_guidance_arguments(cell, len(prompts)),
+    }
+    own_arguments, steering = cell.arguments, cell.steering
     original = pipeline.scheduler
-    generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(
         cell.scheduler_class, cell.flags, config_of(original), grid=cell.grid
     )
+    generators = sample_generators(cell.seed, start, start + len(prompts))
     seed_noise(pipeline.scheduler, generators)
     try:
-        with steered(pipeline, cell), any_latents(pipeline):
+        with steered(pipeline, cell.guidance, steering), any_latents(pipeline):
             images = pipeline(
                 list(prompts),
                 num_inference_steps=cell.steps,
                 generator=generators,
                 output_type="pt",
-                **_guidance_arguments(cell, len(prompts)),
-                **_latents_argument(latents, pipeline, len(prompts)),
-                **_image_arguments(pipeline, cell, inputs),
-                **cell.arguments,
+                **arguments,
+                **own_arguments,
             ).images
     finally:
         pipeline.scheduler = original

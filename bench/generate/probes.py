@@ -1,16 +1,21 @@
-"""Probes on a pipeline's modules: they count denoiser evaluations and time its stages."""
+"""What is laid around a pipeline's modules while it runs, and taken off again.
 
+Probes count denoiser evaluations and time its stages; a memory computes embeddings once a process.
+"""
+
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 # Names under which denoisers take the noisy state, and the timestep.
 _STATES, _TIMES = ("sample", "hidden_states", "x"), ("timestep", "t")
+_REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
 
 @dataclass
@@ -20,19 +25,12 @@ class Stages:
     calls: int = 0  # denoiser evaluations: calls about one and the same state are one
     rows: int = 0  # samples that went through the denoiser
     text_s: float = 0.0
+    denoise_s: float = math.nan  # from the first denoiser call to the decoder, scheduler included
     decode_s: float = 0.0
     denoise_start: float | None = None  # of the clock, seconds
-    decode_start: float | None = None
     timesteps: list[Any] = field(default_factory=list)  # as the denoiser was given them
     scheduler: Any = None  # that ran
     state: Any = None  # that the denoiser was last asked about
-
-    @property
-    def denoise_s(self) -> float:
-        """Seconds from the first denoiser call to the decoder, scheduler steps included."""
-        if self.denoise_start is None or self.decode_start is None:
-            return float("nan")
-        return self.decode_start - self.denoise_start
 
 
 def denoiser_of(pipeline: Any) -> nn.Module:
@@ -90,34 +88,36 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         stages.text_s += end - start
 
     def decode_done(start: float, end: float) -> None:
-        stages.decode_start = start if stages.decode_start is None else stages.decode_start
+        if stages.denoise_start is not None and math.isnan(stages.denoise_s):  # the first image's
+            stages.denoise_s = start - stages.denoise_start
         stages.decode_s += end - start
 
     handle = denoiser_of(pipeline).register_forward_pre_hook(denoiser_starts, with_kwargs=True)
-    patches = [_timed(text, "forward", text_done, now=now) for text in text_encoders_of(pipeline)]
-    if getattr(pipeline, "vae", None) is not None:
-        patches.append(_timed(pipeline.vae, "decode", decode_done, now=now))
-    try:
-        yield stages
-    finally:
-        stages.state = None
-        handle.remove()
-        for restore in patches:
-            restore()
+    with ExitStack() as patches:
+        for encoder in text_encoders_of(pipeline):
+            patches.enter_context(_timed(encoder, "forward", text_done, now=now))
+        if getattr(pipeline, "vae", None) is not None:
+            patches.enter_context(_timed(pipeline.vae, "decode", decode_done, now=now))
+        try:
+            yield stages
+        finally:
+            stages.state = None
+            handle.remove()
 
 
 def _named(kwargs: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next(kwargs[name] for name in names if name in kwargs)
 
 
+@contextmanager
 def _timed(
     module: nn.Module,
     method: str,
     done: Callable[[float, float], None],
     *,
     now: Callable[[], float],
-) -> Callable[[], None]:
-    """Tells `done` when each call of one object's method started and ended; returns the undoing."""
+) -> Iterator[None]:
+    """Tells `done` when each call of one object's method started and ended."""
     original = getattr(module, method)
 
     def timed(*args: Any, **kwargs: Any) -> Any:
@@ -127,11 +127,57 @@ def _timed(
         return result
 
     setattr(module, method, timed)
-    return lambda: _restore(module, method, original)
+    try:
+        yield
+    finally:
+        delattr(module, method)
+        if getattr(module, method) != original:  # there was a patch before this one
+            setattr(module, method, original)
 
 
-def _restore(module: nn.Module, method: str, original: Any) -> None:
-    """Puts back what was there: the class's own method, or the patch that was there before."""
-    delattr(module, method)
-    if getattr(module, method) != original:
-        setattr(module, method, original)
+@contextmanager
+def remembered_embeddings(
+    encoders: Sequence[nn.Module], memory: dict[tuple[Any, ...], Any]
+) -> Iterator[None]:
+    """Makes text encoders compute each batch of tokens once, within the context and its memory."""
+    originals = [encoder.forward for encoder in encoders]
+    for number, encoder in enumerate(encoders):
+        encoder.forward = _remember(encoder.forward, memory, number)
+    try:
+        yield
+    finally:
+        for encoder, original in zip(encoders, originals, strict=True):
+            del encoder.forward
+            if encoder.forward != original:  # there was a patch before this one
+                encoder.forward = original
+
+
+def _remember(forward: Any, memory: dict[tuple[Any, ...], Any], number: int) -> Any:
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        key = (number, *map(_content, args), *((name, _content(kwargs[name])) for name in kwargs))
+        if key in memory:
+            return memory[key]
+        output = forward(*args, **kwargs)
+        if isinstance(output, dict) and output.get("past_key_values") is not None:
+            output["past_key_values"] = None  # of use for writing text only, and large
+        if (len(memory) + 1) * _bytes_of(output) <= _REMEMBERED_BYTES:  # batches are of one size
+            memory[key] = output
+        return output
+
+    return remembering
+
+
+def _content(argument: Any) -> Any:
+    """What stands for an argument of a text encoder in a key: tokens and masks by their values."""
+    if isinstance(argument, Tensor):
+        flat = argument.detach().cpu().contiguous().flatten().view(torch.uint8)
+        return str(argument.dtype), tuple(argument.shape), flat.numpy().tobytes()
+    return repr(argument)
+
+
+def _bytes_of(output: Any) -> int:
+    """Bytes of all tensors that a text encoder returns: one, or a record or tuple of them."""
+    if isinstance(output, Tensor):
+        return output.nbytes
+    parts = output.values() if isinstance(output, dict) else output
+    return sum(_bytes_of(part) for part in parts if part is not None)

@@ -4,7 +4,7 @@ Both act on the batch [without, with the prompt] that a pipeline sends through i
 work in every pipeline that stacks the two, whether or not its call has such an argument.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench.generate.probes import denoiser_of, state_of, timestep_of
-from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
 
 
 @contextmanager
-def steered(pipeline: Any, cell: Cell) -> Iterator[None]:
-    """Makes the pipeline's denoiser answer as the cell's guidance asks, within the context."""
-    if not any(cell.steering.values()):
+def steered(pipeline: Any, weight: float, options: Mapping[str, Any]) -> Iterator[None]:
+    """Makes the pipeline's denoiser answer as a weight and its options (Cell.steering) ask, within
+    the context."""
+    if not any(options.values()):
         yield
         return
-    steering = _Steering(pipeline, cell)
+    steering = _Steering(pipeline, weight, options)
     denoiser = denoiser_of(pipeline)
     handles = (  # before the probes, which count what is really evaluated
         denoiser.register_forward_pre_hook(steering.before, with_kwargs=True, prepend=True),
@@ -36,10 +36,10 @@ def steered(pipeline: Any, cell: Cell) -> Iterator[None]:
 
 
 class _Steering:
-    def __init__(self, pipeline: Any, cell: Cell):
-        self._pipeline, self._weight = pipeline, cell.guidance
-        self._share = cell.steering["guidance_rescale"]
-        self._interval = cell.steering["guidance_interval"]
+    def __init__(self, pipeline: Any, weight: float, options: Mapping[str, Any]):
+        self._pipeline, self._weight = pipeline, weight
+        self._share = options["guidance_rescale"]
+        self._interval = options["guidance_interval"]
         self._alone = False
 
     def before(

@@ -1,13 +1,15 @@
 """The files a diffusers pipeline is made of: in a folder, or of a repository on the hub."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.hub import cached, download, is_hub_id
-from denoisebench.bench.paths import existing
+from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
+from denoisebench.bench.records.cell import RANDOM, digest
 
 INDEX = "model_index.json"
 SAFE = ".safetensors"
@@ -15,6 +17,20 @@ SAFE = ".safetensors"
 _WEIGHTS = (SAFE, ".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx", ".pb")
 # Not loaded: a safety checker replaces images by black ones, which would count in every metric.
 _UNUSED = ("safety_checker",)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the files of a model become a pipeline, where that is not the usual way."""
+
+    config: Path | None = None  # of a single file: folder with the configs of its parts
+    variant: str | None = None  # in the names of weight files, such as fp16
+    lora: Path | None = None  # file that is fused into the weights
+    random: bool = False  # no weights: each part made from its config
+    trust_remote_code: bool = False
+
+
+AS_USUAL = Loading()
 
 
 def pipeline_folder(
@@ -56,7 +72,20 @@ def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
     return file
 
 
-def used_files(folder: Path, variant: str | None, *, weights: bool) -> tuple[Path, ...]:
+def weights_hash(source: Path, loading: Loading) -> str:
+    """Content hash of all that is loaded: a folder, or one file and its configs; a LoRA on top."""
+    folder = loading.config or source
+    whole = not (loading.random or loading.config)
+    hashes = [content_hash(folder, _used_files(folder, loading.variant, weights=whole))]
+    if loading.config and not loading.random:
+        hashes.append(content_hash(source))
+    if loading.lora:
+        hashes.append(content_hash(loading.lora))
+    content = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
+    return f"{RANDOM} {content}" if loading.random else content
+
+
+def _used_files(folder: Path, variant: str | None, *, weights: bool) -> tuple[Path, ...]:
     """The files in a folder that its pipeline is made of, its own code included."""
     chosen = _chosen(_files(folder), variant, weights=weights)
     return (folder / INDEX, *folder.glob("*.py"), *(folder / name for name in chosen))

@@ -10,8 +10,10 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.files import (
+    AS_USUAL,
     INDEX,
     SAFE,
+    Loading,
     absent_parts,
     one_file,
     own_code,
@@ -19,11 +21,11 @@ from denoisebench.bench.models.files import (
     pipeline_folder,
     read_json,
     scheduler_config,
-    used_files,
+    weights_hash,
 )
 from denoisebench.bench.models.pipelines import unclipped, variance_of
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
-from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
+from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.records.guidance import form_of
 from denoisebench.bench.schedulers.training import config_of, family_of
@@ -33,17 +35,6 @@ from denoisebench.bench.settings.job import ModelSettings
 # What the libraries raise for files that are damaged or do not fit together.
 _WRONG_FILES = (OSError, ValueError, KeyError, TypeError, AttributeError)
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
-
-
-@dataclass(frozen=True)
-class Loading:
-    """How the files of a model become a pipeline, where that is not the usual way."""
-
-    config: Path | None = None  # of a single file: folder with the configs of its parts
-    variant: str | None = None  # in the names of weight files, such as fp16
-    lora: Path | None = None  # file that is fused into the weights
-    random: bool = False  # no weights: each part made from its config
-    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class FoundModel:
     variance: str = DROPPED  # what becomes of one that its network gives, in bench/schedulers/trial
     channels: int = 1  # of its states, where a variance is not dropped
     guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
-    loading: Loading = Loading()
+    loading: Loading = AS_USUAL
 
 
 def find_model(settings: ModelSettings) -> FoundModel:
@@ -98,7 +89,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     distilled = any(name in scheduler_name for name in _DISTILLED)
     return FoundModel(
         file or folder,
-        _weights_hash(file or folder, loading),
+        weights_hash(file or folder, loading),
         family=family_of(scheduler_name, config),
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
@@ -175,21 +166,8 @@ def _single_file(settings: ModelSettings, label: str) -> Path | None:
     return path
 
 
-def _weights_hash(source: Path, loading: Loading) -> str:
-    """Content hash of all that is loaded: a folder, or one file and its configs; a LoRA on top."""
-    folder = loading.config or source
-    whole = not (loading.random or loading.config)
-    hashes = [content_hash(folder, used_files(folder, loading.variant, weights=whole))]
-    if loading.config and not loading.random:
-        hashes.append(content_hash(source))
-    if loading.lora:
-        hashes.append(content_hash(loading.lora))
-    content = hashes[0] if len(hashes) == 1 else digest(hashes, 16)
-    return f"{RANDOM} {content}" if loading.random else content
-
-
 def load_pipeline(
-    source: Path | str, dtype: str, device: str, *, loading: Loading = Loading()
+    source: Path | str, dtype: str, device: str, *, loading: Loading = AS_USUAL
 ) -> Any:
     """The pipeline of a FoundModel in evaluation mode with its progress bars off; safetensors only.
 

@@ -16,10 +16,9 @@ from denoisebench.bench.inputs.tasks import (
 )
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.plan.job import guidance_of
 from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
-from denoisebench.bench.records.guidance import forms_of
+from denoisebench.bench.records.guidance import forms_of, guidance_of
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -149,7 +148,7 @@ def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 
 def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
-    guidance = guidance_of(model, settings)
+    guidance = guidance_of(settings, model.guidance_form)
     yield from guidance.problems()
     if guidance.form not in forms_of(model.pipeline_class, model.guidance_form):
         yield (

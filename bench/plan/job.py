@@ -1,6 +1,5 @@
 """One cell of a sweep with all that is needed to run and score it."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.records.cell import STEERING, Entry
+from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
-from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import LatencySettings, Settings
 
@@ -34,8 +32,11 @@ class Job:
     settings: Settings
     entry: Entry
     model: FoundModel
+    guidance: Guidance  # as asked for
     expected_nfe: int
+    expected_passes: int  # through the denoiser per image, at most: an interval guides some steps
     base: str  # name in the catalogue of its scheduler, without flags
+    scheduler_config: dict[str, Any]  # the model's own with all that is laid over it
     prompts: PromptSet
     inputs: InputSet | None  # of img2img and inpaint
     latents: str | None  # file of the noise that all samples start from; None: each its own
@@ -48,32 +49,6 @@ class Job:
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
-
-    @property
-    def expected_passes(self) -> int:
-        """Samples through the denoiser per image, at most: an interval guides only some steps."""
-        return self.expected_nfe * self.guidance.passes
-
-    @property
-    def guidance(self) -> Guidance:
-        return guidance_of(self.model, self.settings)
-
-
-def guidance_of(model: FoundModel, settings: Settings) -> Guidance:
-    """Guidance as the settings ask for it, in the model's form."""
-    return Guidance(
-        settings.model.guidance_form or model.guidance_form,
-        settings.guidance,
-        settings.negative_prompt,
-        {name: getattr(settings, name) for name in STEERING},
-    )
-
-
-def scheduler_config(job: Job) -> dict[str, Any]:
-    """The model's own with all that is laid over it."""
-    cell = job.entry.cell
-    laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
-    return {**json.loads(job.model.scheduler_config), **laid}
 
 
 def resampled(job: Job, samples: int, *, first: int = 0, columns: Collection[str] = ()) -> Job:

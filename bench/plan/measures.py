@@ -21,7 +21,7 @@ from denoisebench.bench.score.references import (
     given_moments,
     read_reference_image,
 )
-from denoisebench.bench.score.registry import Subject, lacks, metrics_of, needs_reference_features
+from denoisebench.bench.score.registry import Subject, metrics_of, needs_reference_features
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
@@ -44,21 +44,10 @@ def given_prompts(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(PromptSet(**source).first(count))) if count else ()
 
 
-def may_show_others(settings: Settings) -> bool:
-    """Whether nothing tells that the reference shows what the prompts ask for."""
-    metrics, prompts = settings.metrics, given_prompts(settings)
-    if not (metrics.frechet or metrics.cmmd) or not prompts:
-        return False
-    return metrics.reference != RENDERS or not captions_among(prompts)
-
-
-def unmeasured_metrics(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
-    """A sentence for each metric that is measured only where its weights are at hand."""
+def unmeasured_convergence(settings: Settings) -> list[str]:
+    """A sentence for each measure of convergence that cannot be measured here."""
     reasons = _lacking_convergence(settings).items()
-    return [
-        *lacks(asked_for.values()),
-        *(f"{measure}_converged is left out: {reason}" for measure, reason in reasons),
-    ]
+    return [f"{measure}_converged is left out: {reason}" for measure, reason in reasons]
 
 
 def convergence_measures(settings: Settings) -> tuple[str, ...]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
-from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.plan.measures import may_show_others
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.measures import given_prompts
 from denoisebench.bench.plan.training import asked_differences
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
+from denoisebench.bench.score.references import RENDERS, captions_among
+from denoisebench.bench.settings.job import Settings
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:
@@ -35,7 +37,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
     """What a distance to a reference means that may show something else than the prompts."""
-    settings = [job.settings for job in jobs if may_show_others(job.settings)]
+    settings = [job.settings for job in jobs if _may_show_others(job.settings)]
     for reference, prompts in dict.fromkeys(
         (s.metrics.reference, s.prompts.path) for s in settings
     ):
@@ -44,6 +46,14 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
             "can rise while images get better"
         )
+
+
+def _may_show_others(settings: Settings) -> bool:
+    """Whether nothing tells that the reference shows what the prompts ask for."""
+    metrics, prompts = settings.metrics, given_prompts(settings)
+    if not (metrics.frechet or metrics.cmmd) or not prompts:
+        return False
+    return metrics.reference != RENDERS or not captions_among(prompts)
 
 
 def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
@@ -146,7 +156,7 @@ def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
     table = known_defects(version("diffusers"))
     hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
-        cell, config = job.entry.cell, scheduler_config(job)
+        cell, config = job.entry.cell, job.scheduler_config
         for known in warnings_for(
             job.base, cell.scheduler_class, config, steps=cell.steps, table=table
         ):
@@ -158,7 +168,7 @@ def _switching(jobs: Sequence[Job]) -> list[Curve]:
     """Curves that cross the step count at which multistep solvers change their last step."""
     steps: dict[Curve, set[int]] = defaultdict(set)
     for job in jobs:
-        if lowers_last_order(job.entry.cell.scheduler_class, scheduler_config(job)):
+        if lowers_last_order(job.entry.cell.scheduler_class, job.scheduler_config):
             steps[_curve(job)].add(job.entry.cell.steps)
     return [curve for curve, counts in steps.items() if min(counts) < FULL_ORDER <= max(counts)]
 

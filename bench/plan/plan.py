@@ -17,17 +17,19 @@ from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit
-from denoisebench.bench.plan.job import Job, Machine, guidance_of
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_metrics
+from denoisebench.bench.plan.job import Job, Machine
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_convergence
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
 from denoisebench.bench.records.cell import Cell, Entry, kept
+from denoisebench.bench.records.guidance import guidance_of
 from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen
+from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
@@ -138,22 +140,31 @@ def _measured(
     inputs = input_set(settings, prompts)
     prompts.first(settings.samples)  # a bad file is found here
     machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
-    cell = _cell(settings, model, scheduler, inputs=inputs, device=machine.device)
-    metrics = measured(asked_for)
+    guidance = guidance_of(settings, model.guidance_form)
+    nfe = expected_nfe(model, settings)
+    passes, effective = guidance.passes, guidance.settled().fields()
+    engine = _engine(settings, machine.device)
+    cell = _cell(settings, model, scheduler, guidance=effective, inputs=inputs, engine=engine)
+    may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
+    laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
+    metrics, lacks = measured(asked_for)
     return Job(
         settings=settings,
         entry=_entry(settings, cell, metrics, machine=machine),
         model=model,
-        expected_nfe=expected_nfe(model, settings),
+        guidance=guidance,
+        expected_nfe=nfe,
+        expected_passes=nfe * passes,
         base=scheduler.base,
+        scheduler_config={**json.loads(model.scheduler_config), **laid},
         prompts=prompts,
         inputs=inputs,
         latents=settings.latents,
         metrics=metrics,
         machine=machine,
         latency=settings.latency,
-        may_be_flat=settings.model.path.startswith(CLOSED_FORM) or cell.is_random,
-        unmeasured=tuple(unmeasured_metrics(settings, asked_for)),
+        may_be_flat=may_be_flat,
+        unmeasured=(*lacks, *unmeasured_convergence(settings)),
     )
 
 
@@ -182,11 +193,11 @@ def _cell(
     files: FoundModel,
     scheduler: FlaggedScheduler,
     *,
+    guidance: Mapping[str, Any],
     inputs: InputSet | None,
-    device: str,
+    engine: str,
 ) -> Cell:
     model, prompts = settings.model, settings.prompts
-    guidance = guidance_of(files, settings).settled()
     used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # input files, at most
     return Cell(
         model=model.name,
@@ -202,13 +213,13 @@ def _cell(
         height=model.height,
         width=model.width,
         dtype=model.dtype,
-        engine=_engine(settings, device),
+        engine=engine,
         call=kept("call", model.call),
         strength=settings.strength if settings.task.name in WITH_INPUTS else 1.0,
         inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         grid=settings.grid,
-        **guidance.fields(),
+        **guidance,
     )
 
 

@@ -97,12 +97,13 @@ def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _trajectory(job: Job) -> Job:
     settings = _in_many_steps(job.settings, job.model)
-    cell = replace(job.entry.cell, steps=settings.steps)
+    cell, nfe = replace(job.entry.cell, steps=settings.steps), expected_nfe(job.model, settings)
     return replace(
         job,
         settings=settings,
         entry=Entry(cell, settings.samples, {}),
-        expected_nfe=expected_nfe(job.model, settings),
+        expected_nfe=nfe,
+        expected_passes=nfe * job.guidance.passes,
         latency=settings.latency,
         metrics={},
     )

@@ -10,9 +10,8 @@ import yaml
 
 from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
-from denoisebench.bench.plan.job import Job, scheduler_config
-from denoisebench.bench.records.cell import fields_with
-from denoisebench.bench.records.facts import PAIRED
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.records.cell import PAIRED, fields_with
 from denoisebench.bench.schedulers.flags import asked
 from denoisebench.bench.settings.job import Settings
 
@@ -89,7 +88,7 @@ def distinct(jobs: Sequence[Job]) -> list[Job]:
 
 def _work(job: Job) -> tuple[str, int]:
     """What a job does, whatever its scheduler is called."""
-    config = json.dumps(scheduler_config(job), sort_keys=True)
+    config = json.dumps(job.scheduler_config, sort_keys=True)
     alike = replace(job.entry.cell, scheduler="", scheduler_flags=config)
     return alike.key, job.entry.samples
 

@@ -2,30 +2,55 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from denoisebench.bench.paths import hash_of
-from denoisebench.bench.records.facts import (
-    AXIS,
-    JSON,
-    MADE,
-    NAMED,
-    OTHER,
-    PAIRED,
-    PANEL,
-    STEERS,
-    TRACKED,
-    Facts,
-    facts,
-    facts_of,
-)
 
 DEVICES = ("cpu", "cuda")
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
+
+# What a field of a cell is used for.
+NAMED = "named"  # stands in every name of a cell
+PANEL = "panel"  # is the same for all curves of a panel, and for all cells of a race
+TRACKED = "tracked"  # tells curves of one sweep apart in a tracker
+PAIRED = "paired"  # a check pairs the cells of two runs by it
+MADE = "made"  # a check says when it changed, and a merge takes the cell for the same
+OTHER = "other"  # a check says when it changed, and a merge takes the cell for another one
+STEERS = "steers"  # is applied by bench/generate/steering.py: pipelines have no argument for it
+JSON = "json"  # is kept as the text of a list or a mapping, empty for none
+AXIS = frozenset({PANEL, TRACKED, PAIRED})  # what most options of generating are
+
+_FACTS = "facts"  # in the metadata of a dataclass's field
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one field of a cell is called and used for."""
+
+    column: str  # what its column of results.csv holds; empty: it has none
+    word: str  # of its value in a name, as in "guidance {}"; empty: the field's name before it
+    roles: Set[str]
+    usual: Any  # value that a name leaves out; None: the field's default, or there is none
+    after: str  # the column that its own stands right of; empty: that of the field above
+    experiment: str  # what it is called when a check refuses runs that differ in it; empty: it may
+
+
+def facts(
+    column: str = "",
+    word: str = "",
+    roles: Set[str] = frozenset(),
+    *,
+    usual: Any = None,
+    after: str = "",
+    experiment: str = "",
+) -> dict[str, Facts]:
+    """The metadata of a field: columns, panels, names, tracked axes and what a check pairs by are
+    read off it."""
+    return {_FACTS: Facts(column, word, roles, usual, after, experiment)}
 
 
 @dataclass(frozen=True)
@@ -33,9 +58,9 @@ class Cell:
     """What is generated. Its key names its results, so everything that changes an image is in here.
 
     The number of samples is not: sample i is the same however many are asked for. What a field is
-    called and used for stands beside it (bench/records/facts.py). Their order is that of stored
-    records. Flags, call and interval stay JSON strings, as those records and the key hold them: so
-    a cell can be hashed, and keys depend on no parser. Views such as `flags` parse them once.
+    called and used for stands beside it. Their order is that of stored records. Flags, call and
+    interval stay JSON strings, as those records and the key hold them: so a cell can be hashed, and
+    keys depend on no parser. Views such as `flags` parse them once.
     """
 
     model: str = field(
@@ -174,22 +199,11 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Content hash, 20 hex digits. What has its default is left out: older cells lack it."""
-        defaults = {field.name: field.default for field in fields(self)}
-        content = {
-            name: value
-            for name, value in asdict(self).items()
-            if defaults[name] is MISSING or value != defaults[name]
-        }
-        return digest(content, 20)
-
-    @property
-    def inputs_key(self) -> str:
-        """Where a store keeps its first inputs for reports, as it would a cell."""
-        return f"inputs_{self.inputs}_{self.width}x{self.height}"
+        """Content hash, 20 hex digits."""
+        return digest(_content(self), 20)
 
 
-FACTS: dict[str, Facts] = {part.name: facts_of(part) for part in fields(Cell)}
+FACTS: dict[str, Facts] = {part.name: part.metadata[_FACTS] for part in fields(Cell)}
 
 
 def fields_with(*roles: str) -> tuple[str, ...]:
@@ -198,6 +212,15 @@ def fields_with(*roles: str) -> tuple[str, ...]:
 
 
 STEERING = fields_with(STEERS)
+
+
+def _content(cell: Cell) -> dict[str, Any]:
+    """Fields by name. What has its default is left out: older cells lack it."""
+    return {
+        part.name: getattr(cell, part.name)
+        for part in fields(Cell)
+        if part.default is MISSING or getattr(cell, part.name) != part.default
+    }
 
 
 def kept(name: str, value: Any) -> Any:

@@ -3,8 +3,7 @@
 What a field of a cell is comes from bench/records/cell.py; what was measured of it is below.
 """
 
-from denoisebench.bench.records.cell import FACTS, fields_with
-from denoisebench.bench.records.facts import PANEL
+from denoisebench.bench.records.cell import FACTS, PANEL, fields_with
 
 _MEASURED = {
     "key": "content hash of the cell, names its folder in the store",

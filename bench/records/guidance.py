@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from denoisebench.bench.records.cell import kept
+from denoisebench.bench.records.cell import STEERING, kept
+from denoisebench.bench.settings.job import Settings
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,13 @@ class Guidance:
                 if value
             ]
         return lines
+
+
+def guidance_of(settings: Settings, form: str) -> Guidance:
+    """Guidance as the settings ask for it, in the form of the model's pipeline unless they say."""
+    return Guidance(
+        settings.model.guidance_form or form,
+        settings.guidance,
+        settings.negative_prompt,
+        {name: getattr(settings, name) for name in STEERING},
+    )

@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from denoisebench.bench.records.cell import FACTS, Cell
+from denoisebench.bench.records.cell import FACTS, NAMED, Cell
 from denoisebench.bench.records.columns import COLUMNS
-from denoisebench.bench.records.facts import NAMED
 
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"

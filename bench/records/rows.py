@@ -58,7 +58,12 @@ def read_dims(store: Store, entry: Entry) -> dict[str, int]:
 def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
     """The first input images [N, 3, H, W] uint8, and masks [N, H, W] bool of inpainting; empty for
     a cell without inputs."""
-    return store.read_arrays(cell.inputs_key, "shown") or {}
+    return store.read_arrays(inputs_key(cell), "shown") or {}
+
+
+def inputs_key(cell: Cell) -> str:
+    """Where a store keeps a cell's first inputs for reports, as it would a cell."""
+    return f"inputs_{cell.inputs}_{cell.width}x{cell.height}"
 
 
 def _estimate(record: dict[str, Any]) -> Estimate:

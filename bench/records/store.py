@@ -12,6 +12,7 @@
 
 import fcntl
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import write_atomically, writing
-from denoisebench.bench.records.checked import ANY_HASH, CheckedFiles, checked_name
+from denoisebench.bench.paths import hash_of, write_atomically, writing
 
 SCHEMA = 1
 _MARKER = "store.json"
+_HASH_DIGITS = 16
+_ANY_HASH = "?" * _HASH_DIGITS  # in a pattern
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Store:
     def __init__(self, root: Path):
         """Opens a store. Raises UserError when there is none at root."""
         self.root = root
-        self._files = CheckedFiles(root / "damaged")
+        self._files = _CheckedFiles(root / "damaged")
         _check_schema(root)
 
     @classmethod
@@ -143,11 +146,11 @@ class Store:
         return self.root / "cells" / key
 
     def _write(self, key: str, stem: str, suffix: str, *, content: bytes) -> None:
-        write_atomically(self._folder(key) / checked_name(stem, suffix, content), content)
+        write_atomically(self._folder(key) / _checked_name(stem, suffix, content), content)
 
     def _replace(self, key: str, kind: str, suffix: str, *, content: bytes) -> None:
         old = self._records(key, kind, suffix)
-        new = self._folder(key) / checked_name(kind, suffix, content)
+        new = self._folder(key) / _checked_name(kind, suffix, content)
         if new not in old or not self._files.is_intact(new):
             self._write(key, kind, suffix, content=content)
         for path in old:
@@ -163,7 +166,7 @@ class Store:
         return None
 
     def _records(self, key: str, kind: str, suffix: str) -> list[Path]:
-        return list(self._folder(key).glob(f"{kind}-{ANY_HASH}{suffix}"))
+        return list(self._folder(key).glob(f"{kind}-{_ANY_HASH}{suffix}"))
 
 
 def _check_schema(root: Path) -> None:
@@ -188,3 +191,56 @@ def _pack(arrays: dict[str, np.ndarray]) -> bytes:
 def _parse(path: Path) -> Shard:
     start, stop = path.stem.split("-")[-3:-1]
     return Shard(path, int(start), int(stop))
+
+
+def _checked_name(stem: str, suffix: str, content: bytes) -> str:
+    """What a file of that content is called."""
+    return f"{stem}-{hash_of([content], _HASH_DIGITS)}{suffix}"
+
+
+class _CheckedFiles:
+    """Reads files whose names end with a hash of their content. Damaged ones, which do not match
+    it, go to a folder of their own and count as missing."""
+
+    def __init__(self, damaged: Path):
+        self._damaged = damaged
+        self._intact: set[tuple[Path, int, int]] = set()  # with time of change and size
+
+    def read(self, path: Path) -> bytes | None:
+        """Content of an intact file; None for one that another process took away, and for a
+        damaged one, which is moved aside."""
+        try:
+            content = path.read_bytes()
+            if path.stem.endswith(hash_of([content], _HASH_DIGITS)):
+                return content
+            aside = self._damaged / f"{path.parent.name}-{path.name}"
+            aside.parent.mkdir(exist_ok=True)
+            path.replace(aside)
+        except FileNotFoundError:
+            return None
+        _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
+        return None
+
+    def is_intact(self, path: Path) -> bool:
+        """Reads a file once per process, as long as it stays as it was."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return False
+        mark = (path, stat.st_mtime_ns, stat.st_size)
+        if mark not in self._intact and self.read(path) is not None:
+            self._intact.add(mark)
+        return mark in self._intact
+
+    def newest(self, paths: list[Path]) -> bytes | None:
+        """Content of the newest intact one of these."""
+        contents = map(self.read, sorted(paths, key=_age))
+        return next((content for content in contents if content is not None), None)
+
+
+def _age(path: Path) -> float:
+    """Sorts the newest first and what has just been taken away last."""
+    try:
+        return -path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

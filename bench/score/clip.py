@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.score.metric import Estimated, Metric, Scoring
+from denoisebench.bench.score.metric import Estimated, OfNetwork, Scoring
 from denoisebench.bench.score.networks import (
     DISTANCES,
     SCORING,
-    Memory,
     loaded,
     shards_of,
     weights_of,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cmmd(Metric):
+class Cmmd(OfNetwork):
     """1000 x the Gaussian MMD² of image embeddings to the reference's (Jayasumana et al., 2024)."""
 
     network: ClipSettings
@@ -45,9 +44,6 @@ class Cmmd(Metric):
     @cached_property
     def basis(self) -> list[object]:
         return [DISTANCES, self.reference.key(self.kind), self.reference.features]
-
-    def load(self, memory: Memory) -> None:
-        loaded(self.network, memory)
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
         return {self.kind: embedding(self.network, scoring)}
@@ -66,7 +62,7 @@ class Cmmd(Metric):
 
 
 @dataclass(frozen=True)
-class OfPrompts(Metric):
+class OfPrompts(OfNetwork):
     """What is measured of the cosines between images and their prompts."""
 
     network: ClipSettings
@@ -75,9 +71,6 @@ class OfPrompts(Metric):
     @cached_property
     def kind(self) -> str:
         return shards_of("cosines", self.network, self.column)
-
-    def load(self, memory: Memory) -> None:
-        loaded(self.network, memory)
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
         embed = embedding(self.network, scoring)
@@ -97,16 +90,14 @@ class OfPrompts(Metric):
     def _cosines(self, scoring: Scoring, embed: Reader) -> Reader:
         """Reads the cosine between each image and its prompt, [N]."""
 
-        def texts() -> Tensor:
-            embeddings: Tensor = loaded(self.network, scoring.memory).embed_text(
-                list(scoring.prompts)
-            )
-            return embeddings
-
         def cosines(images: Tensor, start: int) -> dict[str, Tensor]:
-            prompts = scoring.memory.keep((self.network, scoring.prompts), texts)
+            embedded = embed(images, start)["values"]
+            network, texts = loaded(self.network, scoring.memory), list(scoring.prompts)
+            prompts: Tensor = scoring.memory.keep(
+                (self.network, scoring.prompts), partial(network.embed_text, texts)
+            )
             prompts = prompts[start : start + len(images)]
-            return {"values": (embed(images, start)["values"].to(prompts) * prompts).sum(1)}
+            return {"values": (embedded.to(prompts) * prompts).sum(1)}
 
         return cosines
 

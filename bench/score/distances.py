@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import DISTANCES, Memory, loaded, shards_of
+from denoisebench.bench.score.metric import Estimated, OfNetwork, Scoring
+from denoisebench.bench.score.networks import DISTANCES, loaded, shards_of
 from denoisebench.bench.score.references import Reference, prepared, reference_statistics
 from denoisebench.bench.settings.metrics import FrechetSettings
 
@@ -27,7 +27,7 @@ def frechet_column(network: FrechetSettings) -> str:
 
 
 @dataclass(frozen=True)
-class OfFeatures(Metric):
+class OfFeatures(OfNetwork):
     """What is measured between the features of an extractor and those of the reference."""
 
     network: FrechetSettings
@@ -40,9 +40,6 @@ class OfFeatures(Metric):
     @cached_property
     def basis(self) -> list[object]:
         return [self.reference.key(self.kind), self.reference.features]
-
-    def load(self, memory: Memory) -> None:
-        loaded(self.network, memory)
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
         def features(images: Tensor, start: int) -> dict[str, Tensor]:
@@ -72,12 +69,13 @@ class FrechetDistance(OfFeatures):
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
 
+        features, clusters = self.features(scoring), scoring.clusters
         reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
-        distance = frechet_record(self.features(scoring), reference, scoring.clusters)
+        distance = frechet_record(features, reference, clusters)
         these = scoring.these_prompts(distance.estimate)
         record: dict[str, object] = {"raw": distance.raw, "features": reference.dim, **these}
         if not these:  # a floor is of samples of all that the reference shows
-            record["floor"] = frechet_floor(reference, scoring.entry.scored)
+            record["floor"] = frechet_floor(reference, len(features))
         record["left"] = distance.estimate.left
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity

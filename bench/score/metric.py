@@ -14,7 +14,7 @@ import numpy.typing as npt
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.records.cell import Entry, sized_kind
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.score.networks import SCORING, Memory
+from denoisebench.bench.score.networks import SCORING, Memory, Named, loaded
 from denoisebench.metrics.estimate import Estimate, clusters_of, mean_estimate
 
 if TYPE_CHECKING:
@@ -115,6 +115,16 @@ class Metric(ABC):
     def estimate_kind(self, samples: int, first: int = 0) -> str:
         """Kind of the record of its estimate from samples first to the last."""
         return sized_kind(self.column, [SCORING, self.kind, *self.basis], samples, first=first)
+
+
+@dataclass(frozen=True)
+class OfNetwork(Metric):
+    """What is measured of what one network makes of images."""
+
+    network: Named
+
+    def load(self, memory: Memory) -> None:
+        loaded(self.network, memory)
 
 
 def mean_of(values: npt.NDArray[Any], column: str, clusters: Clusters | None) -> Estimated:

@@ -1,7 +1,7 @@
 """The frozen networks that metrics name: found, loaded, and kept warm."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,13 +17,13 @@ DISTANCES = 2  # raise it when distances are computed in another way from the sa
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, eq=False)
 class Memory:
     """What one process keeps warm while it scores: networks, embedded prompts, references."""
 
-    def __init__(self, device: str):
-        self.device = device
-        self._kept: dict[Hashable, Any] = {}
-        self._latest: dict[str, tuple[Hashable, Any]] = {}
+    device: str
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
+    _latest: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of a key, made when it is first asked for."""

@@ -38,14 +38,11 @@ def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]
     return metrics
 
 
-def measured(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Metrics for which this machine has all that they need."""
-    return {column: metric for column, metric in metrics.items() if not metric.lack()}
-
-
-def lacks(metrics: Iterable[Metric]) -> list[str]:
-    """A sentence for each that is left out."""
-    return [sentence for metric in metrics if (sentence := metric.lack())]
+def measured(metrics: Mapping[str, Metric]) -> tuple[dict[str, Metric], list[str]]:
+    """Metrics for which this machine has all that they need, and a sentence for each other one."""
+    lacks = {column: metric.lack() for column, metric in metrics.items()}
+    there = {column: metric for column, metric in metrics.items() if not lacks[column]}
+    return there, list(filter(None, lacks.values()))
 
 
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
@@ -102,9 +99,9 @@ def _fidelity(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    reference, octaves = reference_of(settings, subject), octaves_of(*reversed(subject.size))
+    reference = reference_of(settings, subject)
     for name in settings.images:
-        for column in look_names(name, octaves):
+        for column in look_names(name, octaves_of(*reversed(subject.size))):
             yield Look(column, reference, subject.size)
 
 

@@ -67,15 +67,8 @@ def _index(options: Collection[str], word: str | None) -> int:
     return -1 if word is None else list(options).index(word)
 
 
-def _any(options: Collection[str], name: str) -> str:
-    return f"(?P<{name}>{'|'.join(options)})"
-
-
-def _object(k: int) -> str:
-    return "a " + " ".join(_any(options, f"{kind}{k}") for kind, options in _KINDS.items())
-
-
+_OBJECT = "a " + " ".join(f"(?P<{kind}{{k}}>{'|'.join(_KINDS[kind])})" for kind in _KINDS)
 _CAPTION = re.compile(
-    f"{_object(0)}(?: {_any(RELATIONS, 'relation')} {_object(1)})?"
-    f" on a {_any(BACKGROUNDS, 'background')} background"
+    f"{_OBJECT.format(k=0)}(?: (?P<relation>{'|'.join(RELATIONS)}) {_OBJECT.format(k=1)})?"
+    f" on a (?P<background>{'|'.join(BACKGROUNDS)}) background"
 )

@@ -31,7 +31,8 @@ def render(scenes: Scenes) -> np.ndarray:
 def dataset(seed: int, start: int, stop: int) -> tuple[np.ndarray, list[str]]:
     """Images [N, 3, 32, 32] uint8 and captions of scenes start..stop-1 of a stream."""
     scenes = draw_scenes(seed, start, stop)
-    return render(scenes), captions(scenes)
+    texts = captions(scenes)
+    return render(scenes), texts
 
 
 def pictures_of(prompts: Sequence[str], seed: int, start: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from denoisebench.bench.plan.job import Job
@@ -12,12 +13,12 @@ from denoisebench.bench.plan.job import Job
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
 class Pipelines:
     """Loads what a job runs on; everything heavy is imported when it is first needed."""
 
-    def __init__(self) -> None:
-        self._pipelines: dict[tuple[object, ...], Any] = {}
-        self._embeddings: dict[Any, Any] = {}
+    _pipelines: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    _embeddings: dict[Any, Any] = field(default_factory=dict)
 
     def of(self, job: Job) -> Any:
         """The pipeline that does the job's task."""
@@ -40,8 +41,11 @@ class Pipelines:
     @contextmanager
     def watched(self, job: Job) -> Iterator[tuple[Any, Any]]:
         """The pipeline and the stages that its hooks see; within, prompts are embedded once."""
-        from denoisebench.bench.generate.embeddings import remembered_embeddings
-        from denoisebench.bench.generate.probes import text_encoders_of, watched
+        from denoisebench.bench.generate.probes import (
+            remembered_embeddings,
+            text_encoders_of,
+            watched,
+        )
 
         pipeline = self.of(job)
         with (

@@ -1,8 +1,6 @@
 """The progress line of a sweep: a bar on a terminal, one plain line per cell elsewhere."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,12 +17,12 @@ class SweepProgress:
     def __init__(self, jobs: list[Job], console: Console, lines: bool = True):
         self._console, self._lines = console, lines and not console.is_terminal
         self._work = sum(map(job_work, jobs))
-        self._done = 0.0
+        self.work_done = 0.0
         self._cells, self._finished = len(jobs), 0
         self._first: tuple[float, float] | None = (
             None  # clock and work when all was loaded: one cell on
         )
-        self._bar = Progress(
+        self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -32,39 +30,30 @@ class SweepProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("cells", total=self._cells, left="")
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        with self._bar:
-            yield
+        self._task = self.bar.add_task("cells", total=self._cells, left="")
 
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
-        self._done += samples * job.expected_passes
-        self._bar.update(self._task, description=cell_name(job.entry.asked), left=self._left())
+        self.work_done += samples * job.expected_passes
+        self.bar.update(self._task, left=self._left(), description=cell_name(job.entry.asked))
 
     def cell_done(self, job: Job, said: str, work_before: float) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
         self._finished += 1
-        self._done = work_before + job_work(job)
-        self._first = self._first or (time.monotonic(), self._done)
-        self._bar.update(self._task, completed=self._finished, left=self._left())
+        self.work_done = work_before + job_work(job)
+        self._first = self._first or (time.monotonic(), self.work_done)
+        self.bar.update(self._task, completed=self._finished, left=self._left())
         if self._lines:
             line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {said}"
             line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    @property
-    def work_done(self) -> float:
-        return self._done
-
     def _left(self) -> str:
-        if self._first is None or self._done <= self._first[1]:
+        if self._first is None or self.work_done <= self._first[1]:
             return ""
         started, before = self._first
-        pace = (time.monotonic() - started) / (self._done - before)
-        left = pace * max(self._work - self._done, 0)
+        pace = (time.monotonic() - started) / (self.work_done - before)
+        left = pace * max(self._work - self.work_done, 0)
         return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
 
 

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,13 +25,13 @@ _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generati
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
+@dataclass(eq=False)
 class Session:
     """Runs jobs on one store. Everything heavy is imported and loaded when first needed."""
 
-    def __init__(self, store: Store):
-        self.store = store
-        self._pipelines = Pipelines()
-        self._scorer: Any = None
+    store: Store
+    _pipelines: Pipelines = field(default_factory=Pipelines)
+    _scorer: Any = None
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""
@@ -68,7 +68,8 @@ class Session:
             try:
                 if self.store.read_record(key, "cell") is None:
                     self.store.write_record(key, "cell", asdict(job.entry.cell))
-                self._generate(job, progress)
+                gaps = self.store.missing(key, "images", job.entry.samples)
+                self._generate(job, gaps, progress)
                 flat = self._flat_images(job)
                 if flat > MOST_FLAT * job.entry.samples:
                     return _finish(
@@ -84,14 +85,15 @@ class Session:
                 trace = traceback.format_exc()
                 return _finish(self.store, job.entry, "failed", message=message, trace=trace)
 
-    def _generate(self, job: Job, progress: Progress) -> None:
-        entry = job.entry
-        for start, stop in self.store.missing(entry.cell.key, "images", entry.samples):
+    def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
+        """Makes the images of ranges of samples."""
+        key = job.entry.cell.key
+        for start, stop in gaps:
             for first, last in _batches(start, stop, job.machine.batch_size):
                 images = self._images(job, first, last)
-                self.store.write(entry.cell.key, "images", first, arrays={"images": images})
+                self.store.write(key, "images", first, arrays={"images": images})
                 progress(last - first)
-        if any(self.store.read_record(entry.cell.key, kind) is None for kind in _COUNTED):
+        if any(self.store.read_record(key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 
     def _flat_images(self, job: Job) -> int:

@@ -1,7 +1,6 @@
 """Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +20,12 @@ from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race_words import race_lines
-from denoisebench.bench.records.rows import read_estimate, read_inputs
+from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
-from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 
 
@@ -53,8 +51,9 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
         margins=plan.margins,
         claims=plan.claims,
     )
+    _record_given(plan, run)
     _say_what_is_replaced(run, console)
-    _record(plan, run)
+    save_run(run)
     work = _Work(Session(store), console, lines=plan.race is None)
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
@@ -78,7 +77,7 @@ class _Work:
         """A status of each job."""
         todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
         progress = SweepProgress(todo, self._console, self._lines)
-        with progress.shown():
+        with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.
             taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
             for job in taken:
@@ -153,20 +152,11 @@ def _said(store: Store, job: Job, status: str) -> str:
         return f"{status}: {record['message'] if record else 'no record'}"
     estimates = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
     judged = [(name, e) for name, e in estimates if e and metric_spec(name).names_a_best]
-    return ", ".join(f"{name} {_plus_minus(e)}" for name, e in judged)
+    return ", ".join(f"{name} {e}" for name, e in judged)
 
 
-def _plus_minus(estimate: Estimate) -> str:
-    """Two digits of the error, and as many decimals of the value."""
-    error = estimate.own_se
-    if not math.isfinite(error):
-        return f"{estimate.value:.2f}"
-    decimals = max(1 - math.floor(math.log10(error)), 0) if error > 0 else 2
-    return f"{estimate.value:.{decimals}f} ± {error:.{decimals}f}"
-
-
-def _record(plan: Plan, run: Run) -> None:
-    """What a report needs beside the store, written first so that a killed sweep has it too."""
+def _record_given(plan: Plan, run: Run) -> None:
+    """Writes the inputs of a sweep that a report needs, first so that a killed one has them too."""
     prompts: dict[str, tuple[str, ...]] = {}
     for job in plan.jobs:
         name, texts = job.entry.cell.prompts, job.prompts.first(job.entry.samples)
@@ -177,7 +167,6 @@ def _record(plan: Plan, run: Run) -> None:
         r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(plan.config))
     )  # no passwords of URIs
     write_atomically(run.folder / "config.yaml", text.encode())
-    save_run(run)
 
 
 def _keep_inputs(store: Store, job: Job) -> None:
@@ -186,7 +175,7 @@ def _keep_inputs(store: Store, job: Job) -> None:
     if job.inputs and not read_inputs(store, cell):
         given = job.inputs.load(0, SAMPLES_SHOWN)
         arrays = {name: array for name, array in vars(given).items() if array is not None}
-        store.write_arrays(cell.inputs_key, "shown", arrays)
+        store.write_arrays(inputs_key(cell), "shown", arrays)
 
 
 def _folded(configs: list[dict[str, Any]]) -> dict[str, Any]:

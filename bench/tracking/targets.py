@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from denoisebench.bench.records.cell import Cell, Cost, Entry, digest, fields_with
+from denoisebench.bench.records.cell import TRACKED, Cell, Cost, Entry, digest, fields_with
 from denoisebench.bench.records.columns import COLUMNS
-from denoisebench.bench.records.facts import TRACKED
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run

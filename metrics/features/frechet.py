@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.features.checks import check_same_dim, checked_features
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.specs import AMPLE_SAMPLES, FEW_SAMPLES
 
@@ -363,3 +362,19 @@ def frechet_floor(reference: FeatureStats, samples: int) -> float:
     product, total = values.outer(values), values[:, None] + values
     spread = (product / total).sum() / 2 + values.sum() / 4
     return float((values.sum() + spread) * (1 / samples + 1 / reference.count))
+
+
+def checked_features(features: Tensor) -> Tensor:
+    """Features [N, D] as float64 on the CPU. Raises ValueError when they are no finite matrix."""
+    if features.ndim != 2:
+        raise ValueError(f"features must be [samples, dimensions], got {tuple(features.shape)}")
+    bad = (~features.isfinite()).any(1).nonzero().flatten()
+    if len(bad):
+        raise ValueError(f"features of {len(bad)} samples are not finite, first {int(bad[0])}")
+    return features.detach().cpu().double()
+
+
+def check_same_dim(generated: int, reference: int) -> None:
+    """Raises ValueError when generated and reference features have different dimensions."""
+    if generated != reference:
+        raise ValueError(f"{generated}-dimensional features cannot meet {reference}-dimensional")

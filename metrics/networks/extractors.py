@@ -94,6 +94,7 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
     if not path.is_file():
         raise MissingWeights(f"the weights of extractor {name} are missing: place them at {path}")
     with reading(path):
+        identity = f"{digest_of(path)}, not resized"
         network = AttributeNet.load(path).to(device)
 
     def features(images: Tensor) -> Tensor:
@@ -102,9 +103,7 @@ def attribute_extractor(path: Path, name: str, device: torch.device | str = "cpu
         vectors: Tensor = network(images)
         return vectors
 
-    return Extractor(
-        name, f"{digest_of(path)}, not resized", FEATURES, features, torch.device(device)
-    )
+    return Extractor(name, identity, FEATURES, features, torch.device(device))
 
 
 def pixel_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.records.cell import FACTS, Cell, fields_with
-from denoisebench.bench.records.facts import MADE, OTHER, PAIRED
+from denoisebench.bench.records.cell import FACTS, MADE, OTHER, PAIRED, Cell, fields_with
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge

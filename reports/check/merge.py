@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.records.cell import Latency, fields_with
-from denoisebench.bench.records.facts import MADE
+from denoisebench.bench.records.cell import MADE, Latency, fields_with
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.reports.check.check import have_one_model, paired_cells, settings_of

@@ -70,12 +70,12 @@ def observations(
     none by closeness to an input."""
     if not metric_spec(metric).names_a_best or samples_per_dim(frame, metric) < AMPLE_SAMPLES:
         return []
+    is_even = timings_are_even(frame)
     recommendations = {
         _held(frame, recommendation.rows[0]): recommendation
         for recommendation in decisions.recommendations
         if recommendation.target == metric
     }
-    is_even = timings_are_even(frame)
     result = []
     for name, points in panels(curve_points(frame, metric)):
         panel = _Panel(name, metric, dict(_numbered(points)), estimates)

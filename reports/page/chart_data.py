@@ -22,16 +22,11 @@ _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in heig
 def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:
     """Points of a curve with the texts of their tooltips: value, interval, latency."""
     decimals = decimals_for(points["se"])
-    return _plain(
-        points.assign(
-            value_text=[
-                plus_minus(value, se, decimals)
-                for value, se in zip(points["value"], points["se"], strict=True)
-            ],
-            interval_text=_intervals(points, [decimals] * len(points)),
-            latency_text=[duration(seconds) for seconds in points["latency_p50_s"]],
-        )
-    )
+    measured = zip(points["value"], points["se"], strict=True)
+    values = [plus_minus(value, se, decimals) for value, se in measured]
+    latencies = [duration(seconds) for seconds in points["latency_p50_s"]]
+    intervals = _intervals(points, [decimals] * len(points))
+    return _plain(points.assign(value_text=values, interval_text=intervals, latency_text=latencies))
 
 
 def gain_records(gains: pd.DataFrame) -> list[dict[str, Any]]:

@@ -72,8 +72,9 @@ def figures(
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
     placed = _placed(curve_points(frame, metric))
-    points = _with_default(decided(placed, metric, decisions))
-    by_strength = _placed(strength_points(frame, metric))
+    points = decided(placed, metric, decisions)
+    by_strength = strength_points(frame, metric)
+    points, by_strength = _with_default(points), _placed(by_strength)
     spec = metric_spec(metric)
     costs = [STEPS, NFE, SECONDS] if spec.is_main else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
@@ -103,9 +104,9 @@ def _placed(points: pd.DataFrame) -> pd.DataFrame:
 
 def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cost) -> Figure:
     own_axes = needs_own_axes(metric, points)
-    look, y = look_of(points), value_axis(metric, points, own_axes=own_axes)
-    pick, shown = highlight()
-    base = alt.Chart().encode(x=cost_axis(points, cost), color=look["color"])
+    y, x = value_axis(metric, points, own_axes=own_axes), cost_axis(points, cost)
+    look, (pick, shown) = look_of(points), highlight()
+    base = alt.Chart().encode(x=x, color=look["color"])
     lines = base.mark_line().encode(
         y=y("value"),
         order=f"{cost.order}:Q",
@@ -127,6 +128,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         *decision_marks(base, y, look, points=points, cost=cost),
         *([zero_line()] if metric_spec(metric).is_signed else []),
     ]
+    drawn = point_records(points)
     words = _Words(
         f"vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
@@ -136,7 +138,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
         f"{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, point_records(points), layers, words=words, own_axes=own_axes)
+    return _figure(metric, drawn, layers, words=words, own_axes=own_axes)
 
 
 def _cut_words(metric: str, points: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from denoisebench.bench.models.vendor import VendorDefault
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency
+from denoisebench.bench.records.rows import inputs_key
 from denoisebench.bench.records.run import Run, save_run
 from denoisebench.bench.records.store import Store
 
@@ -133,7 +134,7 @@ def _finish_task(store: Store, entry: Entry) -> None:
         _estimate(store, entry, SEAM, 12 * cell.strength, spread=2)
         inputs["masks"] = np.zeros((4, _SIZE, _SIZE), bool)
         inputs["masks"][:, 8:24, 10:20] = True
-    store.write_arrays(cell.inputs_key, "shown", inputs)
+    store.write_arrays(inputs_key(cell), "shown", inputs)
 
 
 def _latency(nfe: int, guidance: float, seed: int) -> Latency:

@@ -19,7 +19,7 @@ FD = FrechetSettings(
 
 def metrics_of_job(settings):
     """What is measured of a job's images, by column."""
-    return measured(asked_metrics(settings))
+    return measured(asked_metrics(settings))[0]
 
 
 def stored(folder, settings, change=3):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from denoisebench.bench.generate import embeddings
-from denoisebench.bench.generate.embeddings import remembered_embeddings
+from denoisebench.bench.generate import probes
 from denoisebench.bench.generate.generate import generate
-from denoisebench.bench.generate.probes import text_encoders_of, watched
+from denoisebench.bench.generate.probes import remembered_embeddings, text_encoders_of, watched
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators, sample_seed
 from denoisebench.bench.paths import EMBEDDED
@@ -138,7 +137,7 @@ def test_remembered_embeddings_change_no_pixel_and_spare_the_encoder(pipeline):
 
 
 def test_remembered_embeddings_stay_within_their_bytes(pipeline, monkeypatch):
-    monkeypatch.setattr(embeddings, "_REMEMBERED_BYTES", 3 * 24 * 128 * 4)  # less than one batch
+    monkeypatch.setattr(probes, "_REMEMBERED_BYTES", 3 * 24 * 128 * 4)  # less than one batch
     memory = {}
     with remembered_embeddings(text_encoders_of(pipeline), memory):
         generate(pipeline, cell(), PROMPTS, start=0)

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from denoisebench.bench.generate.embeddings import remembered_embeddings
-from denoisebench.bench.generate.probes import text_encoders_of
+from denoisebench.bench.generate.probes import remembered_embeddings, text_encoders_of
 from denoisebench.bench.models.load import FoundModel, find_model, load_pipeline
 from denoisebench.bench.plan.refusals import refusal, takes_levels
 from denoisebench.bench.records.run import load_run

@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from denoisebench.bench.records.cell import FACTS, Cell, Entry, digest, fields_with, kept
-from denoisebench.bench.records.facts import JSON, PAIRED, PANEL, STEERS, TRACKED
+from denoisebench.bench.records.cell import (
+    FACTS,
+    JSON,
+    PAIRED,
+    PANEL,
+    STEERS,
+    TRACKED,
+    Cell,
+    Entry,
+    digest,
+    fields_with,
+    kept,
+)
 from denoisebench.bench.records.pack_file import read_pack
 from tests.helpers.cells import CELL
 
