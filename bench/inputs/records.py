@@ -50,8 +50,8 @@ def refuse_settings(text: str) -> None:
     setting = _SETTINGS.search(text)
     if setting:
         raise Unreadable(
-            f"it holds {setting[1]!r}, which is a setting of another tool and no prompt; take it out "
-            "and set negative_prompt, steps and the like on the command line"
+            f"it holds {setting[1]!r}, which is a setting of another tool and no prompt; take it "
+            "out and set negative_prompt, steps and the like on the command line"
         )
 
 
