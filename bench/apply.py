@@ -14,6 +14,7 @@ from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, r
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
 _ALWAYS_SAID = ("model", "task", "default_for")
@@ -211,8 +212,8 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     elif not hasattr(scheduler, "config"):
         yield f"{kind} has no scheduler to set"
     else:
-        driven = _family(type(scheduler).__name__, scheduler.config)
-        family = _family(name, default["scheduler_flags"])
+        driven = family_of(type(scheduler).__name__, scheduler.config)
+        family = family_of(name, default["scheduler_flags"])
         if driven != family:
             yield (
                 f"{name} was measured on a {family} model, and {kind} with its "
@@ -226,12 +227,6 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
                 yield f"{kind} takes no {', '.join(lacking)}"
 
 
-def _family(class_name: str, config: Any) -> str:
-    """Family of models that a scheduler with such a config drives; on others it gives noise."""
-    flow = class_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
-    return "flow" if flow else "diffusion"
-
-
 def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
     """The default's scheduler as it was measured.
 
@@ -239,7 +234,7 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
     would stay in the config of the scheduler that it set.
     """
     before = pipeline.scheduler
-    config = getattr(before, _CONFIG_BEFORE, before.config)
+    config = getattr(before, _CONFIG_BEFORE, None) or config_of(before)
     arguments = default["scheduler_class"], default["scheduler_flags"], config
     build = partial(build_scheduler, *arguments, grid=default["grid"])
     kind = type(pipeline).__name__
@@ -270,7 +265,7 @@ def _differs(scheduler: Any, default: dict[str, Any]) -> str:
     """
     levels = default.get("noise_levels", {})
     given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(default["call"])
-    if not levels or given or _family(default["scheduler_class"], scheduler.config) == "flow":
+    if not levels or given or family_of(default["scheduler_class"], scheduler.config) == "flow":
         return ""
     scheduler.set_timesteps(default["call"][_STEPS])
     for name, measured in levels.items():

@@ -8,6 +8,11 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong and what to do."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its kind where it says nothing."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Known names that are spelt nearly so, three at most."""
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)

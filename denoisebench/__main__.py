@@ -39,7 +39,8 @@ USAGE = """usage: denoisebench COMMAND …
   verify [KEY=VALUE …]     measure schedulers against closed-form truth: scheduler=all or names
   report RUN               write results, figures, defaults and page again, from the store alone
   compare RUN A B          the paired difference of two cells by every metric; A and B are settings:
-                           compare runs/demo scheduler=ddim,steps=8 scheduler=ddim,steps=32
+                           compare runs/demo scheduler=ddim,steps=8,guidance=4 \\
+                               scheduler=ddim,steps=32,guidance=4
   pack RUN [-o FILE]       what a later check needs of a run, in one file
   check --baseline B --candidate C [--margins NAME] [--undecided=fail|pass] [--out FOLDER]
         [--last=K] [--tracking=URI]

@@ -103,6 +103,13 @@ def test_a_folder_with_packages_of_our_names_is_left_alone(python, users_folder)
     assert done(python, "use.py") == "1 True True\n"
 
 
+def test_it_is_imported_from_the_folder_that_holds_a_checkout(python, tmp_path):
+    (tmp_path / "denoisebench").symlink_to(ROOT)
+    code = "from denoisebench import apply; print(callable(apply))"
+    done = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_the_wheel_says_that_it_is_typed(wheel_python):
     code = "from importlib.resources import files; print(files('denoisebench') / 'py.typed')"
     found = subprocess.run([wheel_python, "-c", code], capture_output=True, text=True, check=True)

@@ -15,6 +15,7 @@ from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.training import config_of
 
 
 @torch.no_grad()
@@ -35,7 +36,7 @@ def generate(
     original = pipeline.scheduler
     generators = sample_generators(cell.seed, start, start + len(prompts))
     pipeline.scheduler = build_scheduler(
-        cell.scheduler_class, cell.flags, original.config, grid=cell.grid
+        cell.scheduler_class, cell.flags, config_of(original), grid=cell.grid
     )
     seed_noise(pipeline.scheduler, generators)
     try:

@@ -35,7 +35,7 @@ def executed_steps(steps: int, strength: float, family: str, *, consistency: boo
     if consistency:
         return steps
     kept = min(steps * strength, steps)
-    return int(kept) if family == "diffusion" else steps - int(steps - kept)
+    return steps - int(steps - kept) if family == "flow" else int(kept)
 
 
 @cache

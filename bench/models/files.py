@@ -87,8 +87,10 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
 
 
 def scheduler_config(folder: Path) -> dict[str, Any]:
-    """The config of the model's own scheduler. Raises UserError where its class or its number of
-    training timesteps is none."""
+    """The config of the model's own scheduler.
+
+    Raises UserError where it names no class or its number of training timesteps is no count.
+    """
     path = folder / "scheduler" / "scheduler_config.json"
     label = f"scheduler config of {folder}"
     config = read_json(path, label)

@@ -21,10 +21,13 @@ from denoisebench.bench.models.files import (
     scheduler_config,
     used_files,
 )
+from denoisebench.bench.models.pipelines import unclipped, variance_of
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.records.guidance import form_of
+from denoisebench.bench.schedulers.training import config_of, family_of
+from denoisebench.bench.schedulers.trial import DROPPED
 from denoisebench.bench.settings.job import ModelSettings
 
 # What the libraries raise for files that are damaged or do not fit together.
@@ -49,11 +52,13 @@ class FoundModel:
 
     source: Path | str  # folder of a pipeline, one file, or the name of a closed-form model
     weights: str  # content hash, 16 hex digits; after RANDOM that of the configs alone
-    family: str  # "diffusion" or "flow"
+    family: str  # of noise paths: diffusion, edm, flow, or the name of a scheduler of its own kind
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
     pipeline_class: str  # of diffusers, or ours in closed form
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
+    variance: str = DROPPED  # what becomes of one that its network gives, in bench/schedulers/trial
+    channels: int = 1  # of its states, where a variance is not dropped
     guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
     loading: Loading = Loading()
 
@@ -87,22 +92,44 @@ def find_model(settings: ModelSettings) -> FoundModel:
         random=random,
         trust_remote_code=settings.trust_remote_code,
     )
-    config = scheduler_config(folder)
-    scheduler_name = config["_class_name"]
-    flow = scheduler_name.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
-    distilled = any(name in scheduler_name for name in _DISTILLED)
     pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
+    config = _scheduler_config(folder, pipeline_class)
+    scheduler_name = str(config.get("_class_name", ""))
+    distilled = any(name in scheduler_name for name in _DISTILLED)
     return FoundModel(
         file or folder,
         _weights_hash(file or folder, loading),
-        family="flow" if flow else "diffusion",
+        family=family_of(scheduler_name, config),
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
         distilled=distilled if settings.distilled is None else settings.distilled,
         pipeline_class=pipeline_class,
+        **_variance(folder, pipeline_class),
         guidance_form=_guidance_form(folder, pipeline_class),
         loading=loading,
     )
+
+
+def _scheduler_config(folder: Path, pipeline_class: str) -> dict[str, Any]:
+    """The config of the model's own scheduler, of the class that the pipeline's index names."""
+    config = scheduler_config(folder)
+    library, name = parts_of(folder).get("scheduler", ("", ""))
+    if library == "diffusers":
+        config["_class_name"] = name
+    if unclipped(pipeline_class):
+        config["clip_sample"] = False
+    return config
+
+
+def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
+    """What becomes of the variance that a network of twice its channels predicts."""
+    for part in ("unet", "transformer"):
+        file = folder / part / "config.json"
+        network = read_json(file, f"config of the {part}") if file.exists() else {}
+        channels = network.get("in_channels")
+        if channels and network.get("out_channels") == 2 * channels:
+            return {"variance": variance_of(pipeline_class), "channels": channels}
+    return {}
 
 
 def _guidance_form(folder: Path, pipeline_class: str) -> str:
@@ -128,7 +155,7 @@ def closed_form_model(name: str, path: str) -> FoundModel:
         known = ", ".join(PROBLEMS)
         raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
     family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
-    config = json.dumps(dict(problem_scheduler(problem).config), default=str)
+    config = json.dumps(config_of(problem_scheduler(problem)), default=str)
     weights = digest([problem, VERSION], 16)
     return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
 

@@ -162,10 +162,15 @@ def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 def _another_kind(model: FoundModel, settings: Settings) -> str:
     name, kind = settings.scheduler.of, _kind(model)
+    if not _of_kind(kind):
+        return (
+            f"scheduler={name}: {settings.model.name} comes with a scheduler of its own kind "
+            f"({kind}), whose noise schedule no scheduler here follows; leave that model out"
+        )
     able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
     return (
-        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is a "
-        f"{kind} model; choose of {', '.join(able)}"
+        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is "
+        f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model; choose from {', '.join(able)}"
     )
 
 
@@ -187,7 +192,7 @@ def _start_from_image(model: FoundModel, settings: Settings) -> Iterator[str]:
         able = [other for other, spec in _of_kind(_kind(model)).items() if _scales_noise(spec)]
         yield (
             f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
-            f"choose of {', '.join(able)}"
+            f"choose from {', '.join(able)}"
         )
 
 
@@ -213,7 +218,7 @@ def _prediction_type(model: FoundModel, settings: Settings) -> Iterator[str]:
         able = [n for n, spec in _of_kind(_kind(model)).items() if predicted in _predictions(spec)]
         yield (
             f"scheduler={name}: cannot read prediction_type={predicted} of "
-            f"{settings.model.name}; choose of {', '.join(able)}"
+            f"{settings.model.name}; choose from {', '.join(able)}"
         )
 
 
@@ -229,7 +234,7 @@ def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
         yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
     if matched and not can_match(spec):
         able = ", ".join(n for n, other in _of_kind(spec.kind).items() if can_match(other))
-        cure = f"choose of {able}" if able else "use grid=native"
+        cure = f"choose from {able}" if able else "use grid=native"
         yield f"scheduler={name}: cannot be put on grid=matched; {cure}"
     elif reason := refusal(model, spec):
         yield f"scheduler={name}: {settings.model.name}: {reason}"

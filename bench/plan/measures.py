@@ -9,6 +9,7 @@ from denoisebench.bench.inputs.pictures import pictures_in, size_of
 from denoisebench.bench.inputs.prompts import PromptSet, prompts_given
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.score.accuracy import check_prompts
 from denoisebench.bench.score.convergence import convergence_lacks
 from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.score.looks import Look
@@ -16,13 +17,13 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.references import (
     RENDERS,
     STATISTICS,
+    captions_among,
     given_moments,
     read_reference_image,
 )
 from denoisebench.bench.score.registry import Subject, lacks, metrics_of, needs_reference_features
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
-from denoisebench.bench.shapes.language import are_captions, asked_for
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
 
 _NONE = "none"  # no reference at all
@@ -33,8 +34,7 @@ def asked_metrics(settings: Settings) -> dict[str, Metric]:
     """All that a job asks for of its own images, by column. Raises UserError for equal columns."""
     size = settings.model.width, settings.model.height
     prompts = given_prompts(settings)
-    captions = prompts if are_captions(prompts) else ()
-    return metrics_of(settings.metrics, Subject(settings.task.name, size, captions))
+    return metrics_of(settings.metrics, Subject(settings.task.name, size, captions_among(prompts)))
 
 
 def given_prompts(settings: Settings) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def may_show_others(settings: Settings) -> bool:
     metrics, prompts = settings.metrics, given_prompts(settings)
     if not (metrics.frechet or metrics.cmmd) or not prompts:
         return False
-    return metrics.reference != RENDERS or not are_captions(prompts)
+    return metrics.reference != RENDERS or not captions_among(prompts)
 
 
 def unmeasured_metrics(settings: Settings, asked_for: dict[str, Metric]) -> list[str]:
@@ -79,7 +79,7 @@ def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     _check_reference(settings.metrics)
     _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
-        asked_for(PromptSet(**settings.prompts.source).first(settings.samples))
+        check_prompts(PromptSet(**settings.prompts.source).first(settings.samples))
 
 
 def _check_reference(settings: MetricsSettings) -> None:

@@ -9,6 +9,7 @@ from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job, scheduler_config
 from denoisebench.bench.plan.measures import may_show_others
+from denoisebench.bench.plan.training import asked_differences
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
@@ -25,6 +26,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_task_defects(jobs),
         *_vain_options(jobs),
         *_empty_prompts(jobs),
+        *_unlike_training(jobs),
         *without,
         *unmeasured_convergence(jobs),
         *_without_weights(jobs),
@@ -77,6 +79,16 @@ def _forgets_shift(job: Job) -> bool:
         return False
     folder = job.model.loading.config or job.model.source
     return bool(read_json(Path(folder) / "vae" / "config.json", "VAE config").get("shift_factor"))
+
+
+def _unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
+    """Differences of schedulers from what their model was trained with, as flags ask."""
+    texts = {
+        f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
+        for job in jobs
+        for text in asked_differences(job.model, job.settings)
+    }
+    yield from sorted(texts)
 
 
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:

@@ -16,22 +16,23 @@ from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
-from denoisebench.bench.plan.fits import expected_nfe, unfit, unsupported
+from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine, guidance_of
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_metrics
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
+from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
 from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen, flag_problems
+from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
 
-GENERATION = 2  # raise it when images come out differently: stored ones are then made anew
+GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,7 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
 def _scheduler(settings: Settings, model: FoundModel) -> tuple[FlaggedScheduler, list[str]]:
     """The scheduler to run, or the one asked for and why it cannot be run."""
     scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
-    reasons = list(unsupported(model, settings)) or list(
-        flag_problems(scheduler, config, settings.steps, grid=settings.grid)
-    )
+    reasons = cell_problems(model, settings)
     return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 

@@ -28,7 +28,7 @@ def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
     ]
     return (
         f"its pipeline ({model.pipeline_class}) gives the scheduler noise levels and a shift, "
-        f"which {spec.class_name} does not take; choose of {', '.join(alike)}"
+        f"which {spec.class_name} does not take; choose from {', '.join(alike)}"
     )
 
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.plan.fits import expected_nfe, unsupported
+from denoisebench.bench.plan.fits import expected_nfe
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import convergence_measures
+from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
-from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.score.convergence import Convergence
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import Settings
@@ -51,11 +51,7 @@ def no_trajectory(job: Job) -> str:
     if adds_noise(job):
         return "adds noise, so that many steps lead to another image"
     again = _in_many_steps(job.settings, job.model)
-    scheduler, config = again.scheduler, json.loads(job.model.scheduler_config)
-    reasons = [
-        *unsupported(job.model, again),
-        *flag_problems(scheduler, config, again.steps, grid=again.grid),
-    ]
+    reasons = cell_problems(job.model, again)
     return f"cannot run {again.steps} steps: {reasons[0]}" if reasons else ""
 
 

@@ -86,7 +86,11 @@ def _keep(path: Path, content: bytes) -> None:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Raises UserError when folder is not a run that this version can read."""
+    """The run of a folder: its cells, margins, environment and notes; no images, no numbers.
+
+    What was measured is in the folder's results.parquet. Raises UserError when the folder is not a
+    run that this version can read.
+    """
     folder = Path(folder)
     path = folder / "sweep.json"
     if not path.exists():

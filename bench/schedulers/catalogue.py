@@ -6,9 +6,11 @@ timesteps lie in [0, 1].
 """
 
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.schedulers.training import completed
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 _OF_A_SOLVER = ("algorithm_type", "solver_type", "solver_order")  # each class has its own kinds
@@ -17,6 +19,7 @@ _SDE = {"algorithm_type": "sde-dpmsolver++"}
 FULL_ORDER = 15  # steps below which some solvers end with a step of lower order
 # Spacings of noise levels by the flag use_<name>_sigmas; a scheduler follows one of them.
 SIGMAS = ("karras", "exponential", "beta", "flow")
+_OTHER_SIGMAS = tuple(f"use_{kind}_sigmas" for kind in SIGMAS[:3])
 _VP = ("epsilon", "v_prediction", "sample")  # prediction types
 
 
@@ -225,25 +228,31 @@ def scheduler_class(class_name: str) -> Any:
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict[str, Any]) -> Any:
     """An object of the class."""
-    laid = laid_over(cls.__name__, flags, model_config)
-    return cls.from_config(of_the_model(model_config), **laid)
+    laid, takes = laid_over(cls.__name__, flags, model_config), signature(cls).parameters
+    config = of_the_model(model_config)
+    known = {name: config[name] for name in config if name in takes or name in model_config}
+    return cls.from_config(known, **laid)
 
 
 def of_the_model(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a scheduler's config that describes the model, not the solver it came with."""
+    """The part of a scheduler's config that describes the model, not the solver it came with, with
+    all that the model was trained with in it."""
     left_out = (*_OF_A_SOLVER, *_SHIFTS)
-    return {name: value for name, value in config.items() if name not in left_out}
+    return {name: value for name, value in completed(config).items() if name not in left_out}
 
 
 def laid_over(
     class_name: str, flags: dict[str, Any], model_config: dict[str, Any]
 ) -> dict[str, Any]:
     """The flags with the model's shift of a flow. It has two names: shift in FlowMatch classes and
-    flow_shift in those that follow a flow by a flag; a model's config has either."""
+    flow_shift in those that follow a flow by a flag; a model's config has either. The latter obey
+    other sigmas of the model's config before those of the flow, which would not be its levels."""
     shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
     if class_name.startswith("FlowMatch"):
         return {"shift": shift, **flags}
-    return {"flow_shift": shift, **flags} if flags.get("use_flow_sigmas") else flags
+    if not flags.get("use_flow_sigmas"):
+        return flags
+    return {"flow_shift": shift, **dict.fromkeys(_OTHER_SIGMAS, False), **flags}
 
 
 def lowers_last_order(class_name: str, config: dict[str, Any]) -> bool:

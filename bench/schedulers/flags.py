@@ -6,13 +6,11 @@ milliseconds, since many have an effect in some company alone.
 
 import inspect
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from denoisebench.bench.errors import suggestion
+from denoisebench.bench.errors import first_line, suggestion
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -24,6 +22,8 @@ from denoisebench.bench.schedulers.catalogue import (
 )
 from denoisebench.bench.schedulers.catalogue import scheduler_class as class_of
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.training import SWITCHES
+from denoisebench.bench.schedulers.trial import trial
 from denoisebench.bench.settings.job import SchedulerSettings
 
 Flags = dict[str, Any]
@@ -72,7 +72,7 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> FlaggedScheduler:
         if (other.class_name, other.kind) == (spec.class_name, spec.kind)
     }
     base = min(differences, key=lambda name: len(differences[name]))
-    flags = differences[base]
+    flags = {**differences[base], **_done_without(scheduler.flags, wanted, config)}
     name = choice.name if scheduler.base and flags else _with_flags(base, flags)
     return FlaggedScheduler(base, name, {**SCHEDULERS[base].flags, **flags})
 
@@ -119,9 +119,19 @@ def _difference(wanted: Flags, other: Flags) -> Flags:
     return {name: value for name, value in wanted.items() if value != other[name]}
 
 
+def _done_without(flags: Flags, arguments: Flags, config: Flags) -> Flags:
+    """Flags by which the user agrees to a class that does not do what the model's own does."""
+    own = of_the_model(config)
+    return {
+        name: value
+        for name, value in flags.items()
+        if name in SWITCHES and name not in arguments and own.get(name)
+    }
+
+
 def _is_so(flag: str, value: Any, arguments: Flags) -> bool:
-    """Whether a flag has that value anyway. Sigmas that a class lacks are off."""
-    off = flag in _SIGMA_FLAGS and not value
+    """Whether a flag has that value anyway. Sigmas and cutting that a class lacks are off."""
+    off = (flag in _SIGMA_FLAGS or flag in SWITCHES) and value is False
     return arguments[flag] == value if flag in arguments else off
 
 
@@ -131,7 +141,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
         flow = [n for n, other in SCHEDULERS.items() if other.flags.get(flag)]
         yield (
             f"scheduler.flags.{flag}: makes another scheduler, for flow models; "
-            f"choose of {', '.join(flow)}"
+            f"choose from {', '.join(flow)}"
         )
     elif flag in _OF_THE_MODEL:
         yield (
@@ -142,7 +152,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
         yield f"scheduler.flags.{flag}: changes how many evaluations a step has; leave it out"
     elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in CLASSES[spec.class_name].honours:
         yield (
-            f"scheduler={name}: takes no notice of {flag}; choose of "
+            f"scheduler={name}: takes no notice of {flag}; choose from "
             f"{', '.join(_honouring(_SIGMA_FLAGS[flag], spec.kind)) or 'those without'}"
         )
     elif flag not in arguments:
@@ -173,8 +183,8 @@ def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> 
     try:
         build_scheduler(spec.class_name, flags, config)
     except Exception as error:  # each class has its own ways to say no
-        reason = (str(error).splitlines() or [""])[0]
-        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {reason}"
+        said = first_line(error)
+        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
 
 
 def _failing(
@@ -182,7 +192,7 @@ def _failing(
 ) -> Iterator[str]:
     """The error of a run with the flags, where a run without them ends well."""
     ends = [
-        _trajectory(
+        trial(
             spec.class_name,
             json.dumps({**spec.flags, **some}),
             json.dumps(config),
@@ -204,7 +214,7 @@ def _has_effect(
     """Whether a trajectory differs from the one with the other flags alone."""
     without = {name: value for name, value in flags.items() if name != flag}
     ends = [
-        _trajectory(
+        trial(
             spec.class_name,
             json.dumps({**spec.flags, **some}),
             json.dumps(config),
@@ -214,31 +224,3 @@ def _has_effect(
         for some in (flags, without)
     ]
     return isinstance(ends[0], str) or ends[0] != ends[1]
-
-
-@cache
-def _trajectory(
-    class_name: str, flags: str, config: str, *, steps: int, grid: str
-) -> tuple[list[float], list[float]] | str:
-    """Timesteps and result of a made-up network; what the class says when it fails."""
-    import torch
-
-    from denoisebench.bench.noise import sample_generators, seed_noise
-
-    x = 2 * torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scheduler = build_scheduler(
-                class_name, json.loads(flags), json.loads(config), grid=grid
-            )
-            shifts = scheduler.config.get("use_dynamic_shifting", False)
-            scheduler.set_timesteps(steps, **({"mu": 1.0} if shifts else {}))
-            seed_noise(scheduler, sample_generators(0, 0, 2))
-            x = x * getattr(scheduler, "init_noise_sigma", 1.0)
-            scale = getattr(scheduler, "scale_model_input", lambda x, t: x)
-            for t in scheduler.timesteps:
-                x = scheduler.step(torch.tanh(scale(x, t)) / 2, t, x, return_dict=False)[0]
-    except Exception as error:
-        return (str(error).splitlines() or [type(error).__name__])[0]
-    return [float(t) for t in scheduler.timesteps], x.flatten().tolist()

@@ -137,7 +137,7 @@ def training_timesteps(passed: Sequence[float], scheduler: Any) -> list[float]:
 def noise_level(timestep: float, scheduler: Any) -> float:
     """Noise over signal on a variance-preserving path, sigma itself on the others."""
     name = type(scheduler).__name__
-    if name.startswith("EDM"):
+    if name.startswith("EDM") or scheduler.config.get("timestep_type") == "continuous":
         return math.exp(4 * timestep)
     trained: int = scheduler.config.num_train_timesteps
     if name.startswith("FlowMatch") or getattr(scheduler.config, "use_flow_sigmas", False):

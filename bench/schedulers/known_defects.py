@@ -152,7 +152,7 @@ _DIFFUSERS_0_42 = (
         {"timesteps": 94, "timestep bias": 55, "residual noise": 6.4},
         "with linspace spacing a step goes to t - 1000 // N while the next timestep lies further "
         "down: the state is noisier or cleaner than the model is told",
-        "set timestep_spacing=trailing, or use scheduler=euler",
+        "set scheduler.flags.timestep_spacing=trailing, or use scheduler=euler",
         grids=("linspace",),
         issues=(12633, 11347),
         hits=_spaced("linspace"),
@@ -173,7 +173,7 @@ _DIFFUSERS_0_42 = (
         {"start": 0.24},
         "leading spacing starts below the last training timestep, where data still have a signal "
         "that pure noise lacks, and the start moves with the number of steps",
-        "set timestep_spacing=trailing in the model's scheduler config",
+        "set scheduler.flags.timestep_spacing=trailing",
         grids=("leading",),
         hits=_spaced("leading"),
     ),

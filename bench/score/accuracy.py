@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from denoisebench.bench.score.passes import Reader
 
 ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Raises UserError for a prompt that asks for no attributes: it is no caption."""
+    from denoisebench.bench.shapes.language import asked_for
+
+    asked_for(prompts)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ What networks make of it, features of its first images and statistics of all, is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import chain
@@ -25,6 +25,7 @@ from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
+from denoisebench.bench.shapes.language import are_captions
 from denoisebench.bench.shapes.render import dataset, pictures_of
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 
@@ -38,6 +39,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 STATISTICS = ".npz"  # mu and sigma, as pytorch-fid writes them
 _BATCH = 256  # images
 _ROUNDING = 1e-6  # of a covariance's trace, in its eigenvalues
+
+
+def captions_among(prompts: Sequence[str]) -> tuple[str, ...]:
+    """The prompts where all are captions of the embedded world; empty where one is not."""
+    return tuple(prompts) if are_captions(prompts) else ()
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_a_sweep_over_tasks_and_strengths(tmp_path, capsys):
         ("task=img2img model=mixture", "starts from noise alone"),
         (
             "task=img2img model=shapes-flow scheduler=flow_unipc strength=1",
-            "cannot start from an image in flow pipelines; choose of flow_euler",
+            "cannot start from an image in flow pipelines; choose from flow_euler",
         ),
         (
             "task=img2img model=shapes-lcm strength=0.1 steps=8",

@@ -104,7 +104,7 @@ def test_a_flow_model_runs_with_flow_schedulers_alone(tmp_path, capsys):
     assert "drives diffusion models and mixture-flow is a flow model" in err
     code, _, err = call(capsys, *tiny(tmp_path, "scheduler=flow_euler"))
     assert code == 2
-    assert "choose of ddpm, ddim" in err
+    assert "choose from ddpm, ddim" in err
 
 
 def test_prompts_and_references_that_do_not_belong_are_refused(tmp_path, capsys):

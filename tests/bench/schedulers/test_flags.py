@@ -77,7 +77,7 @@ def test_flags_are_an_axis_and_tell_curves_apart(tmp_path):
         assert status["ddim+karras", steps] == "unsupported"
     assert len(frame) == 8
     assert (
-        "takes no notice of use_karras_sigmas; choose of lms, euler,"
+        "takes no notice of use_karras_sigmas; choose from lms, euler,"
         in (frame.loc[("ddim+karras", 3), "message"])
     )
     run = load_run(tmp_path / "tiny")
@@ -110,7 +110,7 @@ def test_a_model_that_has_the_flag_makes_two_names_one_cell(tmp_path, capsys):
         ("scheduler=ddim F.use_karras_sigmas=true", "ddim: takes no notice of use_karras_sigmas"),
         ("scheduler=ddim F.use_karras_sigma=true", "use_karras_sigma: DDIMScheduler has no such"),
         ("scheduler=euler F.use_karas_sigmas=true", "did you mean use_karras_sigmas"),
-        ("scheduler=dpmpp_2m F.use_flow_sigmas=true", "for flow models; choose of flow_dpmpp_2m,"),
+        ("scheduler=dpmpp_2m F.use_flow_sigmas=true", "flow models; choose from flow_dpmpp_2m,"),
         ("scheduler=ddim F.prediction_type=sample", "says what a model was trained on"),
         ("scheduler=pndm F.skip_prk_steps=false steps=4", "how many evaluations a step has"),
         ("scheduler=dpmpp_2m_karras F.use_beta_sigmas=true", "has karras and beta sigmas at once"),
@@ -181,4 +181,4 @@ def test_a_prediction_type_that_a_scheduler_cannot_read_is_refused(tmp_path, cap
     grid = (f"model.path={folder}", "scheduler=pndm", "steps=4")
     code, _, err = call(capsys, *tiny(tmp_path / "runs", *grid))
     assert code == 2
-    assert "pndm: cannot read prediction_type=sample of shapes-ddpm; choose of ddpm, ddim" in err
+    assert "pndm: cannot read prediction_type=sample of shapes-ddpm; choose from ddpm, ddim" in err

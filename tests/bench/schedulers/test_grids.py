@@ -186,4 +186,4 @@ def test_schedulers_that_cannot_be_matched_say_so(name, tmp_path, capsys):
     grid = ("model=gaussian", f"scheduler={name},euler", "grid=matched", "steps=3")
     code, _, err = call(capsys, *tiny(tmp_path, *grid))
     assert code == 2
-    assert f"scheduler={name}: cannot be put on grid=matched; choose of lms, euler, heun," in err
+    assert f"scheduler={name}: cannot be put on grid=matched; choose from lms, euler, heun," in err

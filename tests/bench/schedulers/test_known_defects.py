@@ -6,8 +6,8 @@ import pytest
 
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, lowers_last_order
-from denoisebench.bench.schedulers.flags import _trajectory
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
+from denoisebench.bench.schedulers.trial import trial
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import LIMITS
@@ -155,7 +155,7 @@ def test_solvers_that_change_at_15_steps_are_known(name, end):
 
     def acts(steps):
         ends = (
-            _trajectory(
+            trial(
                 spec.class_name,
                 json.dumps({**flags, "lower_order_final": lower}),
                 json.dumps({"beta_schedule": "scaled_linear"}),

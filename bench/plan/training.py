@@ -1,0 +1,121 @@
+"""Whether a scheduler is what the model was trained with, and runs at all: by making it, and a
+trajectory of a made-up network."""
+
+import json
+from collections.abc import Collection, Iterator
+from functools import cache
+from typing import Any
+
+from denoisebench.bench.errors import first_line
+from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.plan.fits import unsupported
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.flags import flag_problems
+from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.training import (
+    Difference,
+    differences,
+    own_scheduler,
+    training_of,
+)
+from denoisebench.bench.schedulers.trial import trial
+from denoisebench.bench.settings.job import Settings
+
+
+def cell_problems(model: FoundModel, settings: Settings) -> list[str]:
+    """Why a cell cannot be run. The first kind of reason that there is makes the others moot."""
+    return next((reasons for reasons in _problems(model, settings) if reasons), [])
+
+
+def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
+    config = json.loads(model.scheduler_config)
+    yield list(unsupported(model, settings))
+    yield list(flag_problems(settings.scheduler, config, settings.steps, grid=settings.grid))
+    yield list(training_problems(model, settings))
+    yield list(run_problems(model, settings))
+
+
+def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Differences of a scheduler from the model's own, without those that flags ask for."""
+    scheduler = settings.scheduler
+    unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
+    if isinstance(unlike, str):
+        yield f"scheduler={scheduler.of}: cannot be made for {settings.model.name}: {unlike}"
+        return
+    left = _not_asked_for(unlike, scheduler.flags)
+    if left:
+        texts = "; ".join(difference.text for difference in left)
+        yield (
+            f"scheduler={scheduler.of}: {settings.model.name}: {texts}; "
+            f"{_cure(left, model, settings)}"
+        )
+
+
+def asked_differences(model: FoundModel, settings: Settings) -> list[str]:
+    """What the user's flags change of the model's own training."""
+    scheduler = settings.scheduler
+    unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
+    return [] if isinstance(unlike, str) else [difference.text for difference in unlike]
+
+
+def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Why a run would fail or end in no numbers."""
+    scheduler = settings.scheduler
+    spec = SCHEDULERS[scheduler.of]
+    end = trial(
+        spec.class_name,
+        json.dumps({**spec.flags, **scheduler.flags}),
+        model.scheduler_config,
+        steps=settings.steps,
+        grid=settings.grid,
+        variance=model.variance,
+        channels=model.channels,
+    )
+    if isinstance(end, str):
+        yield (
+            f"scheduler={scheduler.of}: {settings.model.name}: {spec.class_name} fails at "
+            f"{settings.steps} steps: {end}; choose another scheduler or number of steps"
+        )
+
+
+def _differences(
+    name: str, flags: dict[str, Any], model: FoundModel, *, grid: str
+) -> tuple[Difference, ...] | str:
+    spec = SCHEDULERS[name]
+    laid = json.dumps({**spec.flags, **flags}, sort_keys=True)
+    return _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
+
+
+@cache
+def _compared(
+    class_name: str, flags: str, config: str, *, grid: str
+) -> tuple[Difference, ...] | str:
+    """All differences from the model's own scheduler; what a class says that cannot be made."""
+    own_config = json.loads(config)
+    try:
+        own = own_scheduler(own_config)
+        built = build_scheduler(class_name, json.loads(flags), own_config, grid=grid)
+    except Exception as error:  # each class has its own ways to say no
+        return first_line(error)
+    if own is None:
+        return (Difference("the model's own scheduler is no class of diffusers"),)
+    return tuple(differences(training_of(own), training_of(built)))
+
+
+def _not_asked_for(unlike: Collection[Difference], flags: Collection[str]) -> list[Difference]:
+    return [difference for difference in unlike if not set(difference.flags) & set(flags)]
+
+
+def _cure(left: Collection[Difference], model: FoundModel, settings: Settings) -> str:
+    """Schedulers that fit, and the flags by which a user can insist."""
+    spec = SCHEDULERS[settings.scheduler.of]
+    able = [
+        name
+        for name, other in SCHEDULERS.items()
+        if other.kind == spec.kind and _differences(name, {}, model, grid=settings.grid) == ()
+    ]
+    cure = f"choose from {', '.join(able)}" if able else "no scheduler here fits this model"
+    if not all(difference.flags for difference in left):
+        return cure
+    insisting = " ".join(f"scheduler.flags.{difference.flags[0]}=false" for difference in left)
+    return f"{cure}, or ask for the difference: {insisting}"
