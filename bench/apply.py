@@ -8,11 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import STEERING
-from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA
+from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler
@@ -83,9 +81,8 @@ def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        schema, defaults = content["schema"], content["defaults"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        schema, defaults = read_file(Path(path))
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(problem) from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")

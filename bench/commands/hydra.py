@@ -3,12 +3,15 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
+from denoisebench.bench.paths.guarded import Unreadable, read_yaml
 
 if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
@@ -91,14 +94,57 @@ def call_hydra(
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
+    _check_config_folders(arguments)
+    composed: list[bool] = []
+
+    def begin(configs: list[dict[str, Any]]) -> None:
+        composed.append(True)
+        task(configs)
+
     try:
         with _as_command_line(flags_first(arguments)):
             main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
-            main(task)()
+            main(begin)()
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error)) from error
+    except RecursionError as error:
+        if composed:
+            raise
+        raise UserError("configs name each other in a circle: see their defaults") from error
+    except Exception as error:
+        if composed or isinstance(error, UserError):
+            raise
+        raise UserError(f"the configs cannot be composed: {_one_line(error)}") from error
+
+
+def _check_config_folders(arguments: Iterable[str]) -> None:
+    """Raises UserError for a config of the user's own that is no YAML: Hydra ends in a traceback,
+    or in no time at all where aliases stand for each other many times over."""
+    for folder in config_folders(arguments):
+        for path in sorted(folder.rglob("*.yaml")):
+            try:
+                content = read_yaml(path)
+            except Unreadable as error:
+                raise UserError(
+                    f"{path} cannot be read: {error}; mend it or take it away"
+                ) from error
+            if not isinstance(content, dict | NoneType):
+                raise UserError(f"{path} holds no settings KEY: VALUE; mend it or take it away")
+
+
+def config_folders(arguments: Iterable[str]) -> list[Path]:
+    """Folders that hold configs of the user's own, where Hydra's flags or searchpath name some."""
+    words = iter(arguments)
+    folders = []
+    for word in words:
+        name, joined, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            folders.append(value if joined else next(words, ""))
+        elif name.lstrip("+~").startswith("hydra.searchpath"):
+            folders += re.findall(r"file://([^,\]\s'\"]+)", value)
+    return [Path(folder) for folder in folders if Path(folder).is_dir()]
 
 
 @contextmanager
@@ -142,7 +188,7 @@ def _one_line(error: Exception) -> str:
 
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
-    text = str(error)
+    text = str(error) or str(error.__cause__ or type(error).__name__)
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
         name = unknown.group(1)

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def log(arguments: list[str]) -> int:
     """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
-    import yaml
-
+    from denoisebench.bench.paths.guarded import read_yaml
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.settings.job import tracking_settings
 
@@ -26,8 +25,8 @@ def log(arguments: list[str]) -> int:
         )
     path = run.folder / "config.yaml"
     try:
-        recorded = yaml.safe_load(path.read_text())["tracking"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        recorded = read_yaml(path)["tracking"]
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
     settings = tracking_settings({**recorded, "kind": "mlflow", **changed})

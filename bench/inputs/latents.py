@@ -6,6 +6,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import existing
+from denoisebench.bench.paths.guarded import read_array
 
 # Pipelines that take latents packed into tokens, two by two.
 _PACKED = ("FluxPipeline", "QwenImagePipeline")
@@ -15,8 +16,8 @@ def given_latents(path: str) -> np.ndarray:
     """[1, …] float32. Raises UserError for a file that does not hold one latent."""
     file = existing(path, "latents")
     try:
-        latents = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        latents = read_array(file)
+    except ValueError as error:
         raise UserError(f"latents={path}: is no readable .npy file ({error})") from error
     floating = isinstance(latents, np.ndarray) and np.issubdtype(latents.dtype, np.floating)
     if not floating or latents.shape[:1] != (1,) or not np.isfinite(latents).all():

@@ -5,13 +5,13 @@ Content is bounded in size and nesting. All that is wrong with a file is one exc
 Images have their reader in bench/inputs/pictures.py, prompts in bench/inputs/records.py.
 """
 
+import io
 import json
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -28,8 +28,6 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# What the libraries raise for content of another kind.
-_WRONG_CONTENT = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, yaml.YAMLError)
 
 
 class Unreadable(ValueError):
@@ -51,12 +49,15 @@ def guarded() -> Iterator[None]:
         raise Unreadable(f"it is not UTF-8, at byte {error.start}; save it as UTF-8") from error
     except OSError as error:
         raise Unreadable(_first_line(error.strerror or error)) from error
-    except _WRONG_CONTENT as error:
+    except Exception as error:  # of many kinds: numpy's, for one, are those of Python's parser
         raise Unreadable(_first_line(error)) from error
 
 
 def _first_line(error: object) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = str(error).replace(
+        'in "<unicode string>", line', "at line"
+    )  # as yaml calls all it reads
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 def regular(path: Path, *, largest: int | None = None) -> Path:
@@ -112,16 +113,21 @@ def read_yaml(path: Path) -> Any:
 def read_array(path: Path) -> Any:
     """The array of a .npy file; never one of Python's objects."""
     with guarded():
-        return np.load(regular(path), allow_pickle=False)
+        return np.load(_opened(path), allow_pickle=False)
 
 
 def read_arrays(path: Path, *names: str) -> list[Any]:
     """Arrays of a .npz file by these names."""
-    with guarded(), np.load(regular(path), allow_pickle=False) as arrays:
+    with guarded(), np.load(_opened(path), allow_pickle=False) as arrays:
         absent = [name for name in names if name not in arrays]
         if absent:
             raise Unreadable(f"it holds no {absent[0]}")
         return [arrays[name] for name in names]
+
+
+def _opened(path: Path) -> io.BytesIO:
+    """The content, which numpy leaves open when it fails."""
+    return io.BytesIO(regular(path).read_bytes())
 
 
 def _said(value: object) -> str:

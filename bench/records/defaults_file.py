@@ -3,11 +3,19 @@
 They are reports/decide/defaults_yaml.py and bench/apply.py.
 """
 
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
+from denoisebench.bench.paths.guarded import read_yaml
 from denoisebench.bench.settings.job import Dtype
 
 SCHEMA = 1
 DTYPES: tuple[str, ...] = get_args(Dtype)
 # What tells the defaults of a file apart, beside what the sweep varied, which stands under `held`.
 NAMED_BY = ("model", "task", "default_for", "strength")
+
+
+def read_file(path: Path) -> tuple[Any, Any]:
+    """Its schema and its records. Raises ValueError, KeyError or TypeError for another file."""
+    content = read_yaml(path)
+    return content["schema"], content["defaults"]

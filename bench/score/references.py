@@ -11,7 +11,6 @@ from functools import cache, reduce
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, existing, hash_of
+from denoisebench.bench.paths.guarded import read_arrays
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.metric import Scoring
@@ -38,6 +38,7 @@ RENDERS = "renders"  # of the embedded world
 Arrays = dict[str, npt.NDArray[Any]]
 STATISTICS = ".npz"  # mu and sigma, as pytorch-fid writes them
 _BATCH = 256  # images
+_ROUNDING = 1e-6  # of a covariance's trace, in its eigenvalues
 
 
 def captions_among(prompts: Sequence[str]) -> tuple[str, ...]:
@@ -108,21 +109,30 @@ def _renders_hash() -> str:
 def given_moments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """mu [D] and sigma [D, D] of an .npz as pytorch-fid writes it."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            mu, sigma = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
-    except (KeyError, ValueError, OSError, BadZipFile) as error:
+        mu, sigma = (np.asarray(a, np.float64) for a in read_arrays(path, "mu", "sigma"))
+    except ValueError as error:
         raise UserError(
             f"metrics.reference={path}: holds no readable mu and sigma ({error})"
         ) from error
-    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
+    if mu.ndim != 1 or not mu.size or sigma.shape != (len(mu), len(mu)):
         raise UserError(
             f"metrics.reference={path}: mu {mu.shape} and sigma {sigma.shape} do not match"
         )
-    if not (np.isfinite(mu).all() and np.isfinite(sigma).all() and np.allclose(sigma, sigma.T)):
+    if not (np.isfinite(mu).all() and np.isfinite(sigma).all() and _is_covariance(sigma)):
         raise UserError(
             f"metrics.reference={path}: mu or sigma is not finite, or sigma no covariance"
         )
     return mu, sigma
+
+
+def _is_covariance(sigma: npt.NDArray[np.float64]) -> bool:
+    """Whether a matrix [D, D] is symmetric and, up to rounding, has no negative eigenvalue."""
+    rounding = _ROUNDING * max(float(np.trace(sigma)), np.finfo(float).tiny)
+    try:
+        np.linalg.cholesky(sigma + rounding * np.eye(len(sigma)))
+    except np.linalg.LinAlgError:
+        return False
+    return np.allclose(sigma, sigma.T)
 
 
 def read_reference_image(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import (
     Field,
     ValidationError,
@@ -13,6 +12,7 @@ from pydantic import (
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import conf_group
+from denoisebench.bench.paths.guarded import Unreadable, read_yaml
 from denoisebench.bench.settings.fields import Name, Strict, config_problem
 from denoisebench.metrics.specs import metric_spec
 
@@ -80,17 +80,17 @@ class MarginsSettings(Strict):
 def margins_settings(name: str) -> MarginsSettings:
     """Reads a file, or a name of conf/margins. Raises UserError for what is neither."""
     known = {f.name.removesuffix(".yaml"): f for f in conf_group("margins").iterdir()}
-    source = known.get(name, Path(name))
+    path = Path(str(known.get(name, name)))
+    if not path.exists():
+        raise UserError(f"--margins {name}: give a file, or one of {', '.join(sorted(known))}")
     try:
-        return MarginsSettings(**yaml.safe_load(source.read_text()))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"--margins {name}: give a file, or one of {', '.join(sorted(known))}"
-        ) from error
+        return MarginsSettings(**read_yaml(path))
     except ValidationError as error:
         lines = (f"--margins {name}: {config_problem(item)}" for item in error.errors())
         raise UserError("\n".join(lines)) from error
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except Unreadable as error:
+        raise UserError(f"--margins {name}: cannot be read as a YAML file: {error}") from error
+    except TypeError as error:  # a list, or keys that are no names
         raise UserError(f"--margins {name}: cannot be read as a YAML file of margins") from error
 
 
