@@ -20,7 +20,7 @@ from denoisebench.bench.models.files import (
     read_json,
     used_files,
 )
-from denoisebench.bench.models.pipelines import unclipped, variance_of
+from denoisebench.bench.models.pipelines import read_form, unclipped, variance_of
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.records.guidance import form_of
@@ -55,7 +55,8 @@ class FoundModel:
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
     variance: str = DROPPED  # what becomes of one that its network gives, in bench/schedulers/trial
     channels: int = 1  # of its states, where a variance is not dropped
-    guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
+    # That its pipeline takes, in bench/records/guidance.py; empty where that is not known.
+    guidance_form: str = "standard"
     loading: Loading = Loading()
 
 
@@ -132,7 +133,8 @@ def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
 
 def _guidance_form(folder: Path, pipeline_class: str) -> str:
     """A Flux transformer that was distilled without guidance has no input for it."""
-    form, network = form_of(pipeline_class), folder / "transformer" / "config.json"
+    form = form_of(pipeline_class) or read_form(pipeline_class)
+    network = folder / "transformer" / "config.json"
     if pipeline_class != "FluxPipeline" or not network.exists():
         return form
     config = read_json(network, "config of the transformer")
