@@ -23,7 +23,7 @@ from denoisebench.bench.models.files import (
     scheduler_config,
     weights_hash,
 )
-from denoisebench.bench.models.pipelines import unclipped, variance_of
+from denoisebench.bench.models.pipelines import read_form, unclipped, variance_of
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
@@ -50,7 +50,8 @@ class FoundModel:
     distilled: bool = False  # predicts where the flow ends: for LCM, TCD and their like alone
     variance: str = DROPPED  # what becomes of one that its network gives, in bench/schedulers/trial
     channels: int = 1  # of its states, where a variance is not dropped
-    guidance_form: str = "standard"  # that its pipeline takes, in bench/records/guidance.py
+    # That its pipeline takes, in bench/records/guidance.py; empty where that is not known.
+    guidance_form: str = "standard"
     loading: Loading = AS_USUAL
 
 
@@ -125,7 +126,8 @@ def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
 
 def _guidance_form(folder: Path, pipeline_class: str) -> str:
     """A Flux transformer that was distilled without guidance has no input for it."""
-    form, network = form_of(pipeline_class), folder / "transformer" / "config.json"
+    form = form_of(pipeline_class) or read_form(pipeline_class)
+    network = folder / "transformer" / "config.json"
     if pipeline_class != "FluxPipeline" or not network.exists():
         return form
     config = read_json(network, "config of the transformer")

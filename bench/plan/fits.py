@@ -15,10 +15,11 @@ from denoisebench.bench.inputs.tasks import (
     task_class,
 )
 from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.models.pipelines import facts_of
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
-from denoisebench.bench.records.guidance import forms_of, guidance_of
+from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -147,7 +148,23 @@ def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
 
 
+def _pipeline(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Pipelines that a sweep cannot drive, whatever the scheduler."""
+    facts = facts_of(model.pipeline_class)
+    if facts and facts.problem:
+        yield (
+            f"model={settings.model.name}: its pipeline ({model.pipeline_class}) {facts.problem}; "
+            "choose a model that makes an image of a prompt by one scheduler"
+        )
+
+
 def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
+    if not (settings.model.guidance_form or model.guidance_form):
+        yield (
+            f"model.guidance_form: how {model.pipeline_class} takes its weight is not known; say "
+            f"which of {', '.join(FORMS)}"
+        )
+        return
     guidance = guidance_of(settings, model.guidance_form)
     yield from guidance.problems()
     if guidance.form not in forms_of(model.pipeline_class, model.guidance_form):
@@ -240,7 +257,7 @@ def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 
 _Rule = Callable[[FoundModel, Settings], Iterator[str]]
-_OF_ANY_KIND: tuple[_Rule, ...] = (_number_of_steps, _guidance)
+_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _number_of_steps, _guidance)
 # Of a scheduler that drives another kind of model these would say what does not matter.
 _OF_ONE_KIND: tuple[_Rule, ...] = (_start_from_image, _prediction_type, _levels)
 

@@ -1,59 +1,115 @@
 """What pipelines of diffusers ask of a scheduler beyond its family, known before loading."""
 
 import json
+from collections.abc import Iterator
+from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.models.pipelines import SEVERAL, Handed, PipelineFacts, facts_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec
 from denoisebench.bench.schedulers.grids import build_scheduler
 
-# These give their scheduler noise levels or a shift of their own, not a number of steps alone.
-_GIVES_LEVELS = ("FluxPipeline", "QwenImagePipeline", "StableDiffusion3Pipeline", "ZImagePipeline")
 _LCM, _LCM_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
+_LEVELS = [1.0, 0.5]
 
 
 def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
     """Why a model's pipeline cannot be driven by a scheduler of its kind; empty when it can."""
     if model.pipeline_class == _LCM and spec.class_name != _LCM_SCHEDULER:
         return f"its pipeline ({_LCM}) works with {_LCM_SCHEDULER} alone; choose lcm"
-    if takes_levels(model, spec):
+    reason = _reason(model, spec)
+    if not reason:
         return ""
-    alike = [
-        name
-        for name, other in SCHEDULERS.items()
-        if (other.family, other.distilled) == (spec.family, spec.distilled)
-        and takes_levels(model, other)
-    ]
-    return (
-        f"its pipeline ({model.pipeline_class}) gives the scheduler noise levels and a shift, "
-        f"which {spec.class_name} does not take; choose from {', '.join(alike)}"
-    )
+    alike = [name for name, other in SCHEDULERS.items() if other.kind == spec.kind]
+    able = [name for name in alike if not _reason(model, SCHEDULERS[name])]
+    cure = f"choose from {', '.join(able)}" if able else "no scheduler here does"
+    return f"its pipeline ({model.pipeline_class}) {reason}; {cure}"
 
 
 def takes_levels(model: FoundModel, spec: SchedulerSpec) -> bool:
     """Whether a scheduler takes what the model's pipeline gives it; found by trying, since each
     scheduler has conditions of its own."""
-    if model.pipeline_class not in _GIVES_LEVELS:
-        return True
-    config = json.loads(model.scheduler_config)
-    scheduler = build_scheduler(spec.class_name, spec.flags, config)
+    return not _reason(model, spec)
+
+
+def _reason(model: FoundModel, spec: SchedulerSpec) -> str:
+    flags = json.dumps(spec.flags, sort_keys=True)
+    return _found(model.pipeline_class, spec.class_name, flags, config=model.scheduler_config)
+
+
+@cache
+def _found(pipeline: str, class_name: str, flags: str, *, config: str) -> str:
+    own = json.loads(config)
+    facts = facts_of(pipeline)
+    if facts is None:
+        return ""
+    if facts.handed == SEVERAL and own.get("_class_name") != class_name:
+        return f"treats schedulers by their class, and is known with {own.get('_class_name')} alone"
     try:
-        scheduler.set_timesteps(**_given(model.pipeline_class, scheduler.config))
-    except (TypeError, ValueError, AssertionError):
+        scheduler = build_scheduler(class_name, json.loads(flags), own)
+    except Exception:  # said where schedulers are compared with the model's own
+        return ""
+    return next(_reasons(facts, scheduler), "")
+
+
+def _reasons(facts: PipelineFacts, scheduler: Any) -> Iterator[str]:
+    name = type(scheduler).__name__
+    if isinstance(facts.handed, Handed) and not _is_taken(facts.handed, scheduler):
+        yield f"gives the scheduler noise levels and a shift, which {name} does not take"
+        return
+    takes = signature(scheduler.step).parameters
+    lacking = [argument for argument in facts.step_takes if argument not in takes]
+    if lacking:
+        yield f"gives each step {', '.join(lacking)}, which {name} does not take"
+    if not facts.scales and _scales(scheduler):
+        yield f"does not scale what its network sees, as {name} needs"
+    if not facts.starts and not np.isclose(float(getattr(scheduler, "init_noise_sigma", 1)), 1):
+        yield f"starts from noise of variance 1, and {name} from another"
+
+
+def _is_taken(handed: Handed, scheduler: Any) -> bool:
+    if isinstance(handed, Handed) and handed == Handed():
+        return True
+    try:
+        scheduler.set_timesteps(**_given(handed, scheduler.config))
+    except (TypeError, ValueError, AssertionError, AttributeError):
         return False
     return True
 
 
-def _given(pipeline: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of set_timesteps for two steps, as diffusers 0.42 passes them."""
-    levels, count, shift = [1.0, 0.5], {"num_inference_steps": 2}, {"mu": 1.0}
-    if pipeline == "ZImagePipeline":
-        return {**shift, "sigmas": levels}
-    if pipeline == "QwenImagePipeline":
-        return {**shift, "sigmas": np.array(levels)}
-    if pipeline == "FluxPipeline":
-        followed_by_a_flag = config.get("use_flow_sigmas")
-        return {**shift, **(count if followed_by_a_flag else {"sigmas": np.array(levels)})}
-    return {**shift, **count} if config.get("use_dynamic_shifting") else count
+def _given(handed: Handed, config: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of set_timesteps for two steps."""
+    given: dict[str, Any] = {}
+    if handed.mu == "always" or (handed.mu and config.get("use_dynamic_shifting")):
+        given["mu"] = 1.0
+    if handed.timesteps:
+        given["timesteps"] = np.array([1000.0, 500.0])
+    if handed.sigmas and not (handed.unless_flow and config.get("use_flow_sigmas")):
+        given["sigmas"] = _as(handed.sigmas)
+    return given if {"sigmas", "timesteps"} & set(given) else {**given, "num_inference_steps": 2}
+
+
+def _as(kind: str) -> Any:
+    if kind == "list":
+        return _LEVELS
+    if kind == "array":
+        return np.array(_LEVELS)
+    import torch
+
+    return torch.tensor(_LEVELS)
+
+
+def _scales(scheduler: Any) -> bool:
+    """Whether it changes what a network is to see of a state."""
+    import torch
+
+    if not hasattr(scheduler, "scale_model_input"):
+        return False
+    if not len(scheduler.timesteps) or scheduler.num_inference_steps is None:
+        scheduler.set_timesteps(4)
+    x = torch.ones(1, 1, 2, 2)
+    return not torch.allclose(scheduler.scale_model_input(x, scheduler.timesteps[0]), x)

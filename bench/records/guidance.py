@@ -27,6 +27,8 @@ class Form:
 FORMS = {
     "standard": Form("u + w (c - u), off up to 1", off=1.0, stacked=True),
     "offset": Form("c + w (c - u), off at 0", off=0.0, plus=1.0),
+    "separate": Form("the standard form, but not as one batch [without, with]", off=1.0),
+    "offset_above_1": Form("c + w (c - u), off up to 1", off=1.0, plus=1.0),
     "embedded": Form("an input of the network, which imitates the standard form in one pass"),
     "true_cfg": Form(
         "the standard form as true_cfg_scale, on with a negative prompt alone",
@@ -34,30 +36,34 @@ FORMS = {
         off=1.0,
     ),
     "ignored": Form("no effect: the model was distilled with its guidance"),
+    "none": Form("no effect: its pipeline takes no weight", argument=""),
 }
-# Of pipelines that do not take the standard form; a model's config can say otherwise.
+# Of pipelines whose source does not show it by itself.
 _FORM_OF = {
+    "ClosedFormPipeline": "standard",
+    "StableDiffusion3Pipeline": "standard",  # its second call skips layers, on request alone
     "LatentConsistencyModelPipeline": "embedded",
     "FluxPipeline": "embedded",
-    "ZImagePipeline": "offset",
+    "Flux2Pipeline": "embedded",
+    "FluxKontextPipeline": "embedded",
+    "Kandinsky3Pipeline": "offset_above_1",
     "QwenImagePipeline": "true_cfg",
 }
 _WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
-_STANDARD = ("StableDiffusion", "PixArt", "Sana", "ClosedForm")  # how such classes' names begin
 
 
 def forms_of(pipeline_class: str, form: str) -> set[str]:
     """What a model's config can say, beside the pipeline's own form: that the weight is ignored, or
-    any form of a pipeline that is not known here."""
-    if pipeline_class not in _FORM_OF and not pipeline_class.startswith(_STANDARD):
+    any form of a pipeline that is not known (form is empty)."""
+    if not form:
         return {*FORMS}
     also = {"true_cfg"} if pipeline_class == "FluxPipeline" else set()
     return {form, "ignored", *also}
 
 
 def form_of(pipeline_class: str) -> str:
-    """The form that a pipeline of diffusers takes a weight in."""
-    return _FORM_OF.get(pipeline_class, "standard")
+    """The form that a pipeline of diffusers takes a weight in; empty where its source is to say."""
+    return _FORM_OF.get(pipeline_class, "")
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Guidance:
         off = FORMS[self.form].off
         if self.on:
             return self
-        if self.form == "ignored":
+        if self.form in ("ignored", "none"):
             return Guidance(self.form, _WITHOUT)
         return Guidance(self.form, self.weight if off is None else off)
 
@@ -105,7 +111,8 @@ class Guidance:
 
     def call(self) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
-        return {FORMS[self.form].argument: self.weight}
+        argument = FORMS[self.form].argument
+        return {argument: self.weight} if argument else {}
 
     def fields(self) -> dict[str, Any]:
         """What a cell keeps of it, by field."""

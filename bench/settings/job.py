@@ -34,6 +34,18 @@ _GIVE = "give it one"
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
+# The forms that a user can name, of bench/records/guidance.py.
+GuidanceForm = Literal[
+    "standard",
+    "separate",
+    "offset",
+    "offset_above_1",
+    "embedded",
+    "true_cfg",
+    "ignored",
+    "none",
+]
+
 
 class ModelSettings(Strict):
     name: Name
@@ -48,7 +60,7 @@ class ModelSettings(Strict):
     lora_file: str = "pytorch_lora_weights.safetensors"  # in that folder or repository
     lora_revision: str | None = None
     distilled: bool | None = None  # None: read off the model's own scheduler
-    guidance_form: Literal["standard", "offset", "embedded", "true_cfg", "ignored"] | None = None
+    guidance_form: GuidanceForm | None = None
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
     call: dict[str, bool | int | float | str] = Field(default_factory=dict)  # of the pipeline
