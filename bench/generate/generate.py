@@ -48,7 +48,7 @@ def generate(
     try:
         with steered(pipeline, cell.guidance, steering), any_latents(pipeline):
             images = pipeline(
-                list(prompts),
+                **_prompt_arguments(pipeline, prompts),
                 num_inference_steps=cell.steps,
                 generator=generators,
                 output_type="pt",
@@ -64,6 +64,13 @@ def generate(
             "choose a size that it can make, and latents that fit it"
         )
     return _to_uint8(images)
+
+
+def _prompt_arguments(pipeline: Any, prompts: Sequence[str]) -> dict[str, Any]:
+    """Pipelines that take no prompt are told how many images to make."""
+    if "prompt" in inspect.signature(type(pipeline).__call__).parameters:
+        return {"prompt": list(prompts)}
+    return {"batch_size": len(prompts)}
 
 
 def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> dict[str, Tensor]:

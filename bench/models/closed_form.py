@@ -142,7 +142,7 @@ class ClosedFormPipeline(DiffusionPipeline):  # type: ignore[misc]  # as above
     @torch.no_grad()
     def __call__(
         self,
-        prompts: Sequence[str],
+        prompt: Sequence[str],
         *,
         height: int,
         width: int,
@@ -151,7 +151,7 @@ class ClosedFormPipeline(DiffusionPipeline):  # type: ignore[misc]  # as above
         generator: list[torch.Generator],
         output_type: str,
     ) -> SimpleNamespace:
-        components = torch.tensor([self.unet.component_of(prompt) for prompt in prompts])
+        components = torch.tensor([self.unet.component_of(text) for text in prompt])
         guided = guidance_scale > 1
         if guided:
             components = torch.cat([torch.full_like(components, -1), components])

@@ -41,6 +41,7 @@ class PipelineFacts:
     """What a sweep needs to know of a pipeline class."""
 
     problem: str = ""  # why it cannot be driven by a prompt, steps and a scheduler
+    unconditional: bool = False  # makes a batch of images of no prompt at all
     handed: Handed | str = Handed()  # or SEVERAL
     scales: bool = True  # its states by scheduler.scale_model_input
     starts: bool = True  # at the scheduler's init_noise_sigma
@@ -56,6 +57,7 @@ def facts_of(name: str) -> PipelineFacts | None:
     call, source = methods["__call__"], class_source(name)
     return PipelineFacts(
         problem=_problem(name, call, methods["__init__"]),
+        unconditional=_is_unconditional(call),
         handed=_handed(call),
         scales="scale_model_input" in source,
         starts="init_noise_sigma" in source,
@@ -145,7 +147,9 @@ def _problems(call: ast.FunctionDef, init: ast.FunctionDef) -> Iterator[str]:
     takes, parts = _arguments(call), _arguments(init)
     needed = takes[1 : len(call.args.args) - len(call.args.defaults)]
     lacking = [name for name in _ASKED_FOR if name not in takes]
-    if "prompt" not in takes:
+    if "class_labels" in takes:
+        yield "is told classes, and a sweep has prompts alone"
+    if "prompt" not in takes and not _is_unconditional(call):
         yield "takes no prompt"
     if set(needed) - {"prompt"}:
         yield f"needs {', '.join(name for name in needed if name != 'prompt')}"
@@ -153,7 +157,9 @@ def _problems(call: ast.FunctionDef, init: ast.FunctionDef) -> Iterator[str]:
         yield f"takes no {', '.join(lacking)}"
     if [name for name in parts if name.endswith("scheduler")] != ["scheduler"]:
         yield "does not run one scheduler alone"
-    if any(_MAKES_OTHERS.fullmatch(name) for name in takes) or "height" not in takes:
+    if any(_MAKES_OTHERS.fullmatch(name) for name in takes) or not {"height", "batch_size"} & set(
+        takes
+    ):
         yield "makes no single images"
     if any(_is_needed_image(name, call) for name in takes):
         yield "starts from an image"
@@ -161,6 +167,11 @@ def _problems(call: ast.FunctionDef, init: ast.FunctionDef) -> Iterator[str]:
         yield "has no network called unet or transformer"
     if not any(_calls(call, "self.scheduler.step")):
         yield "leaves its steps to other pipelines"
+
+
+def _is_unconditional(call: ast.FunctionDef) -> bool:
+    takes = _arguments(call)
+    return "batch_size" in takes and "prompt" not in takes
 
 
 def _is_needed_image(name: str, call: ast.FunctionDef) -> bool:

@@ -15,7 +15,7 @@ from denoisebench.bench.inputs.tasks import (
     task_class,
 )
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.models.pipelines import facts_of
+from denoisebench.bench.models.pipelines import PipelineFacts, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
@@ -96,7 +96,8 @@ def _pixels(settings: Settings) -> Iterator[str]:
 def _closed_form(settings: Settings) -> Iterator[str]:
     model, prompts = settings.model, settings.prompts
     is_closed_form = model.path.startswith(CLOSED_FORM)
-    if is_closed_form != (prompts.path in CLOSED_FORM_PROMPTS):
+    fits = is_closed_form == (prompts.path in CLOSED_FORM_PROMPTS)
+    if not fits and (is_closed_form or prompts.path != UNCONDITIONAL):
         yield (
             f"model={model.name}, prompts={prompts.label}: closed-form models take "
             "prompts=components or unconditional, and no others do"
@@ -150,12 +151,30 @@ def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 def _pipeline(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Pipelines that a sweep cannot drive, whatever the scheduler."""
-    facts = facts_of(model.pipeline_class)
-    if facts and facts.problem:
+    name, facts = settings.model.name, facts_of(model.pipeline_class) or PipelineFacts()
+    if facts.problem:
         yield (
-            f"model={settings.model.name}: its pipeline ({model.pipeline_class}) {facts.problem}; "
+            f"model={name}: its pipeline ({model.pipeline_class}) {facts.problem}; "
             "choose a model that makes an image of a prompt by one scheduler"
         )
+    elif facts.unconditional:
+        yield from _without_prompts(model, settings)
+    elif settings.prompts.path == UNCONDITIONAL and not settings.model.path.startswith(CLOSED_FORM):
+        yield (
+            f"prompts={settings.prompts.label}: {name} is told what to show; choose prompts that "
+            "say it, as prompts=file"
+        )
+
+
+def _without_prompts(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What has no meaning where images are made of noise alone."""
+    name = settings.model.name
+    if settings.prompts.path != UNCONDITIONAL:
+        yield f"model={name}: {model.pipeline_class} takes no prompt; use prompts=unconditional"
+    if settings.metrics.clip_score or settings.metrics.accuracy:
+        yield f"metrics={settings.metrics.name}: {name} takes no prompt that an image could match"
+    if settings.latents:
+        yield f"latents: {model.pipeline_class} takes none; leave latents out"
 
 
 def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
