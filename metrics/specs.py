@@ -27,14 +27,10 @@ class MetricSpec:
     better: str  # "lower", "higher" or "zero"
     meaning: str
     praise: str = "better"  # what a good value is called: "closer", "smoother"
-    is_main: bool = True  # drawn in full; the others explain the main ones
+    is_further: bool = False  # explains the main ones, which alone are drawn in full
     # Of a number that is read off each image alone: "module:function" that takes images
     # [N, 3, H, W] uint8 to [N]. Best at zero means against the mean of the reference images.
     function: str = ""
-
-    def __post_init__(self) -> None:
-        if self.is_signed:  # neither side of zero is better: no front, no gain, no best cell
-            object.__setattr__(self, "is_main", False)
 
     @property
     def short(self) -> str:
@@ -44,6 +40,12 @@ class MetricSpec:
     @property
     def direction(self) -> str:
         return f"{self.better} is {self.praise}"
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is drawn in full. Of a signed one neither side of zero is better: it has no
+        front, no gain and no best cell."""
+        return not (self.is_further or self.is_signed)
 
     @property
     def names_a_best(self) -> bool:
@@ -326,7 +328,7 @@ _FURTHER = (
     *_OF_IMAGES,
     *_ACCURACIES,
 )
-SPECS |= {name: replace(SPECS[name], is_main=False) for name in _FURTHER}
+SPECS |= {name: replace(SPECS[name], is_further=True) for name in _FURTHER}
 
 
 def metric_spec(name: str) -> MetricSpec:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
-from denoisebench.bench.records.run import Run, load_run, records_of
+from denoisebench.bench.records.run import RECORDS, Run, load_run
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
@@ -80,7 +80,8 @@ def is_current(run: Run) -> bool:
     """Whether page and defaults were written after the run's records (margins and races are in
     them) and a results.csv that says what the store says now."""
     page, table = run.folder / "report.html", run.folder / "results.csv"
-    defaults, made_from = run.folder / "defaults.yaml", records_of(run.folder)
+    defaults = run.folder / "defaults.yaml"
+    made_from = [path for name in RECORDS if (path := run.folder / name).exists()]
     if not all(path.exists() for path in (page, table, defaults)):
         return False
     in_order = _is_no_newer(table, page) and all(

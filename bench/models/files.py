@@ -1,12 +1,13 @@
 """The files a diffusers pipeline is made of: in a folder, or of a repository on the hub."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.hub import cached, download, is_hub_id
+from denoisebench.bench.models.hub import cached, download
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.records.cell import RANDOM, digest
@@ -40,7 +41,7 @@ def pipeline_folder(
 
     Raises UserError that names every file that is not there.
     """
-    if is_hub_id(path):
+    if _is_hub_id(path):
         folder = _hub_folder(path, revision, label, variant=variant, configs_only=configs_only)
     else:
         folder = existing(path, label)
@@ -55,9 +56,14 @@ def pipeline_folder(
     return folder
 
 
+def _is_hub_id(path: str) -> bool:
+    """Whether a path reads as ORG/NAME and nothing lies there."""
+    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
+
+
 def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
     """A .safetensors file: the path itself, or the file of this name in a folder or repository."""
-    if is_hub_id(path):
+    if _is_hub_id(path):
         folder = cached(path, revision, [name])
         if folder is None or not (folder / name).exists():
             folder = download(

@@ -13,11 +13,6 @@ _failed: dict[tuple[str, str | None, str], Exception] = {}  # by repository, rev
 Choose = Callable[[list[str]], list[str]]  # of the names of a repository's files, those needed
 
 
-def is_hub_id(path: str) -> bool:
-    """Whether a path reads as ORG/NAME and nothing lies there."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
-
-
 def cached(
     repo: str, revision: str | None, patterns: Sequence[str], *, kind: str = MODEL
 ) -> Path | None:

@@ -84,13 +84,14 @@ def find_model(settings: ModelSettings) -> FoundModel:
         random=random,
         trust_remote_code=settings.trust_remote_code,
     )
+    weights = weights_hash(file or folder, loading)
     pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
     config = _scheduler_config(folder, pipeline_class)
     scheduler_name = str(config.get("_class_name", ""))
     distilled = any(name in scheduler_name for name in _DISTILLED)
     return FoundModel(
         file or folder,
-        weights_hash(file or folder, loading),
+        weights,
         family=family_of(scheduler_name, config),
         train_timesteps=config.get("num_train_timesteps", 1000),
         scheduler_config=json.dumps(config),
@@ -214,6 +215,7 @@ def _without_progress_bars() -> None:
 def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:
     from diffusers import DiffusionPipeline
 
+    absent = absent_parts(folder)
     refuse_drawn_tensors(folder, loading.variant)
     return DiffusionPipeline.from_pretrained(
         folder,
@@ -222,7 +224,7 @@ def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=loading.trust_remote_code,
-        **absent_parts(folder),
+        **absent,
     )
 
 

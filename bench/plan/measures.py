@@ -44,23 +44,13 @@ def given_prompts(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(PromptSet(**source).first(count))) if count else ()
 
 
-def unmeasured_convergence(settings: Settings) -> list[str]:
-    """A sentence for each measure of convergence that cannot be measured here."""
-    reasons = _lacking_convergence(settings).items()
-    return [f"{measure}_converged is left out: {reason}" for measure, reason in reasons]
-
-
-def convergence_measures(settings: Settings) -> tuple[str, ...]:
-    """What is measured against a reference trajectory: all that is asked for, but what cannot be
-    measured."""
-    lacking = _lacking_convergence(settings)
-    return tuple(m for m in settings.metrics.convergence if m not in lacking)
-
-
-def _lacking_convergence(settings: Settings) -> dict[str, str]:
-    """Reasons by measure."""
-    closed_form = settings.model.path.startswith(CLOSED_FORM)
-    return convergence_lacks(settings.metrics.convergence, closed_form, settings.model.name)
+def convergence_measures(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is asked for and can be measured against a reference trajectory, and a sentence for each
+    measure that cannot."""
+    asked, closed_form = settings.metrics.convergence, settings.model.path.startswith(CLOSED_FORM)
+    lacks = convergence_lacks(asked, closed_form, settings.model.name)
+    sentences = [f"{measure}_converged is left out: {why}" for measure, why in lacks.items()]
+    return tuple(measure for measure in asked if measure not in lacks), tuple(sentences)
 
 
 def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:

@@ -9,12 +9,12 @@ from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
-from denoisebench.bench.plan.training import asked_differences
+from denoisebench.bench.plan.training import unlike_training
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
-from denoisebench.bench.schedulers.known_defects import Known, known_defects, warnings_for
+from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.settings.job import Settings
 
@@ -28,7 +28,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_task_defects(jobs),
         *_vain_options(jobs),
         *_empty_prompts(jobs),
-        *_unlike_training(jobs),
+        *unlike_training(jobs),
         *without,
         *unmeasured_convergence(jobs),
         *_without_weights(jobs),
@@ -91,16 +91,6 @@ def _forgets_shift(job: Job) -> bool:
     return bool(read_json(Path(folder) / "vae" / "config.json", "VAE config").get("shift_factor"))
 
 
-def _unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
-    """Differences of schedulers from what their model was trained with, as flags ask."""
-    texts = {
-        f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
-        for job in jobs
-        for text in asked_differences(job.model, job.settings)
-    }
-    yield from sorted(texts)
-
-
 def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
     """Options of guidance that have no effect where guidance is no second pass."""
     models_of: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -125,11 +115,11 @@ Curve = tuple[str, str, str]  # model, scheduler, grid
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each known defect, with the schedulers and steps that hit it."""
     sentences = []
-    for known, curves in _hit(jobs).items():
+    for (_, told), curves in _hit(jobs).items():
         steps: dict[str, set[int]] = defaultdict(set)
         for (_, scheduler, _), counts in curves.items():
             steps[scheduler] |= counts
-        sentences.append(f"{_where(steps)}: {known.told}")
+        sentences.append(f"{_where(steps)}: {told}")
     switching = list(dict.fromkeys(scheduler for _, scheduler, _ in _switching(jobs)))
     if switching:
         sentences.append(
@@ -142,25 +132,25 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
 def curve_notes_of(jobs: Sequence[Job]) -> list[CurveNote]:
     """The warnings in a few words, for charts; without that which the report measures itself."""
     defects = [
-        CurveNote(*curve, f"{known.name.replace('-', ' ')} at {_listed(steps)} steps")
-        for known, curves in _hit(jobs).items()
-        if known.name != "leading-start"
+        CurveNote(*curve, f"{name.replace('-', ' ')} at {_listed(steps)} steps")
+        for (name, _), curves in _hit(jobs).items()
+        if name != "leading-start"
         for curve, steps in curves.items()
     ]
     text = f"ends with a step of lower order below {FULL_ORDER} steps"
     return [*defects, *(CurveNote(*curve, text) for curve in _switching(jobs))]
 
 
-def _hit(jobs: Sequence[Job]) -> dict[Known, dict[Curve, set[int]]]:
-    """The steps at which each curve hits a known defect."""
+def _hit(jobs: Sequence[Job]) -> dict[tuple[str, str], dict[Curve, set[int]]]:
+    """The steps at which each curve hits a known defect, by its name and what is told of it."""
     table = known_defects(version("diffusers"))
-    hit: dict[Known, dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
+    hit: dict[tuple[str, str], dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
         cell, config = job.entry.cell, job.scheduler_config
         for known in warnings_for(
             job.base, cell.scheduler_class, config, steps=cell.steps, table=table
         ):
-            hit[known][_curve(job)].add(cell.steps)
+            hit[known.name, known.told][_curve(job)].add(cell.steps)
     return hit
 
 

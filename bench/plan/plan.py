@@ -18,7 +18,7 @@ from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, unmeasured_convergence
+from denoisebench.bench.plan.measures import asked_metrics, check_measures
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
@@ -77,7 +77,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
     second_names = list(renamed(jobs))
     jobs, grid = _grouped(distinct(jobs)), _grouped(distinct(grid))
     settings = jobs[0].settings
-    race = race_rules(settings)
+    race = race_rules(settings) if settings.sampling.name == "race" else None
     if race:
         check_race(jobs, race)
     models = dict.fromkeys(job.entry.cell.model for job in jobs)
@@ -113,19 +113,13 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
             )
         if problems:
             return None, problems
-        scheduler, reasons = _scheduler(settings, model)
+        reasons, config = cell_problems(model, settings), json.loads(model.scheduler_config)
+        scheduler = asked(settings.scheduler) if reasons else chosen(settings.scheduler, config)
         job = _measured(settings, model, scheduler, asked_for=metrics)
         entry = replace(job.entry, unsupported="\n".join(reasons))
         return with_convergence(replace(job, entry=entry)), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
-
-
-def _scheduler(settings: Settings, model: FoundModel) -> tuple[FlaggedScheduler, list[str]]:
-    """The scheduler to run, or the one asked for and why it cannot be run."""
-    scheduler, config = settings.scheduler, json.loads(model.scheduler_config)
-    reasons = cell_problems(model, settings)
-    return (asked(scheduler) if reasons else chosen(scheduler, config)), reasons
 
 
 def _measured(
@@ -148,9 +142,11 @@ def _measured(
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
     laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
     metrics, lacks = measured(asked_for)
+    measured_of = {} if cell.is_random else metrics  # random weights show nothing
+    kinds = {name: metric.estimate_kind(settings.samples) for name, metric in measured_of.items()}
     return Job(
         settings=settings,
-        entry=_entry(settings, cell, metrics, machine=machine),
+        entry=_entry(settings, cell, kinds, machine=machine),
         model=model,
         guidance=guidance,
         expected_nfe=nfe,
@@ -164,18 +160,15 @@ def _measured(
         machine=machine,
         latency=settings.latency,
         may_be_flat=may_be_flat,
-        unmeasured=(*lacks, *unmeasured_convergence(settings)),
+        unmeasured=tuple(lacks),
     )
 
 
-def _entry(
-    settings: Settings, cell: Cell, metrics: Mapping[str, Metric], *, machine: Machine
-) -> Entry:
+def _entry(settings: Settings, cell: Cell, kinds: dict[str, str], *, machine: Machine) -> Entry:
     latency = _latency_kind(settings, machine)
     if cell.is_random:  # one sample, to count evaluations and see the grid
-        return Entry(cell, 1, {}, latency)
+        return Entry(cell, 1, kinds, latency)
     asked_guidance = settings.guidance if settings.guidance != cell.guidance else None
-    kinds = {name: metric.estimate_kind(settings.samples) for name, metric in metrics.items()}
     return Entry(cell, settings.samples, kinds, latency, asked_guidance=asked_guidance)
 
 

@@ -26,11 +26,8 @@ class RaceRules:
         return gates(self.margins, metrics, dims)
 
 
-def race_rules(settings: Settings) -> RaceRules | None:
-    """None when every cell gets all its samples."""
+def race_rules(settings: Settings) -> RaceRules:
     sampling = settings.sampling
-    if sampling.name != "race":
-        return None
     design = Design(
         min(sampling.first, settings.samples),
         settings.samples,

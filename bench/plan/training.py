@@ -2,13 +2,14 @@
 trajectory of a made-up network."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from denoisebench.bench.errors import first_line
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.fits import unsupported
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.schedulers.grids import build_scheduler
@@ -51,7 +52,17 @@ def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
 
 
-def asked_differences(model: FoundModel, settings: Settings) -> list[str]:
+def unlike_training(jobs: Sequence[Job]) -> Iterator[str]:
+    """Differences of schedulers from what their model was trained with, as flags ask."""
+    texts = {
+        f"{job.entry.cell.scheduler}: {job.settings.model.name}: {text}"
+        for job in jobs
+        for text in _asked_differences(job.model, job.settings)
+    }
+    yield from sorted(texts)
+
+
+def _asked_differences(model: FoundModel, settings: Settings) -> list[str]:
     """What the user's flags change of the model's own training."""
     scheduler = settings.scheduler
     unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)

@@ -6,7 +6,7 @@ the report. Schedulers that add noise have none: their many steps lead to anothe
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from denoisebench.bench.errors import UserError
@@ -28,7 +28,8 @@ _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class add
 def with_convergence(job: Job) -> Job:
     """The job with its reference trajectory and what is measured against it; the job as it is where
     none is asked for or can be had. Raises UserError for more steps than the trajectory's."""
-    measures = convergence_measures(job.settings)
+    measures, lacks = convergence_measures(job.settings)
+    job = replace(job, unmeasured=(*job.unmeasured, *lacks))
     if not measures or job.entry.unsupported or job.entry.cell.is_random or no_trajectory(job):
         return job
     trajectory = _trajectory(job)
@@ -73,21 +74,11 @@ def _means_noise(value: object) -> bool:
     return value is True or str(value).startswith("sde")
 
 
-def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs in the order they are run: each reference trajectory once, before cells that need it."""
-    distinct: dict[tuple[str, str], Job] = {}
-    for job in jobs:
-        for part in (job.trajectory, job):
-            if part:
-                distinct.setdefault((part.entry.cell.key, part.entry.status_kind), part)
-    return list(distinct.values())
-
-
 def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
     """A sentence for each reason why convergence is not measured, with the schedulers."""
     names: dict[str, dict[str, None]] = {}
     for job in jobs:
-        columns = ", ".join(f"{m}_converged" for m in convergence_measures(job.settings))
+        columns = ", ".join(f"{m}_converged" for m in convergence_measures(job.settings)[0])
         if columns and not job.trajectory and not job.entry.cell.is_random:
             why = f"{no_trajectory(job)}: {columns} left out"
             names.setdefault(why, {})[job.entry.cell.scheduler] = None

@@ -21,6 +21,7 @@ from denoisebench.bench.records.store import SCHEMA, Store
 from denoisebench.bench.settings.margins import Margin
 
 _RACES = "race.json"
+RECORDS = ("sweep.json", _RACES)  # files that a report is made from, beside the store
 _UNREADABLE = "cannot be read: run the sweep again, its store is kept"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)  # by content of other shape
 SAMPLES_SHOWN = 4  # whose images are in a report; their inputs are kept for it
@@ -72,11 +73,6 @@ def save_run(run: Run) -> None:
     else:
         (run.folder / _RACES).unlink(missing_ok=True)
     _keep(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
-
-
-def records_of(folder: Path) -> list[Path]:
-    """The files of a run that a report is made from, beside the store."""
-    return [path for path in (folder / "sweep.json", folder / _RACES) if path.exists()]
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ listed is gone. Sweeps warn of those that they would hit.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,7 @@ class Known:
     def told(self) -> str:
         """What a user reads, in a sentence or two."""
         upstream = ", ".join(f"diffusers {number}" for number in self.issues)
-        source = f" ({upstream})" if upstream else ""
-        return f"{self.effect}{source}; {self.advice}"
+        return f"{self.effect}{f' ({upstream})' if upstream else ''}; {self.advice}"
 
     def is_about(self, names: Collection[str]) -> bool:
         """names: of a scheduler in the catalogue and of its class, those it is made from too."""
@@ -89,8 +89,8 @@ class Known:
         return (not self.grids or grid in self.grids) and (not self.paths or path in self.paths)
 
 
-def _spaced(spacing: str) -> Callable[[Config, int], bool]:
-    return lambda config, steps: config.get("timestep_spacing") == spacing
+def _is_spaced(spacing: str, config: Config, steps: int) -> bool:
+    return bool(config.get("timestep_spacing") == spacing)
 
 
 def _trailing_drifts(config: Config, steps: int) -> bool:
@@ -155,7 +155,7 @@ _DIFFUSERS_0_42 = (
         "set scheduler.flags.timestep_spacing=trailing, or use scheduler=euler",
         grids=("linspace",),
         issues=(12633, 11347),
-        hits=_spaced("linspace"),
+        hits=partial(_is_spaced, "linspace"),
     ),
     Known(
         "trailing-extra-step",
@@ -175,7 +175,7 @@ _DIFFUSERS_0_42 = (
         "that pure noise lacks, and the start moves with the number of steps",
         "set scheduler.flags.timestep_spacing=trailing",
         grids=("leading",),
-        hits=_spaced("leading"),
+        hits=partial(_is_spaced, "leading"),
     ),
     Known(
         "last-jump-soft",

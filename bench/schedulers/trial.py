@@ -44,10 +44,10 @@ def trial(
             )
             shifts = scheduler.config.get("use_dynamic_shifting", False)
             scheduler.set_timesteps(steps, **({"mu": 1.0} if shifts else {}))
+            parts = 2 if _is_given_variance(scheduler, variance) else 1
             seed_noise(scheduler, sample_generators(0, 0, 2))
             x = x * getattr(scheduler, "init_noise_sigma", 1.0)
             scale = getattr(scheduler, "scale_model_input", lambda x, t: x)
-            parts = 2 if _is_given_variance(scheduler, variance) else 1
             for t in scheduler.timesteps:
                 output = torch.cat([torch.tanh(scale(x, t)) / 2] * parts, 1)
                 x = scheduler.step(output, t, x, return_dict=False)[0]

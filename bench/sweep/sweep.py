@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
-from denoisebench.bench.plan.trajectory import in_order
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
@@ -75,7 +74,7 @@ class _Work:
 
     def complete(self, jobs: Sequence[Job]) -> list[str]:
         """A status of each job."""
-        todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
+        todo = [job for job in _in_order(jobs) if not self._session.is_done(job)]
         progress = SweepProgress(todo, self._console, self._lines)
         with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.
@@ -127,10 +126,20 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
         )
 
 
+def _in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs in the order they are run: each reference trajectory once, before cells that need it."""
+    distinct: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        for part in (job.trajectory, job):
+            if part:
+                distinct.setdefault((part.entry.cell.key, part.entry.status_kind), part)
+    return list(distinct.values())
+
+
 def grid_table(plan: Plan) -> Table:
     """The grid with the expected number of denoiser evaluations, for --dry-run."""
     table = Table("cell", "samples", "NFE", "network passes", title=f"cells: {len(plan.jobs)}")
-    generated = in_order(plan.jobs)
+    generated = _in_order(plan.jobs)
     trajectories = {id(job.trajectory) for job in plan.jobs}
     for job in generated:
         samples = str(job.entry.samples)

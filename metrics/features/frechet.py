@@ -182,9 +182,8 @@ def frechet_record(
     samples = _Samples.of(features, reference)
     value, influence = samples.distance(reference)
     draws = Draws.of(samples.count, clusters)
-    units = draws.count
+    units, plain = draws.count, draws.estimate(value, influence)
     if units < 4:
-        plain = draws.estimate(value, influence)
         plain = _known(plain, taken=float("nan"), ratio=units / reference.dim)
         return FrechetRecord(plain, value, float("nan"))
     # What a prompt's samples share does not depend on their weights, which add up to its share.
