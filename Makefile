@@ -53,11 +53,12 @@ rooms: install ## Print figures of the source's structure; fails when an import 
 walk: install ## Count the files that one enters to follow the run of one cell
 	$(BIN)/python -m benchmarks.walk
 
-coverage: install ## Replicate intervals on populations of known truth (half an hour)
+coverage: install ## Replicate intervals on populations of known truth (an hour)
 	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim steps=32,4,8 guidance=4 samples=2048 \
 		latency.timed_runs=0 tracking=none run=coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage runs/coverage 1000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulated runs/coverage/simulated.json 200
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_passes runs/coverage/false_passes.json 4000
 
 race-study: install ## Measure whether a race chooses as a fixed design does (an hour of generating, resumable)
 	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim,euler,dpmpp_2m steps=2,4,8,16,32 guidance=4 \

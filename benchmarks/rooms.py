@@ -61,6 +61,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "features",
         "images",
         "estimate",
+        "student",
         "specs",
         "networks",
     ),

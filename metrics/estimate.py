@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 
 import numpy as np
 
-_ROUNDED = 1e-6  # relative to the largest influence: single precision
+from denoisebench.metrics import student
+
+ROUNDED = 1e-6  # relative to the largest influence: single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +71,13 @@ class Estimate:
         return f"{self.value:.{decimals}f} ± {error:.{decimals}f}"
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Normal confidence interval, which holds the bias that may be left too; nan where that is
-        unknown."""
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.se + self.left
+        """Confidence interval by Student's distribution, which holds the bias that may be left too;
+        nan where that is unknown.
+
+        It has one degree of freedom fewer than there are units: of few clusters the standard error
+        is itself an estimate."""
+        quantile = student.quantile(0.5 + level / 2, max(1, len(self.units) - 1))
+        reach = quantile * self.se + self.left
         return self.value - reach, self.value + reach
 
 
@@ -109,10 +114,22 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
 
 def are_equal(a: Estimate, b: Estimate) -> bool:
     """Whether both are of equal images: the influences may be rounded, as packs keep them."""
-    if a.value != b.value or a.samples != b.samples:
+    return a.value == b.value and _move_alike(a, b)
+
+
+def _move_alike(a: Estimate, b: Estimate) -> bool:
+    if a.samples != b.samples:
         return False
     largest = np.abs(a.influence).max(initial=0)
-    return bool(np.abs(a.influence - b.influence).max(initial=0) <= _ROUNDED * largest)
+    return bool(np.abs(a.influence - b.influence).max(initial=0) <= ROUNDED * largest)
+
+
+def are_bound(a: Estimate, b: Estimate) -> bool:
+    """Whether all samples differ by one number, which is no matter of chance: hardly two samples of
+    one side are alike, as they often are by a metric that counts."""
+    if a is b:
+        return True
+    return _move_alike(a, b) and 10 * len(np.unique(a.influence)) > 9 * a.samples
 
 
 def _in_common(a: Estimate, b: Estimate) -> tuple[Estimate, Estimate]:

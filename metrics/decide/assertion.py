@@ -7,8 +7,9 @@ lies wholly on its own side of the threshold, refuted when wholly on the other.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from denoisebench.metrics.decide.difference import difference_from
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
-from denoisebench.metrics.decide.verdicts import FAIL, PASS, Difference, non_inferiority
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, non_inferiority
 from denoisebench.metrics.estimate import Estimate, paired_difference
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
@@ -37,7 +38,8 @@ class Held:
 def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
     """The assertion held against its estimate; each side has a reach of its bound."""
     estimate, side = assertion.estimate, -1 if assertion.above else 1
-    loss = Difference(side * estimate.value, estimate.se, len(estimate.units))
+    difference = difference_from(estimate)
+    loss = difference.opposite if assertion.above else difference
     margin, samples = side * assertion.threshold, estimate.samples
     yes = non_inferiority(loss, margin, support, samples=samples)
     no = non_inferiority(loss, margin, refute, samples=samples)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.decide.verdicts import (
     FAIL,
@@ -18,15 +19,13 @@ from denoisebench.metrics.decide.verdicts import (
     PASS,
     UNDECIDED,
     UNTESTED,
-    Difference,
     Plateau,
     Verdict,
     all_of,
-    difference_of,
     non_inferiority,
     plateau,
 )
-from denoisebench.metrics.estimate import Estimate, are_equal
+from denoisebench.metrics.estimate import Estimate, are_bound, are_equal
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,12 @@ class Gate:
         nested = {samples: self.beside(smaller) for samples, smaller in rival.nested.items()}
         return replace(rival, influence=growth * rival.influence, nested=nested)
 
-    def loss(self, cell: Estimate, rival: Estimate) -> Difference:
+    def loss(self, cell: Estimate, rival: Estimate, *, of_equal_images: bool = False) -> Difference:
         """How much worse a cell is than another."""
         # What is equal loses nothing by any margin.
         other = rival if are_equal(cell, rival) else self.beside(rival)
-        return difference_of(other, cell) if self.sign > 0 else difference_of(cell, other)
+        pair = (other, cell) if self.sign > 0 else (cell, other)
+        return difference_of(*pair, of_equal_images=of_equal_images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +100,13 @@ def judged(
     cell: Candidate, rival: Candidate, gates: Mapping[str, Gate], *, reach: Reach | None = None
 ) -> dict[str, Verdict]:
     """The loss of a cell against another by each metric, held against its margin."""
-    return {
-        metric: _judged(cell.estimates[metric], rival.estimates[metric], gate, reach=reach)
-        for metric, gate in gates.items()
-    }
+    pairs = {metric: (cell.estimates[metric], rival.estimates[metric]) for metric in gates}
+    equal = any(are_equal(*pair) and are_bound(*pair) for pair in pairs.values())
+    losses = {m: gate.loss(*pairs[m], of_equal_images=equal) for m, gate in gates.items()}
+    return {m: _judged(losses[m], pairs[m][1], gate, reach=reach) for m, gate in gates.items()}
 
 
-def _judged(cell: Estimate, rival: Estimate, gate: Gate, *, reach: Reach | None) -> Verdict:
-    loss = gate.loss(cell, rival)
+def _judged(loss: Difference, rival: Estimate, gate: Gate, *, reach: Reach | None) -> Verdict:
     samples = loss.samples
     verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples=samples)
     if samples >= gate.enough:

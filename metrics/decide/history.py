@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from denoisebench.metrics.decide.regression import opposite, p_above
+from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.regression import p_above
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.speed import BETWEEN_FREEDOM, Processes, slowdown
-from denoisebench.metrics.decide.verdicts import Difference
 from denoisebench.metrics.estimate import Estimate, paired_difference
 
 
@@ -32,9 +32,7 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
 
     def contrast(later: range, earlier: range) -> Difference:
         after, before = (_mean([series[i] for i in places]) for places in (later, earlier))
-        change = paired_difference(after, before)
-        units = len(change.units)
-        return Difference(change.value, change.se, units, freedom=max(1, units - 1))
+        return difference_of(after, before)
 
     return _steps(len(series), contrast, margin, level=level)
 
@@ -72,7 +70,7 @@ def _segmented(
     if not places:
         return
     changes = [contrast(range(i, stretch.stop), range(stretch.start, i)) for i in places]
-    sizes = [opposite(change) if change.value < 0 else change for change in changes]
+    sizes = [change.opposite if change.value < 0 else change for change in changes]
     ps = [min(1.0, 2 * len(places) * p_above(size, margin)) for size in sizes]
     best = min(range(len(ps)), key=lambda i: (ps[i], -abs(changes[i].value)))
     if ps[best] >= level:

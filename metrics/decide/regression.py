@@ -7,16 +7,15 @@ ratio.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
-from denoisebench.metrics.decide import student
+from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.verdicts import (
     PASS,
     POWER,
     UNDECIDED,
-    Difference,
     Verdict,
     non_inferiority,
     non_inferiority_by_bounds,
@@ -88,24 +87,14 @@ def _p_of_gain(loss: Loss) -> float:
     of a share, which cannot be less than nothing."""
     if loss.p is not None:
         return 1.0
-    return p_above(opposite(loss.difference), loss.margin)
-
-
-def opposite(difference: Difference) -> Difference:
-    return replace(difference, value=-difference.value)
+    return p_above(loss.difference.opposite, loss.margin)
 
 
 def p_above(difference: Difference, margin: float) -> float:
-    """One-sided p of a difference that is in truth no more than the margin.
-
-    By Student's distribution where the error has few degrees of freedom: tests of a family need its
-    far tail."""
-    gap, se = difference.value - margin, difference.se
-    if math.isnan(gap) or math.isnan(se):
-        return 1.0
-    if se == 0:
-        return 0.0 if gap > 0 else 1.0
-    return student.upper_tail(gap / se, difference.freedom)
+    """One-sided p of a difference that is in truth no more than the margin; 1 where too little is
+    known to tell."""
+    p = difference.tail(margin)
+    return 1.0 if math.isnan(p) or difference.is_few else p
 
 
 def holm(ps: Sequence[float]) -> list[float]:

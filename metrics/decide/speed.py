@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from denoisebench.metrics.decide.verdicts import Difference
+from denoisebench.metrics.decide.difference import Difference
 
 # Standard deviation between processes of the logarithm of a calibrated time on a CPU, and the
 # degrees of freedom that this knowledge is worth beside what is measured: docs/regression.md

@@ -9,57 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from denoisebench.metrics.decide import student
-from denoisebench.metrics.decide.sequential import LEVEL, Reach
-from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.decide.difference import Difference
+from denoisebench.metrics.decide.sequential import Reach, fixed_reach
+from denoisebench.metrics.decide.shape import FEWEST
 
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
 NO_PLATEAU = "NO-PLATEAU"
 UNTESTED = "UNTESTED"  # below the first of a sequence that did not pass
 POWER = 0.8  # with which a number of samples that is told in advance would decide
-
-
-@dataclass(frozen=True)
-class Difference:
-    """a - b of two estimates."""
-
-    value: float
-    se: float
-    units: int  # independent ones: samples, or clusters of them
-    unpaired: str = ""  # why samples could not be paired; empty when they were
-    samples: int = 0  # images behind it, of the side that has fewer
-    freedom: float = math.inf  # degrees of freedom of the error, where they are few
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval, by Student's distribution where the error has few degrees."""
-        reach = student.quantile(0.5 + level / 2, self.freedom) * self.se
-        return self.value - reach, self.value + reach
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of no difference: nan with an unknown standard error, 1 for equal cells."""
-        if self.value == 0 and self.se == 0:
-            return 1.0
-        if math.isnan(self.se):
-            return math.nan
-        return 2 * student.upper_tail(abs(self.value) / self.se, self.freedom) if self.se else 0.0
-
-
-def difference_of(a: Estimate, b: Estimate, unpaired: str = "") -> Difference:
-    """a - b of one metric.
-
-    Samples are paired unless `unpaired` says why they do not match, or their clusters show that
-    they do not: then the errors add as independent ones."""
-    if not unpaired:
-        try:
-            difference = paired_difference(a, b)
-            units, samples = len(difference.units), difference.samples
-            return Difference(difference.value, difference.se, units, samples=samples)
-        except ValueError as error:
-            unpaired = str(error)
-    units = min(len(a.units), len(b.units))
-    samples = min(a.samples, b.samples)
-    return Difference(a.value - b.value, math.hypot(a.se, b.se), units, unpaired, samples)
 
 
 @dataclass(frozen=True)
@@ -87,12 +44,9 @@ def non_inferiority(
     (Wellek, 2010). samples: the images behind the loss where several make one unit; by default its
     units. The number of further samples has 80 % power if loss and variance are as estimated.
     """
-    if reach:
-        distance = reach(loss.se, loss.units)
-    else:
-        distance = student.quantile(1 - LEVEL, loss.freedom) * loss.se
-    bounds = loss.value - distance, loss.value + distance
-    return _held_against(margin, loss, bounds, distance=distance, samples=samples)
+    level = NormalDist().cdf(-(reach or fixed_reach())(loss.units))
+    low, high = loss.bounds(level)
+    return non_inferiority_by_bounds(loss, margin, (low, high), samples=samples)
 
 
 def non_inferiority_by_bounds(
@@ -114,6 +68,8 @@ def _held_against(
 ) -> Verdict:
     """distance: from the loss to the bound on the side of the margin."""
     low, high = bounds
+    if loss.is_few:
+        return Verdict(UNDECIDED, loss.value, low, high, margin, _until_enough(loss, samples))
     if high < margin or high == low <= margin:  # equal to the last bit is within any margin
         return Verdict(PASS, loss.value, low, high, margin)
     if low > margin:
@@ -121,6 +77,12 @@ def _held_against(
     gap = loss.value - margin
     further = _further(gap, loss.se, distance, samples=samples or loss.units)
     return Verdict(UNDECIDED, loss.value, low, high, margin, further)
+
+
+def _until_enough(loss: Difference, samples: int | None) -> int:
+    """Samples still missing to the fewest units that decide; units grow with samples."""
+    a_unit = (samples or loss.units) / loss.units
+    return math.ceil(a_unit * (FEWEST - loss.units))
 
 
 def _further(gap: float, se: float, distance: float, *, samples: int) -> int:

@@ -12,9 +12,9 @@ from rich.text import Text
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import Pack, PackedCell
+from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.history import Step, steps, steps_of_times
 from denoisebench.metrics.decide.speed import slowdown
-from denoisebench.metrics.decide.verdicts import Difference
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import paired_cells

@@ -10,6 +10,7 @@ import numpy as np
 from denoisebench.bench.records.cell import Latency
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import PackedCell
+from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.regression import Loss
 from denoisebench.metrics.decide.share import p_share_above, share_bounds
 from denoisebench.metrics.decide.speed import (
@@ -19,7 +20,7 @@ from denoisebench.metrics.decide.speed import (
     log_median,
     slowdown,
 )
-from denoisebench.metrics.decide.verdicts import Difference
+from denoisebench.metrics.estimate import are_bound, are_equal
 
 # Measures, and where a latency record has them.
 STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
@@ -94,10 +95,10 @@ def _scored(packed: PackedCell) -> list[str]:
 
 def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[Pending]:
     shared = [metric for metric in _scored(pair.old) if metric in _scored(pair.new)]
+    stands = _stands(pair, shared)
     for metric, gate in gates(margins, shared, {}).items():
         a, b = (packed.metrics[metric].estimate for packed in (pair.old, pair.new))
-        difference = gate.loss(b, a)
-        difference = replace(difference, freedom=max(1, difference.units - 1))
+        difference = gate.loss(b, a, of_equal_images=stands)
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
         remedy = ""
         if a.samples != b.samples:  # a bias by the number of samples would pass for a change
@@ -105,6 +106,15 @@ def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[P
             remedy = f"{a.samples} samples before, {b.samples} now: sweep as many"
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
         yield Pending(pair.name, metric, a.value, b.value, loss, False, note, remedy)
+
+
+def _stands(pair: Pair, shared: Sequence[str]) -> bool:
+    """Whether no image has changed, as far as features and metrics show."""
+    kind = shared_features(pair)
+    if kind is not None and np.array_equal(pair.old.features[kind], pair.new.features[kind]):
+        return True
+    sides = [(pair.old.metrics[m].estimate, pair.new.metrics[m].estimate) for m in shared]
+    return any(are_equal(*side) and are_bound(*side) for side in sides)
 
 
 def shared_features(pair: Pair) -> str | None:

@@ -12,8 +12,8 @@ from rich.table import Table
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
+from denoisebench.metrics.decide.difference import difference_of
 from denoisebench.metrics.decide.regression import smallest_detectable
-from denoisebench.metrics.decide.verdicts import difference_of
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import same_curve
 from denoisebench.reports.check.columns import Column, add_rows, terminal_table

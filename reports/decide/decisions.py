@@ -14,16 +14,10 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, choose, plateau_of
+from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.racing import tightest_at
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
-from denoisebench.metrics.decide.verdicts import (
-    PASS,
-    UNDECIDED,
-    Difference,
-    Plateau,
-    Verdict,
-    difference_of,
-)
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Plateau, Verdict
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.rows.curves import with_panels

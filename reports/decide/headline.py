@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.metrics.decide.verdicts import Difference, difference_of
+from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation

@@ -13,7 +13,7 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.decide.verdicts import Difference, difference_of
+from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
 from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus

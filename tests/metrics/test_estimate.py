@@ -35,8 +35,16 @@ def test_the_interval_is_symmetric_and_grows_with_the_level():
     estimate = mean_estimate(np.array([0.0, 1.0, 2.0, 5.0]))
     low, high = estimate.interval()
     assert (low + high) / 2 == pytest.approx(estimate.value)
-    assert high - low == pytest.approx(2 * 1.959964 * estimate.se, rel=1e-6)
+    assert high - low == pytest.approx(2 * 3.182446 * estimate.se, rel=1e-6)
     assert np.diff(estimate.interval(0.99)) > high - low
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4, 10])
+def test_the_interval_of_few_clusters_covers_the_truth_as_often_as_it_says(groups):
+    rng, clusters = np.random.default_rng(1), np.repeat(np.arange(groups), 20)
+    drawn = rng.normal(size=(2000, groups))[:, clusters] + rng.normal(size=(2000, 20 * groups))
+    intervals = [mean_estimate(row, clusters).interval() for row in drawn]
+    assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
 
 
 def test_a_paired_difference_equals_the_estimate_of_the_differences():

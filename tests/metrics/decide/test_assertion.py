@@ -14,7 +14,11 @@ from denoisebench.metrics.decide.assertion import (
     unevenness,
 )
 from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.shape import CAUTION
 from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.student import quantile
+
+REACH = quantile(1 - LEVEL, 399) * (1 + CAUTION / 400)  # of the bound of 400 units, evenly spread
 
 
 def known(value, se=1.0, n=400):
@@ -37,14 +41,14 @@ def known(value, se=1.0, n=400):
 def test_a_verdict_needs_the_whole_interval_on_one_side(value, above, verdict):
     found, (held,) = hold_all([Assertion(known(value), above, threshold=1.0)])
     assert (found, held.verdict) == (verdict, verdict)
-    assert (held.low, held.high) == pytest.approx((value - 1.96, value + 1.96), abs=1e-3)
+    assert (held.low, held.high) == pytest.approx((value - REACH, value + REACH))
     assert (held.further > 0) == (verdict == UNDECIDED)
 
 
 def test_the_further_samples_of_an_undecided_one_would_decide_it():
     _, (held,) = hold_all([Assertion(known(1.0), above=True)])
-    # a power of 0.8 needs (1.96 + 0.84)² times the samples of one standard error
-    assert held.further == pytest.approx(400 * (2.8016**2 - 1), rel=1e-3)
+    # a power of 0.8 needs (2 + 0.84)² times the samples of one standard error
+    assert held.further == pytest.approx(400 * ((REACH + 0.8416) ** 2 - 1), rel=1e-3)
 
 
 def test_all_have_to_be_supported_and_one_refuted_is_enough():
@@ -60,8 +64,8 @@ def test_the_bound_that_refutes_is_stricter_where_several_could():
     assert hold_all([near])[0] == REFUTED
     verdict, (held, _, _) = hold_all([near, yes, yes])
     assert verdict == UNDECIDED
-    assert held.low == pytest.approx(-2.1 - 1.96, abs=1e-3)  # that which would support is not
-    assert held.high == pytest.approx(-2.1 + 2.394, abs=1e-3)
+    assert held.low == pytest.approx(-2.1 - REACH)  # that which would support is not
+    assert held.high == pytest.approx(-2.1 + REACH * 2.405 / 1.966, abs=1e-3)
 
 
 @pytest.mark.parametrize(("others", "wrong"), [(5.0, SUPPORTED), (0.0, REFUTED)])

@@ -37,7 +37,8 @@ def test_a_step_says_how_much_changed():
 
 
 def test_a_step_within_the_margin_is_none_however_certain():
-    exact = Estimate(0.0, np.zeros(10)), Estimate(0.1, np.zeros(10))
+    alike = np.random.default_rng(5).standard_normal(10)
+    exact = Estimate(0.0, alike), Estimate(0.1, alike)
     assert steps([exact[0], exact[0], exact[1]], margin=0.2) == []
     assert [step.at for step in steps([exact[0], exact[0], exact[1]], margin=0.05)] == [2]
 

@@ -79,7 +79,7 @@ def test_bounds_hold_at_all_rungs_together():
     looks = np.array(rungs(design))
     means = rng.standard_normal((1500, design.cap)).cumsum(1)[:, looks - 1] / looks
     reach = sequential_reach(128)
-    bounds = np.array([reach(n**-0.5, n) for n in looks])
+    bounds = np.array([reach(n) * n**-0.5 for n in looks])
     assert (means + bounds < 0).any(1).mean() <= LEVEL
 
 
@@ -120,7 +120,7 @@ def test_a_cell_on_its_margin_is_given_up_before_the_cap():
 
 
 def test_a_winner_by_luck_is_not_confirmed_and_the_next_is_tried():
-    world = World(3, {"ddim": [80.0, 90.0, 93.0, 93.0, 93.0]})
+    world = World(3, {"ddim": [80.0, 90.0, 93.0, 93.0, 93.0]}, own=0.7)
     world.values[2][200:] -= 2.0  # eight steps look good at first
     course = world.race(Design(64, 256, 1, 256))[-1]
     assert [(world.name(t.winner), t.outcome) for t in course.trials] == [

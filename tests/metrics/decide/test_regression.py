@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.regression import (
     IMPROVED,
     REGRESSION,
@@ -16,7 +17,7 @@ from denoisebench.metrics.decide.regression import (
 )
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.share import p_share_above, share_bounds
-from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Difference
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 
 
 def loss(value, se, margin=1.0):

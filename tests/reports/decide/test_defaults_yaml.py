@@ -180,7 +180,13 @@ def test_the_longest_name_of_a_margin_counts():
 def test_apply_sets_the_scheduler_and_returns_the_calls_arguments(tmp_path, capsys):
     code, _, err = call(
         capsys,
-        *tiny(tmp_path, "scheduler=ddim,dpmpp_2m_karras", "steps=2,4", "model=shapes-ddpm"),
+        *tiny(
+            tmp_path,
+            "scheduler=ddim,dpmpp_2m_karras",
+            "steps=2,4",
+            "model=shapes-ddpm",
+            "samples=32",
+        ),
         "margins.gating.clip_score_shapes.absolute=60",
         "~margins.gating.fd_shapes",
         "~margins.gating.fd",

@@ -1,6 +1,7 @@
 """Student's distribution of integer degrees of freedom. Standard library only."""
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 
@@ -15,6 +16,7 @@ def upper_tail(t: float, freedom: float) -> float:
     return max(0.0, 0.5 - within) if t > 0 else 0.5 + within
 
 
+@lru_cache(maxsize=4096)  # cells are compared by the thousand, all at one size and level
 def quantile(p: float, freedom: float) -> float:
     """The number that a value is below with probability p, 1/2 <= p < 1."""
     low, high = 0.0, NormalDist().inv_cdf(p)

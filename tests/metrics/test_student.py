@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from denoisebench.metrics.decide.student import quantile, upper_tail
+from denoisebench.metrics.student import quantile, upper_tail
 
 FREEDOMS = (1, 2, 3, 4, 8, 9, 18, 101)
 
