@@ -9,6 +9,7 @@ from pathlib import Path
 from denoisebench.bench.paths import hash_of
 
 _HASH_DIGITS = 16
+_SETTLED = ".redone"  # after the name of a damaged file that was made again, or is not needed
 ANY_HASH = "?" * _HASH_DIGITS  # in a pattern
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,18 @@ class CheckedFiles:
         if mark not in self._intact and self.read(path) is not None:
             self._intact.add(mark)
         return mark in self._intact
+
+    def set_aside(self, folder: str) -> list[str]:
+        """Names of the damaged files of a folder of this name."""
+        paths = sorted(self._damaged.glob(f"{folder}-*"))
+        names = [path.name.removeprefix(f"{folder}-") for path in paths]
+        return [name for name in names if not name.endswith(_SETTLED)]
+
+    def settle(self, folder: str) -> None:
+        """Marks the damaged files of a folder as of no more concern."""
+        for name in self.set_aside(folder):
+            path = self._damaged / f"{folder}-{name}"
+            path.replace(path.with_name(path.name + _SETTLED))
 
     def newest(self, paths: list[Path]) -> bytes | None:
         """Content of the newest intact one of these."""
