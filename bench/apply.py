@@ -91,14 +91,6 @@ def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     return defaults
 
 
-def are_intact(path: Path) -> bool:
-    try:
-        read_defaults(path)
-    except UserError:
-        return False
-    return True
-
-
 def _is_default(record: Any) -> bool:
     """Whether a record has all that is read of it; one that was not decided has no setting."""
     if not isinstance(record, dict) or not isinstance(record.get("held", {}), dict):

@@ -1,12 +1,14 @@
 """Everything a run's folder shows of it, made from the store alone: tables, figures, page."""
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.paths import file_hash, write_atomically
+from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.records.run import RECORDS, Run, load_run
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.claims.cells import Cells
@@ -31,6 +33,9 @@ from denoisebench.reports.rows.frame import (
     write_results,
 )
 
+_HASHES = "report.json"  # of the files of a report, by which a later sweep knows them as whole
+_VIEWS = ("results.*", "defaults.yaml", "report.html", "claims.*", "figures/*", "prompts.json")
+
 
 def write_report(folder: Path) -> Path:
     """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html, of a run that
@@ -52,6 +57,7 @@ def write_report(folder: Path) -> Path:
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
     write_atomically(page, render_html(run, frame, content).encode())
+    write_atomically(folder / _HASHES, json.dumps(_hashes(folder), indent=1).encode())
     return page
 
 
@@ -87,7 +93,25 @@ def is_current(run: Run) -> bool:
     in_order = _is_no_newer(table, page) and all(
         _is_no_newer(path, made) for path in made_from for made in (page, defaults)
     )
-    return in_order and table.read_bytes() == csv_bytes(load_frame(run))
+    return (
+        in_order
+        and _are_as_written(run.folder)
+        and table.read_bytes() == csv_bytes(load_frame(run))
+    )
+
+
+def _are_as_written(folder: Path) -> bool:
+    """Whether every file of a report is what was written: none is gone, cut or changed since."""
+    try:
+        return read_mapping(folder / _HASHES) == _hashes(folder)
+    except Unreadable:
+        return False
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hashes of what a report writes and of the prompts that it shows, by name."""
+    names = [path for pattern in _VIEWS for path in sorted(folder.glob(pattern))]
+    return {str(path.relative_to(folder)): file_hash(path).hex() for path in names}
 
 
 def _is_no_newer(path: Path, other: Path) -> bool:

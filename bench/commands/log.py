@@ -16,6 +16,7 @@ def log(arguments: list[str]) -> int:
     from denoisebench.bench.paths.guarded import read_yaml
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.settings.job import tracking_settings
+    from denoisebench.reports.report import is_current, write_report
 
     run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
@@ -30,6 +31,8 @@ def log(arguments: list[str]) -> int:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
     settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
+    if not is_current(run):
+        write_report(run.folder)  # what is published is whole
     return 0 if publish_run(run, settings) else 1
 
 

@@ -67,7 +67,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
 
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is."""
-    from denoisebench.bench.apply import are_intact, read_defaults
+    from denoisebench.bench.apply import read_defaults
     from denoisebench.reports.report import is_current, write_report
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import load_frame
@@ -76,7 +76,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     folder, console = outcome.run.folder, terminal()
     page = folder / "report.html"
     defaults = folder / "defaults.yaml"
-    if not (is_current(outcome.run) and are_intact(defaults)):
+    if not is_current(outcome.run):
         write_report(folder)
     frame = load_frame(outcome.run)
     console.print(summary_table(frame))

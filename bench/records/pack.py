@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency, made_by
-from denoisebench.bench.records.rows import read_estimate
+from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.rows import lost_of, read_estimate
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
 
@@ -75,6 +77,14 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
     latency = store.read_record(key, entry.latency) if entry.latency else None
     cost, grid = store.read_record(key, "cost"), store.read_record(key, "grid")
     done = status["status"] == "done"
+    features = dict(_features(run, entry)) if done else {}
+    images = list(_thumbnails(run, entry)) if done else []
+    lost = lost_of(store, entry) if done else ""  # the reading has found what is damaged
+    if lost:
+        raise UserError(
+            f"{run.folder}: {lost} of {cell_name(entry.asked)} is damaged or gone, which is "
+            "no regression: sweep again, then what is lacking alone is made anew"
+        )
     return PackedCell(
         cell=entry.cell,
         samples=entry.samples,
@@ -89,8 +99,8 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
         cost=Cost(**cost) if cost else None,
         grid=Grid(**grid) if grid else None,
         latencies=[Latency(**latency)] if latency else [],
-        features=dict(_features(run, entry)) if done else {},
-        images=list(_thumbnails(run, entry)) if done else [],
+        features=features,
+        images=images,
     )
 
 

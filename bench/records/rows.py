@@ -55,6 +55,19 @@ def read_dims(store: Store, entry: Entry) -> dict[str, int]:
     }
 
 
+def lost_of(store: Store, entry: Entry) -> str:
+    """Name of a record that a finished cell lacks, or of a file of it that is damaged; else empty.
+
+    What was measured of such a cell is not whole: the next sweep makes it again.
+    """
+    key = entry.cell.key
+    kinds = [kind for kind in ("cost", "grid", entry.latency, *entry.metrics.values()) if kind]
+    for kind in ("vendor", "flat"):
+        store.read_record(key, kind)  # earlier versions wrote none: damage alone counts
+    gone = [kind for kind in kinds if store.read_record(key, kind) is None]
+    return next(iter([*store.lost(key), *gone]), "")
+
+
 def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
     """The first input images [N, 3, H, W] uint8, and masks [N, H, W] bool of inpainting; empty for
     a cell without inputs."""
@@ -98,7 +111,9 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
 def _status(store: Store, entry: Entry) -> dict[str, Any]:
     if entry.unsupported:
         return {"status": "unsupported", "message": _in_a_line(entry.unsupported), "traceback": ""}
-    return store.read_record(entry.cell.key, entry.status_kind) or _NOT_RUN
+    record = store.read_record(entry.cell.key, entry.status_kind) or _NOT_RUN
+    lost = lost_of(store, entry) if record["status"] == "done" else ""
+    return {**_NOT_RUN, "message": f"{lost} is damaged or gone: sweep again"} if lost else record
 
 
 def _in_a_line(text: str) -> str:

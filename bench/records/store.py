@@ -13,6 +13,7 @@
 import fcntl
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import hash_of, write_atomically, writing
+from denoisebench.bench.paths.guarded import read_mapping
 
 SCHEMA = 1
-_MARKER = "store.json"
+_MARKER, _CELLS = "store.json", "cells"
 _HASH_DIGITS = 16
 _ANY_HASH = "?" * _HASH_DIGITS  # in a pattern
+_SETTLED = ".redone"  # after the name of a damaged file that was made again, or is not needed
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +58,7 @@ class Store:
         """Opens a store, an empty one if there is none."""
         marker = root / _MARKER
         if not marker.exists():
-            write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
+            _mark(marker)
         return cls(root)
 
     def shards(self, key: str, kind: str) -> list[Shard]:
@@ -77,6 +80,21 @@ class Store:
         """Kinds of a cell's shards that begin so, in order."""
         paths = self._folder(key).glob(f"{prefix}*-????????-????????-*.safetensors")
         return sorted({path.stem.rsplit("-", 3)[0] for path in paths})
+
+    def lost(self, key: str) -> list[str]:
+        """Names of a cell's files that were found damaged and have not been made again."""
+        return [name for name in self._files.set_aside(key) if not self._is_made_again(key, name)]
+
+    def settle(self, key: str) -> None:
+        """Called when a cell is whole: what was damaged of it is made again or not needed."""
+        self._files.settle(key)
+
+    def _is_made_again(self, key: str, name: str) -> bool:
+        stem, suffix = name.rsplit("-", 1)[0], Path(name).suffix
+        shard = re.fullmatch(r"(.+)-\d{8}-(\d{8})", stem)
+        if shard:
+            return not self.missing(key, shard[1], int(shard[2]))
+        return any(map(self._files.is_intact, self._records(key, stem, suffix)))
 
     def write(self, key: str, kind: str, start: int, *, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of equal first dimension as samples start.. of the kind."""
@@ -143,7 +161,7 @@ class Store:
         return [_parse(path) for path in sorted(paths)]
 
     def _folder(self, key: str) -> Path:
-        return self.root / "cells" / key
+        return self.root / _CELLS / key
 
     def _write(self, key: str, stem: str, suffix: str, *, content: bytes) -> None:
         write_atomically(self._folder(key) / _checked_name(stem, suffix, content), content)
@@ -169,14 +187,24 @@ class Store:
         return list(self._folder(key).glob(f"{kind}-{_ANY_HASH}{suffix}"))
 
 
+def _mark(marker: Path) -> int:
+    write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
+    return SCHEMA
+
+
 def _check_schema(root: Path) -> None:
     marker = root / _MARKER
-    if not marker.exists():
+    if not marker.exists() and not (root / _CELLS).is_dir():
         raise UserError(f"there is no store at {root}: put it back, or sweep again")
     try:
-        schema = json.loads(marker.read_text())["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{marker} is not a denoisebench store: choose another folder") from error
+        schema = read_mapping(marker)["schema"]
+    except (ValueError, KeyError) as error:
+        if not (root / _CELLS).is_dir():
+            raise UserError(
+                f"{marker} is not a denoisebench store: choose another folder"
+            ) from error
+        _log.warning("%s is damaged: written again, the store is whole", marker)
+        schema = _mark(marker)
     if schema != SCHEMA:
         raise UserError(
             f"the store {root} has schema {schema}, this version reads {SCHEMA}: "
@@ -231,6 +259,18 @@ class _CheckedFiles:
         if mark not in self._intact and self.read(path) is not None:
             self._intact.add(mark)
         return mark in self._intact
+
+    def set_aside(self, folder: str) -> list[str]:
+        """Names of the damaged files of a folder of this name."""
+        paths = sorted(self._damaged.glob(f"{folder}-*"))
+        names = [path.name.removeprefix(f"{folder}-") for path in paths]
+        return [name for name in names if not name.endswith(_SETTLED)]
+
+    def settle(self, folder: str) -> None:
+        """Marks the damaged files of a folder as of no more concern."""
+        for name in self.set_aside(folder):
+            path = self._damaged / f"{folder}-{name}"
+            path.replace(path.with_name(path.name + _SETTLED))
 
     def newest(self, paths: list[Path]) -> bytes | None:
         """Content of the newest intact one of these."""

@@ -83,7 +83,11 @@ class _Work:
                 self._attempt(job, progress, wait=True)
         missing = {job.entry.cell.key for job in todo}
         keys = [job.entry.cell.key for job in jobs]
-        return [self.statuses[key] if key in missing else "done" for key in keys]
+        statuses = [self.statuses[key] if key in missing else "done" for key in keys]
+        for key, status in zip(keys, statuses, strict=True):
+            if status == "done":
+                self._session.store.settle(key)
+        return statuses
 
     def _attempt(self, job: Job, progress: SweepProgress, wait: bool) -> bool:
         before, store = progress.work_done, self._session.store

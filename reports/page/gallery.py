@@ -5,7 +5,7 @@ Where one step count was run at several strengths, the columns are strengths.
 
 import base64
 import io
-import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.reports.rows.curves import STEPS, STRENGTH, with_panels
 
+_log = logging.getLogger(__name__)
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
 _THUMBNAIL = 128  # pixels, longest side of a tile
 _STRIPES = 16  # of the hatching over what inpainting repaints, along the short side
@@ -162,5 +164,15 @@ def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Ti
 
 
 def _prompts(run: Run) -> dict[str, Sequence[str]]:
+    """Texts by prompt set; none where the file is gone or damaged, which a sweep writes again."""
     path = run.folder / "prompts.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    try:
+        prompts = read_mapping(path) if path.exists() else {}
+    except Unreadable as error:
+        _log.warning("%s cannot be read (%s): sweep again, prompts are not shown", path, error)
+        return {}
+    return {name: texts for name, texts in prompts.items() if _are_texts(texts)}
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
