@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from denoisebench.bench.machine import environment
-from denoisebench.metrics import student
 from denoisebench.metrics.decide.difference import difference_from
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import PASS, non_inferiority
-from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.estimate import mean_estimate, students_quantile
 
 SIZES = (4, 8, 16, 24, 32, 48, 64, 128, 256, 512, 2048)
 GROUPS = (2, 3, 4, 8, 10, 16, 24, 32, 50)
@@ -119,7 +118,7 @@ def replicate(family: Family, units: int, repetitions: int, *, in_a_group: int =
     in_a_group: samples of a prompt, whose own means have that distribution; 0 for independent
     samples."""
     rng, counts = np.random.default_rng(units), np.zeros(3, int)
-    quantiles = fixed_reach()(units), student.quantile(1 - LEVEL, units - 1)
+    quantiles = fixed_reach()(units), students_quantile(1 - LEVEL, units - 1)
     for _ in range(repetitions):
         values, clusters = family.draw(rng, units), None
         if in_a_group:
@@ -150,13 +149,13 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"| distribution | {' | '.join(map(str, sizes))} |", "|---" * (len(sizes) + 1) + "|"]
     for name in dict.fromkeys(row.name for row in rows):
         shares = {row.units: row.corrected for row in rows if row.name == name}
-        told = [f"{100 * shares[n]:.1f}" if n in shares else "" for n in sizes]
-        lines.append(f"| {name} | {' | '.join(told)} |")
+        texts = [f"{100 * shares[n]:.1f}" if n in shares else "" for n in sizes]
+        lines.append(f"| {name} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
 def worst(rows: Sequence[Row]) -> Iterator[str]:
-    """By size, the distribution that passes most often by each bound."""
+    """A row for each size: the distribution that passes most often by each bound."""
     for units in sorted({row.units for row in rows}):
         alike = [row for row in rows if row.units == units]
         shares = [max(getattr(row, kind) for row in alike) for kind in ("plain", "student")]

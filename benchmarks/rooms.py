@@ -61,7 +61,6 @@ ORDER: dict[str, tuple[str, ...]] = {
         "features",
         "images",
         "estimate",
-        "student",
         "specs",
         "networks",
     ),

@@ -50,7 +50,7 @@ class PipelineFacts:
 
 @cache
 def facts_of(name: str) -> PipelineFacts | None:
-    """Of a pipeline class of diffusers; None for one whose source is not there to be read."""
+    """Facts of a pipeline class of diffusers; None for one whose source is not there to be read."""
     methods = _methods(name)
     if "__call__" not in methods or "__init__" not in methods:
         return None
@@ -71,8 +71,8 @@ def class_source(name: str) -> str:
     file = _file_of(name)
     text = file.read_text(encoding="utf-8") if file else ""
     classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-    found = [node for node in classes if node.name == name]
-    return ast.get_source_segment(text, found[0]) or "" if found else ""
+    named = [node for node in classes if node.name == name]
+    return ast.get_source_segment(text, named[0]) or "" if named else ""
 
 
 @cache
@@ -201,7 +201,7 @@ def _handed(call: ast.FunctionDef) -> Handed | str:
 
 
 def _way(node: ast.Call, call: ast.FunctionDef) -> Handed | None:
-    """Of one call; None where it is for timesteps of the user's own."""
+    """What one call hands over; None where it is for timesteps of the user's own."""
     given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
     is_helper = ast.unparse(node.func) == "retrieve_timesteps"
     if is_helper:  # (scheduler, number of steps, device, timesteps, sigmas)
@@ -262,8 +262,8 @@ def _mu(node: ast.Call, call: ast.FunctionDef) -> str:
 def _switched_off_up_to(name: str) -> set[float]:
     """Weights that a class compares its own with, beside what its documentation says of them."""
     code = "\n".join(map(_without_text, _methods(name).values()))
-    found = re.findall(r"(?:self\._|self\.|\b)guidance_scale > (\d+\.?\d*)", code)
-    return {float(off) for off in found}
+    limits = re.findall(r"(?:self\._|self\.|\b)guidance_scale > (\d+\.?\d*)", code)
+    return {float(limit) for limit in limits}
 
 
 def _without_text(method: ast.FunctionDef) -> str:

@@ -47,10 +47,13 @@ def given_prompts(settings: Settings) -> tuple[str, ...]:
 def convergence_measures(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is asked for and can be measured against a reference trajectory, and a sentence for each
     measure that cannot."""
-    asked, closed_form = settings.metrics.convergence, settings.model.path.startswith(CLOSED_FORM)
-    lacks = convergence_lacks(asked, closed_form, settings.model.name)
+    measures, closed_form = (
+        settings.metrics.convergence,
+        settings.model.path.startswith(CLOSED_FORM),
+    )
+    lacks = convergence_lacks(measures, closed_form, settings.model.name)
     sentences = [f"{measure}_converged is left out: {why}" for measure, why in lacks.items()]
-    return tuple(measure for measure in asked if measure not in lacks), tuple(sentences)
+    return tuple(measure for measure in measures if measure not in lacks), tuple(sentences)
 
 
 def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:

@@ -115,11 +115,11 @@ Curve = tuple[str, str, str]  # model, scheduler, grid
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
     """A sentence for each known defect, with the schedulers and steps that hit it."""
     sentences = []
-    for (_, told), curves in _hit(jobs).items():
+    for (_, text), curves in _hit(jobs).items():
         steps: dict[str, set[int]] = defaultdict(set)
         for (_, scheduler, _), counts in curves.items():
             steps[scheduler] |= counts
-        sentences.append(f"{_where(steps)}: {told}")
+        sentences.append(f"{_where(steps)}: {text}")
     switching = list(dict.fromkeys(scheduler for _, scheduler, _ in _switching(jobs)))
     if switching:
         sentences.append(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from denoisebench.metrics import student
 from denoisebench.metrics.decide.shape import FEWEST, Shape, shape_of
 from denoisebench.metrics.estimate import (
     ROUNDED,
@@ -14,6 +13,8 @@ from denoisebench.metrics.estimate import (
     are_bound,
     are_equal,
     paired_difference,
+    students_quantile,
+    students_tail,
 )
 
 _BEYOND = 1e6  # standard errors: no p is told from 0
@@ -44,7 +45,7 @@ class Difference:
 
     def bounds(self, level: float) -> tuple[float, float]:
         """The lower and the upper bound, each missed with a probability of about `level`."""
-        below, above = self._distances(student.quantile(1 - level, self.freedom))
+        below, above = self._distances(students_quantile(1 - level, self.freedom))
         return self.value - below, self.value + above
 
     def _distances(self, multiple: float) -> tuple[float, float]:
@@ -64,7 +65,7 @@ class Difference:
             return math.nan
         if gap < 0:
             return 1 - self.opposite.tail(-threshold)
-        return student.upper_tail(self._multiple_of(gap), self.freedom)
+        return students_tail(self._multiple_of(gap), self.freedom)
 
     def _multiple_of(self, gap: float) -> float:
         """The multiple of the standard error whose lower bound lies a gap >= 0 below the value."""

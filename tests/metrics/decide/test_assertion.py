@@ -15,10 +15,11 @@ from denoisebench.metrics.decide.assertion import (
 )
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.shape import CAUTION
-from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.student import quantile
+from denoisebench.metrics.estimate import Estimate, mean_estimate, students_quantile
 
-REACH = quantile(1 - LEVEL, 399) * (1 + CAUTION / 400)  # of the bound of 400 units, evenly spread
+REACH = students_quantile(1 - LEVEL, 399) * (
+    1 + CAUTION / 400
+)  # of the bound of 400 units, evenly spread
 
 
 def known(value, se=1.0, n=400):

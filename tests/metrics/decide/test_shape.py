@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from benchmarks.false_passes import FAMILY, IN_A_GROUP, replicate, replicate_race
-from denoisebench.metrics import student
 from denoisebench.metrics.decide.assertion import UNDECIDED as OPEN
 from denoisebench.metrics.decide.assertion import Assertion, hold_all
 from denoisebench.metrics.decide.choose import Candidate, Gate, judged
@@ -15,7 +14,7 @@ from denoisebench.metrics.decide.regression import Loss, judge
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.shape import CAUTION, FEWEST
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, non_inferiority
-from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.metrics.estimate import Estimate, mean_estimate, students_quantile
 
 BY_NAME = {family.name: family for family in FAMILY}
 
@@ -45,7 +44,7 @@ def test_bounds_of_even_units_are_students_but_for_the_caution():
     units = np.tile([1.0, -1.0], 200)
     loss = difference_from(Estimate(0.3, units))
     low, high = loss.bounds(LEVEL)
-    distance = student.quantile(1 - LEVEL, 399) * (1 + CAUTION / 400) * loss.se
+    distance = students_quantile(1 - LEVEL, 399) * (1 + CAUTION / 400) * loss.se
     assert (0.3 - low, high - 0.3) == pytest.approx((distance, distance))
 
 

@@ -19,8 +19,7 @@ from denoisebench.metrics.decide.verdicts import (
     non_inferiority,
     plateau,
 )
-from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
-from denoisebench.metrics.student import upper_tail
+from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference, students_tail
 
 QUALITY = Gate(sign=1, margin=0.5)
 
@@ -47,7 +46,7 @@ def test_paired_comparison_is_that_of_the_per_sample_differences():
     assert found.se == pytest.approx((x - y).std(ddof=1) / 200**0.5)
     assert found.unpaired == ""
     assert found.units == 200
-    assert found.p >= 2 * upper_tail(abs(found.value) / found.se, 199)  # of normal units
+    assert found.p >= 2 * students_tail(abs(found.value) / found.se, 199)  # of normal units
     low, _ = found.bounds(found.p / 2) if found.value > 0 else found.opposite.bounds(found.p / 2)
     assert low == pytest.approx(0, abs=1e-9)
     assert found.interval()[0] < found.value < found.interval()[1]
