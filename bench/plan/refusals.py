@@ -58,8 +58,10 @@ def _found(pipeline: str, class_name: str, flags: str, *, config: str) -> str:
 
 def _reasons(facts: PipelineFacts, scheduler: Any) -> Iterator[str]:
     name = type(scheduler).__name__
-    if isinstance(facts.handed, Handed) and not _is_taken(facts.handed, scheduler):
-        yield f"gives the scheduler noise levels and a shift, which {name} does not take"
+    handed = facts.handed if isinstance(facts.handed, Handed) else Handed(mu="dynamic")
+    if not _is_taken(handed, scheduler):
+        levels = "noise levels and a shift" if handed != Handed() else "a number of steps alone"
+        yield f"gives the scheduler {levels}, which {name} does not take"
         return
     takes = signature(scheduler.step).parameters
     lacking = [argument for argument in facts.step_takes if argument not in takes]
@@ -72,8 +74,6 @@ def _reasons(facts: PipelineFacts, scheduler: Any) -> Iterator[str]:
 
 
 def _is_taken(handed: Handed, scheduler: Any) -> bool:
-    if isinstance(handed, Handed) and handed == Handed():
-        return True
     try:
         scheduler.set_timesteps(**_given(handed, scheduler.config))
     except (TypeError, ValueError, AssertionError, AttributeError):
@@ -82,7 +82,8 @@ def _is_taken(handed: Handed, scheduler: Any) -> bool:
 
 
 def _given(handed: Handed, config: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of set_timesteps for two steps."""
+    """Arguments of set_timesteps for two steps; for four where their number is all that is given,
+    as some classes start with others."""
     given: dict[str, Any] = {}
     if handed.mu == "always" or (handed.mu and config.get("use_dynamic_shifting")):
         given["mu"] = 1.0
@@ -90,7 +91,7 @@ def _given(handed: Handed, config: dict[str, Any]) -> dict[str, Any]:
         given["timesteps"] = np.array([1000.0, 500.0])
     if handed.sigmas and not (handed.unless_flow and config.get("use_flow_sigmas")):
         given["sigmas"] = _as(handed.sigmas)
-    return given if {"sigmas", "timesteps"} & set(given) else {**given, "num_inference_steps": 2}
+    return given if {"sigmas", "timesteps"} & set(given) else {**given, "num_inference_steps": 4}
 
 
 def _as(kind: str) -> Any:
@@ -104,12 +105,10 @@ def _as(kind: str) -> Any:
 
 
 def _scales(scheduler: Any) -> bool:
-    """Whether it changes what a network is to see of a state."""
+    """Whether it changes what a network is to see of a state; its timesteps are set."""
     import torch
 
     if not hasattr(scheduler, "scale_model_input"):
         return False
-    if not len(scheduler.timesteps) or scheduler.num_inference_steps is None:
-        scheduler.set_timesteps(4)
     x = torch.ones(1, 1, 2, 2)
     return not torch.allclose(scheduler.scale_model_input(x, scheduler.timesteps[0]), x)

@@ -176,6 +176,8 @@ def test_schedulers_that_do_not_take_what_a_pipeline_gives_are_refused():
     everyone = {n for n, s in SCHEDULERS.items() if s.kind == "flow"}
     assert able("StableDiffusion3Pipeline", shift=3.0) == everyone
     assert able("AuraFlowPipeline", shift=1.7) == everyone
+    assert "flow_euler" not in able("AuraFlowPipeline", use_dynamic_shifting=True)
+    assert "flow_euler" in able("HiDreamImagePipeline", use_dynamic_shifting=True)
     dynamic = able("ChromaPipeline", use_dynamic_shifting=True)
     assert "flow_euler" in dynamic
     assert not {"flow_heun", "flow_dpmpp_2m", "flow_deis"} & dynamic

@@ -190,3 +190,33 @@ def test_a_flow_whose_own_config_has_other_sigmas_runs_with_finite_images(
     assert set(frame["status"]) == {"done"}
     assert frame["flat_images"].sum() == 0
     assert (frame["sigma_start"] <= 1).all()
+
+
+def test_perturbed_attention_takes_no_interval_or_rescale_and_its_passes_are_counted(
+    models, tmp_path, capsys
+):
+    """Its batch is [without, with, perturbed]: halves of it are no predictions."""
+    folder = tmp_path / "model"
+    shutil.copytree(save_tiny("sd15", models), folder)
+    index = folder / "model_index.json"
+    pag = {**json.loads(index.read_text()), "_class_name": "StableDiffusionPAGPipeline"}
+    index.write_text(json.dumps(pag))
+    for option in ("guidance_rescale=0.7", "guidance_interval=[0.3,5]"):
+        code, _, err = sweep(capsys, tmp_path, folder, "scheduler=ddim", option, "--dry-run")
+        assert code == 2
+        assert "works on models of the standard form, not separate; leave it out" in err
+    assert sweep(capsys, tmp_path, folder, "scheduler=ddim")[::2] == (0, "")
+    assert rows(tmp_path)["passes_per_step"]["ddim"] == 3
+
+
+def test_a_form_of_guidance_that_is_not_known_is_asked_for(models, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(save_tiny("sd15", models), folder)
+    index = folder / "model_index.json"
+    semantic = {**json.loads(index.read_text()), "_class_name": "SemanticStableDiffusionPipeline"}
+    index.write_text(json.dumps(semantic))
+    code, _, err = sweep(capsys, tmp_path, folder, "scheduler=ddim", "--dry-run")
+    assert code == 2
+    assert "model.guidance_form: how SemanticStableDiffusionPipeline takes its weight is not" in err
+    said = ("scheduler=ddim", "model.guidance_form=separate", "--dry-run")
+    assert sweep(capsys, tmp_path, folder, *said)[0] == 0
