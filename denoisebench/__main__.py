@@ -6,6 +6,7 @@ denoisebench from Python gets none of it.
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -60,8 +61,18 @@ a scheduler deviates or something got worse, 2 usage error, 3 a check is undecid
 
 
 def main() -> None:
-    """Console entry point."""
-    sys.exit(run(sys.argv[1:]))
+    """Console entry point. A request to end is answered like Ctrl-C, and a reader that has seen
+    enough, as `head` has, ends the command without a word."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        code = 141  # as the shell calls it
+    except KeyboardInterrupt:  # outside a command: while its libraries are imported
+        code = _complain("stopped", code=130)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ def test_the_default_is_as_good_as_it_was(assert_no_regression):
     assert_no_regression("scheduler=ddim steps=8 samples=256", "tests/baseline.dbpack")
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,12 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
 
         folder = Path(cell)
         if not (folder / "sweep.json").exists():
-            overrides = [*str(cell).split(), f"runs={tmp_path}", "run=candidate", "tracking=none"]
+            overrides = [
+                *shlex.split(str(cell)),
+                f"runs={tmp_path}",
+                "run=candidate",
+                "tracking=none",
+            ]
             code = run(["sweep", *overrides])
             assert code == 0, f"the sweep of {cell} ended with exit code {code}"
             folder = tmp_path / "candidate"

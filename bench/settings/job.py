@@ -172,11 +172,11 @@ class Settings(Strict):
     strength: Strength = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
     grid: Literal["native", "matched"] = "native"
-    seed: NotNegative
+    seed: Annotated[NotNegative, Field(lt=2**63)]  # of a column of whole numbers
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: Count
     device: Literal["auto", "cpu", "cuda"]
-    threads: NotNegative
+    threads: Annotated[NotNegative, Field(le=1024)]
     runs: str
     run: Name | None
     store: str | None

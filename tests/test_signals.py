@@ -1,0 +1,63 @@
+"""The command line as a process: asked to end, or with a reader that has seen enough."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.helpers.cli import call, start, tiny
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_asked_to_end_says_how_to_go_on_whoever_asks(request_to_end, tmp_path):
+    many = ("steps=2,3,4,5,6,7,8,9,10", "samples=64", "metrics=none", "latency.timed_runs=0")
+    process = start(*tiny(tmp_path, *many))
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("tiny/cells/*/images-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(request_to_end)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("denoisebench: stopped; the same command goes on")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_while_it_loads_ends_in_a_line(request_to_end):
+    process = start("list", "columns")
+    time.sleep(1)
+    process.send_signal(request_to_end)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert process.returncode in (0, 130)
+
+
+@pytest.mark.parametrize("command", ["--help", "list columns"])
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(command):
+    program = (
+        "import sys; from denoisebench.__main__ import main; "
+        f"sys.argv[1:] = {command.split()!r}; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) in (0, 1, 141)  # 1 is rich's
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (f"seed={2**63}", f"seed={2**63}: must be less than {2**63}"),
+        ("threads=1000000", "threads=1000000: must be less than or equal to 1024"),
+    ],
+)
+def test_numbers_that_no_library_takes_are_refused_before_anything_runs(
+    override, message, tmp_path, capsys
+):
+    code, _, err = call(capsys, *tiny(tmp_path, override))
+    assert code == 2
+    assert message in err
