@@ -56,7 +56,7 @@ def read_dims(store: Store, entry: Entry) -> dict[str, int]:
 
 
 def lost_of(store: Store, entry: Entry) -> str:
-    """Name of a file of a finished cell that is damaged, or of the cost where it is gone; else empty.
+    """Name of a file of a finished cell that is damaged, or of the cost if it is gone; else empty.
 
     What was measured of such a cell is not whole: the next sweep makes it again.
     """
