@@ -56,16 +56,14 @@ def read_dims(store: Store, entry: Entry) -> dict[str, int]:
 
 
 def lost_of(store: Store, entry: Entry) -> str:
-    """Name of a record that a finished cell lacks, or of a file of it that is damaged; else empty.
+    """Name of a file of a finished cell that is damaged, or of the cost if it is gone; else empty.
 
     What was measured of such a cell is not whole: the next sweep makes it again.
     """
     key = entry.cell.key
-    kinds = [kind for kind in ("cost", "grid", entry.latency, *entry.metrics.values()) if kind]
-    for kind in ("vendor", "flat"):
-        store.read_record(key, kind)  # earlier versions wrote none: damage alone counts
-    gone = [kind for kind in kinds if store.read_record(key, kind) is None]
-    return next(iter([*store.lost(key), *gone]), "")
+    kinds = ("cost", "grid", "vendor", "flat", entry.latency, *entry.metrics.values())
+    has = {kind: store.read_record(key, kind) is not None for kind in kinds if kind}
+    return next(iter(store.lost(key)), "" if has["cost"] else "cost")  # reading finds damage
 
 
 def read_inputs(store: Store, cell: Cell) -> dict[str, np.ndarray]:
