@@ -40,12 +40,11 @@ def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(command):
         "import sys; from denoisebench.__main__ import main; "
         f"sys.argv[1:] = {command.split()!r}; main()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(60) in (0, 1, 141)  # 1 is rich's
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **both) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) in (0, 1, 141)  # 1 is rich's
 
 
 @pytest.mark.parametrize(
