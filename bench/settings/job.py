@@ -162,7 +162,7 @@ class Settings(Strict):
     tracking: TrackingSettings
     sampling: SamplingSettings = SamplingSettings(name="fixed")
     latency: LatencySettings
-    margins: MarginsSettings
+    margins: MarginsSettings = MarginsSettings(name="none", gating={})
     claims: ClaimsSettings | None = None
     steps: Count
     guidance: Weight
