@@ -143,7 +143,7 @@ class Guidance:
 def guidance_of(settings: Settings, form: str) -> Guidance:
     """Guidance as the settings ask for it, in the form of the model's pipeline unless they say."""
     return Guidance(
-        settings.model.guidance_form or form,
+        settings.model.guidance_form or form or "standard",  # unknown: the cell is refused
         settings.guidance,
         settings.negative_prompt,
         {name: getattr(settings, name) for name in STEERING},

@@ -65,14 +65,14 @@ def test_keys_are_those_of_stores_that_exist(values, key):
 def test_keys_are_those_of_packs_that_exist():
     cells = [packed.cell for packed in read_pack(Path(__file__).parents[2] / "tiny.dbpack").cells]
     assert [cell.key for cell in cells] == [
-        "5201e0a28cf7a1a6a0a7",
-        "1832ca06b09e77f3db8b",
-        "548f45c048fe256b117b",
-        "3ee5947651dff80c5015",
-        "035cb53a73d66530a3cc",
-        "cce7ee0494531a4d4f23",
-        "9f8bb11bce302c055738",
-        "2d0392d259961e844903",
+        "701215e501a23d0ef191",
+        "be8bec0a6185d873eb5c",
+        "0570df72a9d6d72deb00",
+        "6debf05167871722cc59",
+        "a897546eb9c93ac85480",
+        "9655a1583f72175c37ac",
+        "7ecdb95f7e81e7601bd8",
+        "4c25cbe4a750c7121e63",
     ]
 
 
