@@ -37,7 +37,7 @@ def hostile(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return fabricate(tmp_path_factory.mktemp("plain") / "run", failed=[("heun", 16)])
+    return fabricate(tmp_path_factory.mktemp("plain") / "run", failed=[("heun", 16)], samples=64)
 
 
 @pytest.fixture(scope="module")
