@@ -82,7 +82,7 @@ def test_a_class_that_cannot_clip_runs_on_a_clipping_model_when_asked_to(
     assert code == 2
     assert err.splitlines() == [
         "denoisebench: scheduler=euler: mine: does not clip and the model's own clips at 1; choose "
-        "of ddpm, ddim, heun, or ask for the difference: scheduler.flags.clip_sample=false"
+        "from ddpm, ddim, heun, or ask for the difference: scheduler.flags.clip_sample=false"
     ]
     insisting = (*WHOLE, "scheduler=euler", "scheduler.flags.clip_sample=false")
     code, out, err = sweep(capsys, tmp_path, folder, *insisting)
