@@ -1,7 +1,6 @@
 """Files of a model that are not what they are called, or not whole, are one line each."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -11,24 +10,12 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.load import find_model, load_pipeline
 from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.fuzz import complaint, damaged
-from tests.helpers.tiny_pipelines import save_tiny
 
 INDEX, SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
 WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
 }
-
-
-@pytest.fixture(scope="module")
-def sd15(tmp_path_factory):
-    return save_tiny("sd15", tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def copy(sd15, tmp_path):
-    shutil.copytree(sd15, tmp_path / "model")
-    return tmp_path / "model"
 
 
 def find(folder):

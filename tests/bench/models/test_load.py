@@ -15,20 +15,9 @@ from denoisebench.bench.models.load import find_model, load_pipeline
 from denoisebench.bench.paths import content_hash
 from denoisebench.bench.settings.job import ModelSettings
 from tests.helpers.cli import call, start, tiny
-from tests.helpers.tiny_pipelines import as_single_file, save_tiny, save_tiny_lora
+from tests.helpers.tiny_pipelines import as_single_file, save_tiny_lora
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture(scope="module")
-def sd15(tmp_path_factory):
-    return save_tiny("sd15", tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def copy(sd15, tmp_path):
-    shutil.copytree(sd15, tmp_path / "model")
-    return tmp_path / "model"
 
 
 @pytest.fixture
