@@ -15,7 +15,7 @@ from rich.table import Table
 from torchmetrics.image.fid import _compute_fid
 
 from denoisebench.bench.generate.generate import generate
-from denoisebench.bench.inputs.prompts import load_prompts
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.job import Job
@@ -151,7 +151,7 @@ def harness() -> list[tuple[str, str]]:
         swept = timed(lambda: session.run(job), repeats=1)
         resumed = timed(lambda: session.run(job))
     pipeline = load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu")
-    prompts = load_prompts(None, None, SAMPLES)
+    prompts = PromptSet(None).first(SAMPLES)
 
     def bare() -> None:
         for start in range(0, SAMPLES, BATCH):

@@ -15,6 +15,7 @@ from denoisebench.bench.models.hub import DATASET, cached, download
 from denoisebench.bench.paths import existing
 from denoisebench.bench.paths.guarded import Unreadable
 from denoisebench.bench.records.cell import digest
+from denoisebench.bench.settings.job import PromptSettings
 from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 
 # Prompts of closed-form models, told apart by number, so that each is a sample of its own.
@@ -28,76 +29,68 @@ _CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a br
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Where prompts come from; load_prompts says what each part is."""
+    """A set of prompts; path None means captions of the embedded world.
+
+    Files: those of bench/inputs/records.py; hf:ORG/NAME is a data set on the hub, of which split
+    and revision are given. column names the field. Records of parquet with an empty text are left
+    out. shuffle is the seed of a random order, None for the set's own; what is drawn at random to
+    begin with, as captions of the embedded world and components are, has no other.
+
+    Its methods raise UserError for what cannot be read or holds no prompt.
+    """
 
     path: str | None
-    column: str | None
+    column: str | None = None
     split: str | None = None
     revision: str | None = None
     shuffle: int | None = None
 
+    @classmethod
+    def of(cls, settings: PromptSettings) -> "PromptSet":
+        return cls(**settings.model_dump(exclude={"name"}))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether prompts are drawn without end."""
+        return self.path is None or self.path in CLOSED_FORM_PROMPTS
+
     def first(self, samples: int) -> tuple[str, ...]:
         """The prompts of the first samples; a shorter set repeats."""
-        return load_prompts(**vars(self), samples=samples)
+        if self.path is None:
+            return _captions(samples)
+        if self.path in CLOSED_FORM_PROMPTS:
+            return _closed_form_prompts(self.path, samples)
+        texts = self.texts()
+        return tuple(texts[i % len(texts)] for i in range(samples))
+
+    def count(self) -> int | None:
+        """Number of prompts before the set repeats; None for one that is drawn without end."""
+        return None if self.is_drawn else len(self.texts())
+
+    def identity(self) -> str:
+        """Hash of the whole set in its order, 16 hex digits; of a set without end, of its first
+        thousand."""
+        return digest(self.first(1000) if self.is_drawn else self.texts(), 16)
+
+    def texts(self) -> tuple[str, ...]:
+        """All prompts of a set that ends."""
+        return _in_order(self)
+
+    def left_out(self) -> int:
+        """Number of records that are left out, since their text is empty."""
+        return 0 if self.is_drawn else self.records().count("")
+
+    def records(self) -> tuple[str, ...]:
+        """A text of each record, empty where it has none."""
+        return _set_texts(str(self.path), self.column, split=self.split, revision=self.revision)
 
 
-def load_prompts(
-    path: str | None,
-    column: str | None,
-    samples: int,
-    *,
-    split: str | None = None,
-    revision: str | None = None,
-    shuffle: int | None = None,
-) -> tuple[str, ...]:
-    """The first `samples` prompts; a shorter set repeats. path None means the embedded world.
-
-    shuffle is the seed of a random order of the set, None for its own. What is drawn at random to
-    begin with, as captions of the embedded world and components are, has no other.
-
-    Files: those of bench/inputs/records.py; hf:ORG/NAME is a data set on the hub, of which split
-    and revision are given. column names the field. Records of parquet with an empty text are
-    left out.
-    Raises UserError for what cannot be read or holds no prompt.
-    """
-    if path in CLOSED_FORM_PROMPTS:
-        return _closed_form_prompts(path, samples)
-    if path is None:
-        texts = _captions(samples)
-    else:
-        texts = _given_prompts(path, column, split, revision=revision, shuffle=shuffle)
-    return tuple(texts[i % len(texts)] for i in range(samples))
-
-
-def prompts_given(
-    path: str | None,
-    column: str | None,
-    split: str | None = None,
-    *,
-    revision: str | None = None,
-    shuffle: int | None = None,
-) -> int | None:
-    """Number of prompts in a set before it repeats; None for a set that is drawn without end."""
-    if path is None or path in CLOSED_FORM_PROMPTS:
-        return None
-    return len(_given_prompts(path, column, split, revision=revision, shuffle=shuffle))
-
-
-def prompts_identity(
-    path: str | None,
-    column: str | None,
-    split: str | None = None,
-    *,
-    revision: str | None = None,
-    shuffle: int | None = None,
-) -> str:
-    """Hash of the whole set in its order, 16 hex digits; of a set without end, of its first
-    thousand."""
-    if path in CLOSED_FORM_PROMPTS:
-        return digest(_closed_form_prompts(path, 1000), 16)
-    if path is None:
-        return digest(_captions(1000), 16)
-    return digest(_given_prompts(path, column, split, revision=revision, shuffle=shuffle), 16)
+@cache
+def _in_order(prompts: PromptSet) -> tuple[str, ...]:
+    texts = list(filter(None, prompts.records()))
+    if not texts:
+        raise UserError(f"prompt file {prompts.path} holds no prompt")
+    return shuffled(texts, prompts.shuffle)
 
 
 def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
@@ -122,14 +115,6 @@ def column_texts(path: str, column: str, beside: str | None) -> tuple[str, ...]:
     return tuple(text for prompt, text in zip(prompts, texts, strict=True) if prompt)
 
 
-def left_out(prompts: PromptSet) -> int:
-    """Number of records of a set that are left out, since their text is empty."""
-    if prompts.path is None or prompts.path in CLOSED_FORM_PROMPTS:
-        return 0
-    texts = _set_texts(prompts.path, prompts.column, split=prompts.split, revision=prompts.revision)
-    return len(texts) - len(list(filter(None, texts)))
-
-
 def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
     if path == UNCONDITIONAL:
         return tuple(f"sample {i}" for i in range(samples))
@@ -140,22 +125,6 @@ def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
 @cache
 def _captions(samples: int) -> tuple[str, ...]:
     return tuple(captions(draw_scenes(PROMPT_SEED, 0, samples)))
-
-
-@cache
-def _given_prompts(
-    path: str,
-    column: str | None,
-    split: str | None,
-    *,
-    revision: str | None,
-    shuffle: int | None,
-) -> tuple[str, ...]:
-    """The prompts of a set that is not drawn, in its order or shuffled."""
-    texts = list(filter(None, _set_texts(path, column, split=split, revision=revision)))
-    if not texts:
-        raise UserError(f"prompt file {path} holds no prompt")
-    return shuffled(texts, shuffle)
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_in, size_of
-from denoisebench.bench.inputs.prompts import PromptSet, prompts_given
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.accuracy import check_prompts
@@ -39,9 +39,8 @@ def asked_metrics(settings: Settings) -> dict[str, Metric]:
 
 def given_prompts(settings: Settings) -> tuple[str, ...]:
     """All prompts of a set that ends, by the alphabet; empty for one that is drawn without end."""
-    source = settings.prompts.source
-    count = prompts_given(**source)
-    return tuple(sorted(PromptSet(**source).first(count))) if count else ()
+    prompts = PromptSet.of(settings.prompts)
+    return () if prompts.is_drawn else tuple(sorted(prompts.texts()))
 
 
 def convergence_measures(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -61,7 +60,7 @@ def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     _check_reference(settings.metrics)
     _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
-        check_prompts(PromptSet(**settings.prompts.source).first(settings.samples))
+        check_prompts(PromptSet.of(settings.prompts).first(settings.samples))
 
 
 def _check_reference(settings: MetricsSettings) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from denoisebench.bench.inputs.prompts import left_out
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
@@ -58,7 +57,7 @@ def _may_show_others(settings: Settings) -> bool:
 
 def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
     for label, prompts in dict.fromkeys((job.entry.cell.prompts, job.prompts) for job in jobs):
-        count = left_out(prompts)
+        count = prompts.left_out()
         if count:
             yield f"prompts={label}: {count:,} of its records have an empty text and are left out"
 

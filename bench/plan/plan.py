@@ -11,7 +11,7 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import InputSet, input_set
 from denoisebench.bench.inputs.latents import check_latents
-from denoisebench.bench.inputs.prompts import PromptSet, prompts_identity
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel, find_model
@@ -130,7 +130,7 @@ def _measured(
     asked_for: dict[str, Metric],
 ) -> Job:
     """The job of one config, with what is measured of its own images."""
-    prompts = PromptSet(**settings.prompts.source)
+    prompts = PromptSet.of(settings.prompts)
     inputs = input_set(settings, prompts)
     prompts.first(settings.samples)  # a bad file is found here
     machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
@@ -202,7 +202,7 @@ def _cell(
         steps=settings.steps,
         seed=settings.seed,
         prompts=prompts.label,
-        prompts_hash=prompts_identity(**prompts.source),
+        prompts_hash=PromptSet.of(prompts).identity(),
         height=model.height,
         width=model.width,
         dtype=model.dtype,

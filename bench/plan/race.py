@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.prompts import prompts_given
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.rows import panel_of
@@ -54,7 +54,7 @@ def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
     cap = rules.design.cap
     needed = cap + max(rules.design.confirm, cap // 2)
     for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
-        given = prompts_given(**prompts.source)
+        given = PromptSet.of(prompts).count()
         if given is not None and given < needed:
             yield (
                 f"sampling=race: {prompts.label} holds {given:,} prompts; a winner by all {cap:,} "

@@ -94,11 +94,6 @@ class PromptSettings(Strict):
     shuffle: NotNegative | None = None  # seed of a random order; None: their own
 
     @property
-    def source(self) -> dict[str, Any]:
-        """What bench.prompts reads the texts from."""
-        return self.model_dump(exclude={"name"})
-
-    @property
     def label(self) -> str:
         return self.name or Path(self.path or "prompts").stem
 

@@ -50,4 +50,4 @@ def pair(folder, seeds=(0, 1), box=(20, 12, 32, 24)):
 
 def input_set(settings):
     """What a job's samples start from, as a plan makes it."""
-    return inputs.input_set(settings, PromptSet(**settings.prompts.source))
+    return inputs.input_set(settings, PromptSet.of(settings.prompts))

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from denoisebench.bench.inputs.prompts import load_prompts
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from tests.helpers.cells import CELL
 
-PROMPTS = load_prompts(None, None, 6)
+PROMPTS = PromptSet(None).first(6)
 
 
 def cell(scheduler="ddim", steps=3, guidance=4.0):

@@ -47,7 +47,7 @@ def halved(images):
 def _prompts(settings):
     """All different, but where attributes are to be read off them."""
     if settings.metrics.accuracy:
-        return PromptSet(**settings.prompts.source).first(settings.samples)
+        return PromptSet.of(settings.prompts).first(settings.samples)
     return tuple(f"prompt {i}" for i in range(settings.samples))
 
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from pyarrow.parquet import write_table
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.prompts import load_prompts, prompts_identity
+from denoisebench.bench.inputs.prompts import PromptSet
 from tests.helpers.cli import call, tiny
 from tests.helpers.folders import ROOT, SHARED_DATA
 
@@ -56,9 +56,9 @@ def cache(hub: Path, repo: str, reference: str) -> Path:
 @pytest.mark.parametrize("suffix", ["txt", "csv", "tsv", "jsonl", "parquet"])
 def test_every_format_gives_the_same_texts(suffix, tmp_path):
     path = str(write(tmp_path / f"set.{suffix}", TEXTS))
-    assert load_prompts(path, "text", 4) == tuple(TEXTS)
+    assert PromptSet(path, "text").first(4) == tuple(TEXTS)
     in_words = str(write(tmp_path / "other.txt", TEXTS))
-    assert prompts_identity(path, "text") == prompts_identity(in_words, None)
+    assert PromptSet(path, "text").identity() == PromptSet(in_words).identity()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_public_sets_are_read_whole_with_their_configs(config, name, count, 
     if not (SETS / name).exists():
         pytest.skip("the prompt sets are not beside this checkout")
     column = yaml.safe_load((CONF / "prompts" / f"{config}.yaml").read_text())["column"]
-    texts = load_prompts(str(SETS / name), column, count + 9)
+    texts = PromptSet(str(SETS / name), column).first(count + 9)
     assert texts[0].startswith(first)
     assert texts[count:] == texts[:9]  # it has this many, and begins again
     assert all(text.strip() for text in texts)
@@ -90,7 +90,7 @@ def test_the_public_sets_are_read_whole_with_their_configs(config, name, count, 
 def test_a_wrong_column_of_a_parquet_file_is_named_with_those_there_are(column, message, tmp_path):
     path = write(tmp_path / "set.parquet", TEXTS)
     with pytest.raises(UserError, match=message):
-        load_prompts(str(path), column, 2)
+        PromptSet(str(path), column).first(2)
 
 
 def test_a_damaged_parquet_file_is_one_clear_line(tmp_path, capsys):
@@ -108,14 +108,14 @@ def test_a_set_on_the_hub_is_read_from_the_copy_in_parquet_in_order(hub):
     write(folder / "default" / "train" / "0001.parquet", TEXTS[2:])
     write(folder / "default" / "train" / "0000.parquet", TEXTS[:2])
     write(folder / "default" / "test" / "0000.parquet", ["of the test split"])
-    assert load_prompts("hf:org/set", "text", 4) == tuple(TEXTS)
-    assert load_prompts("hf:org/set", "text", 1, split="test") == ("of the test split",)
+    assert PromptSet("hf:org/set", "text").first(4) == tuple(TEXTS)
+    assert PromptSet("hf:org/set", "text", split="test").first(1) == ("of the test split",)
 
 
 def test_a_revision_of_a_set_on_the_hub_is_that_of_its_own_files(hub):
     folder = cache(hub, "org/set", "v1")
     write(folder / "data" / "train-00000-of-00001.parquet", TEXTS)
-    assert load_prompts("hf:org/set", "text", 4, revision=COMMIT) == tuple(TEXTS)
+    assert PromptSet("hf:org/set", "text", revision=COMMIT).first(4) == tuple(TEXTS)
 
 
 def test_a_split_in_several_folders_is_refused(hub):
@@ -123,7 +123,7 @@ def test_a_split_in_several_folders_is_refused(hub):
     for subset in ("english", "german"):
         write(folder / subset / "train" / "0000.parquet", TEXTS)
     with pytest.raises(UserError, match="has train in several folders"):
-        load_prompts("hf:org/many", "text", 1)
+        PromptSet("hf:org/many", "text").first(1)
 
 
 def test_a_set_that_is_nowhere_is_one_clear_line(hub, tmp_path, capsys):
@@ -140,11 +140,11 @@ def test_a_shuffled_set_is_the_same_texts_in_a_fixed_order_that_more_samples_onl
     tmp_path,
 ):
     path = str(write(tmp_path / "set.txt", [f"text {i}" for i in range(50)]))
-    own = load_prompts(path, None, 50)
-    mixed = load_prompts(path, None, 50, shuffle=0)
+    own = PromptSet(path).first(50)
+    mixed = PromptSet(path, shuffle=0).first(50)
     assert sorted(mixed) == sorted(own)
     assert mixed != own
-    assert load_prompts(path, None, 20, shuffle=0) == mixed[:20]
-    assert load_prompts(path, None, 50, shuffle=1) != mixed
-    identities = {prompts_identity(path, None, shuffle=seed) for seed in (None, 0, 1)}
+    assert PromptSet(path, shuffle=0).first(20) == mixed[:20]
+    assert PromptSet(path, shuffle=1).first(50) != mixed
+    identities = {PromptSet(path, shuffle=seed).identity() for seed in (None, 0, 1)}
     assert len(identities) == 3

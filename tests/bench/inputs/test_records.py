@@ -17,9 +17,6 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import (
     PromptSet,
     column_texts,
-    left_out,
-    load_prompts,
-    prompts_given,
 )
 from denoisebench.bench.inputs.records import read_records
 from tests.helpers.cli import call, tiny
@@ -45,7 +42,7 @@ def written(path, content):
 
 def prompts(path, column="text"):
     """All that the file holds."""
-    return list(load_prompts(str(path), column, prompts_given(str(path), column)))
+    return list(PromptSet(str(path), column).texts())
 
 
 def as_csv(records, mark=",", **options):
@@ -191,7 +188,7 @@ def test_records_of_parquet_with_an_empty_text_are_left_out_and_their_images_wit
     columns = {"text": ["one", "", " ", None, "two"], "image": ["a", "b", "c", None, "e"]}
     write_table(pa.table(columns), path)
     assert prompts(path) == ["one", "two"]
-    assert left_out(PromptSet(str(path), "text")) == 3
+    assert PromptSet(str(path), "text").left_out() == 3
     assert column_texts(str(path), "image", "text") == ("a", "e")
 
 
@@ -236,5 +233,5 @@ def test_damage_anywhere_is_a_set_of_prompts_or_one_clear_line(tmp_path):
     for number in range(100):
         for name, whole in wholes.items():
             path = written(tmp_path / f"{number}{name}", damaged(whole, draws))
-            lines = complaint(lambda path=path: load_prompts(str(path), "p", 3), UserError)
+            lines = complaint(lambda path=path: PromptSet(str(path), "p").first(3), UserError)
             assert len(lines) <= 1, path

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import nearest, suggestion
-from denoisebench.bench.inputs.prompts import load_prompts
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.plan import _grouped
 from denoisebench.bench.score.references import Reference
@@ -156,7 +156,7 @@ def test_a_bad_prompt_file_is_one_clear_line(name, content, message, tmp_path, c
 def test_a_short_prompt_file_repeats(tmp_path):
     path = tmp_path / "two.txt"
     path.write_text("one\ntwo\n")
-    assert load_prompts(str(path), None, 5) == ("one", "two", "one", "two", "one")
+    assert PromptSet(str(path)).first(5) == ("one", "two", "one", "two", "one")
 
 
 @pytest.mark.parametrize("part", ["model_index.json", "scheduler/scheduler_config.json"])
