@@ -1,5 +1,6 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
+import logging
 import time
 import traceback
 from collections.abc import Callable
@@ -19,9 +20,11 @@ from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.sweep.memory import NO_ROOM, in_batches, is_out_of_memory
 from denoisebench.bench.sweep.pipelines import Pipelines
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
+_log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
@@ -31,6 +34,7 @@ class Session:
 
     store: Store
     _pipelines: Pipelines = field(default_factory=Pipelines)
+    _sizes: dict[Any, int] = field(default_factory=dict)  # of batches that memory holds, by load
     _scorer: Any = None
 
     def is_done(self, job: Job) -> bool:
@@ -82,17 +86,31 @@ class Session:
                 raise
             except Exception as error:
                 message = f"{type(error).__name__}: {error}".splitlines()[0]
+                message = NO_ROOM if is_out_of_memory(error) else message
                 trace = traceback.format_exc()
                 return _finish(self.store, job.entry, "failed", message=message, trace=trace)
 
     def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
         """Makes the images of ranges of samples."""
-        key = job.entry.cell.key
+        key, cell = job.entry.cell.key, job.entry.cell
+        load = (job.model, cell.dtype, cell.height, cell.width)
+
+        def make(first: int, last: int) -> None:
+            images = self._images(job, first, last)
+            self.store.write(key, "images", first, arrays={"images": images})
+            progress(last - first)
+
         for start, stop in gaps:
-            for first, last in _batches(start, stop, job.machine.batch_size):
-                images = self._images(job, first, last)
-                self.store.write(key, "images", first, arrays={"images": images})
-                progress(last - first)
+            size = self._sizes.get(load, job.machine.batch_size)
+            self._sizes[load] = in_batches(start, stop, size, make=make)
+            if self._sizes[load] < size:
+                _log.warning(
+                    "%s: out of memory with more than %d images at once; goes on with so many, as "
+                    "batch_size=%d does from the start",
+                    cell.model,
+                    self._sizes[load],
+                    self._sizes[load],
+                )
         if any(self.store.read_record(key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 

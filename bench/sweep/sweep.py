@@ -165,7 +165,9 @@ def _said(store: Store, job: Job, status: str) -> str:
         return f"{status}: {record['message'] if record else 'no record'}"
     estimates = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
     judged = [(name, e) for name, e in estimates if e and metric_spec(name).names_a_best]
-    return ", ".join(f"{name} {e}" for name, e in judged)
+    flat = (store.read_record(job.entry.cell.key, "flat") or {}).get("flat", 0)
+    flaws = [f"{flat} of {job.entry.samples} images show nothing"] if flat else []
+    return ", ".join([*(f"{name} {e}" for name, e in judged), *flaws])
 
 
 def _record_given(plan: Plan, run: Run) -> None:

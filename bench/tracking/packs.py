@@ -12,6 +12,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import Pack, pack_run
 from denoisebench.bench.records.pack_file import SUFFIX, read_pack, write_pack
 from denoisebench.bench.records.run import Run
+from denoisebench.bench.tracking.client import cause, client_of, quiet
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,8 +48,6 @@ def fetch_pack(address: str, uri: str) -> Pack:
 
     Raises UserError when MLflow cannot be asked, or has none there.
     """
-    from denoisebench.bench.tracking.client import cause, quiet
-
     try:
         with quiet(), TemporaryDirectory() as scratch:
             path = _download(address, uri, scratch)
@@ -67,9 +66,7 @@ def fetch_pack(address: str, uri: str) -> Pack:
 
 
 def _download(address: str, uri: str, folder: str) -> Path | None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client = client_of(uri)
     run_id = _run_id(client, address)
     if not run_id:
         return None

@@ -7,16 +7,17 @@ completes what is missing. For the driver alone; workers know nothing of MLflow.
 """
 
 import fcntl
+import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from denoisebench.bench.records.run import Run
-from denoisebench.bench.tracking.client import _without_password, cause, quiet
+from denoisebench.bench.tracking.client import _without_password, cause, client_of, quiet
 from denoisebench.bench.tracking.packs import log_pack
 from denoisebench.bench.tracking.targets import Measured, Target, targets
 
@@ -44,7 +45,8 @@ class TrackingDown(Exception):
 
 def default_uri(runs: Path) -> str:
     """The tracking URI of the SQLite file in the folder that holds the run folders."""
-    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+    path = str(runs.resolve() / "mlflow.db")
+    return f"sqlite:///{re.sub(r'[%?#]', lambda sign: quote(sign[0]), path)}"
 
 
 def publish(
@@ -85,9 +87,8 @@ def publish(
 def _publish(
     run: Run, wanted: list[Target], uri: str, *, experiment: str, pack: bool, baseline: str | None
 ) -> str:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client = client_of(uri)
+    _remove_stray_folder(uri)
     experiment_id = _experiment_id(client, uri, experiment)
     for target in wanted:
         run_id = _bring(client, experiment_id, target)
@@ -218,7 +219,15 @@ def _use_write_ahead_log(database: Path) -> None:
         connection.close()
 
 
+def _remove_stray_folder(uri: str) -> None:
+    """MLflow makes the folder of the address as it is written, then uses the one that is meant."""
+    database = _sqlite_path(uri)
+    if database and "%" in uri:
+        with suppress(OSError):  # not empty, or not there
+            os.removedirs(Path(uri.partition(":///")[2]).parent)
+
+
 def _sqlite_path(uri: str) -> Path | None:
     """The file of a sqlite:/// URI, else None."""
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
-    return Path(match[1]).resolve() if match and match[1] != ":memory:" else None
+    return Path(unquote(match[1])).resolve() if match and match[1] != ":memory:" else None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from denoisebench.bench.records.names import describe
+from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.metrics.specs import (
     AMPLE_SAMPLES,
@@ -16,6 +16,7 @@ from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
 _ENOUGH_PROMPTS = 10
+_LISTED = 5  # cells by name
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
 _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
@@ -30,7 +31,7 @@ _SAME_WORK = ("model", "dtype", "height", "width")
 def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
-    texts += [_few_prompts(frame), _repeated_prompts(frame)]
+    texts += [_flat_images(frame), _few_prompts(frame), _repeated_prompts(frame)]
     texts.append(_late_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
@@ -64,6 +65,23 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
         "dimension. So few leave some of the bias by their number in the distance, which differs a "
         f"little between cells and can turn the order of close ones around: no best cell is named. "
         f"samples={enough} makes {AMPLE_SAMPLES} a dimension; the images that are there are kept."
+    )
+
+
+def _flat_images(frame: pd.DataFrame) -> str:
+    """Cells that were scored though some of their images show nothing."""
+    flat = done(frame)
+    flat = flat[flat["flat_images"] > 0]
+    if flat.empty:
+        return ""
+    cells = [
+        f"{row['flat_images']:.0f} of {row['samples']} of {cell_name(row)}"
+        for row in flat.to_dict("records")
+    ]
+    listed = "; ".join(cells[:_LISTED]) + ("; …" if cells[_LISTED:] else "")
+    return (
+        f"Images that are black, of one colour or not finite are scored with the others: {listed}. "
+        "The results name their number in flat_images."
     )
 
 

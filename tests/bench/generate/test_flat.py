@@ -79,12 +79,17 @@ def test_a_cell_of_black_frames_is_degenerate_and_not_scored(tmp_path, capsys, m
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("images-*")} == before
 
 
-def test_a_few_are_counted_only(tmp_path, capsys, monkeypatch):
+def test_a_few_are_said_wherever_the_score_stands(tmp_path, capsys, monkeypatch):
     blacken(monkeypatch, 1 / 32)
     grid = ("samples=32", "batch_size=32")
-    assert call(capsys, *tiny(tmp_path, *grid))[0] == 0
+    code, out, _ = call(capsys, *tiny(tmp_path, *grid))
+    assert code == 0
     row = pd.read_csv(tmp_path / "tiny" / "results.csv").iloc[0]
     assert (row["status"], row["flat_images"]) == ("done", 1)
+    assert "1 of 32 images show nothing" in out
+    caution = "1 of 32 of shapes-ddpm, ddim, 2 steps, guidance 1"
+    assert f"not finite are scored with the others: {caution}." in " ".join(out.split())
+    assert caution in (tmp_path / "tiny" / "report.html").read_text()
 
 
 def test_closed_form_models_may_make_flat_images(tmp_path, capsys):

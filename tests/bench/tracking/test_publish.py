@@ -237,3 +237,13 @@ def test_a_database_of_something_else_is_one_line(tmp_path: Path):
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(TrackingDown, match="not a database"):
         publish(run, None, EXPERIMENT)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "what? #1", "a b"])
+def test_a_folder_of_runs_may_have_any_name(name, tmp_path):
+    run = make_run(tmp_path / name / "demo")
+    publish(run, None, EXPERIMENT)
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+    made = {path.name for path in (tmp_path / name).iterdir()}
+    assert {"mlflow.db", "mlflow-artifacts"} <= made
+    assert "report.html" in {path.name for path in (tmp_path / name).rglob("mlflow-artifacts/**/*")}

@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,35 @@ def assert_complete(uri: str, complete: dict) -> None:
     [found] = runs_of(uri, "summary")
     files = {item.path for item in client_of(uri).list_artifacts(found.info.run_id)}
     assert files == {"report.html", "sweep.json", "figures"}
+
+
+@contextmanager
+def trickling_server() -> Iterator[int]:
+    """The port of a server whose answer is a byte now and then, without end."""
+
+    class Trickle(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(0.05):
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    ended = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Trickle) as answering:
+        threading.Thread(target=answering.serve_forever, daemon=True).start()
+        try:
+            yield answering.server_port
+        finally:
+            ended.set()
+            answering.shutdown()
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path: Path, monkeypatch):
+    run = make_run(tmp_path / "demo")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with trickling_server() as port, pytest.raises(TrackingDown, match="no answer in time"):
+        publish(run, f"http://127.0.0.1:{port}", EXPERIMENT)

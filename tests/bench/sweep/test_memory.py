@@ -1,0 +1,91 @@
+"""Batches that memory does not hold are halved, and the size that worked is said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from denoisebench.bench.generate import generate as sampling
+from denoisebench.bench.sweep.memory import in_batches, is_out_of_memory
+from tests.helpers.cli import call, tiny
+
+LIMIT = 5  # images at once
+
+
+def sweep_with_room_for(limit, folder, capsys, monkeypatch, *more):
+    """What a sweep says and has on a device that holds so many images at once: exit code, output,
+    results, sizes of batches."""
+    generate, sizes = sampling.generate, []
+
+    def generate_a_few(pipeline, cell, prompts, **options):
+        sizes.append(len(prompts))
+        if len(prompts) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return generate(pipeline, cell, prompts, **options)
+
+    monkeypatch.setattr(sampling, "generate", generate_a_few)
+    code, *texts = call(capsys, *tiny(folder, *more))
+    frame = pd.read_parquet(folder / "tiny" / "results.parquet")
+    return code, "".join(texts), frame, sizes
+
+
+def test_halves_until_it_fits_and_makes_every_sample_once():
+    made = []
+
+    def make(first, last):
+        if last - first > 3:
+            raise MemoryError
+        made.extend(range(first, last))
+
+    assert in_batches(2, 31, 24, make=make) == 3
+    assert made == list(range(2, 31))
+
+
+def test_a_single_sample_that_does_not_fit_raises():
+    def make(first, last):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        in_batches(0, 8, 8, make=make)
+
+
+def test_another_error_is_not_tried_again():
+    calls = []
+
+    def make(first, last):
+        calls.append((first, last))
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_batches(0, 8, 8, make=make)
+    assert calls == [(0, 8)]
+
+
+def test_what_processors_and_accelerators_raise_is_out_of_memory():
+    with pytest.raises(RuntimeError) as of_the_processor:
+        torch.empty(10**15)
+    with pytest.raises(MemoryError) as of_numpy:
+        np.empty(10**15)
+    assert is_out_of_memory(of_the_processor.value)
+    assert is_out_of_memory(of_numpy.value)
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_a_sweep_goes_on_with_half_and_says_the_size_that_worked(
+    tmp_path, monkeypatch, capsys, caplog
+):
+    settings = ("scheduler=ddim", "steps=1,2", "guidance=4", "samples=12", "batch_size=12")
+    code, _, frame, sizes = sweep_with_room_for(LIMIT, tmp_path, capsys, monkeypatch, *settings)
+    assert (code, set(frame.status)) == (0, {"done"})
+    of_batches = [size for size in sizes if size > 1]  # timed ones are of one
+    assert of_batches == [12, 6, 3, 3, 3, 3, 3, 3, 3, 3]  # the second cell begins with what fits
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "goes on with so many, as batch_size=3 does from the start" in warning
+
+
+def test_a_cell_that_holds_no_image_fails_with_what_to_do(tmp_path, monkeypatch, capsys):
+    settings = ("scheduler=ddim", "steps=1", "guidance=4", "samples=4")
+    code, text, frame, _ = sweep_with_room_for(0, tmp_path, capsys, monkeypatch, *settings)
+    assert (code, set(frame.status)) == (1, {"failed"})
+    assert "out of memory: lower model.width" in text
