@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from glob import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -131,6 +132,25 @@ def write_atomically(path: Path, content: bytes) -> None:
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+        _remove_leftovers(path)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what writers of the file left that were killed at it."""
+    for partial in path.parent.glob(f"{escape(path.name)}.*.partial"):
+        writer = partial.name.removeprefix(f"{path.name}.").removesuffix(".partial")
+        if writer.isdigit() and not _is_running(int(writer)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's
+        return True
+    return True
 
 
 @contextmanager

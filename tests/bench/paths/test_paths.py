@@ -2,6 +2,8 @@
 
 import errno
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,21 @@ def test_a_file_is_written_whole_in_place_of_another(tmp_path):
         write_atomically(path, content)
         assert path.read_bytes() == content
     assert [file.name for file in path.parent.iterdir()] == ["file.json"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_that_of_a_living_one_is_kept(
+    tmp_path,
+):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    path = tmp_path / "file.json"
+    (tmp_path / f"file.json.{ended.pid}.partial").write_bytes(b"half")
+    alive = tmp_path / "file.json.1.partial"
+    other = tmp_path / f"other.json.{ended.pid}.partial"
+    for partial in (alive, other):
+        partial.write_bytes(b"half")
+    write_atomically(path, b"whole")
+    assert {*tmp_path.iterdir()} == {path, alive, other}
 
 
 @pytest.mark.parametrize(
