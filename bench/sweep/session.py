@@ -74,7 +74,7 @@ class Session:
                     self.store.write_record(key, "cell", asdict(job.entry.cell))
                 gaps = self.store.missing(key, "images", job.entry.samples)
                 self._generate(job, gaps, progress)
-                flat = self._flat_images(job)
+                flat = _flat_images(self.store, job)
                 if flat > MOST_FLAT * job.entry.samples:
                     return _finish(
                         self.store, job.entry, "degenerate", message=_flat_words(job, flat)
@@ -104,30 +104,9 @@ class Session:
             size = self._sizes.get(load, job.machine.batch_size)
             self._sizes[load] = in_batches(start, stop, size, make=make)
             if self._sizes[load] < size:
-                _log.warning(
-                    "%s: out of memory with more than %d images at once; goes on with so many, as "
-                    "batch_size=%d does from the start",
-                    cell.model,
-                    self._sizes[load],
-                    self._sizes[load],
-                )
+                _say_halved(cell.model, self._sizes[load])
         if any(self.store.read_record(key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
-
-    def _flat_images(self, job: Job) -> int:
-        """How many of the images show nothing, where they should show something; counted once."""
-        if job.may_be_flat:
-            return 0
-        key, samples = job.entry.cell.key, job.entry.samples
-        record = self.store.read_record(key, "flat")
-        if record is None or record["samples"] != samples:
-            ranges = _batches(0, samples, job.machine.batch_size)
-            batches = (self.store.read(key, "images", last, start=first) for first, last in ranges)
-            flat = sum(count_flat(arrays["images"]) for arrays in batches)
-            record = {"samples": samples, "flat": flat}
-            self.store.write_record(key, "flat", record)
-        count: int = record["flat"]
-        return count
 
     def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
@@ -193,6 +172,32 @@ class Session:
         if self._scorer is None:
             self._scorer = Scorer(self.store, job.machine.device)
         return self._scorer
+
+
+def _flat_images(store: Store, job: Job) -> int:
+    """How many of the images show nothing, where they should show something; counted once."""
+    if job.may_be_flat:
+        return 0
+    key, samples = job.entry.cell.key, job.entry.samples
+    record = store.read_record(key, "flat")
+    if record is None or record["samples"] != samples:
+        ranges = _batches(0, samples, job.machine.batch_size)
+        batches = (store.read(key, "images", last, start=first) for first, last in ranges)
+        flat = sum(count_flat(arrays["images"]) for arrays in batches)
+        record = {"samples": samples, "flat": flat}
+        store.write_record(key, "flat", record)
+    count: int = record["flat"]
+    return count
+
+
+def _say_halved(model: str, size: int) -> None:
+    _log.warning(
+        "%s: out of memory with more than %d images at once; goes on with so many, as "
+        "batch_size=%d does from the start",
+        model,
+        size,
+        size,
+    )
 
 
 def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace: str = "") -> str:
