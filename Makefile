@@ -41,8 +41,11 @@ check: install ## Check lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check ## Run make check, then all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: check ## Run make check, then all tests but the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+test-slow: install ## Run the tests that take long: simulations, trained models, kills
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 bench: install ## Measure speed, as ratios within one run
 	$(BIN)/python -m benchmarks

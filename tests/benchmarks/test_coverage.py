@@ -46,6 +46,7 @@ def embedded():
 
 
 @pytest.mark.parametrize("kind", ["mean", "kernel"])
+@pytest.mark.slow
 def test_means_and_kernel_distances_cover(gaussian, embedded, kind):
     for population, cells in ((gaussian, "8 steps - 32 steps"), (embedded, "grainy - clean")):
         one, repetitions = cells.split(" - ")[0], 1200 if kind == "mean" else 800
@@ -56,6 +57,7 @@ def test_means_and_kernel_distances_cover(gaussian, embedded, kind):
             assert found.claimed == pytest.approx(found.spread, rel=0.15)
 
 
+@pytest.mark.slow
 def test_frechet_differences_cover_at_four_samples_per_dimension(gaussian, embedded):
     for population, cells in ((gaussian, "8 steps - 32 steps"), (embedded, "grainy - clean")):
         found = replicate(population, f"frechet of {cells}", 250)
@@ -63,12 +65,14 @@ def test_frechet_differences_cover_at_four_samples_per_dimension(gaussian, embed
         assert found.claimed >= 0.9 * found.spread
 
 
+@pytest.mark.slow
 def test_pairing_is_what_makes_the_differences_known(gaussian):
     alone = replicate(gaussian, "frechet of 8 steps", 100)
     paired = replicate(gaussian, "frechet of 8 steps - 32 steps", 100)
     assert paired.spread < alone.spread / 2
 
 
+@pytest.mark.slow
 def test_without_debiasing_a_difference_of_spreads_is_biased(gaussian):
     """Few steps spread less, and so are less biased: the raw difference flatters them."""
     raw, free = (

@@ -47,6 +47,7 @@ def baseline(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", MEANT)
+@pytest.mark.slow
 def test_a_planted_fault_is_a_regression(name, baseline, tmp_path, monkeypatch):
     plant = VARIANTS[name].plant
     monkeypatch.setattr(sampling, "build_scheduler", sampling.build_scheduler)  # as it was, after

@@ -48,6 +48,7 @@ def test_the_model_is_listed_with_its_comment(source):
     assert "Shapes in eight steps" in listed
 
 
+@pytest.mark.slow
 def test_the_model_runs_with_the_scheduler_and_its_flags_have_its_name(source):
     named = ("scheduler=dpmpp_2m_heun,dpmpp_2m", "scheduler.flags.solver_type=heun")
     run_in(source, *tiny(source / "runs", "model=crisp-shapes", *named))
@@ -58,6 +59,7 @@ def test_the_model_runs_with_the_scheduler_and_its_flags_have_its_name(source):
     assert frame.guidance.tolist() == [1.0]  # the command line wins over the model's file
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_as_its_entry_states(source):
     assert "not listed" not in run_in(source, "verify", "scheduler=dpmpp_2m_heun")
 

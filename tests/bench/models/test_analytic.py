@@ -87,6 +87,7 @@ def test_the_flow_of_a_mixture_is_the_same_in_two_legs_and_back(three, generator
     torch.testing.assert_close(again, x, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_flow_carries_noise_to_the_mixture(three, generator):
     samples = exact_flow(three, noise(20000, 2, generator), Level.flow(1.0), end=Level.flow(0.0))
     near = three.responsibilities(samples, Level(1.0, 1e-6)).mean(0)
@@ -116,6 +117,7 @@ def test_samples_have_the_mixture_s_moments(three, generator):
     np.testing.assert_allclose(component.bincount() / 50000, three.weights, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_frechet_interval_covers_the_exact_distance_of_gaussians(generator):
     """200 replications: 95 % give or take the three standard errors of such a count."""
     mean, variance = tensor([0.3, 0.2, 0.1, 0.0]), tensor([0.7, 0.6, 0.2, 0.05])

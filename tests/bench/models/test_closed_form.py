@@ -39,6 +39,7 @@ def generated(name: str, asked: str, steps: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("asked", ["component", "sample"])
 @pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.slow
 def test_many_steps_reach_the_exact_flow(name, asked):
     flow = PROBLEMS[name].path == "flow"
     data, whole = PROBLEMS[name].data(), PROBLEMS[name].unconditional()

@@ -123,6 +123,7 @@ def karras(first, last, steps):
 
 
 @pytest.mark.parametrize("model", ["mixture", "shapes-ddpm"])
+@pytest.mark.slow
 def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(model, tmp_path):
     """Their own levels to single precision; the timesteps told, where a class rounds them, to half
     a timestep, and the first and the last exactly."""
@@ -141,6 +142,7 @@ def test_on_the_matched_grid_all_diffusion_schedulers_visit_the_same_levels(mode
 
 
 @pytest.mark.parametrize("model", ["mixture-flow", "shapes-flow"])
+@pytest.mark.slow
 def test_on_the_matched_grid_all_flow_schedulers_visit_the_same_levels(model, tmp_path):
     """Their own levels to single precision; the timesteps told, where a class cuts them to whole
     ones, to one timestep."""

@@ -42,6 +42,7 @@ def test_the_autoencoder_reconstructs_to_26_db(pipeline):
     # The first 64 prompts are harder for shapes-flow than the 512 of its card: 75 % against 86 %.
     [("shapes-ddpm", 25, 0.8), ("shapes-flow", 28, 0.65), ("shapes-lcm", 4, 0.8)],
 )
+@pytest.mark.slow
 def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
     pipeline = load_pipeline(EMBEDDED / model, "float32", "cpu")
     scenes = single_object_scenes(PROMPT_SEED, 64)
@@ -49,6 +50,7 @@ def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
     assert right["shape and colour"] >= share
 
 
+@pytest.mark.slow
 def test_the_frechet_distance_falls_from_2_to_8_to_32_steps(pipeline, judge):
     """Without guidance: with it, eight steps are already on the plateau (see the model card)."""
     reference = FeatureStats.from_features(

@@ -86,6 +86,7 @@ def test_a_race_that_is_over_generates_nothing_when_it_is_run_again(raced, capsy
     assert (raced / "race" / "race.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_killed_race_goes_on_to_the_same_end(raced, tmp_path, capsys):
     command = (*GRID, f"runs={tmp_path}", "run=race", "sampling=race")
     process = start(*command)

@@ -349,6 +349,7 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     assert kept < set(store_files(tmp_path / "tiny"))
 
 
+@pytest.mark.slow
 def test_kill_9_loses_at_most_the_shard_in_flight(tmp_path):
     arguments = tiny(tmp_path, "samples=48", "steps=6")
     process = start(*arguments)

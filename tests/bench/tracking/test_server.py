@@ -97,6 +97,7 @@ def test_a_server_that_is_down_costs_one_line_and_few_seconds(tmp_path: Path):
     assert left.keys() <= {"MLFLOW_DISABLE_TELEMETRY"}
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_mid_publishing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
