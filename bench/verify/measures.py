@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench.models.analytic import Level
+from denoisebench.bench.verify.budget import OutOfTime
 from denoisebench.bench.verify.case import DATA, TWO, Case, many
 from denoisebench.bench.verify.paths import TRAIN_TIMESTEPS
 from denoisebench.bench.verify.problems import BANDS, CLEAN, modes
@@ -239,11 +240,12 @@ def training_grid_error(case: Case) -> float | None:
     None for a scheduler that does not keep its training grid or cannot run all of it.
     """
     try:
-        scheduler = case.scheduler()
-        trained = _grid(scheduler)
-        scheduler.set_timesteps(TRAIN_TIMESTEPS)
-        run = _grid(scheduler)
-    except Exception:  # the scan reports it, for step counts that a user would run
+        with case.spent():
+            scheduler = case.scheduler()
+            trained = _grid(scheduler)
+            scheduler.set_timesteps(TRAIN_TIMESTEPS)
+            run = _grid(scheduler)
+    except (Exception, OutOfTime):  # the scan reports it, for step counts that a user would run
         return None
     if not len(trained) or len(trained) != len(run):
         return None

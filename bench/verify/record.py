@@ -35,6 +35,7 @@ def make_record(
         "environment": environment(),
         "seconds": seconds,
         "bands": list(BANDS),
+        "notes": [note for subject in subjects for note in subject.notes],
         "usual_steps": measures.USUAL_STEPS,
         "many_steps": measures.MANY_STEPS,
         "limits": {name: asdict(limit) for name, limit in LIMITS.items()},

@@ -10,19 +10,19 @@ from typing import Any
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import Check, judge, worst
-from denoisebench.bench.verify.subject import CONFIGURED, Subject
+from denoisebench.bench.verify.subject import NATIVE, SPACINGS, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
 _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
 # The error of diffusers' classes for a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
-_SLOW = (  # more than a millisecond a step: the scan is thinned
+_SLOW = {  # more than a millisecond a step: the scan is thinned
     "LMSDiscreteScheduler",
     "SASolverScheduler",
     "KDPM2DiscreteScheduler",
     "KDPM2AncestralDiscreteScheduler",
     "DPMSolverSDEScheduler",
-)
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _rows(subject: Subject, path: str, grid: str) -> Iterator[VerifiedCase]:
     numbers = _numbers(cases[0], scan_all=(path, grid) == (usual_path, usual_grid))
     if grid == smooth and not cases[0].random:
         numbers["order"] = measures.order(cases[0])
-    if grid == usual_grid != CONFIGURED:
+    if grid == usual_grid and grid in (*SPACINGS, NATIVE):
         numbers["training_grid"] = measures.training_grid_error(cases[0])
     if path != usual_path:
         yield _row(cases[0], numbers)
@@ -100,8 +100,8 @@ def _row(case: Case, numbers: dict[str, Any]) -> VerifiedCase:
 def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
     steps: tuple[int, ...] = measures.FEW_STEPS
     if scan_all:
-        slow = case.subject.spec.class_name in _SLOW
-        steps = measures.THIN_STEPS if slow else measures.ALL_STEPS
+        quick = case.subject.classes.isdisjoint(_SLOW)
+        steps = measures.ALL_STEPS if quick else measures.THIN_STEPS
     return {
         "scan": measures.scan(case, steps),
         "probes": {n: measures.probe(case, n) for n in measures.PROBE_STEPS},

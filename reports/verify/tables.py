@@ -120,6 +120,7 @@ def _title(record: dict[str, Any]) -> str:
 
 def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"{len(record['rows'])} cases measured in {record['seconds']:.1f} s", ""
+    yield from ((note, "") for note in record["notes"])
     if record["table"] != record["diffusers"]:
         yield f"no table for this diffusers yet: compared with {record['table']}'s", "yellow"
     for finding in record["new"]:
