@@ -61,9 +61,7 @@ def test_a_family_chooses_among_the_entries():
 
 def test_facts_of_the_catalogue_are_not_contradicted():
     assert own_subject("diffusers.HeunDiscreteScheduler", {}, order=2).name == "heun"
-    with pytest.raises(
-        UserError, match=r"own.order=3: .* is heun .*, which states 2"
-    ):
+    with pytest.raises(UserError, match=r"own.order=3: .* is heun .*, which states 2"):
         own_subject("diffusers.HeunDiscreteScheduler", {}, order=3)
 
 
