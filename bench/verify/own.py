@@ -13,6 +13,7 @@ import torch
 
 from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, SchedulerSpec
+from denoisebench.bench.schedulers.not_run import SAME_STEPS
 from denoisebench.bench.schedulers.training import family_of
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.problems import BANDS
@@ -37,7 +38,7 @@ def own_subject(dotted: str, flags: dict[str, Any], **stated: Any) -> Subject:
     base = _base(cls)
     flags = flags or _usual_flags(base, facts.get("family"))
     relatives = _relatives(base, flags, facts.get("family"))
-    same = [name for name in relatives if base is cls and SCHEDULERS[name].flags == flags]
+    same = [name for name in relatives if _is(base, cls) and SCHEDULERS[name].flags == flags]
     if same:
         return _entry(dotted, same[0], facts)
     made = _made_from(relatives, base or cls, flags)
@@ -89,11 +90,17 @@ def _shown(signature: inspect.Signature) -> str:
 
 
 def _base(cls: Any) -> Any:
-    """The class of the catalogue that a class is or is made from, if any."""
+    """The class of the catalogue that a class is, is made from or takes the steps of, if any."""
     import diffusers
 
-    known = (c for c in cls.__mro__ if c.__name__ in CLASSES)
-    return next((c for c in known if c is getattr(diffusers, c.__name__)), None)
+    names = [c.__name__ for c in cls.__mro__ if getattr(diffusers, c.__name__, None) == c]
+    originals = [SAME_STEPS.get(name, name) for name in names]
+    bases = [getattr(diffusers, name) for name in originals if name in CLASSES]
+    return bases[0] if bases else None
+
+
+def _is(base: Any, cls: Any) -> bool:
+    return base is not None and SAME_STEPS.get(cls.__name__, cls.__name__) == base.__name__
 
 
 def _entries(base: Any, family: str | None) -> dict[str, SchedulerSpec]:

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from denoisebench.bench.verify import measures
+from denoisebench.bench.verify import measures, noising
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import Check, judge, worst
 from denoisebench.bench.verify.subject import NATIVE, SPACINGS, Subject
@@ -83,6 +83,8 @@ def _rows(subject: Subject, path: str, grid: str) -> Iterator[VerifiedCase]:
         return
     numbers |= _closer(cases, grid == usual_grid)
     if grid == smooth and not cases[0].random:
+        if grid == "karras":
+            numbers["final_order"] = measures.final_order(cases[0])
         numbers["single_precision"] = measures.single_precision_error(cases[0])
     yield _row(cases[0], numbers)
     for case in cases[1:]:
@@ -121,11 +123,21 @@ def _gain_steps(case: Case) -> int:
 def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:
     """Numbers that are measured on the usual path alone."""
     numbers: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
+    numbers |= _noising(cases[0])
     if not cases[0].subject.spec.distilled:
         numbers["wrong_mode"] = measures.wrong_mode_rate(cases[0])
     if usual_grid:
         numbers["determinism"] = measures.determinism(cases[0])
     return numbers
+
+
+def _noising(case: Case) -> dict[str, Any]:
+    return {
+        "ends": {n: noising.ends_error(case, n) for n in measures.PROBE_STEPS},
+        "last_steps": {n: measures.last_step_error(case, n) for n in measures.PROBE_STEPS},
+        "initial_noise": noising.initial_noise_error(case),
+        "added_noise": noising.added_noise_error(case),
+    }
 
 
 def _short(case: Case) -> dict[str, Any]:

@@ -88,6 +88,15 @@ class OwnCounter(EulerDiscreteScheduler):
         self.place = 0
 
     @property
+    def init_noise_sigma(self):
+        return 1.0
+
+    def add_noise(self, original_samples, noise, timesteps):
+        noised = super().add_noise(original_samples, noise, timesteps)
+        place = (self.timesteps == timesteps).nonzero()[0].item()
+        return noised / (self.sigmas[place] ** 2 + 1).sqrt()
+
+    @property
     def step_index(self):
         return None
 
