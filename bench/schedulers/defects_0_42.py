@@ -247,8 +247,8 @@ DEFECTS = (
     ),
     Known(
         "last-step-extrapolates",
-        ("PNDMScheduler", "LMSDiscreteScheduler"),
-        {"last step": 0.18},
+        ("LMSDiscreteScheduler",),
+        {"last step": 0.13},
         "the step to clean data extrapolates from the steps before: the result is not the model's "
         "own estimate, and overshoots where these steps are large",
         "use karras sigmas with LMS, or another scheduler at few steps",
