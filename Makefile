@@ -30,6 +30,7 @@ pictures: demo ## Copy the demo's pictures into docs/pictures, where README show
 schedulers: install ## Measure every scheduler and write docs/schedulers.md
 	$(BIN)/denoisebench verify
 	cp runs/verify/schedulers.md docs/
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.planted_schedulers >> docs/schedulers.md
 	cp runs/verify/figures/verify_scan.svg docs/pictures/
 
 claims: install ## Test what people say of diffusion models and write docs/claims.md

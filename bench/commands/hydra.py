@@ -16,7 +16,12 @@ from denoisebench.bench.paths.guarded import Unreadable, read_yaml
 if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
 
-_OPEN = ("scheduler.flags.", "model.call.", "margins.gating.")  # settings that take any name
+_OPEN = (
+    "scheduler.flags.",
+    "own.flags.",
+    "model.call.",
+    "margins.gating.",
+)  # settings that take any name
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = (
@@ -89,7 +94,10 @@ def _options(group: str) -> set[str]:
 def call_hydra(
     task: Callable[[list[dict[str, Any]]], None], arguments: list[str], config_name: str = "sweep"
 ) -> None:
-    """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names."""
+    """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names.
+
+    config_name: a config of the package, or the name of a command: its settings are suggested.
+    """
     import hydra
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
@@ -108,7 +116,7 @@ def call_hydra(
     except MissingConfigException as error:
         raise UserError(_unknown_choice(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_one_line(error)) from error
+        raise UserError(_one_line(error, config_name)) from error
     except RecursionError as error:
         if composed:
             raise
@@ -116,7 +124,9 @@ def call_hydra(
     except Exception as error:
         if composed or isinstance(error, UserError):
             raise
-        raise UserError(f"the configs cannot be composed: {_one_line(error)}") from error
+        raise UserError(
+            f"the configs cannot be composed: {_one_line(error, config_name)}"
+        ) from error
 
 
 def _check_config_folders(arguments: Iterable[str]) -> None:
@@ -181,10 +191,8 @@ def _unknown_choice(error: "MissingConfigException") -> str:
     return f"{group}={name}: unknown; {suggestion(name, error.options)}"
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, config_name: str) -> str:
     from hydra.errors import OverrideParseException
-
-    from denoisebench.bench.settings.job import Settings
 
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
@@ -192,5 +200,15 @@ def _one_line(error: Exception) -> str:
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
         name = unknown.group(1)
-        return f"{name}: there is no such setting; {suggestion(name, Settings.model_fields)}"
+        return f"{name}: there is no such setting; {suggestion(name, _settings(config_name))}"
     return " ".join(text.split())
+
+
+def _settings(config_name: str) -> list[str]:
+    """Names of the settings of a command, those of its groups too where it has few."""
+    from denoisebench.bench.settings.job import Settings
+    from denoisebench.bench.verify.settings import OwnSettings, VerifySettings
+
+    if config_name != "verify":
+        return [*Settings.model_fields]
+    return [*VerifySettings.model_fields, *(f"own.{name}" for name in OwnSettings.model_fields)]

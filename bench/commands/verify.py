@@ -7,7 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from denoisebench.bench.commands.console import measuring_bar, terminal
-from denoisebench.bench.commands.hydra import HYDRA_FLAGS, call_hydra, without_unknown_choices
+from denoisebench.bench.commands.hydra import (
+    HYDRA_FLAGS,
+    call_hydra,
+    open_flag,
+    without_unknown_choices,
+)
 from denoisebench.bench.errors import UserError
 
 
@@ -18,7 +23,7 @@ def verify(arguments: list[str]) -> int:
     asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
     if not asks_hydra:
         arguments = _all_schedulers(arguments)
-    unknown, arguments = without_unknown_choices(arguments)
+    unknown, arguments = without_unknown_choices(list(map(open_flag, arguments)))
     if unknown:
         raise UserError("\n".join(unknown))
 

@@ -1,8 +1,6 @@
 """Schedulers by short name and what their classes can do: data. Objects are built in grids.py.
 
-Not here, though diffusers has them: inverse and video schedulers, those of one pipeline's own
-(Wuerstchen, aMUSEd, Sana-Sprint, unCLIP, …), parallel copies of DDPM and DDIM, and IPNDM, whose
-timesteps lie in [0, 1].
+The classes of diffusers that are not here stand in not_run.py, with the reason.
 """
 
 from dataclasses import dataclass, field

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from denoisebench.bench.schedulers.known_defects import Known
+from denoisebench.bench.schedulers.known import Known
 from denoisebench.bench.verify.judge import Check
 from denoisebench.bench.verify.verify import VerifiedCase
 

@@ -33,9 +33,14 @@ LIMITS = {
     "nfe": Limit(0, 0, "evaluations more or fewer than documented"),
     "order": Limit(0.25, 1.25, "order of convergence below the published one"),
     "convergence": Limit(0, 0.25, f"order below {_LOWEST_ORDER}: errors do not vanish"),
+    "final order": Limit(0.6, 1.5, "order of the last step before clean data, below the published"),
+    "last step": Limit(0.001, 0.05, "result against the denoised last state, in deviations"),
     "timesteps": Limit(0.75, 1.75, "training timesteps between a state's noise and its timestep"),
     "timestep bias": Limit(0.3, 0.75, "the same, on average"),
-    "noise level": Limit(0.1, 0.2, "relative error of the noise level of states, by sampling"),
+    "noise level": Limit(0.002, 0.05, "relative error of the noise level of noisy states"),
+    "grid ends": Limit(0.02, 0.25, "log of the first and last sigma against the schedule's"),
+    "initial noise": Limit(0.002, 0.05, "relative error of init_noise_sigma"),
+    "added noise": Limit(0.005, 0.1, "relative error of add_noise at the steps of a run"),
     "residual noise": Limit(0.05, 1.1, "noise left in the result, in smallest training levels"),
     "start": Limit(0.01, 0.1, "signal at the first timestep that pure noise lacks"),
     "training grid": Limit(0.01, 0.1, "log of sigma against training, at full steps"),
@@ -86,6 +91,7 @@ def judge(numbers: dict[str, Any], spec: SchedulerSpec) -> list[Check]:
         *_of_probes(numbers["probes"], numbers),
         *_of_gains(numbers.get("gains"), spec),
         *_of_seeds(numbers.get("determinism")),
+        *_of_last_steps(numbers, spec),
         *(
             _check(name, numbers[key])
             for key, name in _PLAIN.items()
@@ -96,6 +102,8 @@ def judge(numbers: dict[str, Any], spec: SchedulerSpec) -> list[Check]:
 
 _PLAIN = {  # numbers that are judged as they are
     "training_grid": "training grid",
+    "initial_noise": "initial noise",
+    "added_noise": "added noise",
     "wrong_mode": "wrong mode",
     "single_precision": "single precision",
     "disagreement": "prediction types",
@@ -196,3 +204,14 @@ def _of_seeds(determinism: dict[str, bool] | None) -> Iterator[Check]:
     if determinism:
         yield _check("seed", float(not determinism["same"]))
         yield _check("generator", float(not determinism["own_generator"]))
+
+
+def _of_last_steps(numbers: dict[str, Any], spec: SchedulerSpec) -> Iterator[Check]:
+    for key, name in (("ends", "grid ends"), ("last_steps", "last step")):
+        values = {n: value for n, value in numbers.get(key, {}).items() if value is not None}
+        if values:
+            yield _largest(name, values)
+    observed = numbers.get("final_order")
+    if observed is not None and spec.order:
+        note = f"{observed:.2f} against {spec.order}"
+        yield _check("final order", max(0.0, spec.order - observed), note)

@@ -1,14 +1,17 @@
 """The numbers that are measured of a scheduler, without judgement; None where a run failed."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from denoisebench.bench.models.analytic import Level
+from denoisebench.bench.models.analytic import Level, exact_flow
+from denoisebench.bench.verify.budget import OutOfTime
 from denoisebench.bench.verify.case import DATA, TWO, Case, many
+from denoisebench.bench.verify.draws import SAMPLES
 from denoisebench.bench.verify.paths import TRAIN_TIMESTEPS
 from denoisebench.bench.verify.problems import BANDS, CLEAN, modes
 from denoisebench.bench.verify.trajectory import Call
@@ -28,6 +31,7 @@ LONG_STEPS = 256  # enough for rounding errors to add up
 MANY_STEPS = 100  # enough for a stochastic scheduler to come near its limit
 _FLOOR = 1e-12
 _NOISE = math.log(1e3)  # of sigma / alpha
+_CHANCE = 4 / math.sqrt(2 * SAMPLES)  # four standard errors of the logarithm of a deviation
 _TRUE = torch.tensor(BANDS).double()
 
 
@@ -49,10 +53,11 @@ def _scanned(case: Case, steps: int, noise: Tensor | None) -> dict[str, Any]:
 
 
 def moments(states: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D] over the noise; exact from the two samples z = 0, 1."""
+    """Mean and standard deviation [D] over the noise; exact from the two samples z = 0, 1, and from
+    those of draws.py."""
     if len(states) == 2:
         return states[0], (states[1] - states[0]).abs()
-    return states.mean(0), states.std(0)
+    return states.mean(0), states.std(0, correction=0)
 
 
 def final_error(final: Tensor) -> float:
@@ -67,8 +72,9 @@ def probe(case: Case, steps: int) -> dict[str, float] | None:
     """The noise levels that states really have, against those that the model is told.
 
     offset_max, offset_mean: true timestep minus the one told, in training timesteps. Where noise is
-    added, sampling hides small offsets: there the offsets are those of the scheduler's own grid,
-    and level_error is the distance of the states from it, as |log sigma| or |alpha|. residual:
+    added, sampling may hide small offsets: there the offsets are those of the scheduler's own grid,
+    and level_error is the distance of the states from it, as |log sigma| or |alpha|, less what
+    chance explains where the draws could not be made exact. residual:
     noise left in the result, as the standard deviation on a point mass. start: alpha that the model
     is told at the first call.
     """
@@ -89,7 +95,8 @@ def probe(case: Case, steps: int) -> dict[str, float] | None:
         "start": calls[0].level.alpha / calls[0].level.radius,
     }
     if case.random:
-        levels["level_error"] = max(_level_error(_true_level(call), call.grid) for call in calls)
+        largest = max(_level_error(_true_level(call), call.grid) for call in calls)
+        levels["level_error"] = largest if run.exact else max(0.0, largest - _CHANCE)
     return levels
 
 
@@ -133,14 +140,50 @@ def order(case: Case) -> dict[str, Any] | None:
         nearest = sorted(reversed(finished), key=lambda c: abs(_log_ratio(c.grid) - target))[0]
         errors.append(_state_error(nearest))
         nfe.append(len(run.trajectory.calls))
-    slope = np.polyfit(np.log(steps[-3:]), np.log(np.maximum(errors[-3:], _FLOOR)), 1)[0]
     return {
-        "value": -float(slope),
+        "value": _slope(steps, errors),
         "window": [steps[-3], steps[-1]],
         "steps": list(steps),
         "nfe": nfe,
         "errors": errors,
     }
+
+
+def final_order(case: Case) -> float | None:
+    """Order of the last step before the jump to clean data, from the error of this step alone.
+
+    Of a grid whose steps shrink with their number everywhere, its end too. The state at the call
+    before is carried to the last one exactly; the difference is of one order more than the method.
+    """
+    errors = []
+    for n in ORDER_STEPS["sigmas"]:
+        run = case.run(n, by_timestep=False)
+        if not run.trajectory:
+            return None
+        before, last = run.trajectory.calls[:: case.subject.spec.period][-2:]
+        carried = exact_flow(DATA.data, before.state, before.grid, end=last.grid)
+        difference = (last.state - carried) / DATA.spread(last.grid)
+        errors.append(float(difference[:, 1:].square().mean().sqrt()))
+    return _slope(ORDER_STEPS["sigmas"], errors) - 1
+
+
+def last_step_error(case: Case, steps: int) -> float | None:
+    """Distance of the result from the denoised last state, in standard deviations of the data.
+
+    Without noise left, the first-order step to clean data is the denoiser's own estimate; an
+    extrapolation from earlier steps, or noise that is kept, is not.
+    """
+    run = case.run(steps, by_timestep=False)
+    if not run.trajectory or case.subject.spec.distilled:
+        return None
+    last = run.trajectory.calls[-1]
+    return _size(run.trajectory.final - DATA.denoise(last.state, last.grid))
+
+
+def _slope(steps: Sequence[int], errors: list[float]) -> float:
+    """Order of errors that fall with the steps, over the three finest runs."""
+    logs = np.log(steps[-3:]), np.log(np.maximum(errors[-3:], _FLOOR))
+    return -float(np.polyfit(*logs, 1)[0])
 
 
 def _state_error(call: Call) -> float:
@@ -239,11 +282,12 @@ def training_grid_error(case: Case) -> float | None:
     None for a scheduler that does not keep its training grid or cannot run all of it.
     """
     try:
-        scheduler = case.scheduler()
-        trained = _grid(scheduler)
-        scheduler.set_timesteps(TRAIN_TIMESTEPS)
-        run = _grid(scheduler)
-    except Exception:  # the scan reports it, for step counts that a user would run
+        with case.spent():
+            scheduler = case.scheduler()
+            trained = _grid(scheduler)
+            scheduler.set_timesteps(TRAIN_TIMESTEPS)
+            run = _grid(scheduler)
+    except (Exception, OutOfTime):  # the scan reports it, for step counts that a user would run
         return None
     if not len(trained) or len(trained) != len(run):
         return None

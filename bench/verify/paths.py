@@ -36,16 +36,23 @@ class Path:
         return Level.vp_from_ratio(math.exp(np.interp(timestep, np.arange(len(table)), table)))
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The last training timestep, of most noise, and the one nearest to clean data."""
+        return {
+            "diffusion": (TRAIN_TIMESTEPS - 1.0, 0.0),
+            "flow": (float(TRAIN_TIMESTEPS), 1.0),
+            "edm": (_EDM_START, math.log(_EDM_END) / 4),
+        }[self.family]
+
+    @property
     def start(self) -> Level:
         """The level of the last training timestep, where generation should start."""
-        last = {"diffusion": TRAIN_TIMESTEPS - 1, "flow": TRAIN_TIMESTEPS, "edm": _EDM_START}
-        return self.level_at(last[self.family])
+        return self.level_at(self.ends[0])
 
     @property
     def smallest(self) -> float:
         """sigma / alpha of the training timestep that is nearest to clean data."""
-        first = {"diffusion": 0.0, "flow": 1.0, "edm": math.log(_EDM_END) / 4}
-        level = self.level_at(first[self.family])
+        level = self.level_at(self.ends[1])
         return level.sigma / level.alpha
 
     def timestep(self, level: Level) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from denoisebench.bench.machine import environment
 from denoisebench.bench.schedulers.known_defects import known_defects, table_for
+from denoisebench.bench.schedulers.not_run import NOT_RUN
 from denoisebench.bench.verify import measures
 from denoisebench.bench.verify.findings import Finding, findings, gone
 from denoisebench.bench.verify.judge import LIMITS, VERDICTS, severity, worst
@@ -35,6 +36,8 @@ def make_record(
         "environment": environment(),
         "seconds": seconds,
         "bands": list(BANDS),
+        "not_run": NOT_RUN,
+        "notes": [note for subject in subjects for note in subject.notes],
         "usual_steps": measures.USUAL_STEPS,
         "many_steps": measures.MANY_STEPS,
         "limits": {name: asdict(limit) for name, limit in LIMITS.items()},

@@ -10,7 +10,8 @@ from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.fields import config_problem
 from denoisebench.bench.settings.job import SchedulerSettings
-from denoisebench.bench.verify.subject import Subject, own_subject
+from denoisebench.bench.verify.own import own_subject
+from denoisebench.bench.verify.subject import Subject
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 
@@ -23,10 +24,10 @@ class OwnSettings(BaseModel):
     class_name: Annotated[str, Field(min_length=1)] | None
     flags: dict[str, Any] | None
     order: _Count | None
-    evaluations: tuple[_Count, int]
-    period: _Count
-    stochastic: bool
-    family: Literal["diffusion", "flow", "edm"]
+    evaluations: tuple[_Count, int] | None
+    period: _Count | None
+    stochastic: bool | None
+    family: Literal["diffusion", "flow", "edm"] | None
 
 
 class VerifySettings(BaseModel):

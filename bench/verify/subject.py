@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from denoisebench.bench.errors import UserError
 from denoisebench.bench.schedulers.catalogue import SchedulerSpec, scheduler_class, scheduler_from
 from denoisebench.bench.verify.paths import PATHS, Path
 
 SPACINGS = ("trailing", "linspace", "leading")
-CONFIGURED = "as configured"  # the scheduler's own flags choose the grid
-_METHODS = ("from_config", "set_timesteps", "step")
+NATIVE = "native"
+CONFIGURED = "as configured"  # the scheduler's own flags choose a grid that has no other name
+FAMILIES = ("diffusion", "flow", "edm")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 # Off, whatever the class's default: they change samples and are no part of the solver.
 _NO_CLIPPING = {"clip_sample": False, "thresholding": False}
@@ -26,17 +26,24 @@ class Subject:
     name: str
     spec: SchedulerSpec
     own: str = ""  # package.module.Class of the user's, empty for one of diffusers
+    relatives: tuple[str, ...] = ()  # entries of the catalogue that one of the user's is made from
+    notes: tuple[str, ...] = ()  # what a user should know of how it is verified
 
     @cached_property
     def scheduler_class(self) -> Any:
-        return _imported(self.own) if self.own else scheduler_class(self.spec.class_name)
+        return imported(self.own) if self.own else scheduler_class(self.spec.class_name)
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
-        """Names that the table of known defects may use for it: its name in the catalogue, and the
-        diffusers classes that it is or is made from."""
-        bases = [c.__name__ for c in self.scheduler_class.__mro__ if "diffusers" in c.__module__]
-        return tuple(bases) if self.own else (self.name, *bases)
+        """Names that the table of known defects may use for it: its name in the catalogue or those
+        of its relatives, and the diffusers classes that it is or is made from."""
+        return (*(self.relatives if self.own else (self.name,)), *sorted(self.classes))
+
+    @cached_property
+    def classes(self) -> set[str]:
+        """Names of the diffusers classes that it is or is made from."""
+        bases = self.scheduler_class.__mro__
+        return {base.__name__ for base in bases if base.__module__.startswith("diffusers.")}
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -72,13 +79,14 @@ class Subject:
     def _grids(self) -> Iterator[tuple[str, dict[str, Any]]]:
         takes, flags = self._takes, self.spec.flags
         if any(flags.get(flag) for flag in (*_SIGMA_FLAGS, "use_flow_sigmas")):
-            yield CONFIGURED, {}
+            chosen = [flag for flag in _SIGMA_FLAGS if flags.get(flag)]
+            yield chosen[0].split("_")[1] if len(chosen) == 1 else CONFIGURED, {}
             return
         if "timestep_spacing" in takes and "timestep_spacing" not in flags:
             for spacing in SPACINGS:
                 yield spacing, {"timestep_spacing": spacing}
         else:
-            yield "native", {}
+            yield NATIVE, {}
         for flag in _SIGMA_FLAGS:
             if flag in takes:
                 yield flag.split("_")[1], {flag: True}
@@ -86,32 +94,7 @@ class Subject:
             yield "exponential", {"sigma_schedule": "exponential"}
 
 
-def own_subject(dotted: str, flags: dict[str, Any], **facts: Any) -> Subject:
-    """The class that `package.module.Class` names, as a subject.
-
-    Raises UserError when there is none, or when it lacks the methods of diffusers' schedulers.
-    """
-    try:
-        imported = _imported(dotted)
-    except (Exception, SystemExit) as error:  # whatever a module of the user's raises
-        message = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise UserError(
-            f"own.class_name={dotted}: cannot be imported ({message}); give package.module.Class"
-        ) from error
-    lacks = [name for name in _METHODS if not callable(getattr(imported, name, None))]
-    if not isinstance(imported, type) or lacks:
-        raise UserError(
-            f"own.class_name={dotted}: is no scheduler class of diffusers' kind; it lacks "
-            f"{', '.join(lacks) or 'a class'}"
-        )
-    takes = inspect.signature(imported).parameters
-    unknown = [name for name in flags if name not in takes]
-    if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
-        raise UserError(f"own.flags: {dotted} takes no {', '.join(unknown)}")
-    name = dotted.rpartition(".")[2]
-    return Subject(name, SchedulerSpec(name, name, flags=flags, **facts), dotted)
-
-
-def _imported(dotted: str) -> Any:
+def imported(dotted: str) -> Any:
+    """What `package.module.name` names."""
     module, _, name = dotted.rpartition(".")
     return getattr(importlib.import_module(module), name)

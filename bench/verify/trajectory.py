@@ -58,7 +58,7 @@ def follow(scheduler: Any, steps: int, noise: Tensor, *, drive: Drive) -> Trajec
         scheduler.noise_sampler_seed = drive.seed
     x, calls = _start(scheduler, noise, drive), list[Call]()
     for t in scheduler.timesteps:
-        model_input = _scaled(scheduler, x, t)
+        model_input = scaled(scheduler, x, t)
         level = drive.path.level_at(float(t))
         grid = _grid_level(
             scheduler, x, model_input, by_timestep=level, path=drive.path, call=len(calls)
@@ -76,22 +76,28 @@ def _start(scheduler: Any, noise: Tensor, drive: Drive) -> Tensor:
     """The state at the first level, as the scheduler keeps it: [N, D, 1, 1]."""
     t = scheduler.timesteps[0]
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64 if drive.double else torch.float32)
-    scaled = _scaled(scheduler, x, t)
+    model_input = scaled(scheduler, x, t)
     level = _grid_level(
-        scheduler, x, scaled, by_timestep=drive.path.level_at(float(t)), path=drive.path, call=0
+        scheduler,
+        x,
+        model_input,
+        by_timestep=drive.path.level_at(float(t)),
+        path=drive.path,
+        call=0,
     )
-    state = drive.problem.state(noise, level) / float(scaled)
+    state = drive.problem.state(noise, level) / float(model_input)
     return state[..., None, None].to(x)
 
 
-def _scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
+def scaled(scheduler: Any, x: Tensor, t: Tensor) -> Tensor:
+    """The state as the model is given it."""
     scale: Callable[[Tensor, Tensor], Tensor] | None  # flow ones have none
     scale = getattr(scheduler, "scale_model_input", None)
     return scale(x, t) if scale else x
 
 
 def _grid_level(
-    scheduler: Any, x: Tensor, scaled: Tensor, *, by_timestep: Level, path: Path, call: int
+    scheduler: Any, x: Tensor, model_input: Tensor, *, by_timestep: Level, path: Path, call: int
 ) -> Level:
     """The noise level of the scheduler's own grid at a call, by the call's number.
 
@@ -99,7 +105,7 @@ def _grid_level(
     gives it, at the scheduler's index or, where it keeps none, at the call's number. Without sigmas
     there is no grid but the timesteps.
     """
-    scale = _ratio(scaled, x)
+    scale = _ratio(model_input, x)
     if path.family == "diffusion" and abs(scale - 1) > 1e-9:
         return Level(scale, math.sqrt(max(1 - scale**2, 0)))
     sigmas = getattr(scheduler, "sigmas", None)
@@ -109,9 +115,9 @@ def _grid_level(
     return path.at(float(sigmas[call if index is None else index]))
 
 
-def _ratio(scaled: Tensor, x: Tensor) -> float:
+def _ratio(model_input: Tensor, x: Tensor) -> float:
     place = int(x.abs().argmax())
-    return float(scaled.flatten()[place] / x.flatten()[place])
+    return float(model_input.flatten()[place] / x.flatten()[place])
 
 
 def _to_double(scheduler: Any) -> None:

@@ -7,22 +7,22 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from denoisebench.bench.verify import measures
+from denoisebench.bench.verify import measures, noising
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import Check, judge, worst
-from denoisebench.bench.verify.subject import CONFIGURED, Subject
+from denoisebench.bench.verify.subject import NATIVE, SPACINGS, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
 _SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
 # The error of diffusers' classes for a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
-_SLOW = (  # more than a millisecond a step: the scan is thinned
+_SLOW = {  # more than a millisecond a step: the scan is thinned
     "LMSDiscreteScheduler",
     "SASolverScheduler",
     "KDPM2DiscreteScheduler",
     "KDPM2AncestralDiscreteScheduler",
     "DPMSolverSDEScheduler",
-)
+}
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,15 @@ def _rows(subject: Subject, path: str, grid: str) -> Iterator[VerifiedCase]:
     numbers = _numbers(cases[0], scan_all=(path, grid) == (usual_path, usual_grid))
     if grid == smooth and not cases[0].random:
         numbers["order"] = measures.order(cases[0])
-    if grid == usual_grid != CONFIGURED:
+    if grid == usual_grid and grid in (*SPACINGS, NATIVE):
         numbers["training_grid"] = measures.training_grid_error(cases[0])
     if path != usual_path:
         yield _row(cases[0], numbers)
         return
     numbers |= _closer(cases, grid == usual_grid)
     if grid == smooth and not cases[0].random:
+        if grid == "karras":
+            numbers["final_order"] = measures.final_order(cases[0])
         numbers["single_precision"] = measures.single_precision_error(cases[0])
     yield _row(cases[0], numbers)
     for case in cases[1:]:
@@ -100,8 +102,8 @@ def _row(case: Case, numbers: dict[str, Any]) -> VerifiedCase:
 def _numbers(case: Case, scan_all: bool) -> dict[str, Any]:
     steps: tuple[int, ...] = measures.FEW_STEPS
     if scan_all:
-        slow = case.subject.spec.class_name in _SLOW
-        steps = measures.THIN_STEPS if slow else measures.ALL_STEPS
+        quick = case.subject.classes.isdisjoint(_SLOW)
+        steps = measures.ALL_STEPS if quick else measures.THIN_STEPS
     return {
         "scan": measures.scan(case, steps),
         "probes": {n: measures.probe(case, n) for n in measures.PROBE_STEPS},
@@ -121,11 +123,21 @@ def _gain_steps(case: Case) -> int:
 def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:
     """Numbers that are measured on the usual path alone."""
     numbers: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
+    numbers |= _noising(cases[0])
     if not cases[0].subject.spec.distilled:
         numbers["wrong_mode"] = measures.wrong_mode_rate(cases[0])
     if usual_grid:
         numbers["determinism"] = measures.determinism(cases[0])
     return numbers
+
+
+def _noising(case: Case) -> dict[str, Any]:
+    return {
+        "ends": {n: noising.ends_error(case, n) for n in measures.PROBE_STEPS},
+        "last_steps": {n: measures.last_step_error(case, n) for n in measures.PROBE_STEPS},
+        "initial_noise": noising.initial_noise_error(case),
+        "added_noise": noising.added_noise_error(case),
+    }
 
 
 def _short(case: Case) -> dict[str, Any]:

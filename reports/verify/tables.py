@@ -120,6 +120,7 @@ def _title(record: dict[str, Any]) -> str:
 
 def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"{len(record['rows'])} cases measured in {record['seconds']:.1f} s", ""
+    yield from ((note, "") for note in record["notes"])
     if record["table"] != record["diffusers"]:
         yield f"no table for this diffusers yet: compared with {record['table']}'s", "yellow"
     for finding in record["new"]:
@@ -153,7 +154,9 @@ def _markdown_lines(record: dict[str, Any]) -> Iterator[str]:
     yield from ("", "## Known defects, and what to do", "")
     for known in record["known"]:
         yield from _markdown_defect(known, record["limits"])
-    yield from ("## Limits", "")
+    yield from ("## Classes of diffusers that are not run", "", _NOT_RUN, "")
+    yield from _markdown_table(["class", "why"], [[*item] for item in record["not_run"].items()])
+    yield from ("", "## Limits", "")
     limits = [
         [name, limit["what"], f"{limit['conforms']:g}", f"{limit['deviates']:g}"]
         for name, limit in record["limits"].items()
@@ -209,3 +212,8 @@ Data are Gaussian, so the ideal denoiser and the exact result are known in close
 Numbers and verdict are those of the named grid. The last two columns are about all noise schedules,
 grids and prediction types: how many conform, deviate or have a defect, and which defects were
 found. The gain of a step in practice depends on the model: sweep it."""
+
+_NOT_RUN = (
+    "All other scheduler classes that diffusers exports are in the table above. A class of your "
+    "own is verified by `denoisebench verify own.class_name=package.module.Class`."
+)

@@ -6,6 +6,7 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
     HeunDiscreteScheduler,
 )
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedulerOutput
@@ -87,6 +88,15 @@ class OwnCounter(EulerDiscreteScheduler):
         self.place = 0
 
     @property
+    def init_noise_sigma(self):
+        return 1.0
+
+    def add_noise(self, original_samples, noise, timesteps):
+        noised = super().add_noise(original_samples, noise, timesteps)
+        place = (self.timesteps == timesteps).nonzero()[0].item()
+        return noised / (self.sigmas[place] ** 2 + 1).sqrt()
+
+    @property
     def step_index(self):
         return None
 
@@ -115,3 +125,44 @@ class AncestralTimestepsOff(EulerAncestralDiscreteScheduler):
     def set_timesteps(self, num_inference_steps=None, device=None):
         super().set_timesteps(num_inference_steps, device)
         self.timesteps = (self.timesteps - 1).clamp(min=0)
+
+
+class SoundFlow(FlowMatchEulerDiscreteScheduler):
+    """No fault, of a family that its class tells."""
+
+
+class OtherArguments(EulerDiscreteScheduler):
+    """Wants the noise level, too."""
+
+    def step(self, model_output, timestep, sample, sigma):
+        return super().step(model_output, timestep, sample)
+
+
+class OtherOrder(EulerDiscreteScheduler):
+    def step(self, sample, timestep, model_output):
+        return super().step(model_output, timestep, sample)
+
+
+class ReturnsATuple(EulerDiscreteScheduler):
+    def step(self, model_output, timestep, sample, return_dict=False):
+        return super().step(model_output, timestep, sample, return_dict=False)
+
+
+class NoisyByItself(EulerDiscreteScheduler):
+    """Adds noise of the global generator."""
+
+    def step(self, model_output, timestep, sample):
+        x = super().step(model_output, timestep, sample).prev_sample
+        return EulerDiscreteSchedulerOutput(x + 0.1 * torch.randn(x.shape).to(x))
+
+
+class NeverEnds(EulerDiscreteScheduler):
+    """Waits for a step that never comes, and takes no error for an answer."""
+
+    def step(self, model_output, timestep, sample):
+        while self.num_inference_steps == 32:
+            try:
+                torch.zeros(1)
+            except Exception:
+                continue
+        return super().step(model_output, timestep, sample)

@@ -137,6 +137,21 @@ def test_a_sound_subclass_is_excused_as_its_base_is(tmp_path, capsys):
     assert "listed for this version" in out
 
 
+def test_a_class_of_the_catalogue_is_excused_as_its_entry(tmp_path, capsys):
+    own = "own.class_name=diffusers.FlowMatchEulerDiscreteScheduler"
+    code, out, err = call(capsys, "verify", own, f"out={tmp_path}")
+    assert (code, err) == (0, "")
+    assert "is verified as flow_euler of the catalogue" in " ".join(out.split())
+    assert "of the catalogue" in (tmp_path / "verify.html").read_text()
+
+
+def test_flags_of_an_own_class_are_given_one_by_one(tmp_path, capsys):
+    own = (f"own.class_name={BROKEN}.SoundFlow", "own.flags.use_karras_sigmas=true")
+    code, _, err = call(capsys, "verify", *own, f"out={tmp_path}")
+    assert (code, err) == (0, "")
+    assert {row["grid"] for row in record_of(tmp_path)["rows"]} == {"karras"}
+
+
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     code, _, err = call(capsys, "verify", "scheduler=ddim", f"out={tmp_path}/file")
@@ -163,7 +178,16 @@ TABLE = table.known_defects("0.42.1")
         (["own.class_name=nowhere.Class"], "own.class_name=nowhere.Class: cannot be imported"),
         (["scheduler=ddim", "own.order=-1"], "own.order=-1: must be greater"),
         (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),
-        (["scheduler=ddim", "steps=20"], "steps: there is no such setting"),
+        (["scheduler=ddim", "steps=20"], "steps: there is no such setting; known: out, own"),
+        (["own.evaluation=1"], "own.evaluation: there is no such setting; did you mean own.eval"),
+        (
+            [f"own.class_name={BROKEN}.Sound", "own.flags.use_karas_sigmas=true"],
+            f"own.flags: {BROKEN}.Sound takes no use_karas_sigmas",
+        ),
+        (
+            ["own.class_name=diffusers.CogVideoXDPMScheduler"],
+            "own.class_name=diffusers.CogVideoXDPMScheduler: step(model_output, old_pred",
+        ),
         (["scheduler=ddim", "out=a,b"], "out: name one folder"),
         (
             [
