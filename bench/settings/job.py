@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     ValidationError,
+    model_validator,
 )
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import file_name
 from denoisebench.bench.settings.fields import (
     Count,
     Interval,
@@ -48,7 +50,7 @@ GuidanceForm = Literal[
 
 
 class ModelSettings(Strict):
-    name: Name
+    name: Name  # null in a config: that of its files
     path: str
     height: Count
     width: Count
@@ -64,6 +66,15 @@ class ModelSettings(Strict):
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
     call: dict[str, bool | int | float | str] = Field(default_factory=dict)  # of the pipeline
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_name(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("name") is not None:
+            return values
+        places = (values.get("path"), values.get("lora"))
+        names = [file_name(place) for place in places if isinstance(place, str)]
+        return {**values, "name": "+".join(names) or "model"}
 
 
 class SchedulerSettings(Strict):

@@ -17,6 +17,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 _HERE = "hydra_plugins.denoisebench.warm_launcher"
+_USUAL_MODEL = "shapes-ddpm"  # of conf/sweep.yaml
+_OTHER_WEIGHTS = {"model.path", "model.lora"}  # which make another model than a file's name says
 
 
 @dataclass
@@ -75,7 +77,7 @@ class WarmLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        configs = [self._compose(overrides) for overrides in job_overrides]
+        configs = [self._compose([*self._own_model(o), *o]) for o in job_overrides]
         result = self._task([OmegaConf.to_container(config, resolve=True) for config in configs])
         return [
             JobReturn(
@@ -83,6 +85,16 @@ class WarmLauncher(Launcher):
             )
             for overrides, config in zip(job_overrides, configs, strict=True)
         ]
+
+    def _own_model(self, overrides: Sequence[str]) -> list[str]:
+        """What to lay under overrides that bring weights of their own: the name of a file of
+        conf/model is not theirs, nor is the rest of a file that nobody chose."""
+        keys = {o.key_or_group for o in OverridesParser.create().parse_overrides([*overrides])}
+        if not keys & _OTHER_WEIGHTS:
+            return []
+        usual = self._config.hydra.runtime.choices.get("model") == _USUAL_MODEL
+        is_chosen = "model" in keys or not usual or "model.path" not in keys
+        return [*([] if is_chosen else ["model=local"]), "++model.name=null"]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """One job's config. Hydra merges the chosen files, then sets values; the files are merged
