@@ -202,7 +202,7 @@ def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:
     try:
         return Settings(**config), []
     except ValidationError as error:
-        return None, [config_problem(item) for item in error.errors()]
+        return None, [config_problem(item, Settings) for item in error.errors()]
 
 
 def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
@@ -210,9 +210,8 @@ def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
     try:
         return TrackingSettings(**config)
     except ValidationError as error:
-        raise UserError(
-            "\n".join(f"tracking.{config_problem(i)}" for i in error.errors())
-        ) from error
+        lines = (f"tracking.{config_problem(i, TrackingSettings)}" for i in error.errors())
+        raise UserError("\n".join(lines)) from error
 
 
 def _unset(config: dict[str, Any], prefix: str = "") -> list[str]:
