@@ -1,7 +1,7 @@
 """The errors a user can cause. The door prints each on one line and exits with code 2."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class UserError(Exception):
@@ -20,6 +20,10 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """What to say of an unknown name: `did you mean ddim or deis?`, or else all that are known."""
-    known = sorted(known)
-    near = nearest(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    known = list(known)
+    return hint(nearest(name, known), known)
+
+
+def hint(near: Collection[str], known: Iterable[str]) -> str:
+    """`did you mean ddim or deis?` of the names that are near, or else all that are known."""
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"

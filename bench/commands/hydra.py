@@ -15,13 +15,10 @@ from denoisebench.bench.paths.guarded import Unreadable, read_yaml
 
 if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
+    from pydantic import BaseModel
 
-_OPEN = (
-    "scheduler.flags.",
-    "own.flags.",
-    "model.call.",
-    "margins.gating.",
-)  # settings that take any name
+# Settings within a group, but for those that come with one experiment alone.
+_WITHIN_A_GROUP = re.compile(r"(?!hydra\.(?!sweeper\.params\.)|claims\.)\w+\.[\w.]*=")
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Hydra's flags that take a value, in the next word unless an equals sign joins it.
 _VALUE_FLAGS = (
@@ -49,9 +46,10 @@ HYDRA_FLAGS = (
 )
 
 
-def open_flag(argument: str) -> str:
-    """Names of flags are those of the scheduler's class: Hydra is told to take any."""
-    return f"++{argument}" if argument.startswith(_OPEN) else argument
+def open_setting(argument: str) -> str:
+    """An override that Hydra takes whatever the chosen files hold: which settings there are is
+    said by bench/settings, the same for every choice of a group, and by a scheduler's class."""
+    return f"++{argument}" if _WITHIN_A_GROUP.match(argument) else argument
 
 
 def refuse_other_launchers(arguments: list[str]) -> None:
@@ -194,21 +192,19 @@ def _unknown_choice(error: "MissingConfigException") -> str:
 def _one_line(error: Exception, config_name: str) -> str:
     from hydra.errors import OverrideParseException
 
+    from denoisebench.bench.settings.unknown import unknown_setting
+
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
     text = str(error) or str(error.__cause__ or type(error).__name__)
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
-        name = unknown.group(1)
-        return f"{name}: there is no such setting; {suggestion(name, _settings(config_name))}"
+        return unknown_setting(unknown.group(1), _settings_of(config_name))
     return " ".join(text.split())
 
 
-def _settings(config_name: str) -> list[str]:
-    """Names of the settings of a command, those of its groups too where it has few."""
+def _settings_of(config_name: str) -> "type[BaseModel]":
     from denoisebench.bench.settings.job import Settings
-    from denoisebench.bench.verify.settings import OwnSettings, VerifySettings
+    from denoisebench.bench.verify.settings import VerifySettings
 
-    if config_name != "verify":
-        return [*Settings.model_fields]
-    return [*VerifySettings.model_fields, *(f"own.{name}" for name in OwnSettings.model_fields)]
+    return VerifySettings if config_name == "verify" else Settings

@@ -7,7 +7,7 @@ from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.hydra import (
     HYDRA_FLAGS,
     call_hydra,
-    open_flag,
+    open_setting,
     refuse_other_launchers,
     without_unknown_choices,
 )
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     codes: list[int] = []
-    unknown, arguments = without_unknown_choices(list(map(open_flag, arguments)))
+    unknown, arguments = without_unknown_choices(list(map(open_setting, arguments)))
 
     def task(configs: list[dict[str, Any]]) -> None:
         codes.append(_sweep_grid(configs, unknown))

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -43,6 +44,19 @@ def resolve(path: str) -> Path:
     if path.startswith(_PREFIX):
         return EMBEDDED / path.removeprefix(_PREFIX)
     return Path(path).expanduser()
+
+
+def file_name(path: str) -> str:
+    """What a model, LoRA or other file may be called after the path or hub id that a config gives.
+
+    A snapshot in the hub's cache lies in a folder that is named after its commit; its repository's
+    folder is models--ORG--NAME.
+    """
+    place = Path(os.path.normpath(Path(path.removeprefix(CLOSED_FORM)).expanduser().absolute()))
+    if place.parent.name == "snapshots":
+        place = place.parents[1]
+    name = place.name.rpartition(":")[2].rpartition("--")[2].removesuffix(".safetensors")
+    return re.sub(r"[^\w.\-+]", "-", name).lstrip(".-+") or "model"
 
 
 def existing(path: str, label: str) -> Path:

@@ -10,6 +10,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from denoisebench.bench.settings.unknown import unknown_setting
+
 
 def rising(interval: tuple[float, float]) -> tuple[float, float]:
     if interval[0] >= interval[1]:
@@ -42,10 +44,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def config_problem(item: ErrorDetails) -> str:
+def config_problem(item: ErrorDetails, settings: type[BaseModel]) -> str:
+    """What is wrong with a value of these settings, in a line."""
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting; remove it"
+        return unknown_setting(where, settings)
     if item["type"] == "missing":
         return f"{where}: is missing; give it a value"
     message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

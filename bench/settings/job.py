@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     ValidationError,
+    model_validator,
 )
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import file_name
 from denoisebench.bench.settings.fields import (
     Count,
     Interval,
@@ -48,7 +50,7 @@ GuidanceForm = Literal[
 
 
 class ModelSettings(Strict):
-    name: Name
+    name: Name  # null in a config: that of its files
     path: str
     height: Count
     width: Count
@@ -64,6 +66,15 @@ class ModelSettings(Strict):
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
     call: dict[str, bool | int | float | str] = Field(default_factory=dict)  # of the pipeline
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_name(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("name") is not None:
+            return values
+        places = (values.get("path"), values.get("lora"))
+        names = [file_name(place) for place in places if isinstance(place, str)]
+        return {**values, "name": "+".join(names) or "model"}
 
 
 class SchedulerSettings(Strict):
@@ -186,7 +197,7 @@ def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:
     try:
         return Settings(**config), []
     except ValidationError as error:
-        return None, [config_problem(item) for item in error.errors()]
+        return None, [config_problem(item, Settings) for item in error.errors()]
 
 
 def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
@@ -194,9 +205,8 @@ def tracking_settings(config: dict[str, Any]) -> TrackingSettings:
     try:
         return TrackingSettings(**config)
     except ValidationError as error:
-        raise UserError(
-            "\n".join(f"tracking.{config_problem(i)}" for i in error.errors())
-        ) from error
+        lines = (f"tracking.{config_problem(i, TrackingSettings)}" for i in error.errors())
+        raise UserError("\n".join(lines)) from error
 
 
 def _unset(config: dict[str, Any], prefix: str = "") -> list[str]:

@@ -86,8 +86,8 @@ def margins_settings(name: str) -> MarginsSettings:
     try:
         return MarginsSettings(**read_yaml(path))
     except ValidationError as error:
-        lines = (f"--margins {name}: {config_problem(item)}" for item in error.errors())
-        raise UserError("\n".join(lines)) from error
+        problems = (config_problem(item, MarginsSettings) for item in error.errors())
+        raise UserError("\n".join(f"--margins {name}: {text}" for text in problems)) from error
     except Unreadable as error:
         raise UserError(f"--margins {name}: cannot be read as a YAML file: {error}") from error
     except TypeError as error:  # a list, or keys that are no names

@@ -47,7 +47,7 @@ def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Pa
         try:
             settings.append(VerifySettings(**config))
         except ValidationError as error:
-            problems += [config_problem(item) for item in error.errors()]
+            problems += [config_problem(item, VerifySettings) for item in error.errors()]
     schedulers = [config.scheduler for config in settings]
     problems += [
         f"scheduler={chosen.name}: unknown; {suggestion(chosen.name, SCHEDULERS)}"

@@ -101,12 +101,14 @@ def _mismatch(a: Cell, b: Cell) -> str:
 def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
     """The one cell of a run whose settings are as wanted, such as {"scheduler": "ddim"}.
 
-    Raises UserError for a setting that cells do not have, and when no or several cells are left.
+    Cells that cannot be run count where no other is so. Raises UserError for a setting that cells
+    do not have, and when no or several cells are left.
     """
     for name in wanted:
         if name not in _NAMED:
             raise UserError(f"{name}: cells are chosen by {', '.join(_NAMED)}")
-    left = [entry for entry in run.entries if _is_wanted(entry, wanted)]
+    alike = [entry for entry in run.entries if _is_wanted(entry, wanted)]
+    left = [entry for entry in alike if not entry.unsupported] or alike
     if len(left) == 1:
         return MeasuredCell(run, left[0])
     wish = ",".join(f"{name}={value}" for name, value in wanted.items())

@@ -25,6 +25,11 @@ def start(*arguments, **options):
     )
 
 
+def model_at(path: object) -> tuple[str, ...]:
+    """Overrides for a model of one's own that makes what the embedded ones make."""
+    return (f"model.path={path}", "model.width=32", "model.height=32")
+
+
 def tiny(folder: Path, *more: str) -> list[str]:
     """A sweep of one cell in a second or two: overrides in `more` win."""
     return [

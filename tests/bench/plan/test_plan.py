@@ -13,7 +13,7 @@ from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.plan import _grouped
 from denoisebench.bench.score.references import Reference
-from tests.helpers.cli import call, tiny
+from tests.helpers.cli import call, model_at, tiny
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from tests.helpers.cli import call, tiny
         ("setps=3", "did you mean steps"),
         ("+steeps=3", "steeps: there is no such setting"),
         ("scheduler.name=foo", "scheduler=foo: unknown"),
-        ("model.path=nowhere", "weights of model shapes-ddpm: nothing at nowhere; place"),
+        ("model.path=nowhere", "weights of model nowhere: nothing at nowhere; place"),
         ("steps=[", "steps=[: cannot be read"),
         ("model=local", "model.path: has no value yet"),
         ("prompts=file prompts.path=none.txt", "prompt file: nothing at none.txt"),
@@ -164,18 +164,18 @@ def test_a_damaged_model_folder_is_named(part, tmp_path, capsys):
     folder = tmp_path / "model"
     shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
     (folder / part).write_text("{")
-    code, _, err = call(capsys, *tiny(tmp_path / "runs", f"model.path={folder}"))
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *model_at(folder)))
     assert code == 2
     assert str(folder / part) in err
     assert len(err.splitlines()) == 1
 
 
 def test_two_models_of_one_name_are_refused(tmp_path, capsys):
-    folder = tmp_path / "model"
+    folder = tmp_path / "shapes-ddpm"
     shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
     (folder / "scheduler" / "extra.json").write_text("{}")
-    paths = f"model.path={folder},embedded:shapes-ddpm"
-    code, _, err = call(capsys, *tiny(tmp_path / "runs", paths))
+    paths = model_at(f"{folder},embedded:shapes-ddpm")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *paths))
     assert code == 2
     assert "model shapes-ddpm: names 2 different ones" in err
 

@@ -10,7 +10,7 @@ from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers.flags import chosen
 from denoisebench.bench.settings.job import SchedulerSettings
-from tests.helpers.cli import call, tiny
+from tests.helpers.cli import call, model_at, tiny
 from tests.helpers.configs import USUAL
 
 SD = {**USUAL["diffusion"], "timestep_spacing": "leading"}
@@ -97,11 +97,11 @@ def test_a_model_that_has_the_flag_makes_two_names_one_cell(tmp_path, capsys):
     shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
     path = folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "use_karras_sigmas": True}))
-    grid = (f"model.path={folder}", "scheduler=dpmpp_2m,dpmpp_2m_karras", "--dry-run")
+    grid = (*model_at(folder), "scheduler=dpmpp_2m,dpmpp_2m_karras", "--dry-run")
     code, out, _ = call(capsys, *tiny(tmp_path / "runs", *grid))
     assert code == 0
     assert "cells: 1" in out
-    assert "dpmpp_2m_karras is dpmpp_2m on shapes-ddpm" in out
+    assert "dpmpp_2m_karras is dpmpp_2m on model" in out
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_prediction_type_that_a_scheduler_cannot_read_is_refused(tmp_path, cap
     shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
     path = folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "prediction_type": "sample"}))
-    grid = (f"model.path={folder}", "scheduler=pndm", "steps=4")
+    grid = (*model_at(folder), "scheduler=pndm", "steps=4")
     code, _, err = call(capsys, *tiny(tmp_path / "runs", *grid))
     assert code == 2
-    assert "pndm: cannot read prediction_type=sample of shapes-ddpm; choose from ddpm, ddim" in err
+    assert "pndm: cannot read prediction_type=sample of model; choose from ddpm, ddim" in err

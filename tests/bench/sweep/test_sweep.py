@@ -22,7 +22,7 @@ from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.networks.attributes import AttributeNet
 from tests.helpers import references
-from tests.helpers.cli import GRID, call, start, tiny
+from tests.helpers.cli import GRID, call, model_at, start, tiny
 
 
 def results(folder):
@@ -303,11 +303,11 @@ def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
 def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
     folder = broken_model(tmp_path / "incomplete")
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}"))
+    code, _, err = call(capsys, *tiny(tmp_path, *model_at(folder)))
     assert code == 2
     assert f"no .safetensors file in {folder / 'unet'}" in err
     shutil.rmtree(folder / "vae")
-    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}"))
+    code, _, err = call(capsys, *tiny(tmp_path, *model_at(folder)))
     assert code == 2
     assert f"{folder / 'vae'} is missing" in err
 
@@ -316,7 +316,7 @@ def test_damaged_weights_are_one_line(tmp_path, capsys):
     folder = broken_model(tmp_path / "damaged")
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    code, _, err = call(capsys, *tiny(tmp_path, f"model.path={folder}", "steps=2,3"))
+    code, _, err = call(capsys, *tiny(tmp_path, *model_at(folder), "steps=2,3"))
     assert code == 2
     assert len(err.splitlines()) == 1
     assert f"{folder} cannot be loaded" in err

@@ -58,6 +58,18 @@ def test_the_command_prints_every_shared_metric(tmp_path, capsys):
     assert "worse" in out
 
 
+def test_cells_that_cannot_be_run_are_in_nobody_s_way(tmp_path):
+    """A grid of models and schedulers has corners that do not fit: they are no cells to compare."""
+    run = fabricate(tmp_path / "run")
+    one = next(e for e in run.entries if (e.cell.scheduler, e.cell.steps) == ("ddim", 2))
+    corner = replace(
+        one, cell=replace(one.cell, scheduler="flow_euler"), unsupported="drives flow models"
+    )
+    grid = replace(run, entries=[one, corner])
+    assert find_cell(grid, {"steps": "2"}).entry == one
+    assert find_cell(grid, {"scheduler": "flow_euler"}).entry == corner
+
+
 def test_the_command_compares_across_runs(tmp_path, capsys):
     first, second = fabricate(tmp_path / "a"), fabricate(tmp_path / "b", schedulers=("ddim",))
     code, out, _ = call(capsys, "compare", first.folder, A, second.folder, A)

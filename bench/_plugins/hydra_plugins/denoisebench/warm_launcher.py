@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, cast
 
@@ -10,13 +10,15 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 _HERE = "hydra_plugins.denoisebench.warm_launcher"
+_USUAL_MODEL = "shapes-ddpm"  # of conf/sweep.yaml
+_OTHER_WEIGHTS = {"model.path", "model.lora"}  # which make another model than a file's name says
 
 
 @dataclass
@@ -27,7 +29,7 @@ class WarmLauncherConfig:
 @dataclass
 class WarmSweeperConfig:
     _target_: str = f"{_HERE}.WarmSweeper"
-    params: dict[str, str] | None = None  # axes of the whole sweep
+    params: dict[str, str] | None = field(default_factory=dict)  # axes of the whole sweep
     grids: list[Any] | None = None  # of axes of its own each, {key: values}, under those
 
 
@@ -54,12 +56,19 @@ class WarmSweeper(BasicSweeper):
     ) -> list[list[list[str]]]:
         parser = OverridesParser.create()
         grids = [[f"{key}={value}" for key, value in grid.items()] for grid in self._grids]
-        laid = [[*parser.parse_overrides(grid), *overrides] for grid in grids]
+        laid = [[*parser.parse_overrides(grid), *map(_as_value, overrides)] for grid in grids]
         products = [BasicSweeper.split_arguments(axes, max_batch_size) for axes in laid]
         return [[job for batch in chain.from_iterable(products) for job in batch]]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass
+
+
+def _as_value(override: Override) -> Override:
+    """The override as an axis of that key, which a grid may have too: `++a=1` is laid over `a`."""
+    if override.type is not OverrideType.FORCE_ADD:
+        return override
+    return replace(override, type=OverrideType.CHANGE)
 
 
 class WarmLauncher(Launcher):
@@ -75,7 +84,7 @@ class WarmLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        configs = [self._compose(overrides) for overrides in job_overrides]
+        configs = [self._compose([*self._own_model(o), *o]) for o in job_overrides]
         result = self._task([OmegaConf.to_container(config, resolve=True) for config in configs])
         return [
             JobReturn(
@@ -83,6 +92,16 @@ class WarmLauncher(Launcher):
             )
             for overrides, config in zip(job_overrides, configs, strict=True)
         ]
+
+    def _own_model(self, overrides: Sequence[str]) -> list[str]:
+        """What to lay under overrides that bring weights of their own: the name of a file of
+        conf/model is not theirs, nor is the rest of a file that nobody chose."""
+        keys = {o.key_or_group for o in OverridesParser.create().parse_overrides([*overrides])}
+        if not keys & _OTHER_WEIGHTS:
+            return []
+        usual = self._config.hydra.runtime.choices.get("model") == _USUAL_MODEL
+        is_chosen = "model" in keys or not usual or "model.path" not in keys
+        return [*([] if is_chosen else ["model=local"]), "++model.name=null"]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """One job's config. Hydra merges the chosen files, then sets values; the files are merged
@@ -92,8 +111,8 @@ class WarmLauncher(Launcher):
         chosen = tuple(str(o.input_line) for o in parsed if o not in values)
         if chosen not in self._composed:
             config = self._loader.load_sweep_config(self._config, list(chosen))
-            with open_dict(config):
-                del config["hydra"]
+            OmegaConf.set_struct(config, False)  # types say which settings there are
+            del config["hydra"]
             self._composed[chosen] = config
         config = deepcopy(self._composed[chosen])
         ConfigLoaderImpl._apply_overrides_to_config(values, config)

@@ -1,0 +1,59 @@
+"""What to say of a setting that there is not: the nearest one, or what other tools' names mean."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from denoisebench.bench.errors import hint, nearest
+
+# What diffusers, k-diffusion, Stable Diffusion web UI and ComfyUI call a setting.
+_OTHER_NAMES = {
+    "guidance": ("cfg", "cfg_scale", "guidance_scale", "true_cfg_scale", "scale", "w"),
+    "steps": ("num_inference_steps", "inference_steps", "sampling_steps", "num_steps", "n_steps"),
+    "strength": ("denoise", "denoising_strength", "denoising"),
+    "scheduler": ("sampler", "sampler_name", "sampling_method", "solver"),
+    "scheduler.flags.use_karras_sigmas=true": ("schedule", "schedule_type", "noise_schedule"),
+    "scheduler.flags.shift": ("shift",),
+    "grid.timesteps": ("timesteps",),
+    "grid.sigmas": ("sigmas",),
+    "samples": ("n", "num_images", "num_samples", "n_samples", "n_iter", "num_images_per_prompt"),
+    "prompts": ("prompt", "prompt_file"),
+    "negative_prompt": ("negative", "neg", "uncond"),
+    "model": ("checkpoint", "ckpt", "model_id", "pipeline"),
+    "model.lora": ("lora",),
+    "model.dtype": ("dtype", "precision", "torch_dtype"),
+    "model.width": ("width",),
+    "model.height": ("height",),
+    "model.call.eta": ("eta",),
+    "model.call.clip_skip": ("clip_skip",),
+    "seed": ("noise_seed", "generator", "manual_seed"),
+    "runs": ("out", "output", "outdir", "output_dir", "folder"),
+    "metrics": ("metric", "score"),
+}
+_MEANT = {name: setting for setting, names in _OTHER_NAMES.items() for name in names}
+
+
+def unknown_setting(where: str, settings: type[BaseModel]) -> str:
+    """where: names with dots between. settings: the types that do not have it."""
+    *above, name = where.split(".")
+    if not above and name in _MEANT:
+        return f"{where}: there is no such setting; did you mean {_MEANT[name]}?"
+    known = {field: ".".join([*above, field]) for field in _fields_at(above, settings)}
+    near = [known[field] for field in nearest(name, known)]
+    return f"{where}: there is no such setting; {hint(near, known.values())}"
+
+
+def _fields_at(above: Sequence[str], settings: type[BaseModel]) -> Iterable[str]:
+    """Names of the fields of a group within groups; of the nearest that there is."""
+    for name in above:
+        field = settings.model_fields.get(name)
+        settings = next(_models_in(field.annotation), settings) if field else settings
+    return settings.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
