@@ -32,7 +32,9 @@ class Held:
     value: float
     low: float  # the bounds that decide; one of them may be of a stricter level than the other
     high: float
-    further: int  # samples that would probably decide, beyond those there are; 0 if decided
+    # Samples that would probably decide, beyond those there are; 0 if decided, infinite if it takes
+    # too many in practice.
+    further: float
 
 
 def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:

@@ -77,7 +77,7 @@ class Standing:
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
     @property
-    def further(self) -> int:
+    def further(self) -> float:
         return max(verdict.further for verdict in self.worst.values())
 
 

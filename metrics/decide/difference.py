@@ -43,12 +43,26 @@ class Difference:
         mirrored = self.shape and self.shape.mirrored
         return replace(self, value=-self.value, shape=mirrored)
 
+    def grown(self, units: int) -> "Difference":
+        """The difference as it would be of more units, were all else as it is."""
+        factor = units / self.units
+        gained = self.freedom / max(1, self.units - 1) if math.isfinite(self.freedom) else 0.0
+        return replace(
+            self,
+            se=self.se / math.sqrt(factor),
+            units=units,
+            freedom=self.freedom + gained * (units - self.units),
+            shape=self.shape and self.shape.grown(factor),
+        )
+
     def bounds(self, level: float) -> tuple[float, float]:
         """The lower and the upper bound, each missed with a probability of about `level`."""
-        below, above = self._distances(students_quantile(1 - level, self.freedom))
+        below, above = self.distances(students_quantile(1 - level, self.freedom))
         return self.value - below, self.value + above
 
-    def _distances(self, multiple: float) -> tuple[float, float]:
+    def distances(self, multiple: float) -> tuple[float, float]:
+        """Distances of the lower and of the upper bound; multiple: of the standard error, as for
+        normal units."""
         if self.shape is None:
             return multiple * self.se, multiple * self.se
         return self.shape.distances(self.se, multiple)
@@ -72,13 +86,13 @@ class Difference:
         if self.shape is None:
             return gap / self.se if self.se else math.inf if gap else 0.0
         low, high = 0.0, 1.0
-        while self._distances(high)[0] < gap:
+        while self.distances(high)[0] < gap:
             low, high = high, 2 * high
             if high > _BEYOND:
                 return math.inf
         for _ in range(50):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._distances(middle)[0] < gap else (low, middle)
+            low, high = (middle, high) if self.distances(middle)[0] < gap else (low, middle)
         return low
 
     @property

@@ -48,8 +48,8 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(value, above, verdict):
 
 def test_the_further_samples_of_an_undecided_one_would_decide_it():
     _, (held,) = hold_all([Assertion(known(1.0), above=True)])
-    # a power of 0.8 needs (2 + 0.84)² times the samples of one standard error
-    assert held.further == pytest.approx(400 * ((REACH + 0.8416) ** 2 - 1), rel=1e-3)
+    # a power of 0.8 needs (2 + 0.84)² times the samples of one standard error, were it known
+    assert 400 * ((REACH + 0.8416) ** 2 - 1) < held.further < 400 * 100
 
 
 def test_all_have_to_be_supported_and_one_refuted_is_enough():
