@@ -23,13 +23,22 @@ from denoisebench.metrics.decide.speed import (
 from denoisebench.metrics.estimate import are_bound, are_equal
 
 # Measures, and where a latency record has them.
-STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
+STAGES = {
+    "latency": "total_s",
+    "prepare": "prepare_s",
+    "text": "text_s",
+    "denoise": "denoise_s",
+    "scheduler": "scheduler_s",
+    "decode": "decode_s",
+}
 ENERGY, MEMORY, MOVED = "energy", "memory", "moved"
 TIMED = STAGES | {ENERGY: "energy_j"}  # what has an error from one process to the next
 WORDS = {
     "latency": "latency",
+    "prepare": "time of preparing",
     "text": "time of text",
     "denoise": "time of denoising",
+    "scheduler": "time of the scheduler",
     "decode": "time of decoding",
     ENERGY: "energy",
     MEMORY: "peak memory",
@@ -274,7 +283,8 @@ def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
     processes = []
     for latency in _long_enough(side):
         values = np.array(_values(latency, measure))
-        processes.append(values if measure == ENERGY else values / latency.calibration_s)
+        beside = 1.0 if measure == ENERGY else np.array(latency.calibration_s)[: len(values)]
+        processes.append(values / beside)
     return processes
 
 
