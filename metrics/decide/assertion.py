@@ -109,4 +109,5 @@ def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Es
 def _scaled(estimate: Estimate, weight: float) -> Estimate:
     nested = {samples: _scaled(smaller, weight) for samples, smaller in estimate.nested.items()}
     value, influence = weight * estimate.value, weight * estimate.influence
-    return replace(estimate, value=value, influence=influence, nested=nested)
+    left = weight * estimate.left
+    return replace(estimate, value=value, influence=influence, nested=nested, left=left)

@@ -78,9 +78,10 @@ def _segmented(
 def _mean(series: Sequence[Estimate]) -> Estimate:
     """The mean of estimates of the same samples."""
     total = reduce(_sum, series)
-    return Estimate(total.value / len(series), total.influence / len(series), total.clusters)
+    n = len(series)
+    return Estimate(total.value / n, total.influence / n, total.clusters, left=total.left / n)
 
 
 def _sum(a: Estimate, b: Estimate) -> Estimate:
-    minus = Estimate(-b.value, -b.influence, b.clusters)
+    minus = Estimate(-b.value, -b.influence, b.clusters, left=-b.left)
     return paired_difference(a, minus)

@@ -24,7 +24,7 @@ import numpy as np
 
 FEWEST = 32  # independent units, below which nothing is decided
 LEAN = 1.5
-CAUTION = 7  # units
+CAUTION = 12  # units
 
 
 @dataclass(frozen=True)
