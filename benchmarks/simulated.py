@@ -37,8 +37,8 @@ SPECTRA: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # variances by numbe
     "flat": np.ones_like,
 }
 TAILS = ("normal", "exponential", "t5")
-DIMENSIONS, PER_DIM = (64, 256), (0.5, 1, 2, 4, 8)
-LARGE = ((1280, 4), (2048, 4))  # dimensions, samples a dimension: a few draws show the bias
+DIMENSIONS, PER_DIM = (64, 256), (1, 2, 3, 4, 8)
+LARGE = ((1280, 3), (2048, 3))  # dimensions, samples a dimension: a few draws show the bias
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,12 @@ def designs() -> Iterator[tuple[Design, float]]:
     for dim in DIMENSIONS:
         for per_dim in PER_DIM:
             for name in SPECTRA:
-                for tails in TAILS if per_dim >= 4 else TAILS[:1]:
+                for tails in TAILS if per_dim >= 3 else TAILS[:1]:
                     share = 0.5 if dim <= 64 else 0.1
                     yield spectrum(name, tails, dim, per_dim=per_dim), share
     for dim, per_dim in LARGE:
-        yield spectrum("1/k", "normal", dim, per_dim=per_dim), 0.0
+        for name in SPECTRA:
+            yield spectrum(name, "normal", dim, per_dim=per_dim), 0.0
 
 
 HEADER = """\

@@ -27,9 +27,9 @@ class Estimate:
     clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
     # By number of samples: estimates from that many first samples alone, where they were made too.
     nested: Mapping[int, "Estimate"] = field(default_factory=dict)
-    # How far the value by itself may be biased at most, to either side. A difference of two values
-    # has next to none of it. nan: unknown. inf: so large that the influences are not known either,
-    # and no difference but that of equal samples.
+    # How far the value may be biased at most, to either side. Biases of two values go the same way,
+    # so that their difference has the difference of both left, with its sign. nan: unknown. inf: so
+    # large that the influences are not known either, and no difference but that of equal samples.
     left: float = 0.0
 
     @property
@@ -78,7 +78,7 @@ class Estimate:
         It has one degree of freedom fewer than there are units: of few clusters the standard error
         is itself an estimate."""
         multiple = students_quantile(0.5 + level / 2, max(1, len(self.units) - 1))
-        reach = multiple * self.se + self.left
+        reach = multiple * self.se + abs(self.left)
         return self.value - reach, self.value + reach
 
 
@@ -100,7 +100,8 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
     """
     a, b = _in_common(a, b)
     n = max(a.samples, b.samples)
-    if math.inf in (a.left, b.left) and are_equal(a, b):
+    left = math.inf if math.isinf(a.left) or math.isinf(b.left) else a.left - b.left
+    if math.isinf(left) and are_equal(a, b):
         return Estimate(0.0, np.zeros(n), a.clusters)
     larger, smaller = (a, b) if a.samples == n else (b, a)
     if not _same_groups(larger, smaller):
@@ -109,7 +110,7 @@ def paired_difference(a: Estimate, b: Estimate) -> Estimate:
         a.value - b.value,
         _stretched(a, n) - _stretched(b, n),
         clusters=larger.clusters,
-        left=math.inf if math.inf in (a.left, b.left) else 0.0,
+        left=left,
     )
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
 DENSITY_NEIGHBOURS = 5  # of density and coverage, as published (Naeem et al., 2020)
 # Samples per feature dimension of a Fréchet distance. Below AMPLE_SAMPLES bias can turn the order
-# of close cells around, and it is unknown how much is left in a value; below FEW_SAMPLES nothing is
-# known of a difference either.
-AMPLE_SAMPLES, FEW_SAMPLES = 4, 2
+# of close cells around, and no cell is chosen; below FEW_SAMPLES it is unknown how much of it is
+# left in a value or a difference, and neither has an interval.
+AMPLE_SAMPLES, FEW_SAMPLES = 4, 3
 REPEATED = 2  # draws of a prompt, on average, from which a distance is of the prompts at hand
 OCTAVES = 6  # most that are told apart: wavelengths of 2 to 128 pixels
 

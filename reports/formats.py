@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 MISSING = "\N{EN DASH}"  # shown for nan
 PERCENT = "\N{NO-BREAK SPACE}%"
+NEVER = "not decidable in practice"  # shown for an infinite number of further samples
 
 
 def decimals_for(errors: Iterable[float], most: int = 4) -> int:
@@ -51,6 +52,13 @@ def times(ratio: float, digits: int = 3) -> str:
     if not math.isfinite(ratio):
         return MISSING
     return f"{significant(ratio, digits)}\N{MULTIPLICATION SIGN}"
+
+
+def more(further: float, unit: str = "sample", plural: str = "s") -> str:
+    """`about 840 more samples`, that would probably decide."""
+    if math.isinf(further):
+        return NEVER
+    return f"about {further:,.0f} more {unit}{plural * (further > 1)}"
 
 
 def mebibytes(size: float) -> str:

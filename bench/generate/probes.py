@@ -26,6 +26,7 @@ class Stages:
     rows: int = 0  # samples that went through the denoiser
     text_s: float = 0.0
     denoise_s: float = math.nan  # from the first denoiser call to the decoder, scheduler included
+    scheduler_s: float = 0.0  # of it in the scheduler's steps
     decode_s: float = 0.0
     denoise_start: float | None = None  # of the clock, seconds
     timesteps: list[Any] = field(default_factory=list)  # as the denoiser was given them
@@ -76,7 +77,9 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         state = state_of(args, kwargs)
         if stages.denoise_start is None:  # one synchronisation a trajectory, not one a step
             stages.denoise_start = now()
-        stages.scheduler = pipeline.scheduler
+            stages.scheduler = pipeline.scheduler
+            if device.type == "cpu":  # elsewhere a step ends before its work has been done
+                patches.enter_context(_timed(stages.scheduler, "step", stepped, now=now))
         stages.rows += len(state)
         if state is stages.state:  # with and without the prompt, one call each: one evaluation
             return
@@ -86,6 +89,9 @@ def watched(pipeline: Any) -> Iterator[Stages]:
 
     def text_done(start: float, end: float) -> None:
         stages.text_s += end - start
+
+    def stepped(start: float, end: float) -> None:
+        stages.scheduler_s += end - start
 
     def decode_done(start: float, end: float) -> None:
         if stages.denoise_start is not None and math.isnan(stages.denoise_s):  # the first image's

@@ -264,7 +264,7 @@ class Latency:
     timed_runs: int
     total_s: list[float]  # [timed_runs] wall time of one batch
     text_s: list[float]  # [timed_runs] of it in the text encoder(s)
-    denoise_s: list[float]  # [timed_runs] from the first to the last denoiser call
+    denoise_s: list[float]  # [timed_runs] from the first denoiser call to the decoder
     decode_s: list[float]  # [timed_runs] in the VAE decoder
     calibration_s: list[float]  # [timed_runs] fixed workload, mean of just before and just after
     peak_memory_bytes: int  # resident set on CPU, allocated on CUDA
@@ -273,6 +273,16 @@ class Latency:
         1  # version of the workload, see bench/timing/calibration.py; older: a product
     )
     energy_j: list[float] | None = None  # [timed_runs] of the device, where it can be read
+    # [timed_runs] of denoise_s in the scheduler's steps; of a processor alone, and not in records
+    # of before.
+    scheduler_s: list[float] | None = None
+
+    @property
+    def prepare_s(self) -> list[float]:
+        """What is left of each run: before the first denoiser call without the text encoder, and
+        after the decoder. With the stages of text, denoising and decoding it is the total."""
+        stages = zip(self.text_s, self.denoise_s, self.decode_s, strict=True)
+        return [total - sum(s) for total, s in zip(self.total_s, stages, strict=True)]
 
 
 @dataclass(frozen=True)

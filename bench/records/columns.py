@@ -31,8 +31,12 @@ _MEASURED = {
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
     "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",
+    "latency_prepare_s": "median seconds per image outside the stages below: tokens, first noise, "
+    "and the image after the decoder; with text, denoising and decoding the whole run",
     "latency_text_s": "median seconds per image in the text encoder",
     "latency_denoise_s": "median seconds per image in the denoising loop",
+    "latency_scheduler_s": "of it in the scheduler's steps; empty on an accelerator, where a step "
+    "ends before its work is done",
     "latency_decode_s": "median seconds per image in the VAE decoder",
     "calibration_s": "median seconds of the fixed workload timed beside",
     "threads": "CPU threads of the latency pass",

@@ -172,8 +172,8 @@ def _metric(folded: _FoldedMetric, arrays: dict[str, np.ndarray]) -> PackedMetri
 def _refuse_impossible(latency: Latency) -> None:
     """Raises ValueError for what no clock shows; a stage that was not seen takes nan."""
     stages = [latency.total_s, latency.text_s, latency.denoise_s, latency.decode_s]
-    joules = [] if latency.energy_j is None else [latency.energy_j]
-    lists = [np.array(values) for values in (*stages, *joules, latency.calibration_s)]
+    optional = [v for v in (latency.energy_j, latency.scheduler_s) if v is not None]
+    lists = [np.array(values) for values in (*stages, *optional, latency.calibration_s)]
     if {len(values) for values in lists} != {latency.timed_runs}:
         raise ValueError("not all runs have all times")
     if any((np.isinf(values) | (values < 0)).any() for values in lists):

@@ -35,8 +35,10 @@ class Slower(Strict):
     anything."""
 
     latency: Annotated[float, Field(gt=0)] | None = 0.05
+    prepare: Annotated[float, Field(gt=0)] | None = 0.5
     text: Annotated[float, Field(gt=0)] | None = 0.25
     denoise: Annotated[float, Field(gt=0)] | None = 0.05
+    scheduler: Annotated[float, Field(gt=0)] | None = 0.5
     decode: Annotated[float, Field(gt=0)] | None = 0.25
     energy: Annotated[float, Field(gt=0)] | None = 0.1
     memory: Annotated[float, Field(gt=0)] | None = 0.1

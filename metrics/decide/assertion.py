@@ -32,7 +32,9 @@ class Held:
     value: float
     low: float  # the bounds that decide; one of them may be of a stricter level than the other
     high: float
-    further: int  # samples that would probably decide, beyond those there are; 0 if decided
+    # Samples that would probably decide, beyond those there are; 0 if decided, infinite if it takes
+    # too many in practice.
+    further: float
 
 
 def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
@@ -107,4 +109,5 @@ def share_of_the_way(start: Estimate, reached: Estimate, end: float = 1.0) -> Es
 def _scaled(estimate: Estimate, weight: float) -> Estimate:
     nested = {samples: _scaled(smaller, weight) for samples, smaller in estimate.nested.items()}
     value, influence = weight * estimate.value, weight * estimate.influence
-    return replace(estimate, value=value, influence=influence, nested=nested)
+    left = weight * estimate.left
+    return replace(estimate, value=value, influence=influence, nested=nested, left=left)

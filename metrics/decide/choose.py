@@ -24,6 +24,7 @@ from denoisebench.metrics.decide.verdicts import (
     all_of,
     non_inferiority,
     plateau,
+    samples_missing,
 )
 from denoisebench.metrics.estimate import Estimate, are_bound, are_equal
 
@@ -35,7 +36,9 @@ class Gate:
     sign: int  # 1: higher is better, -1: lower is
     margin: float  # of loss, > 0
     relative: bool = False  # whether the margin is a share of the other cell's value
-    enough: int = 0  # samples below which nothing is decided: a bias has not faded yet
+    # Units below which nothing is decided, as a bias has not faded yet: prompts where an estimate
+    # is of all prompts like them, else samples.
+    enough: int = 0
 
     def margin_beside(self, value: float) -> float:
         return self.margin * abs(value) if self.relative else self.margin
@@ -48,7 +51,8 @@ class Gate:
             return rival
         growth = 1 - self.sign * self.margin * math.copysign(1.0, rival.value)
         nested = {samples: self.beside(smaller) for samples, smaller in rival.nested.items()}
-        return replace(rival, influence=growth * rival.influence, nested=nested)
+        left = growth * rival.left
+        return replace(rival, influence=growth * rival.influence, nested=nested, left=left)
 
     def loss(self, cell: Estimate, rival: Estimate, *, of_equal_images: bool = False) -> Difference:
         """How much worse a cell is than another."""
@@ -77,7 +81,7 @@ class Standing:
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
     @property
-    def further(self) -> int:
+    def further(self) -> float:
         return max(verdict.further for verdict in self.worst.values())
 
 
@@ -109,9 +113,9 @@ def judged(
 def _judged(loss: Difference, rival: Estimate, gate: Gate, *, reach: Reach | None) -> Verdict:
     samples = loss.samples
     verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples=samples)
-    if samples >= gate.enough:
+    if loss.units >= gate.enough:
         return verdict
-    missing = max(gate.enough - samples, verdict.further)
+    missing = max(samples_missing(gate.enough, loss, samples), verdict.further)
     return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
 
 

@@ -31,6 +31,7 @@ class Difference:
     samples: int = 0  # images behind it, of the side that has fewer
     freedom: float = math.inf  # degrees of freedom of the error, where they are few
     shape: Shape | None = None  # of the units, where the error was estimated from them
+    left: float = 0.0  # how far it may be biased, to either side: bounds lie so much farther
 
     @property
     def is_few(self) -> bool:
@@ -43,15 +44,32 @@ class Difference:
         mirrored = self.shape and self.shape.mirrored
         return replace(self, value=-self.value, shape=mirrored)
 
+    def grown(self, units: int) -> "Difference":
+        """The difference as it would be of more units, were all else as it is."""
+        factor = units / self.units
+        gained = self.freedom / max(1, self.units - 1) if math.isfinite(self.freedom) else 0.0
+        return replace(
+            self,
+            se=self.se / math.sqrt(factor),
+            units=units,
+            freedom=self.freedom + gained * (units - self.units),
+            left=self.left / factor,
+            shape=self.shape and self.shape.grown(factor),
+        )
+
     def bounds(self, level: float) -> tuple[float, float]:
         """The lower and the upper bound, each missed with a probability of about `level`."""
-        below, above = self._distances(students_quantile(1 - level, self.freedom))
+        below, above = self.distances(students_quantile(1 - level, self.freedom))
         return self.value - below, self.value + above
 
-    def _distances(self, multiple: float) -> tuple[float, float]:
+    def distances(self, multiple: float) -> tuple[float, float]:
+        """Distances of the lower and of the upper bound; multiple: of the standard error, as for
+        normal units."""
         if self.shape is None:
-            return multiple * self.se, multiple * self.se
-        return self.shape.distances(self.se, multiple)
+            below = above = multiple * self.se
+        else:
+            below, above = self.shape.distances(self.se, multiple)
+        return below + self.left, above + self.left
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval: the bounds of either side."""
@@ -69,16 +87,18 @@ class Difference:
 
     def _multiple_of(self, gap: float) -> float:
         """The multiple of the standard error whose lower bound lies a gap >= 0 below the value."""
+        if gap <= self.left:
+            return 0.0
         if self.shape is None:
-            return gap / self.se if self.se else math.inf if gap else 0.0
+            return (gap - self.left) / self.se if self.se else math.inf
         low, high = 0.0, 1.0
-        while self._distances(high)[0] < gap:
+        while self.distances(high)[0] < gap:
             low, high = high, 2 * high
             if high > _BEYOND:
                 return math.inf
         for _ in range(50):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._distances(middle)[0] < gap else (low, middle)
+            low, high = (middle, high) if self.distances(middle)[0] < gap else (low, middle)
         return low
 
     @property
@@ -111,7 +131,7 @@ def difference_from(estimate: Estimate, farthest: float | None = None) -> Differ
     """A difference that is known as one estimate.
 
     farthest: how far two of its samples can lie apart; by default as far as those seen."""
-    units, se = estimate.units, estimate.se
+    units, se = estimate.units, math.nan if math.isnan(estimate.left) else estimate.se
     spread = float(np.ptp(estimate.influence)) or math.inf
     farthest = spread if farthest is None else farthest
     return Difference(
@@ -121,6 +141,7 @@ def difference_from(estimate: Estimate, farthest: float | None = None) -> Differ
         samples=estimate.samples,
         freedom=max(1, len(units) - 1),
         shape=shape_of(units, farthest, ROUNDED * farthest),
+        left=_known(estimate.left),
     )
 
 
@@ -147,7 +168,13 @@ def _unpaired(a: Estimate, b: Estimate, reason: str) -> Difference:
         samples=min(a.samples, b.samples),
         freedom=freedom if math.isnan(freedom) else max(1, math.floor(freedom)),
         shape=_joined(sides, se),
+        left=_known(a.left - b.left),
     )
+
+
+def _known(left: float) -> float:
+    """A bias that may be left; 0 where it is unknown, and with it the error."""
+    return abs(left) if math.isfinite(left) else 0.0
 
 
 def _joined(sides: Sequence[Difference], se: float) -> Shape:

@@ -11,7 +11,7 @@ from functools import reduce
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.regression import p_above
 from denoisebench.metrics.decide.sequential import LEVEL
-from denoisebench.metrics.decide.speed import BETWEEN_FREEDOM, Processes, slowdown
+from denoisebench.metrics.decide.speed import Processes, slowdown
 from denoisebench.metrics.estimate import Estimate, paired_difference
 
 
@@ -37,20 +37,14 @@ def steps(series: Sequence[Estimate], margin: float, level: float = LEVEL) -> li
     return _steps(len(series), contrast, margin, level=level)
 
 
-def steps_of_times(
-    series: Sequence[Processes],
-    margin: float,
-    level: float = LEVEL,
-    *,
-    known_freedom: int = BETWEEN_FREEDOM,
-) -> list[Step]:
+def steps_of_times(series: Sequence[Processes], margin: float, level: float = LEVEL) -> list[Step]:
     """All steps of a series of times, each of some processes, in order.
 
-    Changes and margin are those of the logarithm. known_freedom: see slowdown."""
+    Changes and margin are those of the logarithm."""
 
     def contrast(later: range, earlier: range) -> Difference:
         after, before = ([t for i in places for t in series[i]] for places in (later, earlier))
-        return slowdown(after, before, known_freedom=known_freedom)
+        return slowdown(after, before)
 
     return _steps(len(series), contrast, margin, level=level)
 
@@ -84,9 +78,10 @@ def _segmented(
 def _mean(series: Sequence[Estimate]) -> Estimate:
     """The mean of estimates of the same samples."""
     total = reduce(_sum, series)
-    return Estimate(total.value / len(series), total.influence / len(series), total.clusters)
+    n = len(series)
+    return Estimate(total.value / n, total.influence / n, total.clusters, left=total.left / n)
 
 
 def _sum(a: Estimate, b: Estimate) -> Estimate:
-    minus = Estimate(-b.value, -b.influence, b.clusters)
+    minus = Estimate(-b.value, -b.influence, b.clusters, left=-b.left)
     return paired_difference(a, minus)

@@ -7,18 +7,20 @@ ratio.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.difference import Difference
-from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.further import POWER, units_to_decide
+from denoisebench.metrics.decide.sequential import LEVEL, fixed_reach
+from denoisebench.metrics.decide.share import Share
 from denoisebench.metrics.decide.verdicts import (
     PASS,
-    POWER,
     UNDECIDED,
     Verdict,
     non_inferiority,
-    non_inferiority_by_bounds,
+    outcome_of,
+    samples_missing,
 )
 
 REGRESSION, IMPROVED = "REGRESSION", "IMPROVED"
@@ -31,9 +33,7 @@ class Loss:
     difference: Difference  # candidate's loss against the baseline
     margin: float  # > 0
     samples: int | None = None  # images behind it, where several make one unit
-    # Of an exact test, where there is one, instead of those by the standard error:
-    p: float | None = None  # one-sided, of a loss that is in truth no more than the margin
-    bounds: tuple[float, float] | None = None  # of the loss, each at LEVEL
+    share: Share | None = None  # that the loss is, where it has an exact test
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,12 @@ def judge(losses: Sequence[Loss]) -> list[Judgement]:
     p_worse = holm([_p_of_loss(loss) for loss in losses])
     p_better = holm([_p_of_gain(loss) for loss in losses])
     families = zip(losses, p_worse, p_better, strict=True)
-    return [_judgement(loss, worse, better) for loss, worse, better in families]
+    level = LEVEL / max(1, len(losses))
+    return [_judgement(loss, worse, better, level=level) for loss, worse, better in families]
 
 
-def _judgement(loss: Loss, p_worse: float, p_better: float) -> Judgement:
+def _judgement(loss: Loss, p_worse: float, p_better: float, *, level: float) -> Judgement:
+    """level: at which a loss is proven to lie above its margin whatever the others show."""
     verdict = _verdict(loss)
     if p_worse < LEVEL:
         outcome = REGRESSION
@@ -67,25 +69,41 @@ def _judgement(loss: Loss, p_worse: float, p_better: float) -> Judgement:
         outcome = IMPROVED if p_better < LEVEL else PASS
     else:
         outcome = UNDECIDED
+    if outcome == UNDECIDED:
+        is_worse = loss.difference.value > loss.margin
+        verdict = replace(verdict, further=_further(loss, level if is_worse else LEVEL))
     return Judgement(outcome, verdict, p_worse)
 
 
 def _verdict(loss: Loss) -> Verdict:
-    if loss.bounds is None:
+    if loss.share is None:
         return non_inferiority(loss.difference, loss.margin, samples=loss.samples)
-    return non_inferiority_by_bounds(
-        loss.difference, loss.margin, loss.bounds, samples=loss.samples
+    bounds = loss.share.bounds()
+    return Verdict(
+        outcome_of(bounds, loss.margin), loss.difference.value, *bounds, margin=loss.margin
     )
 
 
+def _further(loss: Loss, level: float) -> float:
+    """Samples that would probably decide, beyond those there are."""
+    reach = fixed_reach(level)
+    if loss.share is None:
+        needed = units_to_decide(loss.difference, loss.margin, reach)
+    else:
+        needed = loss.share.samples_to_decide(loss.margin, reach)
+    return samples_missing(needed, loss.difference, loss.samples)
+
+
 def _p_of_loss(loss: Loss) -> float:
-    return p_above(loss.difference, loss.margin) if loss.p is None else loss.p
+    if loss.share is not None:
+        return loss.share.p_above(loss.margin)
+    return p_above(loss.difference, loss.margin)
 
 
 def _p_of_gain(loss: Loss) -> float:
     """One-sided, of a gain that is in truth no more than the margin. An exact test has none: it is
     of a share, which cannot be less than nothing."""
-    if loss.p is not None:
+    if loss.share is not None:
         return 1.0
     return p_above(loss.difference.opposite, loss.margin)
 

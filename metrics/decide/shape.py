@@ -24,14 +24,14 @@ import numpy as np
 
 FEWEST = 32  # independent units, below which nothing is decided
 LEAN = 1.5
-CAUTION = 7  # units
+CAUTION = 12  # units
 
 
 @dataclass(frozen=True)
 class Part:
     """The units on one side of the value that at least half of all units have."""
 
-    count: int
+    count: float
     size: (
         float  # how far they lie from it: root mean square; the farthest possible if there is none
     )
@@ -41,7 +41,7 @@ class Part:
 class Ties:
     """Units of which at least half are equal."""
 
-    units: int
+    units: float
     below: Part
     above: Part
 
@@ -49,20 +49,25 @@ class Ties:
     def mirrored(self) -> "Ties":
         return Ties(self.units, self.above, self.below)
 
+    def grown(self, factor: float) -> "Ties":
+        """The same shares of so many times as many units."""
+        sides = (replace(side, count=factor * side.count) for side in (self.below, self.above))
+        return Ties(factor * self.units, *sides)
+
     def distance(self, multiple: float) -> float:
         """Distance of the upper bound from the mean."""
+        n, above, below = self.units, self.above.count / self.units, self.below.count / self.units
         return math.hypot(
-            self.above.size * (self._wilson(self.above, multiple) - self.above.count / self.units),
-            self.below.size * (self.below.count / self.units - self._wilson(self.below, -multiple))
-            if self.below.count
-            else 0.0,
+            self.above.size * (wilson(above, n, multiple) - above),
+            self.below.size * (below - wilson(below, n, -multiple)) if below else 0.0,
         )
 
-    def _wilson(self, part: Part, multiple: float) -> float:
-        """The bound of a share, the upper one for a multiple above 0."""
-        n, share, square = self.units, part.count / self.units, multiple**2
-        half = multiple * math.sqrt(share * (1 - share) / n + square / (4 * n**2))
-        return (share + square / (2 * n) + half) / (1 + square / n)
+
+def wilson(share: float, n: float, multiple: float) -> float:
+    """The bound of a share of n, the upper one for a multiple above 0."""
+    square = multiple**2
+    half = multiple * math.sqrt(share * (1 - share) / n + square / (4 * n**2))
+    return (share + square / (2 * n) + half) / (1 + square / n)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class Shape:
     @property
     def mirrored(self) -> "Shape":
         return replace(self, lean=-self.lean, ties=tuple(ties.mirrored for ties in self.ties))
+
+    def grown(self, factor: float) -> "Shape":
+        """That of a mean of so many times as many units."""
+        ties = tuple(ties.grown(factor) for ties in self.ties)
+        return Shape(round(factor * self.units), self.lean / math.sqrt(factor), ties)
 
     def distances(self, se: float, multiple: float) -> tuple[float, float]:
         """Distances of the lower and of the upper bound from the mean.

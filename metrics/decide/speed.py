@@ -11,10 +11,12 @@ from statistics import NormalDist
 import numpy as np
 
 from denoisebench.metrics.decide.difference import Difference
+from denoisebench.metrics.decide.further import units_to_decide
+from denoisebench.metrics.decide.sequential import fixed_reach
 
-# Standard deviation between processes of the logarithm of a calibrated time on a CPU, and the
-# degrees of freedom that this knowledge is worth beside what is measured: docs/regression.md
-BETWEEN, BETWEEN_FREEDOM = 0.018, 8
+# Standard deviation between processes of the logarithm of a calibrated time on a CPU, see
+# docs/regression.md. It plans how many to time; no bound rests on it.
+BETWEEN = 0.018
 FEWEST = 5  # timed runs of which a median has an error
 
 Processes = Sequence[Sequence[float] | np.ndarray]  # of the runs of each: times > 0, or joules
@@ -39,31 +41,36 @@ def log_mean(joules: np.ndarray) -> tuple[float, float]:
 
 
 def slowdown(
-    candidate: Processes,
-    baseline: Processes,
-    typical: Typical = log_median,
-    *,
-    known_freedom: int = BETWEEN_FREEDOM,
+    candidate: Processes, baseline: Processes, typical: Typical = log_median
 ) -> Difference:
     """Logarithm of the ratio of two times, each the mean of its processes' logarithms.
 
-    The variance between processes is that of both sides, moderated by what is known beforehand
-    (Smyth, 2004, "Linear models and empirical Bayes methods"). So even one process of each side has
-    an error, and its degrees of freedom are known. known_freedom: 0 for times of which BETWEEN was
-    not measured. Units are processes. The error is nan when a process has fewer than five runs, and
-    when nothing is known beforehand and each side has one process.
+    The variance between processes is that of both sides together, as if they differed alike before
+    and now, with as many degrees of freedom as there are processes beyond one of each side. Units
+    are processes. The error is nan when a process has fewer than five runs, whose typical time is a
+    guess, and when each side has one process, which tells nothing of others. Sides that are equal
+    to the last bit are the same processes: 0 without error.
     """
+    if len(candidate) == len(baseline) and all(map(np.array_equal, candidate, baseline)):
+        return Difference(0.0, 0.0, len(baseline))
     levels = [[typical(np.asarray(runs)) for runs in side] for side in (candidate, baseline)]
     values = [[value for value, _ in side] for side in levels]
-    within = float(np.mean([se**2 for side in levels for _, se in side]))
-    seen = sum(float(np.square(np.subtract(side, np.mean(side))).sum()) for side in values)
     value, units = float(np.mean(values[0]) - np.mean(values[1])), min(map(len, values))
-    freedom = known_freedom + sum(len(side) - 1 for side in values)
-    if not freedom:
+    freedom = sum(len(side) - 1 for side in values)
+    if not freedom or any(math.isnan(se) for side in levels for _, se in side):
         return Difference(value, math.nan, units)
-    variance = (known_freedom * (BETWEEN**2 + within) + seen) / freedom
-    se = math.sqrt(variance * sum(1 / len(side) for side in values))
+    squares = sum(float(np.square(np.subtract(side, np.mean(side))).sum()) for side in values)
+    se = math.sqrt(squares / freedom * sum(1 / len(side) for side in values))
     return Difference(value, se, units, freedom=freedom)
+
+
+def processes_to_decide(value: float, margin: float) -> float:
+    """Processes of each side that would probably decide, where one of each was timed.
+
+    They are taken to differ by BETWEEN. Infinite where it takes too many in practice.
+    value, margin: logarithms."""
+    plan = Difference(value, BETWEEN, 2, freedom=2)  # the fewest of which an error is known
+    return units_to_decide(plan, margin, fixed_reach())
 
 
 def _median_se(values: np.ndarray) -> float:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.difference import Difference
+from denoisebench.metrics.decide.further import units_to_decide
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach
-from denoisebench.metrics.decide.shape import FEWEST
 
 PASS, FAIL, UNDECIDED = "PASS", "FAIL", "UNDECIDED"
 NO_PLATEAU = "NO-PLATEAU"
 UNTESTED = "UNTESTED"  # below the first of a sequence that did not pass
-POWER = 0.8  # with which a number of samples that is told in advance would decide
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,9 @@ class Verdict:
     low: float  # the bounds of the loss
     high: float
     margin: float
-    further: int = 0  # samples that would probably decide, beyond those there are; 0 if decided
+    # Samples that would probably decide, beyond those there are; 0 if decided, infinite if it takes
+    # too many in practice.
+    further: float = 0
 
     def in_margins(self, loss: float) -> float:
         """A loss, or a bound of one, as a multiple of the margin; infinite for a margin of 0."""
@@ -42,55 +43,30 @@ def non_inferiority(
 
     A loss that is not significant proves nothing: its upper bound has to be below the margin
     (Wellek, 2010). samples: the images behind the loss where several make one unit; by default its
-    units. The number of further samples has 80 % power if loss and variance are as estimated.
+    units.
     """
-    level = NormalDist().cdf(-(reach or fixed_reach())(loss.units))
-    low, high = loss.bounds(level)
-    return non_inferiority_by_bounds(loss, margin, (low, high), samples=samples)
+    reach = reach or fixed_reach()
+    bounds = loss.bounds(NormalDist().cdf(-reach(loss.units)))
+    outcome = UNDECIDED if loss.is_few else outcome_of(bounds, margin)
+    needed = units_to_decide(loss, margin, reach) if outcome == UNDECIDED else 0
+    return Verdict(outcome, loss.value, *bounds, margin, samples_missing(needed, loss, samples))
 
 
-def non_inferiority_by_bounds(
-    loss: Difference, margin: float, bounds: tuple[float, float], *, samples: int | None = None
-) -> Verdict:
-    """The same by one-sided bounds of another test, which may lie unevenly about the loss."""
+def outcome_of(bounds: tuple[float, float], margin: float) -> str:
+    """PASS, FAIL or UNDECIDED, by one-sided bounds of a loss."""
     low, high = bounds
-    distance = high - loss.value if loss.value < margin else loss.value - low
-    return _held_against(margin, loss, bounds, distance=distance, samples=samples)
-
-
-def _held_against(
-    margin: float,
-    loss: Difference,
-    bounds: tuple[float, float],
-    *,
-    distance: float,
-    samples: int | None,
-) -> Verdict:
-    """distance: from the loss to the bound on the side of the margin."""
-    low, high = bounds
-    if loss.is_few:
-        return Verdict(UNDECIDED, loss.value, low, high, margin, _until_enough(loss, samples))
     if high < margin or high == low <= margin:  # equal to the last bit is within any margin
-        return Verdict(PASS, loss.value, low, high, margin)
-    if low > margin:
-        return Verdict(FAIL, loss.value, low, high, margin)
-    gap = loss.value - margin
-    further = _further(gap, loss.se, distance, samples=samples or loss.units)
-    return Verdict(UNDECIDED, loss.value, low, high, margin, further)
+        return PASS
+    return FAIL if low > margin else UNDECIDED
 
 
-def _until_enough(loss: Difference, samples: int | None) -> int:
-    """Samples still missing to the fewest units that decide; units grow with samples."""
+def samples_missing(needed: float, loss: Difference, samples: int | None) -> float:
+    """Samples still missing to so many units, which grow with samples; 0 for none, else one at
+    least."""
+    if not needed or math.isinf(needed):
+        return needed
     a_unit = (samples or loss.units) / loss.units
-    return math.ceil(a_unit * (FEWEST - loss.units))
-
-
-def _further(gap: float, se: float, distance: float, *, samples: int) -> int:
-    """Samples still missing until a bound comes within `gap` with POWER; at least one."""
-    if not (gap and math.isfinite(gap) and math.isfinite(distance)):
-        return samples  # nothing is known of it: twice as many
-    factor = (distance + NormalDist().inv_cdf(POWER) * se) / abs(gap)
-    return max(1, math.ceil(samples * (factor**2 - 1)))
+    return max(1, math.ceil(a_unit * (needed - loss.units)))
 
 
 def all_of(verdicts: Sequence[Verdict]) -> str:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.features.draws import Draws
-from denoisebench.metrics.specs import AMPLE_SAMPLES, FEW_SAMPLES
+from denoisebench.metrics.specs import FEW_SAMPLES
 
 EXACT = 10**12  # samples behind moments that are known, not estimated
 SPLITS = 4  # into halves, for the bias
-LEFT = 0.3  # of the bias that is taken out: at most as much is left from AMPLE_SAMPLES on
+LEFT = 0.3  # of the bias that is taken out: at most as much is left from FEW_SAMPLES on
 _SMALL = 1e-8  # of the largest eigenvalue: below, a root has lost half its digits
 
 
@@ -170,10 +170,10 @@ def frechet_record(
     fewer than 4 units there are no halves: the estimate is the plain distance.
 
     The next order of the bias is left. Where features have tails no heavier than Student's t with 5
-    degrees, it was measured to be within LEFT of what was taken out from AMPLE_SAMPLES units a
-    dimension on, to either side (benchmarks/simulated.py). Below, the value is nearer the truth
-    than the plain one, but how near is unknown. Below FEW_SAMPLES a dimension the covariance of
-    halves has not full rank, and the error of a difference cannot be told either.
+    degrees, it was measured to be within LEFT of what was taken out from FEW_SAMPLES units a
+    dimension on, to either side (benchmarks/simulated.py); that of a difference within LEFT of the
+    difference of what was taken out of both. Below, the value is nearer the truth than the plain
+    one, but how near is unknown, and the error of a difference cannot be told either.
 
     FD∞ is the limit of a parabola through the mean distances of the whole, halves and quarters
     against 1/n, which takes out that order too. The straight line of Chong & Forsyth (2020) is
@@ -210,7 +210,7 @@ def _known(estimate: Estimate, *, taken: float, ratio: float) -> Estimate:
     taken out; ratio: units a dimension."""
     if ratio < FEW_SAMPLES:
         return replace(estimate, left=float("inf"))
-    return replace(estimate, left=LEFT * taken if ratio >= AMPLE_SAMPLES else float("nan"))
+    return replace(estimate, left=LEFT * taken)
 
 
 def _fewest(draws: Draws) -> int:

@@ -50,7 +50,7 @@ class Comparison:
     high: float
     margin: float
     p: float
-    further: int
+    further: float  # samples or processes; infinite if too many in practice
     note: str
 
 

@@ -23,7 +23,6 @@ from denoisebench.reports.check.losses import (
     STAGES,
     WORDS,
     is_seen,
-    known_freedom,
     of_processes,
     other_timing,
 )
@@ -130,11 +129,10 @@ def _of_times(
     for stage in filter(slower.__contains__, STAGES):
         series = [of_processes(latencies, stage) for latencies in timed]
         if all(is_seen(processes, stage) for processes in series):
-            freedom = known_freedom(*cells)
-            ratios = [slowdown(now, series[0], known_freedom=freedom) for now in series[1:]]
+            ratios = [slowdown(now, series[0]) for now in series[1:]]
             levels = [Level(1.0, 1.0, 1.0), *map(_level_of_time, ratios)]
             margin = math.log1p(slower[stage])
-            lasting = steps_of_times(series, margin, known_freedom=freedom)
+            lasting = steps_of_times(series, margin)
             yield _course(name, stage, packs, levels=levels, steps=lasting)
 
 

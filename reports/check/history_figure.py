@@ -1,5 +1,6 @@
 """The figure of a series of packs: a Vega-Lite specification."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,9 +51,14 @@ def _points(course: Course) -> list[dict[str, Any]]:
             "cell": course.cell,
             "pack": name,
             "value": level.value,
-            "low": level.low,
-            "high": level.high,
+            "low": _known(level.low),
+            "high": _known(level.high),
             "step": place in begun,
         }
         for place, (name, level) in enumerate(zip(course.packs, course.levels, strict=True))
     ]
+
+
+def _known(bound: float) -> float | None:
+    """None for the bounds of one process, of which no rule is drawn."""
+    return bound if math.isfinite(bound) else None

@@ -12,24 +12,33 @@ from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import PackedCell
 from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.regression import Loss
-from denoisebench.metrics.decide.share import p_share_above, share_bounds
+from denoisebench.metrics.decide.share import Share
 from denoisebench.metrics.decide.speed import (
-    BETWEEN_FREEDOM,
     FEWEST,
     log_mean,
     log_median,
+    processes_to_decide,
     slowdown,
 )
 from denoisebench.metrics.estimate import are_bound, are_equal
 
 # Measures, and where a latency record has them.
-STAGES = {"latency": "total_s", "text": "text_s", "denoise": "denoise_s", "decode": "decode_s"}
+STAGES = {
+    "latency": "total_s",
+    "prepare": "prepare_s",
+    "text": "text_s",
+    "denoise": "denoise_s",
+    "scheduler": "scheduler_s",
+    "decode": "decode_s",
+}
 ENERGY, MEMORY, MOVED = "energy", "memory", "moved"
 TIMED = STAGES | {ENERGY: "energy_j"}  # what has an error from one process to the next
 WORDS = {
     "latency": "latency",
+    "prepare": "time of preparing",
     "text": "time of text",
     "denoise": "time of denoising",
+    "scheduler": "time of the scheduler",
     "decode": "time of decoding",
     ENERGY: "energy",
     MEMORY: "peak memory",
@@ -155,12 +164,10 @@ def _moved(pair: Pair, margin: float, beyond: float) -> Iterator[Pending]:
     if distances is None:
         return
     n = len(distances)
-    moved = int((~(distances <= beyond)).sum())  # what is not a number has moved too
-    share = moved / n
+    moved = Share(int((~(distances <= beyond)).sum()), n)  # what is not a number has moved too
+    share = moved.value
     if distances.any():
-        difference = Difference(share, math.sqrt(share * (1 - share) / n), n)
-        p, bounds = p_share_above(moved, n, margin), share_bounds(moved, n)
-        loss = Loss(difference, margin, p=p, bounds=bounds)
+        loss = Loss(Difference(share, math.sqrt(share * (1 - share) / n), n), margin, share=moved)
     else:  # the same to the last bit, which is no matter of chance
         loss = Loss(Difference(0.0, 0.0, n), margin)
     yield Pending(pair.name, MOVED, 0.0, share, loss, is_ratio=False)
@@ -184,23 +191,29 @@ def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iter
     before, now = (of_processes(side, measure) for side in sides)
     if not is_seen(before, measure) or not is_seen(now, measure):
         return
-    typical = log_mean if measure == ENERGY else log_median
-    freedom = 0 if measure == ENERGY else known_freedom(pair.old, pair.new)
+    ratio = slowdown(now, before, log_mean if measure == ENERGY else log_median)
+    margin = math.log1p(allowed)
     yield Pending(
         pair.name,
         measure,
         _per_image(sides[0], measure),
         _per_image(sides[1], measure),
-        Loss(slowdown(now, before, typical, known_freedom=freedom), math.log1p(allowed)),
+        Loss(ratio, margin),
         is_ratio=True,
         note="other hardware, by calibration" if elsewhere else "",
-        remedy=_remedy([*before, *now]),
+        remedy=_remedy(before, now, processes_to_decide(ratio.value, margin)),
     )
 
 
-def _remedy(processes: Sequence[np.ndarray]) -> str:
-    is_short = any(len(runs) < FEWEST for runs in processes)
-    return f"time {FEWEST} runs at least" if is_short else ""
+def _remedy(before: Sequence[np.ndarray], now: Sequence[np.ndarray], processes: float) -> str:
+    """processes: of each side that would probably decide."""
+    if any(len(runs) < FEWEST for runs in (*before, *now)):
+        return f"time {FEWEST} runs at least"
+    if max(len(before), len(now)) > 1 or np.array_equal(before[0], now[0]):
+        return ""
+    if math.isinf(processes):
+        return "time several processes of each side: so near its margin it takes very many"
+    return f"time {processes:.0f} processes of each side: one says nothing of others"
 
 
 def _memory(pair: Pair, allowed: float) -> Pending:
@@ -239,12 +252,6 @@ def is_seen(processes: Sequence[np.ndarray], measure: str) -> bool:
     return all(len(times) and (times > 0).all() for times in processes)
 
 
-def known_freedom(*cells: PackedCell) -> int:
-    """Degrees of freedom of what is known beforehand of how processes differ, see metrics/decide/
-    speed.py: that was measured on processors alone."""
-    return BETWEEN_FREEDOM if all(packed.cell.device == "cpu" for packed in cells) else 0
-
-
 def other_timing(old: PackedCell, new: PackedCell) -> str:
     """Why times of two cells, which both have some, cannot be compared."""
     if old.cell.device != new.cell.device:  # whose calibrations are of another size
@@ -276,7 +283,8 @@ def of_processes(side: Sequence[Latency], measure: str) -> list[np.ndarray]:
     processes = []
     for latency in _long_enough(side):
         values = np.array(_values(latency, measure))
-        processes.append(values if measure == ENERGY else values / latency.calibration_s)
+        beside = 1.0 if measure == ENERGY else np.array(latency.calibration_s)[: len(values)]
+        processes.append(values / beside)
     return processes
 
 

@@ -31,6 +31,7 @@ from denoisebench.reports.formats import (
     decimals_for,
     duration,
     mebibytes,
+    more,
     number,
     significant,
 )
@@ -162,8 +163,7 @@ def _margin(row: Comparison) -> str:
 
 def _verdict(row: Comparison) -> str:
     kind = "process" if row.measure in TIMED else "sample"
-    plural = "es" if kind == "process" else "s"
-    further = f"{row.further:,} more {kind}{plural * (row.further > 1)}" if row.further else ""
+    further = more(row.further, kind, "es" if kind == "process" else "s") if row.further else ""
     return ", ".join(filter(None, (row.outcome, further, row.note)))
 
 

@@ -4,6 +4,7 @@ Metric, threshold and side were set before any cell was looked at. A claim whose
 run lacks is not tested, and its note names them.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from denoisebench.reports.claims.rules import (
     textures_come_last,
 )
 from denoisebench.reports.claims.threshold import threshold_of_the_scheduler
+from denoisebench.reports.formats import NEVER, more
 
 NOT_TESTED = "not tested"
 _THRESHOLDS = {
@@ -92,7 +94,9 @@ def _further(judged: Judged) -> str:
     if judged.verdict != UNDECIDED:
         return ""
     further = max(part.held.further for part in judged.parts)
-    return f"About {further:,} more samples would probably decide." if further else ""
+    if math.isinf(further):
+        return f"{NEVER.capitalize()}: a loss lies too near its threshold."
+    return f"{more(further).capitalize()} would probably decide." if further else ""
 
 
 CLAIMS = (

@@ -17,6 +17,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
+from denoisebench.reports.formats import NEVER
 
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
@@ -125,9 +126,9 @@ def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
     return cells[0] if cells else None
 
 
-def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) -> dict[str, int]:
+def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) -> dict[str, float]:
     """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
-    each with how many more that would probably take."""
+    each with how many more that would probably take; infinite if too many in practice."""
     chosen = recommendation.choice.chosen
     limit = math.inf if chosen is None else rows[recommendation.rows[chosen]]["network_passes"]
     return {
@@ -162,7 +163,8 @@ def _record(
         "outcome": recommendation.choice.outcome,
     }
     waiting = cheaper_undecided(recommendation, rows)
-    tail = {**({"undecided": waiting} if waiting else {}), **_other_guidances(recommendation)}
+    undecided = {name: _further(number) for name, number in waiting.items()}
+    tail = {**({"undecided": undecided} if waiting else {}), **_other_guidances(recommendation)}
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
         return {**head, **tail}
@@ -178,6 +180,10 @@ def _record(
         **_noise_levels(run, run.entries[i]),
         "provenance": _provenance(run.entries[i], _race_of(run, recommendation)),
     }
+
+
+def _further(samples: float) -> int | str:
+    return NEVER if math.isinf(samples) else int(samples)
 
 
 def _declared(margin: dict[str, Any]) -> dict[str, Any]:

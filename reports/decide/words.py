@@ -21,9 +21,11 @@ from denoisebench.reports.decide.defaults_yaml import (
     setting_name,
 )
 from denoisebench.reports.formats import (
+    NEVER,
     PERCENT,
     decimals_for,
     duration,
+    more,
     number,
     plus_minus,
     significant,
@@ -124,16 +126,19 @@ def _open_notes(recommendation: Recommendation) -> list[str]:
     return [f"Open by {_listed([metric_spec(name).short for name in names])}."] if names else []
 
 
-def _no_choice(waiting: dict[str, int]) -> str:
+def _no_choice(waiting: dict[str, float]) -> str:
     if not waiting:
         return "No cell is within the margins of every other one."
     return f"No cell is proven to be within the margins yet: {_waiting_words(waiting)}."
 
 
-def _waiting_words(waiting: dict[str, int]) -> str:
+def _waiting_words(waiting: dict[str, float]) -> str:
     """The three that would be decided soonest."""
     soonest = sorted(waiting.items(), key=lambda pair: pair[1])[:3]
-    return "; ".join(f"{name} needs about {further:,} more samples" for name, further in soonest)
+    return "; ".join(
+        f"{name} is {NEVER}" if math.isinf(further) else f"{name} needs {more(further)}"
+        for name, further in soonest
+    )
 
 
 def _guidance_notes(recommendation: Recommendation) -> list[str]:
@@ -242,7 +247,7 @@ def _stopped(curve: CurvePlateau, steps: int) -> str:
         loss = number(verdict.low, decimals_for([half / 2]))
         return f"{steps} steps lose at least {loss} {label}"
     further = max(v.further for v in held.values())
-    return f"{steps} steps: undecided by {label}, about {further:,} more samples"
+    return f"{steps} steps: undecided by {label}, {more(further)}"
 
 
 def race_tables(races: Sequence[RaceRecord]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.run import CurveNote
+from denoisebench.metrics.decide.shape import FEWEST
 from denoisebench.metrics.specs import (
     AMPLE_SAMPLES,
     REPEATED,
@@ -15,7 +16,6 @@ from denoisebench.metrics.specs import (
 from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, varying
 
-_ENOUGH_PROMPTS = 10
 _LISTED = 5  # cells by name
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
@@ -87,11 +87,12 @@ def _flat_images(frame: pd.DataFrame) -> str:
 
 def _few_prompts(frame: pd.DataFrame) -> str:
     prompts = frame["distinct_prompts"].min()
-    if pd.isna(prompts) or prompts >= _ENOUGH_PROMPTS:
+    if pd.isna(prompts) or prompts >= FEWEST:
         return ""
     return (
-        f"Only {prompts} different prompts: errors of means are those of other prompts like them, "
-        f"which takes at least {_ENOUGH_PROMPTS} to estimate. Give more prompts."
+        f"Only {prompts} different prompts: errors of means are those of other prompts like them. "
+        f"By a mean over fewer than {FEWEST} nothing is decided. Give more prompts: more samples "
+        "of these do not help."
     )
 
 

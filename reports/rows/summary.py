@@ -2,6 +2,7 @@
 No statistics."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from rich.text import Text
 
 from denoisebench.bench.records.names import cell_name
 from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
-from denoisebench.reports.formats import MISSING, decimals_for, duration, plus_minus, significant
+from denoisebench.reports.formats import (
+    MISSING,
+    NEVER,
+    decimals_for,
+    duration,
+    more,
+    plus_minus,
+    significant,
+)
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
 from denoisebench.reports.rows.frame import done, failed, frame_metrics
@@ -51,10 +60,8 @@ def default_line(default: Mapping[str, Any]) -> str:
     fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
     group = cell_name(fixed | held, also=[*held, "strength"])
     about = f"{group} by {metric_spec(default['default_for']).label}: "
-    undecided = default.get("undecided", {})
-    more = min(undecided, key=undecided.__getitem__) if undecided else None
     if "call" not in default:
-        waiting = "" if more is None else f"; {more} may be, with {undecided[more]:,} more samples"
+        waiting = _waiting(default.get("undecided", {}))
         return f"{about}{default['outcome']}, no cell is proven to be within all margins{waiting}"
     saved = ""
     if "saving" in default:
@@ -63,6 +70,15 @@ def default_line(default: Mapping[str, Any]) -> str:
         saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
     setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
     return f"{about}{setting} ({default['outcome']}{saved})"
+
+
+def _waiting(undecided: Mapping[str, int | str]) -> str:
+    """What may be decided soonest. undecided: samples by setting, or NEVER."""
+    samples = {name: float(n) for name, n in undecided.items() if n != NEVER}
+    if samples:
+        name, further = min(samples.items(), key=itemgetter(1))
+        return f"; {name} may be, with {more(further)}"
+    return f"; the rest is {NEVER}" if undecided else ""
 
 
 def _title(frame: pd.DataFrame, ranking: list[str]) -> str:

@@ -29,8 +29,10 @@ _NAMED_ELSEWHERE = ("guidance", "asked_samples")  # the latter by the samples th
 _LATENCIES = {
     "latency_p50_s": "Latency p50",
     "latency_p95_s": "p95",
+    "latency_prepare_s": "prepare",
     "latency_text_s": "text",
     "latency_denoise_s": "denoise",
+    "latency_scheduler_s": "of it scheduler",
     "latency_decode_s": "decode",
 }
 

@@ -32,6 +32,18 @@ def timed(cell, factor, machine=1.0, energy=None, **others):
     return replace(cell, latencies=[replace(latency, **times, energy_j=joules, **others)])
 
 
+def in_processes(cell, luck=(0.99, 1.0, 1.01)):
+    """As if timed by so many processes, each by its luck slower."""
+    (latency,) = cell.latencies
+
+    def one(factor):
+        times = {name: [factor * t for t in getattr(latency, name)] for name in TIMES}
+        joules = latency.energy_j and [factor * j for j in latency.energy_j]
+        return replace(latency, **times, energy_j=joules)
+
+    return replace(cell, latencies=[*map(one, luck)])
+
+
 def each(pack, change, *how, **named):
     return replace(pack, cells=[change(cell, *how, **named) for cell in pack.cells])
 

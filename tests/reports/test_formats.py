@@ -7,11 +7,24 @@ from denoisebench.reports.formats import (
     decimals_for,
     duration,
     mebibytes,
+    more,
     number,
     plus_minus,
     significant,
     slug,
 )
+
+
+@pytest.mark.parametrize(
+    ("further", "words"),
+    [
+        (1, "about 1 more sample"),
+        (1200.0, "about 1,200 more samples"),
+        (math.inf, "not decidable in practice"),
+    ],
+)
+def test_a_number_of_further_samples_is_told_unless_it_is_out_of_reach(further, words):
+    assert more(further) == words
 
 
 @pytest.mark.parametrize(

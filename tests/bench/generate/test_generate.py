@@ -1,5 +1,6 @@
 """Noise, prompts and probes on the embedded pipeline."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -151,5 +152,39 @@ def test_the_latency_pass_times_its_stages_and_counts_its_runs(pipeline):
     for total, parts in zip(latency.total_s, stages, strict=True):
         assert all(part > 0 for part in parts)
         assert sum(parts) < total
+    assert all(0 < s < d for s, d in zip(latency.scheduler_s, latency.denoise_s, strict=True))
     assert len(latency.total_s) == len(latency.calibration_s) == 3
     assert latency.peak_memory_bytes > 10**7
+
+
+PLACES = {
+    "prepare": lambda pipeline: (type(pipeline), "prepare_latents"),
+    "text": lambda pipeline: (type(pipeline.text_encoder), "forward"),
+    "denoise": lambda pipeline: (type(pipeline.unet), "forward"),
+    "scheduler": lambda pipeline: (type(pipeline.scheduler), "step"),
+    "decode": lambda pipeline: (type(pipeline.vae), "decode"),
+}
+
+
+def times_of_stages(pipeline):
+    """Least seconds of each stage; denoising without the scheduler, which is of it."""
+    latency = measure_latency(pipeline, cell(), PROMPTS[:2], warmup_runs=1, timed_runs=4)
+    runs = {name: np.array(getattr(latency, f"{name}_s")) for name in PLACES}
+    runs["denoise"] -= runs["scheduler"]
+    assert sum(runs.values()) == pytest.approx(np.array(latency.total_s))
+    return {name: times.min() for name, times in runs.items()}
+
+
+@pytest.mark.parametrize("stage", PLACES)
+def test_a_sleep_is_seen_in_the_stage_that_it_was_planted_in(stage, pipeline, monkeypatch):
+    before = times_of_stages(pipeline)
+    owner, method = PLACES[stage](pipeline)
+    original = getattr(owner, method)
+
+    def slow(*args, **kwargs):
+        time.sleep(0.05)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, slow)
+    grown = {name: t - before[name] for name, t in times_of_stages(pipeline).items()}
+    assert max(grown, key=grown.__getitem__) == stage

@@ -31,6 +31,7 @@ MEASURED = {
     "speed/threads",
     "speed/latency_p50_s",
     "speed/latency_p95_s",
+    "speed/latency_prepare_s",
     "speed/latency_text_s",
     "speed/latency_denoise_s",
     "speed/latency_decode_s",

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from denoisebench.metrics.estimate import paired_difference
+from denoisebench.metrics.decide.choose import Candidate, Gate, judged
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.metrics.estimate import mean_estimate, paired_difference
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.frechet import (
     FeatureStats,
@@ -173,3 +175,50 @@ def test_a_kernel_of_repeated_prompts_is_the_weighted_mean_over_pairs(rng):
             expected += shares[i] * shares[j] * mean
     expected += reference.within - 2 * float((x @ y.T).mean())
     assert _mmd_estimate(x, reference, prompts).value == pytest.approx(expected, rel=1e-12)
+
+
+def prompted(prompts, times):
+    """Outcomes of a cell that loses next to nothing, by a Fréchet distance of 20 features, which
+    takes 80 units, and by a mean."""
+    rng, clusters = np.random.default_rng(0), np.tile(np.arange(prompts), times)
+    numbers = None if times == 1 else clusters
+    shared = rng.normal(size=(prompts, 20))[clusters] + rng.normal(size=(len(clusters), 20))
+    reference = FeatureStats.from_moments(np.zeros(20), 2 * np.eye(20))
+    cells = []
+    for steps, scale in ((8, 0.9999), (16, 1.0)):
+        distance = frechet_estimate(torch.from_numpy(scale * shared), reference, numbers)
+        mean = mean_estimate(shared[:, 0] + 0.01 * rng.normal(size=len(clusters)), numbers)
+        cells.append(Candidate("ddim", steps, steps, {"fd": distance, "mean": mean}))
+    gates = {"fd": Gate(-1, 5.0, enough=80), "mean": Gate(1, 5.0)}
+    return {metric: verdict.outcome for metric, verdict in judged(*cells, gates).items()}
+
+
+@pytest.mark.parametrize(
+    ("prompts", "times", "distance", "mean"),
+    [
+        (553, 4, PASS, PASS),  # GenEval's
+        (10, 500, PASS, UNDECIDED),  # of these ten; a mean is of prompts like them
+        (1, 1000, PASS, UNDECIDED),
+        (5000, 1, PASS, PASS),
+        (79, 1, UNDECIDED, PASS),
+        (10, 7, UNDECIDED, UNDECIDED),
+    ],
+)
+def test_a_gate_counts_what_the_estimate_is_of(prompts, times, distance, mean):
+    """A distance of prompts that repeat is of these prompts: samples are its units. Means are of
+    all prompts like them."""
+    assert prompted(prompts, times) == {"fd": distance, "mean": mean}
+
+
+def test_a_gate_of_a_population_counts_prompts_where_some_repeat():
+    """60 prompts of which 30 are drawn twice are 60 units, though there are 90 samples."""
+    rng, clusters = np.random.default_rng(0), np.arange(90) % 60
+    features = rng.normal(size=(60, 20))[clusters] + 0.1 * rng.normal(size=(90, 20))
+    reference = FeatureStats.from_moments(np.zeros(20), np.eye(20))
+    worse, best = (
+        frechet_estimate(torch.from_numpy(scale * features), reference, clusters)
+        for scale in (0.9999, 1.0)
+    )
+    cells = [Candidate("ddim", n, n, {"fd": e}) for n, e in ((8, worse), (16, best))]
+    verdict = judged(*cells, {"fd": Gate(-1, 50.0, enough=80)})["fd"]
+    assert (verdict.outcome, verdict.further) == (UNDECIDED, 30)

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.simulated import replicate, spectrum
+from denoisebench.metrics.decide.difference import difference_of
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.frechet import (
@@ -280,7 +284,8 @@ def test_the_debiased_distance_ranks_cells_right_where_the_plain_one_does_not(ge
         for found, options in ((plain, {"debias": False}), (debiased, {})):
             worse, better = (frechet_estimate(x, reference, **options) for x in (bad, good))
             difference = paired_difference(worse, better)
-            found.append(difference.value / difference.se)
+            se = difference.influence.std(ddof=1) / 256**0.5  # of which less is known here
+            found.append(difference.value / se)
     assert np.mean(plain) < -2  # significant, and wrong
     assert np.min(debiased) > 2
 
@@ -391,19 +396,38 @@ def test_the_interval_of_a_value_holds_the_bias_that_may_be_left(generator):
     assert abs(np.mean([record.infinity for record in found])) < abs(values.mean())
 
 
-def test_few_samples_a_dimension_have_no_interval_and_fewer_no_difference(generator):
+def test_below_three_samples_a_dimension_neither_a_value_nor_a_difference_has_an_error(generator):
     stats = FeatureStats.from_features(draw(500, 20, generator))
-    for samples, of_value, of_difference in (
-        (80, True, True),
-        (79, False, True),
-        (39, False, False),
-    ):
+    for samples, is_known in ((60, True), (59, False)):
         one = draw(samples, 20, generator)
         a, b = (frechet_estimate(x, stats) for x in (one, 0.9 * one))
-        assert np.isfinite(a.interval()).all() == of_value
-        assert np.isfinite(a.own_se) == of_value
-        assert np.isfinite(paired_difference(a, b).se) == of_difference
+        assert np.isfinite(a.interval()).all() == is_known
+        assert np.isfinite(a.own_se) == is_known
+        assert np.isfinite(paired_difference(a, b).se) == is_known
         assert paired_difference(a, frechet_estimate(one, stats)).se == 0  # the same samples
+
+
+def test_a_difference_holds_what_is_left_of_both_biases(generator):
+    """What is left goes the same way in both: of equal ones nothing is left in the difference."""
+    stats = FeatureStats.from_features(draw(500, 20, generator))
+    one = draw(80, 20, generator)
+    a, b = (frechet_estimate(x, stats) for x in (one, 0.9 * one))
+    difference = difference_of(a, b)
+    assert difference.left == pytest.approx(abs(a.left - b.left))
+    assert 0 < difference.left < max(a.left, b.left)
+    bare = replace(difference, left=0.0)
+    (low, high), inner = difference.interval(), bare.interval()
+    assert inner[0] - low == pytest.approx(high - inner[1]) == pytest.approx(difference.left)
+    assert difference_of(b, a).interval() == pytest.approx((-high, -low))
+    edge = difference.bounds(0.01)[0]
+    assert difference.tail(edge) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["flat", "1/k"])
+def test_differences_of_three_samples_a_dimension_are_covered_whatever_the_spectrum(name):
+    row = replicate(spectrum(name, "normal", 48, per_dim=3), 25)
+    assert row.difference_covers >= 0.88
+    assert row.covers >= 0.95
 
 
 @pytest.mark.parametrize("decay", [0, 4, 9])

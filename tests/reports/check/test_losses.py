@@ -11,7 +11,17 @@ from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.reports.check.check import check
 from denoisebench.reports.check.output import check_markdown
-from tests.helpers.checked import ANYWHERE, SLOWER, each, moved, of_runs, on_a_gpu, outcomes, timed
+from tests.helpers.checked import (
+    ANYWHERE,
+    SLOWER,
+    each,
+    in_processes,
+    moved,
+    of_runs,
+    on_a_gpu,
+    outcomes,
+    timed,
+)
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 
 
@@ -21,26 +31,22 @@ def run(tmp_path):
 
 
 def test_a_slower_denoiser_is_a_regression_and_a_slower_machine_is_none(run):
-    pack = pack_run(run)
-    found = check(pack, each(pack, timed, 1.3), MARGINS, slower=SLOWER)
+    one = pack_run(run)
+    pack, slower, machine = (
+        each(each(one, timed, *factors), in_processes) for factors in ((1.0,), (1.3,), (1.3, 1.3))
+    )
+    found = check(pack, slower, MARGINS, slower=SLOWER)
     assert {("latency", REGRESSION), ("denoise", REGRESSION)} <= outcomes(found)
     assert [row.loss for row in found.rows if row.measure == "latency"] == pytest.approx([0.3] * 4)
-    machine = check(pack, each(pack, timed, 1.3, 1.3), MARGINS, slower=SLOWER)
+    machine = check(pack, machine, MARGINS, slower=SLOWER)
     assert machine.outcome == PASS
     assert any("calibration itself takes 1.30 times as long" in note for note in machine.notes)
 
 
 def test_energy_is_held_against_its_margin_on_the_same_hardware_alone(run):
-    """Which a few processes tell: one of each side has no error that is known."""
     one, margins = each(pack_run(run), timed, 1.0, energy=50.0), {"energy": 0.1}
-    found = check(one, one, {}, slower=margins)
-    assert {(row.outcome, row.further) for row in found.rows} == {(UNDECIDED, 1)}
-
-    def thrice(cell):
-        return replace(cell, latencies=3 * cell.latencies)
-
-    pack = each(one, thrice)
-    hungry = each(each(pack_run(run), timed, 1.0, energy=70.0), thrice)
+    pack = each(one, in_processes)
+    hungry = each(each(pack_run(run), timed, 1.0, energy=70.0), in_processes)
     assert check(pack, pack, MARGINS, slower=margins).outcome == PASS
     found = check(pack, hungry, MARGINS, slower=margins)
     rows = [row for row in found.rows if row.measure == "energy"]
@@ -86,10 +92,31 @@ def test_on_an_accelerator_images_may_move_farther_and_times_are_known_by_their_
     assert judged(half, half, 0.2) == {PASS}
 
 
-def test_one_process_on_an_accelerator_has_no_error_that_is_known(run):
-    gpu = each(pack_run(run), on_a_gpu)
-    rows = check(gpu, each(gpu, timed, 3.0), {}, slower={"latency": 0.1}).rows
-    assert {(row.outcome, row.further) for row in rows} == {(UNDECIDED, 1)}
+@pytest.mark.parametrize("change", [each, lambda pack, _: pack])
+def test_one_process_of_each_side_decides_no_time_and_the_check_says_how_many_it_takes(change, run):
+    pack = change(pack_run(run), on_a_gpu)
+    found = check(pack, each(pack, timed, 3.0), {}, slower={"latency": 0.1})
+    assert {(row.outcome, row.further) for row in found.rows} == {(UNDECIDED, 0)}
+    assert "UNDECIDED, time 2 processes of each side: one says nothing" in check_markdown(found)
+    near = check(pack, each(pack, timed, 1.1), {}, slower={"latency": 0.1})
+    assert {row.note for row in near.rows} == {
+        "time several processes of each side: so near its margin it takes very many"
+    }
+
+
+def test_an_undecided_time_of_several_processes_says_how_many_more_it_takes(run):
+    pack = each(pack_run(run), in_processes, (0.97, 1.0, 1.03))
+    found = check(pack, each(pack_run(run), in_processes), {}, slower={"latency": 0.05})
+    assert {row.outcome for row in found.rows} == {UNDECIDED}
+    assert all(0 < row.further < 20 for row in found.rows)
+    assert "UNDECIDED, about " in check_markdown(found)
+    assert " more process" in check_markdown(found)
+
+
+def test_a_process_held_against_itself_is_no_slower(run):
+    pack = pack_run(run)
+    rows = check(pack, pack, {}, slower={"latency": 0.1}).rows
+    assert {(row.outcome, row.loss) for row in rows} == {(PASS, 0.0)}
 
 
 def test_times_on_a_processor_and_on_an_accelerator_are_not_compared(run):
@@ -105,7 +132,7 @@ def test_times_from_other_hardware_are_marked(run):
     other = replace(pack, environment=pack.environment | {"processor": "another"})
     found = check(pack, other, MARGINS, slower=SLOWER)
     notes = {row.measure: row.note for row in found.rows}
-    assert notes["latency"] == notes["denoise"] == "other hardware, by calibration"
+    assert notes["latency"] == notes["denoise"] == "other hardware, by calibration"  # and equal
     assert notes[FD] == ""
     assert "other hardware, by calibration" in check_markdown(found)
 
@@ -155,7 +182,7 @@ def test_images_that_were_all_alike_and_now_differ_have_moved(swept):
 def test_processes_of_few_runs_are_left_out_or_said(run):
     pack = pack_run(run)
     long, mixed = (
-        check(pack, each(pack, of_runs, runs), {}, slower=SLOWER) for runs in ([5], [5, 2])
+        check(pack, each(pack, of_runs, runs), {}, slower=SLOWER) for runs in ([5, 6], [5, 6, 2])
     )
     assert long.rows == mixed.rows
     found = check(pack, each(pack, of_runs, [2]), MARGINS, slower={"latency": 0.1})

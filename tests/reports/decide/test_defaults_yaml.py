@@ -20,6 +20,7 @@ from denoisebench.metrics.decide.racing import Design, Rung, Trial
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml, saving
+from denoisebench.reports.formats import NEVER
 from denoisebench.reports.report import write_report
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.cli import call, tiny
@@ -153,7 +154,8 @@ def test_too_few_samples_or_a_tight_margin_leave_it_undecided_and_say_how_many(t
     tight = {FD: {"absolute": 0.01}, CLIP: {"absolute": 0.005}}
     one = written(fabricate(tmp_path / "run", steps=STEPS), tight)[0]
     assert one["outcome"] == UNDECIDED
-    assert min(one["undecided"].values()) > 0
+    assert all(n == NEVER or n > 0 for n in one["undecided"].values())
+    assert NEVER in one["undecided"].values()  # 100 times as many would not do
     assert "call" not in one
 
 

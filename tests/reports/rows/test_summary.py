@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from denoisebench.reports.formats import NEVER
 from denoisebench.reports.rows.frame import load_frame
 from denoisebench.reports.rows.summary import default_line, summary_table
 from tests.helpers.fake_run import fabricate
@@ -82,7 +83,12 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path):
         (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90}},
             "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps may be, "
-            "with 90 more samples",
+            "with about 90 more samples",
+        ),
+        (
+            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
+            "UNDECIDED, no cell is proven to be within all margins; the rest is not decidable in "
+            "practice",
         ),
     ],
 )
