@@ -10,7 +10,7 @@ from denoisebench.bench.commands.console import measuring_bar, terminal
 from denoisebench.bench.commands.hydra import (
     HYDRA_FLAGS,
     call_hydra,
-    open_flag,
+    open_setting,
     without_unknown_choices,
 )
 from denoisebench.bench.errors import UserError
@@ -23,7 +23,7 @@ def verify(arguments: list[str]) -> int:
     asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
     if not asks_hydra:
         arguments = _all_schedulers(arguments)
-    unknown, arguments = without_unknown_choices(list(map(open_flag, arguments)))
+    unknown, arguments = without_unknown_choices(list(map(open_setting, arguments)))
     if unknown:
         raise UserError("\n".join(unknown))
 

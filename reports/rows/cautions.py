@@ -14,7 +14,7 @@ from denoisebench.metrics.specs import (
     metric_spec,
 )
 from denoisebench.reports.formats import duration, significant
-from denoisebench.reports.rows.frame import done, frame_metrics, varying
+from denoisebench.reports.rows.frame import done, frame_metrics, records, varying
 
 _LISTED = 5  # cells by name
 # Ratios beyond which a machine was busy while it was timed.
@@ -75,8 +75,7 @@ def _flat_images(frame: pd.DataFrame) -> str:
     if flat.empty:
         return ""
     cells = [
-        f"{row['flat_images']:.0f} of {row['samples']} of {cell_name(row)}"
-        for row in flat.to_dict("records")
+        f"{row['flat_images']:.0f} of {row['samples']} of {cell_name(row)}" for row in records(flat)
     ]
     listed = "; ".join(cells[:_LISTED]) + ("; …" if cells[_LISTED:] else "")
     return (
