@@ -10,6 +10,7 @@ from tests.helpers.folders import ROOT
 POSITIONAL = 3  # parameters that a call may give without their names
 # Called by a library, by position: a hook of torch, set_timesteps of diffusers.
 CALLED_BY_LIBRARIES = {
+    ("bench/verify/draws.py", "__torch_function__"),
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),
 }
