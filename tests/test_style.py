@@ -8,11 +8,12 @@ from benchmarks.rooms import OUTSIDE, PACKAGES, read_sources
 from tests.helpers.folders import ROOT
 
 POSITIONAL = 3  # parameters that a call may give without their names
-# Called by a library, by position: a hook of torch, set_timesteps of diffusers.
+# Called by a library, by position: hooks of torch, set_timesteps of diffusers.
 CALLED_BY_LIBRARIES = {
     ("bench/verify/draws.py", "__torch_function__"),
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),
+    ("bench/verify/draws.py", "__torch_function__"),
 }
 NOT_NOUNS = {"asked", "each", "found", "told", "what"}  # what they hold has a name
 # What a docstring that hangs on its caller's sentence begins with.
