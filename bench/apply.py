@@ -13,7 +13,7 @@ from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
-from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
 from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
@@ -199,7 +199,7 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     scheduler: Any = getattr(pipeline, "scheduler", None)
     if name not in CLASSES:
         yield f"{name} is no scheduler that this version knows"
-    elif default["grid"] not in ("native", "matched"):
+    elif default["grid"] not in ("native", "matched") and not given_levels(default["grid"]):
         yield f"grid {default['grid']} is none that this version knows"
     elif not hasattr(scheduler, "config"):
         yield f"{kind} has no scheduler to set"

@@ -37,6 +37,14 @@ class Handed:
 
 
 @dataclass(frozen=True)
+class Argument:
+    """An argument of a pipeline's call."""
+
+    annotation: str  # as it is written; empty for none
+    default: Any  # None where it has none that can be read
+
+
+@dataclass(frozen=True)
 class PipelineFacts:
     """What a sweep needs to know of a pipeline class."""
 
@@ -73,6 +81,30 @@ def class_source(name: str) -> str:
     classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     named = [node for node in classes if node.name == name]
     return ast.get_source_segment(text, named[0]) or "" if named else ""
+
+
+@cache
+def call_arguments(name: str) -> dict[str, Argument] | None:
+    """What the call of a pipeline class takes; None where its source is not there to be read."""
+    call = _methods(name).get("__call__")
+    if call is None:
+        return None
+    taken = [*call.args.args, *call.args.kwonlyargs]
+    left = len(call.args.args) - len(call.args.defaults)
+    defaults = [*[None] * left, *call.args.defaults, *call.args.kw_defaults]
+    return {
+        argument.arg: Argument(
+            ast.unparse(argument.annotation) if argument.annotation else "", _literal(default)
+        )
+        for argument, default in zip(taken, defaults, strict=True)
+    }
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(node) if node else None
+    except ValueError:  # an expression
+        return None
 
 
 @cache

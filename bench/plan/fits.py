@@ -17,6 +17,7 @@ from denoisebench.bench.inputs.tasks import (
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.options import option_problems
 from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
@@ -26,7 +27,7 @@ from denoisebench.bench.schedulers.catalogue import (
     SchedulerSpec,
     scheduler_class,
 )
-from denoisebench.bench.schedulers.grids import can_match
+from denoisebench.bench.schedulers.grids import can_match, given_levels
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
@@ -265,6 +266,7 @@ def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Noise levels that the scheduler is given: by a matched grid, or by the model's pipeline."""
     name, steps = settings.scheduler.of, settings.steps
     spec, matched = SCHEDULERS[name], settings.grid == "matched"
+    yield from _given_levels(model, settings)
     if matched and steps < 2:
         yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
     if matched and not can_match(spec):
@@ -275,8 +277,31 @@ def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
         yield f"scheduler={name}: {settings.model.name}: {reason}"
 
 
+def _given_levels(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Whether a scheduler takes levels of the user's own, one a step."""
+    name, steps = settings.scheduler.of, settings.steps
+    for kind, levels in given_levels(settings.grid).items():
+        if kind not in CLASSES[SCHEDULERS[name].class_name].takes:
+            alike = _of_kind(SCHEDULERS[name].kind).items()
+            able = [n for n, other in alike if kind in CLASSES[other.class_name].takes]
+            cure = f"choose from {', '.join(able)}" if able else "use grid=native"
+            yield f"scheduler={name}: takes no {kind} of one's own; {cure}"
+        elif len(levels) != steps:
+            yield f"steps={steps}: grid.{kind} has {len(levels)}; give steps={len(levels)}"
+        elif levels[0] > (most := _first_level(model, kind)):
+            known = f"the {most:g} that {settings.model.name} knows"
+            yield f"grid.{kind}: {levels[0]:g} is beyond {known}"
+
+
+def _first_level(model: FoundModel, kind: str) -> float:
+    """The noisiest level that a model was trained on, as far as that is known."""
+    if kind == "timesteps":
+        return model.train_timesteps - (model.family != "flow")
+    return 1.0 if model.family == "flow" else math.inf
+
+
 _Rule = Callable[[FoundModel, Settings], Iterator[str]]
-_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _number_of_steps, _guidance)
+_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _number_of_steps, _guidance, option_problems)
 # Of a scheduler that drives another kind of model these would say what does not matter.
 _OF_ONE_KIND: tuple[_Rule, ...] = (_start_from_image, _prediction_type, _levels)
 

@@ -13,6 +13,7 @@ from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
+from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.settings.job import Settings
@@ -146,6 +147,8 @@ def _hit(jobs: Sequence[Job]) -> dict[tuple[str, str], dict[Curve, set[int]]]:
     hit: dict[tuple[str, str], dict[Curve, set[int]]] = defaultdict(lambda: defaultdict(set))
     for job in jobs:
         cell, config = job.entry.cell, job.scheduler_config
+        if given_levels(cell.grid):  # what is listed is of the classes' own levels
+            continue
         for known in warnings_for(
             job.base, cell.scheduler_class, config, steps=cell.steps, table=table
         ):

@@ -20,6 +20,7 @@ from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures
 from denoisebench.bench.plan.notices import curve_notes_of, notices
+from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
@@ -191,6 +192,7 @@ def _cell(
     engine: str,
 ) -> Cell:
     model, prompts = settings.model, settings.prompts
+    own, options = own_and_options(model, files.pipeline_class)
     used = max(settings.samples, settings.latency.batch_size, SAMPLES_SHOWN)  # input files, at most
     return Cell(
         model=model.name,
@@ -207,7 +209,8 @@ def _cell(
         width=model.width,
         dtype=model.dtype,
         engine=engine,
-        call=kept("call", model.call),
+        call=kept("call", own),
+        options=kept("options", options),
         strength=settings.strength if settings.task.name in WITH_INPUTS else 1.0,
         inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",

@@ -101,7 +101,7 @@ def renamed(jobs: Sequence[Job]) -> Iterator[str]:
         alias, name = asked(job.settings.scheduler).name, names[_work(job)]
         if alias != name:
             cell = job.entry.cell
-            grid = "" if cell.grid == "native" else f" with grid={cell.grid}"
+            grid = "" if cell.grid == "native" else f" with {cell.grid} grid"
             places[alias, name][f"{cell.model}{grid}"] = None
     for (alias, name), where in places.items():
         yield f"{alias} is {name} on {', '.join(where)}: one cell, under that name"

@@ -124,11 +124,11 @@ class Cell:
     engine: str = field(  # as in bench/plan/plan.py
         metadata=facts("libraries and device kind", "{}", {PANEL}, after="peak_memory_bytes")
     )
-    call: str = field(default="", metadata=facts(roles={OTHER, JSON}))  # more of its arguments
+    call: str = field(default="", metadata=facts(roles={OTHER, JSON}))  # that its model gives it
     grid: str = field(  # bench/schedulers/grids.py
         default="native",
         metadata=facts(
-            "native: the scheduler's own noise levels; matched: the same for all of a family",
+            "native: the scheduler's own noise levels; matched: a family's; or those given",
             "{} grid",
             AXIS,
             after="executed_steps",
@@ -171,6 +171,9 @@ class Cell:
     # Hashes, 16 hex digits: of input images and masks, and of noise that all samples share.
     inputs: str = field(default="", metadata=facts(experiment="input images"))
     latents: str = field(default="", metadata=facts(experiment="initial noise"))
+    options: str = field(  # of model.call, where they differ from what the model gives it
+        default="", metadata=facts("model.call", "{}", AXIS | {JSON}, after="negative_prompt")
+    )
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
@@ -179,8 +182,8 @@ class Cell:
 
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
-        """Further arguments of the pipeline's call, by name."""
-        return MappingProxyType(json.loads(self.call or "{}"))
+        """Further arguments of the pipeline's call, by name; lists are tuples, as it asks for."""
+        return MappingProxyType({**_tuples_of(self.call), **_tuples_of(self.options)})
 
     @cached_property
     def steering(self) -> Mapping[str, Any]:
@@ -214,6 +217,12 @@ def fields_with(*roles: str) -> tuple[str, ...]:
 STEERING = fields_with(STEERS)
 
 
+def _tuples_of(text: str) -> dict[str, Any]:
+    """The mapping that a field holds."""
+    given = json.loads(text or "{}").items()
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given}
+
+
 def _content(cell: Cell) -> dict[str, Any]:
     """Fields by name. What has its default is left out: older cells lack it."""
     return {
@@ -231,8 +240,9 @@ def kept(name: str, value: Any) -> Any:
 
 
 def as_set(name: str, value: Any) -> Any:
-    """What a field or its column holds, as the setting that it came from: a list as a tuple."""
-    if name not in FACTS or JSON not in FACTS[name].roles:
+    """What a field or its column holds, as the setting that it came from: a list as a tuple; a
+    mapping stays a text."""
+    if name not in FACTS or JSON not in FACTS[name].roles or str(value).startswith("{"):
         return value
     return tuple(json.loads(value)) if value else None
 

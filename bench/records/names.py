@@ -1,5 +1,6 @@
 """What a cell is called, wherever a person reads it. Standard library only."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
@@ -30,7 +31,7 @@ def cell_name(
 
 def describe(values: Mapping[str, Any], names: Iterable[str]) -> str:
     """`shapes-ddpm, guidance 4`: the named fields in words; empty ones are left out."""
-    texts = {name: _plain(values[name]) for name in names}
+    texts = {name: plain(name, values[name]) for name in names}
     return ", ".join(_word(name).format(text) for name, text in texts.items() if text)
 
 
@@ -45,7 +46,10 @@ def _word(name: str) -> str:
     return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
 
 
-def _plain(value: object) -> str:
+def plain(name: str, value: object) -> str:
+    """The value of a setting as it stands in a name: `eta=1` of options."""
+    if name == "options" and value:
+        return ", ".join(f"{key}={plain('', of)}" for key, of in json.loads(str(value)).items())
     if isinstance(value, float):
         return f"{value:g}"
     return str([*value] if isinstance(value, tuple) else value)

@@ -10,12 +10,16 @@ edm        the same between sigma_max and sigma_min of the model's config
 flow       u_i = (1 - 1/T)(1 - i/N) for T training timesteps, then the model's shift s:
            sigma_i = s u_i / (1 + (s - 1) u_i)
 
-i runs from 0 to N - 1. What the denoiser is told is rounded to a whole timestep by some classes.
+i runs from 0 to N - 1. With grid.timesteps or grid.sigmas the levels are those given, as the
+class's set_timesteps takes them: a flow's shift comes on top. What the denoiser is told is rounded
+to a whole timestep by some classes.
 """
 
 import inspect
+import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -29,6 +33,7 @@ from denoisebench.bench.schedulers.catalogue import (
     scheduler_from,
 )
 
+_GIVEN = re.compile(r"(timesteps|sigmas)=(\[\d[\d.e+\-]*(?:, \d[\d.e+\-]*)*\])")  # bench/settings
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 
 
@@ -41,9 +46,27 @@ def build_scheduler(
     """
     laid = {**flags, **grid_flags(class_name, flags, grid)}
     scheduler = scheduler_from(scheduler_class(class_name), laid, model_config)
-    if grid == "matched" and _follows_flow(class_name, flags) and _takes_sigmas(class_name):
-        _give_levels(scheduler)
+    given = given_levels(grid)
+    if given:
+        _give_levels(scheduler, lambda steps: _as_taken(class_name, given))
+    elif grid == "matched" and _follows_flow(class_name, flags) and _takes_sigmas(class_name):
+        trained = scheduler.config.num_train_timesteps
+        _give_levels(scheduler, lambda steps: {"sigmas": _flow_levels(steps, trained)})
     return scheduler
+
+
+def given_levels(grid: str) -> dict[str, list[float]]:
+    """Levels of the user's own, by what set_timesteps calls them; empty for other grids."""
+    given = _GIVEN.fullmatch(grid)
+    return {given[1]: json.loads(given[2])} if given else {}
+
+
+def _as_taken(class_name: str, given: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Arguments of set_timesteps: sigmas as an array, to which one class wants the end added."""
+    if "sigmas" not in given:
+        return dict(given)
+    end = [0.0] if class_name == "EulerDiscreteScheduler" else []
+    return {"sigmas": np.array([*given["sigmas"], *end])}
 
 
 def can_match(spec: SchedulerSpec) -> bool:
@@ -58,7 +81,7 @@ def can_match(spec: SchedulerSpec) -> bool:
 
 def grid_flags(class_name: str, flags: Mapping[str, Any], grid: str) -> dict[str, Any]:
     """What a grid lays over the flags of a scheduler that can take it."""
-    if grid == "native":
+    if grid != "matched":
         return {}
     if class_name.startswith("EDM"):
         return {"sigma_schedule": "karras", "rho": 7.0}
@@ -79,12 +102,11 @@ def _takes_sigmas(class_name: str) -> bool:
     return "sigmas" in CLASSES[class_name].takes
 
 
-def _give_levels(scheduler: Any) -> None:
-    """Makes set_timesteps choose the matched levels, whatever a pipeline asks it for.
-
-    Its own are spaced otherwise; it shifts those that it is given.
+def _give_levels(scheduler: Any, levels_of: Callable[[int], dict[str, Any]]) -> None:
+    """Makes set_timesteps choose these levels of a number of steps, whatever a pipeline asks it
+    for. Flow schedulers shift those that they are given.
     """
-    set_timesteps, trained = scheduler.set_timesteps, scheduler.config.num_train_timesteps
+    set_timesteps = scheduler.set_timesteps
 
     @wraps(set_timesteps)  # pipelines ask the signature what it takes
     def matched(
@@ -96,7 +118,8 @@ def _give_levels(scheduler: Any) -> None:
     ) -> None:
         levels = sigmas if sigmas is not None else timesteps
         steps = num_inference_steps or len(levels if levels is not None else ())
-        set_timesteps(device=device, sigmas=_flow_levels(steps, trained), mu=mu)
+        shift = {} if mu is None else {"mu": mu}
+        set_timesteps(device=device, **levels_of(steps), **shift)
 
     scheduler.set_timesteps = matched
 

@@ -1,10 +1,15 @@
 """Ranges that settings share, and what to say of a value that is out of them."""
 
-from typing import Annotated
+import json
+import math
+import re
+from itertools import pairwise
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
 )
@@ -35,6 +40,37 @@ Level = Annotated[float, Field(ge=0)]
 
 
 Interval = Annotated[tuple[Level, Level], AfterValidator(rising)]  # above one, up to the other
+
+
+_SUCH_AS = {"timesteps": "[999,500]", "sigmas": "[14.6,2.9]"}
+
+
+def grid_text(value: Any) -> str:
+    """How a grid is kept: native, matched, or `timesteps=[999, 500]` of levels of one's own.
+
+    A last 0, which is where every run ends, is left out.
+    """
+    if value in ("native", "matched"):
+        return str(value)
+    if isinstance(value, str) and (kept := re.fullmatch(r"(timesteps|sigmas)=(\[.*\])", value)):
+        value = {kept[1]: json.loads(kept[2])}
+    if not isinstance(value, dict) or len(value) != 1 or not {*value} <= {"timesteps", "sigmas"}:
+        raise ValueError("give native or matched, or one of grid.timesteps=[…] and grid.sigmas=[…]")
+    ((kind, levels),) = value.items()
+    if not isinstance(levels, list) or not all(map(_is_level, levels)):
+        raise ValueError(f"{kind} are a list of numbers, such as grid.{kind}={_SUCH_AS[kind]}")
+    levels = levels[:-1] if kind == "sigmas" and levels[-1:] == [0] else levels
+    if not levels or any(a <= b for a, b in pairwise(levels)):
+        raise ValueError(f"{kind} fall from first to last, such as grid.{kind}={_SUCH_AS[kind]}")
+    return f"{kind}={json.dumps(levels)}"
+
+
+def _is_level(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= 0
+
+
+Grid = Annotated[str, BeforeValidator(grid_text)]
 
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]

@@ -13,6 +13,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import file_name
 from denoisebench.bench.settings.fields import (
     Count,
+    Grid,
     Interval,
     Name,
     NotNegative,
@@ -65,7 +66,7 @@ class ModelSettings(Strict):
     guidance_form: GuidanceForm | None = None
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
-    call: dict[str, bool | int | float | str] = Field(default_factory=dict)  # of the pipeline
+    call: dict[str, Any] = Field(default_factory=dict)  # of the pipeline; see plan/options.py
 
     @model_validator(mode="before")
     @classmethod
@@ -177,7 +178,7 @@ class Settings(Strict):
     negative_prompt: str = ""
     strength: Strength = 1.0  # of img2img and inpaint
     latents: str | None = None  # .npy of the noise that every sample starts from; None: its own
-    grid: Literal["native", "matched"] = "native"
+    grid: Grid = "native"
     seed: Annotated[NotNegative, Field(lt=2**63)]  # of a column of whole numbers
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: Count

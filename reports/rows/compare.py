@@ -10,7 +10,7 @@ from rich.text import Text
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.columns import PANEL_FIELDS
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.names import cell_name, plain
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.difference import Difference, difference_of
@@ -135,7 +135,10 @@ def _settings(entry: Entry) -> dict[str, object]:
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:
     settings = _settings(entry)
-    return all(_same(settings[name], value) for name, value in wanted.items())
+    return all(
+        _same(settings[name], value) or plain(name, settings[name]) == value
+        for name, value in wanted.items()
+    )
 
 
 def _same(value: object, wanted: str) -> bool:

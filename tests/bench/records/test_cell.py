@@ -85,7 +85,7 @@ def test_a_stored_cell_has_the_bytes_it_had():
         '"prompts_hash": "h", "height": 32, "width": 32, "dtype": "float32", "engine": "e", "'
         'call": "{\\"eta\\": 0.5}", "grid": "matched", "guidance_form": "standard", "guidance_r'
         'escale": 0.7, "guidance_interval": "[0.2, 5.0]", "negative_prompt": "grey", "strengt'
-        'h": 1.0, "inputs": "", "latents": ""}'
+        'h": 1.0, "inputs": "", "latents": "", "options": ""}'
     )
 
 
@@ -99,6 +99,8 @@ def test_what_is_kept_as_text_is_read_frozen_and_parsed_once():
         cell.flags["eta"] = 1  # type: ignore[index]
     assert cell == replace(CELL, **OPTIONS)  # also after it was read
     assert CELL.arguments == {}
+    sizes = replace(CELL, call='{"eta": 0.5, "size": 1}', options='{"size": [8, 9]}')
+    assert sizes.arguments == {"eta": 0.5, "size": (8, 9)}
     assert CELL.steering["guidance_interval"] is None
 
 
@@ -110,11 +112,14 @@ def test_a_setting_is_kept_as_its_field_holds_it():
 
 def test_options_of_generating_are_axes_everywhere():
     """What a field that is added with its facts is used for."""
-    options = ("grid", "guidance_rescale", "guidance_interval", "negative_prompt", "strength")
+    options = (
+        *("grid", "guidance_rescale", "guidance_interval", "negative_prompt", "strength"),
+        "options",
+    )
     for role in (PANEL, TRACKED, PAIRED):
         assert set(options) < set(fields_with(role))
     assert {"guidance_rescale", "guidance_interval"} <= set(fields_with(STEERS))
-    assert {"call", "guidance_interval"} <= set(fields_with(JSON))
+    assert {"call", "guidance_interval", "options"} <= set(fields_with(JSON))
     assert not any(FACTS[name].experiment for name in fields_with(PAIRED))
 
 

@@ -25,6 +25,7 @@ NAME = "m, ddim, 10 steps, guidance 4"
             {"task": "img2img", "strength": 0.5},
             "m, img2img, ddim, 10 steps, guidance 4, strength 0.5",
         ),
+        ({"options": '{"clip_skip": 1, "eta": 0.5}'}, f"{NAME}, clip_skip=1, eta=0.5"),
         ({"guidance_form": "embedded", "call": '{"eta": 1.0}', "dtype": "float16"}, NAME),
     ],
 )

@@ -1,0 +1,162 @@
+"""Options of a pipeline's call, model.call.NAME=VALUE: which there are, and what they may be."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import yaml
+
+from denoisebench.bench.errors import suggestion
+from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.models.pipelines import Argument, call_arguments
+from denoisebench.bench.paths import CLOSED_FORM, conf_group
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class
+from denoisebench.bench.settings.job import ModelSettings, Settings
+
+# Arguments that a sweep gives itself, with the setting that they come from.
+_ELSEWHERE = {
+    "num_inference_steps": "steps",
+    "timesteps": "grid.timesteps",
+    "sigmas": "grid.sigmas",
+    "guidance_scale": "guidance",
+    "true_cfg_scale": "guidance with model.guidance_form=true_cfg",
+    "guidance_rescale": "guidance_rescale",
+    "negative_prompt": "negative_prompt",
+    "prompt": "prompts",
+    "prompt_2": "prompts",
+    "prompt_3": "prompts",
+    "height": "model.height",
+    "width": "model.width",
+    "num_images_per_prompt": "samples",
+    "batch_size": "batch_size",
+    "generator": "seed",
+    "latents": "latents",
+    "image": "task=img2img with task.images",
+    "mask_image": "task=inpaint with task.masks",
+    "strength": "strength with task=img2img",
+}
+_A_SWEEP_S_OWN = ("self", "output_type", "return_dict")
+# What can be typed, by the names of types that an annotation holds.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    **dict.fromkeys(("list", "List", "tuple", "Tuple"), (list,)),
+    **dict.fromkeys(("dict", "Dict"), (dict,)),
+    **dict.fromkeys(("None", "Optional"), (type(None),)),
+}
+_CANNOT_BE_TYPED = {"Tensor", "Image", "ndarray", "Callable"}
+_NOTHING = object()
+
+
+def own_and_options(model: ModelSettings, pipeline_class: str) -> tuple[dict[str, Any], ...]:
+    """Arguments of the call that the model's own file gives, and those of the sweep that differ
+    from it and from what the pipeline does anyway."""
+    known, own = call_arguments(pipeline_class) or {}, _of_the_file(model.name)
+    call = {name: _as_annotated(value, known.get(name)) for name, value in model.call.items()}
+    kept = {name: value for name, value in call.items() if _same(own.get(name, _NOTHING), value)}
+    options = {
+        name: value
+        for name, value in call.items()
+        if name not in kept and (name in own or not _is_usual(value, known.get(name)))
+    }
+    return kept, options
+
+
+def option_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Why options cannot be given to the model's pipeline."""
+    if settings.model.call and settings.model.path.startswith(CLOSED_FORM):
+        yield f"model.call: {settings.model.name} is a formula, whose call has no options"
+        return
+    known = call_arguments(model.pipeline_class)
+    if known is None:  # a class of the model's own, which says itself what it takes
+        return
+    for name, value in settings.model.call.items():
+        yield from _problems(name, value, known, pipeline=model.pipeline_class)
+    if known.get("eta") and not _is_usual(settings.model.call.get("eta", 0.0), known["eta"]):
+        yield from _eta(settings.scheduler.of)
+
+
+def _problems(name: str, value: Any, known: dict[str, Argument], *, pipeline: str) -> Iterator[str]:
+    where = f"model.call.{name}"
+    if name in _ELSEWHERE:
+        yield f"{where}: is set by the sweep; give {_ELSEWHERE[name]}"
+    elif name in _A_SWEEP_S_OWN or name.startswith("callback"):
+        yield f"{where}: a sweep needs its own; leave it out"
+    elif name not in known:
+        yield f"{where}: {pipeline} has no such argument; {suggestion(name, _free(known))}"
+    elif not (types := _types(known[name])):
+        yield f"{where}: takes {known[name].annotation}, which cannot be typed; leave it out"
+    elif not _is_of(value, types):
+        yield f"{where}={value}: must be {known[name].annotation}, as {pipeline} takes it"
+
+
+def _free(known: dict[str, Argument]) -> list[str]:
+    """Arguments that an option can be."""
+    return [
+        name
+        for name, argument in known.items()
+        if name not in (*_ELSEWHERE, *_A_SWEEP_S_OWN)
+        and not name.startswith("callback")
+        and _types(argument)
+    ]
+
+
+def _types(argument: Argument) -> tuple[type, ...]:
+    """What may be typed for an argument; anything where its class does not say."""
+    if not argument.annotation:
+        return (object,)
+    names = re.findall(r"\w+", argument.annotation)
+    if _CANNOT_BE_TYPED & {*names}:  # lists of tensors, say
+        names = [name for name in names if name in ("int", "float", "bool", "str")]
+    types = tuple(kind for name in names for kind in _TYPES.get(name, ()))
+    return types if set(types) - {type(None)} else ()
+
+
+def _is_of(value: Any, types: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in types or object in types
+    return isinstance(value, types)
+
+
+def _eta(scheduler: str) -> Iterator[str]:
+    """Pipelines hand it only to schedulers that take it."""
+    able = [name for name, spec in SCHEDULERS.items() if _takes_eta(spec.class_name)]
+    if scheduler not in able:
+        yield (
+            f"scheduler={scheduler}: takes no notice of model.call.eta; choose from "
+            f"{', '.join(able)}"
+        )
+
+
+@cache
+def _takes_eta(class_name: str) -> bool:
+    return "eta" in inspect.signature(scheduler_class(class_name).step).parameters
+
+
+@cache
+def _of_the_file(name: str) -> dict[str, Any]:
+    """What the file of that name in conf/model gives to the call."""
+    file = conf_group("model").joinpath(f"{name}.yaml")
+    content = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    call: dict[str, Any] = (content.get("model") or content).get("call", {})
+    return call
+
+
+def _as_annotated(value: Any, argument: Argument | None) -> Any:
+    """A whole number as the fraction that an argument takes: one value has one name."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    names = re.findall(r"\w+", argument.annotation) if argument else []
+    return float(value) if is_whole and "float" in names and "int" not in names else value
+
+
+def _is_usual(value: Any, argument: Argument | None) -> bool:
+    return argument is not None and _same(argument.default, value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, and not as true equals 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
