@@ -5,11 +5,12 @@ from functools import cache
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.pictures import pictures_in, size_of
+from denoisebench.bench.inputs.pictures import size_of
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.accuracy import check_prompts
+from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.convergence import convergence_lacks
 from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.score.looks import Look
@@ -17,7 +18,6 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.references import (
     RENDERS,
     STATISTICS,
-    captions_among,
     given_moments,
     read_reference_image,
 )
@@ -34,7 +34,7 @@ def asked_metrics(settings: Settings) -> dict[str, Metric]:
     """All that a job asks for of its own images, by column. Raises UserError for equal columns."""
     size = settings.model.width, settings.model.height
     prompts = given_prompts(settings)
-    return metrics_of(settings.metrics, Subject(settings.task.name, size, captions_among(prompts)))
+    return metrics_of(settings.metrics, Subject(settings.task.name, size, prompts))
 
 
 def given_prompts(settings: Settings) -> tuple[str, ...]:
@@ -57,13 +57,13 @@ def convergence_measures(settings: Settings) -> tuple[tuple[str, ...], tuple[str
 
 def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     """Raises UserError for a reference or prompts that cannot be measured against."""
-    _check_reference(settings.metrics)
+    _check_reference(settings.metrics, given_prompts(settings))
     _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
         check_prompts(PromptSet.of(settings.prompts).first(settings.samples))
 
 
-def _check_reference(settings: MetricsSettings) -> None:
+def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
     """Raises UserError for a reference that cannot be used."""
     needs_features = needs_reference_features(settings)
     if needs_features and settings.reference_samples <= DENSITY_NEIGHBOURS:
@@ -81,7 +81,7 @@ def _check_reference(settings: MetricsSettings) -> None:
         _check_statistics(settings, path, needs_features=needs_features)
         return
     least = DENSITY_NEIGHBOURS + 1 if needs_features else 2
-    read_reference_image(_pictures(path, least)[0])
+    read_reference_image(_pictures(path, prompts, least)[0])
 
 
 def _check_closed_form(settings: MetricsSettings) -> None:
@@ -124,7 +124,7 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
             f"metrics.images=[{numbers}]: compares with reference images, and metrics.reference="
             f"{source} has none; give a folder of images, or ask for banding and clipped alone"
         )
-    paths = _pictures(existing(source, "reference images"))
+    paths = _pictures(existing(source, "reference images"), given_prompts(settings))
     _check_sizes(tuple(paths[: settings.metrics.reference_samples]), (model.width, model.height))
 
 
@@ -139,8 +139,10 @@ def _check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
             )
 
 
-def _pictures(folder: Path, least: int = 2) -> list[Path]:
-    pictures = pictures_in(folder)
+def _pictures(folder: Path, prompts: Sequence[str], least: int = 2) -> list[Path]:
+    pictures = pictures_showing(folder, prompts)
     if len(pictures) < least:
-        raise UserError(f"metrics.reference={folder}: holds fewer than {least} images; add some")
+        raise UserError(
+            f"metrics.reference={folder}: fewer than {least} images of the prompts; add some"
+        )
     return pictures

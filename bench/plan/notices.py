@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
+from denoisebench.bench.paths import resolve
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
 from denoisebench.bench.plan.training import unlike_training
@@ -15,6 +16,7 @@ from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
+from denoisebench.bench.score.captions import are_shown
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.settings.job import Settings
 
@@ -44,7 +46,8 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
         yield (
             f"metrics.reference={reference}: nothing tells whether it shows what the prompts of "
             f"{prompts} ask for; where it does not, distances to it measure that mismatch too, and "
-            "can rise while images get better"
+            "can rise while images get better (captions in a folder of images tell it, "
+            "see docs/prompts.md)"
         )
 
 
@@ -53,7 +56,9 @@ def _may_show_others(settings: Settings) -> bool:
     metrics, prompts = settings.metrics, given_prompts(settings)
     if not (metrics.frechet or metrics.cmmd) or not prompts:
         return False
-    return metrics.reference != RENDERS or not captions_among(prompts)
+    if metrics.reference == RENDERS:
+        return not captions_among(prompts)
+    return not are_shown(resolve(metrics.reference), prompts)
 
 
 def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:

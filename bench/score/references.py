@@ -17,12 +17,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
+from denoisebench.bench.inputs.pictures import pictures_hash, read_picture
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, existing, hash_of
 from denoisebench.bench.paths.guarded import read_arrays
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
 from denoisebench.bench.shapes.language import are_captions
@@ -54,7 +55,8 @@ class Reference:
     samples: int  # the most images that are read
     features: int  # the first ones, whose features kernels and neighbours are held against
     keeps_features: bool = False  # whether a metric of the sweep is held against features
-    captions: tuple[str, ...] = ()  # that renders are of, in turn; empty for those of the world
+    # What renders are of, in turn, and images of a folder with captions; empty for all there are.
+    captions: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -66,7 +68,9 @@ class Reference:
         if self.source.startswith(CLOSED_FORM):
             return closed_form_model("of the reference", self.source).weights
         path = existing(self.source, "reference images")
-        return pictures_hash(tuple(pictures_in(path))) if path.is_dir() else content_hash(path)
+        if not path.is_dir():
+            return content_hash(path)
+        return pictures_hash(tuple(pictures_showing(path, self.captions)))
 
     def key(self, content: object, *size: int) -> str:
         """Key under which the store keeps what is read of its images, in a size where that matters;
@@ -91,7 +95,7 @@ class Reference:
                 yield self._renders(start, min(start + _BATCH, last))
         else:
             folder = existing(self.source, "reference images")
-            yield from _alike(pictures_in(folder)[first:last], size)
+            yield from _alike(pictures_showing(folder, self.captions)[first:last], size)
 
     def _renders(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
         if not self.captions:

@@ -15,7 +15,7 @@ from denoisebench.bench.score.distances import (
 from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
-from denoisebench.bench.score.references import RENDERS, Reference
+from denoisebench.bench.score.references import RENDERS, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from denoisebench.metrics.specs import octaves_of
 
@@ -26,7 +26,7 @@ class Subject:
 
     task: str  # "txt2img", "img2img" or "inpaint"
     size: tuple[int, int]  # pixels, width and height
-    captions: tuple[str, ...] = ()  # all prompts of a given set that is of the embedded world
+    prompts: tuple[str, ...] = ()  # all of a set that ends
 
 
 def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]:
@@ -46,13 +46,14 @@ def measured(metrics: Mapping[str, Metric]) -> tuple[dict[str, Metric], list[str
 
 
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
-    """What the metrics hold images against: of the same prompts where it is rendered."""
+    """What the metrics hold images against: of the same prompts where it is known what it shows."""
+    prompts = subject.prompts
     return Reference(
         settings.reference,
         settings.reference_samples,
         settings.reference_features,
         keeps_features=needs_reference_features(settings),
-        captions=subject.captions if settings.reference == RENDERS else (),
+        captions=captions_among(prompts) if settings.reference == RENDERS else prompts,
     )
 
 

@@ -1,10 +1,12 @@
 """Prompts and reference belong together."""
 
+import json
 from functools import reduce
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.score.references import RENDERS, Reference
@@ -56,3 +58,52 @@ def test_a_reference_that_may_show_other_things_than_the_prompts_is_said(
     assert code == 0
     assert ("nothing tells whether it shows what the prompts" in out) == told
     assert "nothing tells" not in call(capsys, *tiny(tmp_path / "runs", "--dry-run"))[1]
+
+
+def reference_folder(folder, captions):
+    """Images of one grey level each, the first darkest, with captions beside them."""
+    folder.mkdir()
+    for number in range(len(captions)):
+        Image.new("L", (32, 32), 10 * number).save(folder / f"{number}.png")
+    lines = [{"file_name": f"{n}.png", "text": text} for n, text in enumerate(captions)]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return folder
+
+
+def levels(folder, prompts):
+    images = np.concatenate([*Reference(str(folder), 64, 8, captions=prompts).batches(0, 64)])
+    return [int(image.mean()) // 10 for image in images]
+
+
+def test_of_a_folder_with_captions_the_images_of_the_prompts_are_the_reference(tmp_path):
+    folder = reference_folder(tmp_path / "images", ["a cat", "a dog", "a cat", "a bird"])
+    assert levels(folder, ("a bird", "a cat")) == [0, 2, 3]
+    assert levels(folder, ()) == [0, 1, 2, 3]
+    keys = {Reference(str(folder), 64, 8, captions=c).key("") for c in ((), ("a cat",))}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("prompts", "told"), [(["a cat", "a dog"], False), (["a cat", "a fish"], True)]
+)
+def test_captions_tell_whether_a_reference_shows_what_the_prompts_ask_for(
+    prompts, told, tmp_path, capsys
+):
+    folder = reference_folder(tmp_path / "images", ["a cat", "a dog"] * 4)
+    path = tmp_path / "prompts.txt"
+    path.write_text("\n".join(prompts))
+    given = ("prompts=file", f"prompts.path={path}", f"metrics.reference={folder}", "--dry-run")
+    code, out, _ = call(capsys, *tiny(tmp_path / "runs", *given))
+    assert code == 0
+    assert ("nothing tells whether it shows what the prompts" in out) == told
+
+
+def test_captions_that_name_no_image_are_refused(tmp_path, capsys):
+    folder = reference_folder(tmp_path / "images", ["a cat"] * 4)
+    (folder / "metadata.jsonl").write_text('{"image": "0.png", "text": "a cat"}')
+    path = tmp_path / "prompts.txt"
+    path.write_text("a cat")
+    given = ("prompts=file", f"prompts.path={path}", f"metrics.reference={folder}", "--dry-run")
+    code, _, err = call(capsys, *tiny(tmp_path / "runs", *given))
+    assert code == 2
+    assert "metadata.jsonl: each record needs a file_name and a text" in err
