@@ -16,6 +16,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.shapes.render import dataset
@@ -218,9 +219,16 @@ def with_model(tmp_path, name, settings):
     return tiny(tmp_path / "runs", *choice)
 
 
-def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys):
-    settings = "path: 'embedded:shapes-ddpm', call: {eta: much}"
-    code, out, _ = call(capsys, *with_model(tmp_path, "wrong", settings))
+def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys, monkeypatch):
+    generate = sampling.generate
+
+    def break_one_model(pipeline, cell, *arguments, **options):
+        if cell.model == "wrong":
+            raise TypeError("no such argument")
+        return generate(pipeline, cell, *arguments, **options)
+
+    monkeypatch.setattr(sampling, "generate", break_one_model)
+    code, out, _ = call(capsys, *with_model(tmp_path, "wrong", "path: 'embedded:shapes-ddpm'"))
     assert code == 1
     assert "1 of 2 cells failed" in " ".join(out.split())
     frame = results(tmp_path / "runs" / "tiny").set_index("status")
