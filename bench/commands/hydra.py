@@ -63,9 +63,10 @@ def without_unknown_choices(
     for override in overrides:
         group, _, choice = override.partition("=")
         options = _options(group)
-        names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
+        is_plain = options and re.fullmatch(r"[\w.,+ -]+", choice)
+        names = [name.strip() for name in choice.split(",")] if is_plain else []
         unknown = [name for name in names if name not in options]
-        problems += [f"{group}={name}: unknown; {suggestion(name, options)}" for name in unknown]
+        problems += [_unknown_choice(group, name, options) for name in unknown]
         if not unknown:
             kept.append(override)
     return problems, kept
@@ -107,7 +108,7 @@ def call_hydra(
             main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
             main(begin)()
     except MissingConfigException as error:
-        raise UserError(_unknown_choice(error)) from error
+        raise UserError(_missing_config(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error, config_name)) from error
     except RecursionError as error:
@@ -161,12 +162,19 @@ def _as_command_line(arguments: list[str]) -> Iterator[None]:
             os.environ[_RAISE] = environment
 
 
-def _unknown_choice(error: "MissingConfigException") -> str:
+def _missing_config(error: "MissingConfigException") -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if not error.options:
         return f"{missing}: there is no such config"
-    return f"{group}={name}: unknown; {suggestion(name, error.options)}"
+    return _unknown_choice(group, name, error.options)
+
+
+def _unknown_choice(group: str, name: str, options: Iterable[str]) -> str:
+    from denoisebench.bench.schedulers.other_names import unknown_scheduler
+
+    cure = (unknown_scheduler if group == "scheduler" else suggestion)(name, options)
+    return f"{group}={name}: unknown; {cure}"
 
 
 def _one_line(error: Exception, config_name: str) -> str:
