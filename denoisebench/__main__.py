@@ -6,6 +6,7 @@ denoisebench from Python gets none of it.
 
 import errno
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -60,6 +61,12 @@ RUN is a folder such as runs/demo. Exit codes: 0 done, 1 a cell failed or
 a scheduler deviates or something got worse, 2 usage error, 3 a check is undecided."""
 
 
+def usage_of(command: str) -> str:
+    """The lines of USAGE that are the command's."""
+    (lines,) = re.findall(rf"^  ({command} .*(?:\n {{4}}.*)*)", USAGE, re.MULTILINE)
+    return f"usage: denoisebench {lines}"
+
+
 def main() -> None:
     """Console entry point. A request to end is answered like Ctrl-C, and a reader that has seen
     enough, as `head` has, ends the command without a word."""
@@ -96,7 +103,7 @@ def run(arguments: list[str]) -> int:
         return 0 if arguments else 2
     name, rest = arguments[0], arguments[1:]
     if name in known.keys() - _HYDRA and {"-h", "--help"} & {*rest}:
-        print(USAGE)
+        print(usage_of(name))
         return 0
     if name == "--version":
         print(console.versions())

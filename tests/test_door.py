@@ -4,12 +4,16 @@ import pytest
 
 from tests.helpers.cli import call
 
+COMMANDS = ("report", "compare", "pack", "check", "power", "history", "log", "list")
 
-@pytest.mark.parametrize("command", ["check", "pack", "power", "history", "report", "list"])
-def test_each_command_has_the_help(command, capsys):
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_of_that_command_alone(command, capsys):
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
-    assert "usage: denoisebench" in out
+    assert out.startswith(f"usage: denoisebench {command} ")
+    assert len(out.splitlines()) <= 4
+    assert [name for name in COMMANDS if f"\n  {name} " in out] == []
 
 
 def test_help_names_every_command(capsys):

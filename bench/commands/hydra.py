@@ -1,14 +1,15 @@
-"""Hydra called as a library: its flags, its errors in a line."""
+"""Hydra called as a library: its overrides, its errors in a line."""
 
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.bench.commands.flags import flag_words
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 from denoisebench.bench.paths.guarded import Unreadable, read_yaml
@@ -20,29 +21,10 @@ if TYPE_CHECKING:
 # Settings within a group, but for those that come with one experiment alone.
 _WITHIN_A_GROUP = re.compile(r"(?!hydra\.(?!sweeper\.params\.)|claims\.)\w+\.[\w.]*=")
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
-# Hydra's flags that take a value, in the next word unless an equals sign joins it.
-_VALUE_FLAGS = (
-    "--config-dir",
-    "-cd",
-    "--config-name",
-    "-cn",
-    "--config-path",
-    "-cp",
-    "--package",
-    "-p",
-    "--cfg",
-    "-c",
-)
-HYDRA_FLAGS = (
-    "--help",
-    "-h",
-    "--hydra-help",
-    "--cfg",
-    "-c",
-    "--info",
-    "-i",
-    "--shell-completion",
-    "-sc",
+# Of Hydra's own settings, those that hold others.
+_GROUPS_OF_HYDRA = ("hydra", "hydra.launcher", "hydra.sweeper")
+_USED_OF_HYDRA = (
+    "a sweep reads hydra.sweeper.params.KEY=VALUES and hydra.sweeper.grids=[{KEY:VALUES}]"
 )
 
 
@@ -52,31 +34,41 @@ def open_setting(argument: str) -> str:
     return f"++{argument}" if _WITHIN_A_GROUP.match(argument) else argument
 
 
-def refuse_other_launchers(arguments: list[str]) -> None:
-    """Launchers that call the task once per cell would check and load everything each time."""
-    for argument in arguments:
-        name, _, launcher = argument.partition("=")
-        if name == "hydra/launcher" and launcher != "warm":
-            raise UserError(f"{argument}: only hydra/launcher=warm keeps a sweep in one process")
+def refuse_malformed(overrides: Iterable[str]) -> None:
+    """Raises UserError for a word that names nothing, and for plugins of Hydra that would not run
+    a sweep: other launchers call the task once per cell, which would check and load everything
+    each time; other sweepers know no grids."""
+    for override in overrides:
+        name, _, value = override.partition("=")
+        setting = name.lstrip("+~")
+        if not setting:
+            raise UserError(f"{override!r}: there is no name before a value; give KEY=VALUE")
+        if setting in _GROUPS_OF_HYDRA:
+            raise UserError(f"{override}: holds many settings; {_USED_OF_HYDRA}")
+        if setting in ("hydra/launcher", "hydra/sweeper") and value != "warm":
+            raise UserError(f"{override}: only {setting}=warm keeps a sweep in one process")
 
 
-def without_unknown_choices(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """What is wrong with names of config files, and the arguments that are left.
+def without_unknown_choices(
+    overrides: list[str], flags: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """What is wrong with names of config files, and the overrides that are left.
 
     Hydra stops at the first unknown name; so they are all found here, and the rest of the grid is
     checked without them. Config folders of the user's own are left to Hydra.
     """
-    if any("config-dir" in a or a.startswith(("-cd", "hydra.searchpath")) for a in arguments):
-        return [], arguments
+    if "--config-dir" in flags or any(a.startswith("hydra.searchpath") for a in overrides):
+        return [], overrides
     problems, kept = [], []
-    for argument in arguments:
-        group, _, choice = argument.partition("=")
+    for override in overrides:
+        group, _, choice = override.partition("=")
         options = _options(group)
-        names = choice.split(",") if options and re.fullmatch(r"[\w.,-]+", choice) else []
+        is_plain = options and re.fullmatch(r"[\w.,+ -]+", choice)
+        names = [name.strip() for name in choice.split(",")] if is_plain else []
         unknown = [name for name in names if name not in options]
-        problems += [f"{group}={name}: unknown; {suggestion(name, options)}" for name in unknown]
+        problems += [_unknown_choice(group, name, options) for name in unknown]
         if not unknown:
-            kept.append(argument)
+            kept.append(override)
     return problems, kept
 
 
@@ -90,7 +82,11 @@ def _options(group: str) -> set[str]:
 
 
 def call_hydra(
-    task: Callable[[list[dict[str, Any]]], None], arguments: list[str], config_name: str = "sweep"
+    task: Callable[[list[dict[str, Any]]], None],
+    flags: Mapping[str, str],
+    overrides: Sequence[str],
+    *,
+    config_name: str = "sweep",
 ) -> None:
     """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names.
 
@@ -100,7 +96,7 @@ def call_hydra(
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
-    _check_config_folders(arguments)
+    _check_config_folders(config_folders(flags, overrides))
     composed: list[bool] = []
 
     def begin(configs: list[dict[str, Any]]) -> None:
@@ -108,11 +104,11 @@ def call_hydra(
         task(configs)
 
     try:
-        with _as_command_line(flags_first(arguments)):
+        with _as_command_line([*flag_words(flags), *overrides]):
             main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
             main(begin)()
     except MissingConfigException as error:
-        raise UserError(_unknown_choice(error)) from error
+        raise UserError(_missing_config(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error, config_name)) from error
     except RecursionError as error:
@@ -127,10 +123,10 @@ def call_hydra(
         ) from error
 
 
-def _check_config_folders(arguments: Iterable[str]) -> None:
+def _check_config_folders(folders: Iterable[Path]) -> None:
     """Raises UserError for a config of the user's own that is no YAML: Hydra ends in a traceback,
     or in no time at all where aliases stand for each other many times over."""
-    for folder in config_folders(arguments):
+    for folder in folders:
         for path in sorted(folder.rglob("*.yaml")):
             try:
                 content = read_yaml(path)
@@ -142,15 +138,12 @@ def _check_config_folders(arguments: Iterable[str]) -> None:
                 raise UserError(f"{path} holds no settings KEY: VALUE; mend it or take it away")
 
 
-def config_folders(arguments: Iterable[str]) -> list[Path]:
-    """Folders that hold configs of the user's own, where Hydra's flags or searchpath name some."""
-    words = iter(arguments)
-    folders = []
-    for word in words:
-        name, joined, value = word.partition("=")
-        if name in ("--config-dir", "-cd"):
-            folders.append(value if joined else next(words, ""))
-        elif name.lstrip("+~").startswith("hydra.searchpath"):
+def config_folders(flags: Mapping[str, str], overrides: Iterable[str]) -> list[Path]:
+    """Folders with configs of the user's own, where the flag or Hydra's searchpath names some."""
+    folders = [flags["--config-dir"]] if "--config-dir" in flags else []
+    for override in overrides:
+        name, _, value = override.partition("=")
+        if name.lstrip("+~").startswith("hydra.searchpath"):
             folders += re.findall(r"file://([^,\]\s'\"]+)", value)
     return [Path(folder) for folder in folders if Path(folder).is_dir()]
 
@@ -169,24 +162,19 @@ def _as_command_line(arguments: list[str]) -> Iterator[None]:
             os.environ[_RAISE] = environment
 
 
-def flags_first(arguments: list[str]) -> list[str]:
-    """Hydra's parser wants its flags before the overrides."""
-    words = iter(arguments)
-    flags: list[str] = []
-    overrides: list[str] = []
-    for word in words:
-        (flags if word.startswith("-") else overrides).append(word)
-        if word in _VALUE_FLAGS:
-            flags.extend([next(words, "")])
-    return [*flags, *overrides]
-
-
-def _unknown_choice(error: "MissingConfigException") -> str:
+def _missing_config(error: "MissingConfigException") -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if not error.options:
         return f"{missing}: there is no such config"
-    return f"{group}={name}: unknown; {suggestion(name, error.options)}"
+    return _unknown_choice(group, name, error.options)
+
+
+def _unknown_choice(group: str, name: str, options: Iterable[str]) -> str:
+    from denoisebench.bench.schedulers.other_names import unknown_scheduler
+
+    cure = (unknown_scheduler if group == "scheduler" else suggestion)(name, options)
+    return f"{group}={name}: unknown; {cure}"
 
 
 def _one_line(error: Exception, config_name: str) -> str:
@@ -197,9 +185,15 @@ def _one_line(error: Exception, config_name: str) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
     text = str(error) or str(error.__cause__ or type(error).__name__)
-    unknown = re.search(r"Could not override '([\w.]+)'", text)
+    unknown = re.search(r"Could not override '([\w./]+)'", text)
+    if unknown and re.match(r"hydra\b", unknown.group(1)):
+        return f"{unknown.group(1)}: Hydra has no such setting; {_USED_OF_HYDRA}"
     if unknown:
         return unknown_setting(unknown.group(1), _settings_of(config_name))
+    unfit = re.match("Error merging override (.+)", text)
+    if unfit:
+        override = unfit.group(1).lstrip("+")  # which open_setting may have put there
+        return f"{override}: is not of the kind that this setting takes; quote a list of names"
     return " ".join(text.split())
 
 

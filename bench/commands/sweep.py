@@ -4,11 +4,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import print_cautions, terminal
+from denoisebench.bench.commands.flags import asks_hydra, split_flags
 from denoisebench.bench.commands.hydra import (
-    HYDRA_FLAGS,
     call_hydra,
     open_setting,
-    refuse_other_launchers,
+    refuse_malformed,
     without_unknown_choices,
 )
 from denoisebench.bench.commands.log import publish_run
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     codes: list[int] = []
-    unknown, arguments = without_unknown_choices(list(map(open_setting, arguments)))
+    flags, overrides = split_flags(arguments, own=["--dry-run"])
+    refuse_malformed(overrides)
+    unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
     def task(configs: list[dict[str, Any]]) -> None:
         codes.append(_sweep_grid(configs, unknown))
 
-    refuse_other_launchers(arguments)
-    if "--dry-run" in arguments:
-        arguments = [*(a for a in arguments if a != "--dry-run"), "dry_run=true"]
-    asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
-    if not asks_hydra and not {"-m", "--multirun"} & set(arguments):
-        arguments = ["--multirun", *arguments]
+    if "--dry-run" in flags:
+        del flags["--dry-run"]
+        overrides.append("dry_run=true")
     with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
-        scratch_options = [] if asks_hydra else [f"hydra.sweep.dir={scratch}"]
+        if not asks_hydra(flags):
+            flags["--multirun"] = ""
+            overrides.append(f"hydra.sweep.dir={scratch}")
         try:
-            call_hydra(task, [*arguments, *scratch_options])
+            call_hydra(task, flags, overrides)
         except UserError as error:
             known = [problem for problem in unknown if problem not in str(error)]
             raise UserError("\n".join([*known, str(error)])) from error

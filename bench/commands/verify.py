@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from denoisebench.bench.commands.console import measuring_bar, terminal
+from denoisebench.bench.commands.flags import asks_hydra, split_flags
 from denoisebench.bench.commands.hydra import (
-    HYDRA_FLAGS,
     call_hydra,
     open_setting,
+    refuse_malformed,
     without_unknown_choices,
 )
 from denoisebench.bench.errors import UserError
@@ -20,10 +21,11 @@ def verify(arguments: list[str]) -> int:
     """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
     listed defect is gone."""
     codes: list[int] = []
-    asks_hydra = any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments)
-    if not asks_hydra:
-        arguments = _all_schedulers(arguments)
-    unknown, arguments = without_unknown_choices(list(map(open_setting, arguments)))
+    flags, overrides = split_flags(arguments)
+    refuse_malformed(overrides)
+    if not asks_hydra(flags):
+        overrides = _all_schedulers(overrides)
+    unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
     if unknown:
         raise UserError("\n".join(unknown))
 
@@ -31,8 +33,10 @@ def verify(arguments: list[str]) -> int:
         codes.append(_verify(configs))
 
     with TemporaryDirectory() as scratch:
-        hydra_options = [] if asks_hydra else ["--multirun", f"hydra.sweep.dir={scratch}"]
-        call_hydra(task, [*arguments, *hydra_options], "verify")
+        if not asks_hydra(flags):
+            flags["--multirun"] = ""
+            overrides.append(f"hydra.sweep.dir={scratch}")
+        call_hydra(task, flags, overrides, config_name="verify")
     return max(codes, default=0)
 
 

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator
 
-from denoisebench.bench.errors import suggestion
 from denoisebench.bench.inputs.images import input_problems
 from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.inputs.tasks import (
@@ -28,6 +27,7 @@ from denoisebench.bench.schedulers.catalogue import (
     scheduler_class,
 )
 from denoisebench.bench.schedulers.grids import can_match, given_levels
+from denoisebench.bench.schedulers.other_names import unknown_scheduler
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
@@ -61,7 +61,7 @@ def _scheduler_names(settings: Settings) -> Iterator[str]:
     scheduler = settings.scheduler
     if scheduler.of not in SCHEDULERS:
         key = "scheduler.base" if scheduler.base else "scheduler"
-        yield f"{key}={scheduler.of}: unknown; {suggestion(scheduler.of, SCHEDULERS)}"
+        yield f"{key}={scheduler.of}: unknown; {unknown_scheduler(scheduler.of, SCHEDULERS)}"
     if scheduler.base and scheduler.name in SCHEDULERS:
         yield f"scheduler.name={scheduler.name}: is in the catalogue; give yours another name"
 

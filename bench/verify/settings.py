@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from denoisebench.bench.errors import UserError, suggestion
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.other_names import unknown_scheduler
 from denoisebench.bench.settings.fields import config_problem
 from denoisebench.bench.settings.job import SchedulerSettings
 from denoisebench.bench.verify.own import own_subject
@@ -50,7 +51,7 @@ def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Pa
             problems += [config_problem(item, VerifySettings) for item in error.errors()]
     schedulers = [config.scheduler for config in settings]
     problems += [
-        f"scheduler={chosen.name}: unknown; {suggestion(chosen.name, SCHEDULERS)}"
+        f"scheduler={chosen.name}: unknown; {unknown_scheduler(chosen.name, SCHEDULERS)}"
         for chosen in schedulers
         if chosen.name not in SCHEDULERS and not chosen.base
     ]

@@ -12,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -54,14 +55,45 @@ class WarmSweeper(BasicSweeper):
     def split_arguments(  # type: ignore[override]  # static there, where grids are not known
         self, overrides: list[Override], max_batch_size: int | None
     ) -> list[list[list[str]]]:
+        _check_grids(self._grids)
         parser = OverridesParser.create()
         grids = [[f"{key}={value}" for key, value in grid.items()] for grid in self._grids]
         laid = [[*parser.parse_overrides(grid), *map(_as_value, overrides)] for grid in grids]
+        for axes in laid:
+            _refuse_empty(axes)
         products = [BasicSweeper.split_arguments(axes, max_batch_size) for axes in laid]
         return [[job for batch in chain.from_iterable(products) for job in batch]]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass
+
+
+def _check_grids(grids: Any) -> None:
+    if not all(isinstance(grid, Mapping) for grid in grids):
+        raise HydraException(
+            "hydra.sweeper.grids: give a list of grids, [{scheduler:'ddim,euler',steps:'2,4'},…]"
+        )
+
+
+def _refuse_empty(axes: Sequence[Override]) -> None:
+    """An axis without values would make the whole product empty; a later value of its key wins."""
+    for axis in {override.get_key_element(): override for override in axes}.values():
+        if axis.is_discrete_sweep() and not any(True for _ in axis.sweep_string_iterator()):
+            raise HydraException(
+                f"{axis.input_line}: gives no values; glob matches names of config files, and "
+                "range(START,STOP) ends before STOP"
+            )
+
+
+def _refuse_lists(choices: Sequence[Override]) -> None:
+    """Hydra would lay the files of a list over one another, and the last would be all that runs."""
+    for choice in choices:
+        names = choice.value()
+        if isinstance(names, list):
+            key, several = choice.key_or_group, ",".join(map(str, names))
+            raise HydraException(
+                f"{key}=[{several}]: names of config files are no list; give {key}={several}"
+            )
 
 
 def _as_value(override: Override) -> Override:
@@ -108,7 +140,9 @@ class WarmLauncher(Launcher):
         once for each choice, since that takes a tenth of a second and setting values does not."""
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         values = [o for o in parsed if not self._loader.repository.group_exists(o.key_or_group)]
-        chosen = tuple(str(o.input_line) for o in parsed if o not in values)
+        choices = [o for o in parsed if o not in values]
+        _refuse_lists(choices)
+        chosen = tuple(str(choice.input_line) for choice in choices)
         if chosen not in self._composed:
             config = self._loader.load_sweep_config(self._config, list(chosen))
             OmegaConf.set_struct(config, False)  # types say which settings there are

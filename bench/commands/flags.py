@@ -1,0 +1,94 @@
+"""Flags of `sweep` and `verify`: those of Hydra that work here.
+
+They are read before Hydra sees them: its parser answers a wrong flag with the usage of all flags,
+and takes whatever word comes next for the value of a flag.
+"""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+
+from denoisebench.bench.errors import UserError, suggestion
+
+# Flags that take a value, and which; none named: any.
+VALUES: dict[str, tuple[str, ...]] = {
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "--config-dir": (),
+    "--config-name": (),
+    "--config-path": (),
+    "--package": (),
+}
+SWITCHES = ("--help", "--hydra-help", "--resolve", "--multirun", "--shell-completion")
+LONG = {
+    "-h": "--help",
+    "-m": "--multirun",
+    "-sc": "--shell-completion",
+    "-c": "--cfg",
+    "-i": "--info",
+    "-cd": "--config-dir",
+    "-cn": "--config-name",
+    "-cp": "--config-path",
+    "-p": "--package",
+}
+_ASK = {"--help", "--hydra-help", "--cfg", "--info", "--shell-completion"}
+
+
+def asks_hydra(flags: Collection[str]) -> bool:
+    """Whether Hydra answers a question instead of running anything."""
+    return not _ASK.isdisjoint(flags)
+
+
+def split_flags(
+    arguments: Sequence[str], own: Sequence[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Flags by their long names with their values, those without one as "", and the other words.
+
+    own: flags of the command itself, without values.
+    """
+    known = (*VALUES, *SWITCHES, *own)
+    words, flags, overrides = deque(arguments), {}, []
+    while words:
+        word = words.popleft()
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        name, joined, value = word.partition("=")
+        name = LONG.get(name, name)
+        if name not in known:
+            raise UserError(f"{word}: there is no such flag; {_cure(word, known)}")
+        if name in VALUES:
+            flags[name] = _value_of(name, value if joined else _next_value(name, words))
+        elif joined:
+            raise UserError(f"{word}: {name} takes no value; give it alone or leave it out")
+        else:
+            flags[name] = ""
+    return flags, overrides
+
+
+def flag_words(flags: Mapping[str, str]) -> list[str]:
+    """The flags as Hydra's parser takes them, no value of which can be taken for another word."""
+    return [f"{name}={value}" if value else name for name, value in flags.items()]
+
+
+def _cure(word: str, known: Sequence[str]) -> str:
+    if "=" in word:
+        return f"settings take no dashes: {word.lstrip('-')}"
+    return suggestion(word, known)
+
+
+def _next_value(name: str, words: deque[str]) -> str:
+    """The next word, where it can be a value: a flag or a setting is none."""
+    if name == "--info" and (not words or words[0] not in VALUES[name]):
+        return "all"
+    is_value = words and not words[0].startswith("-") and "=" not in words[0]
+    return words.popleft() if is_value else ""
+
+
+def _value_of(name: str, value: str) -> str:
+    choices = VALUES[name]
+    if not value:
+        example = f"{name}={'|'.join(choices) or 'VALUE'}"
+        raise UserError(f"{name}: give it a value: {example}")
+    if choices and value not in choices:
+        raise UserError(f"{name}={value}: unknown; {suggestion(value, choices)}")
+    return value

@@ -1,0 +1,136 @@
+"""Schedulers by the names of other tools: k-diffusion, Stable Diffusion web UI, ComfyUI, diffusers.
+
+An unknown name is never taken for another one; its error says what the other tools mean by it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from denoisebench.bench.errors import suggestion
+from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS
+from denoisebench.bench.schedulers.not_run import NOT_RUN
+
+
+class Meant(NamedTuple):
+    """An entry of the catalogue, and the overrides to give beside it."""
+
+    entry: str
+    overrides: Mapping[str, Any] = {}
+    lacks: str = ""  # the schedule that was named and that the entry's class cannot follow
+
+
+def _flags(**flags: Any) -> dict[str, Any]:
+    return {f"scheduler.flags.{name}": value for name, value in flags.items()}
+
+
+_KARRAS = _flags(use_karras_sigmas="true")
+# Names that are spelt unlike the catalogue's, its labels and the classes of diffusers.
+SOLVERS = {
+    "plms": [Meant("pndm")],
+    "dpm_2": [Meant("kdpm2")],
+    "dpm_2_ancestral": [Meant("kdpm2_a")],
+    "dpm_solver": [Meant("dpmpp_2m"), Meant("kdpm2")],
+    "dpm_solver_2": [Meant("kdpm2")],
+    "dpmsolver++": [Meant("dpmpp_2m")],
+    "dpmpp": [Meant("dpmpp_2m")],
+    "sde_dpmsolver++": [Meant("dpmpp_2m_sde")],
+    "dpmpp_2s_ancestral": [Meant("dpmpp_2s", _flags(algorithm_type="sde-dpmsolver++"))],
+    "dpmpp_2m_sde_heun": [Meant("dpmpp_2m_sde", _flags(solver_type="heun"))],
+    "dpmpp_3m_sde": [Meant("dpmpp_2m_sde", _flags(solver_order=3))],
+    "uni_pc_bh2": [Meant("unipc")],
+    "edm": [Meant("heun", _KARRAS), Meant("edm_euler"), Meant("edm_dpmpp_2m")],
+    "flow_match_euler": [Meant("flow_euler")],
+    "flowmatch": [Meant("flow_euler")],
+    "rectified_flow": [Meant("flow_euler")],
+}
+# Words behind a solver, or alone, that choose the noise levels, as the documentation of diffusers
+# translates them. Align Your Steps: the ten levels of Stable Diffusion 1 (diffusers' AysSchedules).
+SCHEDULES = {
+    "karras": _KARRAS,
+    "exponential": _flags(use_exponential_sigmas="true"),
+    "beta": _flags(use_beta_sigmas="true"),
+    "sgm_uniform": _flags(timestep_spacing="trailing"),
+    "simple": _flags(timestep_spacing="trailing"),
+    "normal": _flags(timestep_spacing="linspace"),
+    "ddim_uniform": _flags(timestep_spacing="leading"),
+    "ays": {"grid.timesteps": "[999,850,736,645,545,455,343,233,124,24]", "steps": 10},
+}
+SCHEDULES["align_your_steps"] = SCHEDULES["ays"]
+_USUAL = "dpmpp_2m"  # which takes every schedule: for a schedule without a solver
+# Solvers that neither diffusers nor the catalogue has.
+MISSING = (
+    "dpm_fast",
+    "dpm_adaptive",
+    "restart",
+    "heunpp2",
+    "ipndm",
+    "ipndm_v",
+    "res_multistep",
+    "gradient_estimation",
+    "er_sde",
+    "seeds_2",
+    "seeds_3",
+    "euler_cfg_pp",
+    "euler_ancestral_cfg_pp",
+    "dpmpp_2m_cfg_pp",
+    "dpmpp_2s_ancestral_cfg_pp",
+    "ddim_cfg_pp",
+)
+
+
+def unknown_scheduler(name: str, known: Iterable[str]) -> str:
+    """What to say of a scheduler's name that is unknown: what other tools mean, or the nearest."""
+    if name in NOT_RUN:
+        return f"not run here: {NOT_RUN[name]}"
+    key = _plain(name)
+    if key in map(_plain, MISSING):
+        return "a solver of other tools that is not here; `denoisebench list schedulers` names all"
+    choices = meant_by(name)
+    if not choices:
+        return suggestion(name, known)
+    return f"did you mean {' or '.join(map(_override_text, choices))}?"
+
+
+def meant_by(name: str) -> list[Meant]:
+    """What other tools mean by a name; nothing where none of them has it."""
+    key, solvers = _plain(name), _solvers()
+    if key in solvers:
+        return solvers[key]
+    for schedule in SCHEDULES:
+        solver = key.removesuffix(_plain(schedule))
+        if solver != key and (not solver or solver in solvers):
+            choices = solvers.get(solver, [Meant(_USUAL)])
+            return [_with_levels(choice, schedule) for choice in choices]
+    return []
+
+
+def _solvers() -> dict[str, list[Meant]]:
+    """The table, the classes of the catalogue, its labels and its names, by plain name."""
+    entries = [*SCHEDULERS.items()]
+    classes = {_plain(spec.class_name): [Meant(name)] for name, spec in reversed(entries)}
+    labels = {_plain(spec.label): [Meant(name)] for name, spec in entries}
+    names = {_plain(name): [Meant(name)] for name in SCHEDULERS}
+    return {_plain(name): meant for name, meant in SOLVERS.items()} | classes | labels | names
+
+
+def _plain(name: str) -> str:
+    """A name without what tools spell differently: `dpm2a` of `DPM2 a` and `k_dpm_2_ancestral`."""
+    text = name.lower().replace("++", "pp").removesuffix("scheduler").removesuffix("_gpu")
+    words = re.findall(r"[a-z0-9]+", re.sub(r"^(k|sample)[ _-]", "", text))
+    return "".join(words).replace("ancestral", "a")
+
+
+def _with_levels(choice: Meant, schedule: str) -> Meant:
+    """The choice on that schedule, where its class can follow it."""
+    facts, overrides = CLASSES[SCHEDULERS[choice.entry].class_name], SCHEDULES[schedule]
+    needed = {*re.findall(r"use_(\w+)_sigmas|grid\.(timesteps)", " ".join(overrides))}
+    if not {kind or levels for kind, levels in needed} <= {*facts.honours, *facts.takes}:
+        return choice._replace(lacks=schedule)
+    return choice._replace(overrides={**choice.overrides, **overrides})
+
+
+def _override_text(meant: Meant) -> str:
+    settings = [f"{name}={value}" for name, value in meant.overrides.items()]
+    without = [f"(it cannot follow {meant.lacks})"] if meant.lacks else []
+    return " ".join([f"scheduler={meant.entry}", *settings, *without])
