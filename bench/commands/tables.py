@@ -82,7 +82,10 @@ def columns() -> Table:
     for name, meaning in COLUMNS.items():
         table.add_row(name, escape(meaning))
     table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
-    table.add_row("<metric>_n_per_dim", "of a Fréchet distance: samples per feature dimension")
+    table.add_row(
+        "<metric>_n_per_dim",
+        "of a Fréchet distance: samples, or prompts where few repeat, per feature dimension",
+    )
     table.add_row(
         "<metric>_raw",
         "of a Fréchet distance: the plain one of all samples, to compare with published numbers of "

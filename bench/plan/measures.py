@@ -143,6 +143,6 @@ def _pictures(folder: Path, prompts: Sequence[str], least: int = 2) -> list[Path
     pictures = pictures_showing(folder, prompts)
     if len(pictures) < least:
         raise UserError(
-            f"metrics.reference={folder}: fewer than {least} images of the prompts; add some"
+            f"metrics.reference={folder}: holds fewer than {least} images of the prompts; add some"
         )
     return pictures

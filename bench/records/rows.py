@@ -180,7 +180,7 @@ def _metric_columns(store: Store, entry: Entry, metric: str) -> dict[str, Any]:
         "distinct_prompts": record.get("prompts", len(estimate.units)),
     }
     if "features" in record:
-        columns[f"{metric}_n_per_dim"] = entry.samples / record["features"]
+        columns[f"{metric}_n_per_dim"] = len(estimate.units) / record["features"]
         for name in ("left", "raw", "infinity", "floor"):
             columns[f"{metric}_{name}"] = record.get(name, math.nan)  # older records lack some
     elif "floor" in record:

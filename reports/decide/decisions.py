@@ -93,8 +93,11 @@ def decide(
 
 def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
     """Dimensions of the metrics whose bias fades with samples per dimension."""
-    known = [name for name in metrics if f"{name}_n_per_dim" in frame]
-    sizes = {name: (frame["samples"] / frame[f"{name}_n_per_dim"]).max() for name in known}
+    known = [name for name in metrics if f"{name}_n_per_dim" in frame and metrics[name]]
+    sizes = {
+        name: max(len(e.units) / frame[f"{name}_n_per_dim"][i] for i, e in metrics[name].items())
+        for name in known
+    }
     return {name: round(size) for name, size in sizes.items() if np.isfinite(size)}
 
 

@@ -1,5 +1,6 @@
 """What to know before believing the numbers of a run: too few samples, uneven timings."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -17,6 +18,7 @@ from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, records, varying
 
 _LISTED = 5  # cells by name
+_ROUND = 16  # a number of samples that is told in advance is a multiple of it
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
 _RUN_SPREAD = 1.3  # of a cell: 95th percentile to median
@@ -43,7 +45,8 @@ def cautions(frame: pd.DataFrame) -> list[str]:
 
 
 def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:
-    """Least samples a dimension of a Fréchet distance, over cells; infinite for a mean."""
+    """Least independent samples a dimension of a Fréchet distance, over cells; infinite for a
+    mean."""
     ratio = frame.get(f"{metric}_n_per_dim")
     return float("inf") if ratio is None or ratio.isna().all() else float(ratio.min())
 
@@ -59,11 +62,12 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
         return ""
     least = frame.sort_values(f"{metric}_n_per_dim").iloc[0]
     samples = least["samples"]
-    enough = round(samples * AMPLE_SAMPLES / ratio)
+    enough = _ROUND * math.ceil(samples * AMPLE_SAMPLES / ratio / _ROUND)
     return (
         f"{metric_spec(metric).label}: {samples} samples are {significant(ratio, 2)} per feature "
-        "dimension. So few leave some of the bias by their number in the distance, which differs a "
-        f"little between cells and can turn the order of close ones around: no best cell is named. "
+        "dimension, where few prompts repeat those counted once. So few leave some of the bias by "
+        "their number in the distance, which differs a little between cells and can turn the order "
+        "of close ones around: no best cell is named. "
         f"samples={enough} makes {AMPLE_SAMPLES} a dimension; the images that are there are kept."
     )
 
