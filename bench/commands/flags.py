@@ -62,7 +62,16 @@ def split_flags(
             raise UserError(f"{word}: {name} takes no value; give it alone or leave it out")
         else:
             flags[name] = ""
+    _check_together(flags)
     return flags, overrides
+
+
+def _check_together(flags: Mapping[str, str]) -> None:
+    asking = [name for name in flags if name in _ASK]
+    if len(asking) > 1 or (asking and "--multirun" in flags):
+        raise UserError(f"{' '.join(flags)}: give one of these at a time")
+    if "--resolve" in flags and not {"--cfg", "--help"} & {*asking}:
+        raise UserError("--resolve: give it with --cfg=job or --help, whose values it resolves")
 
 
 def flag_words(flags: Mapping[str, str]) -> list[str]:

@@ -23,6 +23,7 @@ _WITHIN_A_GROUP = re.compile(r"(?!hydra\.(?!sweeper\.params\.)|claims\.)\w+\.[\w
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
 # Of Hydra's own settings, those that hold others.
 _GROUPS_OF_HYDRA = ("hydra", "hydra.launcher", "hydra.sweeper")
+_ONLY = {"hydra/launcher": "warm", "hydra/sweeper": "warm", "hydra.mode": "MULTIRUN"}
 _USED_OF_HYDRA = (
     "a sweep reads hydra.sweeper.params.KEY=VALUES and hydra.sweeper.grids=[{KEY:VALUES}]"
 )
@@ -45,8 +46,9 @@ def refuse_malformed(overrides: Iterable[str]) -> None:
             raise UserError(f"{override!r}: there is no name before a value; give KEY=VALUE")
         if setting in _GROUPS_OF_HYDRA:
             raise UserError(f"{override}: holds many settings; {_USED_OF_HYDRA}")
-        if setting in ("hydra/launcher", "hydra/sweeper") and value != "warm":
-            raise UserError(f"{override}: only {setting}=warm keeps a sweep in one process")
+        only = _ONLY.get(setting, value)
+        if value != only:
+            raise UserError(f"{override}: only {setting}={only} keeps a sweep in one process")
 
 
 def without_unknown_choices(

@@ -29,6 +29,8 @@ OF_BOTH = {
     "hydra/nope=x": "hydra/nope: Hydra has no such setting",
     "hydra/launcher=basic": "only hydra/launcher=warm keeps a sweep in one process",
     "hydra/sweeper=basic": "only hydra/sweeper=warm keeps a sweep in one process",
+    "hydra.mode=RUN": "only hydra.mode=MULTIRUN keeps a sweep in one process",
+    "--resolve": "--resolve: give it with --cfg=job or --help",
     "=3": "'=3': there is no name before a value; give KEY=VALUE",
     "++=3": "'++=3': there is no name before a value",
     "": "'': there is no name before a value",
@@ -59,6 +61,8 @@ OF_A_SWEEP = {
     ("hydra.sweeper.grids=[{scheduler:[ddim,lms]}]",): f"{NO_LIST} scheduler=ddim,lms",
     ("--package", "--dry-run"): "--package: give it a value",
     ("--package", "steps=3"): "--package: give it a value",
+    ("--cfg=job", "--info"): "--cfg --info: give one of these at a time",
+    ("-m", "-c", "job"): "--multirun --cfg: give one of these at a time",
     ("-cn", "-m"): "--config-name: give it a value",
     ("--dry-run=yes",): "--dry-run=yes: --dry-run takes no value; give it alone",
     ("--dry-run=",): "--dry-run=: --dry-run takes no value",
@@ -110,10 +114,11 @@ def test_the_flags_are_those_of_hydra():
 
 
 def test_flags_have_their_values_wherever_they_stand():
-    flags, overrides = split_flags(["a=1", "-c", "job", "b=2", "-i", "--package=x=y", "-m"])
+    flags, overrides = split_flags(["a=1", "-c", "job", "b=2", "--resolve", "--package=x=y"])
     assert overrides == ["a=1", "b=2"]
-    assert flags == {"--cfg": "job", "--info": "all", "--package": "x=y", "--multirun": ""}
+    assert flags == {"--cfg": "job", "--resolve": "", "--package": "x=y"}
     assert split_flags(flag_words(flags)) == (flags, [])
+    assert split_flags(["-i", "a=1"]) == ({"--info": "all"}, ["a=1"])
     assert split_flags(["-i", "config", "a=1"]) == ({"--info": "config"}, ["a=1"])
     with pytest.raises(UserError, match="--info=nope"):
         split_flags(["--info=nope"])
