@@ -48,7 +48,7 @@ def refuse_malformed(overrides: Iterable[str]) -> None:
             raise UserError(f"{override}: holds many settings; {_USED_OF_HYDRA}")
         only = _ONLY.get(setting, value)
         if value != only:
-            raise UserError(f"{override}: only {setting}={only} keeps a sweep in one process")
+            raise UserError(f"{override}: only {setting}={only} keeps all in one process")
 
 
 def without_unknown_choices(

@@ -1,5 +1,6 @@
 """`denoisebench report` and `compare`: what a run shows, from its store alone."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def compare(arguments: list[str]) -> int:
             "before the second cell compares across runs"
         )
     runs = [load_run(Path(folder)) for folder in folders]
-    wanted = [dict(_setting(part) for part in choice.split(",")) for choice in chosen]
+    # Values with commas, as grid=timesteps=[999, 500], have a space behind each.
+    parts = [re.split(r",(?=\w)", choice) for choice in chosen]
+    wanted = [dict(map(_setting, part)) for part in parts]
     a, b = (find_cell(run, want) for run, want in zip([runs[0], runs[-1]], wanted, strict=True))
     terminal().print(comparison_table(a, b))
     frames = [load_frame(replace(one.run, entries=[one.entry])) for one in (a, b)]

@@ -32,11 +32,13 @@ def captions_in(folder: Path) -> dict[str, str]:
 
 
 def pictures_showing(folder: Path, prompts: Collection[str]) -> list[Path]:
-    """Images of a folder whose captions are among the prompts; all of them where none is."""
-    captions, wanted = captions_in(folder), {prompt.strip() for prompt in prompts}
+    """Images of a folder whose captions are among the prompts; all of them where a prompt is no
+    caption, or there are no prompts."""
     pictures = pictures_in(folder)
-    shown = [p for p in pictures if captions.get(p.relative_to(folder).as_posix()) in wanted]
-    return shown or pictures
+    if not prompts or not are_shown(folder, prompts):
+        return pictures
+    captions, wanted = captions_in(folder), {prompt.strip() for prompt in prompts}
+    return [p for p in pictures if captions.get(p.relative_to(folder).as_posix()) in wanted]
 
 
 def are_shown(folder: Path, prompts: Collection[str]) -> bool:

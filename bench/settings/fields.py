@@ -1,7 +1,6 @@
 """Ranges that settings share, and what to say of a value that is out of them."""
 
 import json
-import math
 import re
 from itertools import pairwise
 from typing import Annotated, Any
@@ -65,9 +64,12 @@ def grid_text(value: Any) -> str:
     return f"{kind}={json.dumps(levels)}"
 
 
+_HIGHEST = 1e6  # level, far above all that models are trained on
+
+
 def _is_level(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+    return is_number and 0 <= value <= _HIGHEST
 
 
 Grid = Annotated[str, BeforeValidator(grid_text)]

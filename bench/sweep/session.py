@@ -93,7 +93,7 @@ class Session:
     def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
         """Makes the images of ranges of samples."""
         key, cell = job.entry.cell.key, job.entry.cell
-        load = (job.model, cell.dtype, cell.height, cell.width)
+        load = (job.model, cell.dtype, cell.height, cell.width, cell.task, cell.guidance)
 
         def make(first: int, last: int) -> None:
             images = self._images(job, first, last)

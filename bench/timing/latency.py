@@ -66,7 +66,7 @@ def measure_latency(
         total_s=totals,
         text_s=[stages.text_s for stages in seen],
         denoise_s=[stages.denoise_s for stages in seen],
-        scheduler_s=[stages.scheduler_s for stages in seen],
+        scheduler_s=[s.scheduler_s for s in seen] if device.type == "cpu" else None,
         decode_s=[stages.decode_s for stages in seen],
         calibration_s=calibrations,
         calibration=VERSION,

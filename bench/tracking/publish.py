@@ -7,7 +7,6 @@ completes what is missing. For the driver alone; workers know nothing of MLflow.
 """
 
 import fcntl
-import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -224,7 +223,7 @@ def _remove_stray_folder(uri: str) -> None:
     database = _sqlite_path(uri)
     if database and "%" in uri:
         with suppress(OSError):  # not empty, or not there
-            os.removedirs(Path(uri.partition(":///")[2]).parent)
+            Path(uri.partition(":///")[2]).parent.rmdir()
 
 
 def _sqlite_path(uri: str) -> Path | None:

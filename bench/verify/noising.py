@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench.models.analytic import Level
+from denoisebench.bench.verify.budget import OutOfTime
 from denoisebench.bench.verify.case import TWO, Case
 from denoisebench.bench.verify.paths import TRAIN_TIMESTEPS, Path
 from denoisebench.bench.verify.subject import NATIVE
@@ -92,7 +93,7 @@ def _added_errors(case: Case, calls: list[Call]) -> Iterator[float]:
         try:
             with case.spent():
                 data, noise = (_noised(case.scheduler(), place, part) for part in (1.0, 0.0))
-        except Exception:  # a class that cannot noise a sample is as wrong as can be
+        except (Exception, OutOfTime):  # a class that cannot noise a sample is as wrong as can be
             yield math.inf
             return
         yield max(abs(data - level.alpha), abs(noise / level.sigma - 1))

@@ -212,7 +212,7 @@ def _remedy(before: Sequence[np.ndarray], now: Sequence[np.ndarray], processes: 
     if max(len(before), len(now)) > 1 or np.array_equal(before[0], now[0]):
         return ""
     if math.isinf(processes):
-        return "time several processes of each side: so near its margin it takes very many"
+        return "time many processes of each side: the ratio lies very near its margin"
     return f"time {processes:.0f} processes of each side: one says nothing of others"
 
 

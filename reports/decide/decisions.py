@@ -95,7 +95,9 @@ def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
     """Dimensions of the metrics whose bias fades with samples per dimension."""
     known = [name for name in metrics if f"{name}_n_per_dim" in frame and metrics[name]]
     sizes = {
-        name: max(len(e.units) / frame[f"{name}_n_per_dim"][i] for i, e in metrics[name].items())
+        name: np.nanmax(
+            [len(e.units) / frame[f"{name}_n_per_dim"][i] for i, e in metrics[name].items()]
+        )
         for name in known
     }
     return {name: round(size) for name, size in sizes.items() if np.isfinite(size)}
@@ -187,7 +189,7 @@ def _best_by_guidance(
     def quality(i: int) -> tuple[bool, float]:
         """How good a cell is; the value is no guide where a race left it with few samples."""
         estimate = candidates[i].estimates[target]
-        return estimate.samples >= gate.enough, gate.sign * estimate.value
+        return len(estimate.units) >= gate.enough, gate.sign * estimate.value
 
     best = {
         float(guidance): max(part.index, key=quality)  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def _waiting(undecided: Mapping[str, int | str]) -> str:
     if samples:
         name, further = min(samples.items(), key=itemgetter(1))
         return f"; {name} may be, with {more(further)}"
-    return f"; the rest is {NEVER}" if undecided else ""
+    return f"; that is {NEVER}" if undecided else ""
 
 
 def _title(frame: pd.DataFrame, ranking: list[str]) -> str:

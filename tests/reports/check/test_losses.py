@@ -100,7 +100,7 @@ def test_one_process_of_each_side_decides_no_time_and_the_check_says_how_many_it
     assert "UNDECIDED, time 2 processes of each side: one says nothing" in check_markdown(found)
     near = check(pack, each(pack, timed, 1.1), {}, slower={"latency": 0.1})
     assert {row.note for row in near.rows} == {
-        "time several processes of each side: so near its margin it takes very many"
+        "time many processes of each side: the ratio lies very near its margin"
     }
 
 

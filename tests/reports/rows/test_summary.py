@@ -87,7 +87,7 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path):
         ),
         (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
-            "UNDECIDED, no cell is proven to be within all margins; the rest is not decidable in "
+            "UNDECIDED, no cell is proven to be within all margins; that is not decidable in "
             "practice",
         ),
     ],
