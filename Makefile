@@ -15,7 +15,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "denoisebench needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(STAMP)
 
@@ -82,6 +82,7 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 	$(BIN)/python -m zoo.flow --device $(DEVICE)
 	$(BIN)/python -m zoo.lcm --device $(DEVICE)
 	$(BIN)/python -m zoo.release
+	$(BIN)/python -m zoo.references
 	$(BIN)/python -m zoo.quality
 
 lock: install ## Pin the dependencies anew

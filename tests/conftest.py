@@ -1,5 +1,6 @@
 """Shared fixtures. One thread: on a busy machine several spin against each other."""
 
+import os
 import shutil
 
 import pytest
@@ -8,6 +9,12 @@ import torch
 from tests.helpers.cli import GRID, tiny
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory):
+    """What a user's runs share lies in a folder of the tests alone."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def file_hash(file: Path) -> bytes:
     if stat.st_size < _LARGE:
         return _sha256(file)
     name = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    memory = _cache_folder() / "hashes.json"
+    memory = cache_folder() / "hashes.json"
     known = _read_memory(memory)
     if name not in known:
         known[name] = _sha256(file).hex()
@@ -114,7 +114,8 @@ def _sha256(file: Path) -> bytes:
         return hashlib.file_digest(handle, "sha256").digest()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where what can be made again is kept for all runs of a user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "denoisebench"
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from denoisebench.bench.records.cell import digest
+from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
 from denoisebench.bench.score.networks import SCORING
-from denoisebench.bench.score.references import Arrays, Reference, kept
+from denoisebench.bench.score.references import Reference
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.specs import metric_spec, octaves_of
 
@@ -99,7 +100,12 @@ class Look(Metric):
         def make() -> Arrays:
             return self._read_reference(scoring)
 
-        arrays = scoring.memory.keep((key, name), lambda: kept(scoring.store, key, name, make=make))
+        def numbers() -> Arrays:
+            # A number from outside the package is known by its name alone.
+            everywhere = self._is_together
+            return kept(scoring.store, key, name, make=make, everywhere=everywhere)
+
+        arrays: Arrays = scoring.memory.keep((key, name), numbers)
         return arrays[self._number]
 
     def _read_reference(self, scoring: Scoring) -> Arrays:

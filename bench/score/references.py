@@ -1,6 +1,6 @@
 """The reference of metrics: renders, a folder of images, statistics or a closed form.
 
-What networks make of it, features of its first images and statistics of all, is kept in the store.
+What networks make of it, features of its first images and statistics of all, is kept, see kept.py.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, existing, hash_of
 from denoisebench.bench.paths.guarded import read_arrays
 from denoisebench.bench.records.cell import digest
-from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.captions import pictures_showing
+from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
 from denoisebench.bench.shapes.language import are_captions
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from denoisebench.metrics.features.frechet import FeatureStats
 
 RENDERS = "renders"  # of the embedded world
-Arrays = dict[str, npt.NDArray[Any]]
 STATISTICS = ".npz"  # mu and sigma, as pytorch-fid writes them
 _BATCH = 256  # images
 _ROUNDING = 1e-6  # of a covariance's trace, in its eigenvalues
@@ -160,16 +159,6 @@ def _alike(paths: list[Path], size: tuple[int, int] | None) -> Iterator[npt.NDAr
         yield np.stack(batch)
 
 
-def kept(store: Store, key: str, kind: str, *, make: Callable[[], Arrays]) -> Arrays:
-    """Arrays of a reference from the store, made when they are not there."""
-    with store.lock(key):
-        arrays: Arrays | None = store.read_arrays(key, kind)
-        if arrays is None:
-            arrays = make()
-            store.write_arrays(key, kind, arrays)
-    return arrays
-
-
 def prepared(
     scoring: Scoring,
     network: Named,
@@ -191,13 +180,12 @@ def reference_features(
     """Features of the first images of the reference, [M, D] float32."""
     import torch
 
-    count = reference.features
-
     def make() -> Arrays:
-        parts = _extracted(scoring, network, reference, first=0, last=count)
+        parts = _extracted(scoring, network, reference, first=0, last=reference.features)
         return {"values": torch.cat([*parts]).numpy()}
 
-    arrays = kept(scoring.store, reference.key(kind), f"features_{count}", make=make)
+    of_first = f"features_{reference.features}"
+    arrays = kept(scoring.store, reference.key(kind), of_first, make=make)
     return torch.from_numpy(arrays["values"])
 
 

@@ -52,8 +52,9 @@ class Counting:
 
 
 @pytest.fixture
-def seen(monkeypatch):
-    """Images given to networks, by their class."""
+def seen(tmp_path, monkeypatch):
+    """Images given to networks, by their class; none was given any before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counts: dict[str, int] = {}
     for name, kind in networks._KINDS.items():
         counting = replace(kind, build=lambda *of, build=kind.build: Counting(build(*of), counts))
