@@ -7,12 +7,16 @@ best").
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+import numpy as np
+
 from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.rivals import Held, worst_rivals
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.shape import FEWEST
 from denoisebench.metrics.decide.verdicts import (
     FAIL,
     NO_PLATEAU,
@@ -146,12 +150,60 @@ def choose(
     of at most `LEVEL` if quality along a curve rises, of twice that if it then falls.
     """
     reach = reach_of(candidates, reaches)
+    rivals = _rivals(candidates, gates, reach)
     pairs = {
-        (i, j): judged(cell, rival, gates, reach=reach)
-        for i, cell in enumerate(candidates)
-        for j, rival in enumerate(candidates)
+        (i, j): judged(candidates[i], candidates[j], gates, reach=reach)
+        for i, of_cell in enumerate(rivals)
+        for j in sorted(of_cell)
     }
     return choice_from(candidates, pairs)
+
+
+def _rivals(
+    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reach: Reach
+) -> Iterable[Collection[int]]:
+    """The rivals that the standing of each candidate may depend on, and the last of its curve."""
+    held = [
+        _held([c.estimates[metric] for c in candidates], gate) for metric, gate in gates.items()
+    ]
+    known = [of_metric for of_metric in held if of_metric is not None]
+    if len(known) < len(held):
+        return [range(len(candidates))] * len(candidates)
+    last: dict[str, int] = {}
+    for i in sorted(range(len(candidates)), key=lambda i: candidates[i].steps):
+        last[candidates[i].curve] = i
+    worst = worst_rivals(known, reach)
+    return [{*of_cell, last[cell.curve]} for cell, of_cell in zip(candidates, worst, strict=True)]
+
+
+def _held(cells: Sequence[Estimate], gate: Gate) -> Held | None:
+    """Estimates of one metric as all pairs at once are judged by them; None where their samples are
+    not the same."""
+    if not all(_are_alike(cells[0], cell) for cell in cells):
+        return None
+    beside = [gate.beside(cell) for cell in cells]
+    own, others = (
+        -gate.sign * np.stack([estimate.units - estimate.units.mean() for estimate in estimates])
+        for estimates in (cells, beside)
+    )
+    values = np.array([cell.value for cell in cells])
+    return Held(
+        own,
+        others,
+        losses=-gate.sign * values,
+        left=(np.array([e.left for e in cells]), np.array([e.left for e in beside])),
+        margins=np.array([gate.margin_beside(value) for value in values]),
+        is_decided=own.shape[1] >= max(FEWEST, gate.enough),
+    )
+
+
+def _are_alike(a: Estimate, b: Estimate) -> bool:
+    """Whether both have the same samples, clustered by the same numbers, and finite influences."""
+    if not np.isfinite(b.influence).all() or a.samples != b.samples or b.samples < 3:
+        return False
+    if a.clusters is None or b.clusters is None:
+        return a.clusters is b.clusters
+    return np.array_equal(a.clusters, b.clusters)
 
 
 def reach_of(candidates: Sequence[Candidate], reaches: Reaches) -> Reach:
@@ -173,10 +225,10 @@ def choice_from(
     """
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
-    places = range(len(candidates))
+    places, rows = range(len(candidates)), _rows(pairs)
     if len({*places}.difference(broken)) < 2:  # nothing to compare it with
-        return Choice(UNDECIDED, None, None, [_stand(i, pairs) for i in places])
-    standings = _in_sequence(candidates, [_stand(i, pairs) for i in places], broken)
+        return Choice(UNDECIDED, None, None, [_stand(rows[i]) for i in places])
+    standings = _in_sequence(candidates, [_stand(rows[i]) for i in places], broken)
     passed = [i for i in places if standings[i].outcome == PASS and i not in out]
     passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given
     if not passed:
@@ -196,9 +248,16 @@ def _still_gains(candidates: Sequence[Candidate], place: int, pairs: Pairs) -> b
     return _plateau(cell.steps, verdicts).outcome == NO_PLATEAU
 
 
-def _stand(place: int, pairs: Pairs) -> Standing:
+def _rows(pairs: Pairs) -> dict[int, dict[int, Mapping[str, Verdict]]]:
+    """Verdicts against each rival, by candidate."""
+    rows: dict[int, dict[int, Mapping[str, Verdict]]] = {}
+    for (cell, rival), verdicts in pairs.items():
+        rows.setdefault(cell, {})[rival] = verdicts
+    return rows
+
+
+def _stand(against: Mapping[int, Mapping[str, Verdict]]) -> Standing:
     """The standing of a candidate by its verdicts alone, before the sequence of its curve."""
-    against = {rival: verdicts for (cell, rival), verdicts in pairs.items() if cell == place}
     metrics = next(iter(against.values()))
     rivals = {m: max(against, key=lambda rival: _badness(against[rival][m])) for m in metrics}
     worst = {metric: against[rival][metric] for metric, rival in rivals.items()}

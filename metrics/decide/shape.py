@@ -22,6 +22,7 @@ in at most so many cases of the worst distribution, see docs/statistics.md:
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +108,13 @@ def _bent(multiple: float, lean: float) -> float:
     of normal units where it would be nearer."""
     if abs(lean) < 1e-6:
         return multiple
-    return max(multiple, float(3 / lean * (1 - np.cbrt(1 - lean * (multiple + lean / 6)))))
+    return max(multiple, float(hall(multiple, lean)))
+
+
+def hall(multiple: float, lean: Any) -> Any:
+    """The multiple at which the transformation has the upper bound, for a skewness of the mean, or
+    for an array of them; not defined at 0."""
+    return 3 / lean * (1 - np.cbrt(1 - lean * (multiple + lean / 6)))
 
 
 def shape_of(units: np.ndarray, farthest: float, rounding: float = 0.0) -> Shape:
