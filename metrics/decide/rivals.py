@@ -97,7 +97,7 @@ def _distance(se: Floats, lean: Floats, units: int, reach: Reach) -> Floats:
 
 
 def _moments(held: Held, rows: slice) -> tuple[Floats, Floats, Floats]:
-    """Sums [B, C] of squares of differences, of both sides' squares, and of cubes of differences."""
+    """Sums [B, C] of squared differences, of both sides' squares, and of cubed differences."""
     u, v = held.units[rows], held.beside
     squares, of_rivals = u**2, v**2
     both = squares.sum(1)[:, None] + of_rivals.sum(1)
