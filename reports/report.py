@@ -14,7 +14,7 @@ from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_sv
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
 from denoisebench.reports.claims.page import write_claims
-from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.decide.decisions import Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.decide.returns import returns
@@ -46,7 +46,8 @@ def write_report(folder: Path) -> Path:
     run = load_run(folder)
     frame = load_frame(run)
     write_results(frame, folder)
-    content = content_of(run, frame, javascript_bundle())
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    content = content_of(run, frame, estimates)
     warnings = cautions(frame)
     defaults = defaults_yaml(run, records(frame), content.decisions, cautions=warnings)
     write_atomically(folder / "defaults.yaml", defaults.encode())
@@ -54,16 +55,16 @@ def write_report(folder: Path) -> Path:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
     for drawn in content.figures.values():
         _write_figures(drawn, folder / "figures")
+    script = javascript_bundle()
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
-    write_atomically(page, render_html(run, frame, content).encode())
+    write_atomically(page, render_html(run, frame, content, script).encode())
     write_atomically(folder / _HASHES, json.dumps(_hashes(folder), indent=1).encode())
     return page
 
 
-def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
-    """What the page shows; script defines window.vegaEmbed."""
-    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
+    """What the page shows; estimates: of each metric, by row number of the frame."""
     decisions = decide(frame, estimates, run.margins, races=run.races)
     return Content(
         decisions=decisions,
@@ -78,7 +79,6 @@ def content_of(run: Run, frame: pd.DataFrame, script: str) -> Content:
             m: returns(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
         blocks=gallery(run, frame),
-        script=script,
     )
 
 

@@ -74,11 +74,6 @@ def _check_together(flags: Mapping[str, str]) -> None:
         raise UserError("--resolve: give it with --cfg=job or --help, whose values it resolves")
 
 
-def flag_words(flags: Mapping[str, str]) -> list[str]:
-    """The flags as Hydra's parser takes them, no value of which can be taken for another word."""
-    return [f"{name}={value}" if value else name for name, value in flags.items()]
-
-
 def _cure(word: str, known: Sequence[str]) -> str:
     if "=" in word:
         return f"settings take no dashes: {word.lstrip('-')}"

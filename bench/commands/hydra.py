@@ -3,13 +3,12 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.commands.flags import flag_words
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 from denoisebench.bench.paths.guarded import Unreadable, read_yaml
@@ -83,15 +82,12 @@ def _options(group: str) -> set[str]:
     return names | {"null"} if group == "experiment" else names
 
 
-def call_hydra(
-    task: Callable[[list[dict[str, Any]]], None],
-    flags: Mapping[str, str],
-    overrides: Sequence[str],
-    *,
-    config_name: str = "sweep",
-) -> None:
-    """Runs Hydra's own main. Its errors become a UserError of one line with the nearest names.
+def composed(
+    flags: Mapping[str, str], overrides: Sequence[str], *, config_name: str = "sweep"
+) -> list[dict[str, Any]]:
+    """The configs of all jobs, by Hydra's own main; none where it answers a question instead.
 
+    Its errors become a UserError of one line with the nearest names.
     config_name: a config of the package, or the name of a command: its settings are suggested.
     """
     import hydra
@@ -99,30 +95,27 @@ def call_hydra(
     from omegaconf.errors import OmegaConfBaseException
 
     _check_config_folders(config_folders(flags, overrides))
-    composed: list[bool] = []
-
-    def begin(configs: list[dict[str, Any]]) -> None:
-        composed.append(True)
-        task(configs)
-
+    configs: list[dict[str, Any]] = []
     try:
         with _as_command_line([*flag_words(flags), *overrides]):
             main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
-            main(begin)()
+            main(lambda jobs: configs.extend(jobs))()  # a function, whose module Hydra reads
     except MissingConfigException as error:
         raise UserError(_missing_config(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_one_line(error, config_name)) from error
     except RecursionError as error:
-        if composed:
-            raise
         raise UserError("configs name each other in a circle: see their defaults") from error
     except Exception as error:
-        if composed or isinstance(error, UserError):
-            raise
         raise UserError(
             f"the configs cannot be composed: {_one_line(error, config_name)}"
         ) from error
+    return configs
+
+
+def flag_words(flags: Mapping[str, str]) -> list[str]:
+    """The flags as Hydra's parser takes them, no value of which can be taken for another word."""
+    return [f"{name}={value}" if value else name for name, value in flags.items()]
 
 
 def _check_config_folders(folders: Iterable[Path]) -> None:

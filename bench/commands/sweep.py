@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.flags import asks_hydra, split_flags
 from denoisebench.bench.commands.hydra import (
-    call_hydra,
+    composed,
     open_setting,
     refuse_malformed,
     without_unknown_choices,
@@ -21,27 +21,24 @@ if TYPE_CHECKING:
 
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
-    codes: list[int] = []
     flags, overrides = split_flags(arguments, own=["--dry-run"])
+    is_question = asks_hydra(flags)
     refuse_malformed(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
-
-    def task(configs: list[dict[str, Any]]) -> None:
-        codes.append(_sweep_grid(configs, unknown))
 
     if "--dry-run" in flags:
         del flags["--dry-run"]
         overrides.append("dry_run=true")
     with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
-        if not asks_hydra(flags):
+        if not is_question:
             flags["--multirun"] = ""
             overrides.append(f"hydra.sweep.dir={scratch}")
         try:
-            call_hydra(task, flags, overrides)
+            configs = composed(flags, overrides)
         except UserError as error:
             known = [problem for problem in unknown if problem not in str(error)]
             raise UserError("\n".join([*known, str(error)])) from error
-    return max(codes, default=0)
+    return _sweep_grid(configs, unknown) if configs else 0
 
 
 def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
@@ -79,11 +76,11 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     defaults = folder / "defaults.yaml"
     if not is_current(outcome.run):
         write_report(folder)
+    decided = [f"default of {default_line(default)}" for default in read_defaults(defaults)]
     frame = load_frame(outcome.run)
     console.print(summary_table(frame))
     print_cautions(cautions(frame))
-    for default in read_defaults(defaults):
-        line = f"default of {default_line(default)}"
+    for line in decided:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":
         publish_run(outcome.run, tracking)

@@ -9,7 +9,7 @@ from typing import Any
 from denoisebench.bench.commands.console import measuring_bar, terminal
 from denoisebench.bench.commands.flags import asks_hydra, split_flags
 from denoisebench.bench.commands.hydra import (
-    call_hydra,
+    composed,
     open_setting,
     refuse_malformed,
     without_unknown_choices,
@@ -20,7 +20,6 @@ from denoisebench.bench.errors import UserError
 def verify(arguments: list[str]) -> int:
     """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
     listed defect is gone."""
-    codes: list[int] = []
     flags, overrides = split_flags(arguments)
     refuse_malformed(overrides)
     if not asks_hydra(flags):
@@ -29,15 +28,12 @@ def verify(arguments: list[str]) -> int:
     if unknown:
         raise UserError("\n".join(unknown))
 
-    def task(configs: list[dict[str, Any]]) -> None:
-        codes.append(_verify(configs))
-
     with TemporaryDirectory() as scratch:
         if not asks_hydra(flags):
             flags["--multirun"] = ""
             overrides.append(f"hydra.sweep.dir={scratch}")
-        call_hydra(task, flags, overrides, config_name="verify")
-    return max(codes, default=0)
+        configs = composed(flags, overrides, config_name="verify")
+    return _verify(configs) if configs else 0
 
 
 def _all_schedulers(arguments: list[str]) -> list[str]:

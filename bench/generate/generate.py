@@ -34,6 +34,7 @@ def generate(
     Raises ValueError for images of another size.
     """
     arguments = {
+        **_prompt_arguments(pipeline, prompts),
         **_latents_argument(latents, pipeline, len(prompts)),
         **_image_arguments(pipeline, cell, inputs),
         **_guidance_arguments(cell, len(prompts)),
@@ -48,7 +49,6 @@ def generate(
     try:
         with steered(pipeline, cell.guidance, steering), any_latents(pipeline):
             images = pipeline(
-                **_prompt_arguments(pipeline, prompts),
                 num_inference_steps=cell.steps,
                 generator=generators,
                 output_type="pt",

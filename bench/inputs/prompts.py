@@ -77,8 +77,8 @@ class PromptSet:
         return _in_order(self)
 
     def left_out(self) -> int:
-        """Number of records that are left out, since their text is empty."""
-        return 0 if self.is_drawn else self.records().count("")
+        """Number of records of a set that ends that are left out, since their text is empty."""
+        return self.records().count("")
 
     def records(self) -> tuple[str, ...]:
         """A text of each record, empty where it has none."""

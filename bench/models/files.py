@@ -122,7 +122,7 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
 
 
 def scheduler_config(folder: Path) -> dict[str, Any]:
-    """The config of the model's own scheduler.
+    """The config of the model's own scheduler, of the class that the pipeline's index names.
 
     Raises UserError where it names no class or its number of training timesteps is no count.
     """
@@ -134,7 +134,8 @@ def scheduler_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{label}: {path}: it names no _class_name; place it there again")
     if type(steps) is not int or steps < 1:
         raise UserError(f"{label}: {path}: num_train_timesteps={steps!r} is no count; mend it")
-    return config
+    library, name = parts_of(folder).get("scheduler", ("", ""))
+    return {**config, "_class_name": name} if library == "diffusers" else config
 
 
 def parts_of(folder: Path) -> dict[str, tuple[str, str]]:
@@ -220,9 +221,11 @@ def _chosen_weights(files: list[Path], variant: str | None) -> list[Path]:
     return of_variant or [path for path in safe if not _variant_of(path)]
 
 
-def loaded_variant(part: Path, variant: str | None) -> str | None:
-    """The variant of the weight files of a part that are loaded; None for plain ones."""
-    return next(map(_variant_of, _chosen_weights(list(part.iterdir()), variant)), "") or None
+def loaded_variants(folder: Path, variant: str | None) -> dict[str, str | None]:
+    """By part, the variant of its weight files that are loaded; None for plain ones, and none."""
+    files = {name: [*(folder / name).iterdir()] for name in _parts(folder)}
+    chosen = {name: _chosen_weights(inside, variant) for name, inside in files.items()}
+    return {name: next(map(_variant_of, of), "") or None for name, of in chosen.items()}
 
 
 def _variant_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from denoisebench.bench.models.files import (
     SAFE,
     Loading,
     absent_parts,
+    loaded_variants,
     one_file,
     own_code,
     parts_of,
@@ -23,11 +24,10 @@ from denoisebench.bench.models.files import (
     scheduler_config,
     weights_hash,
 )
-from denoisebench.bench.models.pipelines import read_form, unclipped, variance_of
+from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of, variance_of
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
-from denoisebench.bench.records.guidance import form_of
 from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.bench.schedulers.trial import DROPPED
 from denoisebench.bench.settings.job import ModelSettings
@@ -84,9 +84,13 @@ def find_model(settings: ModelSettings) -> FoundModel:
         random=random,
         trust_remote_code=settings.trust_remote_code,
     )
-    weights = weights_hash(file or folder, loading)
     pipeline_class = str(read_json(folder / INDEX, label).get("_class_name", ""))
-    config = _scheduler_config(folder, pipeline_class)
+    config, weights = scheduler_config(folder), weights_hash(file or folder, loading)
+    variance = _variance(folder, pipeline_class)
+    guidance_form = _guidance_form(folder, pipeline_class)
+    facts = facts_of(pipeline_class) or PipelineFacts()
+    if facts.unclipped:
+        config["clip_sample"] = False
     scheduler_name = str(config.get("_class_name", ""))
     distilled = any(name in scheduler_name for name in _DISTILLED)
     return FoundModel(
@@ -97,21 +101,10 @@ def find_model(settings: ModelSettings) -> FoundModel:
         scheduler_config=json.dumps(config),
         distilled=distilled if settings.distilled is None else settings.distilled,
         pipeline_class=pipeline_class,
-        **_variance(folder, pipeline_class),
-        guidance_form=_guidance_form(folder, pipeline_class),
+        **variance,
+        guidance_form=guidance_form,
         loading=loading,
     )
-
-
-def _scheduler_config(folder: Path, pipeline_class: str) -> dict[str, Any]:
-    """The config of the model's own scheduler, of the class that the pipeline's index names."""
-    config = scheduler_config(folder)
-    library, name = parts_of(folder).get("scheduler", ("", ""))
-    if library == "diffusers":
-        config["_class_name"] = name
-    if unclipped(pipeline_class):
-        config["clip_sample"] = False
-    return config
 
 
 def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
@@ -127,7 +120,7 @@ def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
 
 def _guidance_form(folder: Path, pipeline_class: str) -> str:
     """A Flux transformer that was distilled without guidance has no input for it."""
-    form = form_of(pipeline_class) or read_form(pipeline_class)
+    form = form_of(pipeline_class)
     network = folder / "transformer" / "config.json"
     if pipeline_class != "FluxPipeline" or not network.exists():
         return form
@@ -215,8 +208,8 @@ def _without_progress_bars() -> None:
 def _folder_pipeline(folder: Path, loading: Loading, dtype: Any) -> Any:
     from diffusers import DiffusionPipeline
 
-    absent = absent_parts(folder)
-    refuse_drawn_tensors(folder, loading.variant)
+    absent, variants = absent_parts(folder), loaded_variants(folder, loading.variant)
+    refuse_drawn_tensors(folder, variants)
     return DiffusionPipeline.from_pretrained(
         folder,
         dtype=dtype,

@@ -23,6 +23,18 @@ _OWN_WAYS = {
     "StableDiffusionPix2PixZeroPipeline": "needs embeddings of what it is to edit",
     "StableDiffusionLDM3DPipeline": "makes pairs of image and depth",
 }
+# Forms of guidance, in bench/records/guidance.py, of pipelines whose source does not show it by
+# itself.
+_FORM_OF = {
+    "ClosedFormPipeline": "standard",
+    "StableDiffusion3Pipeline": "standard",  # its second call skips layers, on request alone
+    "LatentConsistencyModelPipeline": "embedded",
+    "FluxPipeline": "embedded",
+    "Flux2Pipeline": "embedded",
+    "FluxKontextPipeline": "embedded",
+    "Kandinsky3Pipeline": "offset_above_1",
+    "QwenImagePipeline": "true_cfg",
+}
 SEVERAL = "several"  # ways of handing levels over, by the class of the scheduler
 
 
@@ -54,6 +66,7 @@ class PipelineFacts:
     scales: bool = True  # its states by scheduler.scale_model_input
     starts: bool = True  # at the scheduler's init_noise_sigma
     step_takes: tuple[str, ...] = ()  # arguments that it passes to each step unasked
+    unclipped: bool = False  # switches off its scheduler's clipping: its values are latents
 
 
 @cache
@@ -70,6 +83,7 @@ def facts_of(name: str) -> PipelineFacts | None:
         scales="scale_model_input" in source,
         starts="init_noise_sigma" in source,
         step_takes=_step_takes(call),
+        unclipped='new_config["clip_sample"] = False' in source,
     )
 
 
@@ -108,12 +122,6 @@ def _literal(node: ast.expr | None) -> Any:
 
 
 @cache
-def unclipped(name: str) -> bool:
-    """Whether a pipeline switches off the clipping of its scheduler: its values are latents."""
-    return 'new_config["clip_sample"] = False' in class_source(name)
-
-
-@cache
 def variance_of(name: str) -> str:
     """What a pipeline does with a variance that its network predicts, in bench/schedulers/trial."""
     source = class_source(name)
@@ -122,12 +130,17 @@ def variance_of(name: str) -> str:
     return DROPPED if any(cut in source for cut in _CUTS) else PASSED
 
 
+def form_of(name: str) -> str:
+    """The form that a pipeline takes a guidance weight in; empty for one that is not known."""
+    return _FORM_OF.get(name) or read_form(name)
+
+
 @cache
 def read_form(name: str) -> str:
-    """The form of guidance, in bench/records/guidance.py, by the sum that a call makes of its
-    predictions; empty where it makes none that is known."""
-    call = _methods(name).get("__call__")
-    if call and not {"guidance_scale", "true_cfg_scale"} & set(_arguments(call)):
+    """The form of guidance by the sum that a call makes of its predictions; empty where it makes
+    none that is known."""
+    call, taken = _methods(name).get("__call__"), call_arguments(name)
+    if taken is not None and not {"guidance_scale", "true_cfg_scale"} & {*taken}:
         return "none"
     sums = {kind for kind, _ in _guided_sums(call)} if call else set()
     offs = _switched_off_up_to(name)

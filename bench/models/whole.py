@@ -3,15 +3,18 @@
 A network with one tensor at random makes images, and all their numbers are of another model.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.files import loaded_variant, parts_of
+from denoisebench.bench.models.files import parts_of
 
 
-def refuse_drawn_tensors(folder: Path, variant: str | None) -> None:
-    """Raises UserError for networks of transformers, which draws what their files lack."""
+def refuse_drawn_tensors(folder: Path, variants: Mapping[str, str | None]) -> None:
+    """Raises UserError for networks of transformers, which draws what their files lack.
+
+    variants: of the weight files that are loaded, by part."""
     import transformers
 
     for part, (library, name) in parts_of(folder).items():
@@ -20,7 +23,7 @@ def refuse_drawn_tensors(folder: Path, variant: str | None) -> None:
             load: Any = cls.from_pretrained  # typed without its report
             _, report = load(
                 folder / part,
-                variant=loaded_variant(folder / part, variant),
+                variant=variants[part],
                 use_safetensors=True,
                 local_files_only=True,
                 device_map="meta",  # names alone are compared

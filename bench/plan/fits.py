@@ -123,12 +123,12 @@ def _given_latents(settings: Settings) -> Iterator[str]:
 
 # Each looks at its own few settings; a sweep is told in this order.
 _OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
-    _scheduler_names,
     _metrics_of_small_images,
     _neighbours,
     _pixels,
     _closed_form,
     _given_latents,
+    _scheduler_names,
     input_problems,
 )
 
@@ -266,7 +266,8 @@ def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Noise levels that the scheduler is given: by a matched grid, or by the model's pipeline."""
     name, steps = settings.scheduler.of, settings.steps
     spec, matched = SCHEDULERS[name], settings.grid == "matched"
-    yield from _given_levels(model, settings)
+    if settings.grid not in ("native", "matched"):
+        yield from _given_levels(model, settings)
     if matched and steps < 2:
         yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
     if matched and not can_match(spec):
@@ -301,7 +302,7 @@ def _first_level(model: FoundModel, kind: str) -> float:
 
 
 _Rule = Callable[[FoundModel, Settings], Iterator[str]]
-_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _number_of_steps, _guidance, option_problems)
+_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _guidance, option_problems, _number_of_steps)
 # Of a scheduler that drives another kind of model these would say what does not matter.
 _OF_ONE_KIND: tuple[_Rule, ...] = (_start_from_image, _prediction_type, _levels)
 

@@ -63,7 +63,7 @@ def _may_show_others(settings: Settings) -> bool:
 
 def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
     for label, prompts in dict.fromkeys((job.entry.cell.prompts, job.prompts) for job in jobs):
-        count = prompts.left_out()
+        count = 0 if prompts.is_drawn else prompts.left_out()
         if count:
             yield f"prompts={label}: {count:,} of its records have an empty text and are left out"
 

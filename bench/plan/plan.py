@@ -117,8 +117,8 @@ def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
         reasons, config = cell_problems(model, settings), json.loads(model.scheduler_config)
         scheduler = asked(settings.scheduler) if reasons else chosen(settings.scheduler, config)
         job = _measured(settings, model, scheduler, asked_for=metrics)
-        entry = replace(job.entry, unsupported="\n".join(reasons))
-        return with_convergence(replace(job, entry=entry)), []
+        job = replace(job, entry=replace(job.entry, unsupported="\n".join(reasons)))
+        return (with_convergence(job) if settings.metrics.convergence else job), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
 
@@ -131,15 +131,15 @@ def _measured(
     asked_for: dict[str, Metric],
 ) -> Job:
     """The job of one config, with what is measured of its own images."""
+    nfe = expected_nfe(model, settings)
+    guidance = guidance_of(settings, model.guidance_form)
+    passes, effective = guidance.passes, guidance.settled().fields()
+    machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
     prompts = PromptSet.of(settings.prompts)
     inputs = input_set(settings, prompts)
-    prompts.first(settings.samples)  # a bad file is found here
-    machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
-    guidance = guidance_of(settings, model.guidance_form)
-    nfe = expected_nfe(model, settings)
-    passes, effective = guidance.passes, guidance.settled().fields()
+    made_of = {"prompts_hash": prompts.identity(), **effective}  # a bad file is found here
     engine = _engine(settings, machine.device)
-    cell = _cell(settings, model, scheduler, guidance=effective, inputs=inputs, engine=engine)
+    cell = _cell(settings, model, scheduler, made_of=made_of, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
     laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
     metrics, lacks = measured(asked_for)
@@ -187,7 +187,7 @@ def _cell(
     files: FoundModel,
     scheduler: FlaggedScheduler,
     *,
-    guidance: Mapping[str, Any],
+    made_of: Mapping[str, Any],
     inputs: InputSet | None,
     engine: str,
 ) -> Cell:
@@ -204,7 +204,6 @@ def _cell(
         steps=settings.steps,
         seed=settings.seed,
         prompts=prompts.label,
-        prompts_hash=PromptSet.of(prompts).identity(),
         height=model.height,
         width=model.width,
         dtype=model.dtype,
@@ -215,7 +214,7 @@ def _cell(
         inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         grid=settings.grid,
-        **guidance,
+        **made_of,
     )
 
 

@@ -31,7 +31,8 @@ def cell_problems(model: FoundModel, settings: Settings) -> list[str]:
 def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
     config = json.loads(model.scheduler_config)
     yield list(unsupported(model, settings))
-    yield list(flag_problems(settings.scheduler, config, settings.steps, grid=settings.grid))
+    if settings.scheduler.flags:
+        yield list(flag_problems(settings.scheduler, config, settings.steps, grid=settings.grid))
     yield list(training_problems(model, settings))
     yield list(run_problems(model, settings))
 

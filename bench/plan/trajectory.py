@@ -78,8 +78,10 @@ def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
     """A sentence for each reason why convergence is not measured, with the schedulers."""
     names: dict[str, dict[str, None]] = {}
     for job in jobs:
+        if job.trajectory or job.entry.cell.is_random or not job.settings.metrics.convergence:
+            continue
         columns = ", ".join(f"{m}_converged" for m in convergence_measures(job.settings)[0])
-        if columns and not job.trajectory and not job.entry.cell.is_random:
+        if columns:
             why = f"{no_trajectory(job)}: {columns} left out"
             names.setdefault(why, {})[job.entry.cell.scheduler] = None
     for why, schedulers in names.items():

@@ -38,17 +38,6 @@ FORMS = {
     "ignored": Form("no effect: the model was distilled with its guidance"),
     "none": Form("no effect: its pipeline takes no weight", argument=""),
 }
-# Of pipelines whose source does not show it by itself.
-_FORM_OF = {
-    "ClosedFormPipeline": "standard",
-    "StableDiffusion3Pipeline": "standard",  # its second call skips layers, on request alone
-    "LatentConsistencyModelPipeline": "embedded",
-    "FluxPipeline": "embedded",
-    "Flux2Pipeline": "embedded",
-    "FluxKontextPipeline": "embedded",
-    "Kandinsky3Pipeline": "offset_above_1",
-    "QwenImagePipeline": "true_cfg",
-}
 _WITHOUT = 0.0  # what a pipeline is told where the weight has no effect
 
 
@@ -59,11 +48,6 @@ def forms_of(pipeline_class: str, form: str) -> set[str]:
         return {*FORMS}
     also = {"true_cfg"} if pipeline_class == "FluxPipeline" else set()
     return {form, "ignored", *also}
-
-
-def form_of(pipeline_class: str) -> str:
-    """The form that a pipeline of diffusers takes a weight in; empty where its source is to say."""
-    return _FORM_OF.get(pipeline_class, "")
 
 
 @dataclass(frozen=True)

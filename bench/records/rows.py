@@ -91,7 +91,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **dict.fromkeys(COLUMNS, math.nan),
         "key": key,
         **{name: value for name, value in entry.asked.items() if name in COLUMNS},
-        "guidance_weight": _weight(cell),
+        "guidance_weight": Guidance(cell.guidance_form, cell.guidance).standard_weight,
         "status": status["status"],
         "message": status["message"],
         "traceback": status["traceback"],
@@ -116,10 +116,6 @@ def _status(store: Store, entry: Entry) -> dict[str, Any]:
 
 def _in_a_line(text: str) -> str:
     return "; ".join(text.splitlines())
-
-
-def _weight(cell: Cell) -> float:
-    return Guidance(cell.guidance_form, cell.guidance).standard_weight
 
 
 def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:

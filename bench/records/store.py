@@ -47,19 +47,16 @@ class Shard:
 class Store:
     """Shards and records by cell key. Raises UserError for a foreign schema or a full disk."""
 
-    def __init__(self, root: Path):
-        """Opens a store. Raises UserError when there is none at root."""
+    def __init__(self, root: Path, *, is_new: bool = False):
+        """Opens a store. Raises UserError when there is none at root, unless it may be new."""
         self.root = root
         self._files = _CheckedFiles(root / "damaged")
-        _check_schema(root)
+        _check_schema(root, is_new=is_new)
 
     @classmethod
     def make(cls, root: Path) -> "Store":
         """Opens a store, an empty one if there is none."""
-        marker = root / _MARKER
-        if not marker.exists():
-            _mark(marker)
-        return cls(root)
+        return cls(root, is_new=True)
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
@@ -192,8 +189,10 @@ def _mark(marker: Path) -> int:
     return SCHEMA
 
 
-def _check_schema(root: Path) -> None:
+def _check_schema(root: Path, *, is_new: bool) -> None:
     marker = root / _MARKER
+    if is_new and not marker.exists():
+        _mark(marker)
     if not marker.exists() and not (root / _CELLS).is_dir():
         raise UserError(f"there is no store at {root}: put it back, or sweep again")
     try:

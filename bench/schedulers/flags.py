@@ -82,8 +82,6 @@ def flag_problems(
 ) -> Iterator[str]:
     """Why flags cannot be used, with the nearest choice. config: of the model's own scheduler."""
     spec, flags = SCHEDULERS[scheduler.of], scheduler.flags
-    if not flags:
-        return
     before = _arguments(spec, {}, config)
     changed = {name: value for name, value in flags.items() if not _is_so(name, value, before)}
     unfit = [text for flag in changed for text in _unfit(flag, scheduler.of, before)]

@@ -44,9 +44,8 @@ def build_scheduler(
 
     One per trajectory: diffusers' schedulers keep state. Raises UserError for an unknown class.
     """
-    laid = {**flags, **grid_flags(class_name, flags, grid)}
+    given, laid = given_levels(grid), {**flags, **grid_flags(class_name, flags, grid)}
     scheduler = scheduler_from(scheduler_class(class_name), laid, model_config)
-    given = given_levels(grid)
     if given:
         _give_levels(scheduler, lambda steps: _as_taken(class_name, given))
     elif grid == "matched" and _follows_flow(class_name, flags) and _takes_sigmas(class_name):

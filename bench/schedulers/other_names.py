@@ -20,11 +20,7 @@ class Meant(NamedTuple):
     lacks: str = ""  # the schedule that was named and that the entry's class cannot follow
 
 
-def _flags(**flags: Any) -> dict[str, Any]:
-    return {f"scheduler.flags.{name}": value for name, value in flags.items()}
-
-
-_KARRAS = _flags(use_karras_sigmas="true")
+_KARRAS = {"scheduler.flags.use_karras_sigmas": "true"}
 # Names that are spelt unlike the catalogue's, its labels and the classes of diffusers.
 SOLVERS = {
     "plms": [Meant("pndm")],
@@ -35,9 +31,11 @@ SOLVERS = {
     "dpmsolver++": [Meant("dpmpp_2m")],
     "dpmpp": [Meant("dpmpp_2m")],
     "sde_dpmsolver++": [Meant("dpmpp_2m_sde")],
-    "dpmpp_2s_ancestral": [Meant("dpmpp_2s", _flags(algorithm_type="sde-dpmsolver++"))],
-    "dpmpp_2m_sde_heun": [Meant("dpmpp_2m_sde", _flags(solver_type="heun"))],
-    "dpmpp_3m_sde": [Meant("dpmpp_2m_sde", _flags(solver_order=3))],
+    "dpmpp_2s_ancestral": [
+        Meant("dpmpp_2s", {"scheduler.flags.algorithm_type": "sde-dpmsolver++"})
+    ],
+    "dpmpp_2m_sde_heun": [Meant("dpmpp_2m_sde", {"scheduler.flags.solver_type": "heun"})],
+    "dpmpp_3m_sde": [Meant("dpmpp_2m_sde", {"scheduler.flags.solver_order": 3})],
     "uni_pc_bh2": [Meant("unipc")],
     "edm": [Meant("heun", _KARRAS), Meant("edm_euler"), Meant("edm_dpmpp_2m")],
     "flow_match_euler": [Meant("flow_euler")],
@@ -46,14 +44,14 @@ SOLVERS = {
 }
 # Words behind a solver, or alone, that choose the noise levels, as the documentation of diffusers
 # translates them. Align Your Steps: the ten levels of Stable Diffusion 1 (diffusers' AysSchedules).
-SCHEDULES = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "karras": _KARRAS,
-    "exponential": _flags(use_exponential_sigmas="true"),
-    "beta": _flags(use_beta_sigmas="true"),
-    "sgm_uniform": _flags(timestep_spacing="trailing"),
-    "simple": _flags(timestep_spacing="trailing"),
-    "normal": _flags(timestep_spacing="linspace"),
-    "ddim_uniform": _flags(timestep_spacing="leading"),
+    "exponential": {"scheduler.flags.use_exponential_sigmas": "true"},
+    "beta": {"scheduler.flags.use_beta_sigmas": "true"},
+    "sgm_uniform": {"scheduler.flags.timestep_spacing": "trailing"},
+    "simple": {"scheduler.flags.timestep_spacing": "trailing"},
+    "normal": {"scheduler.flags.timestep_spacing": "linspace"},
+    "ddim_uniform": {"scheduler.flags.timestep_spacing": "leading"},
     "ays": {"grid.timesteps": "[999,850,736,645,545,455,343,233,124,24]", "steps": 10},
 }
 SCHEDULES["align_your_steps"] = SCHEDULES["ays"]

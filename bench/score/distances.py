@@ -72,10 +72,11 @@ class FrechetDistance(OfFeatures):
         features, clusters = self.features(scoring), scoring.clusters
         reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
         distance = frechet_record(features, reference, clusters)
+        floor = frechet_floor(reference, len(features))
         these = scoring.these_prompts(distance.estimate)
         record: dict[str, object] = {"raw": distance.raw, "features": reference.dim, **these}
         if not these:  # a floor is of samples of all that the reference shows
-            record["floor"] = frechet_floor(reference, len(features))
+            record["floor"] = floor
         record["left"] = distance.estimate.left
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity

@@ -48,12 +48,13 @@ def measured(metrics: Mapping[str, Metric]) -> tuple[dict[str, Metric], list[str
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
     """What the metrics hold images against: of the same prompts where it is known what it shows."""
     prompts = subject.prompts
+    shows_all = settings.reference != RENDERS or not prompts
     return Reference(
         settings.reference,
         settings.reference_samples,
         settings.reference_features,
         keeps_features=needs_reference_features(settings),
-        captions=captions_among(prompts) if settings.reference == RENDERS else prompts,
+        captions=prompts if shows_all else captions_among(prompts),
     )
 
 

@@ -169,7 +169,9 @@ class Settings(Strict):
     tracking: TrackingSettings
     sampling: SamplingSettings = SamplingSettings(name="fixed")
     latency: LatencySettings
-    margins: MarginsSettings = MarginsSettings(name="none", gating={})
+    margins: MarginsSettings = Field(
+        default_factory=lambda: MarginsSettings(name="none", gating={})
+    )
     claims: ClaimsSettings | None = None
     steps: Count
     guidance: Weight

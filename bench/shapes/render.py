@@ -24,7 +24,8 @@ _Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # over pixe
 
 def render(scenes: Scenes) -> np.ndarray:
     """Images [N, 3, 32, 32] uint8 of the scenes."""
-    chunks = [_render(scenes[i : i + _CHUNK]) for i in range(0, len(scenes), _CHUNK)]
+    rows = np.arange(len(scenes))
+    chunks = [_render(scenes, rows[i : i + _CHUNK]) for i in rows[::_CHUNK]]
     return np.concatenate(chunks) if chunks else np.empty((0, 3, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
 
 
@@ -50,42 +51,43 @@ def object_masks(scenes: Scenes) -> np.ndarray:
     return masks
 
 
-def _render(scenes: Scenes) -> np.ndarray:
-    image = _backgrounds(scenes)
-    _paint(image, scenes, 0)
-    two = np.flatnonzero(scenes.count == 2)
+def _render(scenes: Scenes, rows: np.ndarray) -> np.ndarray:
+    """Images of some of the scenes, by their numbers [N]."""
+    image = _backgrounds(scenes, rows)
+    _paint(image, scenes, rows, k=0)
+    two = np.flatnonzero(scenes.count[rows] == 2)
     second = image[two]
-    _paint(second, scenes[two], 1)
+    _paint(second, scenes, rows[two], k=1)
     image[two] = second
     pixels: np.ndarray = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
     return pixels
 
 
-def _backgrounds(scenes: Scenes) -> np.ndarray:
+def _backgrounds(scenes: Scenes, rows: np.ndarray) -> np.ndarray:
     """Float images [N, 3, 32, 32]: a plain colour under a linear gradient."""
-    colour = np.array(list(BACKGROUNDS.values()), np.float32)[scenes.background]
-    colour = colour + scenes.background_jitter.astype(np.float32)
+    colour = np.array(list(BACKGROUNDS.values()), np.float32)[scenes.background[rows]]
+    colour = colour + scenes.background_jitter[rows].astype(np.float32)
     ramp = ((np.arange(IMAGE_SIZE) + 0.5) / IMAGE_SIZE * 2 - 1).astype(np.float32)
-    x, y = scenes.gradient.astype(np.float32).T[:, :, None, None]
+    x, y = scenes.gradient[rows].astype(np.float32).T[:, :, None, None]
     shade = x * ramp[None, None, :] + y * ramp[None, :, None]
     image: np.ndarray = colour[:, :, None, None] + shade[:, None]
     return image
 
 
-def _paint(image: np.ndarray, scenes: Scenes, k: int) -> None:
-    """Draws the k-th object of every scene over image, in place."""
-    x, y = _local_coordinates(scenes.centre[:, k], scenes.rotation[:, k])
-    radius = scenes.radius[:, k].astype(np.float32)[:, None, None]
+def _paint(image: np.ndarray, scenes: Scenes, rows: np.ndarray, *, k: int) -> None:
+    """Draws the k-th object of these scenes over their images, in place."""
+    x, y = _local_coordinates(scenes.centre[rows, k], scenes.rotation[rows, k])
+    radius = scenes.radius[rows, k].astype(np.float32)[:, None, None]
     cover = _by_kind(
-        scenes.shape[:, k], [_DISTANCES[name] for name in SHAPES], x=x, y=y, radius=radius
+        scenes.shape[rows, k], [_DISTANCES[name] for name in SHAPES], x=x, y=y, radius=radius
     )
     cover = np.clip(0.5 - cover, 0, 1)[:, None]
     light = _by_kind(
-        scenes.texture[:, k], [_LIGHTS[name] for name in TEXTURES], x=x, y=y, radius=radius
+        scenes.texture[rows, k], [_LIGHTS[name] for name in TEXTURES], x=x, y=y, radius=radius
     )
     light = (_SHADE + (1 - _SHADE) * light)[:, None]
-    colour = np.array(list(COLOURS.values()), np.float32)[scenes.colour[:, k]]
-    colour = (colour + scenes.object_jitter[:, k].astype(np.float32))[:, :, None, None]
+    colour = np.array(list(COLOURS.values()), np.float32)[scenes.colour[rows, k]]
+    colour = (colour + scenes.object_jitter[rows, k].astype(np.float32))[:, :, None, None]
     image += cover * (colour * light - image)
 
 

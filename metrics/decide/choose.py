@@ -84,10 +84,6 @@ class Standing:
     worst: Mapping[str, Verdict]  # by metric: the one nearest to failing, or failing most
     rivals: Mapping[str, int]  # by metric: place of the candidate behind `worst`
 
-    @property
-    def further(self) -> float:
-        return max(verdict.further for verdict in self.worst.values())
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -110,16 +106,21 @@ def judged(
     """The loss of a cell against another by each metric, held against its margin."""
     pairs = {metric: (cell.estimates[metric], rival.estimates[metric]) for metric in gates}
     equal = any(are_equal(*pair) and are_bound(*pair) for pair in pairs.values())
-    losses = {m: gate.loss(*pairs[m], of_equal_images=equal) for m, gate in gates.items()}
-    return {m: _judged(losses[m], pairs[m][1], gate, reach=reach) for m, gate in gates.items()}
+    return {
+        metric: _judged(*pairs[metric], gate, of_equal_images=equal, reach=reach)
+        for metric, gate in gates.items()
+    }
 
 
-def _judged(loss: Difference, rival: Estimate, gate: Gate, *, reach: Reach | None) -> Verdict:
-    samples = loss.samples
-    verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples=samples)
+def _judged(
+    cell: Estimate, rival: Estimate, gate: Gate, *, of_equal_images: bool, reach: Reach | None
+) -> Verdict:
+    margin = gate.margin_beside(rival.value)
+    loss = gate.loss(cell, rival, of_equal_images=of_equal_images)
+    verdict = non_inferiority(loss, margin, reach, samples=loss.samples)
     if loss.units >= gate.enough:
         return verdict
-    missing = max(samples_missing(gate.enough, loss, samples), verdict.further)
+    missing = max(samples_missing(gate.enough, loss, loss.samples), verdict.further)
     return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
 
 
@@ -285,7 +286,7 @@ def _in_sequence(
         for i in places:
             outcome = standings[i].outcome
             if not open_ and outcome != FAIL:  # a proven failure is one, tested in turn or not
-                result[i] = Standing(UNTESTED, standings[i].worst, standings[i].rivals)
+                result[i] = replace(standings[i], outcome=UNTESTED)
             passed |= open_ and outcome == PASS
             open_ &= outcome == PASS or (outcome == FAIL and not passed)
     return result

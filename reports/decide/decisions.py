@@ -80,9 +80,10 @@ def decide(
     gating = gates(margins, estimates, _features(frame, estimates))
     if not gating:
         return NOTHING
-    cells, all_cells = _judged_cells(frame, estimates, gating), with_panels(frame)
-    candidates = dict(_candidates(cells, estimates, gating))
     reach = sequential_reach(tightest_at(gating, races[0].design)) if races else fixed_reach()
+    all_cells = with_panels(frame)
+    cells = _judged_cells(done(all_cells), estimates, gating)
+    candidates = dict(_candidates(cells, estimates, gating))
     raced = [_Raced.of(race, all_cells) for race in races]
     return Decisions(
         gating,
@@ -104,12 +105,11 @@ def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
 
 
 def _judged_cells(
-    frame: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
+    finished: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
 ) -> pd.DataFrame:
-    """Finished cells that have every gating metric, once each."""
-    cells = done(with_panels(frame))
-    known = [all(i in estimates[metric] for metric in gating) for i in cells.index]
-    return cells[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
+    """Those of finished cells that have every gating metric, once each."""
+    known = [all(i in estimates[metric] for metric in gating) for i in finished.index]
+    return finished[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
 
 
 def _candidates(

@@ -132,7 +132,7 @@ def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) 
     chosen = recommendation.choice.chosen
     limit = math.inf if chosen is None else rows[recommendation.rows[chosen]]["network_passes"]
     return {
-        setting_name(rows[i]): standing.further
+        setting_name(rows[i]): max(verdict.further for verdict in standing.worst.values())
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
         if standing.outcome == UNDECIDED and rows[i]["network_passes"] < limit
     }

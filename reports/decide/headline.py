@@ -70,15 +70,16 @@ def observations(
     none by closeness to an input."""
     if not metric_spec(metric).names_a_best or samples_per_dim(frame, metric) < AMPLE_SAMPLES:
         return []
-    is_even = timings_are_even(frame)
+    is_even, direction = timings_are_even(frame), sign(metric)
+    points_of = dict(panels(curve_points(frame, metric)))
     recommendations = {
         _held(frame, recommendation.rows[0]): recommendation
         for recommendation in decisions.recommendations
         if recommendation.target == metric
     }
     result = []
-    for name, points in panels(curve_points(frame, metric)):
-        panel = _Panel(name, metric, dict(_numbered(points)), estimates)
+    for name, points in points_of.items():
+        panel = _Panel(name, metric, direction, dict(_numbered(points)), estimates)
         recommendation = recommendations.get(_held(frame, panel.best))
         result.append(_observe(panel, recommendation, is_even=is_even))
     return result
@@ -99,12 +100,13 @@ class _Panel:
 
     name: str
     metric: str
+    direction: int  # curves.sign of the metric
     cells: dict[int, dict[str, Any]]  # columns of curves.curve_points
     estimates: Mapping[int, Estimate]
 
     @property
     def best(self) -> int:
-        return max(self.cells, key=lambda row: sign(self.metric) * self.cells[row]["value"])
+        return max(self.cells, key=lambda row: self.direction * self.cells[row]["value"])
 
     def setting(self, row: int) -> Setting:
         cell = self.cells[row]
@@ -120,7 +122,7 @@ class _Panel:
     def best_better_by(self, row: int) -> Difference:
         """How much better the best cell is than another."""
         best, other = self.estimates[self.best], self.estimates[row]
-        return difference_of(best, other) if sign(self.metric) > 0 else difference_of(other, best)
+        return difference_of(best, other) if self.direction > 0 else difference_of(other, best)
 
 
 def _known(value: Any) -> float:

@@ -89,8 +89,9 @@ def _card(
     }
     place = first.choice.chosen
     if place is None:
-        waiting = cheaper_undecided(first, rows)
-        return card | {"notes": [first.note or _no_choice(waiting), *_open_notes(first)]}
+        open_notes = _open_notes(first)
+        reason = first.note or _no_choice(cheaper_undecided(first, rows))
+        return card | {"notes": [reason, *open_notes]}
     chosen = rows[first.rows[place]]
     guidance_notes = chain.from_iterable(map(_guidance_notes, alike))
     return card | {

@@ -1,5 +1,6 @@
 """The axes of the figures: what quality is drawn against, and the scale of its values."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,9 +8,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports import theme
-from denoisebench.reports.page.chart_data import is_logarithmic, round_numbers, signed_ticks
+from denoisebench.reports.rows.curves import Z95
 
 ValueAxis = Callable[[str], alt.Y]  # the same y encoding for every field that is drawn on it
 _SMALLEST_SHARE = 0.2  # of a shared value axis that the points of one panel may fill
@@ -58,7 +59,6 @@ def _cost_scale(cost: Cost) -> alt.Scale:
 def value_axis(metric: str, points: pd.DataFrame, *, own_axes: bool = False) -> ValueAxis:
     """The same y encoding for every field drawn on it."""
     spec = metric_spec(metric)
-    title = f"{spec.label} ({spec.unit}), " if spec.unit else f"{spec.label}, "
     if is_logarithmic(metric, points):
         scale = alt.Scale(type="log", nice=False, padding=6)
         axis = (
@@ -68,9 +68,9 @@ def value_axis(metric: str, points: pd.DataFrame, *, own_axes: bool = False) -> 
         )
     else:
         scale, axis = alt.Scale(zero=False), alt.Axis(format="~r", tickCount=6)
-    return lambda field: alt.Y(
-        f"{field}:Q", title=f"{title}{spec.direction}", scale=scale, axis=axis
-    )
+    unit = f" ({spec.unit})" if spec.unit else ""
+    title = f"{spec.label}{unit}, {spec.direction}"
+    return lambda field: alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis)
 
 
 def needs_own_axes(metric: str, points: pd.DataFrame) -> bool:
@@ -100,3 +100,37 @@ def signed_axis(title: str, gains: pd.DataFrame) -> ValueAxis:
         scale, titles = alt.Scale(padding=padding), [title]
         axis = alt.Axis(format="~r", tickCount=6, grid=True)
     return lambda field: alt.Y(f"{field}:Q", title=titles, scale=scale, axis=axis)
+
+
+def is_logarithmic(metric: str, points: pd.DataFrame) -> bool:
+    """Distances get a logarithmic axis where every value and lower bound is positive."""
+    lowest = np.fmin(points["value"], points["low"]).min()
+    return bool(is_between_distributions(metric) and lowest > 0)
+
+
+def round_numbers(values: pd.DataFrame | pd.Series) -> list[float]:
+    """1, 2 and 5 times powers of ten over the range of positive values; nan is passed over.
+
+    Empty when the range is too narrow to hold three of them.
+    """
+    lowest, highest = np.nanmin(values), np.nanmax(values)
+    decades = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
+    ticks = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+    inside = [tick for tick in ticks if 0.9 * lowest <= tick <= 1.1 * highest]
+    return inside if len(inside) >= 3 else []
+
+
+def signed_ticks(gains: pd.DataFrame) -> list[float]:
+    """Ticks 0, ±c, ±10c, … that cover the intervals, for an axis linear within ±c.
+
+    c is the power of ten below a typical half width. Empty when the gains span less than a factor
+    of thirty beyond it: a linear axis shows those better.
+    """
+    reach = float(np.nanmax(np.abs(gains[["gain", "low", "high"]].to_numpy(float))))
+    half_widths = Z95 * gains["se"][gains["se"] > 0]
+    if half_widths.empty or reach <= 30 * half_widths.median():
+        return []
+    start = math.floor(math.log10(half_widths.quantile(0.25)))
+    positive = [10.0**k for k in range(start, math.ceil(math.log10(reach)) + 1)]
+    lowest = -min(gains["low"].min(), gains["gain"].min())
+    return [-tick for tick in reversed(positive) if tick <= 10 * lowest] + [0.0, *positive]

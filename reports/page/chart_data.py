@@ -1,4 +1,4 @@
-"""What a chart needs beside its points: records in plain Python, words for tooltips, axis choices.
+"""What a chart needs beside its points: records in plain Python, words for tooltips, labels.
 
 Knows nothing of the plot library.
 """
@@ -11,10 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
-from denoisebench.metrics.specs import is_between_distributions, metric_spec
+from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
-from denoisebench.reports.rows.curves import Z95, sign
-from denoisebench.reports.rows.frame import only_value
+from denoisebench.reports.rows.curves import sign
 
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 
@@ -46,14 +45,17 @@ def changes(gains: pd.DataFrame) -> list[str]:
     return [f"{a} → {b}" for a, b in zip(gains["steps_from"], gains["steps_to"], strict=True)]
 
 
-def front_labels(points: pd.DataFrame, metric: str, panel: tuple[float, float]) -> pd.DataFrame:
+def front_labels(
+    points: pd.DataFrame, metric: str, panel: tuple[float, float], *, logarithmic: bool
+) -> pd.DataFrame:
     """Points (of pareto.with_front) with `label` and its shift label_dx, label_dy.
 
     Shifts are in pixels, panel is its width and height in pixels. A label lies on the side of the
     front where points are beaten, and beyond the labels right of it that it would cover.
+    logarithmic: whether the value axis is.
     """
     away = -sign(metric)  # upwards, along the value axis, where lower is better
-    scale = np.log if is_logarithmic(metric, points) else np.positive
+    scale = np.log if logarithmic else np.positive
     x = _pixels(np.log(points["latency_p50_s"]), np.log(points["latency_p50_s"]), panel[0])
     y = _pixels(scale(points["value"]), scale(points[["value", "low", "high"]]), panel[1])
     text = points["scheduler"] + " " + points["steps"].astype(str)
@@ -75,46 +77,19 @@ def stacked(start: np.ndarray, end: np.ndarray, bottom: np.ndarray) -> np.ndarra
     return height
 
 
-def is_logarithmic(metric: str, points: pd.DataFrame) -> bool:
-    """Distances get a logarithmic axis where every value and lower bound is positive."""
-    lowest = np.fmin(points["value"], points["low"]).min()
-    return bool(is_between_distributions(metric) and lowest > 0)
-
-
-def round_numbers(values: pd.DataFrame | pd.Series) -> list[float]:
-    """1, 2 and 5 times powers of ten over the range of positive values; nan is passed over.
-
-    Empty when the range is too narrow to hold three of them.
-    """
-    lowest, highest = np.nanmin(values), np.nanmax(values)
-    decades = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
-    ticks = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
-    inside = [tick for tick in ticks if 0.9 * lowest <= tick <= 1.1 * highest]
-    return inside if len(inside) >= 3 else []
-
-
-def signed_ticks(gains: pd.DataFrame) -> list[float]:
-    """Ticks 0, ±c, ±10c, … that cover the intervals, for an axis linear within ±c.
-
-    c is the power of ten below a typical half width. Empty when the gains span less than a factor
-    of thirty beyond it: a linear axis shows those better.
-    """
-    reach = float(np.nanmax(np.abs(gains[["gain", "low", "high"]].to_numpy(float))))
-    half_widths = Z95 * gains["se"][gains["se"] > 0]
-    if half_widths.empty or reach <= 30 * half_widths.median():
-        return []
-    start = math.floor(math.log10(half_widths.quantile(0.25)))
-    positive = [10.0**k for k in range(start, math.ceil(math.log10(reach)) + 1)]
-    lowest = -min(gains["low"].min(), gains["gain"].min())
-    return [-tick for tick in reversed(positive) if tick <= 10 * lowest] + [0.0, *positive]
-
-
-def subtitle(frame: pd.DataFrame, metric: str) -> str:
-    """What all cells share, and which direction is better."""
-    shared = {name: only_value(frame, name) for name in ("model", "task", "samples")}
+def subtitle(frame: pd.DataFrame, metric: str, *, is_timed: bool = False) -> str:
+    """What all cells share, which direction is better, and how latencies were timed."""
+    shared = {name: _only_value(frame[name]) for name in ("model", "task", "samples")}
     words = describe(shared, [name for name, value in shared.items() if value is not None])
-    better = metric_spec(metric).direction
-    return f"{words} per cell · {better}" if shared["samples"] else f"{words} · {better}"
+    per_cell = " per cell" if shared["samples"] else ""
+    timed = f" · {batch_words(frame)}" if is_timed else ""
+    return f"{words}{per_cell} · {metric_spec(metric).direction}{timed}"
+
+
+def _only_value(column: pd.Series) -> object:
+    """The value that all rows share, None when they differ or there are no rows."""
+    values = column.unique()
+    return values[0] if len(values) == 1 else None
 
 
 def batch_words(frame: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 A specification holds its data; names taken from the user are data and titles, never field names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,12 @@ from denoisebench.reports.page.axes import (
     STRENGTH,
     Cost,
     cost_axis,
+    is_logarithmic,
     needs_own_axes,
     signed_axis,
     value_axis,
 )
 from denoisebench.reports.page.chart_data import (
-    batch_words,
     changes,
     front_labels,
     gain_records,
@@ -66,7 +67,7 @@ class _Words:
 def figures(
     frame: pd.DataFrame,
     metric: str,
-    estimates: dict[int, Estimate],
+    estimates: Mapping[int, Estimate],
     *,
     decisions: Decisions = NOTHING,
 ) -> list[Figure]:
@@ -104,7 +105,7 @@ def _placed(points: pd.DataFrame) -> pd.DataFrame:
 
 def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cost) -> Figure:
     own_axes = needs_own_axes(metric, points)
-    y, x = value_axis(metric, points, own_axes=own_axes), cost_axis(points, cost)
+    x, y = cost_axis(points, cost), value_axis(metric, points, own_axes=own_axes)
     look, (pick, shown) = look_of(points), highlight()
     base = alt.Chart().encode(x=x, color=look["color"])
     lines = base.mark_line().encode(
@@ -132,7 +133,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
     words = _Words(
         f"vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
-        _subtitle(frame, metric, cost),
+        subtitle(frame, metric, is_timed=cost is SECONDS),
         f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
         f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
@@ -180,7 +181,8 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
 def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
     look, y = look_of(points), value_axis(metric, points)
     width = theme.PANEL_WIDTHS[_columns(points["panel"].nunique())]
-    points = front_labels(points, metric, (width, theme.PANEL_HEIGHT))
+    size, logarithmic = (width, theme.PANEL_HEIGHT), is_logarithmic(metric, points)
+    points = front_labels(points, metric, size, logarithmic=logarithmic)
     base = alt.Chart().encode(x=cost_axis(points, SECONDS))
     beaten = base.transform_filter("!datum.front").encode(color=alt.value(theme.FAINT))
     front = base.transform_filter("datum.front")
@@ -198,7 +200,7 @@ def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
     words = _Words(
         "vs_latency_pareto",
         f"{metric_spec(metric).label} against latency, with the Pareto front",
-        _subtitle(frame, metric, SECONDS),
+        subtitle(frame, metric, is_timed=True),
         "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
         f"measured. Bars: 95{PERCENT} confidence intervals of the value."
         f"{_cut_words(metric, points)}",
@@ -250,8 +252,3 @@ def _decided_words(points: pd.DataFrame) -> str:
         " Ring: the smallest step count from which the curve is within the margin, by every metric "
         "that decides, of its largest. Large marker, “default”: what is recommended by this metric."
     )
-
-
-def _subtitle(frame: pd.DataFrame, metric: str, cost: Cost) -> str:
-    text = subtitle(frame, metric)
-    return f"{text} · {batch_words(frame)}" if cost is SECONDS else text

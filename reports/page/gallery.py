@@ -142,7 +142,8 @@ def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, *, al
 
 def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
     """The input image that all cells of a panel share, its mask hatched; None without one."""
-    arrays = read_inputs(run.store, run.entries[cells.index[0]].cell)
+    cell = run.entries[cells.index[0]].cell
+    arrays = read_inputs(run.store, cell) if cell.inputs else {}
     if not arrays:
         return None
     image: np.ndarray = arrays["images"][sample]

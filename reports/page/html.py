@@ -31,7 +31,7 @@ from denoisebench.reports.formats import MISSING, decimals_for, duration, number
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
-from denoisebench.reports.rows.frame import failed, frame_metrics, records, unsupported
+from denoisebench.reports.rows.frame import LOST, frame_metrics, records, with_status
 from denoisebench.reports.rows.pareto import front_lines, with_front
 from denoisebench.reports.rows.table import cells_table
 
@@ -49,10 +49,10 @@ class Content:
     figures: dict[str, list[Figure]]  # by metric
     returns: dict[str, list[Return]]  # by metric
     blocks: Sequence[Block]  # of the gallery
-    script: str  # defines window.vegaEmbed
 
 
-def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
+def render_html(run: Run, frame: pd.DataFrame, content: Content, script: str) -> str:
+    """script: defines window.vegaEmbed."""
     supported = frame[frame["status"] != "unsupported"]
     rows = records(frame)
     return (
@@ -61,14 +61,14 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
         .render(
             name=run.name,
             nonce=secrets.token_urlsafe(16),
-            bundle=inline_script(content.script),
+            bundle=inline_script(script),
             summary=_summary(frame),
             claims=run.claims,
             facts=_facts(frame),
             margins=margin_words(content.decisions),
-            cards=recommendation_cards(rows, content.decisions),
             plateaus=plateau_lines(content.decisions),
             races=race_tables(run.races),
+            cards=recommendation_cards(rows, content.decisions),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
             curve_notes=curve_notes(frame, run.curve_notes),
@@ -76,7 +76,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(supported),
             statuses=supported["status"].tolist(),
-            failures=failed(frame).to_dict("records"),
+            failures=with_status(frame, *LOST).to_dict("records"),
             unsupported=_unsupported(frame),
             cautions=[*cautions(frame), *(f"{warning}." for warning in run.warnings)],
             environment=run.environment,
@@ -87,7 +87,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content) -> str:
 
 def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """What cannot be run: a line for each model, task and reason, with all that it is true of."""
-    cells = unsupported(frame)
+    cells = with_status(frame, "unsupported")
     reasons = cells["message"].str.replace(_NAMED, "", regex=True)
     grouped = cells.groupby(["model", "task", reasons], sort=False)
     return [
@@ -129,9 +129,9 @@ def _summary(frame: pd.DataFrame) -> str:
     counts |= {"task": "task", "strength": "strength"} if _has_inputs(frame) else {}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
     lost = [
-        f" {len(failed(frame))} failed.",
-        f" {(frame['status'] == 'missing').sum()} not run.",
-        f" {len(unsupported(frame))} not supported.",
+        f" {len(with_status(frame, *LOST))} failed.",
+        f" {len(with_status(frame, 'missing'))} not run.",
+        f" {len(with_status(frame, 'unsupported'))} not supported.",
     ]
     text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
     return text + "".join(part for part in lost if not part.startswith(" 0 "))
@@ -180,7 +180,8 @@ def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict
 
 def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[str, Any]:
     """Title, direction, headline rows and figures of one metric."""
-    spec = metric_spec(metric)
+    spec, direction = metric_spec(metric), sign(metric)
+    points = with_front(curve_points(frame, metric), direction) if spec.is_main else None
     return {
         "metric": metric,
         "label": spec.label,
@@ -190,12 +191,8 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
-        "front": _front(frame, metric) if spec.is_main else [],
+        "front": [] if points is None else front_lines(points, direction),
     }
-
-
-def _front(frame: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
-    return front_lines(with_front(curve_points(frame, metric), sign(metric)), sign(metric))
 
 
 def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:

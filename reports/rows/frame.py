@@ -25,6 +25,7 @@ _COUNTS = (
     "peak_memory_bytes",
     "threads",
 )
+LOST = ("failed", "degenerate")  # statuses of cells that raised, or whose images show nothing
 _METRIC_SUFFIXES = ("", "_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 
@@ -57,16 +58,11 @@ def frame_metrics(frame: pd.DataFrame) -> list[str]:
 
 
 def done(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["status"] == "done"]
+    return with_status(frame, "done")
 
 
-def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that raised, and rows whose images show nothing."""
-    return frame[frame["status"].isin(["failed", "degenerate"])]
-
-
-def unsupported(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["status"] == "unsupported"]
+def with_status(frame: pd.DataFrame, *statuses: str) -> pd.DataFrame:
+    return frame[frame["status"].isin(statuses)]
 
 
 def write_results(frame: pd.DataFrame, folder: Path) -> None:
@@ -84,9 +80,3 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 def varying(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     """Names of the columns that hold more than one value."""
     return [name for name in columns if frame[name].nunique(dropna=False) > 1]
-
-
-def only_value(frame: pd.DataFrame, column: str) -> object:
-    """The value that all rows share, None when they differ or there are no rows."""
-    values = frame[column].unique()
-    return values[0] if len(values) == 1 else None

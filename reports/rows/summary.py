@@ -23,7 +23,7 @@ from denoisebench.reports.formats import (
 )
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
-from denoisebench.reports.rows.frame import done, failed, frame_metrics
+from denoisebench.reports.rows.frame import LOST, done, frame_metrics, with_status
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
@@ -90,7 +90,7 @@ def _title(frame: pd.DataFrame, ranking: list[str]) -> str:
 
 
 def _caption(frame: pd.DataFrame) -> Text | None:
-    bad = len(failed(frame))
+    bad = len(with_status(frame, *LOST))
     return Text(f"{bad} of {len(frame)} cells failed", style="red") if bad else None
 
 
@@ -107,7 +107,7 @@ def _line(
     texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
     scored = done(curve).dropna(subset=ranking)
     if scored.empty or not ranking:
-        state = "failed" if len(failed(curve)) else MISSING
+        state = "failed" if len(with_status(curve, *LOST)) else MISSING
         return [*texts, state, *[MISSING] * (len(metrics) + 1)]
     best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
     values = [

@@ -4,7 +4,8 @@ import pytest
 from hydra._internal.utils import get_args_parser
 
 from denoisebench.bench.commands import sweep, verify
-from denoisebench.bench.commands.flags import LONG, SWITCHES, VALUES, flag_words, split_flags
+from denoisebench.bench.commands.flags import LONG, SWITCHES, VALUES, split_flags
+from denoisebench.bench.commands.hydra import flag_words
 from denoisebench.bench.errors import UserError
 from tests.helpers.cli import call
 

@@ -8,9 +8,9 @@ import diffusers
 import pytest
 
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.models.pipelines import SEVERAL, Handed, facts_of, read_form
+from denoisebench.bench.models.pipelines import SEVERAL, Handed, facts_of, form_of, read_form
 from denoisebench.bench.plan.refusals import refusal
-from denoisebench.bench.records.guidance import FORMS, form_of
+from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 
 # By name, what is no pipeline of a text alone; what is left is taken for text-to-image.
@@ -166,14 +166,18 @@ def test_what_a_pipeline_gives_its_scheduler_is_read_off_its_source(name):
 
 @pytest.mark.parametrize("name", FORM)
 def test_the_form_of_guidance_is_read_off_the_sum_that_a_pipeline_makes(name):
-    form = form_of(name) or read_form(name)
-    assert form == FORM[name]
-    assert form in FORMS
+    assert form_of(name) == FORM[name]
+    assert FORM[name] in FORMS
+
+
+def test_a_form_that_a_source_does_not_show_by_itself_is_listed():
+    assert read_form("LatentConsistencyModelPipeline") != "embedded"
+    assert form_of("LatentConsistencyModelPipeline") == "embedded"
 
 
 @pytest.mark.parametrize("name", ["Ideogram4Pipeline", "SemanticStableDiffusionPipeline", "Mine"])
 def test_a_form_that_cannot_be_read_is_not_guessed(name):
-    assert (form_of(name) or read_form(name)) == ""
+    assert form_of(name) == ""
 
 
 def model(pipeline, **config):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from denoisebench.bench.records.guidance import Guidance, form_of
+from denoisebench.bench.records.guidance import Guidance
 from tests.helpers.cells import CELL
 from tests.helpers.cli import call, tiny
 
@@ -66,11 +66,6 @@ def test_what_a_form_cannot_do_is_said():
     assert not Guidance("true_cfg", 4.0, negative_prompt=" ").problems()
     assert not Guidance("true_cfg", 1.0).problems()
     assert "guidance_rescale" in Guidance("offset", 4.0, steering=STEERED).problems()[0]
-
-
-def test_pipelines_bring_their_form():
-    assert form_of("LatentConsistencyModelPipeline") == "embedded"
-    assert form_of("StableDiffusionPipeline") == ""  # its source says it
 
 
 def test_weights_that_all_mean_off_are_one_cell(tmp_path, capsys):

@@ -7,14 +7,15 @@ import pytest
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.reports.page.html import render_html
 from denoisebench.reports.report import content_of
-from denoisebench.reports.rows.frame import load_frame
+from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.pages import ATTACKS, Page
 
 
 def rendered(run, script="window.vegaEmbed = null;"):
     frame = load_frame(run)
-    return render_html(run, frame, content_of(run, frame, script))
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    return render_html(run, frame, content_of(run, frame, estimates), script)
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ import pytest
 
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.reports.rows.frame import (
-    failed,
+    LOST,
     frame_metrics,
     load_estimates,
     load_frame,
     varying,
+    with_status,
     write_results,
 )
 from tests.helpers.fake_run import CLIP, FD, fabricate
@@ -28,7 +29,7 @@ def test_columns_come_in_the_documented_order_then_the_metrics(run):
 
 
 def test_a_failed_cell_keeps_its_row_without_numbers(run):
-    lost = failed(load_frame(run))
+    lost = with_status(load_frame(run), *LOST)
     assert lost[["scheduler", "steps"]].values.tolist() == [["heun", 16]] * 2
     assert lost["message"].str.startswith("IndexError").all()
     assert lost[[FD, f"{FD}_se", "nfe", "latency_p50_s"]].isna().all(axis=None)
