@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import yaml
-
 from denoisebench.bench.errors import suggestion
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import Argument, call_arguments
-from denoisebench.bench.paths import CLOSED_FORM, conf_group
+from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class
 from denoisebench.bench.settings.job import ModelSettings, Settings
 
@@ -53,9 +51,11 @@ _NOTHING = object()
 
 
 def own_and_options(model: ModelSettings, pipeline_class: str) -> tuple[dict[str, Any], ...]:
-    """Arguments of the call that the model's own file gives, and those of the sweep that differ
-    from it and from what the pipeline does anyway."""
-    known, own = call_arguments(pipeline_class) or {}, _of_the_file(model.name)
+    """Arguments of the call that the model's own file gives, wherever it lies and whatever the
+    model is called, and those of the sweep that differ from it and from what the pipeline does
+    anyway."""
+    known = call_arguments(pipeline_class) or {}
+    own = model.call if model.call_of_files is None else model.call_of_files
     call = {name: _as_annotated(value, known.get(name)) for name, value in model.call.items()}
     kept = {name: value for name, value in call.items() if _same(own.get(name, _NOTHING), value)}
     options = {
@@ -135,15 +135,6 @@ def _eta(scheduler: str) -> Iterator[str]:
 @cache
 def _takes_eta(class_name: str) -> bool:
     return "eta" in inspect.signature(scheduler_class(class_name).step).parameters
-
-
-@cache
-def _of_the_file(name: str) -> dict[str, Any]:
-    """What the file of that name in conf/model gives to the call."""
-    file = conf_group("model").joinpath(f"{name}.yaml")
-    content = yaml.safe_load(file.read_text()) if file.is_file() else {}
-    call: dict[str, Any] = (content.get("model") or content).get("call", {})
-    return call
 
 
 def _as_annotated(value: Any, argument: Argument | None) -> Any:

@@ -49,7 +49,7 @@ def _fields_at(above: Sequence[str], settings: type[BaseModel]) -> Iterable[str]
     for name in above:
         field = settings.model_fields.get(name)
         settings = next(_models_in(field.annotation), settings) if field else settings
-    return settings.model_fields
+    return [name for name, field in settings.model_fields.items() if not field.exclude]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
