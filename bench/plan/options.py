@@ -10,6 +10,7 @@ from denoisebench.bench.errors import suggestion
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import Argument, call_arguments
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.annotations import can_be_typed, fits
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class
 from denoisebench.bench.settings.job import ModelSettings, Settings
 
@@ -36,17 +37,6 @@ _ELSEWHERE = {
     "strength": "strength with task=img2img",
 }
 _A_SWEEP_S_OWN = ("self", "output_type", "return_dict")
-# What can be typed, by the names of types that an annotation holds.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "str": (str,),
-    **dict.fromkeys(("list", "List", "tuple", "Tuple"), (list,)),
-    **dict.fromkeys(("dict", "Dict"), (dict,)),
-    **dict.fromkeys(("None", "Optional"), (type(None),)),
-}
-_CANNOT_BE_TYPED = {"Tensor", "Image", "ndarray", "Callable"}
 _NOTHING = object()
 
 
@@ -88,9 +78,9 @@ def _problems(name: str, value: Any, known: dict[str, Argument], *, pipeline: st
         yield f"{where}: a sweep needs its own; leave it out"
     elif name not in known:
         yield f"{where}: {pipeline} has no such argument; {suggestion(name, _free(known))}"
-    elif not (types := _types(known[name])):
+    elif not can_be_typed(known[name].annotation):
         yield f"{where}: takes {known[name].annotation}, which cannot be typed; leave it out"
-    elif not _is_of(value, types):
+    elif not fits(value, known[name].annotation):
         yield f"{where}={value}: must be {known[name].annotation}, as {pipeline} takes it"
 
 
@@ -101,25 +91,8 @@ def _free(known: dict[str, Argument]) -> list[str]:
         for name, argument in known.items()
         if name not in (*_ELSEWHERE, *_A_SWEEP_S_OWN)
         and not name.startswith("callback")
-        and _types(argument)
+        and can_be_typed(argument.annotation)
     ]
-
-
-def _types(argument: Argument) -> tuple[type, ...]:
-    """What may be typed for an argument; anything where its class does not say."""
-    if not argument.annotation:
-        return (object,)
-    names = re.findall(r"\w+", argument.annotation)
-    if _CANNOT_BE_TYPED & {*names}:  # lists of tensors, say
-        names = [name for name in names if name in ("int", "float", "bool", "str")]
-    types = tuple(kind for name in names for kind in _TYPES.get(name, ()))
-    return types if set(types) - {type(None)} else ()
-
-
-def _is_of(value: Any, types: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in types or object in types
-    return isinstance(value, types)
 
 
 def _eta(scheduler: str) -> Iterator[str]:

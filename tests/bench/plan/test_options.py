@@ -162,6 +162,7 @@ def test_what_a_file_of_the_user_s_own_gives_is_no_option(tmp_path, capsys):
         ("C.eta=abc", "model.call.eta=abc: must be float"),
         ("C.eta=true", "model.call.eta=True: must be float"),
         ("C.clip_skip=1.5", "model.call.clip_skip=1.5: must be int"),
+        ("C.cross_attention_kwargs=a", "must be dict[str, Any] | None, as StableDiffusionPipeline"),
         ("C.prompt_embeds=1", "model.call.prompt_embeds: takes torch.Tensor | None, which cannot"),
         ("C.ip_adapter_image_embeds=[1]", "which cannot be typed; leave it out"),
         ("C.callback_on_step_end=1", "a sweep needs its own; leave it out"),
