@@ -6,7 +6,7 @@ direction. A margin is the loss that does not matter, declared before looking.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.difference import Difference
@@ -46,10 +46,19 @@ def non_inferiority(
     units.
     """
     reach = reach or fixed_reach()
+    verdict = held(loss, margin, reach)
+    if verdict.outcome != UNDECIDED:
+        return verdict
+    needed = units_to_decide(loss, margin, reach)
+    return replace(verdict, further=samples_missing(needed, loss, samples))
+
+
+def held(loss: Difference, margin: float, reach: Reach) -> Verdict:
+    """A loss held against its margin as `non_inferiority` does, without the samples that would
+    decide: they take far longer to work out than the bounds."""
     bounds = loss.bounds(NormalDist().cdf(-reach(loss.units)))
     outcome = UNDECIDED if loss.is_few else outcome_of(bounds, margin)
-    needed = units_to_decide(loss, margin, reach) if outcome == UNDECIDED else 0
-    return Verdict(outcome, loss.value, *bounds, margin, samples_missing(needed, loss, samples))
+    return Verdict(outcome, loss.value, *bounds, margin)
 
 
 def outcome_of(bounds: tuple[float, float], margin: float) -> str:
