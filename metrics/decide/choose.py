@@ -27,6 +27,7 @@ from denoisebench.metrics.decide.verdicts import (
     samples_missing,
 )
 from denoisebench.metrics.estimate import Estimate, are_bound, are_equal
+from denoisebench.metrics.specs import REPEATED
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Candidate:
     steps: int
     cost: float  # known before the sweep, such as network passes
     estimates: Mapping[str, Estimate]  # by gating metric
+
+    @property
+    def samples(self) -> int:
+        return min(estimate.samples for estimate in self.estimates.values())
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,15 @@ def _judged(loss: Difference, rival: Estimate, gate: Gate, *, reach: Reach | Non
     verdict = non_inferiority(loss, gate.margin_beside(rival.value), reach, samples=samples)
     if loss.units >= gate.enough:
         return verdict
-    missing = max(samples_missing(gate.enough, loss, samples), verdict.further)
+    missing = max(_missing_to_enough(gate, loss), verdict.further)
     return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
+
+
+def _missing_to_enough(gate: Gate, loss: Difference) -> float:
+    """Samples. Once prompts are drawn REPEATED times, samples are the units of a distance."""
+    if loss.goes_round:
+        return max(gate.enough, REPEATED * loss.units) - loss.samples
+    return samples_missing(gate.enough, loss, loss.samples)
 
 
 def plateau_of(
