@@ -98,6 +98,7 @@ def call_hydra(
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
+    _refuse_query(flags, overrides)
     _check_config_folders(config_folders(flags, overrides))
     composed: list[bool] = []
 
@@ -123,6 +124,16 @@ def call_hydra(
         raise UserError(
             f"the configs cannot be composed: {_one_line(error, config_name)}"
         ) from error
+
+
+def _refuse_query(flags: Mapping[str, str], overrides: Iterable[str]) -> None:
+    """Raises UserError for a question of completion that no shell asks."""
+    queries = [override for override in overrides if override.startswith("query=")]
+    if "--shell-completion" in flags and queries and "COMP_LINE" not in os.environ:
+        raise UserError(
+            f"--shell-completion {queries[0]}: is asked by the shell while a line is typed; "
+            f"give {queries[0].replace('query', 'install')} to print what sets this up"
+        )
 
 
 def _check_config_folders(folders: Iterable[Path]) -> None:
