@@ -27,7 +27,6 @@ from denoisebench.metrics.decide.verdicts import (
     samples_missing,
 )
 from denoisebench.metrics.estimate import Estimate, are_bound, are_equal
-from denoisebench.metrics.specs import REPEATED
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class Gate:
     # Units below which nothing is decided, as a bias has not faded yet: prompts where an estimate
     # is of all prompts like them, else samples.
     enough: int = 0
+    draws: int = 2  # of each prompt, from which samples are the units of such an estimate
 
     def margin_beside(self, value: float) -> float:
         return self.margin * abs(value) if self.relative else self.margin
@@ -125,9 +125,9 @@ def _judged(loss: Difference, rival: Estimate, gate: Gate, *, reach: Reach | Non
 
 
 def _missing_to_enough(gate: Gate, loss: Difference) -> float:
-    """Samples. Once prompts are drawn REPEATED times, samples are the units of a distance."""
+    """Samples. Once prompts are drawn so many times, samples are the units of a distance."""
     if loss.goes_round:
-        return max(gate.enough, REPEATED * loss.units) - loss.samples
+        return max(gate.enough, gate.draws * loss.units) - loss.samples
     return samples_missing(gate.enough, loss, loss.samples)
 
 
