@@ -7,10 +7,10 @@
 The torchmetrics classes of the metrics are in denoisebench.metrics.modules.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it; `typing` itself takes as long as all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from denoisebench.bench.apply import apply, read_defaults
     from denoisebench.bench.records.run import load_run
 
@@ -19,7 +19,9 @@ __all__ = ["apply", "load_run", "read_defaults"]
 _HOMES = {"apply": "apply", "read_defaults": "apply", "load_run": "records.run"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"denoisebench.bench.{_HOMES[name]}"), name)

@@ -1,20 +1,16 @@
 """The command line: `denoisebench …` and `python -m denoisebench …`.
 
 Here alone the process is set up for the libraries, before any of them is loaded: who imports
-denoisebench from Python gets none of it.
+denoisebench from Python gets none of it. Whatever takes time is imported within `main`, where a
+request to end is answered in a line: before, Python would answer with a traceback.
 """
 
 import errno
 import os
-import re
-import signal
 import sys
-from pathlib import Path
-
-from denoisebench.bench.errors import UserError
 
 # Hydra finds launchers only under a package named hydra_plugins; ours is a portion of it.
-sys.path.append(str(Path(__file__).parent / "bench" / "_plugins"))
+sys.path.append(os.path.join(os.path.dirname(__file__), "bench", "_plugins"))  # noqa: PTH118, PTH120
 # What is set already wins.
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -63,6 +59,8 @@ a scheduler deviates or something got worse, 2 usage error, 3 a check is undecid
 
 def usage_of(command: str) -> str:
     """The lines of USAGE that are the command's."""
+    import re
+
     (lines,) = re.findall(rf"^  ({command} .*(?:\n {{4}}.*)*)", USAGE, re.MULTILINE)
     return f"usage: denoisebench {lines}"
 
@@ -70,8 +68,10 @@ def usage_of(command: str) -> str:
 def main() -> None:
     """Console entry point. A request to end is answered like Ctrl-C, and a reader that has seen
     enough, as `head` has, ends the command without a word."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        import signal
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
@@ -85,6 +85,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
     from denoisebench.bench.commands import check, console, listing, log, report, sweep, verify
+    from denoisebench.bench.errors import UserError
 
     known = {
         "sweep": sweep.sweep,

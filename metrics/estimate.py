@@ -27,8 +27,9 @@ class Estimate:
     clusters: np.ndarray | None = None  # [n] int; None: all samples are independent
     # By number of samples: estimates from that many first samples alone, where they were made too.
     nested: Mapping[int, "Estimate"] = field(default_factory=dict)
-    # How far the value may be biased at most, to either side. Biases of two values go the same way,
-    # so that their difference has the difference of both left, with its sign. nan: unknown. inf: so
+    # How far the value may be biased at most, to either side, with the sign of the bias that was
+    # taken out. Biases of two values go the same way by it, so that their difference has the
+    # difference of both left, which is the sum where the signs differ. nan: unknown. inf: so
     # large that the influences are not known either, and no difference but that of equal samples.
     left: float = 0.0
 

@@ -32,6 +32,15 @@ def swept(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def verified(tmp_path_factory):
+    """Folder, exit code of a verification of two schedulers."""
+    from denoisebench.__main__ import run
+
+    folder = tmp_path_factory.mktemp("verified")
+    return folder, run(["verify", "scheduler=ddim,flow_deis", f"out={folder}"])
+
+
 @pytest.fixture
 def copied(swept, tmp_path):
     shutil.copytree(swept, tmp_path / "runs")

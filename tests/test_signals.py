@@ -1,9 +1,11 @@
 """The command line as a process: asked to end, or with a reader that has seen enough."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,42 @@ def test_a_command_that_is_stopped_while_it_loads_ends_in_a_line(request_to_end)
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert process.returncode in (0, 130)
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupted:
+    def find_spec(name, path=None, target=None):
+        if name == "{module}":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted)
+"""
+DOORS = {
+    "console script": (str(Path(sys.executable).parent / "denoisebench"),),
+    "module": (sys.executable, "-m", "denoisebench"),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("module", ["denoisebench.bench", "denoisebench.bench.commands.sweep"])
+def test_a_command_that_is_stopped_while_our_modules_load_ends_in_a_line(door, module, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(module=module))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(
+        [*DOORS[door], "list", "columns"], env=environment, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (130, "denoisebench: stopped\n")
+
+
+def test_the_door_loads_nothing_before_it_can_be_stopped():
+    code = (
+        "import sys; before = {*sys.modules}; import denoisebench.__main__; "
+        "print(*sorted({*sys.modules} - before))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert {*loaded.stdout.split()} <= {"denoisebench", "denoisebench.__main__", "errno"}
 
 
 @pytest.mark.parametrize("command", ["--help", "list columns"])

@@ -94,6 +94,7 @@ def composed(
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
+    _refuse_query(flags, overrides)
     _check_config_folders(config_folders(flags, overrides))
     configs: list[dict[str, Any]] = []
     try:
@@ -116,6 +117,16 @@ def composed(
 def flag_words(flags: Mapping[str, str]) -> list[str]:
     """The flags as Hydra's parser takes them, no value of which can be taken for another word."""
     return [f"{name}={value}" if value else name for name, value in flags.items()]
+
+
+def _refuse_query(flags: Mapping[str, str], overrides: Iterable[str]) -> None:
+    """Raises UserError for a question of completion that no shell asks."""
+    queries = [override for override in overrides if override.startswith("query=")]
+    if "--shell-completion" in flags and queries and "COMP_LINE" not in os.environ:
+        raise UserError(
+            f"--shell-completion {queries[0]}: is asked by the shell while a line is typed; "
+            f"give {queries[0].replace('query', 'install')} to print what sets this up"
+        )
 
 
 def _check_config_folders(folders: Iterable[Path]) -> None:

@@ -50,6 +50,12 @@ class Job:
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
 
+    def units(self, samples: int) -> int:
+        """Different prompts of the first samples, or input images where fewer of those differ."""
+        inputs = self.inputs.names(samples) if self.inputs else None
+        sources = self.prompts.first(samples), inputs or range(samples)
+        return min(len({*names}) for names in sources)
+
 
 def resampled(job: Job, samples: int, *, first: int = 0, columns: Collection[str] = ()) -> Job:
     """The job with other samples, scored from the first on, of which no convergence is measured;

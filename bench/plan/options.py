@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import yaml
-
 from denoisebench.bench.errors import suggestion
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import Argument, call_arguments
-from denoisebench.bench.paths import CLOSED_FORM, conf_group
+from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.annotations import can_be_typed, fits
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class
 from denoisebench.bench.settings.job import ModelSettings, Settings
 
@@ -38,24 +37,15 @@ _ELSEWHERE = {
     "strength": "strength with task=img2img",
 }
 _A_SWEEP_S_OWN = ("self", "output_type", "return_dict")
-# What can be typed, by the names of types that an annotation holds.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "str": (str,),
-    **dict.fromkeys(("list", "List", "tuple", "Tuple"), (list,)),
-    **dict.fromkeys(("dict", "Dict"), (dict,)),
-    **dict.fromkeys(("None", "Optional"), (type(None),)),
-}
-_CANNOT_BE_TYPED = {"Tensor", "Image", "ndarray", "Callable"}
 _NOTHING = object()
 
 
 def own_and_options(model: ModelSettings, pipeline_class: str) -> tuple[dict[str, Any], ...]:
-    """Arguments of the call that the model's own file gives, and those of the sweep that differ
-    from it and from what the pipeline does anyway."""
-    known, own = call_arguments(pipeline_class) or {}, _of_the_file(model.name)
+    """Arguments of the call that the model's own file gives, wherever it lies and whatever the
+    model is called, and those of the sweep that differ from it and from what the pipeline does
+    anyway."""
+    known = call_arguments(pipeline_class) or {}
+    own = model.call if model.call_of_files is None else model.call_of_files
     call = {name: _as_annotated(value, known.get(name)) for name, value in model.call.items()}
     kept = {name: value for name, value in call.items() if _same(own.get(name, _NOTHING), value)}
     options = {
@@ -88,9 +78,9 @@ def _problems(name: str, value: Any, known: dict[str, Argument], *, pipeline: st
         yield f"{where}: a sweep needs its own; leave it out"
     elif name not in known:
         yield f"{where}: {pipeline} has no such argument; {suggestion(name, _free(known))}"
-    elif not (types := _types(known[name])):
+    elif not can_be_typed(known[name].annotation):
         yield f"{where}: takes {known[name].annotation}, which cannot be typed; leave it out"
-    elif not _is_of(value, types):
+    elif not fits(value, known[name].annotation):
         yield f"{where}={value}: must be {known[name].annotation}, as {pipeline} takes it"
 
 
@@ -101,25 +91,8 @@ def _free(known: dict[str, Argument]) -> list[str]:
         for name, argument in known.items()
         if name not in (*_ELSEWHERE, *_A_SWEEP_S_OWN)
         and not name.startswith("callback")
-        and _types(argument)
+        and can_be_typed(argument.annotation)
     ]
-
-
-def _types(argument: Argument) -> tuple[type, ...]:
-    """What may be typed for an argument; anything where its class does not say."""
-    if not argument.annotation:
-        return (object,)
-    names = re.findall(r"\w+", argument.annotation)
-    if _CANNOT_BE_TYPED & {*names}:  # lists of tensors, say
-        names = [name for name in names if name in ("int", "float", "bool", "str")]
-    types = tuple(kind for name in names for kind in _TYPES.get(name, ()))
-    return types if set(types) - {type(None)} else ()
-
-
-def _is_of(value: Any, types: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in types or object in types
-    return isinstance(value, types)
 
 
 def _eta(scheduler: str) -> Iterator[str]:
@@ -135,15 +108,6 @@ def _eta(scheduler: str) -> Iterator[str]:
 @cache
 def _takes_eta(class_name: str) -> bool:
     return "eta" in inspect.signature(scheduler_class(class_name).step).parameters
-
-
-@cache
-def _of_the_file(name: str) -> dict[str, Any]:
-    """What the file of that name in conf/model gives to the call."""
-    file = conf_group("model").joinpath(f"{name}.yaml")
-    content = yaml.safe_load(file.read_text()) if file.is_file() else {}
-    call: dict[str, Any] = (content.get("model") or content).get("call", {})
-    return call
 
 
 def _as_annotated(value: Any, argument: Argument | None) -> Any:

@@ -12,6 +12,7 @@ from denoisebench.bench.records.rows import panel_of
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.racing import Design
+from denoisebench.metrics.decide.shape import FEWEST
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,16 @@ def check_race(jobs: Sequence[Job], rules: RaceRules) -> None:
 
 
 def race_notices(jobs: Sequence[Job], rules: RaceRules) -> Iterator[str]:
-    """A sentence for each prompt set that is too small for fresh prompts at the end."""
+    """A sentence for each prompt set that is too small: to decide, or for fresh prompts at the
+    end."""
     cap = rules.design.cap
+    for label, units in {job.settings.prompts.label: job.units(cap) for job in jobs}.items():
+        if units < FEWEST:
+            yield (
+                f"sampling=race: {cap:,} samples are of {units} different prompts or inputs of "
+                f"{label}; by a mean over fewer than {FEWEST} nothing is decided, and more samples "
+                "of these do not help: give more"
+            )
     needed = cap + max(rules.design.confirm, cap // 2)
     for prompts in dict.fromkeys(job.settings.prompts for job in jobs):
         given = PromptSet.of(prompts).count()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from denoisebench.metrics.decide.choose import Gate
-from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, REPEATED, metric_spec
 
 
 def gates(
@@ -27,5 +27,5 @@ def _gate(metric: str, margin: Mapping[str, Any], enough: int) -> Gate:
     sign = 1 if metric_spec(metric).better == "higher" else -1
     relative = margin.get("relative")
     if relative is not None:
-        return Gate(sign, relative, relative=True, enough=enough)
-    return Gate(sign, margin["absolute"], enough=enough)
+        return Gate(sign, relative, relative=True, enough=enough, draws=REPEATED)
+    return Gate(sign, margin["absolute"], enough=enough, draws=REPEATED)

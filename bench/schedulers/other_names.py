@@ -42,8 +42,11 @@ SOLVERS = {
     "flowmatch": [Meant("flow_euler")],
     "rectified_flow": [Meant("flow_euler")],
 }
-# Words behind a solver, or alone, that choose the noise levels, as the documentation of diffusers
-# translates them. Align Your Steps: the ten levels of Stable Diffusion 1 (diffusers' AysSchedules).
+# Words behind a solver, or alone, that choose the noise levels. Karras, simple and sgm_uniform are
+# translated so by the documentation of diffusers. By ComfyUI's code: normal is even in timesteps
+# from the largest sigma to the smallest, both included; sgm_uniform has a point more and drops the
+# last; simple takes every (total / n)th sigma of the table from its end; ddim_uniform every kth
+# timestep, plus one. Align Your Steps: the ten levels of Stable Diffusion 1 (AysSchedules).
 SCHEDULES: dict[str, dict[str, Any]] = {
     "karras": _KARRAS,
     "exponential": {"scheduler.flags.use_exponential_sigmas": "true"},
@@ -51,10 +54,17 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "sgm_uniform": {"scheduler.flags.timestep_spacing": "trailing"},
     "simple": {"scheduler.flags.timestep_spacing": "trailing"},
     "normal": {"scheduler.flags.timestep_spacing": "linspace"},
-    "ddim_uniform": {"scheduler.flags.timestep_spacing": "leading"},
+    "ddim_uniform": {
+        "scheduler.flags.timestep_spacing": "leading",
+        "scheduler.flags.steps_offset": 1,
+    },
     "ays": {"grid.timesteps": "[999,850,736,645,545,455,343,233,124,24]", "steps": 10},
 }
 SCHEDULES["align_your_steps"] = SCHEDULES["ays"]
+# Names that differ from one of the catalogue in how they are spelt alone, and mean a variant of it.
+# With bh1 the class of diffusers makes no finite step to sigma 0.
+_BH1 = {"scheduler.flags.solver_type": "bh1", "scheduler.flags.final_sigmas_type": "sigma_min"}
+VARIANTS = {"uni_pc": [Meant("unipc", _BH1)]}
 _USUAL = "dpmpp_2m"  # which takes every schedule: for a schedule without a solver
 # Solvers that neither diffusers nor the catalogue has.
 MISSING = (
@@ -92,6 +102,8 @@ def unknown_scheduler(name: str, known: Iterable[str]) -> str:
 
 def meant_by(name: str) -> list[Meant]:
     """What other tools mean by a name; nothing where none of them has it."""
+    if name in VARIANTS:
+        return VARIANTS[name]
     key, solvers = _plain(name), _solvers()
     if key in solvers:
         return solvers[key]

@@ -1,4 +1,9 @@
-"""Every metric by its column: what conf/metrics names, as objects that read and estimate."""
+"""Every metric by its column: what conf/metrics names, as objects that read and estimate.
+
+The settings of a family are in bench/settings/metrics.py, since settings lie below the rooms that
+use them. Convergence is not made here but in bench/plan/trajectory.py, beside its trajectory: its
+kind names the key of a cell that has to be planned first.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -67,6 +67,8 @@ class ModelSettings(Strict):
     weights: Literal["trained", "random"] = "trained"  # random: for latency, from configs alone
     trust_remote_code: bool = False
     call: dict[str, Any] = Field(default_factory=dict)  # of the pipeline; see plan/options.py
+    # What of it the chosen files give; None: all. The launcher's, which merges them: no setting.
+    call_of_files: dict[str, Any] | None = Field(default=None, exclude=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,13 +7,21 @@ from pydantic import BaseModel
 
 from denoisebench.bench.errors import hint, nearest
 
+# Schedules by the words of other tools; bench/schedulers/other_names.py says why.
+SCHEDULE = (
+    "scheduler.flags.use_karras_sigmas=true for karras, use_exponential_sigmas=true for "
+    "exponential, use_beta_sigmas=true for beta, timestep_spacing=trailing for simple and "
+    "sgm_uniform, timestep_spacing=linspace for normal, timestep_spacing=leading with "
+    "steps_offset=1 for ddim_uniform, or grid.timesteps=[999,850,736,645,545,455,343,233,124,24] "
+    "with steps=10 for AYS"
+)
 # What diffusers, k-diffusion, Stable Diffusion web UI and ComfyUI call a setting.
 _OTHER_NAMES = {
     "guidance": ("cfg", "cfg_scale", "guidance_scale", "true_cfg_scale", "scale", "w"),
     "steps": ("num_inference_steps", "inference_steps", "sampling_steps", "num_steps", "n_steps"),
     "strength": ("denoise", "denoising_strength", "denoising"),
     "scheduler": ("sampler", "sampler_name", "sampling_method", "solver"),
-    "scheduler.flags.use_karras_sigmas=true": ("schedule", "schedule_type", "noise_schedule"),
+    SCHEDULE: ("schedule", "schedule_type", "noise_schedule"),
     "scheduler.flags.shift": ("shift",),
     "grid.timesteps": ("timesteps",),
     "grid.sigmas": ("sigmas",),
@@ -49,7 +57,7 @@ def _fields_at(above: Sequence[str], settings: type[BaseModel]) -> Iterable[str]
     for name in above:
         field = settings.model_fields.get(name)
         settings = next(_models_in(field.annotation), settings) if field else settings
-    return settings.model_fields
+    return [name for name, field in settings.model_fields.items() if not field.exclude]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -19,6 +19,7 @@ from denoisebench.bench.records.store import Store
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.racing import Course, Design, Race, Runner, rungs
 from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import REPEATED
 
 Complete = Callable[[Sequence[Job]], list[str]]  # does what is missing; a status each
 
@@ -35,7 +36,7 @@ def race_group(
     jobs: Sequence[Job], rules: RaceRules, store: Store, *, complete: Complete
 ) -> Iterator[Standings]:
     """One group's race, rung by rung. Cells that fail at the first rung do not take part."""
-    design, names = rules.design, rules.gates(jobs[0].metrics, {})
+    design, names = _design(jobs[0], rules), rules.gates(jobs[0].metrics, {})
     begun = [_looked_at(job, names, rungs(design)[0]) for job in jobs]
     statuses = complete(begun)
     entries = {job.entry.cell.key: job.entry for job in begun}
@@ -67,14 +68,23 @@ def race_group(
         yield Standings([*entries.values()], _record(runners, design, course))
 
 
+def _design(job: Job, rules: RaceRules) -> Design:
+    """The rules' design, with the independent units that the group's samples have."""
+    return replace(rules.design, prompts=job.units(rules.design.cap))
+
+
 def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
     """Raises UserError when a metric could not be decided by the last rung."""
+    cap, prompts = design.cap, design.prompts or design.cap
+    counted = cap if cap >= REPEATED * prompts else prompts  # see metrics/features/draws.py
     for metric, gate in wanted.items():
-        if gate.enough > design.cap:
+        if gate.enough > counted:
+            repeats = f", and counts prompts drawn less than twice once: here {prompts}"
+            enough = gate.enough if prompts == cap else max(gate.enough, REPEATED * prompts)
             raise UserError(
-                f"samples={design.cap}: a race decides by {metric} from {gate.enough} samples on, "
-                f"four per feature dimension; give samples={gate.enough} or more, or take its "
-                "margin out, as with ~margins.gating.fd"
+                f"samples={cap}: a race decides by {metric} from {gate.enough} samples on, four "
+                f"per feature dimension{'' if prompts == cap else repeats}; give samples={enough} "
+                "or more, or take its margin out, as with ~margins.gating.fd"
             )
 
 

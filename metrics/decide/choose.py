@@ -43,6 +43,7 @@ class Gate:
     # Units below which nothing is decided, as a bias has not faded yet: prompts where an estimate
     # is of all prompts like them, else samples.
     enough: int = 0
+    draws: int = 2  # of each prompt, from which samples are the units of such an estimate
 
     def margin_beside(self, value: float) -> float:
         return self.margin * abs(value) if self.relative else self.margin
@@ -74,6 +75,10 @@ class Candidate:
     steps: int
     cost: float  # known before the sweep, such as network passes
     estimates: Mapping[str, Estimate]  # by gating metric
+
+    @property
+    def samples(self) -> int:
+        return min(estimate.samples for estimate in self.estimates.values())
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,15 @@ def _judged(
     verdict = non_inferiority(loss, margin, reach, samples=loss.samples)
     if loss.units >= gate.enough:
         return verdict
-    missing = max(samples_missing(gate.enough, loss, loss.samples), verdict.further)
+    missing = max(_missing_to_enough(gate, loss), verdict.further)
     return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
+
+
+def _missing_to_enough(gate: Gate, loss: Difference) -> float:
+    """Samples. Once prompts are drawn so many times, samples are the units of a distance."""
+    if loss.goes_round:
+        return max(gate.enough, gate.draws * loss.units) - loss.samples
+    return samples_missing(gate.enough, loss, loss.samples)
 
 
 def plateau_of(

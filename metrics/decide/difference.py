@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from denoisebench.metrics.decide.repeats import goes_round
 from denoisebench.metrics.decide.shape import FEWEST, Shape, shape_of
 from denoisebench.metrics.estimate import (
     ROUNDED,
@@ -32,6 +33,7 @@ class Difference:
     freedom: float = math.inf  # degrees of freedom of the error, where they are few
     shape: Shape | None = None  # of the units, where the error was estimated from them
     left: float = 0.0  # how far it may be biased, to either side: bounds lie so much farther
+    goes_round: bool = False  # its samples go round their prompts: more of them are no more units
 
     @property
     def is_few(self) -> bool:
@@ -142,6 +144,7 @@ def difference_from(estimate: Estimate, farthest: float | None = None) -> Differ
         freedom=max(1, len(units) - 1),
         shape=shape_of(units, farthest, ROUNDED * farthest),
         left=_known(estimate.left),
+        goes_round=goes_round(estimate.clusters),
     )
 
 
@@ -169,6 +172,7 @@ def _unpaired(a: Estimate, b: Estimate, reason: str) -> Difference:
         freedom=freedom if math.isnan(freedom) else max(1, math.floor(freedom)),
         shape=_joined(sides, se),
         left=_known(a.left - b.left),
+        goes_round=any(side.goes_round for side in sides),
     )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, Pairs, choice_from, judged
+from denoisebench.metrics.decide.hopeless import is_hopeless
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, UNTESTED, Verdict, all_of
 from denoisebench.metrics.estimate import Estimate
@@ -52,6 +53,7 @@ class Design:
     per_doubling: int  # rungs
     confirm: int  # fresh samples of a winner, at least
     batch: int = 1  # samples that are generated at once: rungs are whole batches
+    prompts: int | None = None  # different ones among the samples up to the cap; None: all differ
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ class Race:
             self._gates,
             self._reach,
             cap=self._design.cap,
+            prompts=self._design.prompts,
             before=self._seen.pairs,
             rejected=self._rejected,
             broken=self._broken,
@@ -206,7 +209,7 @@ class Race:
             cells = {i: replace(candidates[i], estimates=new) for i, new in fresh.items()}
             for i in {*fresh} - {winner}:
                 verdicts[i] = judged(cells[winner], cells[i], self._gates, reach=reach)
-            open_ = [i for i in fresh if i != winner and any(map(_is_open, verdicts[i].values()))]
+            open_ = [i for i in fresh if i != winner and _are_open(verdicts[i])]
             if not open_ or any(map(_fails, verdicts.values())):
                 break
         of_all = [verdict for by_metric in verdicts.values() for verdict in by_metric.values()]
@@ -215,8 +218,9 @@ class Race:
 
 
 def tightest_at(gates: Mapping[str, Gate], design: Design) -> int:
-    """The number of samples at which bounds should be narrowest: where most decisions fall."""
-    return max(design.first, *(2 * gate.enough for gate in gates.values()))
+    """The number of units at which bounds should be narrowest: where most decisions fall."""
+    first = min(design.first, design.prompts or design.first)
+    return max(first, *(2 * gate.enough for gate in gates.values()))
 
 
 def rungs(design: Design) -> list[int]:
@@ -239,15 +243,17 @@ def look(
     reach: Reach,
     *,
     cap: int,
+    prompts: int | None = None,
     before: Pairs,
     rejected: Collection[int] = (),
     broken: Collection[int] = (),
 ) -> Look:
     """What is known of candidates with their estimates so far.
 
-    Candidates that went on have equally many samples. cap: the most samples that a cell can get.
-    before: pairs of the last look. rejected: places of winners that were not confirmed; they stay
-    rivals. broken: places of cells that failed; they are neither candidates nor rivals.
+    Candidates that went on have equally many samples. cap: the most samples that a cell can get,
+    of so many different prompts; None: all differ. before: pairs of the last look. rejected: places
+    of winners that were not confirmed; they stay rivals. broken: places of cells that failed; they
+    are neither candidates nor rivals.
     """
     pairs = dict(_pairs(candidates, gates, reach, before=before))
     low = _low(candidates, pairs)
@@ -258,28 +264,19 @@ def look(
     }
     out = low.union(rejected, broken)
     choice = choice_from(candidates, counted, out, broken=broken)
-    hopeless = {i for i, j in counted if _is_hopeless(candidates[i], counted[i, j], gates, cap=cap)}
+    hopeless = {
+        i
+        for (i, j), verdicts in counted.items()
+        if is_hopeless(
+            candidates[i], candidates[j], verdicts, gates=gates, cap=cap, prompts=prompts
+        )
+    }
     outcomes = [
         UNTESTED if i in broken else all_of([*standing.worst.values()])
         for i, standing in enumerate(choice.standings)
     ]
     live = _live(candidates, counted, outcomes, chosen=choice.chosen, barred=out.union(hopeless))
     return Look(pairs, low, choice, live, frozenset(hopeless))
-
-
-def _is_hopeless(
-    cell: Candidate, verdicts: Mapping[str, Verdict], gates: Mapping[str, Gate], *, cap: int
-) -> bool:
-    """Whether a cell is unlikely to pass by the cap: it would not even with a loss half a bound's
-    distance below its estimate, which is as rare as one in twenty. Bounds narrow with √n."""
-    samples = _samples(cell)
-    if samples >= cap:
-        return any(map(_is_open, verdicts.values()))
-    if samples < max(gate.enough for gate in gates.values()):
-        return False
-    share = (samples / cap) ** 0.5
-    distances = [(v, v.high - v.loss) for v in verdicts.values() if _is_open(v)]
-    return any(v.loss + (share - 0.5) * distance >= v.margin for v, distance in distances)
 
 
 def _pairs(
@@ -290,18 +287,14 @@ def _pairs(
     for i, cell in enumerate(candidates):
         for j, rival in enumerate(candidates):
             old = before.get((i, j), {})
-            open_ = {m: g for m, g in gates.items() if m not in old or _is_open(old[m])}
-            went_on = not old or _samples(cell) == _samples(rival)
+            open_ = {m: g for m, g in gates.items() if m not in old or old[m].is_open}
+            went_on = not old or cell.samples == rival.samples
             new = judged(cell, rival, open_, reach=reach) if open_ and went_on else {}
             yield (i, j), {metric: new.get(metric) or old[metric] for metric in gates}
 
 
-def _samples(cell: Candidate) -> int:
-    return min(estimate.samples for estimate in cell.estimates.values())
-
-
-def _is_open(verdict: Verdict) -> bool:
-    return verdict.outcome == UNDECIDED
+def _are_open(verdicts: Mapping[str, Verdict]) -> bool:
+    return any(verdict.is_open for verdict in verdicts.values())
 
 
 def _fails(verdicts: Mapping[str, Verdict]) -> bool:
@@ -338,11 +331,7 @@ def _live(
             break
     else:
         return frozenset()
-    open_ = [
-        pair
-        for pair, verdicts in pairs.items()
-        if pair[0] in tested and any(map(_is_open, verdicts.values()))
-    ]
+    open_ = [pair for pair, verdicts in pairs.items() if pair[0] in tested and _are_open(verdicts)]
     return frozenset(place for pair in open_ for place in pair)
 
 

@@ -18,7 +18,7 @@ from denoisebench.metrics.decide.verdicts import (
     PASS,
     UNDECIDED,
     Verdict,
-    non_inferiority,
+    held,
     outcome_of,
     samples_missing,
 )
@@ -77,7 +77,7 @@ def _judgement(loss: Loss, p_worse: float, p_better: float, *, level: float) -> 
 
 def _verdict(loss: Loss) -> Verdict:
     if loss.share is None:
-        return non_inferiority(loss.difference, loss.margin, samples=loss.samples)
+        return held(loss.difference, loss.margin, fixed_reach())
     bounds = loss.share.bounds()
     return Verdict(
         outcome_of(bounds, loss.margin), loss.difference.value, *bounds, margin=loss.margin

@@ -6,7 +6,7 @@ direction. A margin is the loss that does not matter, declared before looking.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.difference import Difference
@@ -28,8 +28,12 @@ class Verdict:
     high: float
     margin: float
     # Samples that would probably decide, beyond those there are; 0 if decided, infinite if it takes
-    # too many in practice.
+    # too many in practice, or other prompts.
     further: float = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome == UNDECIDED
 
     def in_margins(self, loss: float) -> float:
         """A loss, or a bound of one, as a multiple of the margin; infinite for a margin of 0."""
@@ -46,10 +50,19 @@ def non_inferiority(
     units.
     """
     reach = reach or fixed_reach()
+    verdict = held(loss, margin, reach)
+    if verdict.outcome != UNDECIDED:
+        return verdict
+    needed = units_to_decide(loss, margin, reach)
+    return replace(verdict, further=samples_missing(needed, loss, samples))
+
+
+def held(loss: Difference, margin: float, reach: Reach) -> Verdict:
+    """A loss held against its margin as `non_inferiority` does, without the samples that would
+    decide: they take far longer to work out than the bounds."""
     bounds = loss.bounds(NormalDist().cdf(-reach(loss.units)))
     outcome = UNDECIDED if loss.is_few else outcome_of(bounds, margin)
-    needed = units_to_decide(loss, margin, reach) if outcome == UNDECIDED else 0
-    return Verdict(outcome, loss.value, *bounds, margin, samples_missing(needed, loss, samples))
+    return Verdict(outcome, loss.value, *bounds, margin)
 
 
 def outcome_of(bounds: tuple[float, float], margin: float) -> str:
@@ -61,10 +74,14 @@ def outcome_of(bounds: tuple[float, float], margin: float) -> str:
 
 
 def samples_missing(needed: float, loss: Difference, samples: int | None) -> float:
-    """Samples still missing to so many units, which grow with samples; 0 for none, else one at
-    least."""
+    """Samples still missing to so many units; 0 for none, else one at least.
+
+    Samples are counted, as many a unit as there are. Infinite where they go round their prompts,
+    as more of the same do not make more units."""
     if not needed or math.isinf(needed):
         return needed
+    if loss.goes_round:
+        return math.inf
     a_unit = (samples or loss.units) / loss.units
     return max(1, math.ceil(a_unit * (needed - loss.units)))
 

@@ -193,7 +193,7 @@ def frechet_record(
     taken = weight * (mean - value)
     debiased = _known(
         draws.estimate(value - taken, influence + weight * (influence - share)),
-        taken=abs(taken),
+        taken=taken,
         ratio=units / reference.dim,
     )
     points = [(1 / units, value), (inverse, mean)]
@@ -207,7 +207,8 @@ def frechet_record(
 
 def _known(estimate: Estimate, *, taken: float, ratio: float) -> Estimate:
     """The estimate with what may be left of its bias, see frechet_record. taken: the bias that was
-    taken out; ratio: units a dimension."""
+    taken out, with its sign: where two differ in it, a difference may be off by both together;
+    ratio: units a dimension."""
     if ratio < FEW_SAMPLES:
         return replace(estimate, left=float("inf"))
     return replace(estimate, left=LEFT * taken)

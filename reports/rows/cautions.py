@@ -100,17 +100,21 @@ def _few_prompts(frame: pd.DataFrame) -> str:
 
 
 def _repeated_prompts(frame: pd.DataFrame) -> str:
-    """The prompts that distances between distributions are of: see metrics.features.draws."""
-    names = [m for m in frame_metrics(frame) if is_between_distributions(m)]
+    """What metrics are of where prompts repeat: see metrics.features.draws."""
     repeated = frame[frame["samples"] >= REPEATED * frame["distinct_prompts"]]
+    names = frame_metrics(frame)
     if repeated.empty or not names:
         return ""
     first = repeated.iloc[0]
+    distances = [metric_spec(name).label for name in names if is_between_distributions(name)]
+    of_these = (
+        f"{', '.join(distances)}: of these prompts alone, with the error of other noise; other "
+        "prompts may order cells in another way. "
+    )
     return (
         f"{first['samples']} samples are of {first['distinct_prompts']} prompts. "
-        f"{', '.join(metric_spec(name).label for name in names)}: of these prompts alone, with the "
-        "error of other noise; other prompts may order cells in another way. Errors of means, such "
-        "as a CLIP score, are those of other prompts."
+        f"{of_these if distances else ''}Errors of means, such as a CLIP score, are those of other "
+        "prompts: what is not decidable by them takes more prompts, not more samples of these."
     )
 
 

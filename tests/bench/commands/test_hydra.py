@@ -13,3 +13,13 @@ def test_unknown_names_are_said_together_with_the_other_problems(capsys):
     code, _, err = call(capsys, "sweep", "model=shape", "stepz=2")
     assert code == 2
     assert [line.split()[1] for line in err.splitlines()] == ["model=shape:", "stepz:"]
+
+
+def test_a_question_of_completion_that_no_shell_asks_is_answered_in_a_line(capsys, monkeypatch):
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    code, _, err = call(capsys, "sweep", "-sc", "query=bash")
+    assert code == 2
+    assert err == (
+        "denoisebench: --shell-completion query=bash: is asked by the shell while a line is typed; "
+        "give install=bash to print what sets this up\n"
+    )

@@ -1,5 +1,7 @@
 """Options of a pipeline's call and levels of one's own: axes of a sweep, or refused in a line."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,13 +10,16 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler
 
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
-from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.paths import EMBEDDED, conf_group
 from denoisebench.bench.records.run import load_run
 from tests.helpers.cli import call, tiny
 
 MODEL = "shapes-ddpm, ddim, 2 steps, guidance 1"
 TEXTS = ("a large red star", "a small blue ring")
 FAST = ("metrics=none", "latency.timed_runs=0")
+
+
+FLOW = "flow_euler, 2 steps, guidance 1"
 
 
 def cells(out):
@@ -117,8 +122,32 @@ def test_levels_are_an_axis_with_their_number_of_steps(tmp_path, capsys):
 def test_what_the_model_s_own_file_gives_is_no_option(tmp_path, capsys):
     lengths = ("model=shapes-flow", "model.call.max_sequence_length=0,16", "--dry-run")
     code, out, _ = call(capsys, *tiny(tmp_path, *lengths))
-    name = "shapes-flow, flow_euler, 2 steps, guidance 1"
+    name = f"shapes-flow, {FLOW}"
     assert (code, cells(out)) == (0, [name, f"{name}, max_sequence_length=16"])
+
+
+def test_what_a_file_gives_is_no_option_of_a_model_that_lies_elsewhere(tmp_path, capsys):
+    folder = tmp_path / "copy"
+    shutil.copytree(EMBEDDED / "shapes-flow", folder)
+    elsewhere = ("model=shapes-flow", f"model.path={folder}", "--dry-run")
+    code, out, _ = call(capsys, *tiny(tmp_path, *elsewhere, "model.call.max_sequence_length=0,16"))
+    name = f"copy, {FLOW}"
+    assert (code, cells(out)) == (0, [name, f"{name}, max_sequence_length=16"])
+    code, out, _ = call(capsys, *tiny(tmp_path, *elsewhere))
+    assert (code, cells(out)) == (0, [name])
+
+
+def test_what_a_file_of_the_user_s_own_gives_is_no_option(tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    text = conf_group("model").joinpath("shapes-flow.yaml").read_text()
+    mine = text.replace("name: shapes-flow", "name: mine").replace("length: 0", "length: 8")
+    (tmp_path / "model" / "my_flow.yaml").write_text(mine)
+    own = ("--config-dir", str(tmp_path), "model=my_flow", "--dry-run")
+    code, out, _ = call(capsys, *tiny(tmp_path, *own, "model.call.max_sequence_length=0,8"))
+    name = f"mine, {FLOW}"
+    assert (code, cells(out)) == (0, [f"{name}, max_sequence_length=0", name])
+    code, out, _ = call(capsys, *tiny(tmp_path, *own))
+    assert (code, cells(out)) == (0, [name])
 
 
 @pytest.mark.parametrize(
@@ -133,6 +162,7 @@ def test_what_the_model_s_own_file_gives_is_no_option(tmp_path, capsys):
         ("C.eta=abc", "model.call.eta=abc: must be float"),
         ("C.eta=true", "model.call.eta=True: must be float"),
         ("C.clip_skip=1.5", "model.call.clip_skip=1.5: must be int"),
+        ("C.cross_attention_kwargs=a", "must be dict[str, Any] | None, as StableDiffusionPipeline"),
         ("C.prompt_embeds=1", "model.call.prompt_embeds: takes torch.Tensor | None, which cannot"),
         ("C.ip_adapter_image_embeds=[1]", "which cannot be typed; leave it out"),
         ("C.callback_on_step_end=1", "a sweep needs its own; leave it out"),

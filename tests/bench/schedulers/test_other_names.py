@@ -4,7 +4,13 @@ import pytest
 from diffusers.schedulers import AysSchedules
 
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.schedulers.other_names import MISSING, SCHEDULES, SOLVERS, meant_by
+from denoisebench.bench.schedulers.other_names import (
+    MISSING,
+    SCHEDULES,
+    SOLVERS,
+    VARIANTS,
+    meant_by,
+)
 from tests.helpers.cli import call
 
 _FLAGS = "scheduler.flags"
@@ -31,7 +37,10 @@ MEANT = {
     "Euler a Karras": "scheduler=euler_a (it cannot follow karras)",
     "DDIM AYS": "scheduler=ddim (it cannot follow ays)",
     "DPM2 a": "scheduler=kdpm2_a",
-    "uni_pc": "scheduler=unipc",
+    "uni_pc": f"scheduler=unipc {_FLAGS}.solver_type=bh1 {_FLAGS}.final_sigmas_type=sigma_min",
+    "uni_pc_bh2": "scheduler=unipc",
+    "normal": f"scheduler=dpmpp_2m {_FLAGS}.timestep_spacing=linspace",
+    "ddim_uniform": f"scheduler=dpmpp_2m {_FLAGS}.timestep_spacing=leading {_FLAGS}.steps_offset=1",
     "EulerDiscreteScheduler": "scheduler=euler",
     "EulerAncestralDiscreteScheduler": "scheduler=euler_a",
     "karras": f"scheduler=dpmpp_2m {_FLAGS}.use_karras_sigmas=true",
@@ -46,7 +55,7 @@ MODELS = {"diffusion": "shapes-ddpm", "flow": "shapes-flow"}
 
 
 def choices_of_the_tables():
-    choices = [choice for name in (*SOLVERS, *SCHEDULES) for choice in meant_by(name)]
+    choices = [choice for name in (*SOLVERS, *VARIANTS, *SCHEDULES) for choice in meant_by(name)]
     return {str(choice): choice for choice in choices}
 
 
@@ -55,6 +64,14 @@ def test_a_name_of_another_tool_is_translated_and_not_taken(name, capsys):
     code, out, err = call(capsys, "sweep", f"scheduler={name}", "--dry-run")
     assert (code, out) == (2, "")
     assert err.startswith(f"denoisebench: scheduler={name}: unknown; did you mean {MEANT[name]}")
+
+
+def test_the_setting_of_other_tools_for_schedules_names_what_each_word_means(capsys):
+    code, _, err = call(capsys, "sweep", "schedule=simple", "--dry-run")
+    assert code == 2
+    for word, overrides in SCHEDULES.items():
+        for name, value in overrides.items():
+            assert f"{name.removeprefix('scheduler.flags.')}={value}" in err, word
 
 
 @pytest.mark.parametrize("choice", choices_of_the_tables().values(), ids=choices_of_the_tables())

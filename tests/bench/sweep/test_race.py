@@ -12,7 +12,7 @@ import yaml
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.records.run import load_run
 from denoisebench.reports.rows.compare import compare_cells, find_cell
-from tests.helpers.cli import call, start
+from tests.helpers.cli import call, start, tiny
 
 FIXED_IMAGES = 8 * 1024
 GRID = (
@@ -159,6 +159,22 @@ def test_a_race_whose_cap_is_below_what_a_distance_needs_says_how_many(tmp_path,
     code, _, err = call(capsys, *few, f"runs={tmp_path}", "sampling=race", "samples=128")
     assert code == 2
     assert "samples=192 or more" in err
+
+
+def test_a_race_whose_prompts_repeat_below_what_a_distance_needs_says_how_many(tmp_path, capsys):
+    """Of 256 captions of the embedded world 252 differ, and fd_shapes decides from 256 on."""
+    race = ("sampling=race", "samples=256", "steps=1,2", "batch_size=64", "sampling.first=16")
+    code, _, err = call(capsys, *tiny(tmp_path, *race, "latency.timed_runs=0"))
+    assert code == 2
+    assert "here 252; give samples=504 or more" in err
+
+
+def test_too_few_prompts_to_decide_by_are_said_before_a_race(tmp_path, capsys):
+    (tmp_path / "few.txt").write_text("\n".join(f"a red ring {i}" for i in range(20)))
+    file = ("prompts=file", f"prompts.path={tmp_path / 'few.txt'}", "--dry-run")
+    code, out, _ = call(capsys, *tiny(tmp_path, "sampling=race", "samples=512", *file))
+    assert code == 0
+    assert "512 samples are of 20 different prompts" in " ".join(out.split())
 
 
 def test_cells_of_a_race_are_compared_by_the_samples_that_they_share(raced, fixed):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from denoisebench.metrics.decide import further, regression, verdicts
 from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.decide.regression import (
     IMPROVED,
@@ -42,6 +43,19 @@ def test_equal_cells_pass_and_a_loss_without_error_is_certain():
 
 def test_one_sample_decides_nothing():
     assert outcomes(loss(5.0, math.nan)) == [UNDECIDED]
+
+
+def test_what_would_decide_is_worked_out_once_and_for_the_undecided_alone(monkeypatch):
+    asked = []
+
+    def counted(loss, margin, reach):
+        asked.append(loss.value)
+        return further.units_to_decide(loss, margin, reach)
+
+    monkeypatch.setattr(regression, "units_to_decide", counted)
+    monkeypatch.setattr(verdicts, "units_to_decide", counted)
+    assert outcomes(loss(0.0, 0.1), loss(0.9, 0.1)) == [PASS, UNDECIDED]
+    assert asked == [0.9]
 
 
 def share(k, n, margin=0.05):

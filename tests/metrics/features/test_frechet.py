@@ -10,6 +10,7 @@ from denoisebench.metrics.decide.difference import difference_of
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.frechet import (
+    LEFT,
     FeatureStats,
     frechet_distance,
     frechet_estimate,
@@ -405,6 +406,16 @@ def test_below_three_samples_a_dimension_neither_a_value_nor_a_difference_has_an
         assert np.isfinite(a.own_se) == is_known
         assert np.isfinite(paired_difference(a, b).se) == is_known
         assert paired_difference(a, frechet_estimate(one, stats)).se == 0  # the same samples
+
+
+def test_what_is_left_of_a_bias_has_the_sign_of_what_was_taken_out(generator):
+    """By the sign a difference knows whether both are off to one side, or apart."""
+    stats = FeatureStats.from_features(draw(500, 20, generator))
+    record = frechet_record(draw(80, 20, generator), stats)
+    assert record.estimate.left == pytest.approx(LEFT * (record.raw - record.estimate.value))
+    up, down = (replace(record.estimate, left=left) for left in (0.2, -0.1))
+    apart = replace(down, value=down.value + 1, influence=-down.influence)
+    assert difference_of(up, apart).left == pytest.approx(0.3)
 
 
 def test_a_difference_holds_what_is_left_of_both_biases(generator):

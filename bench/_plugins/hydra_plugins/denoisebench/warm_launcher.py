@@ -150,4 +150,6 @@ class WarmLauncher(Launcher):
             self._composed[chosen] = config
         config = deepcopy(self._composed[chosen])
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        if isinstance(config.get("model"), DictConfig):  # verify has none
+            config.model.call_of_files = self._composed[chosen].model.get("call")
         return config
