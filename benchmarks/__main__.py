@@ -87,7 +87,8 @@ def all_metrics() -> list[tuple[str, str]]:
 
     def cell(number: int) -> tuple[dict[str, float], dict[str, Estimate]]:
         noise = torch.randn(shared.shape, generator=torch.Generator().manual_seed(number))
-        return scored((shared + noise * (1 - number / CELLS)) * spread, *held)
+        features = (shared + noise * (1 - number / CELLS)) * spread
+        return scored(features, *held[:2], manifold=held[2])
 
     with ThreadPoolExecutor(WORKERS) as pool:
         cells = list(pool.map(cell, range(CELLS)))
@@ -126,6 +127,7 @@ def scored(
     features: torch.Tensor,
     statistics: FeatureStats,
     kernel: KernelReference,
+    *,
     manifold: ManifoldReference,
 ) -> tuple[dict[str, float], dict[str, Estimate]]:
     """Seconds by part, and estimates by metric."""

@@ -66,7 +66,7 @@ class Replication:
 
 
 def replicate(
-    population: Population, estimator: str, repetitions: int, seed: int = 0
+    population: Population, estimator: str, repetitions: int, *, seed: int = 0
 ) -> Replication:
     """estimator: mean, kernel, frechet or raw frechet, then " of CELL" or " of CELL - CELL"."""
     kind, _, names = estimator.partition(" of ")
@@ -77,7 +77,7 @@ def replicate(
     estimates = []
     for _ in range(repetitions):
         drawn = generator.integers(size, size=n)
-        estimates.append(_paired([_estimate(population, kind, name, drawn) for name in pair]))
+        estimates.append(_paired([_estimate(population, kind, name, drawn=drawn) for name in pair]))
     values = np.array([estimate.value for estimate in estimates])
     held = [low <= truth <= high for low, high in (e.interval() for e in estimates)]
     return Replication(
@@ -114,7 +114,7 @@ def _truth(population: Population, kind: str, name: str) -> float:
     return frechet_distance(FeatureStats.from_moments(*moments), population.reference)
 
 
-def _estimate(population: Population, kind: str, name: str, drawn: np.ndarray) -> Estimate:
+def _estimate(population: Population, kind: str, name: str, *, drawn: np.ndarray) -> Estimate:
     if kind == "mean":
         return mean_estimate(population.scores[name][drawn])
     features = population.cells[name][drawn]

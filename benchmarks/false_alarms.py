@@ -48,7 +48,10 @@ def replicate(
 
     def share(level: float, outcome: str) -> float:
         verdicts = [
-            _outcome(_times(rng, count[0], spread[0], level), _times(rng, count[1], spread[1], 0.0))
+            _outcome(
+                _times(rng, count[0], spread[0], level=level),
+                _times(rng, count[1], spread[1], level=0.0),
+            )
             for _ in range(repetitions)
         ]
         return verdicts.count(outcome) / repetitions
@@ -64,7 +67,7 @@ def replicate(
     )
 
 
-def _times(rng: np.random.Generator, processes: int, between: float, level: float) -> np.ndarray:
+def _times(rng: np.random.Generator, processes: int, between: float, *, level: float) -> np.ndarray:
     """Times [processes, RUNS]."""
     luck = level + between * rng.standard_normal((processes, 1))
     times: np.ndarray = np.exp(luck + WITHIN * rng.standard_normal((processes, RUNS)))

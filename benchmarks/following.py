@@ -39,7 +39,7 @@ class Row:
     wrong: float  # share of those that then pass or fail wrongly
 
 
-def replicate(family: Family, error: float, loss: float, repetitions: int) -> Row:
+def replicate(family: Family, error: float, loss: float, *, repetitions: int) -> Row:
     """repetitions: first samples that stay undecided."""
     rng = np.random.default_rng(0)
     scale = error * math.sqrt(FIRST) / SPREADS[family.name]
@@ -95,7 +95,7 @@ def line(row: Row) -> str:
 def main(file: Path, repetitions: int) -> None:
     """repetitions: of each true loss."""
     rows: Sequence[Row] = [
-        replicate(family, error, loss, repetitions)
+        replicate(family, error, loss, repetitions=repetitions)
         for family in (NORMAL, LOGNORMAL)
         for error in ERRORS
         for loss in LOSSES

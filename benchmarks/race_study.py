@@ -153,7 +153,7 @@ class Summary:
     rungs: float  # samples at the last one, mean
 
 
-def summary(order: str, field: Field, repetitions: list[Repetition], fit: list[str]) -> Summary:
+def summary(order: str, field: Field, repetitions: list[Repetition], *, fit: list[str]) -> Summary:
     def misses(chosen: str) -> tuple[int, int]:
         names = [getattr(repetition, chosen) for repetition in repetitions]
         return names.count(None), sum(name is not None and name not in fit for name in names)
@@ -207,7 +207,7 @@ def main(folder: Path, repetitions: int = REPETITIONS) -> None:
     for order in dict.fromkeys(entry.cell.scheduler for entry in run.entries):
         field = field_of(run, order)
         results, fit = [repeat(field, seed) for seed in range(repetitions)], within_margins(field)
-        rows.append(summary(order, field, results, fit))
+        rows.append(summary(order, field, results, fit=fit))
         by_order[order] = [asdict(repetition) for repetition in results]
     print(markdown(rows))
     record = {

@@ -95,7 +95,7 @@ def study(packs: Mapping[str, Pack], trials: int) -> Iterator[Judged]:
     reference = FeatureStats.from_features(renders)
     for name in VARIANTS:
         if name != "baseline":
-            yield _row(name, packs["baseline"], packs[name], reference, trials)
+            yield _row(name, packs["baseline"], packs[name], reference=reference, trials=trials)
 
 
 def _sessions(name: str) -> range:
@@ -112,14 +112,14 @@ def _whole(folder: Path, name: str) -> Pack:
     return replace(first, cells=[replace(cell, latencies=latencies)])
 
 
-def _row(name: str, old: Pack, new: Pack, reference: FeatureStats, trials: int) -> Judged:
+def _row(name: str, old: Pack, new: Pack, *, reference: FeatureStats, trials: int) -> Judged:
     margins = margins_settings("default").model_dump(exclude_none=True)
     outcomes: list[str] = []
     found_by: Counter[str] = Counter()
     for seed in range(trials):
         rng = np.random.default_rng(seed)
         drawn = rng.integers(SAMPLES, size=DRAWN)
-        sides = [_drawn(pack, drawn, rng, reference) for pack in (old, new)]
+        sides = [_drawn(pack, drawn, rng, reference=reference) for pack in (old, new)]
         result = check(*sides, margins["gating"], slower=margins["slower"], drift=margins["drift"])
         outcomes.append(result.outcome)
         found_by.update({row.measure for row in result.rows if row.outcome == REGRESSION})
@@ -154,15 +154,18 @@ def timings(packs: Mapping[str, Pack], trials: int) -> Iterator[Timing]:
     same = [latency for name in REPETITIONS for latency in packs[name].cells[0].latencies]
     sides = {name: packs[name].cells[0].latencies for name in SLOWER}
     for count in PROCESSES:
-        yield _timing(REPEATED, packs["baseline"], same, None, count, trials)
+        yield _timing(REPEATED, packs["baseline"], same, other=None, count=count, trials=trials)
         for name, latencies in sides.items():
-            yield _timing(name, packs["baseline"], same, latencies, count, trials)
+            yield _timing(
+                name, packs["baseline"], same, other=latencies, count=count, trials=trials
+            )
 
 
 def _timing(
     name: str,
     pack: Pack,
     same: Sequence[Latency],
+    *,
     other: Sequence[Latency] | None,
     count: int,
     trials: int,
@@ -189,13 +192,15 @@ def _timed(pack: Pack, latencies: list[Latency]) -> Pack:
 
 
 def _drawn(
-    pack: Pack, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
+    pack: Pack, drawn: np.ndarray, rng: np.random.Generator, *, reference: FeatureStats
 ) -> Pack:
-    return replace(pack, cells=[_drawn_cell(cell, drawn, rng, reference) for cell in pack.cells])
+    return replace(
+        pack, cells=[_drawn_cell(cell, drawn, rng, reference=reference) for cell in pack.cells]
+    )
 
 
 def _drawn_cell(
-    packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, reference: FeatureStats
+    packed: PackedCell, drawn: np.ndarray, rng: np.random.Generator, *, reference: FeatureStats
 ) -> PackedCell:
     """The cell with the samples drawn; its timing processes and their runs are drawn anew."""
     ((kind, features),) = packed.features.items()

@@ -58,7 +58,7 @@ def write_report(folder: Path) -> Path:
     script = javascript_bundle()
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
-    write_atomically(page, render_html(run, frame, content, script).encode())
+    write_atomically(page, render_html(run, frame, content, script=script).encode())
     write_atomically(folder / _HASHES, json.dumps(_hashes(folder), indent=1).encode())
     return page
 

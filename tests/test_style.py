@@ -88,7 +88,9 @@ def names_of_data(tree):
 
 
 @pytest.mark.parametrize(
-    "source", read_sources(ROOT, (*PACKAGES, "denoisebench")), ids=lambda source: source.file
+    "source",
+    read_sources(ROOT, (*PACKAGES, "denoisebench", *OUTSIDE)),
+    ids=lambda source: source.file,
 )
 def test_parameters_past_the_third_are_given_by_name(source):
     functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)]

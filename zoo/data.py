@@ -25,7 +25,7 @@ def to_signed(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def save_sheet(images: Tensor, path: Path, columns: int, zoom: int = 3) -> None:
+def save_sheet(images: Tensor, path: Path, columns: int, *, zoom: int = 3) -> None:
     """Images [N, 3, H, W] float in [-1, 1] as one picture, row by row."""
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
     n, c, h, w = pixels.shape

@@ -101,7 +101,7 @@ def train(device: str) -> Path:
     signal = scheduler().alphas_cumprod
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
-        return _loss(network, data, targets, signal, generator)
+        return _loss(network, data, targets, signal=signal, generator=generator)
 
     def sheet(network: nn.Module, path: Path) -> None:
         pipeline = assemble(network, vae, words)
@@ -121,6 +121,7 @@ def _loss(
     network: nn.Module,
     data: CaptionedLatents,
     targets: dict[str, Tensor],
+    *,
     signal: Tensor,
     generator: torch.Generator,
 ) -> Tensor:

@@ -172,10 +172,10 @@ def train(device: str) -> Path:
     data = captioned_latents(vae, words, training_scenes())
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
-        return _loss(network, data, encoders, teacher, generator)
+        return _loss(network, data, encoders, teacher=teacher, generator=generator)
 
     def sheet(network: nn.Module, path: Path) -> None:
-        pipeline = assemble(network, vae, encoders, words)
+        pipeline = assemble(network, vae, encoders, words=words)
         call = {"num_inference_steps": 28, "guidance_scale": 4.0, "max_sequence_length": 0}
         sample_sheet(pipeline, path, height=32, width=32, **call)
 
@@ -184,7 +184,7 @@ def train(device: str) -> Path:
     for recipe in (RECIPE, RESTART):
         network = fit(recipe, network, loss, device=device, sheet=sheet, optimizers=muon_and_adamw)
     out = CHECKPOINTS / "flow" / "final"
-    assemble(network, vae, encoders, words).to("cpu").save_pretrained(out)
+    assemble(network, vae, encoders, words=words).to("cpu").save_pretrained(out)
     (out / "training.json").write_text(json.dumps(_record(), indent=1))
     return out
 
@@ -201,6 +201,7 @@ def _loss(
     network: nn.Module,
     data: CaptionedLatents,
     encoders: list[CLIPTextModelWithProjection],
+    *,
     teacher: Teacher,
     generator: torch.Generator,
 ) -> Tensor:
@@ -223,7 +224,11 @@ def _loss(
 
 
 def assemble(
-    network: nn.Module, vae: AutoencoderKL, encoders: list[CLIPTextModelWithProjection], words: Any
+    network: nn.Module,
+    vae: AutoencoderKL,
+    encoders: list[CLIPTextModelWithProjection],
+    *,
+    words: Any,
 ) -> StableDiffusion3Pipeline:
     """No T5: its place in the sequence is max_sequence_length zeros, so call it with 0."""
     pipeline = StableDiffusion3Pipeline(

@@ -84,7 +84,7 @@ class Distillation:
     scheduler: LCMScheduler
 
     def consistent(
-        self, student: nn.Module, x: Tensor, t: Tensor, text: Tensor, guidance: Tensor
+        self, student: nn.Module, x: Tensor, t: Tensor, *, text: Tensor, guidance: Tensor
     ) -> Tensor:
         """The student's end of the trajectory through x at t: x itself at t = 0."""
         embedded = LatentConsistencyModelPipeline.get_guidance_scale_embedding(
@@ -114,11 +114,11 @@ class Distillation:
         text = self.encode(self.data.tokens[index].to(device))
         no_text = self.encode(self.data.no_caption[None].to(device)).expand_as(text)
         x = self.noised(self.data.latents[index].float().to(device), noise, t)
-        seen = self.teacher.guided_noise(x, t, text, no_text, guidance)
+        seen = self.teacher.guided_noise(x, t, text, no_text=no_text, guidance=guidance)
         neighbour = self.noised(self.clean(x, seen, t), seen, before)  # one step of DDIM
         with torch.no_grad():
-            target = self.consistent(student, neighbour, before, text, guidance)
-        error = (self.consistent(student, x, t, text, guidance) - target).square()
+            target = self.consistent(student, neighbour, before, text=text, guidance=guidance)
+        error = (self.consistent(student, x, t, text=text, guidance=guidance) - target).square()
         return ((error + HUBER**2).sqrt() - HUBER).mean()
 
     @torch.no_grad()
@@ -137,19 +137,19 @@ def train(device: str) -> Path:
         return distillation.loss(network, generator)
 
     def sheet(network: nn.Module, path: Path) -> None:
-        pipeline = assemble(network, vae, text_encoder, words)
+        pipeline = assemble(network, vae, text_encoder, words=words)
         sample_sheet(pipeline, path, num_inference_steps=4, guidance_scale=4.0)
 
     torch.manual_seed(RECIPE.seed)
     network = fit(RECIPE, student_of(teacher.unet), loss, device=device, sheet=sheet)
     out = CHECKPOINTS / "lcm" / "final"
-    assemble(network, vae, text_encoder, words).to("cpu").save_pretrained(out)
+    assemble(network, vae, text_encoder, words=words).to("cpu").save_pretrained(out)
     (out / "training.json").write_text(json.dumps(describe(RECIPE), indent=1))
     return out
 
 
 def assemble(
-    network: nn.Module, vae: AutoencoderKL, text_encoder: CLIPTextModel, words: Any
+    network: nn.Module, vae: AutoencoderKL, text_encoder: CLIPTextModel, *, words: Any
 ) -> LatentConsistencyModelPipeline:
     pipeline = LatentConsistencyModelPipeline(
         vae=vae,

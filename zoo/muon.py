@@ -20,7 +20,7 @@ class Muon(Optimizer):
     """Momentum, orthogonalised, scaled to Adam's typical size (Liu et al., 2025)."""
 
     def __init__(
-        self, matrices: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95
+        self, matrices: Iterable[Tensor], lr: float, weight_decay: float, *, momentum: float = 0.95
     ):
         settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum}
         super().__init__(matrices, settings)

@@ -134,7 +134,7 @@ MEASURES: dict[str, Callable[[], dict]] = {
 }
 
 
-def draw(pipeline, prompts: list[str], steps: int, guidance: float = GUIDANCE) -> np.ndarray:
+def draw(pipeline, prompts: list[str], steps: int, *, guidance: float = GUIDANCE) -> np.ndarray:
     """Images [N, 3, 32, 32] uint8 by the pipeline's own scheduler."""
     parts = []
     for start in range(0, len(prompts), 64):
@@ -207,7 +207,7 @@ def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
     for guidance in CURVE_GUIDANCE:
         before = None
         for steps in curve_steps:
-            images = torch.from_numpy(draw(pipeline, prompts, steps, guidance))
+            images = torch.from_numpy(draw(pipeline, prompts, steps, guidance=guidance))
             now = frechet_estimate(extract(images), reference, debias=False)
             row = {"value": round(now.value, 2), "se": round(now.se, 2)}
             if before is not None:
@@ -227,7 +227,7 @@ def sample_sheet(pipeline, path: Path, steps: int) -> None:
 def write_cards(quality: dict[str, dict]) -> None:
     for name in quality:
         folder, description = CARDS[name]
-        card = model_card(name, description, read_record(name), quality[name])
+        card = model_card(name, description, read_record(name), quality=quality[name])
         if name in GENERATORS:
             generator = GENERATORS[name]
             steps = generator.judged_steps[-1]
@@ -237,7 +237,7 @@ def write_cards(quality: dict[str, dict]) -> None:
         (EMBEDDED / folder / "README.md").write_text(card)
 
 
-def model_card(name: str, description: str, record: dict, quality: dict) -> str:
+def model_card(name: str, description: str, record: dict, *, quality: dict) -> str:
     """Markdown: data, recipe, what was measured of the released weights, losses."""
     losses = record["losses"]
     recipe = {k: v for k, v in record.items() if k not in ("losses", "measured", "details")}

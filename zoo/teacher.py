@@ -30,7 +30,7 @@ class Teacher:
         return self.unet(x, t.to(x.device), text).sample
 
     def guided_noise(
-        self, x: Tensor, t: Tensor, text: Tensor, no_text: Tensor, guidance: Tensor
+        self, x: Tensor, t: Tensor, text: Tensor, *, no_text: Tensor, guidance: Tensor
     ) -> Tensor:
         """Noise under classifier-free guidance as in diffusers: 1 is the captioned noise alone."""
         captioned, plain = self.noise(

@@ -74,17 +74,23 @@ def fit(
         network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
     )
     descent = optimizers(recipe, network)
-    step = _resume(recipe, folder, network, average.module, descent)
+    step = _resume(recipe, folder, network, average=average.module, optimizers=descent)
     average.n_averaged.fill_(step)  # zero would make the next update copy the network
     started, first, smooth = time.monotonic(), step, None
     while step < recipe.steps:
-        value = _update(recipe, network, average, descent, loss, step)
+        value = _update(recipe, network, average, optimizers=descent, loss=loss, step=step)
         smooth = value if smooth is None else 0.98 * smooth + 0.02 * value
         step += 1
         if step % 50 == 0:
-            _report(recipe, folder, step, smooth, (time.monotonic() - started) / (step - first))
+            _report(
+                recipe,
+                folder,
+                step,
+                value=smooth,
+                step_s=(time.monotonic() - started) / (step - first),
+            )
         if step % recipe.checkpoint_every == 0 or step == recipe.steps:
-            _save(recipe, folder, step, network, average.module, descent)
+            _save(recipe, folder, step, network=network, average=average.module, optimizers=descent)
         if step % recipe.sheet_every == 0 or step == recipe.steps:
             _restore_masks(average.module, network)
             sheet(average.module.eval(), folder / f"sheet_{step:06d}.png")
@@ -108,7 +114,7 @@ def describe(recipe: Recipe) -> dict:
     return {**asdict(recipe), "losses": {row["step"]: row["loss"] for row in log}}
 
 
-def _update(recipe, network, average, optimizers: list[Optimizer], loss, step) -> float:
+def _update(recipe, network, average, *, optimizers: list[Optimizer], loss, step) -> float:
     value = loss(network, step_generator(recipe.seed, step), step)
     network.zero_grad(set_to_none=True)
     value.backward()
@@ -132,7 +138,7 @@ def _schedule(recipe: Recipe, step: int) -> float:
     return warm * cool * (0.02 + 0.49 * (1 + math.cos(math.pi * progress)))
 
 
-def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float) -> None:
+def _report(recipe: Recipe, folder: Path, step: int, *, value: float, step_s: float) -> None:
     left = (recipe.steps - step) * step_s / 60
     print(
         f"{recipe.name} {step}/{recipe.steps} loss {value:.5f} "
@@ -143,7 +149,7 @@ def _report(recipe: Recipe, folder: Path, step: int, value: float, step_s: float
         log.write(json.dumps({"step": step, "loss": round(value, 6)}) + "\n")
 
 
-def _save(recipe, folder: Path, step: int, network, average, optimizers) -> None:
+def _save(recipe, folder: Path, step: int, *, network, average, optimizers) -> None:
     """One file, replaced whole: weights, average, optimizers, and whose and which step they are."""
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
@@ -157,7 +163,7 @@ def _save(recipe, folder: Path, step: int, network, average, optimizers) -> None
     write_atomically(folder / "checkpoint.safetensors", content)
 
 
-def _resume(recipe: Recipe, folder: Path, network, average, optimizers) -> int:
+def _resume(recipe: Recipe, folder: Path, network, *, average, optimizers) -> int:
     """Loads the last checkpoint if there is one; returns the number of steps done.
 
     Raises SystemExit for a checkpoint of another recipe: going on would be a run of neither.

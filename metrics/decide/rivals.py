@@ -78,7 +78,9 @@ def _block(held: Held, rows: slice, reach: Reach) -> Judged:
         left = np.abs(held.left[0][rows, None] - held.left[1])
         spread = np.sqrt(variance / (n - 1))
         lean = n * third / spread**3 / ((n - 1) * (n - 2)) / math.sqrt(n)
-        below, above = (_distance(spread / math.sqrt(n), side * lean, n, reach) for side in (-1, 1))
+        below, above = (
+            _distance(spread / math.sqrt(n), side * lean, n, reach=reach) for side in (-1, 1)
+        )
     low, high = loss - below - left, loss + above + left
     ranks = np.select([high < held.margins, low > held.margins], [_PASS, _FAIL], _UNDECIDED)
     if not held.is_decided:
@@ -88,7 +90,7 @@ def _block(held: Held, rows: slice, reach: Reach) -> Judged:
     return Judged(ranks, beyond, equal | _may_be_tied(held, rows))
 
 
-def _distance(se: Floats, lean: Floats, units: int, reach: Reach) -> Floats:
+def _distance(se: Floats, lean: Floats, units: int, *, reach: Reach) -> Floats:
     """Distance of the upper bound from the mean, as Difference and Shape have it without ties."""
     students = students_quantile(NormalDist().cdf(reach(units)), max(1, units - 1))
     multiple = students * (1 + CAUTION / units)

@@ -51,7 +51,7 @@ class Content:
     blocks: Sequence[Block]  # of the gallery
 
 
-def render_html(run: Run, frame: pd.DataFrame, content: Content, script: str) -> str:
+def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str) -> str:
     """script: defines window.vegaEmbed."""
     supported = frame[frame["status"] != "unsupported"]
     rows = records(frame)

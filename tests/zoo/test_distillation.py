@@ -70,7 +70,7 @@ def test_a_teacher_that_knows_the_noise_sees_the_true_velocity_at_the_right_time
 def test_guidance_of_one_is_the_captioned_noise_alone(noise):
     teacher = Teacher(tiny_unet(), SIGNAL)
     t, text, plain = torch.tensor([9, 99, 999]), torch.randn(3, 4, 16), torch.zeros(3, 4, 16)
-    guided = teacher.guided_noise(noise, t, text, plain, torch.ones(3))
+    guided = teacher.guided_noise(noise, t, text, no_text=plain, guidance=torch.ones(3))
     assert torch.allclose(guided, teacher.noise(noise, t, text), atol=1e-5)
 
 
@@ -88,11 +88,13 @@ def test_the_consistency_function_is_the_schedulers(data, noise):
     scheduler.set_timesteps(1)
     t = scheduler.timesteps.expand(3)
     student = KnowsTheNoise(0.9 * noise)
-    end = distillation.consistent(student, noise, t, None, torch.full((3,), 4.0))
+    end = distillation.consistent(student, noise, t, text=None, guidance=torch.full((3,), 4.0))
     assert torch.allclose(
         end, scheduler.step(0.9 * noise, t[0], noise).denoised, rtol=1e-4, atol=1e-4
     )
-    assert torch.equal(distillation.consistent(student, data, 0 * t, None, torch.ones(3)), data)
+    assert torch.equal(
+        distillation.consistent(student, data, 0 * t, text=None, guidance=torch.ones(3)), data
+    )
 
 
 def test_a_batched_step_of_muon_is_the_one_of_torch(generator):

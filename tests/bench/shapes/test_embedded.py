@@ -58,7 +58,9 @@ def test_the_frechet_distance_falls_from_2_to_8_to_32_steps(pipeline, judge):
     )
     prompts = captions(draw_scenes(PROMPT_SEED, 0, 256))
     few, some, many = (
-        frechet_estimate(judge(torch.from_numpy(draw(pipeline, prompts, steps, 1.0))), reference)
+        frechet_estimate(
+            judge(torch.from_numpy(draw(pipeline, prompts, steps, guidance=1.0))), reference
+        )
         for steps in (2, 8, 32)
     )
     for worse, better in ((few, some), (some, many)):

@@ -15,7 +15,7 @@ from tests.helpers.pages import ATTACKS, Page
 def rendered(run, script="window.vegaEmbed = null;"):
     frame = load_frame(run)
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-    return render_html(run, frame, content_of(run, frame, estimates), script)
+    return render_html(run, frame, content_of(run, frame, estimates), script=script)
 
 
 @pytest.fixture(scope="module")
