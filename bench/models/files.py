@@ -222,7 +222,7 @@ def _chosen_weights(files: list[Path], variant: str | None) -> list[Path]:
 
 
 def loaded_variants(folder: Path, variant: str | None) -> dict[str, str | None]:
-    """The variant of the weight files that are loaded, by part; None for plain ones, and for none."""
+    """The variant of the weight files that are loaded, by part; None for plain ones or none."""
     files = {name: [*(folder / name).iterdir()] for name in _parts(folder)}
     chosen = {name: _chosen_weights(inside, variant) for name, inside in files.items()}
     return {name: next(map(_variant_of, of), "") or None for name, of in chosen.items()}
