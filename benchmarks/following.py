@@ -7,8 +7,8 @@ more are drawn as is told. The margin is 1; the true loss is a multiple of it.
 import json
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,9 @@ class Row:
     wrong: float  # share of those that then pass or fail wrongly
 
 
-def replicate(family: Family, error: float, loss: float, *, repetitions: int) -> Row:
+def replicate(family: Family, error: float, loss: float, *, repetitions: int, seed: int = 0) -> Row:
     """repetitions: first samples that stay undecided."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     scale = error * math.sqrt(FIRST) / SPREADS[family.name]
     tried, factors, outcomes = 0, [], []
     while len(factors) < repetitions:
@@ -94,11 +94,10 @@ def line(row: Row) -> str:
 
 def main(file: Path, repetitions: int) -> None:
     """repetitions: of each true loss."""
-    rows: Sequence[Row] = [
-        replicate(family, error, loss, repetitions=repetitions)
-        for family in (NORMAL, LOGNORMAL)
-        for error in ERRORS
-        for loss in LOSSES
+    tried = [*product((NORMAL, LOGNORMAL), ERRORS, LOSSES)]
+    rows = [  # each of draws of its own: equal ones would repeat a row of another scale
+        replicate(family, error, loss, repetitions=repetitions, seed=seed)
+        for seed, (family, error, loss) in enumerate(tried)
         if abs(loss - 1) < 4 * error  # others are hardly ever undecided
     ]
     print(HEADER, *map(line, rows), sep="\n")

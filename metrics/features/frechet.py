@@ -169,10 +169,10 @@ def frechet_record(
     to its share. A mixture of prompts that differed between halves would count as bias. For
     fewer than 4 units there are no halves: the estimate is the plain distance.
 
-    The next order of the bias is left. Where features have tails no heavier than Student's t with 5
-    degrees, it was measured to be within LEFT of what was taken out from FEW_SAMPLES units a
-    dimension on, to either side (benchmarks/simulated.py); that of a difference within LEFT of the
-    difference of what was taken out of both. Below, the value is nearer the truth than the plain
+    The next order of the bias is left. From FEW_SAMPLES units a dimension on it was measured to be
+    within half of LEFT of what was taken out, to either side; with tails as those of Student's t
+    with 5 degrees within 0.4, where errors are so much wider that intervals hold, too
+    (benchmarks/simulated.py). That of a difference is within LEFT of the difference of both. Below, the value is nearer the truth than the plain
     one, but how near is unknown, and the error of a difference cannot be told either.
 
     FD∞ is the limit of a parabola through the mean distances of the whole, halves and quarters
