@@ -107,6 +107,8 @@ def composed(
         raise UserError(_one_line(error, config_name)) from error
     except RecursionError as error:
         raise UserError("configs name each other in a circle: see their defaults") from error
+    except (UserError, BrokenPipeError):  # of the latter, nobody reads what Hydra prints
+        raise
     except Exception as error:
         raise UserError(
             f"the configs cannot be composed: {_one_line(error, config_name)}"

@@ -188,7 +188,7 @@ def _text(record: Any, column: str | None, file: Path, *, number: int) -> str:
         names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
         raise UserError(
             f"prompt file {file}: record {number} has no text in column {column!r}; "
-            f"mend it or choose a column of {names}"
+            f"mend it or give prompts.column=NAME, one of {names}"
         )
     try:
         refuse_settings(text)

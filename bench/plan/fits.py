@@ -76,7 +76,8 @@ def _metrics_of_small_images(settings: Settings) -> Iterator[str]:
     if small and (model.width, model.height) != (32, 32):
         yield (
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
-            f"{model.width}x{model.height} (model.width, model.height); choose metrics=standard"
+            f"{model.width}x{model.height}; give model.width=32 model.height=32 if its images are "
+            "of that size, else choose metrics=standard"
         )
 
 

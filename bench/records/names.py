@@ -47,7 +47,9 @@ def _word(name: str) -> str:
 
 
 def plain(name: str, value: object) -> str:
-    """The value of a setting as it stands in a name: `eta=1` of options."""
+    """The value of a setting as it stands in a name: `eta=1` of options, `none` of no levels."""
+    if isinstance(value, list | tuple) and not value:
+        return "no options" if name == "options" else "none"
     if name == "options" and value:
         return ", ".join(f"{key}={plain('', of)}" for key, of in json.loads(str(value)).items())
     if isinstance(value, float):

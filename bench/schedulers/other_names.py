@@ -18,6 +18,7 @@ class Meant(NamedTuple):
     entry: str
     overrides: Mapping[str, Any] = {}
     lacks: str = ""  # the schedule that was named and that the entry's class cannot follow
+    of: str = ""  # the model that the levels were made for
 
 
 _KARRAS = {"scheduler.flags.use_karras_sigmas": "true"}
@@ -46,7 +47,7 @@ SOLVERS = {
 # translated so by the documentation of diffusers. By ComfyUI's code: normal is even in timesteps
 # from the largest sigma to the smallest, both included; sgm_uniform has a point more and drops the
 # last; simple takes every (total / n)th sigma of the table from its end; ddim_uniform every kth
-# timestep, plus one. Align Your Steps: the ten levels of Stable Diffusion 1 (AysSchedules).
+# timestep, plus one. Align Your Steps: ten levels a model (AysSchedules of diffusers).
 SCHEDULES: dict[str, dict[str, Any]] = {
     "karras": _KARRAS,
     "exponential": {"scheduler.flags.use_exponential_sigmas": "true"},
@@ -59,8 +60,11 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "scheduler.flags.steps_offset": 1,
     },
     "ays": {"grid.timesteps": "[999,850,736,645,545,455,343,233,124,24]", "steps": 10},
+    "ays_sdxl": {"grid.timesteps": "[999,845,730,587,443,310,193,116,53,13]", "steps": 10},
 }
 SCHEDULES["align_your_steps"] = SCHEDULES["ays"]
+_AYS = {"ays": "Stable Diffusion 1", "ays_sdxl": "SDXL"}  # the models they were made for
+_FURTHER = {word: [*_AYS] for word in ("ays", "align_your_steps")}  # words of several schedules
 # Names that differ from one of the catalogue in how they are spelt alone, and mean a variant of it.
 # With bh1 the class of diffusers makes no finite step to sigma 0.
 _BH1 = {"scheduler.flags.solver_type": "bh1", "scheduler.flags.final_sigmas_type": "sigma_min"}
@@ -111,7 +115,8 @@ def meant_by(name: str) -> list[Meant]:
         solver = key.removesuffix(_plain(schedule))
         if solver != key and (not solver or solver in solvers):
             choices = solvers.get(solver, [Meant(_USUAL)])
-            return [_with_levels(choice, schedule) for choice in choices]
+            schedules = _FURTHER.get(schedule, [schedule])
+            return [_with_levels(choice, word) for choice in choices for word in schedules]
     return []
 
 
@@ -137,10 +142,12 @@ def _with_levels(choice: Meant, schedule: str) -> Meant:
     needed = {*re.findall(r"use_(\w+)_sigmas|grid\.(timesteps)", " ".join(overrides))}
     if not {kind or levels for kind, levels in needed} <= {*facts.honours, *facts.takes}:
         return choice._replace(lacks=schedule)
-    return choice._replace(overrides={**choice.overrides, **overrides})
+    levels = {**choice.overrides, **overrides}
+    return choice._replace(overrides=levels, of=_AYS.get(schedule, ""))
 
 
 def _override_text(meant: Meant) -> str:
     settings = [f"{name}={value}" for name, value in meant.overrides.items()]
     without = [f"(it cannot follow {meant.lacks})"] if meant.lacks else []
-    return " ".join([f"scheduler={meant.entry}", *settings, *without])
+    made_for = [f"(levels of {meant.of})"] if meant.of else []
+    return " ".join([f"scheduler={meant.entry}", *settings, *without, *made_for])

@@ -1,7 +1,7 @@
 """What is made of reference images, once.
 
 It is kept in the run's store and in a cache that all runs of a user share, and some is shipped with
-the package. All is found by its content, so nothing goes stale.
+the package. All is found by the images and weights that it was made of, whatever device made it.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,14 @@ def kept(
 
 def _shared(key: str, kind: str, *, make: Callable[[], Arrays]) -> Arrays:
     """Shipped, from the user's cache, or made and put there. One that cannot be written is none."""
-    cache = cache_folder() / "references"
-    arrays = read_kept(SHIPPED, key, kind) or read_kept(cache, key, kind)
+    arrays = read_kept(SHIPPED, key, kind)
+    if arrays is not None:
+        return arrays
+    try:
+        cache = cache_folder() / "references"
+    except RuntimeError:  # a user without a home
+        return make()
+    arrays = read_kept(cache, key, kind)
     if arrays is None:
         arrays = make()
         with suppress(UserError, OSError):

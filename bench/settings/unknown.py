@@ -13,7 +13,8 @@ SCHEDULE = (
     "exponential, use_beta_sigmas=true for beta, timestep_spacing=trailing for simple and "
     "sgm_uniform, timestep_spacing=linspace for normal, timestep_spacing=leading with "
     "steps_offset=1 for ddim_uniform, or grid.timesteps=[999,850,736,645,545,455,343,233,124,24] "
-    "with steps=10 for AYS"
+    "with steps=10 for AYS of Stable Diffusion 1 "
+    "(grid.timesteps=[999,845,730,587,443,310,193,116,53,13] for SDXL)"
 )
 # What diffusers, k-diffusion, Stable Diffusion web UI and ComfyUI call a setting.
 _OTHER_NAMES = {

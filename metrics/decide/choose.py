@@ -125,7 +125,9 @@ def _judged(
     verdict = non_inferiority(loss, margin, reach, samples=loss.samples)
     if loss.units >= gate.enough:
         return verdict
-    missing = max(_missing_to_enough(gate, loss), verdict.further)
+    missing = _missing_to_enough(gate, loss)
+    if not loss.goes_round:  # else other units will decide, of which nothing is known yet
+        missing = max(missing, verdict.further)
     return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
 
 
@@ -163,7 +165,7 @@ def choose(
     of at most `LEVEL` if quality along a curve rises, of twice that if it then falls.
     """
     reach = reach_of(candidates, reaches)
-    rivals = _rivals(candidates, gates, reach)
+    rivals = _rivals(candidates, gates, reach) if candidates else []
     pairs = {
         (i, j): judged(candidates[i], candidates[j], gates, reach=reach)
         for i, of_cell in enumerate(rivals)

@@ -26,6 +26,8 @@ def is_hopeless(
         return bool(open_)
     if any(len(cell.estimates[metric].units) < gate.enough for metric, gate in gates.items()):
         return False
+    if prompts is not None:  # where samples become the units of a distance, more of them will do
+        open_ = [m for m in open_ if not gates[m].enough or cap < gates[m].draws * prompts]
     losses = {m: _loss(cell.estimates[m], gates[m].beside(rival.estimates[m])) for m in open_}
     return any(_stays_open(losses[m], verdicts[m], cap=cap, prompts=prompts) for m in open_)
 

@@ -45,5 +45,10 @@ def goes_round(clusters: np.ndarray | None) -> bool:
     Prompts that are drawn at random may repeat too, but not all in the order that they came in."""
     if clusters is None:
         return False
-    starts = np.flatnonzero(clusters == clusters[0])[1:]
+    # A single repetition at the end is chance, unless all before it differ.
+    starts = [
+        start
+        for start in np.flatnonzero(clusters == clusters[0])[1:]
+        if start < len(clusters) - 1 or len(np.unique(clusters[:start])) == start
+    ]
     return any(np.array_equal(clusters[start:], clusters[:-start]) for start in starts)

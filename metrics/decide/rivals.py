@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from denoisebench.metrics.decide.sequential import Reach
-from denoisebench.metrics.decide.shape import CAUTION, LEAN, hall
+from denoisebench.metrics.decide.shape import CAUTION, LEAN, LEAST_LEAN, hall
 from denoisebench.metrics.estimate import ROUNDED, students_quantile
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +94,8 @@ def _distance(se: Floats, lean: Floats, units: int, *, reach: Reach) -> Floats:
     """Distance of the upper bound from the mean, as Difference and Shape have it without ties."""
     students = students_quantile(NormalDist().cdf(reach(units)), max(1, units - 1))
     multiple = students * (1 + CAUTION / units)
-    bent: Floats = se * np.fmax(multiple, hall(multiple, LEAN * lean))
+    leaning = np.where(np.abs(lean) < LEAST_LEAN / LEAN, np.nan, LEAN * lean)
+    bent: Floats = se * np.fmax(multiple, hall(multiple, leaning))
     return bent
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 FEWEST = 32  # independent units, below which nothing is decided
 LEAN = 1.5
+LEAST_LEAN = 1e-6  # below, the transformation has lost its digits, and bends nothing
 CAUTION = 12  # units
 
 
@@ -106,7 +107,7 @@ class Shape:
 def _bent(multiple: float, lean: float) -> float:
     """The multiple of the standard error at which Hall's transformation has the upper bound; that
     of normal units where it would be nearer."""
-    if abs(lean) < 1e-6:
+    if abs(lean) < LEAST_LEAN:
         return multiple
     return max(multiple, float(hall(multiple, lean)))
 

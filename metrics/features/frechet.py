@@ -172,8 +172,9 @@ def frechet_record(
     The next order of the bias is left. From FEW_SAMPLES units a dimension on it was measured to be
     within half of LEFT of what was taken out, to either side; with tails as those of Student's t
     with 5 degrees within 0.4, where errors are so much wider that intervals hold, too
-    (benchmarks/simulated.py). That of a difference is within LEFT of the difference of both. Below, the value is nearer the truth than the plain
-    one, but how near is unknown, and the error of a difference cannot be told either.
+    (benchmarks/simulated.py). That of a difference is within LEFT of the difference of both. Below,
+    the value is nearer the truth than the plain one, but how near is unknown, and the error of a
+    difference cannot be told either.
 
     FD∞ is the limit of a parabola through the mean distances of the whole, halves and quarters
     against 1/n, which takes out that order too. The straight line of Chong & Forsyth (2020) is

@@ -167,7 +167,7 @@ def _record(
     tail = {**({"undecided": undecided} if waiting else {}), **_other_guidances(recommendation)}
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
-        return {**head, **tail}
+        return {**head, "guidance": first["guidance"], **tail}
     i = recommendation.rows[chosen]
     return {
         **head,

@@ -180,8 +180,7 @@ def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict
 
 def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[str, Any]:
     """Title, direction, headline rows and figures of one metric."""
-    spec, direction = metric_spec(metric), sign(metric)
-    points = with_front(curve_points(frame, metric), direction) if spec.is_main else None
+    spec = metric_spec(metric)
     return {
         "metric": metric,
         "label": spec.label,
@@ -191,8 +190,13 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
-        "front": [] if points is None else front_lines(points, direction),
+        "front": _front(metric, frame) if spec.is_main else [],
     }
+
+
+def _front(metric: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    points = with_front(curve_points(frame, metric), sign(metric))
+    return front_lines(points, sign(metric))
 
 
 def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:

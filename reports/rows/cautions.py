@@ -94,9 +94,15 @@ def _few_prompts(frame: pd.DataFrame) -> str:
         return ""
     return (
         f"Only {prompts} different prompts: errors of means are those of other prompts like them. "
-        f"By a mean over fewer than {FEWEST} nothing is decided. Give more prompts: more samples "
-        "of these do not help."
+        f"By a mean over fewer than {FEWEST} nothing is decided. {_cure(frame, prompts)}"
     )
+
+
+def _cure(frame: pd.DataFrame, prompts: int) -> str:
+    """What brings more prompts: samples do as long as each has its own."""
+    if frame["samples"].max() <= prompts:
+        return "Give more samples, each of another prompt."
+    return "Give more prompts: more samples of these do not help a mean."
 
 
 def _repeated_prompts(frame: pd.DataFrame) -> str:

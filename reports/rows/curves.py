@@ -69,6 +69,12 @@ def sign(metric: str) -> int:
     return {"higher": 1, "lower": -1}[metric_spec(metric).better]
 
 
+def _reach_of_bias(points: pd.DataFrame, metric: str) -> pd.Series:
+    """How far the bias that may be left reaches, to either side."""
+    column = f"{metric}_left"
+    return points[column].abs() if column in points else pd.Series(0.0, points.index)
+
+
 def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
     """Scored cells: _POINT_COLUMNS, value, se, low and high (95 %), by panel, scheduler, `along`.
 
@@ -77,7 +83,7 @@ def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.Dat
     Keeps the row numbers of the frame, so a point finds its estimate.
     """
     points = _scored(frame, metric, along)
-    reach = Z95 * points[f"{metric}_se"] + points.get(f"{metric}_left", 0.0)
+    reach = Z95 * points[f"{metric}_se"] + _reach_of_bias(points, metric)
     least = 0.0 if is_between_distributions(metric) else -math.inf
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
         value=points[metric],

@@ -61,7 +61,7 @@ def default_line(default: Mapping[str, Any]) -> str:
     group = cell_name(fixed | held, also=[*held, "strength"])
     about = f"{group} by {metric_spec(default['default_for']).label}: "
     if "call" not in default:
-        waiting = _waiting(default.get("undecided", {}))
+        waiting = _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
         return f"{about}{default['outcome']}, no cell is proven to be within all margins{waiting}"
     saved = ""
     if "saving" in default:
@@ -72,12 +72,13 @@ def default_line(default: Mapping[str, Any]) -> str:
     return f"{about}{setting} ({default['outcome']}{saved})"
 
 
-def _waiting(undecided: Mapping[str, int | str]) -> str:
+def _waiting(undecided: Mapping[str, int | str], *, guidance: float | None) -> str:
     """What may be decided soonest. undecided: samples by setting, or NEVER."""
     samples = {name: float(n) for name, n in undecided.items() if n != NEVER}
     if samples:
         name, further = min(samples.items(), key=itemgetter(1))
-        return f"; {name} may be, with {more(further)}"
+        setting = name if guidance is None else f"{name}, guidance {guidance:g}"
+        return f"; {setting} may be, with {more(further)}"
     return f"; that is {NEVER}" if undecided else ""
 
 

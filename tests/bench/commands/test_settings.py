@@ -23,6 +23,8 @@ def groups_in(annotation):
 def settings_of(group, prefix):
     """Names of all settings of a group, those of the groups in it too."""
     for name, field in group.model_fields.items():
+        if field.exclude:  # what the launcher hands on
+            continue
         within = [] if "tuple" in str(field.annotation) else groups_in(field.annotation)
         if "dict" in str(field.annotation):
             yield f"{prefix}.{name}.any"

@@ -182,7 +182,7 @@ def test_a_sleep_is_seen_in_the_stage_that_it_was_planted_in(stage, pipeline, mo
     original = getattr(owner, method)
 
     def slow(*args, **kwargs):
-        time.sleep(0.05)
+        time.sleep(0.2)  # far more than a busy machine adds
         return original(*args, **kwargs)
 
     monkeypatch.setattr(owner, method, slow)

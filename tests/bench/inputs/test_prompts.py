@@ -82,8 +82,11 @@ def test_the_public_sets_are_read_whole_with_their_configs(config, name, count, 
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("words", "no text in column 'words'; mend it or choose a column of id, text"),
-        (None, "choose a column of id, text"),
+        (
+            "words",
+            "no text in column 'words'; mend it or give prompts.column=NAME, one of id, text",
+        ),
+        (None, "give prompts.column=NAME, one of id, text"),
         ("id", "record 1 has no text in column 'id'"),
     ],
 )

@@ -1,5 +1,6 @@
 """Options of a pipeline's call and levels of one's own: axes of a sweep, or refused in a line."""
 
+import json
 import shutil
 
 import numpy as np
@@ -150,6 +151,18 @@ def test_what_a_file_of_the_user_s_own_gives_is_no_option(tmp_path, capsys):
     assert (code, cells(out)) == (0, [name])
 
 
+def test_what_an_experiment_gives_to_the_call_is_an_option(tmp_path, capsys):
+    (tmp_path / "experiment").mkdir()
+    for name, length in (("long", 16), ("short", 8)):
+        given = f"# @package _global_\nmodel:\n  call: {{max_sequence_length: {length}}}\n"
+        (tmp_path / "experiment" / f"{name}.yaml").write_text(given)
+    own = ("--config-dir", str(tmp_path), "experiment=long,short", "model=shapes-flow")
+    code, out, _ = call(capsys, *tiny(tmp_path, *own, "scheduler=flow_euler", "--dry-run"))
+    name = f"shapes-flow, {FLOW}"
+    expected = [f"{name}, max_sequence_length={length}" for length in (16, 8)]
+    assert (code, cells(out)) == (0, expected)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -194,3 +207,11 @@ def test_what_cannot_be_given_is_one_line_when_the_sweep_is_planned(
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_prompts_of_a_path_alone_have_its_name(tmp_path, capsys):
+    (tmp_path / "mine.TXT").write_text("a red circle\na blue square\n")
+    path = f"prompts.path={tmp_path / 'mine.TXT'}"
+    assert call(capsys, *tiny(tmp_path, path, "samples=2", "metrics=none"))[0] == 0
+    (record,) = (tmp_path / "tiny").glob("prompts.json")
+    assert list(json.loads(record.read_text())) == ["mine"]

@@ -48,7 +48,9 @@ MEANT = {
     "beta": f"scheduler=dpmpp_2m {_FLAGS}.use_beta_sigmas=true",
     "sgm_uniform": f"scheduler=dpmpp_2m {_FLAGS}.timestep_spacing=trailing",
     "simple": f"scheduler=dpmpp_2m {_FLAGS}.timestep_spacing=trailing",
-    "AYS": "scheduler=dpmpp_2m grid.timesteps=[999,850,736,645,545,455,343,233,124,24] steps=10",
+    "AYS": "scheduler=dpmpp_2m grid.timesteps=[999,850,736,645,545,455,343,233,124,24] steps=10 "
+    "(levels of Stable Diffusion 1) or scheduler=dpmpp_2m "
+    "grid.timesteps=[999,845,730,587,443,310,193,116,53,13] steps=10 (levels of SDXL)",
     "align_your_steps": "scheduler=dpmpp_2m grid.timesteps=[999,850,",
 }
 MODELS = {"diffusion": "shapes-ddpm", "flow": "shapes-flow"}

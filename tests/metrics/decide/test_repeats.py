@@ -114,8 +114,10 @@ def test_no_number_of_samples_is_told_where_they_only_repeat_their_prompts():
 
 def test_a_distance_is_told_the_samples_from_which_they_count_themselves():
     """300 samples of 200 prompts: from two draws of each on, samples are the units."""
-    gates = {"fd": Gate(-1, 0.5, enough=256)}
-    now = losses(300, 200, between=1.0, within=1.0)
-    rival = Estimate(0.0, np.zeros(300), now.clusters)
-    cells = [Candidate("a", n, 1.0, {"fd": e}) for n, e in ((8, now), (16, rival))]
-    assert judged(*cells, gates)["fd"].further == 100
+    for margin in (0.5, 0.15):  # which the loss is within, and which it is undecided against
+        gates = {"fd": Gate(-1, margin, enough=256)}
+        for seed in range(10):
+            now = losses(300, 200, between=1.0, within=1.0, seed=seed)
+            rival = Estimate(0.0, np.zeros(300), now.clusters)
+            cells = [Candidate("a", n, 1.0, {"fd": e}) for n, e in ((8, now), (16, rival))]
+            assert judged(*cells, gates)["fd"].further == 100

@@ -114,6 +114,10 @@ def test_cells_of_other_numbers_of_samples_are_judged_pair_by_pair():
     assert_same(choose(cells, gates), by_every_pair(cells, gates))
 
 
+def test_nothing_is_chosen_among_no_cells():
+    assert choose([], {"q": Gate(1, 0.25)}).chosen is None
+
+
 def test_a_sweep_of_many_cells_judges_few_pairs(monkeypatch):
     from denoisebench.metrics.decide import choose as module
 

@@ -81,9 +81,13 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path):
             "(PASS, 6.25 times fewer evaluations than its own 50 steps, not measured here)",
         ),
         (
-            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90}},
-            "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps may be, "
-            "with about 90 more samples",
+            {
+                "outcome": "UNDECIDED",
+                "guidance": 4.0,
+                "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90},
+            },
+            "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps, guidance 4 may "
+            "be, with about 90 more samples",
         ),
         (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},

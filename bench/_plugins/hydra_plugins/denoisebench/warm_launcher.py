@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 _HERE = "hydra_plugins.denoisebench.warm_launcher"
-_USUAL_MODEL = "shapes-ddpm"  # of conf/sweep.yaml
+_USUAL_MODEL, _USUAL_PROMPTS = "shapes-ddpm", "shapes"  # of conf/sweep.yaml
 _OTHER_WEIGHTS = {"model.path", "model.lora"}  # which make another model than a file's name says
 
 
@@ -116,7 +116,7 @@ class WarmLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        configs = [self._compose([*self._own_model(o), *o]) for o in job_overrides]
+        configs = [self._compose([*self._own_files(o), *o]) for o in job_overrides]
         result = self._task([OmegaConf.to_container(config, resolve=True) for config in configs])
         return [
             JobReturn(
@@ -125,10 +125,16 @@ class WarmLauncher(Launcher):
             for overrides, config in zip(job_overrides, configs, strict=True)
         ]
 
-    def _own_model(self, overrides: Sequence[str]) -> list[str]:
-        """What to lay under overrides that bring weights of their own: the name of a file of
-        conf/model is not theirs, nor is the rest of a file that nobody chose."""
+    def _own_files(self, overrides: Sequence[str]) -> list[str]:
+        """What to lay under overrides that bring weights or prompts of their own: the name of a
+        file of conf/model is not theirs, nor is the rest of a file that nobody chose."""
         keys = {o.key_or_group for o in OverridesParser.create().parse_overrides([*overrides])}
+        choices = self._config.hydra.runtime.choices
+        usual = choices.get("prompts") == _USUAL_PROMPTS and "prompts" not in keys
+        own = ["prompts=file"] if usual and "prompts.path" in keys else []
+        return [*own, *self._own_model(keys)]
+
+    def _own_model(self, keys: set[str]) -> list[str]:
         if not keys & _OTHER_WEIGHTS:
             return []
         usual = self._config.hydra.runtime.choices.get("model") == _USUAL_MODEL
@@ -142,14 +148,23 @@ class WarmLauncher(Launcher):
         values = [o for o in parsed if not self._loader.repository.group_exists(o.key_or_group)]
         choices = [o for o in parsed if o not in values]
         _refuse_lists(choices)
+        config = deepcopy(self._merged(choices))
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        if isinstance(config.get("model"), DictConfig):  # verify has none
+            config.model.call_of_files = self._call_of_model(choices)
+        return config
+
+    def _call_of_model(self, choices: Sequence[Override]) -> object:
+        """What the model's own file gives to its call, whatever an experiment sets over it."""
+        files = [o for o in choices if o.key_or_group != "experiment"]
+        return self._merged(files).model.get("call")
+
+    def _merged(self, choices: Sequence[Override]) -> DictConfig:
+        """The files that are chosen, merged."""
         chosen = tuple(str(choice.input_line) for choice in choices)
         if chosen not in self._composed:
             config = self._loader.load_sweep_config(self._config, list(chosen))
             OmegaConf.set_struct(config, False)  # types say which settings there are
             del config["hydra"]
             self._composed[chosen] = config
-        config = deepcopy(self._composed[chosen])
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        if isinstance(config.get("model"), DictConfig):  # verify has none
-            config.model.call_of_files = self._composed[chosen].model.get("call")
-        return config
+        return self._composed[chosen]
