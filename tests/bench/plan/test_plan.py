@@ -138,7 +138,7 @@ def test_all_problems_of_a_grid_are_shown_at_once_and_each_once(tmp_path, capsys
         ("p.jsonl", '{"text": "a"}\nnonsense', "cannot be read"),
         ("p.jsonl", '{"text": "a"}\n{"other": 1}', "record 2 has no text in column 'text'"),
         ("p.csv", "text,more\na,1\n,2\n", "record 2 has no text in column 'text'"),
-        ("p.csv", "a,b\n1,2\n", "mend it or choose a column of a, b"),
+        ("p.csv", "a,b\n1,2\n", "mend it or give prompts.column=NAME, one of a, b"),
         ("p.pdf", "a", "use .txt, .csv, .tsv, .jsonl, .ndjson, .json or .parquet"),
         ("p.txt", b"\xff\xfe", "cannot be read"),
     ],
