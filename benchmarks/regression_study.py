@@ -224,9 +224,10 @@ def _drawn_cell(
 
 
 def _redrawn(latency: Latency, rng: np.random.Generator) -> Latency:
+    """The record of runs that are drawn anew, each with all that was timed of it."""
     runs = rng.integers(latency.timed_runs, size=latency.timed_runs)
-    names = ("total_s", "text_s", "denoise_s", "decode_s", "calibration_s")
-    return replace(latency, **{name: [getattr(latency, name)[i] for i in runs] for name in names})
+    lists = {name: values for name, values in vars(latency).items() if isinstance(values, list)}
+    return replace(latency, **{name: [values[i] for i in runs] for name, values in lists.items()})
 
 
 def spread(packs: Mapping[str, Pack], field: str) -> tuple[float, float]:
