@@ -25,6 +25,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "bench": (
         "commands",
         "apply",
+        "queue",
         "sweep",
         "plan",
         "score",

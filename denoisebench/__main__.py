@@ -49,6 +49,9 @@ USAGE = """usage: denoisebench COMMAND …
   history PACK PACK … [--margins NAME] [--out FOLDER]
                            where a series of packs, or a folder of them, took a step; figures
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
+  work RUN [--wait=SECONDS]
+                           help a sweep that was started with workers=N, from any machine that
+                           sees its folder; --wait: until one is planned there
   list WHAT                models | schedulers | tasks | metrics | margins | prompts |
                            experiments | columns | runs
   --version                of denoisebench, Python, torch and diffusers, and the devices there are
@@ -84,7 +87,16 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code; a user's error is a clear message and code 2."""
-    from denoisebench.bench.commands import check, console, listing, log, report, sweep, verify
+    from denoisebench.bench.commands import (
+        check,
+        console,
+        listing,
+        log,
+        report,
+        sweep,
+        verify,
+        work,
+    )
     from denoisebench.bench.errors import UserError
 
     known = {
@@ -97,6 +109,7 @@ def run(arguments: list[str]) -> int:
         "power": check.power,
         "history": check.history,
         "log": log.log,
+        "work": work.work,
         "list": listing.show,
     }
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -51,7 +51,13 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
     if plan.is_dry_run:
         console.print(grid_table(plan))
         return 0
-    outcome = run_sweep(plan, console)
+    if plan.workers is None:
+        outcome = run_sweep(plan, console)
+    else:
+        from denoisebench.bench.queue.driver import helpers_of
+
+        with helpers_of(plan, console) as helpers:
+            outcome = run_sweep(plan, console, helpers)
     _finish(outcome, plan.tracking)
     if outcome.failed:
         console.print(

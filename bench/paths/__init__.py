@@ -7,7 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,6 +26,7 @@ CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
 _LARGE = 2**26  # bytes, from which a file takes noticeably long to hash
+_A_DAY_S = 86_400
 _UNWRITABLE = (
     errno.EACCES,
     errno.EROFS,
@@ -137,7 +140,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all, and its folder. Raises UserError like writing."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f"{path.name}.{process_space()}-{os.getpid()}.partial")
         try:
             with partial.open("wb") as handle:
                 handle.write(content)
@@ -153,12 +156,24 @@ def write_atomically(path: Path, content: bytes) -> None:
 def _remove_leftovers(path: Path) -> None:
     """Removes what writers of the file left that were killed at it."""
     for partial in path.parent.glob(f"{escape(path.name)}.*.partial"):
-        writer = partial.name.removeprefix(f"{path.name}.").removesuffix(".partial")
-        if writer.isdigit() and not _is_running(int(writer)):
+        if is_abandoned(partial):
             partial.unlink(missing_ok=True)
 
 
-def _is_running(process: int) -> bool:
+def is_abandoned(partial: Path) -> bool:
+    """Whether the process that was writing a `.partial` file is gone. Of one on another machine it
+    is not known: it is taken for gone after a day, which clocks hardly differ by."""
+    space, _, process = partial.name.split(".")[-2].rpartition("-")
+    if process.isdigit() and space in ("", process_space()):
+        return not is_running(int(process))
+    try:
+        return time.time() - partial.stat().st_mtime > _A_DAY_S
+    except FileNotFoundError:
+        return False
+
+
+def is_running(process: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(process, 0)  # only asks
     except ProcessLookupError:
@@ -166,6 +181,17 @@ def _is_running(process: int) -> bool:
     except PermissionError:  # someone else's
         return True
     return True
+
+
+@cache
+def process_space() -> str:
+    """What process numbers count in: a short name of this boot of this machine and, in a container,
+    of its own numbering."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return hash_of([boot.encode(), str(Path("/proc/self/ns/pid").readlink()).encode()], 8)
+    except OSError:
+        return hash_of([platform.node().encode()], 8)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """One cell of a sweep with all that is needed to run and score it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,3 +68,13 @@ def resampled(job: Job, samples: int, *, first: int = 0, columns: Collection[str
     entry = replace(job.entry, samples=samples, first=first, metrics=kinds)
     settings = job.settings.model_copy(update={"samples": samples})
     return replace(job, settings=settings, entry=entry, trajectory=None, convergence={})
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs in the order they are run: each reference trajectory once, before cells that need it."""
+    distinct: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        for part in (job.trajectory, job):
+            if part:
+                distinct.setdefault((part.entry.cell.key, part.entry.status_kind), part)
+    return list(distinct.values())

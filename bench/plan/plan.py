@@ -52,6 +52,7 @@ class Plan:
     config: list[dict[str, Any]]  # settings of every job, as JSON holds them
     tracking: TrackingSettings
     is_dry_run: bool
+    workers: int | None  # processes that share the work; None: the sweep's own does it
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
     curve_notes: list[CurveNote]  # the same defects, by curve
 
@@ -94,6 +95,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         config=[job.settings.model_dump(mode="json") for job in jobs],
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,
+        workers=settings.workers,
         warnings=[*notices(jobs), *second_names, *(race_notices(jobs, race) if race else ())],
         curve_notes=curve_notes_of(jobs),
     )

@@ -29,6 +29,7 @@ _SHARED = (
     "dry_run",
     "device",
     "threads",
+    "workers",
     "batch_size",
     "latents",
 )

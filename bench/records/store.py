@@ -10,11 +10,12 @@
 `.partial` file, which the cell's next writer removes.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,14 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import hash_of, write_atomically, writing
+from denoisebench.bench.paths import hash_of, is_abandoned, write_atomically, writing
 from denoisebench.bench.paths.guarded import read_mapping
 
 SCHEMA = 1
 _MARKER, _CELLS = "store.json", "cells"
 _HASH_DIGITS = 16
 _ANY_HASH = "?" * _HASH_DIGITS  # in a pattern
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _SETTLED = ".redone"  # after the name of a damaged file that was made again, or is not needed
 _log = logging.getLogger(__name__)
 
@@ -64,14 +66,12 @@ class Store:
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
-        gaps, done = [], 0
-        for shard in self.shards(key, kind):
-            if shard.start > done:
-                gaps.append((done, min(shard.start, samples)))
-            done = max(done, shard.stop)
-            if done >= samples:
-                return gaps
-        return [*gaps, (done, samples)] if done < samples else gaps
+        return _gaps(self.shards(key, kind), samples)
+
+    def unwritten(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
+        """What is missing by the names of files alone, which is quickly seen: none is read, and so
+        none is found to be damaged."""
+        return _gaps(self._named(key, kind), samples)
 
     def kinds(self, key: str, prefix: str) -> list[str]:
         """Kinds of a cell's shards that begin so, in order."""
@@ -134,22 +134,28 @@ class Store:
         return None if content is None else load(content)
 
     @contextmanager
-    def lock(self, key: str, *, wait: bool = True) -> Iterator[bool]:
+    def lock(self, key: str, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
         """Held while a cell is worked on, so that two sweeps on one store do no work twice.
 
-        Yields whether it is held: with wait=False another process may have it.
+        shared: with others that make pieces of the cell, but with nobody who has it alone.
+        Yields whether it is held: with wait=False another process may have it. A file system that
+        has no locks holds nobody back: there, leases do (bench/queue/leases.py).
         """
         folder = self._folder(key)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as handle:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
             try:  # the system releases a lock when its process dies
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return
-            for stale in folder.glob("*.partial"):
-                stale.unlink(missing_ok=True)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+            for partial in filter(is_abandoned, folder.glob("*.partial")):
+                partial.unlink(missing_ok=True)
             yield True
 
     def _named(self, key: str, kind: str) -> list[Shard]:
@@ -209,6 +215,18 @@ def _check_schema(root: Path, *, is_new: bool) -> None:
             f"the store {root} has schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
+
+
+def _gaps(shards: Iterable[Shard], samples: int) -> list[tuple[int, int]]:
+    """Ranges of [0, samples) that no shard covers, of shards by their first sample."""
+    gaps, done = [], 0
+    for shard in shards:
+        if shard.start > done:
+            gaps.append((done, min(shard.start, samples)))
+        done = max(done, shard.stop)
+        if done >= samples:
+            return gaps
+    return [*gaps, (done, samples)] if done < samples else gaps
 
 
 def _pack(arrays: dict[str, np.ndarray]) -> bytes:

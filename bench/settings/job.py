@@ -188,6 +188,8 @@ class Settings(Strict):
     batch_size: Count
     device: Literal["auto", "cpu", "cuda"]
     threads: Annotated[NotNegative, Field(le=1024)]
+    # Processes that share the work; None: this one does it, 0: others, by `denoisebench work`.
+    workers: Annotated[NotNegative, Field(le=1024)] | None = None
     runs: str
     run: Name | None
     store: str | None

@@ -28,6 +28,10 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
+def _unseen(samples: int) -> None:
+    """The progress that nobody looks at."""
+
+
 @dataclass(eq=False)
 class Session:
     """Runs jobs on one store. Everything heavy is imported and loaded when first needed."""
@@ -55,9 +59,7 @@ class Session:
             )
         )
 
-    def run(
-        self, job: Job, progress: Progress = lambda samples: None, *, wait: bool = True
-    ) -> str | None:
+    def run(self, job: Job, progress: Progress = _unseen, *, wait: bool = True) -> str | None:
         """Does what is missing of a job; returns its status. A failure becomes the cell's record.
 
         Returns None when another process works on the cell and wait is False. Raises UserError for
@@ -69,26 +71,55 @@ class Session:
         with self.store.lock(key, wait=wait) as held:
             if not held:
                 return None
-            try:
-                if self.store.read_record(key, "cell") is None:
-                    self.store.write_record(key, "cell", asdict(job.entry.cell))
-                gaps = self.store.missing(key, "images", job.entry.samples)
-                self._generate(job, gaps, progress)
-                flat = _flat_images(self.store, job)
-                if flat > MOST_FLAT * job.entry.samples:
-                    return _finish(
-                        self.store, job.entry, "degenerate", message=_flat_words(job, flat)
-                    )
-                self._measure_latency(job)
-                self._score(job)
-                return _finish(self.store, job.entry, "done")
-            except UserError:
-                raise
-            except Exception as error:
-                message = f"{type(error).__name__}: {error}".splitlines()[0]
-                message = NO_ROOM if is_out_of_memory(error) else message
-                trace = traceback.format_exc()
-                return _finish(self.store, job.entry, "failed", message=message, trace=trace)
+            return self._recorded(job, lambda: self._whole(job, progress))
+
+    def run_piece(self, job: Job, first: int, last: int) -> str | None:
+        """Makes the images of samples first to last - 1 alone; `run` does the rest once all are
+        there. Returns None when a process has the whole cell, "failed" where its record says why.
+
+        Raises UserError as `run` does.
+        """
+        key = job.entry.cell.key
+        with self.store.lock(key, wait=False, shared=True) as held:
+            if not held:
+                return None
+            return self._recorded(job, lambda: self._begin(job, [(first, last)]))
+
+    def give_up(self, job: Job, message: str) -> str:
+        """Records that a job cannot be done; returns its status."""
+        return _finish(self.store, job.entry, "failed", message=message)
+
+    def _begin(self, job: Job, gaps: list[tuple[int, int]], progress: Progress = _unseen) -> str:
+        """Records the cell and makes images of it."""
+        key = job.entry.cell.key
+        if self.store.read_record(key, "cell") is None:
+            self.store.write_record(key, "cell", asdict(job.entry.cell))
+        self._generate(job, gaps, progress)
+        return "done"
+
+    def _whole(self, job: Job, progress: Progress) -> str:
+        """Does what is missing of a job whose cell is held."""
+        self._begin(
+            job, self.store.missing(job.entry.cell.key, "images", job.entry.samples), progress
+        )
+        flat = _flat_images(self.store, job)
+        if flat > MOST_FLAT * job.entry.samples:
+            return _finish(self.store, job.entry, "degenerate", message=_flat_words(job, flat))
+        self._measure_latency(job)
+        self._score(job)
+        return _finish(self.store, job.entry, "done")
+
+    def _recorded(self, job: Job, work: Callable[[], str]) -> str:
+        """What the work returns; an error of it becomes the cell's record."""
+        try:
+            return work()
+        except UserError:
+            raise
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            message = NO_ROOM if is_out_of_memory(error) else message
+            trace = traceback.format_exc()
+            return _finish(self.store, job.entry, "failed", message=message, trace=trace)
 
     def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
         """Makes the images of ranges of samples."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from rich.table import Table
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.machine import environment
 from denoisebench.bench.paths import write_atomically
-from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.records.names import cell_name
@@ -37,8 +37,14 @@ class Outcome:
     failed: int
 
 
-def run_sweep(plan: Plan, console: Console) -> Outcome:
-    """Raises UserError for what stops the whole sweep; finished shards are kept."""
+Helpers = Callable[[Sequence[Job]], dict[str, str]]  # do what they can of jobs; a status by key
+
+
+def run_sweep(plan: Plan, console: Console, helpers: Helpers | None = None) -> Outcome:
+    """Does what is missing, or what helpers leave of it: the times.
+
+    Raises UserError for what stops the whole sweep; finished shards are kept.
+    """
     store = Store.make(plan.store_root)
     run = Run(
         plan.run_folder,
@@ -53,7 +59,7 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
     _record_given(plan, run)
     _say_what_is_replaced(run, console)
     save_run(run)
-    work = _Work(Session(store), console, lines=plan.race is None)
+    work = _Work(Session(store), console, lines=plan.race is None, helpers=helpers)
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
     else:
@@ -65,8 +71,9 @@ def run_sweep(plan: Plan, console: Console) -> Outcome:
 class _Work:
     """Does what is missing of jobs."""
 
-    def __init__(self, session: Session, console: Console, lines: bool):
+    def __init__(self, session: Session, console: Console, lines: bool, *, helpers: Helpers | None):
         self._session, self._console, self._lines = session, console, lines
+        self._helpers = helpers
         self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
 
     def say(self, line: str) -> None:
@@ -74,13 +81,8 @@ class _Work:
 
     def complete(self, jobs: Sequence[Job]) -> list[str]:
         """A status of each job."""
-        todo = [job for job in _in_order(jobs) if not self._session.is_done(job)]
-        progress = SweepProgress(todo, self._console, self._lines)
-        with progress.bar:
-            # What another sweep is at comes last: by then it is done, and nothing waited for it.
-            taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
-            for job in taken:
-                self._attempt(job, progress, wait=True)
+        todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
+        self._attempt_all(self._left_by_helpers(todo))
         missing = {job.entry.cell.key for job in todo}
         keys = [job.entry.cell.key for job in jobs]
         statuses = [self.statuses[key] if key in missing else "done" for key in keys]
@@ -89,11 +91,27 @@ class _Work:
                 self._session.store.settle(key)
         return statuses
 
+    def _left_by_helpers(self, todo: Sequence[Job]) -> list[Job]:
+        """Jobs of which something is missing still, but for those that cannot be done."""
+        if self._helpers is None:
+            return [*todo]
+        self.statuses |= self._helpers(todo)
+        done = [job for job in todo if self.statuses[job.entry.cell.key] == "done"]
+        return [job for job in done if not self._session.is_done(job)]
+
+    def _attempt_all(self, todo: Sequence[Job]) -> None:
+        progress = SweepProgress([*todo], self._console, self._lines)
+        with progress.bar:
+            # What another sweep is at comes last: by then it is done, and nothing waited for it.
+            taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
+            for job in taken:
+                self._attempt(job, progress, wait=True)
+
     def _attempt(self, job: Job, progress: SweepProgress, wait: bool) -> bool:
         before, store = progress.work_done, self._session.store
         status = self._session.run(job, partial(progress.samples_done, job), wait=wait)
         if status is not None:
-            progress.cell_done(job, _said(store, job, status), before)
+            progress.cell_done(job, result_words(store, job, status), before)
             self.statuses[job.entry.cell.key] = status
         return status is not None
 
@@ -130,20 +148,10 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
         )
 
 
-def _in_order(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs in the order they are run: each reference trajectory once, before cells that need it."""
-    distinct: dict[tuple[str, str], Job] = {}
-    for job in jobs:
-        for part in (job.trajectory, job):
-            if part:
-                distinct.setdefault((part.entry.cell.key, part.entry.status_kind), part)
-    return list(distinct.values())
-
-
 def grid_table(plan: Plan) -> Table:
     """The grid with the expected number of denoiser evaluations, for --dry-run."""
     table = Table("cell", "samples", "NFE", "network passes", title=f"cells: {len(plan.jobs)}")
-    generated = _in_order(plan.jobs)
+    generated = in_order(plan.jobs)
     trajectories = {id(job.trajectory) for job in plan.jobs}
     for job in generated:
         samples = str(job.entry.samples)
@@ -158,7 +166,7 @@ def grid_table(plan: Plan) -> Table:
     return table
 
 
-def _said(store: Store, job: Job, status: str) -> str:
+def result_words(store: Store, job: Job, status: str) -> str:
     """What the progress line tells of a finished cell."""
     if status != "done":
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import process_space
 from denoisebench.bench.records.store import SCHEMA, Store
 
 KEY = "0123456789abcdef0123"
@@ -129,10 +130,45 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(store, monkeypatch):
 def test_what_a_killed_writer_left_is_removed_by_the_next(store):
     with store.lock(KEY):
         pass
-    stale = store.root / "cells" / KEY / "x-00000000-00000004-0.safetensors.99.partial"
-    stale.write_bytes(b"half")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    name = "x-00000000-00000004-0.safetensors"
+    writers = (str(ended.pid), f"{process_space()}-{ended.pid}", f"0123abcd-{ended.pid}")
+    partials = [store.root / "cells" / KEY / f"{name}.{writer}.partial" for writer in writers]
+    for partial in partials:
+        partial.write_bytes(b"half")
+    with store.lock(KEY):  # whether a writer on another machine lives is not known
+        assert [partial.exists() for partial in partials] == [False, False, True]
+    a_day_ago = time.time() - 90_000
+    os.utime(partials[-1], (a_day_ago, a_day_ago))
     with store.lock(KEY):
-        assert not stale.exists()
+        assert not partials[-1].exists()
+
+
+def test_those_who_make_pieces_of_a_cell_share_its_lock_and_keep_others_out(store):
+    with store.lock(KEY, shared=True) as held, store.lock(KEY, wait=False, shared=True) as both:
+        assert (held, both) == (True, True)
+        with store.lock(KEY, wait=False) as alone:
+            assert not alone
+    with store.lock(KEY), store.lock(KEY, wait=False, shared=True) as shared:
+        assert not shared
+
+
+def test_a_file_system_without_locks_holds_nobody_back(store, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with store.lock(KEY) as held:
+        assert held
+
+
+def test_what_is_unwritten_is_seen_by_names_alone(store):
+    store.write(KEY, "x", 4, arrays=values(4, 8))
+    (shard,) = store.shards(KEY, "x")
+    shard.path.write_bytes(b"damaged")
+    assert store.unwritten(KEY, "x", 12) == [(0, 4), (8, 12)]
+    assert store.missing(KEY, "x", 12) == [(0, 12)]
 
 
 HOLD = """

@@ -1,0 +1,1 @@
+"""The queue of a sweep that several processes work on."""
