@@ -1,0 +1,157 @@
+"""Leases: one holder an item, whoever dies, pauses or has another clock."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from denoisebench.bench.queue import leases as leasing
+from denoisebench.bench.queue.leases import Leases
+
+ELSEWHERE = "0123abcd-1-89abcdef"  # a member on another machine
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "queue"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The observer's clock, which the test turns on."""
+    now = [1000.0]
+    monkeypatch.setattr(leasing.time, "monotonic", lambda: now[0])
+    return now
+
+
+def hold_from_elsewhere(folder, item, beat=b"7"):
+    (folder / "members" / f"{ELSEWHERE}.beat").write_bytes(beat)
+    (folder / "leases" / item).write_text(ELSEWHERE)
+
+
+def test_an_item_has_one_holder_until_it_is_released(folder):
+    with Leases(folder) as mine, Leases(folder) as yours:
+        assert mine.claim("piece")
+        assert mine.claim("piece")  # as after a reply that a network lost
+        assert not yours.claim("piece")
+        assert yours.holder("piece") == mine.member
+        yours.release("piece")  # not his to give
+        assert mine.holds("piece")
+        mine.release("piece")
+        assert yours.claim("piece")
+
+
+def test_of_many_who_ask_at_once_one_gets_the_item(folder):
+    items = [f"piece-{number}" for number in range(50)]
+    members = [Leases(folder) for _ in range(8)]
+    for member in members:
+        member.__enter__()
+
+    def claims(member):
+        return [item for item in items if member.claim(item)]
+
+    with ThreadPoolExecutor(8) as pool:
+        held = [item for claimed in pool.map(claims, members) for item in claimed]
+    for member in members:
+        member.__exit__(None, None, None)
+    assert sorted(held) == sorted(items)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from denoisebench.bench.queue.leases import Leases
+with Leases(Path(sys.argv[1])) as leases:
+    print(leases.claim("piece"), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(folder):
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    with Leases(folder) as mine:
+        assert not mine.claim("piece")
+        assert mine.others_alive()
+        process.kill()
+        process.communicate()
+        assert not mine.others_alive()
+        assert mine.claim("piece")
+        assert mine.losses("piece") == 1
+        mine.forget_losses()
+        assert mine.losses("piece") == 0
+
+
+def test_a_member_elsewhere_is_gone_once_its_heart_stood_still_for_long(folder, clock):
+    with Leases(folder, patience_s=30) as mine:
+        hold_from_elsewhere(folder, "piece")
+        assert not mine.claim("piece")
+        clock[0] += 29
+        assert not mine.claim("piece")
+        (folder / "members" / f"{ELSEWHERE}.beat").write_bytes(b"8")
+        clock[0] += 29
+        assert not mine.claim("piece")  # it beat meanwhile
+        clock[0] += 31
+        assert mine.claim("piece")
+        assert mine.losses("piece") == 1
+
+
+def test_clocks_that_differ_make_nobody_seem_dead(folder, clock):
+    with Leases(folder, patience_s=30) as mine:
+        hold_from_elsewhere(folder, "piece")
+        for path in folder.rglob(f"*{ELSEWHERE}*"):
+            os.utime(path, (0, 0))  # dates say nothing
+        assert not mine.claim("piece")
+        clock[0] += 20
+        assert not mine.claim("piece")
+
+
+def test_a_member_whose_heartbeat_is_gone_is_waited_for_all_the_same(folder, clock):
+    with Leases(folder, patience_s=30) as mine:
+        hold_from_elsewhere(folder, "piece")
+        (folder / "members" / f"{ELSEWHERE}.beat").unlink()
+        assert not mine.claim("piece")
+        clock[0] += 31
+        assert mine.claim("piece")
+
+
+def test_one_who_was_paused_finds_that_another_holds_his_item_and_leaves_it(folder):
+    with Leases(folder) as paused, Leases(folder) as mine:
+        assert paused.claim("piece")
+        (folder / "leases" / "piece").rename(folder / "lost" / f"piece.{paused.member}")
+        assert mine.claim("piece")
+        assert not paused.holds("piece")
+        paused.release("piece")
+        assert mine.holds("piece")
+
+
+def test_a_lease_that_was_taken_anew_is_not_taken_away_with_the_old_one(folder):
+    with Leases(folder) as mine, Leases(folder) as yours:
+        assert yours.claim("piece")  # since `mine` read that ELSEWHERE held it
+        assert not mine._bury("piece", ELSEWHERE)
+        assert yours.holds("piece")
+        assert mine.losses("piece") == 0
+
+
+def test_a_heart_beats_on_after_a_full_disk(folder, monkeypatch):
+    beats = []
+
+    def full(self, number):
+        beats.append(number)
+        raise OSError(28, "No space left on device")
+
+    with Leases(folder, patience_s=0.06) as mine:
+        monkeypatch.setattr(Leases, "_beat", full)
+        while len(beats) < 3:
+            pass
+        assert mine._thread.is_alive()
+    assert not mine._thread.is_alive()
+
+
+def test_who_leaves_leaves_no_heartbeat(folder):
+    with Leases(folder):
+        pass
+    assert not list((folder / "members").iterdir())

@@ -1,0 +1,258 @@
+"""Sweeps that several processes share, through the real command line."""
+
+import json
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from denoisebench.__main__ import run
+from denoisebench.bench.generate import generate as sampling
+from denoisebench.bench.queue import driver, worker
+from denoisebench.bench.queue.leases import Leases
+from denoisebench.bench.queue.order import Orders
+from tests.helpers.cli import call, start, tiny
+
+GRID = ("model=gaussian", "scheduler=ddim,euler", "steps=2,3", "samples=24", "batch_size=8")
+UNTIMED = ("latency.timed_runs=0",)
+
+
+def swept(folder, *more):
+    return [argument for argument in (*tiny(folder), *GRID, *more)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run folder of a sweep that one process did."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert run(swept(folder)) == 0
+    return folder / "tiny"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Looks at the others more often."""
+    for module in (driver, worker):
+        monkeypatch.setattr(module, "POLL_S", 0.02)
+
+
+class Driven:
+    """A driver in a thread of this process, which starts no workers."""
+
+    def __init__(self, arguments):
+        self.code = None
+        self._arguments = [*arguments, "workers=0"]
+        self._thread = threading.Thread(target=self._drive)
+
+    def _drive(self):
+        self.code = run(self._arguments)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._thread.join()
+
+
+def content(folder, kinds=("images", "features", "estimate", "cost", "grid")):
+    """Names of stored files, which end with a hash of what they hold."""
+    paths = (Path(folder) / "cells").rglob("*")
+    return {f"{p.parent.name}/{p.name}" for p in paths if p.name.startswith(kinds)}
+
+
+def numbers(folder):
+    frame = pd.read_csv(Path(folder) / "results.csv")
+    timed = [name for name in frame if name.endswith("_s") or "latency" in name]
+    return frame.drop(columns=[*timed, "peak_memory_bytes"], errors="ignore").to_json()
+
+
+def waiting_for(condition, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "never happened"
+        time.sleep(0.02)
+
+
+def test_workers_make_what_one_process_makes(alone, tmp_path, capsys):
+    code, out, err = call(capsys, *swept(tmp_path, "workers=2"))
+    assert code == 0, err
+    assert content(tmp_path / "tiny") == content(alone)
+    assert numbers(tmp_path / "tiny") == numbers(alone)
+    queue = tmp_path / "tiny" / "queue"
+    logs = [path.read_text() for path in sorted(queue.glob("*.log"))]
+    assert len(logs) == 2
+    assert sum(log.count("samples") for log in logs) == 12, "each piece once"
+    assert not Orders(tmp_path / "tiny").read().is_open
+    assert not list((queue / "leases").iterdir())
+    again, out, _ = call(capsys, *swept(tmp_path, "workers=2"))
+    assert again == 0
+    assert "nothing was generated" in out
+    assert [path.read_text() for path in sorted(queue.glob("*.log"))] == logs, "none was started"
+
+
+def test_whoever_sees_the_folder_helps_and_the_driver_measures_times(
+    alone, tmp_path, capsys, quick
+):
+    with Driven(swept(tmp_path)) as driven:
+        code, _, err = call(capsys, "work", tmp_path / "tiny", "--wait=60")
+        assert code == 0, err
+    assert driven.code == 0
+    assert content(tmp_path / "tiny") == content(alone)
+    latencies = list((tmp_path / "tiny").rglob("latency_*.json"))
+    assert len(latencies) == 4
+
+
+def test_workers_run_a_race_as_one_process_does(tmp_path, capsys, quick):
+    race = swept(
+        tmp_path,
+        "steps=2,4",
+        "samples=256",
+        "batch_size=32",
+        "sampling=race",
+        *UNTIMED,
+        "margins.gating.fd_pixels.absolute=0.01",
+    )
+    assert call(capsys, *race, "run=alone")[0] == 0
+    with Driven([*race, "run=shared"]) as driven:
+        assert call(capsys, "work", tmp_path / "shared", "--wait=60")[0] == 0
+    assert driven.code == 0
+    records = [
+        json.loads((tmp_path / name / "race.json").read_text()) for name in ("alone", "shared")
+    ]
+    assert records[0] == records[1]
+    assert content(tmp_path / "alone") == content(tmp_path / "shared")
+
+
+def test_reference_trajectories_come_before_what_is_compared_with_them(tmp_path, capsys, quick):
+    arguments = swept(
+        tmp_path,
+        "metrics.convergence=[psnr]",
+        "metrics.convergence_steps=8",
+        *UNTIMED,
+        "metrics.convergence_samples=8",
+    )
+    assert call(capsys, *arguments, "run=alone")[0] == 0
+    with Driven([*arguments, "run=shared"]) as driven:
+        assert call(capsys, "work", tmp_path / "shared", "--wait=60")[0] == 0
+    assert driven.code == 0
+    assert numbers(tmp_path / "alone") == numbers(tmp_path / "shared")
+
+
+def test_a_cell_that_fails_at_a_worker_fails_and_the_others_go_on(
+    tmp_path, capsys, monkeypatch, quick
+):
+    plain = sampling.generate
+
+    def broken(pipeline, cell, *rest, **more):
+        if cell.steps == 3:
+            raise ValueError("planted")
+        return plain(pipeline, cell, *rest, **more)
+
+    monkeypatch.setattr(sampling, "generate", broken)
+    with Driven(swept(tmp_path, "scheduler=ddim")) as driven:
+        assert call(capsys, "work", tmp_path / "tiny", "--wait=60")[0] == 0
+    assert driven.code == 1
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv").set_index("steps")
+    assert frame.status.to_dict() == {2: "done", 3: "failed"}
+    assert "planted" in frame.message[3]
+    monkeypatch.undo()
+    assert call(capsys, *swept(tmp_path, "scheduler=ddim"))[0] == 0, "the same command tries again"
+
+
+def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
+    slow = swept(tmp_path, "samples=24")
+    driving = start(*slow, "workers=0")
+    killed = start("work", tmp_path / "tiny", "--wait=60")
+    waiting_for(lambda: list(tmp_path.glob("tiny/cells/*/images-*")))
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    helper = start("work", tmp_path / "tiny")
+    _, err = helper.communicate(timeout=120)
+    assert helper.returncode == 0, err
+    _, err = driving.communicate(timeout=120)
+    assert driving.returncode == 0, err
+    assert content(tmp_path / "tiny") == content(alone)
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_is_started_again_and_its_workers_end(alone, tmp_path):
+    driving = start(*swept(tmp_path, "workers=1"))
+    waiting_for(lambda: list(tmp_path.glob("tiny/cells/*/images-*")))
+    driving.send_signal(signal.SIGKILL)
+    driving.communicate()
+    again = start(*swept(tmp_path, "workers=1"))
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert content(tmp_path / "tiny") == content(alone)
+    members = tmp_path / "tiny" / "queue" / "members"
+    waiting_for(lambda: not list(members.glob("*.beat")) or all_gone(members.parent))
+
+
+def all_gone(queue):
+    with Leases(queue) as leases:
+        return not leases.others_alive()
+
+
+def test_one_run_has_one_driver(alone, tmp_path, capsys):
+    shutil.copytree(alone, tmp_path / "tiny")
+    with Leases(tmp_path / "tiny" / "queue") as other:
+        assert other.claim("driver-tiny")
+        code, _, err = call(capsys, *swept(tmp_path, "workers=2"))
+    assert code == 2
+    assert "another sweep with workers is at it" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_worker_without_a_sweep_says_how_to_plan_one(tmp_path, capsys):
+    code, _, err = call(capsys, "work", tmp_path)
+    assert code == 2
+    assert "no sweep with workers is planned there" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("--wait=x",), ("--wait",), ("--other",), ("runs/other",), ()])
+def test_words_that_work_does_not_take_are_a_line(tmp_path, capsys, words):
+    folder = [tmp_path] if words else []
+    code, _, err = call(capsys, "work", *folder, *words)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+
+
+def test_a_worker_that_would_make_other_images_is_refused(alone, tmp_path, capsys):
+    shutil.copytree(alone, tmp_path / "tiny")
+    assert call(capsys, *swept(tmp_path, "workers=2"))[0] == 0  # writes an order
+    path = tmp_path / "tiny" / "queue" / "order.json"
+    record = json.loads(path.read_text())
+    for cell in record["cells"].values():
+        cell["engine"] = cell["engine"].replace("torch 2", "torch 1")
+    path.write_text(
+        json.dumps({**record, "cells": {f"{k}x": v for k, v in record["cells"].items()}})
+    )
+    code, _, err = call(capsys, "work", tmp_path / "tiny")
+    assert code == 2
+    assert "this machine would make other images than the sweep: engine is" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_workers_that_all_end_end_the_sweep_with_what_they_said(
+    tmp_path, capsys, monkeypatch, quick
+):
+    monkeypatch.setattr(driver.sys, "executable", "/bin/false")
+    code, _, err = call(capsys, *swept(tmp_path, "workers=2"))
+    assert code == 2
+    assert "no worker is left" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_piece_at_which_workers_keep_ending_is_given_up(tmp_path, capsys, monkeypatch, quick):
+    monkeypatch.setattr(Leases, "losses", lambda self, item: 5)
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")) as driven:
+        assert call(capsys, "work", tmp_path / "tiny", "--wait=60")[0] == 0
+    assert driven.code == 1
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv")
+    assert "5 workers ended while they were at it" in frame.message[0]
