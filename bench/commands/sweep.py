@@ -4,6 +4,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import print_cautions, terminal
+from denoisebench.bench.commands.devices import with_chosen_devices
 from denoisebench.bench.commands.flags import asks_hydra, split_flags
 from denoisebench.bench.commands.hydra import (
     composed,
@@ -24,6 +25,7 @@ def sweep(arguments: list[str]) -> int:
     flags, overrides = split_flags(arguments, own=["--dry-run"])
     is_question = asks_hydra(flags)
     refuse_malformed(overrides)
+    overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
     if "--dry-run" in flags:

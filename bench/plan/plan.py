@@ -24,7 +24,14 @@ from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
-from denoisebench.bench.plan.whole import conflicts, distinct, idle_margins, misfits, renamed
+from denoisebench.bench.plan.whole import (
+    check_workers,
+    conflicts,
+    distinct,
+    idle_margins,
+    misfits,
+    renamed,
+)
 from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.guidance import guidance_of
 from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
@@ -79,6 +86,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
     second_names = list(renamed(jobs))
     jobs, grid = _grouped(distinct(jobs)), _grouped(distinct(grid))
     settings = jobs[0].settings
+    check_workers(jobs)
     race = race_rules(settings) if settings.sampling.name == "race" else None
     if race:
         check_race(jobs, race)

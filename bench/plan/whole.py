@@ -8,9 +8,9 @@ from functools import cache
 
 import yaml
 
-from denoisebench.bench.errors import nearest, suggestion
+from denoisebench.bench.errors import UserError, nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
-from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.records.cell import PAIRED, fields_with
 from denoisebench.bench.schedulers.flags import asked
 from denoisebench.bench.settings.job import Settings
@@ -137,6 +137,17 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         yield (
             f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
             "or inpaint, or leave strength out"
+        )
+
+
+def check_workers(jobs: Sequence[Job]) -> None:
+    """Raises UserError where there are more workers than pieces for them."""
+    settings = jobs[0].settings
+    pieces = sum(-(-job.entry.samples // job.machine.batch_size) for job in in_order(jobs))
+    if settings.workers and settings.workers > pieces:
+        raise UserError(
+            f"workers={settings.workers}: there are {pieces} pieces of work, batches of "
+            f"{settings.batch_size} samples of a cell; give workers={pieces} or fewer"
         )
 
 

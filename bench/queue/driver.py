@@ -32,6 +32,7 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
 
     Raises UserError when another driver has the run.
     """
+    _check_devices(plan)
     store = Store.make(plan.store_root)
     with Leases(store.root / Orders.FOLDER) as leases:
         item = driver_item(plan.run_folder)
@@ -48,6 +49,20 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
         finally:
             driver.crew.stop()
             leases.release(item)
+
+
+def _check_devices(plan: Plan) -> None:
+    """Raises UserError for more workers than accelerators, each of which holds one model."""
+    if not plan.workers or plan.jobs[0].machine.device != "cuda":
+        return
+    import torch
+
+    count = torch.cuda.device_count()
+    if plan.workers > count:
+        raise UserError(
+            f"workers={plan.workers}: torch sees {count} CUDA device{'s' * (count != 1)} here, "
+            f"and a worker takes one; give workers={count} or fewer"
+        )
 
 
 class _Driver:

@@ -75,6 +75,16 @@ def _is_level(value: Any) -> bool:
 Grid = Annotated[str, BeforeValidator(grid_text)]
 
 
+def folder(path: str) -> str:
+    """Refuses an address, which would be taken for a folder of that name."""
+    if "://" in path:
+        raise ValueError("is an address, not a folder; give one that all machines see, if several")
+    return path
+
+
+Folder = Annotated[str, AfterValidator(folder)]
+
+
 Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]
 
 

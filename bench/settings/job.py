@@ -13,6 +13,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import file_name
 from denoisebench.bench.settings.fields import (
     Count,
+    Folder,
     Grid,
     Interval,
     Name,
@@ -190,9 +191,9 @@ class Settings(Strict):
     threads: Annotated[NotNegative, Field(le=1024)]
     # Processes that share the work; None: this one does it, 0: others, by `denoisebench work`.
     workers: Annotated[NotNegative, Field(le=1024)] | None = None
-    runs: str
+    runs: Folder
     run: Name | None
-    store: str | None
+    store: Folder | None
     dry_run: bool
 
 

@@ -6,11 +6,13 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from denoisebench.__main__ import run
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.queue import driver, worker
 from denoisebench.bench.queue.leases import Leases
@@ -196,6 +198,32 @@ def test_a_driver_that_is_killed_is_started_again_and_its_workers_end(alone, tmp
 def all_gone(queue):
     with Leases(queue) as leases:
         return not leases.others_alive()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("workers=13", "workers=13: there are 12 pieces of work, batches of 8 samples of a cell"),
+        ("workers=-1", "workers=-1: must be greater than or equal to 0"),
+        ("workers=1,2", "workers: a sweep has one"),
+        ("store=s3://bucket/prefix", "store=s3://bucket/prefix: is an address, not a folder"),
+        ("runs=gs://bucket", "runs=gs://bucket: is an address, not a folder"),
+    ],
+)
+def test_what_cannot_be_shared_is_said_before_anything_runs(tmp_path, capsys, setting, message):
+    code, _, err = call(capsys, *swept(tmp_path, setting))
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not [*tmp_path.iterdir()]
+
+
+def test_more_workers_than_accelerators_are_refused(monkeypatch):
+    machine = SimpleNamespace(device="cuda")
+    plan = SimpleNamespace(workers=4, jobs=[SimpleNamespace(machine=machine)])
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(UserError, match="workers=4: torch sees 2 CUDA devices here"):
+        driver._check_devices(plan)
 
 
 def test_one_run_has_one_driver(alone, tmp_path, capsys):
