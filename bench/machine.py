@@ -1,6 +1,7 @@
 """The machine a sweep runs on."""
 
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,9 +17,12 @@ _LIBRARIES = (
 )
 
 
+library_version = cache(version)  # each look reads the library's files
+
+
 def environment() -> dict[str, str]:
     """Versions and machine, as recorded with a run."""
-    libraries = {name: version(name) for name in _LIBRARIES}
+    libraries = {name: library_version(name) for name in _LIBRARIES}
     machine = {"python": platform.python_version(), "platform": platform.platform()}
     devices = {"processor": processor(), "accelerator": accelerator()}
     return {**libraries, **machine, **{name: text for name, text in devices.items() if text}}

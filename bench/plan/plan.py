@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from denoisebench.bench.inputs.images import InputSet, input_set
 from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
-from denoisebench.bench.machine import device_of
+from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.plan.fits import expected_nfe, unfit
@@ -40,7 +39,12 @@ from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen
 from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
-from denoisebench.bench.settings.job import Settings, TrackingSettings, check_settings
+from denoisebench.bench.settings.job import (
+    ModelSettings,
+    Settings,
+    TrackingSettings,
+    check_settings,
+)
 
 GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 
@@ -71,8 +75,9 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         more = chain.from_iterable(check_settings(config)[1] for config in configs)
         raise UserError("\n".join(problems | dict.fromkeys(more)))
     grid = []
+    models = _Models()
     for config in configs:
-        job, reasons = _job(config)
+        job, reasons = _job(config, models)
         problems |= dict.fromkeys(reasons)
         if job:
             grid.append(job)
@@ -109,13 +114,27 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
     )
 
 
-def _job(config: dict[str, Any]) -> tuple[Job | None, list[str]]:
+class _Models:
+    """The models of a grid, each looked for once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, FoundModel] = {}
+
+    def find(self, settings: ModelSettings) -> FoundModel:
+        """Raises UserError as find_model does."""
+        key = settings.model_dump_json()
+        if key not in self._found:
+            self._found[key] = find_model(settings)
+        return self._found[key]
+
+
+def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]]:
     settings, problems = check_settings(config)
     if settings is None:
         return None, problems
     problems = list(unfit(settings))
     try:
-        model = find_model(settings.model)
+        model = models.find(settings.model)
         metrics = asked_metrics(settings)
         check_measures(settings, metrics)
         if settings.latents:
@@ -231,7 +250,7 @@ def _cell(
 def _engine(settings: Settings, device: str) -> str:
     """What computes an image. Below float32, and on accelerators, which multiply in less, an image
     depends on the batch it is in."""
-    parts = [f"diffusers {version('diffusers')}", f"torch {version('torch')}", device]
+    parts = [*(f"{name} {library_version(name)}" for name in ("diffusers", "torch")), device]
     if settings.model.dtype != "float32" or device != "cpu":
         parts.append(f"batches of {settings.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])

@@ -1,9 +1,12 @@
 """A Hydra launcher that composes the whole grid first and hands it to one warm process."""
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, reduce
 from itertools import chain
+from operator import getitem
 from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -16,10 +19,13 @@ from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 _HERE = "hydra_plugins.denoisebench.warm_launcher"
 _USUAL_MODEL, _USUAL_PROMPTS = "shapes-ddpm", "shapes"  # of conf/sweep.yaml
 _OTHER_WEIGHTS = {"model.path", "model.lora"}  # which make another model than a file's name says
+_INTERPOLATED = re.compile(r"\$\{([^}]*)\}")  # the names of which others are made
+_SCALARS = (str, int, float, bool, type(None))
 
 
 @dataclass
@@ -111,24 +117,23 @@ class WarmLauncher(Launcher):
     ) -> None:
         self._loader = cast(ConfigLoaderImpl, hydra_context.config_loader)
         self._task, self._config = task_function, config
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[str, ...], _Files] = {}
+        self._groups: dict[str, bool] = {}
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         configs = [self._compose([*self._own_files(o), *o]) for o in job_overrides]
-        result = self._task([OmegaConf.to_container(config, resolve=True) for config in configs])
+        result = self._task(configs)
         return [
-            JobReturn(
-                overrides=overrides, cfg=config, _return_value=result, status=JobStatus.COMPLETED
-            )
-            for overrides, config in zip(job_overrides, configs, strict=True)
+            JobReturn(overrides=overrides, _return_value=result, status=JobStatus.COMPLETED)
+            for overrides in job_overrides
         ]
 
     def _own_files(self, overrides: Sequence[str]) -> list[str]:
         """What to lay under overrides that bring weights or prompts of their own: the name of a
         file of conf/model is not theirs, nor is the rest of a file that nobody chose."""
-        keys = {o.key_or_group for o in OverridesParser.create().parse_overrides([*overrides])}
+        keys = {_parsed(override).key_or_group for override in overrides}
         choices = self._config.hydra.runtime.choices
         usual = choices.get("prompts") == _USUAL_PROMPTS and "prompts" not in keys
         own = ["prompts=file"] if usual and "prompts.path" in keys else []
@@ -141,30 +146,108 @@ class WarmLauncher(Launcher):
         is_chosen = "model" in keys or not usual or "model.path" not in keys
         return [*([] if is_chosen else ["model=local"]), "++model.name=null"]
 
-    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+    def _compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """One job's config. Hydra merges the chosen files, then sets values; the files are merged
         once for each choice, since that takes a tenth of a second and setting values does not."""
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        values = [o for o in parsed if not self._loader.repository.group_exists(o.key_or_group)]
-        choices = [o for o in parsed if o not in values]
+        parsed = list(map(_parsed, overrides))
+        values = [o for o in parsed if not self._is_group(o.key_or_group)]
+        choices = [o for o in parsed if self._is_group(o.key_or_group)]
         _refuse_lists(choices)
-        config = deepcopy(self._merged(choices))
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        if isinstance(config.get("model"), DictConfig):  # verify has none
-            config.model.call_of_files = self._call_of_model(choices)
+        config = self._merged(choices).with_values(values)
+        if isinstance(config.get("model"), dict):  # verify has none
+            config["model"]["call_of_files"] = self._call_of_model(choices)
         return config
+
+    def _is_group(self, name: str) -> bool:
+        if name not in self._groups:
+            self._groups[name] = bool(self._loader.repository.group_exists(name))
+        return self._groups[name]
 
     def _call_of_model(self, choices: Sequence[Override]) -> object:
         """What the model's own file gives to its call, whatever an experiment sets over it."""
         files = [o for o in choices if o.key_or_group != "experiment"]
-        return self._merged(files).model.get("call")
+        return self._merged(files).with_values([])["model"].get("call")
 
-    def _merged(self, choices: Sequence[Override]) -> DictConfig:
+    def _merged(self, choices: Sequence[Override]) -> "_Files":
         """The files that are chosen, merged."""
         chosen = tuple(str(choice.input_line) for choice in choices)
         if chosen not in self._composed:
             config = self._loader.load_sweep_config(self._config, list(chosen))
             OmegaConf.set_struct(config, False)  # types say which settings there are
             del config["hydra"]
-            self._composed[chosen] = config
+            self._composed[chosen] = _Files(config)
         return self._composed[chosen]
+
+
+@cache
+def _parsed(override: str) -> Override:
+    """Jobs of a grid share most of their overrides, and the parser takes a millisecond for each."""
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    return parsed
+
+
+class _Files:
+    """Config files merged. Values are laid over them by OmegaConf, or where that comes to the same
+    in a plain copy, which is twenty times as fast."""
+
+    def __init__(self, config: DictConfig):
+        self._config = config
+        self._given = set(_INTERPOLATED.findall(OmegaConf.to_yaml(config, resolve=False)))
+
+    def with_values(self, values: Sequence[Override]) -> dict[str, Any]:
+        """The settings under these values, with all interpolations resolved."""
+        if self._are_plain(values):
+            config = _copied(self._resolved)
+            for override in values:
+                *groups, name = override.key_or_group.split(".")
+                reduce(getitem, groups, config)[name] = override.value()
+            return config
+        laid = deepcopy(self._config)
+        ConfigLoaderImpl._apply_overrides_to_config(list(values), laid)
+        return cast(dict[str, Any], OmegaConf.to_container(laid, resolve=True))
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return cast(dict[str, Any], OmegaConf.to_container(self._config, resolve=True))
+
+    def _are_plain(self, values: Sequence[Override]) -> bool:
+        """Whether each value is one of its own in the place of one, of which no other is made."""
+        return all(map(self._is_plain, values)) and (not values or self._resolves)
+
+    def _is_plain(self, override: Override) -> bool:
+        if override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD) or override.package:
+            return False
+        *groups, name = override.key_or_group.split(".")
+        place: Any = self._resolved if self._resolves else None
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or isinstance(place.get(name), dict | list):
+            return False
+        if name not in place and override.type is not OverrideType.FORCE_ADD:
+            return False
+        value = override.value()
+        if isinstance(value, str) and ("${" in value or value == "???"):
+            return False
+        return isinstance(value, _SCALARS) and not any(
+            _overlap(override.key_or_group, given) for given in self._given
+        )
+
+    @cached_property
+    def _resolves(self) -> bool:
+        """Whether every interpolation has a value before any is set on the command line."""
+        try:
+            return isinstance(self._resolved, dict)
+        except OmegaConfBaseException:
+            return False
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a key is the other or lies within it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _copied(config: Any) -> Any:
+    """Mappings and lists anew, their values as they are."""
+    if isinstance(config, dict):
+        return {name: _copied(value) for name, value in config.items()}
+    return [_copied(value) for value in config] if isinstance(config, list) else config
