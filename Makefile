@@ -74,6 +74,9 @@ race-study: install ## Measure whether a race chooses as a fixed design does (an
 regression-study: install ## Measure what a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
 
+chaos: install ## Kill and pause sweeps at random points, and see whether anything is lost (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.chaos runs/chaos 200 100
+
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
 	$(BIN)/python -m zoo.vae --device $(DEVICE)
 	$(BIN)/python -m zoo.features --device $(DEVICE)
@@ -88,4 +91,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench rooms walk coverage race-study regression-study zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench rooms walk coverage race-study regression-study chaos zoo lock

@@ -34,7 +34,7 @@ class Leases:
     """A member's leases in a folder; entered, its heart beats in a thread."""
 
     folder: Path
-    patience_s: float = PATIENCE_S
+    patience_s: float = field(default_factory=lambda: PATIENCE_S)
     member: str = field(
         default_factory=lambda: f"{process_space()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     )

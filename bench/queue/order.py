@@ -37,7 +37,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Of its file among the ended ones."""
+        """What its file among the ended ones is called."""
         return hash_of([json.dumps(asdict(self)).encode()])
 
 

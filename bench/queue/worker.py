@@ -9,7 +9,7 @@ from pathlib import Path
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import plan_sweep
-from denoisebench.bench.queue.leases import PATIENCE_S, Leases
+from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Order, Orders, Task, driver_item, foreign_cells, job_of
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import load_run
@@ -20,7 +20,7 @@ POLL_S = 0.5  # between looks at what others are at
 Say = Callable[[str], None]
 
 
-def work(run_folder: Path, say: Say, *, wait_s: float = 0.0, patience_s: float = PATIENCE_S) -> int:
+def work(run_folder: Path, say: Say, *, wait_s: float = 0.0) -> int:
     """Works on a planned sweep until all is done and its driver wants no more; returns how many
     pieces it made and cells it scored.
 
@@ -32,7 +32,7 @@ def work(run_folder: Path, say: Say, *, wait_s: float = 0.0, patience_s: float =
     order = _first_order(orders, wait_s)
     planned = _planned(order)
     store = load_run(run_folder).store
-    with Leases(store.root / Orders.FOLDER, patience_s) as leases:
+    with Leases(store.root / Orders.FOLDER) as leases:
         worker = _Worker(orders, leases, Session(store), planned, say=say)
         while True:
             left = worker.left(order)
@@ -113,10 +113,10 @@ class _Worker:
     def _advance(self, order: Order, task: Task) -> bool:
         job, store = self._job(task), self.session.store
         made = False
-        for first, last in _pieces(store.unwritten(task.key, "images", job.entry.samples), job):
+        for piece in _pieces(store.unwritten(task.key, "images", job.entry.samples), job):
             if self._ended(order, task):
                 return made
-            made |= self._make(order, task, first, last)
+            made |= self._make(order, task, piece)
         if store.unwritten(task.key, "images", job.entry.samples) or self._waits(order, job):
             return made
         return made | self._score(order, task)
@@ -129,8 +129,8 @@ class _Worker:
         ends = job.trajectory
         return ends is not None and any(t.key == ends.entry.cell.key for t in self.left(order))
 
-    def _make(self, order: Order, task: Task, first: int, last: int) -> bool:
-        job = self._job(task)
+    def _make(self, order: Order, task: Task, piece: tuple[int, int]) -> bool:
+        job, (first, last) = self._job(task), piece
 
         def make() -> str | None:
             gaps = self.session.store.unwritten(task.key, "images", last)

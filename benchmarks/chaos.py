@@ -1,0 +1,255 @@
+"""Is anything lost or done twice when processes are killed or paused at any point? `make chaos`.
+
+A small grid is swept again and again, each time in a new folder, by processes that are killed
+(SIGKILL) at seeded random points until one comes to the end. What is stored then must be what an
+undisturbed sweep stores, file by file: names of files end with a hash of what they hold. In the
+second part a driver and four workers share the folder; one of them at a time is killed and started
+again, or paused for longer than the others' patience, so that its lease is taken while it writes.
+
+Processes are forked from one that has loaded the libraries, so that kills fall into the work and
+not into imports; each runs the commands as the command line does.
+"""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from denoisebench.__main__ import run
+from denoisebench.bench.machine import environment
+from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.queue import leases
+
+GRID = (
+    "sweep",
+    "model=gaussian",
+    "scheduler=ddim,euler",
+    "steps=4,8",
+    "guidance=1,3",
+    "samples=64",
+    "batch_size=8",
+    "latency.timed_runs=0",
+    "tracking=none",
+    "threads=1",
+    "run=chaos",
+)
+WORKERS = 4
+PATIENCE_S = 1.0  # of leases in the second part
+STORED = (
+    "cell-",
+    "images-",
+    "cost-",
+    "grid-",
+    "vendor-",
+    "flat-",
+    "features_",
+    "estimate_",
+    "status_",
+)
+KILL_WORKER, KILL_DRIVER, PAUSE = "worker killed", "driver killed", "worker paused"
+
+
+@dataclass
+class Tally:
+    """What was done to sweeps, and what was wrong with what they left."""
+
+    sweeps: int = 0
+    done_to: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        return sum(self.done_to.values())
+
+
+def _load() -> None:
+    """Imports what sweeps and reports use, for all that is forked. Nothing is drawn here: the
+    library that draws has threads, which a fork would lose."""
+    import denoisebench.bench.models.closed_form
+    import denoisebench.bench.score.scorer
+    import denoisebench.reports.report  # noqa: F401
+
+    with contextlib.redirect_stdout(None):
+        run([*GRID, "--dry-run"])
+
+
+def forked(arguments: Sequence[str], log: Path) -> int:
+    """The number of a process that runs a command; its exit code is the command's."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        with log.open("a") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            code = run([*arguments])
+    finally:
+        os._exit(code)
+
+
+def ended(process: int) -> int | None:
+    """Exit code of a process, negative for the signal that ended it; None while it runs."""
+    number, status = os.waitpid(process, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if number else None
+
+
+def stored(folder: Path) -> set[str]:
+    """What the sweep in a runs folder stored: names that end with hashes, and the table."""
+    paths = (folder / "chaos" / "cells").rglob("*")
+    names = {f"{p.parent.name}/{p.name}" for p in paths if p.name.startswith(STORED)}
+    return names | {(folder / "chaos" / "results.csv").read_text()}
+
+
+def left_over(folder: Path) -> list[str]:
+    """Half-written files, and what was found to be damaged."""
+    partials = [*folder.rglob("*.partial")]
+    return [str(path.relative_to(folder)) for path in [*partials, *folder.rglob("damaged/*")]]
+
+
+def problems(folder: Path, whole: set[str]) -> list[str]:
+    """What is wrong with what a disturbed sweep left."""
+    now = stored(folder)
+    lost, more = whole - now, now - whole
+    return [
+        *(f"lost: {name[:80]}" for name in sorted(lost)),
+        *(f"more: {name[:80]}" for name in sorted(more)),
+        *(f"left over: {name}" for name in left_over(folder)),
+    ]
+
+
+def alone(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: int) -> Tally:
+    """Kills one process again and again. seconds: that a sweep takes undisturbed."""
+    tally, rng = Tally(), random.Random(seed)
+    while tally.kills < kills:
+        place = folder / f"alone-{tally.sweeps}"
+        while True:
+            process = forked([*GRID, f"runs={place}"], folder / "log.txt")
+            code = _after(process, rng.uniform(0, seconds))
+            if code is not None:
+                break
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            tally.done_to["process killed"] += 1
+        _judge(tally, place, code, whole=whole)
+    return tally
+
+
+def _after(process: int, seconds: float) -> int | None:
+    """The exit code, if the process comes to its end in that time."""
+    until = time.monotonic() + seconds
+    while (code := ended(process)) is None and time.monotonic() < until:
+        time.sleep(0.002)
+    return code
+
+
+def _judge(tally: Tally, place: Path, code: int, *, whole: set[str]) -> None:
+    tally.sweeps += 1
+    wrong = [f"exit code {code}"] if code else problems(place, whole)
+    tally.wrong += [f"{place.name}: {problem}" for problem in wrong]
+    if not wrong:
+        shutil.rmtree(place)
+
+
+class Crowd:
+    """A driver and its workers, one of whom is disturbed at a time."""
+
+    def __init__(self, place: Path, log: Path):
+        self._place, self._log = place, log
+        self.driver = self._drive()
+        self.workers = [self._work() for _ in range(WORKERS)]
+
+    def disturb(self, rng: random.Random) -> str:
+        """Kills or pauses somebody; returns what was done."""
+        act = rng.choice((KILL_WORKER, KILL_WORKER, KILL_DRIVER, PAUSE))
+        place = rng.randrange(WORKERS)
+        if act == KILL_DRIVER:
+            self.driver = self._again(self.driver, self._drive)
+        elif act == KILL_WORKER:
+            self.workers[place] = self._again(self.workers[place], self._work)
+        else:
+            self._pause(self.workers[place])
+        return act
+
+    def end(self) -> list[int]:
+        """Exit codes of all, once they have come to their ends."""
+        return [
+            os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in [self.driver, *self.workers]
+        ]
+
+    def _again(self, process: int, start: Callable[[], int]) -> int:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        return start()
+
+    def _pause(self, process: int) -> None:
+        if ended(process) is None:
+            os.kill(process, signal.SIGSTOP)
+            time.sleep(2 * PATIENCE_S)
+            os.kill(process, signal.SIGCONT)
+
+    def _drive(self) -> int:
+        return forked([*GRID, f"runs={self._place}", "workers=0"], self._log)
+
+    def _work(self) -> int:
+        return forked(["work", str(self._place / "chaos"), "--wait=60"], self._log)
+
+
+def shared(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: int) -> Tally:
+    """Disturbs sweeps that several processes share, a few times each."""
+    tally, rng = Tally(), random.Random(seed)
+    leases.PATIENCE_S = PATIENCE_S
+    while tally.kills < kills:
+        place = folder / f"shared-{tally.sweeps}"
+        crowd = Crowd(place, folder / "log.txt")
+        for _ in range(min(rng.randint(1, 4), kills - tally.kills)):
+            time.sleep(rng.uniform(0, seconds / 2))
+            tally.done_to[crowd.disturb(rng)] += 1
+        codes = crowd.end()
+        _judge(tally, place, max(codes, key=abs), whole=whole)
+    return tally
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    lines = ["| part | sweeps | disturbed | what was wrong |", "|---|--:|---|---|"]
+    for part, tally in tallies.items():
+        done_to = ", ".join(f"{count} x {act}" for act, count in sorted(tally.done_to.items()))
+        wrong = "; ".join(tally.wrong) or "nothing"
+        lines.append(f"| {part} | {tally.sweeps} | {done_to} | {wrong} |")
+    return "\n".join(lines)
+
+
+def main(folder: Path, kills_alone: int, kills_shared: int, *, seed: int = 0) -> int:
+    """Number of things that were wrong."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _load()
+    process, start = (
+        forked([*GRID, f"runs={folder / 'whole'}"], folder / "log.txt"),
+        time.monotonic(),
+    )
+    _, status = os.waitpid(process, 0)
+    seconds = time.monotonic() - start
+    assert not status, (folder / "log.txt").read_text()
+    whole = stored(folder / "whole")
+    given = {"whole": whole, "seconds": seconds, "seed": seed}
+    tallies = {
+        "one process": alone(folder, kills_alone, **given),
+        f"a driver and {WORKERS} workers": shared(folder, kills_shared, **given),
+    }
+    print(table(tallies))
+    record = {"seconds": seconds, "seed": seed, "environment": environment()}
+    record |= {"parts": {part: vars(tally) for part, tally in tallies.items()}}
+    write_atomically(folder / "chaos.json", json.dumps(record, indent=1).encode())
+    return sum(len(tally.wrong) for tally in tallies.values())
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(Path(sys.argv[1]), *map(int, sys.argv[2:4]))))
