@@ -75,9 +75,9 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         more = chain.from_iterable(check_settings(config)[1] for config in configs)
         raise UserError("\n".join(problems | dict.fromkeys(more)))
     grid = []
-    models = _Models()
+    finder = _Models()
     for config in configs:
-        job, reasons = _job(config, models)
+        job, reasons = _job(config, finder)
         problems |= dict.fromkeys(reasons)
         if job:
             grid.append(job)

@@ -197,7 +197,7 @@ class _Files:
     def with_values(self, values: Sequence[Override]) -> dict[str, Any]:
         """The settings under these values, with all interpolations resolved."""
         if self._are_plain(values):
-            config = _copied(self._resolved)
+            config: dict[str, Any] = _copied(self._resolved)
             for override in values:
                 *groups, name = override.key_or_group.split(".")
                 reduce(getitem, groups, config)[name] = override.value()
