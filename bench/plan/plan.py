@@ -42,6 +42,7 @@ from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import (
     ModelSettings,
     Settings,
+    SlurmSettings,
     TrackingSettings,
     check_settings,
 )
@@ -64,6 +65,8 @@ class Plan:
     tracking: TrackingSettings
     is_dry_run: bool
     workers: int | None  # processes that share the work; None: the sweep's own does it
+    launcher: str  # where they are started: here, or slurm
+    slurm: SlurmSettings
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
     curve_notes: list[CurveNote]  # the same defects, by curve
 
@@ -109,6 +112,8 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,
         workers=settings.workers,
+        launcher=settings.launcher,
+        slurm=settings.slurm,
         warnings=[*notices(jobs), *second_names, *(race_notices(jobs, race) if race else ())],
         curve_notes=curve_notes_of(jobs),
     )

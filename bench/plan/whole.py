@@ -30,6 +30,8 @@ _SHARED = (
     "device",
     "threads",
     "workers",
+    "launcher",
+    "slurm",
     "batch_size",
     "latents",
 )
@@ -141,8 +143,10 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
 
 
 def check_workers(jobs: Sequence[Job]) -> None:
-    """Raises UserError where there are more workers than pieces for them."""
+    """Raises UserError where there are more workers than pieces for them, or none to launch."""
     settings = jobs[0].settings
+    if settings.launcher != "here" and not settings.workers:
+        raise UserError(f"launcher={settings.launcher}: starts no worker; give workers=N too")
     pieces = sum(-(-job.entry.samples // job.machine.batch_size) for job in in_order(jobs))
     if settings.workers and settings.workers > pieces:
         raise UserError(

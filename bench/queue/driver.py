@@ -1,28 +1,23 @@
 """The driver's side: says what is wanted, starts workers here, waits for all workers anywhere."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from rich.console import Console
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import writing
-from denoisebench.bench.plan.job import Job, Machine, in_order
+from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
-from denoisebench.bench.queue.leases import PATIENCE_S, Leases
+from denoisebench.bench.queue.crew import Crew, Starter
+from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Order, Orders, Task, driver_item, task_of, untimed
 from denoisebench.bench.queue.worker import POLL_S
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress
 from denoisebench.bench.sweep.sweep import Helpers, result_words
 
-_MOST_STARTS = 4  # of a worker that dies
 _SAY_AGAIN_S = 600.0  # that nobody works
 
 
@@ -32,7 +27,6 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
 
     Raises UserError when another driver has the run.
     """
-    _check_devices(plan)
     store = Store.make(plan.store_root)
     with Leases(store.root / Orders.FOLDER) as leases:
         item = driver_item(plan.run_folder)
@@ -51,18 +45,15 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
             leases.release(item)
 
 
-def _check_devices(plan: Plan) -> None:
-    """Raises UserError for more workers than accelerators, each of which holds one model."""
-    if not plan.workers or plan.jobs[0].machine.device != "cuda":
-        return
-    import torch
+def starter_of(plan: Plan) -> Starter:
+    """What starts a worker, as the plan says. Raises UserError where that cannot be."""
+    if plan.launcher == "slurm":
+        from denoisebench.bench.queue.slurm import slurm_starter
 
-    count = torch.cuda.device_count()
-    if plan.workers > count:
-        raise UserError(
-            f"workers={plan.workers}: torch sees {count} CUDA device{'s' * (count != 1)} here, "
-            f"and a worker takes one; give workers={count} or fewer"
-        )
+        return slurm_starter(plan)
+    from denoisebench.bench.queue.here import process_starter
+
+    return process_starter(plan)
 
 
 class _Driver:
@@ -79,7 +70,7 @@ class _Driver:
             cells={key: asdict(job.entry.cell) for key, job in parts.items()},
             tasks=(),
         )
-        self.crew = Crew(plan.run_folder, plan.workers or 0, plan.jobs[0].machine)
+        self.crew = Crew(plan.workers or 0, starter_of(plan))
 
     def close(self) -> None:
         """Says that nothing more is wanted."""
@@ -129,82 +120,3 @@ class _Driver:
         record = self._store.read_record(task.key, task.status_kind)
         if record is not None:
             self._store.write_record(task.key, job.entry.status_kind, record)
-
-
-@dataclass(eq=False)
-class Crew:
-    """Workers on this machine, each a process with its log in the run's folder."""
-
-    run_folder: Path
-    size: int
-    machine: Machine
-    _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _starts: dict[int, int] = field(default_factory=dict)
-
-    def start(self) -> None:
-        """Starts those that were not started yet."""
-        for place in range(self.size):
-            if place not in self._starts:
-                self._start(place)
-
-    def tend(self, is_helped: bool) -> None:
-        """Starts those again that died. Raises UserError when all have ended for good, and nobody
-        else helps."""
-        for place, process in [*self._processes.items()]:
-            code = process.poll()
-            if code is None:
-                continue
-            del self._processes[place]
-            if code != 2 and self._starts[place] < _MOST_STARTS:  # 2: a user's error, to stay
-                self._start(place)
-        if self.size and not self._processes and not is_helped:
-            raise UserError(f"no worker is left: {self._last_words()}")
-
-    def wait(self) -> None:
-        """Waits until all have seen that nothing more is wanted."""
-        for process in self._processes.values():
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.terminate()
-
-    def stop(self) -> None:
-        """Ends all at once."""
-        for process in self._processes.values():
-            process.terminate()
-        for process in self._processes.values():
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def _start(self, place: int) -> None:
-        self._starts[place] = self._starts.get(place, 0) + 1
-        with writing(self._log(place)), self._log(place).open("wb") as log:
-            self._processes[place] = subprocess.Popen(
-                [sys.executable, "-m", "denoisebench", "work", str(self.run_folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment(place)},
-            )
-
-    def _environment(self, place: int) -> dict[str, str]:
-        """Its share of the processors, or its own accelerator."""
-        if self.machine.device == "cuda":
-            import torch
-
-            return {"CUDA_VISIBLE_DEVICES": str(place % torch.cuda.device_count())}
-        if self.machine.threads or "OMP_NUM_THREADS" in os.environ:
-            return {}
-        return {"OMP_NUM_THREADS": str(max(len(os.sched_getaffinity(0)) // self.size, 1))}
-
-    def _log(self, place: int) -> Path:
-        return self.run_folder / Orders.FOLDER / f"worker-{place}.log"
-
-    def _last_words(self) -> str:
-        """What the first of them said last."""
-        lines = self._log(0).read_text(errors="replace").strip().splitlines()
-        said = lines[-1].removeprefix("denoisebench: ") if lines else "it said nothing"
-        return f"{said} ({self._log(0)})"

@@ -161,6 +161,16 @@ class LatencySettings(Strict):
     timed_runs: NotNegative  # 0 leaves the pass out
 
 
+class SlurmSettings(Strict):
+    """What each worker asks SLURM for."""
+
+    cluster: Literal["slurm", "local"] = "slurm"  # local: processes of this machine, to try it
+    partition: str | None = None
+    account: str | None = None
+    minutes: Count = 240
+    cpus: Count = 8  # where threads says nothing
+
+
 class Settings(Strict):
     """One job of a sweep."""
 
@@ -191,6 +201,8 @@ class Settings(Strict):
     threads: Annotated[NotNegative, Field(le=1024)]
     # Processes that share the work; None: this one does it, 0: others, by `denoisebench work`.
     workers: Annotated[NotNegative, Field(le=1024)] | None = None
+    launcher: Literal["here", "slurm"] = "here"  # where workers are started
+    slurm: SlurmSettings = SlurmSettings()
     runs: Folder
     run: Name | None
     store: Folder | None

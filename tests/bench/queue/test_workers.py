@@ -5,34 +5,17 @@ import shutil
 import signal
 import threading
 import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from denoisebench.__main__ import run
-from denoisebench.bench.errors import UserError
 from denoisebench.bench.generate import generate as sampling
-from denoisebench.bench.queue import driver, worker
+from denoisebench.bench.queue import driver, here, worker
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Orders
-from tests.helpers.cli import call, start, tiny
-
-GRID = ("model=gaussian", "scheduler=ddim,euler", "steps=2,3", "samples=24", "batch_size=8")
-UNTIMED = ("latency.timed_runs=0",)
-
-
-def swept(folder, *more):
-    return [argument for argument in (*tiny(folder), *GRID, *more)]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The run folder of a sweep that one process did."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert run(swept(folder)) == 0
-    return folder / "tiny"
+from tests.helpers.cli import call, start
+from tests.helpers.shared_sweeps import UNTIMED, content, numbers, swept
 
 
 @pytest.fixture
@@ -59,18 +42,6 @@ class Driven:
 
     def __exit__(self, *_):
         self._thread.join()
-
-
-def content(folder, kinds=("images", "features", "estimate", "cost", "grid")):
-    """Names of stored files, which end with a hash of what they hold."""
-    paths = (Path(folder) / "cells").rglob("*")
-    return {f"{p.parent.name}/{p.name}" for p in paths if p.name.startswith(kinds)}
-
-
-def numbers(folder):
-    frame = pd.read_csv(Path(folder) / "results.csv")
-    timed = [name for name in frame if name.endswith("_s") or "latency" in name]
-    return frame.drop(columns=[*timed, "peak_memory_bytes"], errors="ignore").to_json()
 
 
 def waiting_for(condition, seconds=120):
@@ -218,14 +189,6 @@ def test_what_cannot_be_shared_is_said_before_anything_runs(tmp_path, capsys, se
     assert not [*tmp_path.iterdir()]
 
 
-def test_more_workers_than_accelerators_are_refused(monkeypatch):
-    machine = SimpleNamespace(device="cuda")
-    plan = SimpleNamespace(workers=4, jobs=[SimpleNamespace(machine=machine)])
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    with pytest.raises(UserError, match="workers=4: torch sees 2 CUDA devices here"):
-        driver._check_devices(plan)
-
-
 def test_one_run_has_one_driver(alone, tmp_path, capsys):
     shutil.copytree(alone, tmp_path / "tiny")
     with Leases(tmp_path / "tiny" / "queue") as other:
@@ -270,7 +233,7 @@ def test_a_worker_that_would_make_other_images_is_refused(alone, tmp_path, capsy
 def test_workers_that_all_end_end_the_sweep_with_what_they_said(
     tmp_path, capsys, monkeypatch, quick
 ):
-    monkeypatch.setattr(driver.sys, "executable", "/bin/false")
+    monkeypatch.setattr(here.sys, "executable", "/bin/false")
     code, _, err = call(capsys, *swept(tmp_path, "workers=2"))
     assert code == 2
     assert "no worker is left" in err
