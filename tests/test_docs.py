@@ -2,10 +2,12 @@
 
 import ast
 import re
+import subprocess
 from importlib import import_module
 from itertools import takewhile
 
 import pytest
+import yaml
 
 from benchmarks.rooms import BETWEEN, ORDER
 from tests.helpers.folders import ROOT
@@ -146,3 +148,14 @@ def defined(tree):
             yield node.name
         elif isinstance(node, ast.Assign):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize("name", ["slurm.sh", "kubernetes-job.yaml", "skypilot.yaml"])
+def test_what_starts_workers_elsewhere_calls_our_command(name):
+    text = (ROOT / "docs" / "scaling" / name).read_text(encoding="utf-8")
+    words = re.sub(r"[\[\],]", " ", text)
+    assert re.search(r"denoisebench\s+work\s+\S+\s+--wait=600", words)
+    if name.endswith(".yaml"):
+        assert isinstance(yaml.safe_load(text), dict)
+    else:
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)

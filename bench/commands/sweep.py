@@ -1,5 +1,6 @@
 """`denoisebench sweep`. Heavy libraries are imported inside, so that --help is quick."""
 
+import re
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from denoisebench.bench.settings.job import TrackingSettings
     from denoisebench.bench.sweep.sweep import Outcome
 
+_launcher_of_hydra = re.compile(r"^hydra/launcher=(?=(ray|slurm)$)")  # as Hydra's plugins are named
+
 
 def sweep(arguments: list[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     flags, overrides = split_flags(arguments, own=["--dry-run"])
     is_question = asks_hydra(flags)
+    overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]
     refuse_malformed(overrides)
     overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)

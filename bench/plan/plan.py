@@ -41,6 +41,7 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import (
     ModelSettings,
+    RaySettings,
     Settings,
     SlurmSettings,
     TrackingSettings,
@@ -65,8 +66,9 @@ class Plan:
     tracking: TrackingSettings
     is_dry_run: bool
     workers: int | None  # processes that share the work; None: the sweep's own does it
-    launcher: str  # where they are started: here, or slurm
+    launcher: str  # where they are started: here, slurm or ray
     slurm: SlurmSettings
+    ray: RaySettings
     warnings: list[str]  # known defects of schedulers that its cells hit, and equal cells
     curve_notes: list[CurveNote]  # the same defects, by curve
 
@@ -114,6 +116,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         workers=settings.workers,
         launcher=settings.launcher,
         slurm=settings.slurm,
+        ray=settings.ray,
         warnings=[*notices(jobs), *second_names, *(race_notices(jobs, race) if race else ())],
         curve_notes=curve_notes_of(jobs),
     )

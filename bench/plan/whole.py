@@ -32,6 +32,7 @@ _SHARED = (
     "workers",
     "launcher",
     "slurm",
+    "ray",
     "batch_size",
     "latents",
 )

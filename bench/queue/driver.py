@@ -51,6 +51,10 @@ def starter_of(plan: Plan) -> Starter:
         from denoisebench.bench.queue.slurm import slurm_starter
 
         return slurm_starter(plan)
+    if plan.launcher == "ray":
+        from denoisebench.bench.queue.ray import ray_starter
+
+        return ray_starter(plan)
     from denoisebench.bench.queue.here import process_starter
 
     return process_starter(plan)

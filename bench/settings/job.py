@@ -171,6 +171,13 @@ class SlurmSettings(Strict):
     cpus: Count = 8  # where threads says nothing
 
 
+class RaySettings(Strict):
+    """Where Ray's workers are, and what each takes."""
+
+    address: str | None = None  # of a running cluster; None starts one on this machine
+    cpus: Count = 1  # where threads says nothing
+
+
 class Settings(Strict):
     """One job of a sweep."""
 
@@ -201,8 +208,9 @@ class Settings(Strict):
     threads: Annotated[NotNegative, Field(le=1024)]
     # Processes that share the work; None: this one does it, 0: others, by `denoisebench work`.
     workers: Annotated[NotNegative, Field(le=1024)] | None = None
-    launcher: Literal["here", "slurm"] = "here"  # where workers are started
+    launcher: Literal["here", "slurm", "ray"] = "here"  # where workers are started
     slurm: SlurmSettings = SlurmSettings()
+    ray: RaySettings = RaySettings()
     runs: Folder
     run: Name | None
     store: Folder | None

@@ -1,0 +1,114 @@
+"""Workers as actors of a Ray cluster, or of one that is started on this machine."""
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.plan.plan import Plan
+from denoisebench.bench.queue.crew import Starter
+from denoisebench.bench.queue.here import last_line_of
+from denoisebench.bench.queue.order import Orders
+
+
+def ray_starter(plan: Plan) -> Starter:
+    """Raises UserError where Ray is not installed, does not answer or has too little for all."""
+    try:
+        ray: Any = import_module("ray")  # few of its functions are annotated
+    except ImportError as error:
+        raise UserError(
+            "launcher=ray: Ray is not installed; pip install 'denoisebench[ray]'"
+        ) from error
+    _connect(ray, plan.ray.address)
+    needs = _needs(plan)
+    _check_room(ray.cluster_resources(), needs, plan.workers or 0)
+    options = {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"], "scheduling_strategy": "SPREAD"}
+    helper = ray.remote(RayHelper).options(**options)
+
+    def start(place: int) -> _Actor:
+        log = (plan.run_folder / Orders.FOLDER / f"ray-{place}.log").absolute()
+        actor = helper.remote()
+        ended = actor.work.remote(str(Path.cwd()), str(plan.run_folder.absolute()), str(log))
+        return _Actor(ray, actor, ended, log)
+
+    return start
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # each way of not answering has its own
+        raise UserError(
+            f"ray.address={address}: {first_line(error)}; give the address of a running cluster, "
+            "or null to start one here"
+        ) from error
+
+
+def _needs(plan: Plan) -> dict[str, int]:
+    """What a worker takes of a cluster."""
+    machine = plan.jobs[0].machine
+    return {
+        "CPU": machine.threads or plan.ray.cpus,
+        "GPU": 1 if machine.device == "cuda" else 0,
+    }
+
+
+def _check_room(there: dict[str, float], needs: dict[str, int], workers: int) -> None:
+    """Raises UserError where some workers would wait for ever."""
+    for name, need in needs.items():
+        if need * workers > there.get(name, 0):
+            raise UserError(
+                f"workers={workers}: take {need * workers} {name} and the Ray cluster has "
+                f"{there.get(name, 0):g}; give fewer, or ray.cpus=N for each"
+            )
+
+
+class RayHelper:
+    """What an actor runs: a worker within its process, which ends with it."""
+
+    def work(self, folder: str, run_folder: str, log: str) -> int:
+        """Exit code of the worker. folder: that of the driver, where relative paths begin."""
+        from denoisebench.__main__ import run
+
+        if Path(folder).is_dir():
+            os.chdir(folder)
+        with (
+            Path(log).open("w") as out,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+        ):
+            return run(["work", run_folder])
+
+
+@dataclass(frozen=True, eq=False)
+class _Actor:
+    ray: Any
+    actor: Any
+    ended: Any  # reference to its exit code
+    log: Path
+
+    def poll(self) -> int | None:
+        return self._code() if self.ends_within(0) else None
+
+    def _code(self) -> int:
+        try:
+            return int(self.ray.get(self.ended))
+        except self.ray.exceptions.RayError:  # the actor died
+            return -signal.SIGKILL
+
+    def ends_within(self, seconds: float) -> bool:
+        return bool(self.ray.wait([self.ended], timeout=seconds)[0])
+
+    def stop(self) -> None:
+        self.ray.kill(self.actor)
+
+    def last_line(self) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return last_line_of(text, self.log)
