@@ -40,6 +40,7 @@ def ray_starter(plan: Plan) -> Starter:
 
 def _connect(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster here; else 15, which starves
     if ray.is_initialized():
         return
     try:
