@@ -1,4 +1,4 @@
-"""Is anything lost or done twice when processes are killed or paused at any point? `make chaos`.
+"""Is anything lost or wrong when processes are killed or paused at any point? `make chaos`.
 
 A small grid is swept again and again, each time in a new folder, by processes that are killed
 (SIGKILL) at seeded random points until one comes to the end. What is stored then must be what an
@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,43 +163,43 @@ class Crowd:
 
     def __init__(self, place: Path, log: Path):
         self._place, self._log = place, log
-        self.driver = self._drive()
-        self.workers = [self._work() for _ in range(WORKERS)]
+        self._members: list[int] = [self._drive(), *(self._work() for _ in range(WORKERS))]
+        self._codes: dict[int, int] = {}  # of processes that came to their end, by number
 
     def disturb(self, rng: random.Random) -> str:
-        """Kills or pauses somebody; returns what was done."""
+        """Kills or pauses somebody; returns what was done, nothing to one who had ended."""
         act = rng.choice((KILL_WORKER, KILL_WORKER, KILL_DRIVER, PAUSE))
-        place = rng.randrange(WORKERS)
-        if act == KILL_DRIVER:
-            self.driver = self._again(self.driver, self._drive)
-        elif act == KILL_WORKER:
-            self.workers[place] = self._again(self.workers[place], self._work)
+        place = 0 if act == KILL_DRIVER else 1 + rng.randrange(WORKERS)
+        process = self._members[place]
+        if not self._is_alive(process):
+            return ""
+        if act == PAUSE:
+            os.kill(process, signal.SIGSTOP)
+            time.sleep(2 * PATIENCE_S)
+            os.kill(process, signal.SIGCONT)
         else:
-            self._pause(self.workers[place])
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            self._members[place] = self._drive() if act == KILL_DRIVER else self._work()
         return act
 
     def end(self) -> list[int]:
         """Exit codes of all, once they have come to their ends."""
-        return [
-            os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in [self.driver, *self.workers]
-        ]
+        for process in self._members:
+            if process not in self._codes:
+                self._codes[process] = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        return [*self._codes.values()]
 
-    def _again(self, process: int, start: Callable[[], int]) -> int:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        return start()
-
-    def _pause(self, process: int) -> None:
-        if ended(process) is None:
-            os.kill(process, signal.SIGSTOP)
-            time.sleep(2 * PATIENCE_S)
-            os.kill(process, signal.SIGCONT)
+    def _is_alive(self, process: int) -> bool:
+        if process not in self._codes and (code := ended(process)) is not None:
+            self._codes[process] = code
+        return process not in self._codes
 
     def _drive(self) -> int:
         return forked([*GRID, f"runs={self._place}", "workers=0"], self._log)
 
     def _work(self) -> int:
-        return forked(["work", str(self._place / "chaos"), "--wait=60"], self._log)
+        return forked(["work", str(self._place / "chaos"), "--wait=10"], self._log)
 
 
 def shared(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: int) -> Tally:
@@ -211,7 +211,8 @@ def shared(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: i
         crowd = Crowd(place, folder / "log.txt")
         for _ in range(min(rng.randint(1, 4), kills - tally.kills)):
             time.sleep(rng.uniform(0, seconds / 2))
-            tally.done_to[crowd.disturb(rng)] += 1
+            act = crowd.disturb(rng)
+            tally.done_to.update([act] if act else [])
         codes = crowd.end()
         _judge(tally, place, max(codes, key=abs), whole=whole)
     return tally

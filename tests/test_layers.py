@@ -32,6 +32,8 @@ OWNERS = {
     "torchmetrics": ("metrics/images", "metrics/modules.py"),
     "altair": ("reports/charts.py", "reports/check", "reports/page", "reports/verify"),
     "vl_convert": ("reports/charts.py",),
+    "submitit": ("bench/queue",),
+    "ray": ("bench/queue",),
 }
 # Modules whose functions change the process, and those that only read it.
 CHANGING = (

@@ -28,7 +28,7 @@ def with_chosen_devices(
             raise UserError(f"{override}: names a device twice; give each once")
         environment[_VISIBLE] = ",".join(_visible(override, numbers, environment.get(_VISIBLE)))
         changed[place] = "device=cuda"
-        if len(numbers) > 1 and not any(o.startswith("workers=") for o in overrides):
+        if len(numbers) > 1 and not any(o.lstrip("+").startswith("workers=") for o in overrides):
             changed.append(f"workers={len(numbers)}")
     return changed
 

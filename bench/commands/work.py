@@ -1,5 +1,7 @@
 """`denoisebench work`: helps a sweep that was planned with workers."""
 
+import re
+
 from denoisebench.bench.commands.console import run_folder, terminal
 from denoisebench.bench.errors import UserError
 
@@ -26,6 +28,6 @@ def _wait_of(options: list[str]) -> float:
     if not options:
         return 0.0
     name, _, value = options[-1].partition("=")
-    if len(options) > 1 or name != "--wait" or not value.isdigit():
+    if len(options) > 1 or name != "--wait" or not re.fullmatch("[0-9]{1,9}", value):
         raise UserError(f"{' '.join(options)}: work takes --wait=SECONDS alone, such as --wait=600")
     return float(value)

@@ -1,18 +1,30 @@
-"""The driver's side: says what is wanted, starts workers here, waits for all workers anywhere."""
+"""The driver's side: says what is wanted, starts workers, waits for all workers anywhere."""
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
+from os.path import relpath
+from typing import Any
 
 from rich.console import Console
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.plan.job import Job, in_order
+from denoisebench.bench.paths import hash_of
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import Crew, Starter
 from denoisebench.bench.queue.leases import Leases
-from denoisebench.bench.queue.order import Order, Orders, Task, driver_item, task_of, untimed
+from denoisebench.bench.queue.order import (
+    Grid,
+    Order,
+    Orders,
+    Planned,
+    Task,
+    task_of,
+    tasks_left,
+    untimed,
+)
 from denoisebench.bench.queue.worker import POLL_S
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.progress import SweepProgress
@@ -23,25 +35,26 @@ _SAY_AGAIN_S = 600.0  # that nobody works
 
 @contextmanager
 def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
-    """What hands jobs to workers, `plan.workers` of which are started here; they end with it.
+    """What hands jobs to workers, `plan.workers` of which are started; they end with it.
 
     Raises UserError when another driver has the run.
     """
     store = Store.make(plan.store_root)
     with Leases(store.root / Orders.FOLDER) as leases:
-        item = driver_item(plan.run_folder)
-        if not leases.claim(item):
+        item = f"driver-{hash_of([str(plan.run_folder.resolve()).encode()])}"
+        if not leases.claim_patiently(item):
             raise UserError(
                 f"{plan.run_folder}: another sweep with workers is at it ({leases.holder(item)}); "
                 "wait for it, or help it with `denoisebench work`"
             )
-        driver = _Driver(plan, store, leases, console=console)
         try:
-            leases.forget_losses()
-            yield driver.complete
-            driver.close()
+            driver = _Driver(plan, store, leases, item=item, console=console)
+            try:
+                yield driver.complete
+                driver.close()
+            finally:
+                driver.crew.stop()
         finally:
-            driver.crew.stop()
             leases.release(item)
 
 
@@ -60,64 +73,88 @@ def starter_of(plan: Plan) -> Starter:
     return process_starter(plan)
 
 
+def grid_of(plan: Plan) -> Grid:
+    """What workers plan anew: with what the model's own files give, which no setting is."""
+    configs = []
+    for config, job in zip(plan.config, plan.jobs, strict=True):
+        model: dict[str, Any] = config["model"]
+        own = job.settings.model.call_of_files
+        configs.append({**config, "model": {**model, "call_of_files": own}})
+    return Grid(tuple(configs), Planned.of(plan.jobs).cells)
+
+
 class _Driver:
     """Orders of one run, one after the other."""
 
-    def __init__(self, plan: Plan, store: Store, leases: Leases, *, console: Console):
+    def __init__(self, plan: Plan, store: Store, leases: Leases, *, item: str, console: Console):
+        self.crew = Crew(plan.workers or 0, starter_of(plan), self._say)
         self._store, self._leases, self._console = store, leases, console
         self._orders = Orders(plan.run_folder)
-        earlier = self._orders.read()
-        parts = {job.entry.cell.key: job for job in in_order(plan.jobs)}
+        grid = grid_of(plan)
+        leases.forget_losses(grid.cells)
         self._order = Order(
-            number=earlier.number if earlier else 0,
-            configs=tuple(plan.config),
-            cells={key: asdict(job.entry.cell) for key, job in parts.items()},
+            number=self._orders.last_number(),
+            grid=self._orders.write_grid(grid),
+            store=relpath(store.root, plan.run_folder),
+            driver=item,
             tasks=(),
         )
-        self.crew = Crew(plan.workers or 0, starter_of(plan))
 
     def close(self) -> None:
         """Says that nothing more is wanted."""
-        self._orders.write(replace(self._order, is_open=False))
+        self._write(replace(self._order, is_open=False))
         self.crew.wait()
 
     def complete(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Has all but the times of jobs done; a status by the key of the cell."""
         wanted = {task_of(job): job for job in jobs}
-        self._order = replace(self._order, number=self._order.number + 1, tasks=tuple(wanted))
-        self._orders.write(self._order)
+        self._write(replace(self._order, number=self._order.number + 1, tasks=tuple(wanted)))
         if not wanted:
             return {}
         self.crew.start()
         statuses: dict[str, str] = {}
         progress = SweepProgress([*wanted.values()], self._console)
         with progress.bar:
-            for task, status in self._ending(self._order.tasks):
+            for task, status in self._ending():
                 job = wanted[task]
-                said = result_words(self._store, untimed(job), status)
-                progress.cell_done(job, said, progress.work_done)
+                words = result_words(self._store, untimed(job), status)
+                progress.cell_done(job, words, progress.work_done)
                 statuses[task.key] = status
                 if status != "done":
                     self._keep_failure(job, task)
+        if any(job.entry.latency for job in jobs):
+            self.crew.stop()  # their models leave memory, and nothing disturbs the times
         return statuses
 
-    def _ending(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str]]:
-        """Tasks as they end, with their status."""
-        ended: dict[Task, str] = {}
-        said = time.monotonic() - _SAY_AGAIN_S
-        while len(ended) < len(tasks):
-            latest = self._orders.ended(self._order, tasks)
-            yield from ((task, latest[task]) for task in latest if task not in ended)
-            ended = latest
+    def _write(self, order: Order) -> None:
+        """Raises UserError when another driver has the run by now: this one was paused."""
+        if not self._leases.holds(order.driver):
+            raise UserError("another sweep has taken this run over meanwhile: it goes on there")
+        self._orders.write(order)
+        self._order = order
+
+    def _ending(self) -> Iterator[tuple[Task, str]]:
+        """Tasks of the order as they end, with their status."""
+        known: set[Task] = set()
+        told = time.monotonic() - _SAY_AGAIN_S
+        while True:
+            ended = self._orders.ended(self._order)
+            fresh = [task for task in ended if task not in known]
+            yield from ((task, ended[task]) for task in fresh)
+            known |= {*fresh}
+            if not tasks_left(self._order, ended):
+                return
+            if fresh:
+                self.crew.forgive()
             is_helped = self._leases.others_alive()
             self.crew.tend(is_helped)
-            if not is_helped and not self.crew.size and time.monotonic() - said > _SAY_AGAIN_S:
-                self._console.print(
-                    f"waiting for workers: denoisebench work {self._orders.folder.parent}",
-                    soft_wrap=True,
-                )
-                said = time.monotonic()
+            if not is_helped and not self.crew.size and time.monotonic() - told > _SAY_AGAIN_S:
+                self._say(f"waiting for workers: denoisebench work {self._orders.folder.parent}")
+                told = time.monotonic()
             time.sleep(POLL_S)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _keep_failure(self, job: Job, task: Task) -> None:
         """The record of a failure as that of the whole job, which has times too."""

@@ -14,7 +14,6 @@ from denoisebench.bench.queue.crew import Starter
 from denoisebench.bench.queue.order import Orders
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-_TO_END_S = 30.0  # for a process that was asked to end
 
 
 def work_command(run_folder: Path) -> list[str]:
@@ -42,7 +41,7 @@ def process_starter(plan: Plan) -> Starter:
     def start(place: int) -> _Process:
         log = plan.run_folder / Orders.FOLDER / f"worker-{place}.log"
         share = {_VISIBLE: devices[place]} if devices else _processors(machine, size)
-        with writing(log), log.open("wb") as out:
+        with writing(log), log.open("ab") as out:
             process = subprocess.Popen(
                 work_command(plan.run_folder),
                 stdin=subprocess.DEVNULL,
@@ -88,11 +87,12 @@ class _Process:
             return False
         return True
 
-    def stop(self) -> None:
+    def ask_to_end(self) -> None:
         self.process.terminate()
-        if not self.ends_within(_TO_END_S):
-            self.process.kill()
-            self.process.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def last_line(self) -> str:
         return last_line_of(self.log.read_text(errors="replace"), self.log)

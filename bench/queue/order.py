@@ -1,6 +1,7 @@
 """What a driver wants done: written by it, read by all workers of a run.
 
-    RUN/queue/order.json        the grid as composed, and the tasks of now: replaced as a whole
+    RUN/queue/grid-<hash>.json  the grid as composed, and its cells as the driver planned them
+    RUN/queue/order.json        the tasks of now: replaced as a whole
     RUN/queue/ended/<number>/   a file for each task of that order that ended, with its status
 
 A task is a cell with a number of samples and metrics, the same thing that one process does at a
@@ -9,8 +10,10 @@ time; workers cut it into pieces. Times are no part of it: the driver measures t
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,6 @@ from denoisebench.bench.paths import hash_of, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.plan.job import Job, resampled
 from denoisebench.bench.plan.trajectory import with_convergence
-from denoisebench.bench.records.cell import Cell
 
 SCHEMA = 1
 
@@ -35,10 +37,18 @@ class Task:
     converges: bool  # whether its images are compared with its reference trajectory
     status_kind: str  # says the same and the networks that read the images
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What its file among the ended ones is called."""
         return hash_of([json.dumps(asdict(self)).encode()])
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep was planned from."""
+
+    configs: tuple[dict[str, Any], ...]  # settings of every job, as JSON holds them
+    cells: dict[str, dict[str, Any]]  # by key
 
 
 @dataclass(frozen=True)
@@ -46,29 +56,28 @@ class Order:
     """What is wanted now. A driver raises the number whenever it wants something else."""
 
     number: int
-    configs: tuple[dict[str, Any], ...]  # settings of every job of the plan, as JSON holds them
-    cells: dict[str, dict[str, Any]]  # by key, as the driver planned them
+    grid: str  # hash of the grid
+    store: str  # its path from the run's folder
+    driver: str  # the item that the run's driver holds a lease of
     tasks: tuple[Task, ...]
     is_open: bool = True  # more may be wanted later
-
-
-def driver_item(run_folder: Path) -> str:
-    """What a run's only driver holds a lease of."""
-    return f"driver-{run_folder.name}"
 
 
 def task_of(job: Job) -> Task:
     """What is left to others of a job."""
     entry = untimed(job).entry
-    own = tuple(name for name in job.metrics if name in entry.metrics)
     return Task(
         key=entry.cell.key,
         samples=entry.samples,
         first=entry.first,
-        columns=own,
+        columns=_own_columns(job),
         converges=job.trajectory is not None,
         status_kind=entry.status_kind,
     )
+
+
+def _own_columns(job: Job) -> tuple[str, ...]:
+    return tuple(name for name in job.metrics if name in job.entry.metrics)
 
 
 def untimed(job: Job) -> Job:
@@ -76,39 +85,58 @@ def untimed(job: Job) -> Job:
     return replace(job, entry=replace(job.entry, latency=""))
 
 
-def job_of(task: Task, planned: Mapping[str, Job]) -> Job:
-    """The job of a task, of which `planned` holds the one of its cell, by key.
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """Jobs of a grid by the keys of their cells; a cell can be another's trajectory too."""
 
-    Raises UserError when this machine would measure something else.
-    """
-    job = untimed(planned[task.key])
-    if (task.samples, task.first) != (job.entry.samples, job.entry.first) or (
-        task.columns != tuple(name for name in job.metrics if name in job.entry.metrics)
-    ):
-        job = resampled(job, task.samples, first=task.first, columns=task.columns)
-    if task.converges and job.trajectory is None:
-        job = with_convergence(job)
-    if job.entry.status_kind != task.status_kind:
-        raise UserError(
-            f"{job.entry.cell.model}: the sweep measures {', '.join(task.columns)} otherwise than "
-            "this machine would: its metric networks or references are others; put the same ones "
-            "here"
-        )
-    return job
+    jobs: dict[str, Job]
+    trajectories: dict[str, Job]
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job]) -> "Planned":
+        own = {job.entry.cell.key: job for job in jobs}
+        ends = [job.trajectory for job in own.values() if job.trajectory]
+        return cls(own, {end.entry.cell.key: end for end in ends})
+
+    @property
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """The fields of every cell, by key."""
+        return {
+            key: asdict(job.entry.cell) for key, job in {**self.trajectories, **self.jobs}.items()
+        }
+
+    def job_of(self, task: Task) -> Job:
+        """The job of a task. Raises UserError when this machine would measure something else."""
+        end = self.trajectories.get(task.key)
+        if end is not None and task_of(end) == task:
+            return end
+        job = untimed(self.jobs[task.key])
+        if task_of(job) != task:
+            job = resampled(job, task.samples, first=task.first, columns=task.columns)
+            job = with_convergence(job) if task.converges else job
+        if job.entry.status_kind != task.status_kind:
+            raise UserError(
+                f"{job.entry.cell.model}: the sweep measures {', '.join(task.columns)} otherwise "
+                "than this machine would: its metric networks or references are others; put the "
+                "same ones here"
+            )
+        return job
 
 
-def foreign_cells(order: Order, planned: Mapping[str, Job]) -> list[str]:
-    """How cells that are made here differ from those of the order; empty when they are equal."""
-    if order.cells.keys() <= planned.keys():
-        return []
-    mine = [asdict(job.entry.cell) for job in planned.values()]
+_COMPARED = 3  # cells, to say how they differ: one reason differs from cell to cell, if at all
+
+
+def foreign_cells(theirs: Mapping[str, Mapping[str, Any]], mine: Mapping[str, Any]) -> list[str]:
+    """How cells that are made here differ from those of a grid; empty when they are equal."""
     problems: dict[str, None] = {}
-    for key in order.cells.keys() - planned.keys():
-        theirs = asdict(Cell(**order.cells[key]))
-        nearest = max(mine, key=lambda cell: sum(theirs[name] == cell[name] for name in theirs))
-        for name, value in theirs.items():
-            if nearest[name] != value:
-                problems[f"{name} is {nearest[name]} here, {value} in the sweep"] = None
+    for key in sorted(theirs.keys() - mine.keys())[:_COMPARED]:
+        cell = theirs[key]
+        nearest = max(
+            mine.values(), key=lambda other: sum(other.get(name) == cell[name] for name in cell)
+        )
+        for name, value in cell.items():
+            if nearest.get(name) != value:
+                problems[f"{name} is {nearest.get(name)} here, {value} in the sweep"] = None
     return list(problems)
 
 
@@ -119,39 +147,92 @@ class Orders:
 
     def __init__(self, run_folder: Path):
         self.folder = run_folder / self.FOLDER
+        self._path = self.folder / "order.json"
+        self._ended: tuple[int, dict[str, str]] = (0, {})  # number of an order, statuses by name
 
     def read(self) -> Order | None:
         """The order of now; None when there is none. Raises UserError when it cannot be read."""
-        path = self.folder / "order.json"
-        if not path.exists():
+        if not self._path.exists():
             return None
         try:
-            record = read_mapping(path)
-            if record.pop("schema") != SCHEMA:
-                raise UserError(f"{path}: another version of denoisebench wrote it; use that one")
+            record = self._read(self._path)
             tasks = [Task(**{**t, "columns": (*t["columns"],)}) for t in record.pop("tasks")]
-            configs = tuple(record.pop("configs"))
-            return Order(**record, tasks=tuple(tasks), configs=configs)
+            return Order(**record, tasks=tuple(tasks))
+        except (Unreadable, KeyError, TypeError) as error:
+            raise UserError(f"{self._path} cannot be read: run the sweep again") from error
+
+    def grid(self, order: Order) -> Grid:
+        """The grid of an order. Raises UserError when it cannot be read."""
+        path = self._grid_path(order.grid)
+        try:
+            record = self._read(path)
+            return Grid(tuple(record["configs"]), record["cells"])
         except (Unreadable, KeyError, TypeError) as error:
             raise UserError(f"{path} cannot be read: run the sweep again") from error
 
+    def mark(self) -> tuple[int, int]:
+        """What changes whenever the order is replaced."""
+        stat = self._path.stat()
+        return stat.st_ino, stat.st_mtime_ns
+
+    def write_grid(self, grid: Grid) -> str:
+        """Writes a grid; returns its hash."""
+        content = json.dumps({"schema": SCHEMA, **vars(grid)}).encode()
+        name = hash_of([content])
+        write_atomically(self._grid_path(name), content)
+        return name
+
     def write(self, order: Order) -> None:
-        """Replaces the order; what ended of others is forgotten."""
+        """Replaces the order; then what ended of others is forgotten, and other grids are."""
+        record = {"schema": SCHEMA, **asdict(order)}
+        write_atomically(self._path, json.dumps(record).encode())
+        for old in self.folder.glob("grid-*.json"):
+            if old != self._grid_path(order.grid):
+                old.unlink(missing_ok=True)
         for old in (self.folder / "ended").glob("*"):
             if old.name != str(order.number):
                 shutil.rmtree(old, ignore_errors=True)
-        record = {"schema": SCHEMA, **asdict(order)}
-        write_atomically(self.folder / "order.json", json.dumps(record).encode())
+
+    def last_number(self) -> int:
+        """The highest number of an order that may be known to a worker; 0 when there was none."""
+        numbers = [int(p.name) for p in (self.folder / "ended").glob("*") if p.name.isdecimal()]
+        with suppress(UserError):
+            order = self.read()
+            numbers += [order.number] if order else []
+        return max(numbers, default=0)
 
     def end(self, order: Order, task: Task, status: str) -> None:
         """Says that a task of an order ended, and how."""
-        write_atomically(self._ended(order) / task.name, status.encode())
+        write_atomically(self._folder_of_ended(order) / task.name, status.encode())
 
-    def ended(self, order: Order, tasks: Sequence[Task]) -> dict[Task, str]:
-        """The tasks that ended, with their status."""
-        folder = self._ended(order)
-        names = {path.name for path in folder.glob("*")} if folder.is_dir() else set()
-        return {task: (folder / task.name).read_text() for task in tasks if task.name in names}
+    def has_ended(self, order: Order, task: Task) -> bool:
+        return (self._folder_of_ended(order) / task.name).exists()
 
-    def _ended(self, order: Order) -> Path:
+    def ended(self, order: Order) -> dict[Task, str]:
+        """The tasks that ended, with their status. Each file is read once."""
+        number, known = self._ended
+        known = known if number == order.number else {}
+        folder = self._folder_of_ended(order)
+        with suppress(FileNotFoundError):  # of an order of before: taken away
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name not in known and path.suffix != ".partial":
+                    known[path.name] = path.read_text()
+        self._ended = order.number, known
+        return {task: known[task.name] for task in order.tasks if task.name in known}
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Raises UserError for what another version wrote, Unreadable or KeyError for damage."""
+        record = read_mapping(path)
+        if record.pop("schema") != SCHEMA:
+            raise UserError(f"{path}: another version of denoisebench wrote it; use that one")
+        return record
+
+    def _grid_path(self, name: str) -> Path:
+        return self.folder / f"grid-{name}.json"
+
+    def _folder_of_ended(self, order: Order) -> Path:
         return self.folder / "ended" / str(order.number)
+
+
+def tasks_left(order: Order, ended: Mapping[Task, str]) -> Sequence[Task]:
+    return [task for task in order.tasks if task not in ended]

@@ -1,7 +1,6 @@
 """Workers as actors of a Ray cluster, or of one that is started on this machine."""
 
 import contextlib
-import os
 import signal
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +9,7 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plan.plan import Plan
-from denoisebench.bench.queue.crew import Starter
+from denoisebench.bench.queue.crew import USERS_ERROR, Starter
 from denoisebench.bench.queue.here import last_line_of
 from denoisebench.bench.queue.order import Orders
 
@@ -39,12 +38,12 @@ def ray_starter(plan: Plan) -> Starter:
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster here; else 15, which starves
     if ray.is_initialized():
         return
+    # Its workers on this machine would have the lowest priority, and starve beside other work.
+    own = {} if address else {"_system_config": {"worker_niceness": 0}}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # each way of not answering has its own
         raise UserError(
             f"ray.address={address}: {first_line(error)}; give the address of a running cluster, "
@@ -76,16 +75,19 @@ class RayHelper:
 
     def work(self, folder: str, run_folder: str, log: str) -> int:
         """Exit code of the worker. folder: that of the driver, where relative paths begin."""
-        from denoisebench.__main__ import run
+        from denoisebench.bench.queue.worker import work
 
-        if Path(folder).is_dir():
-            os.chdir(folder)
-        with (
-            Path(log).open("w") as out,
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(out),
-        ):
-            return run(["work", run_folder])
+        with contextlib.ExitStack() as stack:
+            if Path(folder).is_dir():
+                stack.enter_context(contextlib.chdir(folder))
+            out = stack.enter_context(Path(log).open("a"))
+            stack.enter_context(contextlib.redirect_stderr(out))
+            try:
+                work(Path(run_folder), lambda line: print(line, file=out, flush=True))
+            except UserError as error:
+                print(f"denoisebench: {error}", file=out)
+                return USERS_ERROR
+        return 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +109,11 @@ class _Actor:
     def ends_within(self, seconds: float) -> bool:
         return bool(self.ray.wait([self.ended], timeout=seconds)[0])
 
-    def stop(self) -> None:
+    def ask_to_end(self) -> None:
         self.ray.kill(self.actor)
+
+    def kill(self) -> None:
+        """Ray has done that when it was asked."""
 
     def last_line(self) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""

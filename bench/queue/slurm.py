@@ -11,7 +11,6 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import Starter
 from denoisebench.bench.queue.here import last_line_of, work_command
-from denoisebench.bench.queue.leases import PATIENCE_S
 from denoisebench.bench.queue.order import Orders
 
 if TYPE_CHECKING:
@@ -43,13 +42,13 @@ def slurm_starter(plan: Plan) -> Starter:
 def _parameters(plan: Plan) -> dict[str, Any]:
     """What submitit asks SLURM for."""
     machine, slurm = plan.jobs[0].machine, plan.slurm
-    asked = {"slurm_partition": slurm.partition, "slurm_account": slurm.account}
+    given = {"slurm_partition": slurm.partition, "slurm_account": slurm.account}
     return {
         "name": "denoisebench",
         "timeout_min": slurm.minutes,
         "cpus_per_task": machine.threads or slurm.cpus,
         "gpus_per_node": 1 if machine.device == "cuda" else 0,
-        **{name: value for name, value in asked.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
     }
 
 
@@ -94,9 +93,11 @@ class _SlurmJob:
             time.sleep(_POLL_S)
         return bool(self.job.done())
 
-    def stop(self) -> None:
+    def ask_to_end(self) -> None:
         self.job.cancel(check=False)
-        self.ends_within(PATIENCE_S)
+
+    def kill(self) -> None:
+        """SLURM does that itself."""
 
     def last_line(self) -> str:
         paths: list[Path] = [self.job.paths.stderr, self.job.paths.stdout]

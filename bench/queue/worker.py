@@ -7,16 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.plan.job import Job, in_order
+from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.queue.leases import Leases
-from denoisebench.bench.queue.order import Order, Orders, Task, driver_item, foreign_cells, job_of
+from denoisebench.bench.queue.order import (
+    Order,
+    Orders,
+    Planned,
+    Task,
+    foreign_cells,
+    task_of,
+    tasks_left,
+)
 from denoisebench.bench.records.names import cell_name
-from denoisebench.bench.records.run import load_run
+from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.session import Session
 
 MOST_LOSSES = 5  # members that may end at one piece before its cell is given up
-POLL_S = 0.5  # between looks at what others are at
+POLL_S, LONGEST_POLL_S = 0.5, 5.0  # between looks at what others are at: the longer, the later
+_MEANWHILE = ""  # the status of a piece that another has made
 Say = Callable[[str], None]
 
 
@@ -30,50 +39,42 @@ def work(run_folder: Path, say: Say, *, wait_s: float = 0.0) -> int:
     """
     orders = Orders(run_folder)
     order = _first_order(orders, wait_s)
-    planned = _planned(order)
-    store = load_run(run_folder).store
+    store = Store(run_folder / order.store)
     with Leases(store.root / Orders.FOLDER) as leases:
-        worker = _Worker(orders, leases, Session(store), planned, say=say)
+        worker = _Worker(orders, leases, Session(store, is_shared=True), say=say)
+        pause_s = POLL_S
         while True:
-            left = worker.left(order)
-            was_busy = worker.turn(order, left)
+            was_busy = worker.turn(order)
             latest = orders.read() or order
             if latest.number == order.number and not was_busy:
-                if not worker.left(latest) and not _more_may_come(latest, run_folder, leases):
+                is_over = not tasks_left(latest, orders.ended(latest))
+                if is_over and not _more_may_come(latest, leases):
                     return worker.done
-                time.sleep(POLL_S)
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_POLL_S)
+            else:
+                pause_s = POLL_S
             order = latest
 
 
 def _first_order(orders: Orders, wait_s: float) -> Order:
+    """The order of a sweep that is not over, where one is planned in time, or else the last one."""
     until = time.monotonic() + wait_s
-    while (order := orders.read()) is None:
+    while True:
+        order = orders.read()
+        is_wanted = order and (order.is_open or tasks_left(order, orders.ended(order)))
+        if order and (is_wanted or time.monotonic() >= until):
+            return order
         if time.monotonic() >= until:
             raise UserError(
                 f"{orders.folder.parent}: no sweep with workers is planned there; start one by "
                 "`denoisebench sweep … workers=N`, or give --wait=SECONDS"
             )
         time.sleep(POLL_S)
-    return order
 
 
-def _planned(order: Order) -> dict[str, Job]:
-    """The jobs of an order's grid by the keys of their cells, planned anew on this machine."""
-    if not order.configs:
-        return {}
-    parts = in_order(plan_sweep(order.configs).jobs)
-    planned = {job.entry.cell.key: job for job in parts}
-    problems = foreign_cells(order, planned)
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(
-            f"this machine would make other images than the sweep: {'; '.join(problems[:3])}{more}"
-        )
-    return planned
-
-
-def _more_may_come(order: Order, run_folder: Path, leases: Leases) -> bool:
-    driver = leases.holder(driver_item(run_folder))
+def _more_may_come(order: Order, leases: Leases) -> bool:
+    driver = leases.holder(order.driver)
     return order.is_open and driver is not None and not leases.is_gone(driver)
 
 
@@ -84,50 +85,76 @@ class _Worker:
     orders: Orders
     leases: Leases
     session: Session
-    planned: dict[str, Job]
     say: Say
-    done: int = 0
+    done: int = 0  # pieces and scores
+    _grid: str = ""  # hash of the one that was planned last
+    _planned: Planned = field(default_factory=lambda: Planned({}, {}))
     _jobs: dict[Task, Job] = field(default_factory=dict)
     _model: object = None  # that of the last piece, which is in memory
 
-    def left(self, order: Order) -> list[Task]:
-        """Tasks that have not ended."""
-        ended = self.orders.ended(order, order.tasks)
-        return [task for task in order.tasks if task not in ended]
-
-    def turn(self, order: Order, tasks: Sequence[Task]) -> bool:
-        """Goes through tasks once, those of the model in memory first; whether any was advanced.
+    def turn(self, order: Order) -> bool:
+        """Goes through the tasks that are left once, those of the model in memory first; whether
+        anything was done. Ends early when the driver wants something else.
 
         Each worker begins at a place of its own, so that many do not ask for the same pieces.
         """
+        try:
+            self._plan(order)
+        except UserError:
+            latest = self.orders.read()
+            if latest and latest.number != order.number:  # its grid is gone with it
+                return True
+            raise
+        tasks = tasks_left(order, self.orders.ended(order))
         start = random.Random(self.leases.member).randrange(len(tasks)) if tasks else 0
         turned = [*tasks[start:], *tasks[:start]]
         turned.sort(key=lambda task: self._job(task).model != self._model)
-        return any([self._advance(order, task) for task in turned])  # each of them
+        mark, was_busy = self.orders.mark(), False
+        for task in turned:
+            if self.orders.mark() != mark:
+                return True
+            if not self.orders.has_ended(order, task):
+                was_busy |= self._advance(order, task)
+        return was_busy
+
+    def _plan(self, order: Order) -> None:
+        """Plans the order's grid on this machine, once."""
+        if order.grid == self._grid:
+            return
+        grid = self.orders.grid(order)
+        self._planned = Planned.of(plan_sweep(grid.configs).jobs)
+        problems = foreign_cells(grid.cells, self._planned.cells)
+        if problems:
+            more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+            raise UserError(
+                "this machine would make other images than the sweep: "
+                f"{'; '.join(problems[:3])}{more}"
+            )
+        self._grid, self._jobs = order.grid, {}
 
     def _job(self, task: Task) -> Job:
         if task not in self._jobs:
-            self._jobs[task] = job_of(task, self.planned)
+            self._jobs[task] = self._planned.job_of(task)
         return self._jobs[task]
 
     def _advance(self, order: Order, task: Task) -> bool:
+        """Makes what is free of a task, scores it when all is there; whether it did anything."""
         job, store = self._job(task), self.session.store
-        made = False
+        was_busy = False
         for piece in _pieces(store.unwritten(task.key, "images", job.entry.samples), job):
-            if self._ended(order, task):
-                return made
-            made |= self._make(order, task, piece)
+            if self.orders.has_ended(order, task):
+                return was_busy
+            was_busy |= self._make(order, task, piece)
         if store.unwritten(task.key, "images", job.entry.samples) or self._waits(order, job):
-            return made
-        return made | self._score(order, task)
-
-    def _ended(self, order: Order, task: Task) -> bool:
-        return bool(self.orders.ended(order, [task]))
+            return was_busy
+        return self._score(order, task) or was_busy
 
     def _waits(self, order: Order, job: Job) -> bool:
         """Whether the job's reference trajectory is still to be made."""
-        ends = job.trajectory
-        return ends is not None and any(t.key == ends.entry.cell.key for t in self.left(order))
+        if job.trajectory is None:
+            return False
+        end = task_of(job.trajectory)
+        return end in order.tasks and not self.orders.has_ended(order, end)
 
     def _make(self, order: Order, task: Task, piece: tuple[int, int]) -> bool:
         job, (first, last) = self._job(task), piece
@@ -135,22 +162,23 @@ class _Worker:
         def make() -> str | None:
             gaps = self.session.store.unwritten(task.key, "images", last)
             if not any(stop > first for _, stop in gaps):
-                return "done"  # meanwhile
+                return _MEANWHILE
             self._model = job.model
             return self.session.run_piece(job, first, last)
 
         status = self._under_lease(f"{task.key}-{first:08d}-{last:08d}", job, make)
         if status == "done":
             self.say(f"{cell_name(job.entry.asked)}: samples {first} to {last - 1}")
-        elif status is not None:
+        elif status:
             self._end(order, task, status)
-        return status is not None
+        return bool(status)
 
     def _score(self, order: Order, task: Task) -> bool:
         job = self._job(task)
 
         def score() -> str | None:
-            return "" if self._ended(order, task) else self.session.run(job, wait=False)
+            is_over = self.orders.has_ended(order, task)
+            return _MEANWHILE if is_over else self.session.run(job, wait=False)
 
         status = self._under_lease(f"{task.key}-{task.status_kind}", job, score)
         if status:
@@ -168,7 +196,7 @@ class _Worker:
                     job, f"{losses} workers ended while they were at it: killed, or out of memory"
                 )
             status = act()
-            self.done += status is not None
+            self.done += bool(status)
             return status
         finally:
             self.leases.release(item)
@@ -179,12 +207,11 @@ class _Worker:
 
 
 def _pieces(gaps: Sequence[tuple[int, int]], job: Job) -> list[tuple[int, int]]:
-    """Gaps cut at multiples of the batch, where one process cuts them too: an image below float32,
-    or on an accelerator, depends on the batch it is in."""
+    """Gaps cut into batches as one process cuts them: an image below float32, or on an accelerator,
+    depends on the batch it is in. What several have made begins and ends with whole batches."""
     size = job.machine.batch_size
-    starts = [range(first - first % size, last, size) for first, last in gaps]
     return [
-        (max(start, first), min(start + size, last))
-        for (first, last), places in zip(gaps, starts, strict=True)
-        for start in places
+        (first, min(first + size, stop))
+        for start, stop in gaps
+        for first in range(start, stop, size)
     ]

@@ -144,7 +144,7 @@ class Store:
         folder = self._folder(key)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as handle:
+        with (folder / "lock").open("a+") as handle:  # NFS shares only what can be read
             kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
             try:  # the system releases a lock when its process dies
                 fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))

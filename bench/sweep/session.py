@@ -37,6 +37,7 @@ class Session:
     """Runs jobs on one store. Everything heavy is imported and loaded when first needed."""
 
     store: Store
+    is_shared: bool = False  # with workers, whom leases keep apart: a paused one holds nobody up
     _pipelines: Pipelines = field(default_factory=Pipelines)
     _sizes: dict[Any, int] = field(default_factory=dict)  # of batches that memory holds, by load
     _scorer: Any = None
@@ -68,7 +69,7 @@ class Session:
         key, ends = job.entry.cell.key, job.trajectory
         if ends and not self.is_done(ends) and self.run(ends, wait=wait) is None:
             return None  # before the lock: no process ever waits for one while it holds another
-        with self.store.lock(key, wait=wait) as held:
+        with self.store.lock(key, wait=wait, shared=self.is_shared) as held:
             if not held:
                 return None
             return self._recorded(job, lambda: self._whole(job, progress))

@@ -59,7 +59,8 @@ def run_sweep(plan: Plan, console: Console, helpers: Helpers | None = None) -> O
     _record_given(plan, run)
     _say_what_is_replaced(run, console)
     save_run(run)
-    work = _Work(Session(store), console, lines=plan.race is None, helpers=helpers)
+    session = Session(store, is_shared=helpers is not None)
+    work = _Work(session, console, lines=plan.race is None, helpers=helpers)
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
     else:

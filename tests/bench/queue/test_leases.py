@@ -1,12 +1,14 @@
 """Leases: one holder an item, whoever dies, pauses or has another clock."""
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.queue import leases as leasing
 from denoisebench.bench.queue.leases import Leases
 
@@ -81,7 +83,9 @@ def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(
         assert not mine.others_alive()
         assert mine.claim("piece")
         assert mine.losses("piece") == 1
-        mine.forget_losses()
+        mine.forget_losses({"other"})
+        assert mine.losses("piece") == 1
+        mine.forget_losses({"piece"})
         assert mine.losses("piece") == 0
 
 
@@ -97,6 +101,8 @@ def test_a_member_elsewhere_is_gone_once_its_heart_stood_still_for_long(folder, 
         clock[0] += 31
         assert mine.claim("piece")
         assert mine.losses("piece") == 1
+        (folder / "members" / f"{ELSEWHERE}.beat").write_bytes(b"9")
+        assert mine.losses("piece") == 0  # it was only paused
 
 
 def test_clocks_that_differ_make_nobody_seem_dead(folder, clock):
@@ -121,7 +127,7 @@ def test_a_member_whose_heartbeat_is_gone_is_waited_for_all_the_same(folder, clo
 def test_one_who_was_paused_finds_that_another_holds_his_item_and_leaves_it(folder):
     with Leases(folder) as paused, Leases(folder) as mine:
         assert paused.claim("piece")
-        (folder / "leases" / "piece").rename(folder / "lost" / f"piece.{paused.member}")
+        (folder / "leases" / "piece").rename(folder / "lost" / f"piece.{paused.member}.0")
         assert mine.claim("piece")
         assert not paused.holds("piece")
         paused.release("piece")
@@ -155,3 +161,41 @@ def test_who_leaves_leaves_no_heartbeat(folder):
     with Leases(folder):
         pass
     assert not list((folder / "members").iterdir())
+
+
+def test_a_member_that_loses_an_item_twice_does_not_keep_it_for_ever(folder, clock):
+    with Leases(folder, patience_s=30) as mine:
+        ticket = folder / "members" / f"{ELSEWHERE}.name"
+        ticket.write_text(ELSEWHERE)
+        for _ in range(3):
+            (folder / "leases" / "piece").hardlink_to(ticket)  # leases of one member are one file
+            assert not mine.claim("piece")
+            clock[0] += 31
+            assert mine.claim("piece")
+            mine.release("piece")
+            (folder / "members" / f"{ELSEWHERE}.beat").write_text(str(clock[0]))
+            mine.is_gone(ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", ["", "x", "a-b", "\u00b2-1-2"])
+def test_a_lease_that_names_nobody_is_free_after_a_while(folder, clock, name):
+    with Leases(folder, patience_s=30) as mine:
+        (folder / "leases" / "piece").write_text(name)
+        assert not mine.claim("piece")
+        clock[0] += 31
+        assert mine.claim("piece")
+
+
+def test_a_folder_that_is_gone_is_a_line(folder):
+    with Leases(folder) as mine:
+        shutil.rmtree(folder)
+        with pytest.raises(UserError, match="the folder must stay"):
+            mine.claim("piece")
+
+
+def test_a_holder_elsewhere_that_died_is_waited_for_once(folder, monkeypatch):
+    monkeypatch.setattr(leasing, "_POLL_S", 0.01)
+    with Leases(folder, patience_s=0.2) as mine, Leases(folder) as yours:
+        hold_from_elsewhere(folder, "driver")
+        assert mine.claim_patiently("driver")
+        assert not yours.claim_patiently("driver")  # at once: its holder is alive, and here

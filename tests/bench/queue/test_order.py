@@ -1,66 +1,125 @@
 """Orders: what a driver writes is what a worker reads; a machine that differs is told so."""
 
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
 
 from denoisebench.bench.commands.hydra import composed
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.plan.job import resampled
+from denoisebench.bench.plan.job import in_order, resampled
 from denoisebench.bench.plan.plan import plan_sweep
-from denoisebench.bench.queue.order import Order, Orders, foreign_cells, job_of, task_of, untimed
+from denoisebench.bench.plan.trajectory import with_convergence
+from denoisebench.bench.queue.driver import grid_of
+from denoisebench.bench.queue.order import (
+    Order,
+    Orders,
+    Planned,
+    foreign_cells,
+    task_of,
+    untimed,
+)
+
+SWEEPS = {
+    "plain": ["scheduler=ddim,euler", "steps=2", "samples=8"],
+    "options of the call": ["steps=2", "samples=8", "++model.call.eta=0,0.5"],
+    "no metric": ["steps=2", "samples=8", "metrics=none"],
+    "own trajectory": [
+        "model=gaussian",
+        "steps=2,8",
+        "samples=8",
+        "++metrics.convergence=[psnr]",
+        "++metrics.convergence_steps=8",
+        "++metrics.convergence_samples=8",
+    ],
+}
+
+
+def planned_sweep(folder, name):
+    grid = [*SWEEPS[name], f"hydra.sweep.dir={folder}"]
+    return plan_sweep(composed({"--multirun": ""}, grid))
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    grid = ["scheduler=ddim,euler", "steps=2", "samples=8"]
-    folder = tmp_path_factory.mktemp("hydra")
-    plan = plan_sweep(composed({"--multirun": ""}, [*grid, f"hydra.sweep.dir={folder}"]))
-    return {job.entry.cell.key: job for job in plan.jobs}
+def plan(tmp_path_factory):
+    return planned_sweep(tmp_path_factory.mktemp("hydra"), "plain")
 
 
 @pytest.fixture
-def order(jobs):
-    cells = {key: asdict(job.entry.cell) for key, job in jobs.items()}
-    configs = tuple(job.settings.model_dump(mode="json") for job in jobs.values())
-    return Order(1, configs, cells, tuple(map(task_of, jobs.values())))
+def order(plan):
+    return Order(1, "grid", ".", "driver", tuple(map(task_of, plan.jobs)))
 
 
-def test_an_order_is_read_as_it_was_written(tmp_path, order):
+def test_an_order_and_its_grid_are_read_as_they_were_written(tmp_path, plan, order):
     orders = Orders(tmp_path)
     assert orders.read() is None
+    order = replace(order, grid=orders.write_grid(grid_of(plan)))
     orders.write(order)
     assert orders.read() == order
+    assert orders.grid(order).cells == grid_of(plan).cells
 
 
-def test_an_order_plans_the_same_cells_again(order):
-    again = plan_sweep(order.configs)
-    assert {job.entry.cell.key for job in again.jobs} == order.cells.keys()
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_worker_plans_the_cells_and_the_work_of_the_driver(tmp_path, name):
+    plan, orders = planned_sweep(tmp_path / "hydra", name), Orders(tmp_path)
+    order = Order(1, orders.write_grid(grid_of(plan)), ".", "driver", ())
+    grid = orders.grid(order)
+    again = Planned.of(plan_sweep(grid.configs).jobs)
+    assert foreign_cells(grid.cells, again.cells) == []
+    for job in in_order(plan.jobs):
+        assert again.job_of(task_of(job)).entry == untimed(job).entry
 
 
 def test_a_task_that_ended_is_known_to_all_until_the_next_order(tmp_path, order):
     orders, first = Orders(tmp_path), order.tasks[0]
     orders.write(order)
     orders.end(order, first, "done")
-    assert orders.ended(order, order.tasks) == {first: "done"}
+    assert orders.ended(order) == {first: "done"}
+    assert orders.has_ended(order, first)
     later = replace(order, number=2)
     orders.write(later)
-    assert orders.ended(later, order.tasks) == {}
-    assert orders.ended(order, order.tasks) == {}
+    assert orders.ended(later) == {}
+    assert not orders.has_ended(order, first)
+    assert orders.last_number() == 2
 
 
-def test_a_task_becomes_the_job_it_was_made_of_without_its_times(jobs):
-    for job in jobs.values():
-        assert job_of(task_of(job), jobs) == untimed(job)
+def test_what_ended_is_not_there_any_more_while_it_is_read(tmp_path, order, monkeypatch):
+    orders = Orders(tmp_path)
+    orders.write(order)
+    orders.end(order, order.tasks[0], "done")
+    shutil.rmtree(orders.folder / "ended")
+    assert orders.ended(order) == {}
+
+
+def test_a_driver_goes_on_counting_after_an_order_that_cannot_be_read(tmp_path, order):
+    orders = Orders(tmp_path)
+    orders.write(replace(order, number=7))
+    orders.end(replace(order, number=7), order.tasks[0], "done")
+    (orders.folder / "order.json").write_text("{")
+    assert orders.last_number() == 7
+
+
+def test_a_task_becomes_the_job_it_was_made_of_without_its_times(plan):
+    planned = Planned.of(plan.jobs)
+    for job in plan.jobs:
+        assert planned.job_of(task_of(job)) == untimed(job)
         more = resampled(job, 12, first=4, columns=[*job.metrics][:1])
-        assert job_of(task_of(more), jobs).entry == untimed(more).entry
+        assert planned.job_of(task_of(more)).entry == untimed(more).entry
 
 
-def test_a_machine_that_would_measure_otherwise_is_refused(jobs):
-    (job, _) = jobs.values()
-    task = replace(task_of(job), status_kind="status_other")
+def test_a_race_that_looks_at_all_samples_looks_at_no_trajectory(tmp_path):
+    plan = planned_sweep(tmp_path, "own trajectory")
+    planned, job = Planned.of(plan.jobs), plan.jobs[0]
+    looked_at = resampled(job, job.entry.samples)
+    assert planned.job_of(task_of(looked_at)).entry == untimed(looked_at).entry
+    whole = with_convergence(looked_at)
+    assert planned.job_of(task_of(whole)).entry == untimed(whole).entry
+
+
+def test_a_machine_that_would_measure_otherwise_is_refused(plan):
+    task = replace(task_of(plan.jobs[0]), status_kind="status_other")
     with pytest.raises(UserError, match="metric networks or references are others"):
-        job_of(task, jobs)
+        Planned.of(plan.jobs).job_of(task)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +129,16 @@ def test_a_machine_that_would_measure_otherwise_is_refused(jobs):
         ("weights", "another"),
         ("dtype", "bfloat16"),
         ("prompts_hash", "another"),
+        ("field_of_another_version", "x"),
     ],
 )
-def test_a_machine_that_would_make_other_images_is_told_why(jobs, order, field, value):
-    job, *_ = jobs.values()
-    other = replace(job.entry.cell, **{field: value})
-    foreign = replace(order, cells={other.key: asdict(other)})
-    here = getattr(job.entry.cell, field)
-    assert foreign_cells(foreign, jobs) == [f"{field} is {here} here, {value} in the sweep"]
-    assert foreign_cells(order, jobs) == []
+def test_a_machine_that_would_make_other_images_is_told_why(plan, field, value):
+    mine = Planned.of(plan.jobs).cells
+    cell = asdict(plan.jobs[0].entry.cell)
+    theirs = {**mine, "otherkey": {**cell, field: value}}
+    here = cell.get(field)
+    assert foreign_cells(theirs, mine) == [f"{field} is {here} here, {value} in the sweep"]
+    assert foreign_cells(mine, mine) == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}', '{"schema": 2}', "[" * 10_000])

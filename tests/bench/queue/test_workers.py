@@ -5,15 +5,19 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from denoisebench.__main__ import run
 from denoisebench.bench.generate import generate as sampling
+from denoisebench.bench.paths import hash_of
 from denoisebench.bench.queue import driver, here, worker
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Orders
+from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.session import Session
 from tests.helpers.cli import call, start
 from tests.helpers.shared_sweeps import UNTIMED, content, numbers, swept
 
@@ -191,8 +195,9 @@ def test_what_cannot_be_shared_is_said_before_anything_runs(tmp_path, capsys, se
 
 def test_one_run_has_one_driver(alone, tmp_path, capsys):
     shutil.copytree(alone, tmp_path / "tiny")
+    item = f"driver-{hash_of([str((tmp_path / 'tiny').resolve()).encode()])}"
     with Leases(tmp_path / "tiny" / "queue") as other:
-        assert other.claim("driver-tiny")
+        assert other.claim(item)
         code, _, err = call(capsys, *swept(tmp_path, "workers=2"))
     assert code == 2
     assert "another sweep with workers is at it" in err
@@ -217,17 +222,37 @@ def test_words_that_work_does_not_take_are_a_line(tmp_path, capsys, words):
 def test_a_worker_that_would_make_other_images_is_refused(alone, tmp_path, capsys):
     shutil.copytree(alone, tmp_path / "tiny")
     assert call(capsys, *swept(tmp_path, "workers=2"))[0] == 0  # writes an order
-    path = tmp_path / "tiny" / "queue" / "order.json"
+    (path,) = (tmp_path / "tiny" / "queue").glob("grid-*.json")
     record = json.loads(path.read_text())
     for cell in record["cells"].values():
         cell["engine"] = cell["engine"].replace("torch 2", "torch 1")
-    path.write_text(
-        json.dumps({**record, "cells": {f"{k}x": v for k, v in record["cells"].items()}})
-    )
+    cells = {f"{key}x": cell for key, cell in record["cells"].items()}
+    path.write_text(json.dumps({**record, "cells": cells}))
     code, _, err = call(capsys, "work", tmp_path / "tiny")
     assert code == 2
     assert "this machine would make other images than the sweep: engine is" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_worker_goes_on_when_the_sweep_is_started_again_with_another_grid(
+    tmp_path, capsys, quick
+):
+    """It found the order of a driver that died; by now another wants something else."""
+    folder = tmp_path / "tiny"
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")):
+        assert call(capsys, "work", folder, "--wait=60")[0] == 0
+    orders = Orders(folder)
+    with Leases(folder / "queue") as leases, Leases(folder / "queue") as driver_s:
+        order = orders.read()
+        assert driver_s.claim(order.driver)
+        helper = worker._Worker(orders, leases, Session(Store(folder)), say=print)
+        helper.turn(replace(order, is_open=True))
+        driver_s.release(order.driver)
+        with Driven(swept(tmp_path, "scheduler=euler", "steps=3")) as driven:
+            waiting_for(lambda: orders.read().tasks != order.tasks and orders.read().is_open)
+            waiting_for(lambda: not helper.turn(orders.read()))
+    assert driven.code == 0
+    assert pd.read_csv(folder / "results.csv").status.tolist() == ["done"]
 
 
 def test_workers_that_all_end_end_the_sweep_with_what_they_said(

@@ -25,6 +25,7 @@ _HERE = "hydra_plugins.denoisebench.warm_launcher"
 _USUAL_MODEL, _USUAL_PROMPTS = "shapes-ddpm", "shapes"  # of conf/sweep.yaml
 _OTHER_WEIGHTS = {"model.path", "model.lora"}  # which make another model than a file's name says
 _INTERPOLATED = re.compile(r"\$\{([^}]*)\}")  # the names of which others are made
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")  # in full, without a resolver
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -212,7 +213,8 @@ class _Files:
 
     def _are_plain(self, values: Sequence[Override]) -> bool:
         """Whether each value is one of its own in the place of one, of which no other is made."""
-        return all(map(self._is_plain, values)) and (not values or self._resolves)
+        is_known = all(map(_NAME.fullmatch, self._given))  # of what others are made
+        return is_known and all(map(self._is_plain, values))
 
     def _is_plain(self, override: Override) -> bool:
         if override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD) or override.package:
