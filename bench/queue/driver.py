@@ -136,7 +136,7 @@ class _Driver:
     def _ending(self) -> Iterator[tuple[Task, str]]:
         """Tasks of the order as they end, with their status."""
         known: set[Task] = set()
-        told = time.monotonic() - _SAY_AGAIN_S
+        since = time.monotonic() - _SAY_AGAIN_S
         while True:
             ended = self._orders.ended(self._order)
             fresh = [task for task in ended if task not in known]
@@ -148,9 +148,9 @@ class _Driver:
                 self.crew.forgive()
             is_helped = self._leases.others_alive()
             self.crew.tend(is_helped)
-            if not is_helped and not self.crew.size and time.monotonic() - told > _SAY_AGAIN_S:
+            if not is_helped and not self.crew.size and time.monotonic() - since > _SAY_AGAIN_S:
                 self._say(f"waiting for workers: denoisebench work {self._orders.folder.parent}")
-                told = time.monotonic()
+                since = time.monotonic()
             time.sleep(POLL_S)
 
     def _say(self, line: str) -> None:
