@@ -90,7 +90,8 @@ def targets(run: Run, cautions: Sequence[str] = ()) -> list[Target]:
         ),
         _summary(run, measured),
     ]
-    tags = {"cautions": "\n".join(cautions)} if cautions else {}
+    tags = {"sweep_id": _sweep_id(run)}
+    tags |= {"cautions": "\n".join(cautions)} if cautions else {}
     return [replace(target, tags=target.tags | tags) for target in plain]
 
 
@@ -116,7 +117,6 @@ def _curve(run: Run, points: list[Measured], varying: Sequence[str], *, complete
         params=params,
         tags={
             "kind": "curve",
-            "sweep_id": _sweep_id(run),
             **{name: params[name] for name in ("model", "task", "scheduler", "guidance", "seed")},
         },
         points=points,
@@ -127,18 +127,17 @@ def _curve(run: Run, points: list[Measured], varying: Sequence[str], *, complete
 def _summary(run: Run, done: Sequence[Measured]) -> Target:
     """The run that holds the files, known by the cell finished first: resuming keeps that one."""
     first = min((point.time_ms, point.row["key"]) for point in done)
-    sweep_id = _sweep_id(run)
     return Target(
         name=f"{run.name} summary",
         identity=digest([run.name, "summary", first], _DIGITS),
         params={},
         tags={
             "kind": "summary",
-            "sweep_id": sweep_id,
             "cells": str(len(run.entries)),
             "cells_done": str(len(done)),
             **{f"environment.{name}": str(text) for name, text in run.environment.items()},
-            "mlflow.note.content": f"The curves of this sweep: `tags.sweep_id = '{sweep_id}'`. "
+            "mlflow.note.content": "The curves of this sweep: "
+            f"`tags.sweep_id = '{_sweep_id(run)}'`. "
             "Report, figures and tables are among the artifacts.",
         },
         complete=len(done) == len(_runnable(run)),
