@@ -11,7 +11,6 @@ from denoisebench.bench.queue.ray import _check_room
 from tests.helpers.cli import call, start
 from tests.helpers.shared_sweeps import content, swept
 
-
 PROBE = "import ray; ray.init(log_to_driver=False, logging_level='ERROR')"
 
 
