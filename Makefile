@@ -66,9 +66,9 @@ coverage: install ## Replicate intervals on populations of known truth (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_alarms runs/coverage/false_alarms.json 4000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.following runs/coverage/following.json 400
 
-race-study: install ## Measure whether a race chooses as a fixed design does (an hour of generating, resumable)
+race-study: install ## Measure whether a race chooses as a fixed design does (half an hour of generating, resumable)
 	$(BIN)/denoisebench sweep model=shapes-ddpm scheduler=ddim,euler,dpmpp_2m steps=2,4,8,16,32 guidance=4 \
-		samples=4096 latency.timed_runs=0 tracking=none run=race-study
+		samples=2048 latency.timed_runs=0 tracking=none threads=1 workers=2 run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
 regression-study: install ## Measure what a check catches of planted faults (resumable)
