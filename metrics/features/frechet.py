@@ -18,6 +18,10 @@ from denoisebench.metrics.specs import FEW_SAMPLES
 
 EXACT = 10**12  # samples behind moments that are known, not estimated
 SPLITS = 4  # into halves, for the bias
+LARGE, SPLITS_LARGE = (
+    512,
+    2,
+)  # dimensions from which two more would cost seconds, see frechet_record
 LEFT = 0.3  # of the bias that is taken out: at most as much is left from FEW_SAMPLES on
 _SMALL = 1e-8  # of the largest eigenvalue: below, a root has lost half its digits
 
@@ -164,9 +168,12 @@ def frechet_record(
         2 FDₙ - mean FD of halves,   influence 2 IFᵢ - mean over splits of IFᵢ in its own half
     has no bias of this order (the jackknife of Quenouille, 1956, on halves). This costs about a
     tenth more variance. The halves of SPLITS splits are the same in all cells of equal n and do not
-    depend on the features. Each half is drawn as the whole was, see Draws: half of the
-    prompts where they stand for a population, else half of the samples of each prompt, weighted
-    to its share. A mixture of prompts that differed between halves would count as bias. For
+    depend on the features. Of more than LARGE dimensions there are SPLITS_LARGE: the error of
+    a value near zero grows by a tenth then, that of a difference by a thousandth, since both cells
+    are split alike (1,024 dimensions, n = 4 d, the spectra of benchmarks/simulated.py). Each half
+    is drawn as the whole was, see Draws: half of the prompts where they stand for a population,
+    else half of the samples of each prompt, weighted to its share. A mixture of prompts that
+    differed between halves would count as bias. For
     fewer than 4 units there are no halves: the estimate is the plain distance.
 
     The next order of the bias is left. From FEW_SAMPLES units a dimension on it was measured to be
@@ -177,8 +184,8 @@ def frechet_record(
     difference cannot be told either.
 
     FD∞ is the limit of a parabola through the mean distances of the whole, halves and quarters
-    against 1/n, which takes out that order too. The straight line of Chong & Forsyth (2020) is
-    further off than the value.
+    against 1/n, which takes out that order too. One split makes the quarters: they count a sixth of
+    the halves there. The straight line of Chong & Forsyth (2020) is further off than the value.
     """
     samples = _Samples.of(features, reference)
     value, influence = samples.distance(reference)
@@ -189,7 +196,7 @@ def frechet_record(
         return FrechetRecord(plain, value, float("nan"))
     # What a prompt's samples share does not depend on their weights, which add up to its share.
     common = draws.means(influence)
-    mean, share, inverse = _of_parts(samples, reference, draws, pieces=2, common=common)
+    mean, share, inverse = _of_halves(samples, reference, draws, common=common)
     weight = (1 / units) / (inverse - 1 / units)  # 1 when the halves are equal
     taken = weight * (mean - value)
     debiased = _known(
@@ -200,8 +207,7 @@ def frechet_record(
     points = [(1 / units, value), (inverse, mean)]
     if units < 8 or _fewest(draws) < 4:
         return FrechetRecord(debiased, value, float("nan"))
-    quarters = _of_parts(samples, reference, draws, pieces=4, common=common)
-    points.append((quarters[2], quarters[0]))
+    points.append(_of_quarters(samples, reference, draws))
     inverses, values = zip(*points, strict=True)
     return FrechetRecord(debiased, value, float(np.polyfit(inverses, values, 2)[2]))
 
@@ -220,20 +226,32 @@ def _fewest(draws: Draws) -> int:
     return int(np.bincount(draws.strata[np.unique(draws.units, return_index=True)[1]]).min())
 
 
-def _of_parts(
-    samples: "_Samples", reference: FeatureStats, draws: Draws, *, pieces: int, common: np.ndarray
+def _of_halves(
+    samples: "_Samples", reference: FeatureStats, draws: Draws, *, common: np.ndarray
 ) -> tuple[float, np.ndarray, float]:
-    """Mean distance over all parts of all splits, its influence [N], and mean of 1 / units, which
+    """Mean distance over both halves of all splits, its influence [N], and mean of 1 / units, which
     is the sum of their squared weights. common [N]: what influences are taken less of."""
     mean, influence, inverse = 0.0, np.zeros(samples.count), 0.0
-    parts = splits(draws, pieces)
-    for rows in parts:
+    times = SPLITS if reference.dim <= LARGE else SPLITS_LARGE
+    halves = splits(draws, 2, times=times)
+    for rows in halves:
         weights, squares = _shares(draws, rows)
-        value, of_part = samples.part(rows, torch.from_numpy(weights)).distance(reference)
-        mean += value / len(parts)
-        influence[rows] += (of_part - common[rows]) * samples.count * weights / len(parts)
-        inverse += squares / len(parts)
+        value, of_half = samples.part(rows, torch.from_numpy(weights)).distance(reference)
+        mean += value / len(halves)
+        influence[rows] += (of_half - common[rows]) * samples.count * weights / len(halves)
+        inverse += squares / len(halves)
     return mean, influence, inverse
+
+
+def _of_quarters(samples: "_Samples", reference: FeatureStats, draws: Draws) -> tuple[float, float]:
+    """Mean of 1 / units of the quarters of one split, and their mean distance."""
+    points = []
+    for rows in splits(draws, 4, times=1):
+        weights, squares = _shares(draws, rows)
+        part = samples.part(rows, torch.from_numpy(weights))
+        points.append((squares, part.value(reference)))
+    inverse, mean = np.mean(points, axis=0)
+    return float(inverse), float(mean)
 
 
 def _shares(draws: Draws, rows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -246,14 +264,14 @@ def _shares(draws: Draws, rows: np.ndarray) -> tuple[np.ndarray, float]:
     return weights, float((shares**2 / sizes).sum())
 
 
-def splits(draws: Draws, pieces: int) -> list[np.ndarray]:
-    """Rows of each part; SPLITS times, the units of each stratum are shuffled and cut up. What is
-    over goes to another part in each stratum."""
+def splits(draws: Draws, pieces: int, *, times: int) -> list[np.ndarray]:
+    """Rows of each part; as often as asked, the units of each stratum are shuffled and cut up. What
+    is over goes to another part in each stratum."""
     units, first = np.unique(draws.units, return_index=True)
     strata = draws.strata[first]
     generator = np.random.default_rng(len(units))
     parts = []
-    for _ in range(SPLITS):
+    for _ in range(times):
         order = generator.permutation(len(units))
         order = order[np.argsort(strata[order], kind="stable")]
         place = np.arange(len(units)) - np.searchsorted(strata[order], strata[order])
@@ -315,17 +333,38 @@ class _Samples:
         so nothing is inverted, and n < D works. The standard error becomes too large by tens of
         per cent as n falls towards D. Where the distance is zero, none is defined.
         """
-        growth = 1 / (1 - self.weights.square().sum())
-        factors = growth * self.weights
+        factors = self.factors
         roots = factors.sqrt()[:, None]
-        gram = None if self.gram is None else self.gram * roots * roots.T
-        singular, share = _singular(self.scaled * roots, gram)
+        singular, share = _singular(self.scaled * roots, self._weighted_gram())
         spread = self.centred.square().sum(1) - share / factors  # zᵢᵀ(I - A)zᵢ
         trace = factors @ spread  # Tr((I - A)Σ) = Tr Σ - Tr (Σr^½ Σ Σr^½)^½
-        influence = 2 * self.centred @ self.shift + growth * spread - trace
+        growth = factors.sum()  # c, for the weights sum to 1
+        influence = 2 * (self.centred @ self.shift) + growth * spread - trace
         # Tr Σ + Tr Σr - 2 Tr(…)^½ = (trace - cross) + Tr Σr
         value = self.shift.square().sum() + trace - singular.sum() + reference.variance
         return float(value), influence.numpy()
+
+    def value(self, reference: FeatureStats) -> float:
+        """The plain distance alone. No eigenvectors are needed, half of the work; the root of an
+        eigenvalue that is zero but for rounding is 1e-8 of the largest, which is small enough for
+        FD∞."""
+        gram = self._weighted_gram()
+        if gram is None:
+            tall = self.scaled * self.factors.sqrt()[:, None]
+            gram = tall.T @ tall
+        cross = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().sum()
+        trace = self.factors @ self.centred.square().sum(1)
+        return float(self.shift.square().sum() + trace + reference.variance - 2 * cross)
+
+    @property
+    def factors(self) -> Tensor:
+        """c wᵢ [n], by which samples count in Σ."""
+        return self.weights / (1 - self.weights.square().sum())
+
+    def _weighted_gram(self) -> Tensor | None:
+        """[n, n], of the rows √(c wᵢ) zᵢᵀ Σr^½; None where n > D."""
+        roots = self.factors.sqrt()
+        return None if self.gram is None else self.gram * roots[:, None] * roots
 
 
 def _singular(scaled: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:

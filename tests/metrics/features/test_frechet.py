@@ -10,7 +10,10 @@ from denoisebench.metrics.decide.difference import difference_of
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.frechet import (
+    LARGE,
     LEFT,
+    SPLITS,
+    SPLITS_LARGE,
     FeatureStats,
     frechet_distance,
     frechet_estimate,
@@ -313,7 +316,7 @@ def test_debiasing_leaves_little_of_the_bias_and_its_standard_error_matches_repl
 @pytest.mark.parametrize(("n", "dim"), [(40, 6), (41, 6), (12, 30)])
 def test_the_debiased_distance_is_twice_the_whole_less_the_mean_of_halves(n, dim, generator):
     features, stats = draw(n, dim, generator), FeatureStats.from_features(draw(99, dim, generator))
-    halves = splits(Draws.of(n, None), 2)
+    halves = splits(Draws.of(n, None), 2, times=SPLITS)
     assert len(halves) == 8
     for first, second in zip(halves[::2], halves[1::2], strict=True):
         assert sorted([*first, *second]) == list(range(n))
@@ -327,10 +330,36 @@ def test_the_debiased_distance_is_twice_the_whole_less_the_mean_of_halves(n, dim
     assert record.estimate.influence.mean() == pytest.approx(0, abs=1e-9 * whole)
 
 
+@pytest.mark.parametrize(("n", "dim"), [(40, 6), (24, 30), (16, 40)])
+def test_fd_infinity_is_where_a_parabola_through_whole_halves_and_quarters_ends(n, dim, generator):
+    """Ranks of samples and of reference are less than the dimensions in the last two."""
+    features, stats = draw(n, dim, generator), FeatureStats.from_features(draw(20, dim, generator))
+
+    def mean(pieces, times):
+        parts = splits(Draws.of(n, None), pieces, times=times)
+        assert len(parts) == pieces * times
+        own = (FeatureStats.from_features(features[rows]) for rows in parts)
+        return np.mean([frechet_distance(part, stats) for part in own])
+
+    whole = frechet_distance(FeatureStats.from_features(features), stats)
+    # Lagrange's polynomials through 1/n, 2/n and 4/n at 0.
+    limit = 8 / 3 * whole - 2 * mean(2, SPLITS) + mean(4, 1) / 3
+    assert frechet_record(features, stats).infinity == pytest.approx(limit, abs=1e-6 * whole)
+
+
+def test_of_many_dimensions_fewer_splits_are_halved(generator):
+    n, dim = 24, LARGE + 1
+    features, stats = draw(n, dim, generator), FeatureStats.from_features(draw(40, dim, generator))
+    halves = splits(Draws.of(n, None), 2, times=SPLITS_LARGE)
+    parts = [frechet_distance(FeatureStats.from_features(features[rows]), stats) for rows in halves]
+    record = frechet_record(features, stats)
+    assert record.estimate.value == pytest.approx(2 * record.raw - np.mean(parts), rel=1e-7)
+
+
 def test_the_debiased_influence_is_the_derivative_by_sample_weight(generator):
     generated, reference = draw(24, 4, generator, offset=0.5).numpy(), draw(100, 4, generator)
     estimate = frechet_estimate(torch.from_numpy(generated), FeatureStats.from_features(reference))
-    halves = splits(Draws.of(24, None), 2)
+    halves = splits(Draws.of(24, None), 2, times=SPLITS)
 
     def functional(weights):
         def distance(rows):  # a half has the weight that its samples have
@@ -348,8 +377,8 @@ def test_the_debiased_influence_is_the_derivative_by_sample_weight(generator):
 
 def test_halves_of_prompts_that_stand_for_a_population_hold_whole_prompts():
     clusters = np.repeat(np.arange(10), [1, 2] * 5)
-    parts = splits(Draws.of(15, clusters), 2)
-    assert all(map(np.array_equal, parts, splits(Draws.of(15, clusters), 2)))
+    parts = splits(Draws.of(15, clusters), 2, times=SPLITS)
+    assert all(map(np.array_equal, parts, splits(Draws.of(15, clusters), 2, times=SPLITS)))
     for first, second in zip(parts[::2], parts[1::2], strict=True):
         assert sorted([*first, *second]) == list(range(15))
         assert not {*clusters[first]} & {*clusters[second]}
@@ -359,7 +388,7 @@ def test_halves_of_prompts_that_stand_for_a_population_hold_whole_prompts():
 @pytest.mark.parametrize("pieces", [2, 4])
 def test_halves_and_quarters_of_repeated_prompts_hold_as_much_of_each(pieces):
     clusters = np.tile(np.arange(5), 12)
-    for rows in splits(Draws.of(60, clusters), pieces):
+    for rows in splits(Draws.of(60, clusters), pieces, times=SPLITS):
         assert np.bincount(clusters[rows]).tolist() == [12 // pieces] * 5
 
 
