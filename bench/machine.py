@@ -1,6 +1,7 @@
 """The machine a sweep runs on."""
 
 import platform
+import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -40,9 +41,24 @@ def processor() -> str:
 
 def accelerator() -> str:
     """Its name; empty when there is none."""
+    if not has_cuda():
+        return ""
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return torch.cuda.get_device_name()
+
+
+def has_cuda() -> bool:
+    """Whether torch can compute on a CUDA or ROCm device. Where the system has no driver of one,
+    torch need not be asked, which takes seconds to import."""
+    drivers = ("nvidiactl", "nvidia0", "nvhost-gpu", "nvmap", "kfd", "dxg")  # dxg: Windows' Linux
+    if sys.platform == "darwin":
+        return False
+    if sys.platform == "linux" and not any(Path("/dev", name).exists() for name in drivers):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def device_of(choice: str) -> str:
@@ -52,9 +68,7 @@ def device_of(choice: str) -> str:
     """
     if choice == "cpu":
         return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
+    if has_cuda():
         return "cuda"
     if choice == "cuda":
         raise UserError("device=cuda: torch sees no CUDA device here; use device=cpu")

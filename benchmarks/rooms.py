@@ -39,6 +39,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "records",
         "settings",
         "noise",
+        "remembered",
         "machine",
         "paths",
         "shapes",
@@ -46,6 +47,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "reports": (
         "report",
+        "current",
         "check",
         "claims",
         "verify",

@@ -1,19 +1,18 @@
 """Everything a run's folder shows of it, made from the store alone: tables, figures, page."""
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from denoisebench.bench.paths import file_hash, write_atomically
-from denoisebench.bench.paths.guarded import Unreadable, read_mapping
-from denoisebench.bench.records.run import RECORDS, Run, load_run
+from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.records.run import Run, load_run
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
 from denoisebench.reports.claims.page import write_claims
+from denoisebench.reports.current import seal
 from denoisebench.reports.decide.decisions import Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.headline import observations
@@ -25,16 +24,12 @@ from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
 from denoisebench.reports.rows.cautions import cautions
 from denoisebench.reports.rows.frame import (
-    csv_bytes,
     frame_metrics,
     load_estimates,
     load_frame,
     records,
     write_results,
 )
-
-_HASHES = "report.json"  # of the files of a report, by which a later sweep knows them as whole
-_VIEWS = ("results.*", "defaults.yaml", "report.html", "claims.*", "figures/*", "prompts.json")
 
 
 def write_report(folder: Path) -> Path:
@@ -59,7 +54,7 @@ def write_report(folder: Path) -> Path:
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
     write_atomically(page, render_html(run, frame, content, script=script).encode())
-    write_atomically(folder / _HASHES, json.dumps(_hashes(folder), indent=1).encode())
+    seal(folder)
     return page
 
 
@@ -80,42 +75,6 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
         },
         blocks=gallery(run, frame),
     )
-
-
-def is_current(run: Run) -> bool:
-    """Whether page and defaults were written after the run's records (margins and races are in
-    them) and a results.csv that says what the store says now."""
-    page, table = run.folder / "report.html", run.folder / "results.csv"
-    defaults = run.folder / "defaults.yaml"
-    made_from = [path for name in RECORDS if (path := run.folder / name).exists()]
-    if not all(path.exists() for path in (page, table, defaults)):
-        return False
-    in_order = _is_no_newer(table, page) and all(
-        _is_no_newer(path, made) for path in made_from for made in (page, defaults)
-    )
-    return (
-        in_order
-        and _are_as_written(run.folder)
-        and table.read_bytes() == csv_bytes(load_frame(run))
-    )
-
-
-def _are_as_written(folder: Path) -> bool:
-    """Whether every file of a report is what was written: none is gone, cut or changed since."""
-    try:
-        return read_mapping(folder / _HASHES) == _hashes(folder)
-    except Unreadable:
-        return False
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """Hashes of what a report writes and of the prompts that it shows, by name."""
-    names = [path for pattern in _VIEWS for path in sorted(folder.glob(pattern))]
-    return {str(path.relative_to(folder)): file_hash(path).hex() for path in names}
-
-
-def _is_no_newer(path: Path, other: Path) -> bool:
-    return path.stat().st_mtime_ns <= other.stat().st_mtime_ns
 
 
 def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:

@@ -1,7 +1,8 @@
 """`denoisebench log`: a run to MLflow, as a sweep does at its end."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.commands.console import run_folder, terminal
 from denoisebench.bench.errors import UserError
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 def log(arguments: list[str]) -> int:
     """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
     from denoisebench.bench.paths.guarded import read_yaml
+    from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.settings.job import tracking_settings
-    from denoisebench.reports.report import is_current, write_report
+    from denoisebench.reports.current import is_current
+    from denoisebench.reports.report import write_report
+    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.rows.frame import frame_of
 
     run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
@@ -31,16 +36,23 @@ def log(arguments: list[str]) -> int:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
     changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
     settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
-    if not is_current(run):
+    records = rows(run)
+    frame = frame_of(run, records)
+    if not is_current(run, frame):
         write_report(run.folder)  # what is published is whole
-    return 0 if publish_run(run, settings) else 1
+    return 0 if publish_run(run, settings, records, cautions=cautions(frame)) else 1
 
 
-def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
-    """True when MLflow has the run; a server that is down is said once and stops nothing."""
+def publish_run(
+    run: "Run",
+    tracking: "TrackingSettings",
+    records: list[dict[str, Any]],
+    *,
+    cautions: Sequence[str],
+) -> bool:
+    """True when MLflow has the run; a server that is down is said once and stops nothing. records:
+    the run's rows."""
     from denoisebench.bench.tracking.publish import TrackingDown, publish
-    from denoisebench.reports.rows.cautions import cautions
-    from denoisebench.reports.rows.frame import load_frame
 
     try:
         where = publish(
@@ -49,7 +61,8 @@ def publish_run(run: "Run", tracking: "TrackingSettings") -> bool:
             tracking.experiment,
             pack=tracking.pack,
             baseline=tracking.baseline,
-            cautions=cautions(load_frame(run)),
+            cautions=cautions,
+            records=records,
         )
     except TrackingDown as error:
         print(f"denoisebench: {error}", file=sys.stderr)

@@ -78,24 +78,29 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
 def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is."""
     from denoisebench.bench.apply import read_defaults
-    from denoisebench.reports.report import is_current, write_report
+    from denoisebench.bench.records.rows import rows
+    from denoisebench.reports.current import is_current
     from denoisebench.reports.rows.cautions import cautions
-    from denoisebench.reports.rows.frame import load_frame
+    from denoisebench.reports.rows.frame import frame_of
     from denoisebench.reports.rows.summary import default_line, summary_table
 
     folder, console = outcome.run.folder, terminal()
     page = folder / "report.html"
     defaults = folder / "defaults.yaml"
-    if not is_current(outcome.run):
+    records = rows(outcome.run)
+    frame = frame_of(outcome.run, records)
+    if not is_current(outcome.run, frame):
+        from denoisebench.reports.report import write_report
+
         write_report(folder)
     decided = [f"default of {default_line(default)}" for default in read_defaults(defaults)]
-    frame = load_frame(outcome.run)
     console.print(summary_table(frame))
-    print_cautions(cautions(frame))
+    warnings = cautions(frame)
+    print_cautions(warnings)
     for line in decided:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":
-        publish_run(outcome.run, tracking)
+        publish_run(outcome.run, tracking, records, cautions=warnings)
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

@@ -28,6 +28,7 @@ from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
+from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.bench.schedulers.trial import DROPPED
 from denoisebench.bench.settings.job import ModelSettings
@@ -130,6 +131,17 @@ def _guidance_form(folder: Path, pipeline_class: str) -> str:
 
 def closed_form_model(name: str, path: str) -> FoundModel:
     """Raises UserError when there is none of that path."""
+    problem = path.removeprefix(CLOSED_FORM)
+    facts = _closed_form_facts()
+    if problem not in facts:
+        known = ", ".join(facts)
+        raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
+    return FoundModel(problem, **facts[problem], pipeline_class="ClosedFormPipeline")
+
+
+@remembered
+def _closed_form_facts() -> dict[str, dict[str, Any]]:
+    """Fields of a FoundModel by problem."""
     from denoisebench.bench.models.closed_form import (
         PROBLEMS,
         TRAIN_TIMESTEPS,
@@ -137,14 +149,15 @@ def closed_form_model(name: str, path: str) -> FoundModel:
         problem_scheduler,
     )
 
-    problem = path.removeprefix(CLOSED_FORM)
-    if problem not in PROBLEMS:
-        known = ", ".join(PROBLEMS)
-        raise UserError(f"model {name}: there is no closed-form model {problem}; known: {known}")
-    family = "flow" if PROBLEMS[problem].path == "flow" else "diffusion"
-    config = json.dumps(config_of(problem_scheduler(problem)), default=str)
-    weights = digest([problem, VERSION], 16)
-    return FoundModel(problem, weights, family, TRAIN_TIMESTEPS, config, "ClosedFormPipeline")
+    return {
+        name: {
+            "weights": digest([name, VERSION], 16),
+            "family": "flow" if problem.path == "flow" else "diffusion",
+            "train_timesteps": TRAIN_TIMESTEPS,
+            "scheduler_config": json.dumps(config_of(problem_scheduler(name)), default=str),
+        }
+        for name, problem in PROBLEMS.items()
+    }
 
 
 def _single_file(settings: ModelSettings, label: str) -> Path | None:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.trial import ASKED, DROPPED, PASSED
 
 _CUTS = ("# learned sigma", "noise_pred.chunk(2, dim=1)")  # by which a pipeline drops it
@@ -87,7 +88,7 @@ def facts_of(name: str) -> PipelineFacts | None:
     )
 
 
-@cache
+@remembered
 def class_source(name: str) -> str:
     """The text of a pipeline class of diffusers; empty where it has none of that name."""
     file = _file_of(name)

@@ -3,13 +3,13 @@ trajectory of a made-up network."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from denoisebench.bench.errors import first_line
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.fits import unsupported
 from denoisebench.bench.plan.job import Job
+from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.schedulers.grids import build_scheduler
@@ -19,7 +19,7 @@ from denoisebench.bench.schedulers.training import (
     own_scheduler,
     training_of,
 )
-from denoisebench.bench.schedulers.trial import trial
+from denoisebench.bench.schedulers.trial import failure
 from denoisebench.bench.settings.job import Settings
 
 
@@ -74,7 +74,7 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Why a run would fail or end in no numbers."""
     scheduler = settings.scheduler
     spec = SCHEDULERS[scheduler.of]
-    end = trial(
+    reason = failure(
         spec.class_name,
         json.dumps({**spec.flags, **scheduler.flags}),
         model.scheduler_config,
@@ -83,10 +83,10 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         variance=model.variance,
         channels=model.channels,
     )
-    if isinstance(end, str):
+    if reason is not None:
         yield (
             f"scheduler={scheduler.of}: {settings.model.name}: {spec.class_name} fails at "
-            f"{settings.steps} steps: {end}; choose another scheduler or number of steps"
+            f"{settings.steps} steps: {reason}; choose another scheduler or number of steps"
         )
 
 
@@ -95,14 +95,18 @@ def _differences(
 ) -> tuple[Difference, ...] | str:
     spec = SCHEDULERS[name]
     laid = json.dumps({**spec.flags, **flags}, sort_keys=True)
-    return _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
+    unlike = _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
+    if isinstance(unlike, str):
+        return unlike
+    return tuple(Difference(text, tuple(flags)) for text, flags in unlike)
 
 
-@cache
+@remembered
 def _compared(
     class_name: str, flags: str, config: str, *, grid: str
-) -> tuple[Difference, ...] | str:
-    """All differences from the model's own scheduler; what a class says that cannot be made."""
+) -> list[tuple[str, tuple[str, ...]]] | str:
+    """All differences from the model's own scheduler, as text and flags; what a class says that
+    cannot be made."""
     own_config = json.loads(config)
     try:
         own = own_scheduler(own_config)
@@ -110,8 +114,9 @@ def _compared(
     except Exception as error:  # each class has its own ways to say no
         return first_line(error)
     if own is None:
-        return (Difference("the model's own scheduler is no class of diffusers"),)
-    return tuple(differences(training_of(own), training_of(built)))
+        return [("the model's own scheduler is no class of diffusers", ())]
+    unlike = differences(training_of(own), training_of(built))
+    return [(difference.text, difference.flags) for difference in unlike]
 
 
 def _not_asked_for(unlike: Collection[Difference], flags: Collection[str]) -> list[Difference]:

@@ -200,7 +200,7 @@ class Cell:
         """Kind of device, one of DEVICES; empty when the engine names none."""
         return next((part for part in self.engine.split(", ") if part in DEVICES), "")
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Content hash, 20 hex digits."""
         return digest(_content(self), 20)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from denoisebench.bench.remembered import remembered
+
 Config = dict[str, Any]
 # Off in a class that has no such argument. A key that a model's config lacks means what the
 # model's own class does, whatever the default of the class that is built.
@@ -99,8 +101,14 @@ def family_of(class_name: str, config: Mapping[str, Any]) -> str:
         return "flow"
     if class_name.startswith("EDM"):
         return "edm"
+    return "diffusion" if _has_betas(class_name) else class_name
+
+
+@remembered
+def _has_betas(class_name: str) -> bool:
+    """Whether diffusers has such a class, with a noise schedule that can be read."""
     cls = _own_class({"_class_name": class_name})
-    return "diffusion" if cls and "beta_schedule" in signature(cls).parameters else class_name
+    return cls is not None and "beta_schedule" in signature(cls).parameters
 
 
 def training_of(scheduler: Any) -> Training:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from denoisebench.bench.errors import first_line
+from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.grids import build_scheduler
 
 # What becomes of a variance that a network gives beside its prediction, as twice the channels:
@@ -57,6 +58,24 @@ def trial(
     if not all(map(math.isfinite, end)):
         return "its result is not finite"
     return [float(t) for t in scheduler.timesteps], end
+
+
+@remembered
+def failure(
+    class_name: str,
+    flags: str,
+    config: str,
+    *,
+    steps: int,
+    grid: str,
+    variance: str = DROPPED,
+    channels: int = 1,
+) -> str | None:
+    """What the class says when a trial fails; None when it ends well."""
+    end = trial(
+        class_name, flags, config, steps=steps, grid=grid, variance=variance, channels=channels
+    )
+    return end if isinstance(end, str) else None
 
 
 def _is_given_variance(scheduler: Any, variance: str) -> bool:

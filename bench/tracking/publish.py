@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.tracking.client import _without_password, cause, client_of, quiet
 from denoisebench.bench.tracking.packs import log_pack
@@ -56,16 +57,18 @@ def publish(
     pack: bool = False,
     baseline: str | None = None,
     cautions: Sequence[str] = (),
+    records: Sequence[dict[str, Any]] | None = None,
 ) -> str:
     """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
 
     pack: with what a later check needs; baseline NAME@ALIAS: under that address too. cautions: what
-    the page says of the numbers, a tag of each run.
+    the page says of the numbers, a tag of each run. records: the run's rows where they were read
+    before.
 
     Raises TrackingDown when MLflow is absent, cannot be reached or refuses.
     """
     uri = uri or default_uri(run.folder.parent)
-    wanted = targets(run, cautions)
+    wanted = targets(run, rows(run) if records is None else records, cautions)
     try:
         with quiet(), _alone(uri, run):
             return _publish(

@@ -9,7 +9,6 @@ from typing import Any
 from denoisebench.bench.records.cell import TRACKED, Cell, Cost, Entry, digest, fields_with
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.records.names import cell_name
-from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run
 
 _NO_MEASUREMENT = {
@@ -72,10 +71,12 @@ class Target:
         return digest([self.name, self.params, self.tags, points, self.complete], _DIGITS)
 
 
-def targets(run: Run, cautions: Sequence[str] = ()) -> list[Target]:
+def targets(
+    run: Run, records: Sequence[dict[str, Any]], cautions: Sequence[str] = ()
+) -> list[Target]:
     """One per curve that has a finished cell, then the summary. None when no cell is finished.
-    cautions: what to know before believing the numbers, a tag of each."""
-    measured = _measured(run)
+    records: the run's rows; cautions: what to know before believing the numbers, a tag of each."""
+    measured = _measured(run, records)
     if not measured:
         return []
     wanted = Counter(digest(_shared(entry), _DIGITS) for entry in _runnable(run))
@@ -99,9 +100,9 @@ def _runnable(run: Run) -> list[Entry]:
     return [entry for entry in run.entries if not entry.unsupported]
 
 
-def _measured(run: Run) -> list[Measured]:
+def _measured(run: Run, records: Sequence[dict[str, Any]]) -> list[Measured]:
     measured = []
-    for entry, row in zip(run.entries, rows(run), strict=True):
+    for entry, row in zip(run.entries, records, strict=True):
         status = run.store.read_record(entry.cell.key, entry.status_kind)
         finished = run.store.read_record(entry.cell.key, "finished")
         if finished and status and status["status"] == "done":

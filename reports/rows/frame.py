@@ -31,9 +31,13 @@ _METRIC_SUFFIXES = ("", "_se", "_left", "_raw", "_infinity", "_n_per_dim", "_flo
 
 def load_frame(run: Run) -> pd.DataFrame:
     """One row per entry of the sweep, in its order; COLUMNS first, then those of each metric."""
+    return frame_of(run, rows(run))
+
+
+def frame_of(run: Run, records: list[dict[str, Any]]) -> pd.DataFrame:
+    """The frame of a run whose rows were read before, which takes a while for many."""
     metrics = metric_names(run)
     extra = [metric + suffix for metric in metrics for suffix in _METRIC_SUFFIXES]
-    records = rows(run)
     present = {name for record in records for name in record}
     frame = pd.DataFrame.from_records(
         records, columns=[*COLUMNS, *(name for name in extra if name in present)]

@@ -6,7 +6,9 @@ import yaml
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.run import load_run
-from denoisebench.reports.report import is_current, write_report
+from denoisebench.reports.current import is_current
+from denoisebench.reports.report import write_report
+from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.cli import GRID as SWEPT
 from tests.helpers.cli import call, tiny
 from tests.helpers.fake_run import CLIP, FD, fabricate
@@ -60,18 +62,22 @@ def test_a_sweep_that_finds_no_whole_defaults_writes_them_again(content, copied,
     code, _, err = call(capsys, *tiny(copied, *SWEPT))
     assert code == 0, err
     assert yaml.safe_load(path.read_text()) == before
-    assert is_current(load_run(path.parent))
+    assert shows_its_store(load_run(path.parent))
+
+
+def shows_its_store(run):
+    return is_current(run, load_frame(run))
 
 
 def test_a_report_is_of_the_records_that_it_is_younger_than(tmp_path):
     run = fabricate(tmp_path / "run", **GRID)
     write_report(run.folder)
-    assert is_current(run)
+    assert shows_its_store(run)
     (run.folder / "sweep.json").touch()
-    assert not is_current(run)
+    assert not shows_its_store(run)
     write_report(run.folder)
     (run.folder / "defaults.yaml").unlink()
-    assert not is_current(run)
+    assert not shows_its_store(run)
 
 
 @pytest.mark.parametrize(
