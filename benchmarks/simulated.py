@@ -38,7 +38,8 @@ SPECTRA: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # variances by numbe
 }
 TAILS = ("normal", "exponential", "t5")
 DIMENSIONS, PER_DIM = (64, 256), (1, 2, 3, 4, 8)
-LARGE = ((1280, 3, TAILS[:1]), (2048, 3, ("normal", "t5")))  # dimensions, samples a dimension
+# Dimensions, samples a dimension, tails, share of the replications, which take a minute each.
+LARGE = ((1280, 3, TAILS[:1], 0.25), (2048, 3, ("normal", "t5"), 0.1))
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ def designs() -> Iterator[tuple[Design, float]]:
                 for tails in TAILS if per_dim >= 3 else TAILS[:1]:
                     share = 0.5 if dim <= 64 else 0.1
                     yield spectrum(name, tails, dim, per_dim=per_dim), share
-    for dim, per_dim, all_tails in LARGE:
+    for dim, per_dim, all_tails, share in LARGE:
         for tails in all_tails:
             for name in SPECTRA if tails == "normal" else ("1/k",):
-                yield spectrum(name, tails, dim, per_dim=per_dim), 0.25
+                yield spectrum(name, tails, dim, per_dim=per_dim), share
 
 
 HEADER = """\

@@ -1,11 +1,16 @@
 """A chart to SVG and PNG."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import altair as alt
 import vl_convert
 
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import cache_folder, hash_of, write_atomically
+from denoisebench.bench.paths.guarded import Unreadable, read_text
 from denoisebench.reports import theme
 
 
@@ -29,8 +34,18 @@ def to_png(svg: str) -> bytes:
 
 
 def javascript_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that defines window.vegaEmbed; 0.9 MB."""
-    return vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
+    """Vega, Vega-Lite and Vega-Embed as one script that defines window.vegaEmbed; 0.9 MB.
+
+    It takes a second to make, so it is kept for all reports of a user, with a hash of it."""
+    kept = cache_folder() / f"charts-{version('vl-convert-python')}.js"
+    with suppress(Unreadable):
+        digest, _, script = read_text(kept).partition("\n")
+        if digest == hash_of([script.encode()]):
+            return script
+    script = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
+    with suppress(OSError, UserError):
+        write_atomically(kept, f"{hash_of([script.encode()])}\n{script}".encode())
+    return script
 
 
 def chart_title(title: str, subtitle: str) -> alt.TitleParams:

@@ -32,14 +32,15 @@ from denoisebench.reports.rows.frame import (
 )
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, frame: pd.DataFrame | None = None) -> Path:
     """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html, of a run that
-    tests claims also claims.html and claims.md; returns the page's path.
+    tests claims also claims.html and claims.md; returns the page's path. frame: the run's, where it
+    was read before.
 
     Raises UserError when folder is not a run.
     """
     run = load_run(folder)
-    frame = load_frame(run)
+    frame = load_frame(run) if frame is None else frame
     write_results(frame, folder)
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
     content = content_of(run, frame, estimates)

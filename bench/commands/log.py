@@ -39,7 +39,7 @@ def log(arguments: list[str]) -> int:
     records = rows(run)
     frame = frame_of(run, records)
     if not is_current(run, frame):
-        write_report(run.folder)  # what is published is whole
+        write_report(run.folder, frame)  # what is published is whole
     return 0 if publish_run(run, settings, records, cautions=cautions(frame)) else 1
 
 

@@ -16,8 +16,9 @@ def report(arguments: list[str]) -> int:
     from denoisebench.reports.rows.frame import load_frame
 
     folder = run_folder(arguments)
-    page = write_report(folder)
-    print_cautions(cautions(load_frame(load_run(folder))))
+    frame = load_frame(load_run(folder))
+    page = write_report(folder, frame)
+    print_cautions(cautions(frame))
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 

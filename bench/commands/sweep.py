@@ -92,7 +92,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     if not is_current(outcome.run, frame):
         from denoisebench.reports.report import write_report
 
-        write_report(folder)
+        write_report(folder, frame)
     decided = [f"default of {default_line(default)}" for default in read_defaults(defaults)]
     console.print(summary_table(frame))
     warnings = cautions(frame)

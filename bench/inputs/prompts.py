@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,12 +56,7 @@ class PromptSet:
 
     def first(self, samples: int) -> tuple[str, ...]:
         """The prompts of the first samples; a shorter set repeats."""
-        if self.path is None:
-            return _captions(samples)
-        if self.path in CLOSED_FORM_PROMPTS:
-            return _closed_form_prompts(self.path, samples)
-        texts = self.texts()
-        return tuple(texts[i % len(texts)] for i in range(samples))
+        return _first(self, samples)
 
     def count(self) -> int | None:
         """Number of prompts before the set repeats; None for one that is drawn without end."""
@@ -70,7 +65,7 @@ class PromptSet:
     def identity(self) -> str:
         """Hash of the whole set in its order, 16 hex digits; of a set without end, of its first
         thousand."""
-        return digest(self.first(1000) if self.is_drawn else self.texts(), 16)
+        return _identity(self)
 
     def texts(self) -> tuple[str, ...]:
         """All prompts of a set that ends."""
@@ -83,6 +78,21 @@ class PromptSet:
     def records(self) -> tuple[str, ...]:
         """A text of each record, empty where it has none."""
         return _set_texts(str(self.path), self.column, split=self.split, revision=self.revision)
+
+
+@lru_cache(maxsize=16)  # asked for with every batch
+def _first(prompts: PromptSet, samples: int) -> tuple[str, ...]:
+    if prompts.path is None:
+        return tuple(captions(draw_scenes(PROMPT_SEED, 0, samples)))
+    if prompts.path in CLOSED_FORM_PROMPTS:
+        return _closed_form_prompts(prompts.path, samples)
+    texts = prompts.texts()
+    return tuple(texts[i % len(texts)] for i in range(samples))
+
+
+@cache
+def _identity(prompts: PromptSet) -> str:
+    return digest(prompts.first(1000) if prompts.is_drawn else prompts.texts(), 16)
 
 
 @cache
@@ -120,11 +130,6 @@ def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
         return tuple(f"sample {i}" for i in range(samples))
     drawn = np.random.default_rng(PROMPT_SEED).integers(10**9, size=samples)
     return tuple(f"component {number}" for number in drawn)
-
-
-@cache
-def _captions(samples: int) -> tuple[str, ...]:
-    return tuple(captions(draw_scenes(PROMPT_SEED, 0, samples)))
 
 
 @cache

@@ -133,9 +133,13 @@ def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndar
 
 def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, *, along: str) -> Grid:
     values = sorted(cells[along].unique())
+    places: dict[tuple[str, float], tuple[int, str]] = {}  # number and status of the first row
+    columns = (cells.index, cells["scheduler"], cells[along], cells["status"])
+    for row, scheduler, value, status in zip(*columns, strict=True):
+        places.setdefault((scheduler, value), (row, status))
     rows = [
-        (str(scheduler), [_tile(group[group[along] == value], images, sample) for value in values])
-        for scheduler, group in cells.groupby("scheduler", sort=False)
+        (name, [_tile(places.get((name, value)), images, sample) for value in values])
+        for name in dict.fromkeys(scheduler for scheduler, _ in places)
     ]
     return Grid(str(cells["panel"].iloc[0]), along, [f"{value:g}" for value in values], rows)
 
@@ -155,13 +159,14 @@ def _given(run: Run, cells: pd.DataFrame, sample: int) -> np.ndarray | None:
     return hatched.astype(np.uint8)
 
 
-def _tile(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int) -> Tile:
-    if cells.empty:
+def _tile(place: tuple[int, str] | None, images: dict[int, np.ndarray], sample: int) -> Tile:
+    """The tile of a row by its number and status; an empty one where there is no such row."""
+    if place is None:
         return Tile(None, "")
-    row = cells.index[0]
+    row, status = place
     if row in images and sample < len(images[row]):
         return Tile(images[row][sample], "")
-    return Tile(None, _ABSENT[cells["status"].iloc[0]])
+    return Tile(None, _ABSENT[status])
 
 
 def _prompts(run: Run) -> dict[str, Sequence[str]]:
