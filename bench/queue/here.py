@@ -69,7 +69,14 @@ def _processors(machine: Machine, size: int) -> dict[str, str]:
     """An even share of them, unless it is said how many threads each takes."""
     if machine.threads or "OMP_NUM_THREADS" in os.environ:
         return {}
-    return {"OMP_NUM_THREADS": str(max(len(os.sched_getaffinity(0)) // size, 1))}
+    return {"OMP_NUM_THREADS": str(max(_processors_here() // size, 1))}
+
+
+def _processors_here() -> int:
+    """Those that this process may use; where the system does not say, as macOS, all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, eq=False)
