@@ -48,8 +48,11 @@ test: check ## Run make check, then all tests but the slow ones
 test-slow: install ## Run the tests that take long: simulations, trained models, kills
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
-bench: install ## Measure speed, as ratios within one run
-	$(BIN)/python -m benchmarks
+bench: install ## Measure what sweeps cost and write it into docs/performance.md (half an hour, resumable)
+	$(BIN)/python -m benchmarks.performance runs/bench --write=docs/performance.md
+
+scaling: install ## Simulate 8 to 512 workers from times measured here (ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scaling_law runs/scaling
 
 rooms: install ## Print figures of the source's structure; fails when an import runs against the order
 	$(BIN)/python -m benchmarks.rooms
@@ -91,4 +94,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench rooms walk coverage race-study regression-study chaos zoo lock
+.PHONY: help install demo pictures schedulers claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock

@@ -1,0 +1,105 @@
+"""Times that the simulation of scaling_law.py starts from, measured on this machine."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from benchmarks.performance import overheads
+from benchmarks.performance.commands import denoisebench, ran
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.plan import plan_sweep
+from denoisebench.bench.queue.leases import Leases
+from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.session import Session
+
+BATCH, STEPS = 64, 20
+PIECES, LEASES, CELLS = 4, 300, 200
+OPERATIONS = 5  # of a lease taken and given back: link, losses, holder, unlink, and the look before
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds, on one thread."""
+
+    piece_s: float  # a batch of images made and stored
+    score_s: float  # of a batch, with its share in the distances
+    operation_s: float  # on a local folder
+    start_s: float  # imports and planning of a grid of CELLS
+    end_s: float  # the report of that grid
+
+
+def measured(folder: Path) -> Measured:
+    """What was measured in the folder before, or is now."""
+    file = folder / "measured.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(1)
+        with TemporaryDirectory() as scratch:
+            piece_s, score_s = _pieces(Path(scratch))
+            start_s, end_s = _start_and_end(Path(scratch))
+            times = Measured(piece_s, score_s, _operation(Path(scratch)), start_s, end_s)
+        file.write_text(json.dumps(asdict(times)))
+    return Measured(**json.loads(file.read_text()))
+
+
+def _pieces(folder: Path) -> tuple[float, float]:
+    """Median seconds of a piece by a warm worker, and those of scoring by batch."""
+    job, first = _job(folder, (PIECES) * BATCH, seed=0), _job(folder, BATCH, seed=1)
+    session = Session(Store.make(folder / "store"), is_shared=True)
+    session.run(first)  # loads everything
+    starts = range(0, job.entry.samples, BATCH)
+    pieces = [_seconds(lambda s=start: session.run_piece(job, s, s + BATCH)) for start in starts]
+    return median(pieces), _seconds(lambda: session.run(job)) / len(starts)
+
+
+def _job(folder: Path, samples: int, *, seed: int) -> Job:
+    overrides = [
+        f"steps={STEPS}",
+        f"samples={samples}",
+        f"batch_size={BATCH}",
+        f"seed={seed}",
+        f"runs={folder}",
+        "threads=1",
+        "device=cpu",
+        "latency.timed_runs=0",
+        "hydra/launcher=basic",
+        "hydra/sweeper=basic",
+    ]
+    with initialize_config_module("conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("sweep", overrides), resolve=True)
+    return plan_sweep([config]).jobs[0]
+
+
+def _operation(folder: Path) -> float:
+    """Seconds of one operation, from leases taken and given back."""
+    with Leases(folder / "queue") as leases:
+
+        def take(item: str) -> None:
+            leases.claim(item)
+            leases.losses(item)
+            leases.release(item)
+
+        return median(_seconds(lambda n=n: take(f"item-{n}")) for n in range(LEASES)) / OPERATIONS
+
+
+def _start_and_end(folder: Path) -> tuple[float, float]:
+    """Seconds of a dry run and of a report, each a process of one thread."""
+    sweep = ("sweep", *overheads.grid(CELLS), f"runs={folder}", "tracking=none")
+    start = ran(denoisebench(*sweep, "--dry-run"), folder / "logs", threads=1)
+    ran(denoisebench(*sweep), folder / "logs", threads=1)
+    report = denoisebench("report", str(folder / "overheads"))
+    return start.wall_s, ran(report, folder / "logs", threads=1).wall_s
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
