@@ -52,7 +52,7 @@ bench: install ## Measure what sweeps cost and write it into docs/performance.md
 	$(BIN)/python -m benchmarks.performance runs/bench --write=docs/performance.md
 
 scaling: install ## Simulate 8 to 512 workers from times measured here (ten minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scaling_law runs/scaling
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scaling_law runs/scaling docs/scaling.md
 
 rooms: install ## Print figures of the source's structure; fails when an import runs against the order
 	$(BIN)/python -m benchmarks.rooms

@@ -1,4 +1,8 @@
-"""Times that the simulation of scaling_law.py starts from, measured on this machine."""
+"""Times that the simulation of scaling_law.py starts from, measured on this machine.
+
+All but operations on the folder are seconds of the processor on one thread, which other work on the
+machine changes little.
+"""
 
 import json
 import time
@@ -27,7 +31,7 @@ OPERATIONS = 5  # of a lease taken and given back: link, losses, holder, unlink,
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds, on one thread."""
+    """Seconds."""
 
     piece_s: float  # a batch of images made and stored
     score_s: float  # of a batch, with its share in the distances
@@ -87,7 +91,12 @@ def _operation(folder: Path) -> float:
             leases.losses(item)
             leases.release(item)
 
-        return median(_seconds(lambda n=n: take(f"item-{n}")) for n in range(LEASES)) / OPERATIONS
+        seconds = []
+        for number in range(LEASES):
+            start = time.perf_counter()
+            take(f"item-{number}")
+            seconds.append(time.perf_counter() - start)
+        return median(seconds) / OPERATIONS
 
 
 def _start_and_end(folder: Path) -> tuple[float, float]:
@@ -96,10 +105,11 @@ def _start_and_end(folder: Path) -> tuple[float, float]:
     start = ran(denoisebench(*sweep, "--dry-run"), folder / "logs", threads=1)
     ran(denoisebench(*sweep), folder / "logs", threads=1)
     report = denoisebench("report", str(folder / "overheads"))
-    return start.wall_s, ran(report, folder / "logs", threads=1).wall_s
+    return start.cpu_s, ran(report, folder / "logs", threads=1).cpu_s
 
 
 def _seconds(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    """Seconds of the processor."""
+    start = time.process_time()
     act()
-    return time.perf_counter() - start
+    return time.process_time() - start

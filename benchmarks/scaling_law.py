@@ -9,7 +9,6 @@ until it acts again; all are moved by one queue of events.
 """
 
 import heapq
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.performance.rows import write_between, write_json
 from benchmarks.scaling_inputs import Measured, measured
 from denoisebench.bench.machine import environment
 from denoisebench.bench.queue.worker import LONGEST_POLL_S, POLL_S
 
 WORKERS = (8, 16, 32, 64, 128, 256, 512)
 CELLS, SAMPLES, BATCH = 200, 5000, 64
+TIMED = 6  # images of a cell that the driver makes one by one: one to warm up, five timed
 STRAGGLERS, STRAGGLE = 0.05, 3.0  # share of pieces that take so many times as long
 SPREAD = 0.1  # of the logarithm of a piece's time
 SLOW_EVERY, SLOW_SPEED = 16, 0.5  # one worker of so many, and its speed
@@ -184,8 +185,7 @@ def makespan_s(sweep: Sweep, workers: int, *, seed: int = 0) -> tuple[float, flo
         if wait is not None:
             heapq.heappush(events, (now + wait, number))
     work = folder.durations.sum() + sweep.cells * sweep.score_s
-    driver_s = 0.0 if sweep.is_even else POLL_S
-    return float(ended_s + driver_s + sweep.end_s), float(work / speeds.sum())
+    return float(ended_s + sweep.end_s), float(work / speeds.sum())
 
 
 @dataclass(frozen=True)
@@ -237,52 +237,74 @@ def fitted(rows: Sequence[Point]) -> Law:
 
 def cases(inputs: Measured) -> dict[str, Sweep]:
     """Sweeps of the size of a study, by words."""
+    pieces = -(-SAMPLES // BATCH)
     sweep = Sweep(
         cells=CELLS,
-        pieces=-(-SAMPLES // BATCH),
+        pieces=pieces,
         piece_s=inputs.piece_s,
-        score_s=inputs.score_s * SAMPLES / BATCH,
+        score_s=inputs.score_s * pieces,
         start_s=inputs.start_s,
-        end_s=inputs.end_s,
+        end_s=POLL_S + inputs.end_s,
         operation_s=inputs.operation_s,
     )
     tenth = replace(sweep, piece_s=sweep.piece_s / 10, score_s=sweep.score_s / 10)
+    times_s = CELLS * TIMED * inputs.piece_s / BATCH
+    by_piece = replace(sweep, piece_s=sweep.piece_s + inputs.score_s, score_s=0.0)
     return {
         "as measured, local folder": sweep,
-        "as measured, 1 ms an operation": replace(sweep, operation_s=0.001),
+        "as measured, 1 ms": replace(sweep, operation_s=0.001),
         "as measured, 10 ms": replace(sweep, operation_s=0.01),
         "as measured, 50 ms": replace(sweep, operation_s=0.05),
-        "a tenth of the times, 1 ms": replace(tenth, operation_s=0.001),
-        "a tenth of the times, 10 ms": replace(tenth, operation_s=0.01),
+        "a tenth of piece and score, 1 ms": replace(tenth, operation_s=0.001),
+        "a tenth of piece and score, 10 ms": replace(tenth, operation_s=0.01),
+        "with times, 1 ms": replace(sweep, operation_s=0.001, end_s=sweep.end_s + times_s),
+        "if pieces were scored as they are made, 1 ms": replace(by_piece, operation_s=0.001),
+        "the same, all pieces and workers alike": replace(
+            by_piece, operation_s=0.001, is_even=True
+        ),
     }
 
 
-def markdown(rows: Sequence[Point], laws: dict[str, Law]) -> str:
-    """Efficiencies by case and number of workers, with the laws."""
+def markdown(inputs: Measured, rows: Sequence[Point], laws: dict[str, Law]) -> str:
+    """What was measured; efficiencies by case and number of workers W, with the laws."""
+    about = environment()
+    where = (
+        f"`make scaling`, Python {about['python']}, torch {about['torch']}, NumPy "
+        f"{np.__version__}, {about['processor']}."
+    )
+    times = (
+        f"Measured there, on one thread: a piece {inputs.piece_s:.3g} s, its share of a score "
+        f"{inputs.score_s:.3g} s, the start of a worker {inputs.start_s:.3g} s, the report "
+        f"{inputs.end_s:.3g} s, an operation on a local folder {1e6 * inputs.operation_s:.3g} µs."
+    )
     heads = ["sweep", *map(str, WORKERS), "1 / efficiency", f"≥ {AIM} up to", "law holds to"]
     lines = [heads, ["---"] * len(heads)]
     for case, law in laws.items():
         shares = [f"{row.efficiency:.3f}" for row in rows if row.case == case]
         formula = f"{law.by_piece:.3f} + {law.lost_s:.0f} s · W / {law.work_s / 3600:,.0f} h"
-        lines.append([case, *shares, formula, f"{law.most_workers(AIM)}", f"{law.holds_to}"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        most, least = law.most_workers(AIM), WORKERS[0]
+        reach = f"{most}" if most >= least else f"under {least}"
+        lines.append([case, *shares, formula, reach, f"{law.holds_to or 'nowhere'}"])
+    return "\n\n".join([where, times, "\n".join(f"| {' | '.join(line)} |" for line in lines)])
 
 
-def main(folder: Path) -> None:
-    """folder: for what is measured, and for scaling.json."""
+def main(folder: Path, page: Path) -> None:
+    """folder: for what is measured, and for scaling.json. page: gets the table."""
     inputs = measured(folder)
-    rows = [row for case, sweep in cases(inputs).items() for row in points(case, sweep)]
-    laws = {case: fitted([row for row in rows if row.case == case]) for case in cases(inputs)}
-    print("\n".join(f"{name} {value:.4g}" for name, value in asdict(inputs).items()))
-    print(markdown(rows, laws))
+    sweeps = cases(inputs)
+    rows = [row for case, sweep in sweeps.items() for row in points(case, sweep)]
+    laws = {case: fitted([row for row in rows if row.case == case]) for case in sweeps}
+    text = markdown(inputs, rows, laws)
+    print(text)
+    write_between(page, "scaling", text)
     record = {
         "environment": environment(),
         "measured": asdict(inputs),
         "points": [asdict(row) for row in rows],
         "laws": {case: asdict(law) for case, law in laws.items()},
     }
-    (folder / "scaling.json").write_text(json.dumps(record, indent=1))
+    write_json(folder / "scaling.json", record)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

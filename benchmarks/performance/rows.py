@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 SHOWN = ("python", "torch", "diffusers", "torchmetrics", "torch-fidelity", "prdc", "commit")
 MACHINE = ("processor", "accelerator")
 
@@ -105,12 +104,18 @@ def _where(about: dict[str, str]) -> str:
 
 
 def write_tables(record: dict[str, Any], page: Path) -> None:
-    """Replaces what stands between the two marker lines of a page by the tables of a record."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{page}: the lines {BEGIN} and {END} are missing")
-    page.write_text(f"{before}{BEGIN}\n{document(record)}\n{END}{after}", encoding="utf-8")
+    """Puts the tables of a record where a page has its marker lines."""
+    write_between(page, "bench", document(record))
+
+
+def write_between(page: Path, target: str, text: str) -> None:
+    """Replaces what stands between the two marker lines of a make target in a page."""
+    begin, end = (f"<!-- make {target}: {side} -->" for side in ("begin", "end"))
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, is_there, after = rest.partition(end)
+    if not is_there:
+        raise ValueError(f"{page}: the lines {begin} and {end} are missing")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def subject_record(title: str, conditions: str, rows: Iterable[Row]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ import pytest
 from benchmarks.performance.metric_code import WARM, Case, run_case
 from benchmarks.performance.metric_sides import SIDES
 from benchmarks.performance.rows import (
-    BEGIN,
-    END,
     Row,
     growth,
     in_turn,
@@ -18,6 +16,8 @@ from benchmarks.performance.rows import (
 )
 from benchmarks.performance.timed import Clock
 from tests.helpers.folders import ROOT
+
+BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
 def test_growth_is_that_of_a_straight_line():
@@ -58,9 +58,11 @@ def test_tables_replace_what_stands_between_the_markers(tmp_path):
     assert "| row | 1 s | 1 |" in text
 
 
-def test_the_page_of_the_benchmark_has_its_markers():
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    assert page.count(BEGIN) == page.count(END) == 1
+@pytest.mark.parametrize(("page", "target"), [("performance", "bench"), ("scaling", "scaling")])
+def test_pages_have_the_markers_of_what_writes_into_them(page, target):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert text.count(f"<!-- make {target}: begin -->") == 1
+    assert text.count(f"<!-- make {target}: end -->") == 1
 
 
 def test_seconds_of_nested_parts_are_counted_once(monkeypatch):
