@@ -52,12 +52,12 @@ class Size:
 
 FULL = Size(
     (
-        Case("frechet", 256, 64),
-        Case("frechet", 1000, 64),
-        Case("frechet", 50_000, 64),
-        Case("frechet", 5000, 768),
-        Case("frechet", 1000, 2048),
-        Case("frechet", 50_000, 2048, repeats=1),
+        Case("Fréchet", 256, 64),
+        Case("Fréchet", 1000, 64),
+        Case("Fréchet", 50_000, 64),
+        Case("Fréchet", 5000, 768),
+        Case("Fréchet", 1000, 2048),
+        Case("Fréchet", 50_000, 2048, repeats=1),
         Case("kernel", 256, 64),
         Case("kernel", 1000, 2048),
         Case("kernel", 5000, 2048),
@@ -68,7 +68,7 @@ FULL = Size(
     )
 )
 SMALL = Size(
-    tuple(Case(metric, 256, 64, repeats=1) for metric in ("frechet", "kernel", "neighbours"))
+    tuple(Case(metric, 256, 64, repeats=1) for metric in ("Fréchet", "kernel", "neighbours"))
 )
 
 

@@ -117,7 +117,7 @@ def neighbours_prdc(sample: Sample) -> Act:
 # By metric. Of ours the first is what a sweep computes, the last what others compute.
 SIDES: Mapping[str, Mapping[str, Callable[[Sample], Act]]] = MappingProxyType(
     {
-        "frechet": {
+        "Fréchet": {
             "denoisebench, debiased with error and FD∞": frechet_ours,
             "denoisebench, plain with error": frechet_plain,
             "torchmetrics, plain": frechet_torchmetrics,

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 IMPORTS = "imports"
-WATCHED = {  # module: what it holds, and the part of a command's time that it is
-    "diffusers.models.unets.unet_2d_condition": ("UNet2DConditionModel.forward", "denoiser"),
-    "diffusers.models.autoencoders.autoencoder_kl": ("AutoencoderKL.decode", "decoder"),
-    "denoisebench.bench.generate.generate": ("generate", "pipelines"),
-    "denoisebench.bench.models.load": ("load_pipeline", "loading"),
-    "denoisebench.bench.commands.hydra": ("composed", "composing"),
-    "denoisebench.bench.plan.plan": ("plan_sweep", "planning"),
-    "denoisebench.bench.score.scorer": ("Scorer.score", "scoring"),
-    "denoisebench.reports.report": ("write_report", "report"),
-    "denoisebench.bench.tracking.publish": ("publish", "tracking"),
-}
+WATCHED = (  # module, what it holds, and the part of a command's time that it is
+    ("diffusers.models.unets.unet_2d_condition", "UNet2DConditionModel.forward", "denoiser"),
+    ("diffusers.models.autoencoders.autoencoder_kl", "AutoencoderKL.decode", "decoder"),
+    ("denoisebench.bench.generate.generate", "generate", "pipelines"),
+    ("denoisebench.bench.models.load", "load_pipeline", "loading"),
+    ("denoisebench.bench.commands.hydra", "composed", "composing"),
+    ("denoisebench.bench.plan.plan", "plan_sweep", "planning"),
+    ("denoisebench.bench.timing.latency", "measure_latency", "timing"),
+    ("denoisebench.bench.score.scorer", "Scorer.warm_up", "loading"),
+    ("denoisebench.bench.score.scorer", "Scorer.score", "scoring"),
+    ("denoisebench.reports.report", "write_report", "report"),
+    ("denoisebench.bench.tracking.publish", "publish", "tracking"),
+)
 
 
 class Clock:
@@ -64,15 +66,15 @@ def watch(clock: Clock) -> None:
     """Puts the hooks in place, before anything is imported."""
     bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # what all imports go by
     load = bootstrap._find_and_load
-    waiting = dict(WATCHED)
+    waiting = set(WATCHED)
 
     def watched_load(name: str, import_: Any) -> Any:
         with clock.part(IMPORTS):
             module = load(name, import_)
-        if name in waiting:
-            path, part = waiting[name]
-            if _timed(module, path, clock=clock, part=part):
-                del waiting[name]
+        for hook in [hook for hook in waiting if hook[0] == name]:
+            _, path, part = hook
+            if _timed(sys.modules[name], path, clock=clock, part=part):
+                waiting.remove(hook)
         return module
 
     bootstrap._find_and_load = watched_load

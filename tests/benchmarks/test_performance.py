@@ -74,7 +74,7 @@ def test_seconds_of_nested_parts_are_counted_once(monkeypatch):
     assert dict(clock.seconds) == {"outer": 2, "inner": 1}
 
 
-@pytest.mark.parametrize("metric", ["frechet", "neighbours"])
+@pytest.mark.parametrize("metric", ["Fréchet", "neighbours"])
 def test_other_libraries_compute_the_same_plain_value(metric):
     results = run_case(Case(metric, *WARM), 0)
     assert results.keys() == SIDES[metric].keys()
