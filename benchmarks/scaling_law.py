@@ -27,9 +27,10 @@ TIMED = 6  # images of a cell that the driver makes one by one: one to warm up, 
 STRAGGLERS, STRAGGLE = 0.05, 3.0  # share of pieces that take so many times as long
 SPREAD = 0.1  # of the logarithm of a piece's time
 SLOW_EVERY, SLOW_SPEED = 16, 0.5  # one worker of so many, and its speed
-SHORT = 0.002  # of a piece's time: less is not waited for alone
+SHORT = 0.005  # of a piece's time: less is not waited for alone
 AIM = 0.95
-NEAR = 0.01  # of an efficiency: as far as the law may be off where it is said to hold
+FITTED = 256  # workers: the law is fitted to so many and fewer, and held against all
+NEAR = 0.02  # of an efficiency: as far as the law may be off where it is said to hold
 # Operations on the shared folder: see Leases and Store.
 LISTED, LOOKED = 1, 1  # the written pieces of a cell; whether it ended
 TAKEN, REFUSED, RELEASED = 2, 3, 2  # a lease: link and losses; link, holder, beat; holder, unlink
@@ -118,7 +119,10 @@ class Worker:
         for piece in map(int, pieces):
             if folder.ended[cell]:
                 return was_busy
-            was_busy |= yield from self._make(cell, piece)
+            if (cell, piece) in folder.held:
+                yield from self._operate(LOOKED + REFUSED)
+            else:
+                was_busy |= yield from self._make(cell, piece)
         yield from self._operate(LISTED)
         if not folder.written[cell].all():
             return was_busy
@@ -224,10 +228,10 @@ class Law:
 
 
 def fitted(rows: Sequence[Point]) -> Law:
-    """The law through the points, by least squares of their 1 / efficiency."""
-    workers = np.array([row.workers for row in rows], float)
-    inverse = 1 / np.array([row.efficiency for row in rows])
-    slope, by_piece = np.polyfit(workers, inverse, 1)
+    """The law through the points up to FITTED workers, by least squares of their 1 / efficiency."""
+    few = [row for row in rows if row.workers <= FITTED]
+    inverse = [1 / row.efficiency for row in few]
+    slope, by_piece = np.polyfit([row.workers for row in few], inverse, 1)
     work_s = 3600 * rows[0].hours * rows[0].efficiency * rows[0].workers
     law = Law(float(by_piece), float(slope * work_s), work_s, 0)
     near = [abs(law.efficiency(row.workers) - row.efficiency) <= NEAR for row in rows]
@@ -248,6 +252,7 @@ def cases(inputs: Measured) -> dict[str, Sweep]:
         operation_s=inputs.operation_s,
     )
     tenth = replace(sweep, piece_s=sweep.piece_s / 10, score_s=sweep.score_s / 10)
+    tenfold = replace(sweep, piece_s=10 * sweep.piece_s, score_s=10 * sweep.score_s)
     times_s = CELLS * TIMED * inputs.piece_s / BATCH
     by_piece = replace(sweep, piece_s=sweep.piece_s + inputs.score_s, score_s=0.0)
     return {
@@ -258,8 +263,12 @@ def cases(inputs: Measured) -> dict[str, Sweep]:
         "a tenth of piece and score, 1 ms": replace(tenth, operation_s=0.001),
         "a tenth of piece and score, 10 ms": replace(tenth, operation_s=0.01),
         "with times, 1 ms": replace(sweep, operation_s=0.001, end_s=sweep.end_s + times_s),
+        "ten times piece and score, 1 ms": replace(tenfold, operation_s=0.001),
         "if pieces were scored as they are made, 1 ms": replace(by_piece, operation_s=0.001),
-        "the same, all pieces and workers alike": replace(
+        "the same, ten times piece and score": replace(
+            by_piece, operation_s=0.001, piece_s=10 * by_piece.piece_s
+        ),
+        "the same as measured, all pieces and workers alike": replace(
             by_piece, operation_s=0.001, is_even=True
         ),
     }

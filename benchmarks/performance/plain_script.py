@@ -1,6 +1,6 @@
 """The script that a competent user writes in place of a sweep: one process, one loop over cells.
 
-    python -m benchmarks.performance.plain_script FILE STEPS SAMPLES TIMED_RUNS
+    python -m benchmarks.performance.plain_script FILE SCHEDULERS STEPS SAMPLES TIMED_RUNS
 
 It loads the pipeline once, makes the images of each cell, measures the Fréchet distance by
 torchmetrics, the CLIP score and the latency, and writes all to FILE as JSON, with the seconds that
@@ -95,7 +95,9 @@ def clip_score(clip: ClipScorer, images: Tensor, prompts: tuple[str, ...]) -> fl
     return float(100 * cosines.mean())
 
 
-def main(file: Path, steps: list[int], *, samples: int, timed_runs: int) -> None:
+def main(
+    file: Path, schedulers: list[str], steps: list[int], *, samples: int, timed_runs: int
+) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pipeline = StableDiffusionPipeline.from_pretrained(
         EMBEDDED / "shapes-ddpm", dtype=torch.float32
@@ -109,8 +111,8 @@ def main(file: Path, steps: list[int], *, samples: int, timed_runs: int) -> None
     reference_s = time.perf_counter() - start
     prompts = PromptSet(None).first(samples)
     config, cells = pipeline.scheduler.config, []
-    for name, scheduler in SCHEDULERS.items():
-        pipeline.scheduler = scheduler.from_config(config)
+    for name in schedulers:
+        pipeline.scheduler = SCHEDULERS[name].from_config(config)
         for count in steps:
             images = torch.cat([*images_of(pipeline, count, prompts)])
             distance.reset()
@@ -123,5 +125,6 @@ def main(file: Path, steps: list[int], *, samples: int, timed_runs: int) -> None
 
 
 if __name__ == "__main__":
-    _, out, grid, number, runs = sys.argv
-    main(Path(out), [*map(int, grid.split(","))], samples=int(number), timed_runs=int(runs))
+    _, out, names, grid, number, runs = sys.argv
+    counts = [*map(int, grid.split(","))]
+    main(Path(out), names.split(","), counts, samples=int(number), timed_runs=int(runs))

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.performance.commands import denoisebench, python, ran
-from benchmarks.performance.efficiency import SMALL as SMALL_GRID
 from benchmarks.performance.efficiency import Size as Grid
 from benchmarks.performance.efficiency import grid
 from benchmarks.performance.rows import Row, in_turn, ratios, subject_record
@@ -31,7 +30,8 @@ class Size:
 
 _STEPS = "2,4,8,16"
 FULL = Size(Grid(steps=_STEPS), Grid(steps=_STEPS, samples=64), 3)
-SMALL = Size(SMALL_GRID, SMALL_GRID, 1)
+_TINY = Grid(steps="2", samples=8, timed_runs=1)
+SMALL = Size(_TINY, _TINY, 1)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def script(size: Grid) -> Way:
     """The plain script."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        arguments = (size.steps, str(size.samples), str(size.timed_runs))
+        arguments = (size.schedulers, size.steps, str(size.samples), str(size.timed_runs))
         file = str(folder / "inside.json")
         run = ran(python("benchmarks.performance.plain_script", file, *arguments), folder)
         cells = run.inside["cells"]
