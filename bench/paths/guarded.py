@@ -73,9 +73,15 @@ def regular(path: Path, *, largest: int | None = None) -> Path:
 
 
 def read_text(path: Path, *, largest: int = LARGEST_TEXT) -> str:
-    """The text of a UTF-8 file, without the byte-order mark that some editors write."""
+    """The text of a UTF-8 file."""
     with guarded():
-        text = regular(path, largest=largest).read_bytes().decode("utf-8-sig")
+        return text_of(regular(path, largest=largest).read_bytes())
+
+
+def text_of(content: bytes) -> str:
+    """The text that UTF-8 stands for, without the byte-order mark that some editors write."""
+    with guarded():
+        text = content.decode("utf-8-sig")
     if "\0" in text:
         raise Unreadable("it holds zero bytes, as UTF-16 does; save it as UTF-8")
     return text
@@ -96,7 +102,13 @@ def read_json(path: Path) -> Any:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds."""
-    value = read_json(path)
+    with guarded():
+        return mapping_of(regular(path, largest=LARGEST_TEXT).read_bytes())
+
+
+def mapping_of(content: bytes) -> dict[str, Any]:
+    """The object that the content of a JSON file is."""
+    value = parse_json(text_of(content))
     if not isinstance(value, dict):
         raise Unreadable(f"it holds {_said(value)} where {{…}} belongs")
     return value

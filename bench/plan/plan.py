@@ -15,6 +15,7 @@ from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
+from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures
@@ -58,7 +59,7 @@ class Plan:
     jobs: list[Job]
     entries: list[Entry]  # of the jobs, and of the cells of the grid that cannot be run
     run_folder: Path
-    store_root: Path
+    store_root: Address
     race: RaceRules | None  # None: every cell gets all its samples
     margins: dict[str, dict[str, float | None]]  # declared losses, by metric
     claims: dict[str, Any]  # parts in them; empty when none is tested
@@ -106,7 +107,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         jobs=jobs,
         entries=[job.entry for job in grid],
         run_folder=folder,
-        store_root=Path(settings.store) if settings.store else folder,
+        store_root=settings.store or folder,
         race=race,
         margins=settings.margins.model_dump()["gating"],
         claims=settings.claims.model_dump() if settings.claims else {},

@@ -7,7 +7,6 @@ runs/<name>/store.json, cells/  the store, unless the sweep was told to use anot
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.paths.place import named_from, seen_from
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
@@ -60,7 +60,7 @@ class Run:
 def save_run(run: Run) -> None:
     record = {
         "schema": SCHEMA,
-        "store": os.path.relpath(run.store.root, run.folder),
+        "store": seen_from(run.folder, run.store.root),
         "entries": [asdict(entry) for entry in run.entries],
         "environment": run.environment,
         "warnings": run.warnings,
@@ -99,7 +99,7 @@ def load_run(folder: str | Path) -> Run:
             entries = [_entry(entry) for entry in record["entries"]]
             return Run(
                 folder,
-                Store(folder / record["store"]),
+                Store(named_from(folder, record["store"])),
                 entries,
                 record["environment"],
                 warnings=tuple(record.get("warnings", ())),

@@ -5,34 +5,37 @@
     <root>/cells/<key>/images-00000000-00000064-<sha>.safetensors
                                               a shard: arrays of samples [0, 64)
 
-<sha> begins the SHA-256 of the file's content, by which a damaged file is found and moved to
-<root>/damaged/. Files appear by an atomic rename; a process killed in mid-write leaves only a
-`.partial` file, which the cell's next writer removes.
+<root> is a folder, or a bucket with a prefix. <sha> begins the SHA-256 of the file's content, by
+which a damaged file is found and moved to <root>/damaged/. Files appear whole or not at all.
 """
 
-import errno
-import fcntl
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import hash_of, is_abandoned, write_atomically, writing
-from denoisebench.bench.paths.guarded import read_mapping
+from denoisebench.bench.paths.guarded import mapping_of
+from denoisebench.bench.paths.place import (
+    HASH_DIGITS,
+    Address,
+    File,
+    Place,
+    is_intact,
+    name_of,
+)
+from denoisebench.bench.paths.places import place_of
 
 SCHEMA = 1
-_MARKER, _CELLS = "store.json", "cells"
-_HASH_DIGITS = 16
-_ANY_HASH = "?" * _HASH_DIGITS  # in a pattern
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_MARKER, _CELLS, _DAMAGED = "store.json", "cells", "damaged"
+_ANY_HASH = "?" * HASH_DIGITS  # in a pattern
 _SETTLED = ".redone"  # after the name of a damaged file that was made again, or is not needed
 _log = logging.getLogger(__name__)
 
@@ -41,28 +44,30 @@ _log = logging.getLogger(__name__)
 class Shard:
     """A file that holds arrays of samples start..stop-1."""
 
-    path: Path
+    file: File
     start: int
     stop: int
 
 
 class Store:
-    """Shards and records by cell key. Raises UserError for a foreign schema or a full disk."""
+    """Shards and records by cell key. Raises UserError for a foreign schema, a full disk, a bucket
+    that does not answer."""
 
-    def __init__(self, root: Path, *, is_new: bool = False):
+    def __init__(self, root: Address, *, is_new: bool = False):
         """Opens a store. Raises UserError when there is none at root, unless it may be new."""
-        self.root = root
-        self._files = _CheckedFiles(root / "damaged")
-        _check_schema(root, is_new=is_new)
+        self.place = place_of(root)
+        self.root = self.place.address
+        self._files = _CheckedFiles(self.place)
+        _check_schema(self.place, is_new=is_new)
 
     @classmethod
-    def make(cls, root: Path) -> "Store":
+    def make(cls, root: Address) -> "Store":
         """Opens a store, an empty one if there is none."""
         return cls(root, is_new=True)
 
     def shards(self, key: str, kind: str) -> list[Shard]:
         """Intact shards of a kind, by their first sample."""
-        return [shard for shard in self._named(key, kind) if self._files.is_intact(shard.path)]
+        return [shard for shard in self._named(key, kind) if self._files.is_intact(shard.file)]
 
     def missing(self, key: str, kind: str, samples: int) -> list[tuple[int, int]]:
         """Ranges of [0, samples) that no shard of the kind covers."""
@@ -75,8 +80,8 @@ class Store:
 
     def kinds(self, key: str, prefix: str) -> list[str]:
         """Kinds of a cell's shards that begin so, in order."""
-        paths = self._folder(key).glob(f"{prefix}*-????????-????????-*.safetensors")
-        return sorted({path.stem.rsplit("-", 3)[0] for path in paths})
+        files = self._listed(key, f"{prefix}*-????????-????????-*.safetensors")
+        return sorted({file.base.rsplit("-", 3)[0] for file in files})
 
     def lost(self, key: str) -> list[str]:
         """Names of a cell's files that were found damaged and have not been made again."""
@@ -87,7 +92,7 @@ class Store:
         self._files.settle(key)
 
     def _is_made_again(self, key: str, name: str) -> bool:
-        stem, suffix = name.rsplit("-", 1)[0], Path(name).suffix
+        stem, suffix = name.rsplit("-", 1)[0], PurePosixPath(name).suffix
         shard = re.fullmatch(r"(.+)-\d{8}-(\d{8})", stem)
         if shard:
             return not self.missing(key, shard[1], int(shard[2]))
@@ -101,20 +106,17 @@ class Store:
     def read(self, key: str, kind: str, stop: int, *, start: int = 0) -> dict[str, np.ndarray]:
         """Samples start..stop-1 of every array of a kind; no other shard is read.
 
-        Raises LookupError when some are missing.
+        Raises LookupError when some are missing, after looking for them as often as is worth it.
         """
-        parts: list[dict[str, np.ndarray]] = []
         done = start
-        for shard in self._named(key, kind):
-            if shard.start <= done < min(shard.stop, stop):
-                content = self._files.read(shard.path)
-                if content is not None:
-                    skip = done - shard.start
-                    parts.append({name: array[skip:] for name, array in load(content).items()})
-                    done = shard.stop
-        if done < stop:
-            raise LookupError(f"{kind} of cell {key}: {done} of {stop} samples stored")
-        return {n: np.concatenate([part[n] for part in parts])[: stop - start] for n in parts[0]}
+        for _ in self.place.looks():
+            parts, done = self._read_parts(key, kind, stop, start=start)
+            if done >= stop:
+                names = parts[0]
+                return {
+                    n: np.concatenate([part[n] for part in parts])[: stop - start] for n in names
+                }
+        raise LookupError(f"{kind} of cell {key}: {done} of {stop} samples stored")
 
     def write_record(self, key: str, kind: str, record: dict[str, Any]) -> None:
         """Stores a JSON record in place of the last one of its kind."""
@@ -125,6 +127,12 @@ class Store:
         content = self._newest(key, kind, ".json")
         return None if content is None else json.loads(content)
 
+    def await_record(self, key: str, kind: str) -> dict[str, Any] | None:
+        """The record of a kind that another process has just written: looked for as often as is
+        worth it."""
+        records = (self.read_record(key, kind) for _ in self.place.looks())
+        return next((record for record in records if record is not None), None)
+
     def write_arrays(self, key: str, kind: str, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of any shapes in place of the last ones of their kind."""
         self._replace(key, kind, ".safetensors", content=_pack(arrays))
@@ -133,86 +141,91 @@ class Store:
         content = self._newest(key, kind, ".safetensors")
         return None if content is None else load(content)
 
-    @contextmanager
-    def lock(self, key: str, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
+    def lock(
+        self, key: str, *, wait: bool = True, shared: bool = False
+    ) -> AbstractContextManager[bool]:
         """Held while a cell is worked on, so that two sweeps on one store do no work twice.
 
         shared: with others that make pieces of the cell, but with nobody who has it alone.
-        Yields whether it is held: with wait=False another process may have it. A file system that
-        has no locks holds nobody back: there, leases do (bench/queue/leases.py).
+        Yields whether it is held: with wait=False another process may have it. Where there are no
+        locks nobody is held back: there, leases do (bench/queue/leases.py).
         """
-        folder = self._folder(key)
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a+") as handle:  # NFS shares only what can be read
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            try:  # the system releases a lock when its process dies
-                fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-            for partial in filter(is_abandoned, folder.glob("*.partial")):
-                partial.unlink(missing_ok=True)
-            yield True
+        return self.place.lock(_folder(key), wait=wait, shared=shared)
+
+    def _listed(self, key: str, pattern: str) -> list[File]:
+        return self.place.files(_folder(key), pattern)
 
     def _named(self, key: str, kind: str) -> list[Shard]:
         """Shards by their names alone, in the order of their first sample."""
-        paths = self._folder(key).glob(f"{kind}-????????-????????-*.safetensors")
-        return [_parse(path) for path in sorted(paths)]
+        return [*map(_parse, self._listed(key, f"{kind}-????????-????????-*.safetensors"))]
 
-    def _folder(self, key: str) -> Path:
-        return self.root / _CELLS / key
+    def _read_parts(
+        self, key: str, kind: str, stop: int, *, start: int
+    ) -> tuple[list[dict[str, np.ndarray]], int]:
+        """Arrays of samples from start on, as far as they are there, and the sample after them."""
+        parts, done = [], start
+        for shard in self._named(key, kind):
+            if shard.start <= done < min(shard.stop, stop):
+                content = self._files.read(shard.file)
+                if content is not None:
+                    skip = done - shard.start
+                    parts.append({name: array[skip:] for name, array in load(content).items()})
+                    done = shard.stop
+        return parts, done
 
     def _write(self, key: str, stem: str, suffix: str, *, content: bytes) -> None:
-        write_atomically(self._folder(key) / _checked_name(stem, suffix, content), content)
+        self.place.write(f"{_folder(key)}/{name_of(stem, suffix, content)}", content)
 
     def _replace(self, key: str, kind: str, suffix: str, *, content: bytes) -> None:
         old = self._records(key, kind, suffix)
-        new = self._folder(key) / _checked_name(kind, suffix, content)
-        if new not in old or not self._files.is_intact(new):
-            self._write(key, kind, suffix, content=content)
-        for path in old:
-            if path != new:
-                path.unlink(missing_ok=True)
+        new = f"{_folder(key)}/{name_of(kind, suffix, content)}"
+        if not any(file.name == new and self._files.is_intact(file) for file in old):
+            self.place.write(new, content)
+        for file in old:
+            if file.name != new:
+                self.place.delete(file.name)
 
     def _newest(self, key: str, kind: str, suffix: str) -> bytes | None:
         """Content of the newest intact file of a kind; a kill may have left two."""
-        while paths := self._records(key, kind, suffix):
-            content = self._files.newest(paths)
-            if content is not None:
+        for _ in self.place.looks():
+            files = self._records(key, kind, suffix)
+            content = self._files.newest(files)
+            if content is not None or not files:
                 return content  # else another process may have replaced them
         return None
 
-    def _records(self, key: str, kind: str, suffix: str) -> list[Path]:
-        return list(self._folder(key).glob(f"{kind}-{_ANY_HASH}{suffix}"))
+    def _records(self, key: str, kind: str, suffix: str) -> list[File]:
+        return self._listed(key, f"{kind}-{_ANY_HASH}{suffix}")
 
 
-def _mark(marker: Path) -> int:
-    write_atomically(marker, json.dumps({"schema": SCHEMA}).encode())
+def _folder(key: str) -> str:
+    return f"{_CELLS}/{key}"
+
+
+def _mark(place: Place) -> int:
+    place.write(_MARKER, json.dumps({"schema": SCHEMA}).encode())
     return SCHEMA
 
 
-def _check_schema(root: Path, *, is_new: bool) -> None:
-    marker = root / _MARKER
-    if is_new and not marker.exists():
-        _mark(marker)
-    if not marker.exists() and not (root / _CELLS).is_dir():
-        raise UserError(f"there is no store at {root}: put it back, or sweep again")
+def _check_schema(place: Place, *, is_new: bool) -> None:
+    content = place.read(_MARKER)
+    if content is None:
+        if is_new:
+            _mark(place)
+        elif not place.holds(_CELLS):
+            raise UserError(f"there is no store at {place.address}: put it back, or sweep again")
     try:
-        schema = read_mapping(marker)["schema"]
+        schema = SCHEMA if content is None and is_new else mapping_of(content or b"")["schema"]
     except (ValueError, KeyError) as error:
-        if not (root / _CELLS).is_dir():
+        if not place.holds(_CELLS):
             raise UserError(
-                f"{marker} is not a denoisebench store: choose another folder"
+                f"{place.address}/{_MARKER} is not a denoisebench store: choose another folder"
             ) from error
-        _log.warning("%s is damaged: written again, the store is whole", marker)
-        schema = _mark(marker)
+        _log.warning("%s/%s is damaged: written again, the store is whole", place.address, _MARKER)
+        schema = _mark(place)
     if schema != SCHEMA:
         raise UserError(
-            f"the store {root} has schema {schema}, this version reads {SCHEMA}: "
+            f"the store {place.address} has schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
 
@@ -233,71 +246,55 @@ def _pack(arrays: dict[str, np.ndarray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
-def _parse(path: Path) -> Shard:
-    start, stop = path.stem.split("-")[-3:-1]
-    return Shard(path, int(start), int(stop))
-
-
-def _checked_name(stem: str, suffix: str, content: bytes) -> str:
-    """What a file of that content is called."""
-    return f"{stem}-{hash_of([content], _HASH_DIGITS)}{suffix}"
+def _parse(file: File) -> Shard:
+    start, stop = PurePosixPath(file.name).stem.split("-")[-3:-1]
+    return Shard(file, int(start), int(stop))
 
 
 class _CheckedFiles:
     """Reads files whose names end with a hash of their content. Damaged ones, which do not match
     it, go to a folder of their own and count as missing."""
 
-    def __init__(self, damaged: Path):
-        self._damaged = damaged
-        self._intact: set[tuple[Path, int, int]] = set()  # with time of change and size
+    def __init__(self, place: Place):
+        self._place = place
+        self._intact: set[File] = set()
 
-    def read(self, path: Path) -> bytes | None:
+    def read(self, file: File) -> bytes | None:
         """Content of an intact file; None for one that another process took away, and for a
         damaged one, which is moved aside."""
-        try:
-            content = path.read_bytes()
-            if path.stem.endswith(hash_of([content], _HASH_DIGITS)):
-                return content
-            aside = self._damaged / f"{path.parent.name}-{path.name}"
-            aside.parent.mkdir(exist_ok=True)
-            path.replace(aside)
-        except FileNotFoundError:
-            return None
-        _log.warning("%s does not match its checksum: moved to %s, will be redone", path, aside)
+        content = self._place.read_listed(file)
+        if content is None or is_intact(file.name, content):
+            return content
+        key, name = PurePosixPath(file.name).parts[-2:]
+        aside = f"{_DAMAGED}/{key}-{name}"
+        if self._place.move(file.name, aside):
+            _log.warning(
+                "%s/%s does not match its checksum: moved to %s, will be redone",
+                self._place.address,
+                file.name,
+                aside,
+            )
         return None
 
-    def is_intact(self, path: Path) -> bool:
+    def is_intact(self, file: File) -> bool:
         """Reads a file once per process, as long as it stays as it was."""
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            return False
-        mark = (path, stat.st_mtime_ns, stat.st_size)
-        if mark not in self._intact and self.read(path) is not None:
-            self._intact.add(mark)
-        return mark in self._intact
+        if file not in self._intact and self.read(file) is not None:
+            self._intact.add(file)
+        return file in self._intact
 
-    def set_aside(self, folder: str) -> list[str]:
-        """Names of the damaged files of a folder of this name."""
-        paths = sorted(self._damaged.glob(f"{folder}-*"))
-        names = [path.name.removeprefix(f"{folder}-") for path in paths]
+    def set_aside(self, key: str) -> list[str]:
+        """Names of the damaged files of a cell."""
+        files = self._place.files(_DAMAGED, f"{key}-*")
+        names = [file.base.removeprefix(f"{key}-") for file in files]
         return [name for name in names if not name.endswith(_SETTLED)]
 
-    def settle(self, folder: str) -> None:
-        """Marks the damaged files of a folder as of no more concern."""
-        for name in self.set_aside(folder):
-            path = self._damaged / f"{folder}-{name}"
-            path.replace(path.with_name(path.name + _SETTLED))
+    def settle(self, key: str) -> None:
+        """Marks the damaged files of a cell as of no more concern."""
+        for name in self.set_aside(key):
+            path = f"{_DAMAGED}/{key}-{name}"
+            self._place.move(path, path + _SETTLED)
 
-    def newest(self, paths: list[Path]) -> bytes | None:
+    def newest(self, files: list[File]) -> bytes | None:
         """Content of the newest intact one of these."""
-        contents = map(self.read, sorted(paths, key=_age))
+        contents = map(self.read, sorted(files, key=lambda file: -file.changed))
         return next((content for content in contents if content is not None), None)
-
-
-def _age(path: Path) -> float:
-    """Sorts the newest first and what has just been taken away last."""
-    try:
-        return -path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

@@ -14,6 +14,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from denoisebench.bench.paths.bucket import check_address
+from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.settings.unknown import unknown_setting
 
 
@@ -83,6 +85,14 @@ def folder(path: str) -> str:
 
 
 Folder = Annotated[str, AfterValidator(folder)]
+
+
+def place(address: str) -> str:
+    """Refuses an address that is neither a folder's nor a bucket's."""
+    return check_address(address) if is_remote(address) else address
+
+
+StorePlace = Annotated[str, AfterValidator(place)]
 
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^\w[\w.\-+]*$")]

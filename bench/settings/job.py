@@ -18,6 +18,7 @@ from denoisebench.bench.settings.fields import (
     Interval,
     Name,
     NotNegative,
+    StorePlace,
     Strength,
     Strict,
     Weight,
@@ -213,7 +214,7 @@ class Settings(Strict):
     ray: RaySettings = RaySettings()
     runs: Folder
     run: Name | None
-    store: Folder | None
+    store: StorePlace | None
     dry_run: bool
 
 

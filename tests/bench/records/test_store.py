@@ -166,7 +166,7 @@ def test_a_file_system_without_locks_holds_nobody_back(store, monkeypatch):
 def test_what_is_unwritten_is_seen_by_names_alone(store):
     store.write(KEY, "x", 4, arrays=values(4, 8))
     (shard,) = store.shards(KEY, "x")
-    shard.path.write_bytes(b"damaged")
+    (store.root / shard.file.name).write_bytes(b"damaged")
     assert store.unwritten(KEY, "x", 12) == [(0, 4), (8, 12)]
     assert store.missing(KEY, "x", 12) == [(0, 12)]
 
