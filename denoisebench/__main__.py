@@ -49,9 +49,10 @@ USAGE = """usage: denoisebench COMMAND …
   history PACK PACK … [--margins NAME] [--out FOLDER]
                            where a series of packs, or a folder of them, took a step; figures
   log RUN [KEY=VALUE …]    publish a run to MLflow again; tracking.uri=… chooses where
-  work RUN [--wait=SECONDS]
+  work RUN [--wait=SECONDS] [--store=s3://BUCKET/PREFIX]
                            help a sweep that was started with workers=N, from any machine that
-                           sees its folder; --wait: until one is planned there
+                           sees its folder, or its store, where that is a bucket; --wait: until
+                           one is planned there
   list WHAT                models | schedulers | tasks | metrics | margins | prompts |
                            experiments | columns | runs
   --version                of denoisebench, Python, torch and diffusers, and the devices there are

@@ -35,6 +35,7 @@ _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_REASON = re.compile(r"status code: [^:\n]*|HTTP error: [^\n]*")  # in a long sentence of obstore's
 _REFUSED = (
     "AccessDenied",
     "ExpiredToken",
@@ -118,9 +119,8 @@ class Bucket:
     def files(self, folder: str, pattern: str) -> list[File]:
         import obstore
 
-        above = self._path(folder)
         with _translated(self.address):
-            metas = obstore.list(self.client, above).collect()
+            metas = obstore.list(self.client, self._path(folder)).collect()
         files = [
             File(
                 self._name(meta["path"]),
@@ -131,9 +131,13 @@ class Bucket:
             for meta in metas
         ]
         listed = {file.name for file in files}
-        files += [file for file in self._just_put(above) if file.name not in listed]
-        inner = len(self._name(above)) + 1
-        matching = (file for file in files if fnmatchcase(file.name[inner:], pattern))
+        files += [file for file in self._just_put() if file.name not in listed]
+        above = f"{folder}/" if folder else ""
+        matching = (
+            file
+            for file in files
+            if file.name.startswith(above) and fnmatchcase(file.name.removeprefix(above), pattern)
+        )
         return sorted(matching, key=attrgetter("name"))
 
     def looks(self) -> Iterator[None]:
@@ -231,17 +235,16 @@ class Bucket:
             return self.read(name) == content
         return True
 
-    def _just_put(self, above: str) -> list[File]:
-        """What this process has put there, as long as lists may lack it."""
+    def _just_put(self) -> list[File]:
+        """What this process has put, as long as lists may lack it."""
         since = time.monotonic() - LAG_S
-        recent = [(path, file) for path, (moment, file) in [*self._put.items()] if moment > since]
-        names = {path for path, _ in recent}
-        for path in self._put.keys() - names:
-            self._put.pop(path, None)
+        for path, (moment, _) in [*self._put.items()]:
+            if moment < since:
+                self._put.pop(path, None)
         return [
             replace(file, name=self._name(path))
-            for path, file in recent
-            if path.startswith(f"{above}/")
+            for path, (_, file) in [*self._put.items()]
+            if path.startswith(self._path(""))
         ]
 
     def _path(self, name: str) -> str:
@@ -284,9 +287,10 @@ def _words(address: str, error: Exception) -> str:
             f"{_KEYS[1]}, and what they may do with the bucket"
         )
     where = os.environ.get("AWS_ENDPOINT_URL") or "S3"
+    reason = _REASON.search(str(error))
     return (
-        f"{address}: {where} does not do what it is asked ({first_line(error)[:200]}); check "
-        "AWS_ENDPOINT_URL and AWS_REGION, or run the same command again: what is stored is kept"
+        f"{address}: {where} does not answer ({reason[0] if reason else first_line(error)}); check "
+        "AWS_ENDPOINT_URL and AWS_REGION, and run the same command again: what is stored is kept"
     )
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from denoisebench.bench.errors import UserError, nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
+from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.records.cell import PAIRED, fields_with
 from denoisebench.bench.schedulers.flags import asked
@@ -148,6 +149,11 @@ def check_workers(jobs: Sequence[Job]) -> None:
     settings = jobs[0].settings
     if settings.launcher != "here" and not settings.workers:
         raise UserError(f"launcher={settings.launcher}: starts no worker; give workers=N too")
+    if settings.launcher != "here" and is_remote(settings.store or ""):
+        raise UserError(
+            f"launcher={settings.launcher}: starts workers that share a folder; where the store is "
+            "a bucket give workers=0, and start `denoisebench work RUN --store=s3://…` by hand"
+        )
     pieces = sum(-(-job.entry.samples // job.machine.batch_size) for job in in_order(jobs))
     if settings.workers and settings.workers > pieces:
         raise UserError(

@@ -1,26 +1,29 @@
 """The driver's side: says what is wanted, starts workers, waits for all workers anywhere."""
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from os.path import relpath
 from typing import Any
 
 from rich.console import Console
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import hash_of
+from denoisebench.bench.paths.place import is_remote, seen_from
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import Crew, Starter
+from denoisebench.bench.queue.here import work_words
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import (
+    QUEUE,
     Grid,
     Order,
-    Orders,
     Planned,
     Task,
+    orders_of,
     task_of,
     tasks_left,
     untimed,
@@ -40,8 +43,8 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
     Raises UserError when another driver has the run.
     """
     store = Store.make(plan.store_root)
-    with Leases(store.root / Orders.FOLDER) as leases:
-        item = f"driver-{hash_of([str(plan.run_folder.resolve()).encode()])}"
+    with Leases(store.place.under(QUEUE)) as leases:
+        item = f"driver-{hash_of([_run_name(plan).encode()])}"
         if not leases.claim_patiently(item):
             raise UserError(
                 f"{plan.run_folder}: another sweep with workers is at it ({leases.holder(item)}); "
@@ -56,6 +59,12 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
                 driver.crew.stop()
         finally:
             leases.release(item)
+
+
+def _run_name(plan: Plan) -> str:
+    """What tells runs of one store apart; folders of different machines have nothing but names."""
+    remote = is_remote(plan.store_root)
+    return plan.run_folder.name if remote else str(plan.run_folder.resolve())
 
 
 def starter_of(plan: Plan) -> Starter:
@@ -89,13 +98,14 @@ class _Driver:
     def __init__(self, plan: Plan, store: Store, leases: Leases, *, item: str, console: Console):
         self.crew = Crew(plan.workers or 0, starter_of(plan), self._say)
         self._store, self._leases, self._console = store, leases, console
-        self._orders = Orders(plan.run_folder)
+        self._orders = orders_of(plan.run_folder, store.place)
+        self._help = shlex.join(["denoisebench", *work_words(plan.run_folder, store.root)])
         grid = grid_of(plan)
         leases.forget_losses(grid.cells)
         self._order = Order(
             number=self._orders.last_number(),
             grid=self._orders.write_grid(grid),
-            store=relpath(store.root, plan.run_folder),
+            store=seen_from(plan.run_folder, store.root),
             driver=item,
             tasks=(),
         )
@@ -149,7 +159,7 @@ class _Driver:
             is_helped = self._leases.others_alive()
             self.crew.tend(is_helped)
             if not is_helped and not self.crew.size and time.monotonic() - since > _SAY_AGAIN_S:
-                self._say(f"waiting for workers: denoisebench work {self._orders.folder.parent}")
+                self._say(f"waiting for workers: {self._help}")
                 since = time.monotonic()
             time.sleep(POLL_S)
 
@@ -158,6 +168,6 @@ class _Driver:
 
     def _keep_failure(self, job: Job, task: Task) -> None:
         """The record of a failure as that of the whole job, which has times too."""
-        record = self._store.read_record(task.key, task.status_kind)
+        record = self._store.await_record(task.key, task.status_kind)
         if record is not None:
             self._store.write_record(task.key, job.entry.status_kind, record)

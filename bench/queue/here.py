@@ -8,17 +8,23 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import writing
+from denoisebench.bench.paths.place import Address, is_remote
 from denoisebench.bench.plan.job import Machine
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import Starter
-from denoisebench.bench.queue.order import Orders
+from denoisebench.bench.queue.order import QUEUE
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def work_command(run_folder: Path) -> list[str]:
-    """The command line of a worker."""
-    return [sys.executable, "-m", "denoisebench", "work", str(run_folder)]
+def work_command(run_folder: Path, store: Address = "") -> list[str]:
+    """The command line of a worker on this machine."""
+    return [sys.executable, "-m", "denoisebench", *work_words(run_folder, store)]
+
+
+def work_words(run_folder: Path, store: Address = "") -> list[str]:
+    """What `denoisebench` is given to help with a run."""
+    return ["work", str(run_folder), *([f"--store={store}"] if is_remote(store) else ())]
 
 
 def last_line_of(log: str, where: Path) -> str:
@@ -39,11 +45,13 @@ def process_starter(plan: Plan) -> Starter:
         )
 
     def start(place: int) -> _Process:
-        log = plan.run_folder / Orders.FOLDER / f"worker-{place}.log"
+        log = plan.run_folder / QUEUE / f"worker-{place}.log"
         share = {_VISIBLE: devices[place]} if devices else _processors(machine, size)
+        with writing(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
         with writing(log), log.open("ab") as out:
             process = subprocess.Popen(
-                work_command(plan.run_folder),
+                work_command(plan.run_folder, plan.store_root),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -1,29 +1,34 @@
 """What a driver wants done: written by it, read by all workers of a run.
 
-    RUN/queue/grid-<hash>.json  the grid as composed, and its cells as the driver planned them
-    RUN/queue/order.json        the tasks of now: replaced as a whole
-    RUN/queue/ended/<number>/   a file for each task of that order that ended, with its status
+    grid-<hash>.json  the grid as composed, and its cells as the driver planned them
+    order.json        the tasks of now: replaced as a whole
+    ended/<number>/   a file for each task of that order that ended, with its status
+
+They lie in the folder `queue` of the run's folder; where the store is a bucket, which workers may
+see alone, below its `queue/runs/<name of the run>`.
 
 A task is a cell with a number of samples and metrics, the same thing that one process does at a
 time; workers cut it into pieces. Times are no part of it: the driver measures them, alone.
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import hash_of, write_atomically
-from denoisebench.bench.paths.guarded import Unreadable, read_mapping
+from denoisebench.bench.paths import hash_of
+from denoisebench.bench.paths.folder import Folder
+from denoisebench.bench.paths.guarded import Unreadable, mapping_of
+from denoisebench.bench.paths.place import Place, is_remote
 from denoisebench.bench.plan.job import Job, resampled
 from denoisebench.bench.plan.trajectory import with_convergence
 
 SCHEMA = 1
+_ORDER, _ENDED = "order.json", "ended"
 
 
 @dataclass(frozen=True)
@@ -140,62 +145,67 @@ def foreign_cells(theirs: Mapping[str, Mapping[str, Any]], mine: Mapping[str, An
     return list(problems)
 
 
+QUEUE = "queue"  # a folder of the run's folder, and one of its store
+
+
+def orders_of(run_folder: Path, store: Place | None = None) -> "Orders":
+    """Returns the orders of a run, beside its report, or in its store where that is remote."""
+    if store is not None and is_remote(store.address):
+        return Orders(store.under(f"{QUEUE}/runs/{run_folder.name}"))
+    return Orders(Folder(run_folder / QUEUE))
+
+
 class Orders:
-    """The orders of a run folder. Raises UserError for a disk that is full or closed."""
+    """The orders of a run. Raises UserError for a disk that is full or closed."""
 
-    FOLDER = "queue"  # in the run's folder; leases lie in the one of this name in its store
-
-    def __init__(self, run_folder: Path):
-        self.folder = run_folder / self.FOLDER
-        self._path = self.folder / "order.json"
+    def __init__(self, place: Place):
+        self.place = place
         self._ended: tuple[int, dict[str, str]] = (0, {})  # number of an order, statuses by name
 
     def read(self) -> Order | None:
         """The order of now; None when there is none. Raises UserError when it cannot be read."""
-        if not self._path.exists():
-            return None
         try:
-            record = self._read(self._path)
+            record = self._read(_ORDER)
+            if record is None:
+                return None
             tasks = [Task(**{**t, "columns": (*t["columns"],)}) for t in record.pop("tasks")]
             return Order(**record, tasks=tuple(tasks))
         except (Unreadable, KeyError, TypeError) as error:
-            raise UserError(f"{self._path} cannot be read: run the sweep again") from error
+            raise self._unreadable(_ORDER) from error
 
     def grid(self, order: Order) -> Grid:
         """The grid of an order. Raises UserError when it cannot be read."""
-        path = self._grid_path(order.grid)
+        name = _grid_name(order.grid)
         try:
-            record = self._read(path)
+            record = self._read(name) or {}
             return Grid(tuple(record["configs"]), record["cells"])
         except (Unreadable, KeyError, TypeError) as error:
-            raise UserError(f"{path} cannot be read: run the sweep again") from error
+            raise self._unreadable(name) from error
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> str:
         """What changes whenever the order is replaced."""
-        stat = self._path.stat()
-        return stat.st_ino, stat.st_mtime_ns
+        return self.place.mark(_ORDER)
 
     def write_grid(self, grid: Grid) -> str:
         """Writes a grid; returns its hash."""
         content = json.dumps({"schema": SCHEMA, **vars(grid)}).encode()
         name = hash_of([content])
-        write_atomically(self._grid_path(name), content)
+        self.place.write(_grid_name(name), content)
         return name
 
     def write(self, order: Order) -> None:
         """Replaces the order; then what ended of others is forgotten, and other grids are."""
         record = {"schema": SCHEMA, **asdict(order)}
-        write_atomically(self._path, json.dumps(record).encode())
-        for old in self.folder.glob("grid-*.json"):
-            if old != self._grid_path(order.grid):
-                old.unlink(missing_ok=True)
-        for old in (self.folder / "ended").glob("*"):
-            if old.name != str(order.number):
-                shutil.rmtree(old, ignore_errors=True)
+        self.place.write(_ORDER, json.dumps(record).encode())
+        for old in self.place.files("", "grid-*.json"):
+            if old.base != _grid_name(order.grid):
+                self.place.delete(old.name)
+        for number in self._numbers() - {str(order.number)}:
+            self.place.delete(f"{_ENDED}/{number}/")
 
     def last_number(self) -> int:
         """The highest number of an order that may be known to a worker; 0 when there was none."""
-        numbers = [int(p.name) for p in (self.folder / "ended").glob("*") if p.name.isdecimal()]
+        numbers = [int(number) for number in self._numbers() if number.isdecimal()]
         with suppress(UserError):
             order = self.read()
             numbers += [order.number] if order else []
@@ -203,35 +213,46 @@ class Orders:
 
     def end(self, order: Order, task: Task, status: str) -> None:
         """Says that a task of an order ended, and how."""
-        write_atomically(self._folder_of_ended(order) / task.name, status.encode())
+        self.place.write(f"{_ENDED}/{order.number}/{task.name}", status.encode())
 
     def has_ended(self, order: Order, task: Task) -> bool:
-        return (self._folder_of_ended(order) / task.name).exists()
+        return self.place.read(f"{_ENDED}/{order.number}/{task.name}") is not None
 
     def ended(self, order: Order) -> dict[Task, str]:
         """The tasks that ended, with their status. Each file is read once."""
         number, known = self._ended
         known = known if number == order.number else {}
-        folder = self._folder_of_ended(order)
-        with suppress(FileNotFoundError):  # of an order of before: taken away
-            for path in folder.iterdir() if folder.is_dir() else ():
-                if path.name not in known and path.suffix != ".partial":
-                    known[path.name] = path.read_text()
+        for file in self.place.files(f"{_ENDED}/{order.number}", "*"):
+            if file.base not in known:
+                status = self.place.read(file.name)
+                if status is not None:  # else of an order of before: taken away
+                    known[file.base] = status.decode()
         self._ended = order.number, known
         return {task: known[task.name] for task in order.tasks if task.name in known}
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _numbers(self) -> set[str]:
+        """Numbers of orders of which something ended."""
+        return {PurePosixPath(file.name).parts[-2] for file in self.place.files(_ENDED, "*/*")}
+
+    def _read(self, name: str) -> dict[str, Any] | None:
         """Raises UserError for what another version wrote, Unreadable or KeyError for damage."""
-        record = read_mapping(path)
+        content = self.place.read(name)
+        if content is None:
+            return None
+        record = mapping_of(content)
         if record.pop("schema") != SCHEMA:
-            raise UserError(f"{path}: another version of denoisebench wrote it; use that one")
+            raise UserError(
+                f"{self.place.address}/{name}: another version of denoisebench wrote it; use that "
+                "one"
+            )
         return record
 
-    def _grid_path(self, name: str) -> Path:
-        return self.folder / f"grid-{name}.json"
+    def _unreadable(self, name: str) -> UserError:
+        return UserError(f"{self.place.address}/{name} cannot be read: run the sweep again")
 
-    def _folder_of_ended(self, order: Order) -> Path:
-        return self.folder / "ended" / str(order.number)
+
+def _grid_name(grid: str) -> str:
+    return f"grid-{grid}.json"
 
 
 def tasks_left(order: Order, ended: Mapping[Task, str]) -> Sequence[Task]:

@@ -11,7 +11,7 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import USERS_ERROR, Starter
 from denoisebench.bench.queue.here import last_line_of
-from denoisebench.bench.queue.order import Orders
+from denoisebench.bench.queue.order import QUEUE
 
 
 def ray_starter(plan: Plan) -> Starter:
@@ -29,7 +29,7 @@ def ray_starter(plan: Plan) -> Starter:
     helper = ray.remote(RayHelper).options(**options)
 
     def start(place: int) -> _Actor:
-        log = (plan.run_folder / Orders.FOLDER / f"ray-{place}.log").absolute()
+        log = (plan.run_folder / QUEUE / f"ray-{place}.log").absolute()
         actor = helper.remote()
         ended = actor.work.remote(str(Path.cwd()), str(plan.run_folder.absolute()), str(log))
         return _Actor(ray, actor, ended, log)

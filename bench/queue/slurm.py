@@ -11,7 +11,7 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.queue.crew import Starter
 from denoisebench.bench.queue.here import last_line_of, work_command
-from denoisebench.bench.queue.order import Orders
+from denoisebench.bench.queue.order import QUEUE
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
@@ -32,7 +32,7 @@ def slurm_starter(plan: Plan) -> Starter:
             "launcher=slurm: there is no SLURM here (sbatch); run this on a login node, or try it "
             "with slurm.cluster=local"
         )
-    folder = plan.run_folder / Orders.FOLDER / "slurm"
+    folder = plan.run_folder / QUEUE / "slurm"
     executor = submitit.AutoExecutor(folder, cluster=plan.slurm.cluster)
     executor.update_parameters(**_parameters(plan))
     helper = SlurmHelper(tuple(work_command(plan.run_folder.absolute())))

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths.place import named_from
+from denoisebench.bench.paths.places import place_of
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import (
+    QUEUE,
     Order,
     Orders,
     Planned,
     Task,
     foreign_cells,
+    orders_of,
     task_of,
     tasks_left,
 )
@@ -29,18 +33,19 @@ _MEANWHILE = ""  # the status of a piece that another has made
 Say = Callable[[str], None]
 
 
-def work(run_folder: Path, say: Say, *, wait_s: float = 0.0) -> int:
+def work(run_folder: Path, say: Say, *, bucket: str | None = None, wait_s: float = 0.0) -> int:
     """Works on a planned sweep until all is done and its driver wants no more; returns how many
     pieces it made and cells it scored.
 
+    bucket: the address of the run's store, where it is one; then only the folder's name counts.
     wait_s: how long to wait for a sweep to be planned in the folder.
     Raises UserError for what fails every cell, and where this machine would make or measure
     something else than the machine that planned the sweep.
     """
-    orders = Orders(run_folder)
+    orders = orders_of(run_folder, place_of(bucket) if bucket else None)
     order = _first_order(orders, wait_s)
-    store = Store(run_folder / order.store)
-    with Leases(store.root / Orders.FOLDER) as leases:
+    store = Store(named_from(run_folder, order.store))
+    with Leases(store.place.under(QUEUE)) as leases:
         worker = _Worker(orders, leases, Session(store, is_shared=True), say=say)
         pause_s = POLL_S
         while True:
@@ -67,8 +72,9 @@ def _first_order(orders: Orders, wait_s: float) -> Order:
             return order
         if time.monotonic() >= until:
             raise UserError(
-                f"{orders.folder.parent}: no sweep with workers is planned there; start one by "
-                "`denoisebench sweep … workers=N`, or give --wait=SECONDS"
+                f"{orders.place.address}: no sweep with workers is planned there; start one by "
+                "`denoisebench sweep … workers=N`, or give --wait=SECONDS, or --store=s3://… where "
+                "the sweep's store is a bucket"
             )
         time.sleep(POLL_S)
 

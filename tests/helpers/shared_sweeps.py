@@ -31,4 +31,5 @@ def plan(folder, device, workers, threads=0):
     """As much of a plan as starters of workers read."""
     machine = SimpleNamespace(device=device, threads=threads)
     jobs = [SimpleNamespace(machine=machine)]
-    return SimpleNamespace(workers=workers, jobs=jobs, run_folder=Path(folder))
+    folder = Path(folder)
+    return SimpleNamespace(workers=workers, jobs=jobs, run_folder=folder, store_root=folder)

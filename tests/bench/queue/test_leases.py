@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue import leases as leasing
 from denoisebench.bench.queue.leases import Leases
 
@@ -34,7 +35,7 @@ def hold_from_elsewhere(folder, item, beat=b"7"):
 
 
 def test_an_item_has_one_holder_until_it_is_released(folder):
-    with Leases(folder) as mine, Leases(folder) as yours:
+    with Leases(Folder(folder)) as mine, Leases(Folder(folder)) as yours:
         assert mine.claim("piece")
         assert mine.claim("piece")  # as after a reply that a network lost
         assert not yours.claim("piece")
@@ -47,7 +48,7 @@ def test_an_item_has_one_holder_until_it_is_released(folder):
 
 def test_of_many_who_ask_at_once_one_gets_the_item(folder):
     items = [f"piece-{number}" for number in range(50)]
-    members = [Leases(folder) for _ in range(8)]
+    members = [Leases(Folder(folder)) for _ in range(8)]
     for member in members:
         member.__enter__()
 
@@ -64,8 +65,9 @@ def test_of_many_who_ask_at_once_one_gets_the_item(folder):
 HOLD = """
 import sys
 from pathlib import Path
+from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue.leases import Leases
-with Leases(Path(sys.argv[1])) as leases:
+with Leases(Folder(Path(sys.argv[1]))) as leases:
     print(leases.claim("piece"), flush=True)
     sys.stdin.read()
 """
@@ -75,7 +77,7 @@ def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(
     command = [sys.executable, "-c", HOLD, str(folder)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "True\n"
-    with Leases(folder) as mine:
+    with Leases(Folder(folder)) as mine:
         assert not mine.claim("piece")
         assert mine.others_alive()
         process.kill()
@@ -90,7 +92,7 @@ def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(
 
 
 def test_a_member_elsewhere_is_gone_once_its_heart_stood_still_for_long(folder, clock):
-    with Leases(folder, patience_s=30) as mine:
+    with Leases(Folder(folder), patience_s=30) as mine:
         hold_from_elsewhere(folder, "piece")
         assert not mine.claim("piece")
         clock[0] += 29
@@ -106,7 +108,7 @@ def test_a_member_elsewhere_is_gone_once_its_heart_stood_still_for_long(folder, 
 
 
 def test_clocks_that_differ_make_nobody_seem_dead(folder, clock):
-    with Leases(folder, patience_s=30) as mine:
+    with Leases(Folder(folder), patience_s=30) as mine:
         hold_from_elsewhere(folder, "piece")
         for path in folder.rglob(f"*{ELSEWHERE}*"):
             os.utime(path, (0, 0))  # dates say nothing
@@ -116,7 +118,7 @@ def test_clocks_that_differ_make_nobody_seem_dead(folder, clock):
 
 
 def test_a_member_whose_heartbeat_is_gone_is_waited_for_all_the_same(folder, clock):
-    with Leases(folder, patience_s=30) as mine:
+    with Leases(Folder(folder), patience_s=30) as mine:
         hold_from_elsewhere(folder, "piece")
         (folder / "members" / f"{ELSEWHERE}.beat").unlink()
         assert not mine.claim("piece")
@@ -125,7 +127,7 @@ def test_a_member_whose_heartbeat_is_gone_is_waited_for_all_the_same(folder, clo
 
 
 def test_one_who_was_paused_finds_that_another_holds_his_item_and_leaves_it(folder):
-    with Leases(folder) as paused, Leases(folder) as mine:
+    with Leases(Folder(folder)) as paused, Leases(Folder(folder)) as mine:
         assert paused.claim("piece")
         (folder / "leases" / "piece").rename(folder / "lost" / f"piece.{paused.member}.0")
         assert mine.claim("piece")
@@ -135,9 +137,9 @@ def test_one_who_was_paused_finds_that_another_holds_his_item_and_leaves_it(fold
 
 
 def test_a_lease_that_was_taken_anew_is_not_taken_away_with_the_old_one(folder):
-    with Leases(folder) as mine, Leases(folder) as yours:
+    with Leases(Folder(folder)) as mine, Leases(Folder(folder)) as yours:
         assert yours.claim("piece")  # since `mine` read that ELSEWHERE held it
-        assert not mine._bury("piece", ELSEWHERE)
+        assert not mine._take_over("piece", ELSEWHERE)
         assert yours.holds("piece")
         assert mine.losses("piece") == 0
 
@@ -149,7 +151,7 @@ def test_a_heart_beats_on_after_a_full_disk(folder, monkeypatch):
         beats.append(number)
         raise OSError(28, "No space left on device")
 
-    with Leases(folder, patience_s=0.06) as mine:
+    with Leases(Folder(folder), patience_s=0.06) as mine:
         monkeypatch.setattr(Leases, "_beat", full)
         while len(beats) < 3:
             pass
@@ -158,13 +160,13 @@ def test_a_heart_beats_on_after_a_full_disk(folder, monkeypatch):
 
 
 def test_who_leaves_leaves_no_heartbeat(folder):
-    with Leases(folder):
+    with Leases(Folder(folder)):
         pass
     assert not list((folder / "members").iterdir())
 
 
 def test_a_member_that_loses_an_item_twice_does_not_keep_it_for_ever(folder, clock):
-    with Leases(folder, patience_s=30) as mine:
+    with Leases(Folder(folder), patience_s=30) as mine:
         ticket = folder / "members" / f"{ELSEWHERE}.name"
         ticket.write_text(ELSEWHERE)
         for _ in range(3):
@@ -179,7 +181,7 @@ def test_a_member_that_loses_an_item_twice_does_not_keep_it_for_ever(folder, clo
 
 @pytest.mark.parametrize("name", ["", "x", "a-b", "\u00b2-1-2"])
 def test_a_lease_that_names_nobody_is_free_after_a_while(folder, clock, name):
-    with Leases(folder, patience_s=30) as mine:
+    with Leases(Folder(folder), patience_s=30) as mine:
         (folder / "leases" / "piece").write_text(name)
         assert not mine.claim("piece")
         clock[0] += 31
@@ -187,7 +189,7 @@ def test_a_lease_that_names_nobody_is_free_after_a_while(folder, clock, name):
 
 
 def test_a_folder_that_is_gone_is_a_line(folder):
-    with Leases(folder) as mine:
+    with Leases(Folder(folder)) as mine:
         shutil.rmtree(folder)
         with pytest.raises(UserError, match="the folder must stay"):
             mine.claim("piece")
@@ -195,7 +197,7 @@ def test_a_folder_that_is_gone_is_a_line(folder):
 
 def test_a_holder_elsewhere_that_died_is_waited_for_once(folder, monkeypatch):
     monkeypatch.setattr(leasing, "_POLL_S", 0.01)
-    with Leases(folder, patience_s=0.2) as mine, Leases(folder) as yours:
+    with Leases(Folder(folder), patience_s=0.2) as mine, Leases(Folder(folder)) as yours:
         hold_from_elsewhere(folder, "driver")
         assert mine.claim_patiently("driver")
         assert not yours.claim_patiently("driver")  # at once: its holder is alive, and here

@@ -13,9 +13,9 @@ from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.queue.driver import grid_of
 from denoisebench.bench.queue.order import (
     Order,
-    Orders,
     Planned,
     foreign_cells,
+    orders_of,
     task_of,
     untimed,
 )
@@ -51,7 +51,7 @@ def order(plan):
 
 
 def test_an_order_and_its_grid_are_read_as_they_were_written(tmp_path, plan, order):
-    orders = Orders(tmp_path)
+    orders = orders_of(tmp_path)
     assert orders.read() is None
     order = replace(order, grid=orders.write_grid(grid_of(plan)))
     orders.write(order)
@@ -61,7 +61,7 @@ def test_an_order_and_its_grid_are_read_as_they_were_written(tmp_path, plan, ord
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_worker_plans_the_cells_and_the_work_of_the_driver(tmp_path, name):
-    plan, orders = planned_sweep(tmp_path / "hydra", name), Orders(tmp_path)
+    plan, orders = planned_sweep(tmp_path / "hydra", name), orders_of(tmp_path)
     order = Order(1, orders.write_grid(grid_of(plan)), ".", "driver", ())
     grid = orders.grid(order)
     again = Planned.of(plan_sweep(grid.configs).jobs)
@@ -71,7 +71,7 @@ def test_a_worker_plans_the_cells_and_the_work_of_the_driver(tmp_path, name):
 
 
 def test_a_task_that_ended_is_known_to_all_until_the_next_order(tmp_path, order):
-    orders, first = Orders(tmp_path), order.tasks[0]
+    orders, first = orders_of(tmp_path), order.tasks[0]
     orders.write(order)
     orders.end(order, first, "done")
     assert orders.ended(order) == {first: "done"}
@@ -84,18 +84,18 @@ def test_a_task_that_ended_is_known_to_all_until_the_next_order(tmp_path, order)
 
 
 def test_what_ended_is_not_there_any_more_while_it_is_read(tmp_path, order, monkeypatch):
-    orders = Orders(tmp_path)
+    orders = orders_of(tmp_path)
     orders.write(order)
     orders.end(order, order.tasks[0], "done")
-    shutil.rmtree(orders.folder / "ended")
+    shutil.rmtree(orders.place.root / "ended")
     assert orders.ended(order) == {}
 
 
 def test_a_driver_goes_on_counting_after_an_order_that_cannot_be_read(tmp_path, order):
-    orders = Orders(tmp_path)
+    orders = orders_of(tmp_path)
     orders.write(replace(order, number=7))
     orders.end(replace(order, number=7), order.tasks[0], "done")
-    (orders.folder / "order.json").write_text("{")
+    (orders.place.root / "order.json").write_text("{")
     assert orders.last_number() == 7
 
 
@@ -143,8 +143,8 @@ def test_a_machine_that_would_make_other_images_is_told_why(plan, field, value):
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}', '{"schema": 2}', "[" * 10_000])
 def test_an_order_that_cannot_be_read_is_a_line(tmp_path, content):
-    orders = Orders(tmp_path)
-    orders.folder.mkdir()
-    (orders.folder / "order.json").write_text(content)
+    orders = orders_of(tmp_path)
+    orders.place.root.mkdir()
+    (orders.place.root / "order.json").write_text(content)
     with pytest.raises(UserError, match=r"order.json"):
         orders.read()

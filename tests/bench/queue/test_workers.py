@@ -13,9 +13,10 @@ import pytest
 from denoisebench.__main__ import run
 from denoisebench.bench.generate import generate as sampling
 from denoisebench.bench.paths import hash_of
+from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue import driver, here, worker
 from denoisebench.bench.queue.leases import Leases
-from denoisebench.bench.queue.order import Orders
+from denoisebench.bench.queue.order import orders_of
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.session import Session
 from tests.helpers.cli import call, start
@@ -64,7 +65,7 @@ def test_workers_make_what_one_process_makes(alone, tmp_path, capsys):
     logs = [path.read_text() for path in sorted(queue.glob("*.log"))]
     assert len(logs) == 2
     assert sum(log.count("samples") for log in logs) == 12, "each piece once"
-    assert not Orders(tmp_path / "tiny").read().is_open
+    assert not orders_of(tmp_path / "tiny").read().is_open
     assert not list((queue / "leases").iterdir())
     again, out, _ = call(capsys, *swept(tmp_path, "workers=2"))
     assert again == 0
@@ -171,7 +172,7 @@ def test_a_driver_that_is_killed_is_started_again_and_its_workers_end(alone, tmp
 
 
 def all_gone(queue):
-    with Leases(queue) as leases:
+    with Leases(Folder(queue)) as leases:
         return not leases.others_alive()
 
 
@@ -181,7 +182,7 @@ def all_gone(queue):
         ("workers=13", "workers=13: there are 12 pieces of work, batches of 8 samples of a cell"),
         ("workers=-1", "workers=-1: must be greater than or equal to 0"),
         ("workers=1,2", "workers: a sweep has one"),
-        ("store=s3://bucket/prefix", "store=s3://bucket/prefix: is an address, not a folder"),
+        ("store=gs://bucket", "store=gs://bucket: is an address of another kind"),
         ("runs=gs://bucket", "runs=gs://bucket: is an address, not a folder"),
     ],
 )
@@ -196,7 +197,7 @@ def test_what_cannot_be_shared_is_said_before_anything_runs(tmp_path, capsys, se
 def test_one_run_has_one_driver(alone, tmp_path, capsys):
     shutil.copytree(alone, tmp_path / "tiny")
     item = f"driver-{hash_of([str((tmp_path / 'tiny').resolve()).encode()])}"
-    with Leases(tmp_path / "tiny" / "queue") as other:
+    with Leases(Folder(tmp_path / "tiny" / "queue")) as other:
         assert other.claim(item)
         code, _, err = call(capsys, *swept(tmp_path, "workers=2"))
     assert code == 2
@@ -241,8 +242,8 @@ def test_a_worker_goes_on_when_the_sweep_is_started_again_with_another_grid(
     folder = tmp_path / "tiny"
     with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")):
         assert call(capsys, "work", folder, "--wait=60")[0] == 0
-    orders = Orders(folder)
-    with Leases(folder / "queue") as leases, Leases(folder / "queue") as driver_s:
+    orders = orders_of(folder)
+    with Leases(Folder(folder / "queue")) as leases, Leases(Folder(folder / "queue")) as driver_s:
         order = orders.read()
         assert driver_s.claim(order.driver)
         helper = worker._Worker(orders, leases, Session(Store(folder)), say=print)
