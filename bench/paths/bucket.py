@@ -24,12 +24,14 @@ from denoisebench.bench.paths import cache_folder, write_atomically
 from denoisebench.bench.paths.place import File, is_intact
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import ObjectMeta, PutMode
     from obstore.store import S3Store
 
 LAG_S = 10.0  # that a list may be behind
+_LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
 _RETRIES, _RETRY_FOR = 8, timedelta(minutes=2)  # of a request that fails, with pauses that double
+_PUTS = 3  # under a condition, that may take too long
 _TIMEOUTS = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
@@ -101,11 +103,11 @@ class Bucket:
     prefix: str
     client: "S3Store"
     _put: dict[str, tuple[float, File]] = field(default_factory=dict)  # when, and what, by path
+    _lists: dict[str, tuple[float, list[File]]] = field(default_factory=dict)  # the last one
 
     def under(self, folder: str) -> "Bucket":
-        return replace(
-            self, address=f"{self.address}/{folder}", prefix=f"{self.prefix}/{folder}".strip("/")
-        )
+        address, prefix = f"{self.address}/{folder}", f"{self.prefix}/{folder}".strip("/")
+        return replace(self, address=address, prefix=prefix, _lists={})
 
     def prepare(self, *folders: str) -> None:
         """Does nothing: a bucket has no folders."""
@@ -117,21 +119,9 @@ class Bucket:
             return any(obstore.list(self.client, self._path(folder), chunk_size=1))
 
     def files(self, folder: str, pattern: str) -> list[File]:
-        import obstore
-
-        with _translated(self.address):
-            metas = obstore.list(self.client, self._path(folder)).collect()
-        files = [
-            File(
-                self._name(meta["path"]),
-                meta["size"],
-                meta["last_modified"].timestamp(),
-                meta["e_tag"] or "",
-            )
-            for meta in metas
-        ]
+        files = self._listed(folder)
         listed = {file.name for file in files}
-        files += [file for file in self._just_put() if file.name not in listed]
+        files = [*files, *(file for file in self._just_put() if file.name not in listed)]
         above = f"{folder}/" if folder else ""
         matching = (
             file
@@ -174,6 +164,7 @@ class Bucket:
         with _translated(self.address):
             tag = obstore.put(self.client, path, content)["e_tag"] or ""
         self._put[path] = time.monotonic(), File(name, len(content), math.inf, tag)
+        self._lists.clear()
         if name.endswith(_LASTING):
             _keep_copy(name, content)
 
@@ -206,6 +197,7 @@ class Bucket:
             obstore.delete(self.client, paths)
         for path in paths:
             self._put.pop(path, None)
+        self._lists.clear()
 
     def lock(self, folder: str, *, wait: bool, shared: bool) -> AbstractContextManager[bool]:
         """Holds nobody back: a bucket has no locks, and what is done twice is done alike."""
@@ -221,19 +213,50 @@ class Bucket:
         return None, ""
 
     def _conditional(self, name: str, content: bytes, mode: "PutMode") -> bool:
-        """Whether a put under a condition was done. One whose reply was lost is tried again, and
+        """Whether a put under a condition was done. One whose reply was lost is made again, and
         finds its own content."""
-        import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
             with _translated(self.address):
-                obstore.put(self.client, self._path(name), content, mode=mode)
+                self._put_patiently(self._path(name), content, mode)
         except FileNotFoundError:  # what was to be replaced
             return False
         except (AlreadyExistsError, PreconditionError):
             return self.read(name) == content
         return True
+
+    def _put_patiently(self, path: str, content: bytes, mode: "PutMode") -> None:
+        """Makes a put again that took too long, which the client does for those without a condition
+        alone."""
+        import obstore
+        from obstore.exceptions import GenericError
+
+        for left in reversed(range(_PUTS)):
+            try:
+                obstore.put(self.client, path, content, mode=mode)
+                return
+            except GenericError:
+                if not left:
+                    raise
+
+    def _listed(self, folder: str) -> list[File]:
+        """Files as they were listed a moment ago, or are now: a cell's are asked for one by one."""
+        import obstore
+
+        path, now = self._path(folder), time.monotonic()
+        moment, files = self._lists.get(path, (-math.inf, []))
+        if now - moment > _LIST_KEPT_S:
+            with _translated(self.address):
+                metas = obstore.list(self.client, path).collect()
+            files = [*map(self._file, metas)]
+            self._lists.clear()
+            self._lists[path] = now, files
+        return files
+
+    def _file(self, meta: "ObjectMeta") -> File:
+        changed, tag = meta["last_modified"].timestamp(), meta["e_tag"] or ""
+        return File(self._name(meta["path"]), meta["size"], changed, tag)
 
     def _just_put(self) -> list[File]:
         """What this process has put, as long as lists may lack it."""

@@ -21,10 +21,15 @@ class Faults:
 
     choose: object = lambda method, path, number: ""
     lag_s: float = 0.0  # that lists are behind
-    silence_s: float = 3.0
+    silence_s: float = 1.0
     counts: Counter = field(default_factory=Counter)  # of requests, by method
     done: Counter = field(default_factory=Counter)  # of faults
     _lists: dict = field(default_factory=dict)  # replies with their time, by request
+
+    def stop(self):
+        self.choose, self.lag_s = (lambda method, path, number: ""), 0.0
+        self.counts.clear()
+        self.done.clear()
 
     def of(self, method, path):
         self.counts[method] += 1
@@ -112,6 +117,23 @@ class Server:
             **changes,
         }
         return {name: value for name, value in variables.items() if value is not None}
+
+    def bucket(self, prefix):
+        """A place below a prefix, whose client is impatient."""
+        from obstore.store import S3Store
+
+        from denoisebench.bench.paths.bucket import Bucket
+
+        client = S3Store(
+            BUCKET,
+            endpoint=self.url,
+            access_key_id=KEY_ID,
+            secret_access_key="testing",
+            region="us-east-1",
+            client_options={"allow_http": True, "read_timeout": "500ms"},
+            retry_config={"max_retries": 3},
+        )
+        return Bucket(f"s3://{BUCKET}/{prefix}", prefix, client)
 
     def names(self, prefix=""):
         """Keys of all objects below a prefix, without it."""
