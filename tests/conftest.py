@@ -1,5 +1,6 @@
 """Shared fixtures. One thread: on a busy machine several spin against each other."""
 
+import logging
 import os
 import shutil
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from tests.helpers.cli import GRID, tiny
+from tests.helpers.s3 import serving
 
 torch.set_num_threads(1)
 
@@ -45,3 +47,24 @@ def verified(tmp_path_factory):
 def copied(swept, tmp_path):
     shutil.copytree(swept, tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def _server():
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server):
+    """A server of S3 that does as it is asked until a test plants faults."""
+    _server.faults.stop()
+    yield _server
+    _server.faults.stop()
+
+
+@pytest.fixture
+def bucket(server, tmp_path):
+    """A place in its bucket."""
+    return server.bucket(tmp_path.name)

@@ -1,6 +1,6 @@
 """A bucket as a place: what it shares with a folder, and what goes wrong with servers."""
 
-import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,22 +9,7 @@ import pytest
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import bucket as buckets
 from denoisebench.bench.paths.folder import Folder
-from tests.helpers.s3 import serving
-
-
-@pytest.fixture(scope="module")
-def server():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    server.faults.stop()
-    yield server.bucket(tmp_path.name)
-    server.faults.stop()
+from denoisebench.bench.paths.place import name_of
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -126,9 +111,8 @@ def test_what_a_process_has_put_is_in_its_lists_at_once(server, bucket, monkeypa
     assert names(bucket, "a") == [], "a list that is behind for longer than all are"
 
 
-def test_shards_are_read_once_and_records_anew(server, bucket, tmp_path):
-    from denoisebench.bench.paths.place import name_of
-
+def test_shards_are_read_once_and_records_anew(server, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shard, record = (f"k/{name_of('x', end, b'content')}" for end in (".safetensors", ".json"))
     other = server.bucket(bucket.prefix)  # of another process
     for name in (shard, record):
@@ -168,3 +152,9 @@ def test_an_address_of_no_bucket_is_refused(address, message):
 @pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/", "s3://my.bucket-1/a/b_c.d+e/"])
 def test_an_address_of_a_bucket_is_taken(address):
     assert buckets.check_address(address) == address
+
+
+def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with pytest.raises(UserError, match=r"pip install 'denoisebench\[s3\]'"):
+        buckets._opened("s3://bucket/without", "")

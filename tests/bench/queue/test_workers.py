@@ -183,6 +183,7 @@ def all_gone(queue):
         ("workers=-1", "workers=-1: must be greater than or equal to 0"),
         ("workers=1,2", "workers: a sweep has one"),
         ("store=gs://bucket", "store=gs://bucket: is an address of another kind"),
+        ("store=s3://", "store=s3://: names no bucket; give s3://BUCKET/PREFIX"),
         ("runs=gs://bucket", "runs=gs://bucket: is an address, not a folder"),
     ],
 )
