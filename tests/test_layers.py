@@ -34,6 +34,7 @@ OWNERS = {
     "vl_convert": ("reports/charts.py",),
     "submitit": ("bench/queue",),
     "ray": ("bench/queue",),
+    "obstore": ("bench/paths",),
 }
 # Modules whose functions change the process, and those that only read it.
 CHANGING = (

@@ -7,21 +7,20 @@ the hash in its name whenever it is read.
 
 import math
 import os
-import re
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import cache_folder, write_atomically
 from denoisebench.bench.paths.place import File, is_intact
+from denoisebench.bench.paths.s3 import AT_FIRST, PATIENT, client_of, parts_of, translated
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
@@ -30,69 +29,69 @@ if TYPE_CHECKING:
 LAG_S = 10.0  # that a list may be behind
 _LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
-_RETRIES, _RETRY_FOR = 8, timedelta(minutes=2)  # of a request that fails, with pauses that double
 _PUTS = 3  # under a condition, that may take too long
-_TIMEOUTS = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
-_ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_REASON = re.compile(r"status code: [^:\n]*|HTTP error: [^\n]*")  # in a long sentence of obstore's
-_REFUSED = (
-    "AccessDenied",
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "SignatureDoesNotMatch",
-)
-
-
-def check_address(address: str) -> str:
-    """The address itself. Raises ValueError for one of no bucket of S3."""
-    if not address.startswith("s3://"):
-        raise ValueError("is an address of another kind; give a folder, or s3://BUCKET/PREFIX")
-    if address.rstrip("/") == "s3:":
-        raise ValueError("names no bucket; give s3://BUCKET/PREFIX")
-    match = _ADDRESS.fullmatch(address)
-    if not match or {".", ".."} & {*match["prefix"].split("/")}:
-        raise ValueError(
-            "is no address of a bucket; give s3://BUCKET/PREFIX, with letters, digits and . _ + -"
-        )
-    return address
 
 
 def open_bucket(address: str) -> "Bucket":
     """The place at an address. Raises UserError where there is none, or it is closed to us."""
-    try:
-        check_address(address)
-    except ValueError as error:
-        raise UserError(f"{address}: {error}") from error
-    missing = [key for key in _KEYS if not os.environ.get(key)]
-    if missing:
-        raise UserError(f"{address}: no credentials; set {' and '.join(missing)}")
-    bucket = _opened(address.rstrip("/"), os.environ.get("AWS_ENDPOINT_URL", ""))
-    bucket.holds("")
-    return bucket
+    bucket, prefix = parts_of(address)
+    place = Bucket(address.rstrip("/"), prefix, Names(client_of(bucket, AT_FIRST)))
+    place.holds("")
+    return replace(place, names=_names(bucket, os.environ.get("AWS_ENDPOINT_URL", "")))
 
 
 @cache
-def _opened(address: str, endpoint: str) -> "Bucket":
+def _names(bucket: str, endpoint: str) -> "Names":
     """One of each in a process: it knows what the process has put there."""
-    try:
-        from obstore.store import S3Store
-    except ImportError as error:
-        raise UserError(
-            f"{address}: obstore is not installed; pip install 'denoisebench[s3]'"
-        ) from error
-    match = _ADDRESS.fullmatch(address)
-    assert match
-    with _translated(address):
-        client = S3Store(
-            match["bucket"],
-            client_options={"allow_http": endpoint.startswith("http://"), **_TIMEOUTS},
-            retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR},
-        )
-    return Bucket(address, match["prefix"].strip("/"), client)
+    return Names(client_of(bucket, PATIENT))
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Names in a bucket: as they are, as they were listed a moment ago, and those that this process
+    has just put, which lists may lack. Here they are keys, which begin at the bucket."""
+
+    client: "S3Store"
+    _put: dict[str, tuple[float, File]] = field(default_factory=dict)  # when, and what
+    _last: dict[str, tuple[float, list[File]]] = field(default_factory=dict)  # one list
+
+    def below(self, folder: str) -> list[File]:
+        files, above = self._listed(folder), f"{folder}/" if folder else ""
+        listed = {file.name for file in files}
+        since = time.monotonic() - LAG_S
+        for key, (moment, file) in [*self._put.items()]:
+            if moment < since:
+                self._put.pop(key, None)
+            elif key not in listed and key.startswith(above):
+                files = [*files, file]
+        return files
+
+    def add(self, file: File) -> None:
+        self._put[file.name] = time.monotonic(), file
+        self._last.clear()
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._put.pop(key, None)
+        self._last.clear()
+
+    def _listed(self, folder: str) -> list[File]:
+        """Files of a cell are asked for one by one: a list serves for a moment."""
+        import obstore
+
+        now = time.monotonic()
+        moment, files = self._last.get(folder, (-math.inf, []))
+        if now - moment > _LIST_KEPT_S:
+            files = [*map(_file, obstore.list(self.client, folder).collect())]
+            self._last.clear()
+            self._last[folder] = now, files
+        return files
+
+
+def _file(meta: "ObjectMeta") -> File:
+    changed, tag = meta["last_modified"].timestamp(), meta["e_tag"] or ""
+    return File(meta["path"], meta["size"], changed, tag)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +100,11 @@ class Bucket:
 
     address: str
     prefix: str
-    client: "S3Store"
-    _put: dict[str, tuple[float, File]] = field(default_factory=dict)  # when, and what, by path
-    _lists: dict[str, tuple[float, list[File]]] = field(default_factory=dict)  # the last one
+    names: Names
 
     def under(self, folder: str) -> "Bucket":
         address, prefix = f"{self.address}/{folder}", f"{self.prefix}/{folder}".strip("/")
-        return replace(self, address=address, prefix=prefix, _lists={})
+        return Bucket(address, prefix, self.names)
 
     def prepare(self, *folders: str) -> None:
         """Does nothing: a bucket has no folders."""
@@ -115,18 +112,17 @@ class Bucket:
     def holds(self, folder: str) -> bool:
         import obstore
 
-        with _translated(self.address):
-            return any(obstore.list(self.client, self._path(folder), chunk_size=1))
+        with translated(self.address):
+            return any(obstore.list(self.names.client, self._path(folder), chunk_size=1))
 
     def files(self, folder: str, pattern: str) -> list[File]:
-        files = self._listed(folder)
-        listed = {file.name for file in files}
-        files = [*files, *(file for file in self._just_put() if file.name not in listed)]
-        above = f"{folder}/" if folder else ""
+        above = self._path(folder)
+        with translated(self.address):
+            files = self.names.below(above)
         matching = (
-            file
+            replace(file, name=self._name(file.name))
             for file in files
-            if file.name.startswith(above) and fnmatchcase(file.name.removeprefix(above), pattern)
+            if fnmatchcase(file.name.removeprefix(above).lstrip("/"), pattern)
         )
         return sorted(matching, key=attrgetter("name"))
 
@@ -140,8 +136,8 @@ class Bucket:
     def mark(self, name: str) -> str:
         import obstore
 
-        with _translated(self.address), suppress(FileNotFoundError):
-            return obstore.head(self.client, self._path(name))["e_tag"] or ""
+        with translated(self.address), suppress(FileNotFoundError):
+            return obstore.head(self.names.client, self._path(name))["e_tag"] or ""
         return ""
 
     def read(self, name: str) -> bytes | None:
@@ -161,10 +157,9 @@ class Bucket:
         import obstore
 
         path = self._path(name)
-        with _translated(self.address):
-            tag = obstore.put(self.client, path, content)["e_tag"] or ""
-        self._put[path] = time.monotonic(), File(name, len(content), math.inf, tag)
-        self._lists.clear()
+        with translated(self.address):
+            tag = obstore.put(self.names.client, path, content)["e_tag"] or ""
+        self.names.add(File(path, len(content), math.inf, tag))
         if name.endswith(_LASTING):
             _keep_copy(name, content)
 
@@ -181,8 +176,8 @@ class Bucket:
         import obstore
 
         try:
-            with _translated(self.address):
-                obstore.copy(self.client, self._path(name), self._path(to))
+            with translated(self.address):
+                obstore.copy(self.names.client, self._path(name), self._path(to))
         except FileNotFoundError:
             return False
         self.delete(name)
@@ -193,11 +188,9 @@ class Bucket:
 
         files = self.files(name.rstrip("/"), "*") if name.endswith("/") else ()
         paths = [self._path(file.name) for file in files] if files else [self._path(name)]
-        with _translated(self.address), suppress(FileNotFoundError):
-            obstore.delete(self.client, paths)
-        for path in paths:
-            self._put.pop(path, None)
-        self._lists.clear()
+        with translated(self.address), suppress(FileNotFoundError):
+            obstore.delete(self.names.client, paths)
+        self.names.remove(paths)
 
     def lock(self, folder: str, *, wait: bool, shared: bool) -> AbstractContextManager[bool]:
         """Holds nobody back: a bucket has no locks, and what is done twice is done alike."""
@@ -207,8 +200,8 @@ class Bucket:
         """The content and its tag."""
         import obstore
 
-        with _translated(self.address), suppress(FileNotFoundError):
-            result = obstore.get(self.client, self._path(name))
+        with translated(self.address), suppress(FileNotFoundError):
+            result = obstore.get(self.names.client, self._path(name))
             return bytes(result.bytes()), result.meta["e_tag"] or ""
         return None, ""
 
@@ -218,7 +211,7 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
-            with _translated(self.address):
+            with translated(self.address):
                 self._put_patiently(self._path(name), content, mode)
         except FileNotFoundError:  # what was to be replaced
             return False
@@ -234,41 +227,11 @@ class Bucket:
 
         for left in reversed(range(_PUTS)):
             try:
-                obstore.put(self.client, path, content, mode=mode)
+                obstore.put(self.names.client, path, content, mode=mode)
                 return
             except GenericError:
                 if not left:
                     raise
-
-    def _listed(self, folder: str) -> list[File]:
-        """Files as they were listed a moment ago, or are now: a cell's are asked for one by one."""
-        import obstore
-
-        path, now = self._path(folder), time.monotonic()
-        moment, files = self._lists.get(path, (-math.inf, []))
-        if now - moment > _LIST_KEPT_S:
-            with _translated(self.address):
-                metas = obstore.list(self.client, path).collect()
-            files = [*map(self._file, metas)]
-            self._lists.clear()
-            self._lists[path] = now, files
-        return files
-
-    def _file(self, meta: "ObjectMeta") -> File:
-        changed, tag = meta["last_modified"].timestamp(), meta["e_tag"] or ""
-        return File(self._name(meta["path"]), meta["size"], changed, tag)
-
-    def _just_put(self) -> list[File]:
-        """What this process has put, as long as lists may lack it."""
-        since = time.monotonic() - LAG_S
-        for path, (moment, _) in [*self._put.items()]:
-            if moment < since:
-                self._put.pop(path, None)
-        return [
-            replace(file, name=self._name(path))
-            for path, (_, file) in [*self._put.items()]
-            if path.startswith(self._path(""))
-        ]
 
     def _path(self, name: str) -> str:
         """The key of an object."""
@@ -276,45 +239,6 @@ class Bucket:
 
     def _name(self, path: str) -> str:
         return path.removeprefix(self.prefix).lstrip("/")
-
-
-@contextmanager
-def _translated(address: str) -> Iterator[None]:
-    """Makes a UserError of what a user can mend, when the client has retried in vain."""
-    from obstore.exceptions import (
-        AlreadyExistsError,
-        BaseError,
-        PreconditionError,
-    )
-
-    try:
-        yield
-    except (AlreadyExistsError, PreconditionError):
-        raise
-    except FileNotFoundError as error:
-        if "<Code>NoSuchBucket</Code>" in str(error):
-            raise UserError(_words(address, error)) from error
-        raise
-    except (BaseError, ValueError) as error:
-        raise UserError(_words(address, error)) from error
-
-
-def _words(address: str, error: Exception) -> str:
-    """What went wrong, and what to do."""
-    code = next(iter(_CODE.findall(str(error))), "")
-    if code == "NoSuchBucket":
-        return f"{address}: there is no such bucket; make it, or give another"
-    if code in _REFUSED or "403 Forbidden" in str(error):
-        return (
-            f"{address}: access is refused ({code or '403 Forbidden'}); check {_KEYS[0]} and "
-            f"{_KEYS[1]}, and what they may do with the bucket"
-        )
-    where = os.environ.get("AWS_ENDPOINT_URL") or "S3"
-    reason = _REASON.search(str(error))
-    return (
-        f"{address}: {where} does not answer ({reason[0] if reason else first_line(error)}); check "
-        "AWS_ENDPOINT_URL and AWS_REGION, and run the same command again: what is stored is kept"
-    )
 
 
 def _copies() -> Path | None:

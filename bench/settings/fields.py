@@ -14,8 +14,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from denoisebench.bench.paths.bucket import check_address
 from denoisebench.bench.paths.place import is_remote
+from denoisebench.bench.paths.s3 import check_address
 from denoisebench.bench.settings.unknown import unknown_setting
 
 

@@ -122,7 +122,7 @@ class Server:
         """A place below a prefix, whose client is impatient."""
         from obstore.store import S3Store
 
-        from denoisebench.bench.paths.bucket import Bucket
+        from denoisebench.bench.paths.bucket import Bucket, Names
 
         client = S3Store(
             BUCKET,
@@ -133,7 +133,7 @@ class Server:
             client_options={"allow_http": True, "read_timeout": "500ms"},
             retry_config={"max_retries": 3},
         )
-        return Bucket(f"s3://{BUCKET}/{prefix}", prefix, client)
+        return Bucket(f"s3://{BUCKET}/{prefix}", prefix, Names(client))
 
     def names(self, prefix=""):
         """Keys of all objects below a prefix, without it."""

@@ -10,6 +10,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import bucket as buckets
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.paths.place import name_of
+from denoisebench.bench.paths.s3 import PATIENT, check_address, client_of
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -104,6 +105,8 @@ def test_what_a_process_has_put_is_in_its_lists_at_once(server, bucket, monkeypa
     bucket.write("a/x", b"1")
     assert names(bucket, "a") == ["a/x"]
     assert names(bucket.under("a"), "") == ["x"]
+    bucket.write("ab/y", b"1")
+    assert names(bucket, "a") == ["a/x"]
     bucket.delete("a/x")
     assert names(bucket, "a") == []
     bucket.write("a/x", b"1")
@@ -144,17 +147,17 @@ def test_shards_are_read_once_and_records_anew(server, bucket, tmp_path, monkeyp
 )
 def test_an_address_of_no_bucket_is_refused(address, message):
     with pytest.raises(ValueError, match=message):
-        buckets.check_address(address)
+        check_address(address)
     with pytest.raises(UserError, match=message):
         buckets.open_bucket(address)
 
 
 @pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/", "s3://my.bucket-1/a/b_c.d+e/"])
 def test_an_address_of_a_bucket_is_taken(address):
-    assert buckets.check_address(address) == address
+    assert check_address(address) == address
 
 
 def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(UserError, match=r"pip install 'denoisebench\[s3\]'"):
-        buckets._opened("s3://bucket/without", "")
+        client_of("bucket", PATIENT)
