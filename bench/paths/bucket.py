@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LAG_S = 10.0  # that a list may be behind
 _LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
-_PUTS = 3  # under a condition, that may take too long
+_PUTS = 3  # of one that is torn, or under a condition and takes too long
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
 
 
@@ -78,12 +78,10 @@ class Names:
 
     def _listed(self, folder: str) -> list[File]:
         """Files of a cell are asked for one by one: a list serves for a moment."""
-        import obstore
-
         now = time.monotonic()
         moment, files = self._last.get(folder, (-math.inf, []))
         if now - moment > _LIST_KEPT_S:
-            files = [*map(_file, obstore.list(self.client, folder).collect())]
+            files = [*map(_file, self.client.list(folder).collect())]
             self._last.clear()
             self._last[folder] = now, files
         return files
@@ -110,10 +108,8 @@ class Bucket:
         """Does nothing: a bucket has no folders."""
 
     def holds(self, folder: str) -> bool:
-        import obstore
-
         with translated(self.address):
-            return any(obstore.list(self.names.client, self._path(folder), chunk_size=1))
+            return any(self.names.client.list(self._path(folder), chunk_size=1))
 
     def files(self, folder: str, pattern: str) -> list[File]:
         above = self._path(folder)
@@ -134,10 +130,8 @@ class Bucket:
             yield
 
     def mark(self, name: str) -> str:
-        import obstore
-
         with translated(self.address), suppress(FileNotFoundError):
-            return obstore.head(self.names.client, self._path(name))["e_tag"] or ""
+            return self.names.client.head(self._path(name))["e_tag"] or ""
         return ""
 
     def read(self, name: str) -> bytes | None:
@@ -154,11 +148,12 @@ class Bucket:
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        import obstore
-
         path = self._path(name)
         with translated(self.address):
-            tag = obstore.put(self.names.client, path, content)["e_tag"] or ""
+            for _ in range(_PUTS):
+                tag = self.names.client.put(path, content)["e_tag"] or ""
+                if self._size(path) in (len(content), None):
+                    break  # else it was torn; what stays so is found when it is read
         self.names.add(File(path, len(content), math.inf, tag))
         if name.endswith(_LASTING):
             _keep_copy(name, content)
@@ -173,35 +168,35 @@ class Bucket:
         return self._conditional(name, new, {"e_tag": tag})
 
     def move(self, name: str, to: str) -> bool:
-        import obstore
-
         try:
             with translated(self.address):
-                obstore.copy(self.names.client, self._path(name), self._path(to))
+                self.names.client.copy(self._path(name), self._path(to))
         except FileNotFoundError:
             return False
         self.delete(name)
         return True
 
     def delete(self, name: str) -> None:
-        import obstore
-
         files = self.files(name.rstrip("/"), "*") if name.endswith("/") else ()
         paths = [self._path(file.name) for file in files] if files else [self._path(name)]
         with translated(self.address), suppress(FileNotFoundError):
-            obstore.delete(self.names.client, paths)
+            self.names.client.delete(paths)
         self.names.remove(paths)
 
     def lock(self, folder: str, *, wait: bool, shared: bool) -> AbstractContextManager[bool]:
         """Holds nobody back: a bucket has no locks, and what is done twice is done alike."""
         return nullcontext(True)
 
+    def _size(self, path: str) -> int | None:
+        """Bytes of an object; None where another process took it away."""
+        with suppress(FileNotFoundError):
+            return int(self.names.client.head(path)["size"])
+        return None
+
     def _get(self, name: str) -> tuple[bytes | None, str]:
         """The content and its tag."""
-        import obstore
-
         with translated(self.address), suppress(FileNotFoundError):
-            result = obstore.get(self.names.client, self._path(name))
+            result = self.names.client.get(self._path(name))
             return bytes(result.bytes()), result.meta["e_tag"] or ""
         return None, ""
 
@@ -222,12 +217,11 @@ class Bucket:
     def _put_patiently(self, path: str, content: bytes, mode: "PutMode") -> None:
         """Makes a put again that took too long, which the client does for those without a condition
         alone."""
-        import obstore
         from obstore.exceptions import GenericError
 
         for left in reversed(range(_PUTS)):
             try:
-                obstore.put(self.names.client, path, content, mode=mode)
+                self.names.client.put(path, content, mode=mode)
                 return
             except GenericError:
                 if not left:

@@ -46,12 +46,26 @@ def test_what_one_process_writes_another_reads(opened):
         assert (held, both) == (True, True)
 
 
-def test_an_upload_that_was_torn_is_moved_aside_and_made_again(server, opened, bucket):
+def tear(server, puts):
+    """Stores half of the next puts."""
+    server.faults.stop()
+    server.faults.choose = lambda method, path, n: "torn" * (method == "PUT" and n <= puts)
+
+
+def test_an_upload_that_is_torn_is_made_again_at_once(server, opened, bucket):
     store = opened()
-    server.faults.choose = lambda method, path, n: "torn" if n == 1 and method == "PUT" else ""
-    server.faults.counts.clear()
+    tear(server, 2)
     store.write(KEY, "x", 0, arrays=values(0, 4))
-    assert server.faults.done["torn"] == 1
+    assert server.faults.done["torn"] == 2
+    assert opened().missing(KEY, "x", 4) == []
+    assert server.names(f"{bucket.prefix}/damaged/") == set()
+
+
+def test_an_upload_that_stays_torn_is_moved_aside_and_made_again(server, opened, bucket):
+    store = opened()
+    tear(server, 99)
+    store.write(KEY, "x", 0, arrays=values(0, 4))
+    server.faults.stop()
     assert opened().missing(KEY, "x", 4) == [(0, 4)]
     (damaged,) = server.names(f"{bucket.prefix}/damaged/")
     assert damaged.startswith(f"{KEY}-x-00000000-00000004-")
@@ -65,9 +79,9 @@ def test_an_upload_that_was_torn_is_moved_aside_and_made_again(server, opened, b
     assert np.array_equal(opened().read(KEY, "x", 4)["values"], np.arange(4))
 
 
-def test_who_tore_an_upload_sees_it_by_its_size(server, opened, monkeypatch):
+def test_who_tore_an_upload_sees_it_by_its_size(server, opened):
     store = opened()
-    server.faults.choose = lambda method, path, n: "torn" if method == "PUT" else ""
+    tear(server, 99)
     store.write(KEY, "x", 0, arrays=values(0, 4))
     server.faults.stop()
     assert store.missing(KEY, "x", 4) == [(0, 4)], "though a whole copy is at hand"
