@@ -19,7 +19,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths.guarded import mapping_of
@@ -32,6 +31,7 @@ from denoisebench.bench.paths.place import (
     name_of,
 )
 from denoisebench.bench.paths.places import place_of
+from denoisebench.bench.records.packing import Format, pack, unpack
 
 SCHEMA = 1
 _MARKER, _CELLS, _DAMAGED = "store.json", "cells", "damaged"
@@ -98,10 +98,18 @@ class Store:
             return not self.missing(key, shard[1], int(shard[2]))
         return any(map(self._files.is_intact, self._records(key, stem, suffix)))
 
-    def write(self, key: str, kind: str, start: int, *, arrays: dict[str, np.ndarray]) -> None:
+    def write(
+        self,
+        key: str,
+        kind: str,
+        start: int,
+        *,
+        arrays: dict[str, np.ndarray],
+        pictures: Format = "raw",
+    ) -> None:
         """Stores arrays of equal first dimension as samples start.. of the kind."""
-        stop = start + len(next(iter(arrays.values())))
-        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", content=_pack(arrays))
+        stop, content = start + len(next(iter(arrays.values()))), pack(arrays, pictures)
+        self._write(key, f"{kind}-{start:08d}-{stop:08d}", ".safetensors", content=content)
 
     def read(self, key: str, kind: str, stop: int, *, start: int = 0) -> dict[str, np.ndarray]:
         """Samples start..stop-1 of every array of a kind; no other shard is read.
@@ -113,9 +121,7 @@ class Store:
             parts, done = self._read_parts(key, kind, stop, start=start)
             if done >= stop:
                 names = parts[0]
-                return {
-                    n: np.concatenate([part[n] for part in parts])[: stop - start] for n in names
-                }
+                return {name: np.concatenate([part[name] for part in parts]) for name in names}
         raise LookupError(f"{kind} of cell {key}: {done} of {stop} samples stored")
 
     def write_record(self, key: str, kind: str, record: dict[str, Any]) -> None:
@@ -135,11 +141,11 @@ class Store:
 
     def write_arrays(self, key: str, kind: str, arrays: dict[str, np.ndarray]) -> None:
         """Stores arrays of any shapes in place of the last ones of their kind."""
-        self._replace(key, kind, ".safetensors", content=_pack(arrays))
+        self._replace(key, kind, ".safetensors", content=pack(arrays))
 
     def read_arrays(self, key: str, kind: str) -> dict[str, np.ndarray] | None:
         content = self._newest(key, kind, ".safetensors")
-        return None if content is None else load(content)
+        return None if content is None else unpack(content)
 
     def lock(
         self, key: str, *, wait: bool = True, shared: bool = False
@@ -168,8 +174,7 @@ class Store:
             if shard.start <= done < min(shard.stop, stop):
                 content = self._files.read(shard.file)
                 if content is not None:
-                    skip = done - shard.start
-                    parts.append({name: array[skip:] for name, array in load(content).items()})
+                    parts.append(unpack(content, done - shard.start, stop - shard.start))
                     done = shard.stop
         return parts, done
 
@@ -240,10 +245,6 @@ def _gaps(shards: Iterable[Shard], samples: int) -> list[tuple[int, int]]:
         if done >= samples:
             return gaps
     return [*gaps, (done, samples)] if done < samples else gaps
-
-
-def _pack(arrays: dict[str, np.ndarray]) -> bytes:
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _parse(file: File) -> Shard:

@@ -215,6 +215,7 @@ class Settings(Strict):
     runs: Folder
     run: Name | None
     store: StorePlace | None
+    images: Literal["raw", "png"] = "raw"  # how the store keeps them
     dry_run: bool
 
 

@@ -129,7 +129,8 @@ class Session:
 
         def make(first: int, last: int) -> None:
             images = self._images(job, first, last)
-            self.store.write(key, "images", first, arrays={"images": images})
+            kept = {"images": images}
+            self.store.write(key, "images", first, arrays=kept, pictures=job.settings.images)
             progress(last - first)
 
         for start, stop in gaps:
