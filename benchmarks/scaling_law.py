@@ -282,8 +282,9 @@ def markdown(inputs: Measured, rows: Sequence[Point], laws: dict[str, Law]) -> s
         f"{np.__version__}, {about['processor']}."
     )
     times = (
-        f"Measured there, on one thread: a piece {inputs.piece_s:.3g} s, its share of a score "
-        f"{inputs.score_s:.3g} s, the start of a worker {inputs.start_s:.3g} s, the report "
+        f"Measured there, in seconds of the processor on one thread: a piece "
+        f"{inputs.piece_s:.3g} s, its share of a score {inputs.score_s:.3g} s, "
+        f"the start of a worker {inputs.start_s:.3g} s, the report "
         f"{inputs.end_s:.3g} s, an operation on a local folder {1e6 * inputs.operation_s:.3g} µs."
     )
     heads = ["sweep", *map(str, WORKERS), "1 / efficiency", f"≥ {AIM} up to", "law holds to"]
