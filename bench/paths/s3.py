@@ -23,7 +23,8 @@ PATIENT: "RetryConfig" = {
         "base": 3,
     },
 }
-AT_FIRST: "RetryConfig" = {"max_retries": 8}  # where an address may be wrong: a few seconds
+# Where an address may be wrong.
+AT_FIRST: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=20)}
 _TIMEOUTS = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -17,7 +17,8 @@ _ERROR = '<?xml version="1.0"?><Error><Code>{code}</Code><Message>planted</Messa
 @dataclass
 class Faults:
     """What the proxy does to requests. A fault is drawn by `choose(method, path, number)`, of how
-    many like it there were: busy, silent, lost (done, without a reply), torn, or empty for none."""
+    many like it there were: busy, closed, silent, lost (done, without a reply), torn, or empty for
+    none."""
 
     choose: object = lambda method, path, number: ""
     lag_s: float = 0.0  # that lists are behind
@@ -58,13 +59,15 @@ class _Proxy(BaseHTTPRequestHandler):
             return self._reply(403, {}, _ERROR.format(code="InvalidAccessKeyId").encode())
         if fault == "busy":
             return self._reply(503, {}, _ERROR.format(code="SlowDown").encode())
+        if fault == "closed":
+            return self._reply(403, {}, _ERROR.format(code="AccessDenied").encode())
         if fault == "silent":
             time.sleep(faults.silence_s)
             self.close_connection = True
             return None
         if fault == "torn":
             body = body[: len(body) // 2]
-        status, headers, reply = self._asked(body)
+        status, headers, reply = self._forwarded(body)
         if fault == "lost":
             self.close_connection = True
             return None
@@ -72,7 +75,7 @@ class _Proxy(BaseHTTPRequestHandler):
             reply = faults.stale(self.path, reply)
         return self._reply(status, headers, reply)
 
-    def _asked(self, body):
+    def _forwarded(self, body):
         """What the server replies."""
         connection = HTTPConnection(*self.server.behind)
         headers = {**self.headers, "Content-Length": str(len(body))}

@@ -27,7 +27,7 @@ def names(place, folder, pattern="*"):
 def faulty(server, fault, method, times):
     """Plants a fault in the next requests of a method."""
     server.faults.stop()
-    server.faults.choose = lambda asked, path, n: fault * (asked == method and n <= times)
+    server.faults.choose = lambda verb, path, n: fault * (verb == method and n <= times)
 
 
 def test_a_folder_and_a_bucket_answer_alike(place):
@@ -97,6 +97,13 @@ def test_a_server_that_stays_busy_is_a_line_after_a_while(server, bucket):
     assert server.faults.counts["PUT"] == 4
     server.faults.stop()
     assert bucket.read("x") == b"1"
+
+
+def test_a_bucket_that_may_only_be_read_is_a_line(server, bucket):
+    faulty(server, "closed", "PUT", 99)
+    for put in (bucket.write, bucket.create):
+        with pytest.raises(UserError, match=r"access is refused \(AccessDenied\)"):
+            put("x", b"1")
 
 
 def test_what_a_process_has_put_is_in_its_lists_at_once(server, bucket, monkeypatch):

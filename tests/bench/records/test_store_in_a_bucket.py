@@ -129,3 +129,19 @@ def test_equal_work_by_two_is_one_file(server, opened, bucket):
         store.write_record(KEY, "cost", {"nfe": 3})
     assert len(server.names(f"{bucket.prefix}/cells/")) == 2
     assert mine.missing(KEY, "x", 4) == yours.missing(KEY, "x", 4) == []
+
+
+def test_a_store_that_is_copied_into_a_folder_is_a_store_there(
+    server, opened, bucket, tmp_path, monkeypatch
+):
+    store = opened()
+    store.write(KEY, "x", 0, arrays=values(0, 4))
+    store.write_record(KEY, "cost", {"nfe": 3})
+    for name in server.names(f"{bucket.prefix}/"):
+        path = tmp_path / "copied" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(store.place.read(name))
+    monkeypatch.undo()
+    copied = Store(tmp_path / "copied")
+    assert np.array_equal(copied.read(KEY, "x", 4)["values"], np.arange(4))
+    assert copied.read_record(KEY, "cost") == {"nfe": 3}
