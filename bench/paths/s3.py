@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from denoisebench.bench.errors import UserError, first_line
 
 if TYPE_CHECKING:
-    from obstore.store import RetryConfig, S3Store
+    from obstore.store import ClientConfig, RetryConfig, S3Store
 
 # Of a request that fails. That takes half a minute or more in all where it fails at once, and at
 # most two minutes; pauses are drawn between the shortest and three times the one before.
@@ -25,7 +25,7 @@ PATIENT: "RetryConfig" = {
 }
 # Where an address may be wrong.
 AT_FIRST: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=20)}
-_TIMEOUTS = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
+_TIMEOUTS: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _CODE = re.compile(r"<Code>(\w+)</Code>")

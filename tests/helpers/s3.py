@@ -169,6 +169,7 @@ def serving():
     client.create_bucket(Bucket=BUCKET)
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
     proxy.daemon_threads = True
+    proxy.handle_error = lambda *_: None  # of clients that were killed
     proxy.behind, proxy.faults = behind, Faults()
     Thread(target=proxy.serve_forever, daemon=True).start()
     try:
