@@ -101,7 +101,7 @@ class _Driver:
         self._orders = orders_of(plan.run_folder, store.place)
         self._help = shlex.join(["denoisebench", *work_words(plan.run_folder, store.root)])
         grid = grid_of(plan)
-        leases.forget_losses(grid.cells)
+        leases.forget_troubles(grid.cells)
         self._order = Order(
             number=self._orders.last_number(),
             grid=self._orders.write_grid(grid),

@@ -3,6 +3,7 @@
     members/<member>.beat       the heartbeat of a process: a number that it raises again and again
     leases/<item>               who holds an item: the name of a member
     lost/<item>.<member>.<…>    an item that this member held when it ended, or seemed to
+    failed/<item>.<member>      an item that could not be done by this member, and may be by others
 
 A lease is a file that one of many can create: by a hard link, on a network file system too, or by a
 conditional put. No lock of the system is needed. It has no date: a member is gone when an observer
@@ -46,7 +47,7 @@ class Leases:
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Leases":
-        self.place.prepare("members", "leases", "lost")
+        self.place.prepare("members", "leases", "lost", "failed")
         self._check_place()
         self._beat(0)
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
@@ -114,16 +115,25 @@ class Leases:
         members = {grave.base.split(".")[-2] for grave in graves}
         return sum(self.is_gone(member) for member in members)
 
-    def forget_losses(self, beginnings: Collection[str]) -> None:
-        """Begins to count losses anew, of items whose names begin so, up to a dash or a dot."""
-        for grave in self.place.files("lost", "*"):
-            if grave.base.split(".")[0].split("-")[0] in beginnings:
-                self.place.delete(grave.name)
+    def give_up(self, item: str) -> None:
+        """Says that this member cannot do the item."""
+        self.place.write(f"failed/{item}.{self.member}", b"")
 
-    def others_alive(self) -> bool:
+    def given_up_by(self, item: str) -> set[str]:
+        """Members that could not do the item."""
+        return {file.base.split(".")[-1] for file in self.place.files("failed", f"{item}.*")}
+
+    def forget_troubles(self, beginnings: Collection[str]) -> None:
+        """Forgets losses and failures of items whose names begin so, up to a dash or a dot."""
+        for folder in ("lost", "failed"):
+            for file in self.place.files(folder, "*"):
+                if file.base.split(".")[0].split("-")[0] in beginnings:
+                    self.place.delete(file.name)
+
+    def others_alive(self, besides: Collection[str] = ()) -> bool:
         """Whether any other member may be at work: it has not been seen to stand still."""
         hearts = self.place.files("members", "*.beat")
-        names = {heart.base.removesuffix(".beat") for heart in hearts} - {self.member}
+        names = {heart.base.removesuffix(".beat") for heart in hearts} - {self.member, *besides}
         gone = {name for name in names if self.is_gone(name)}
         return gone < names
 

@@ -97,6 +97,7 @@ class _Worker:
     _planned: Planned = field(default_factory=lambda: Planned({}, {}))
     _jobs: dict[Task, Job] = field(default_factory=dict)
     _model: object = None  # that of the last piece, which is in memory
+    _failed: set[tuple[int, Task]] = field(default_factory=set)  # here, by number of the order
 
     def turn(self, order: Order) -> bool:
         """Goes through the tasks that are left once, those of the model in memory first; whether
@@ -145,10 +146,12 @@ class _Worker:
 
     def _advance(self, order: Order, task: Task) -> bool:
         """Makes what is free of a task, scores it when all is there; whether it did anything."""
+        if (order.number, task) in self._failed:
+            return self._end_failed(order, task)
         job, store = self._job(task), self.session.store
         was_busy = False
         for piece in _pieces(store.unwritten(task.key, "images", job.entry.samples), job):
-            if self.orders.has_ended(order, task):
+            if self.orders.has_ended(order, task) or (order.number, task) in self._failed:
                 return was_busy
             was_busy |= self._make(order, task, piece)
         if store.unwritten(task.key, "images", job.entry.samples) or self._waits(order, job):
@@ -186,7 +189,7 @@ class _Worker:
             is_over = self.orders.has_ended(order, task)
             return _MEANWHILE if is_over else self.session.run(job, wait=False)
 
-        status = self._under_lease(f"{task.key}-{task.status_kind}", job, score)
+        status = self._under_lease(_whole(task), job, score)
         if status:
             self._end(order, task, status)
         return bool(status)
@@ -208,8 +211,31 @@ class _Worker:
             self.leases.release(item)
 
     def _end(self, order: Order, task: Task, status: str) -> None:
+        if status == "failed":
+            self._failed.add((order.number, task))
+            self.leases.give_up(_whole(task))
+            self._end_failed(order, task)
+        else:
+            self._say_ended(order, task, status)
+
+    def _end_failed(self, order: Order, task: Task) -> bool:
+        """Ends a task that failed here, if it failed at another member, too, or there is none: one
+        machine that is broken takes no cell from others, who can do it. Whether it ended it."""
+        others = self.leases.given_up_by(_whole(task)) - {self.leases.member}
+        driver = self.leases.holder(order.driver)
+        if not others and self.leases.others_alive(besides={driver or ""}):
+            return False
+        self._say_ended(order, task, "failed")
+        return True
+
+    def _say_ended(self, order: Order, task: Task, status: str) -> None:
         self.orders.end(order, task, status)
         self.say(f"{cell_name(self._job(task).entry.asked)}: {status}")
+
+
+def _whole(task: Task) -> str:
+    """What a task as a whole is called among leases."""
+    return f"{task.key}-{task.status_kind}"
 
 
 def _pieces(gaps: Sequence[tuple[int, int]], job: Job) -> list[tuple[int, int]]:

@@ -173,8 +173,8 @@ def frechet_record(
     are split alike (1,024 dimensions, n = 4 d, the spectra of benchmarks/simulated.py). Each half
     is drawn as the whole was, see Draws: half of the prompts where they stand for a population,
     else half of the samples of each prompt, weighted to its share. A mixture of prompts that
-    differed between halves would count as bias. For
-    fewer than 4 units there are no halves: the estimate is the plain distance.
+    differed between halves would count as bias. For fewer than 4 units there are no halves: the
+    estimate is the plain distance.
 
     The next order of the bias is left. From FEW_SAMPLES units a dimension on it was measured to be
     within half of LEFT of what was taken out, to either side; with tails as those of Student's t

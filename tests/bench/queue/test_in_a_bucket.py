@@ -59,7 +59,7 @@ def test_the_lease_of_one_who_is_gone_is_taken_by_one(queue, clock):
     assert members[0].losses("piece") == 1
     for member in members:
         member.__exit__(None, None, None)
-    members[0].forget_losses({"piece"})
+    members[0].forget_troubles({"piece"})
     assert members[0].losses("piece") == 0
 
 

@@ -85,9 +85,9 @@ def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(
         assert not mine.others_alive()
         assert mine.claim("piece")
         assert mine.losses("piece") == 1
-        mine.forget_losses({"other"})
+        mine.forget_troubles({"other"})
         assert mine.losses("piece") == 1
-        mine.forget_losses({"piece"})
+        mine.forget_troubles({"piece"})
         assert mine.losses("piece") == 0
 
 

@@ -142,6 +142,58 @@ def test_a_cell_that_fails_at_a_worker_fails_and_the_others_go_on(
     assert call(capsys, *swept(tmp_path, "scheduler=ddim"))[0] == 0, "the same command tries again"
 
 
+class Broken(Session):
+    """On a machine that can make nothing."""
+
+    def _images(self, job, first, last):
+        raise RuntimeError("this machine is broken")
+
+
+def test_a_broken_machine_takes_no_cell_from_one_that_can_make_it(tmp_path, capsys, quick):
+    """It leaves what failed to the other; a cell that fails at both has failed."""
+    folder = tmp_path / "tiny"
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")) as driven:
+        waiting_for(lambda: (folder / "queue" / "order.json").exists())
+        place, orders = Folder(folder / "queue"), orders_of(folder)
+        with Leases(place) as one, Leases(place) as other:
+            broken, whole, second = (
+                worker._Worker(orders, leases, session(Store(folder)), say=print)
+                for leases, session in ((one, Broken), (other, Session), (other, Broken))
+            )
+            order = orders.read()
+            broken.turn(order)
+            assert not broken.turn(order), "it does not try again"
+            assert orders.ended(order) == {}
+            second.turn(order)
+            assert [*orders.ended(order).values()] == ["failed"]
+    assert driven.code == 1
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")) as driven:
+        waiting_for(lambda: orders.read().number > order.number)
+        with Leases(place) as one, Leases(place) as other:
+            broken.leases, whole.leases, order = one, other, orders.read()
+            broken.turn(order)
+            waiting_for(lambda: not whole.turn(order))
+            assert [*orders.ended(order).values()] == ["done"]
+    assert driven.code == 0
+
+
+def test_a_broken_machine_that_is_left_alone_says_so(tmp_path, capsys, quick):
+    folder = tmp_path / "tiny"
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")) as driven:
+        waiting_for(lambda: (folder / "queue" / "order.json").exists())
+        place, orders = Folder(folder / "queue"), orders_of(folder)
+        with Leases(place) as leases:
+            broken = worker._Worker(orders, leases, Broken(Store(folder)), say=print)
+            with Leases(place):
+                broken.turn(orders.read())
+                assert orders.ended(orders.read()) == {}
+            broken.turn(orders.read())
+            assert [*orders.ended(orders.read()).values()] == ["failed"]
+    assert driven.code == 1
+    frame = pd.read_csv(folder / "results.csv")
+    assert "this machine is broken" in frame.message[0]
+
+
 def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
     slow = swept(tmp_path, "samples=24")
     driving = start(*slow, "workers=0")
