@@ -2,11 +2,10 @@
 
     python -m benchmarks.performance FOLDER [SUBJECT …] [--small] [--write=PAGE]
 
-Subjects: efficiency, rivals, metric_code, overheads, storage, renderer; all where none is named. A
-subject that is finished lies in FOLDER as a file of its name and is not measured again. FOLDER's
-bench.json holds all that were asked for, with versions and machine, and PAGE gets their tables
-between its marker lines. --small makes them small enough to see whether all runs; its files have
-names of their own.
+Subjects: those of SUBJECTS; all where none is named. A subject that is finished lies in FOLDER as a
+file of its name and is not measured again. FOLDER's bench.json holds all that were asked for, with
+versions and machine, and PAGE gets their tables between its marker lines. --small makes them small
+enough to see whether all runs; its files have names of their own.
 """
 
 import json
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks.performance import (
     efficiency,
+    lockstep,
     metric_code,
     overheads,
     renderer,
@@ -35,6 +35,7 @@ SUBJECTS: dict[str, Any] = {
     "metric_code": metric_code,
     "overheads": overheads,
     "storage": storage,
+    "lockstep": lockstep,
     "renderer": renderer,
 }
 _OTHERS = (

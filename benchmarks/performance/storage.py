@@ -32,6 +32,7 @@ FULL = Size(
         Stored("4 x 4 pixels, 16 samples", ("model=gaussian", "steps=2"), 16, 48),
         Stored("32 x 32 pixels, 256 samples", _SHAPES, 256, 3072),
         Stored("32 x 32 pixels, 2,048 samples", _SHAPES, 2048, 3072),
+        Stored("the same with images=png", (*_SHAPES, "images=png"), 2048, 3072),
     )
 )
 SMALL = Size(FULL.cells[:1])
@@ -52,8 +53,9 @@ def _rows(cell: Stored) -> list[Row]:
     total = sum(files.values())
     features = sum(n for name, n in files.items() if name.startswith(("features", "cosines")))
     estimates = sum(size for name, size in files.items() if name.startswith("estimate"))
+    images = sum(size for name, size in files.items() if name.startswith("images"))
     note = (
-        f"images of {cell.pixels:,} bytes uncompressed; features "
+        f"images {images / cell.samples:,.0f}, of {cell.pixels:,} bytes uncompressed; features "
         f"{features / cell.samples:,.0f}, estimates {estimates / cell.samples:,.0f}"
     )
     return [
