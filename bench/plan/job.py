@@ -9,6 +9,7 @@ from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.packing import Format
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import LatencySettings, Settings
 
@@ -46,6 +47,7 @@ class Job:
     # In closed form a flat image can be right: data of one mean, or what too few steps make of
     # them. Random weights show nothing.
     may_be_flat: bool
+    pictures: Format  # how the store keeps its images
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column

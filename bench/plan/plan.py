@@ -199,6 +199,7 @@ def _measured(
         machine=machine,
         latency=settings.latency,
         may_be_flat=may_be_flat,
+        pictures=settings.images,
         unmeasured=tuple(lacks),
     )
 

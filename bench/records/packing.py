@@ -32,12 +32,13 @@ def pack(arrays: dict[str, np.ndarray], pictures: Format = "raw") -> bytes:
 def unpack(content: bytes, first: int = 0, last: int | None = None) -> dict[str, np.ndarray]:
     """The arrays of a file, of items first to last - 1."""
     kept, arrays = load(content), {}
+    wanted = slice(first, last)
     for name, array in kept.items():
         if name.endswith(_PNG):
             plain = name.removesuffix(_PNG)
-            arrays[plain] = _of_png(array, kept[plain + _ENDS], first, last)
+            arrays[plain] = _of_png(array, kept[plain + _ENDS], wanted)
         elif not name.endswith(_ENDS):
-            arrays[name] = array[first:last] if array.ndim else array
+            arrays[name] = array[wanted] if array.ndim else array
     return arrays
 
 
@@ -55,11 +56,11 @@ def _png_of(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _of_png(together: np.ndarray, ends: np.ndarray, first: int, last: int | None) -> np.ndarray:
+def _of_png(together: np.ndarray, ends: np.ndarray, wanted: slice) -> np.ndarray:
     starts = [0, *ends[:-1].tolist()]
     files = [together[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack([*pool.map(_picture_of, files[first:last])])
+        return np.stack([*pool.map(_picture_of, files[wanted])])
 
 
 def _picture_of(file: np.ndarray) -> np.ndarray:

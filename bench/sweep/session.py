@@ -130,7 +130,7 @@ class Session:
         def make(first: int, last: int) -> None:
             images = self._images(job, first, last)
             kept = {"images": images}
-            self.store.write(key, "images", first, arrays=kept, pictures=job.settings.images)
+            self.store.write(key, "images", first, arrays=kept, pictures=job.pictures)
             progress(last - first)
 
         for start, stop in gaps:

@@ -1,12 +1,14 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from safetensors.numpy import load
 
 from denoisebench.bench.records.packing import pack, unpack
 from denoisebench.bench.records.store import Store
+from tests.helpers.cli import call, tiny
 
 
 @pytest.fixture
@@ -56,3 +58,23 @@ def test_a_store_reads_shards_of_both_forms_as_one(tmp_path, pictures):
     part = store.read("cell", "images", 4, start=2)["images"]
     np.testing.assert_array_equal(part, pictures[2:4])
     assert store.missing("cell", "images", 5) == []
+
+
+def test_a_sweep_that_keeps_png_finds_the_same_numbers_and_goes_on_from_either(tmp_path, capsys):
+    def sweep(*settings):
+        code, out, err = call(capsys, *tiny(tmp_path, *settings))
+        assert code == 0, err
+        return out, pd.read_csv(tmp_path / "tiny" / "results.csv")
+
+    plain, kept = ("tracking=none", "latency.timed_runs=0", "scheduler=ddim"), []
+    for form in ("raw", "png"):
+        kept.append(sweep(*plain, f"images={form}", f"store={tmp_path / form}")[1])
+    pd.testing.assert_frame_equal(*kept)
+    images = [path.read_bytes() for path in (tmp_path / "png").glob("cells/*/images-*")]
+    assert all(b"images.png" in content for content in images)
+    out, _ = sweep(*plain, f"store={tmp_path / 'png'}")
+    assert "nothing was generated" in out
+    code, _, err = call(capsys, *tiny(tmp_path, "images=webp"))
+    assert code == 2
+    assert "images" in err
+    assert len(err.splitlines()) == 1
