@@ -8,6 +8,7 @@ trajectories; with the answers at hand a plan is read in milliseconds.
 import atexit
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -16,11 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.machine import library_version
 from denoisebench.bench.paths import cache_folder, hash_of, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 
-_LIBRARIES = ("diffusers", "numpy", "scipy", "torch", "transformers")
 _OURS = ("schedulers", "models", "noise.py")  # of bench: what such functions read and call
 _MOST = 50_000  # answers in a file; beyond, it is begun anew
 _FILES = 8  # files of other versions that are kept, the newest
@@ -93,9 +92,11 @@ def _memory() -> _Memory:
 
 
 def _what_answers_follow_from() -> Iterator[bytes]:
-    """Versions of libraries, our source, and of diffusers, which some change where it is installed,
-    the sizes and times of its files."""
-    yield json.dumps([library_version(name) for name in _LIBRARIES]).encode()
+    """All libraries that are installed, with their versions, for some schedulers need one more; our
+    source; and of diffusers, which some change where it is installed, sizes and times of files."""
+    for root in map(Path, sys.path):
+        if root.is_dir():
+            yield from sorted(path.name.encode() for path in root.glob("*.dist-info"))
     here = Path(__file__).parent
     for part in _OURS:
         place = here / part

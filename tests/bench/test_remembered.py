@@ -49,12 +49,13 @@ def test_what_a_function_raises_is_not_remembered(answer):
     assert calls == ["wrong", "wrong"]
 
 
-@pytest.mark.parametrize("changed", ["library_version", "source"])
+@pytest.mark.parametrize("changed", ["libraries", "source"])
 def test_another_version_is_asked_again(changed, answer, monkeypatch, tmp_path):
     answer("a")
     begin_another_process()
-    if changed == "library_version":
-        monkeypatch.setattr(module, "library_version", lambda name: f"{name} of tomorrow")
+    if changed == "libraries":
+        (tmp_path / "torchsde-0.2.6.dist-info").mkdir()
+        monkeypatch.syspath_prepend(tmp_path)
     else:
         (tmp_path / "schedulers").mkdir()
         (tmp_path / "schedulers" / "trial.py").write_text("changed")
