@@ -7,7 +7,8 @@ second part a driver and four workers share the folder; one of them at a time is
 again, or paused for longer than the others' patience, so that its lease is taken while it writes.
 
 Processes are forked from one that has loaded the libraries, so that kills fall into the work and
-not into imports; each runs the commands as the command line does.
+not into imports; each runs the commands as the command line does. Each sweep has random numbers of
+its own, and what was done is written after each: the same command goes on from there.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from denoisebench.__main__ import run
 from denoisebench.bench.machine import environment
@@ -61,13 +63,34 @@ KILL_WORKER, KILL_DRIVER, PAUSE = "worker killed", "driver killed", "worker paus
 class Tally:
     """What was done to sweeps, and what was wrong with what they left."""
 
+    file: Path
     sweeps: int = 0
     done_to: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    pieces: int = 0  # that workers said they made
+    doubled: int = 0  # of them, such as had been made
+
+    @classmethod
+    def read(cls, file: Path) -> "Tally":
+        """What a file says, or an empty one."""
+        if not file.exists():
+            return cls(file)
+        record = json.loads(file.read_text())
+        return cls(file, **{**record, "done_to": Counter(record["done_to"])})
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "file"}
 
     @property
     def kills(self) -> int:
         return sum(self.done_to.values())
+
+    def count_pieces(self, log: str) -> None:
+        """Counts what workers said they made."""
+        made = Counter(line for line in log.splitlines() if ": samples " in line)
+        self.pieces += made.total()
+        self.doubled += made.total() - len(made)
 
 
 def _load() -> None:
@@ -127,9 +150,10 @@ def problems(folder: Path, whole: set[str]) -> list[str]:
 
 def alone(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: int) -> Tally:
     """Kills one process again and again. seconds: that a sweep takes undisturbed."""
-    tally, rng = Tally(), random.Random(seed)
+    tally = Tally.read(folder / "alone.json")
     while tally.kills < kills:
-        place = folder / f"alone-{tally.sweeps}"
+        rng, place = random.Random(f"{seed} {tally.sweeps}"), folder / f"alone-{tally.sweeps}"
+        shutil.rmtree(place, ignore_errors=True)
         while True:
             process = forked([*GRID, f"runs={place}"], folder / "log.txt")
             code = _after(process, rng.uniform(0, seconds))
@@ -154,6 +178,7 @@ def _judge(tally: Tally, place: Path, code: int, *, whole: set[str]) -> None:
     tally.sweeps += 1
     wrong = [f"exit code {code}"] if code else problems(place, whole)
     tally.wrong += [f"{place.name}: {problem}" for problem in wrong]
+    write_atomically(tally.file, json.dumps(tally.record).encode())
     if not wrong:
         shutil.rmtree(place)
 
@@ -204,42 +229,51 @@ class Crowd:
 
 def shared(folder: Path, kills: int, *, whole: set[str], seconds: float, seed: int) -> Tally:
     """Disturbs sweeps that several processes share, a few times each."""
-    tally, rng = Tally(), random.Random(seed)
+    tally = Tally.read(folder / "shared.json")
     leases.PATIENCE_S = PATIENCE_S
     while tally.kills < kills:
-        place = folder / f"shared-{tally.sweeps}"
-        crowd = Crowd(place, folder / "log.txt")
+        rng, place = random.Random(f"{seed} {tally.sweeps}"), folder / f"shared-{tally.sweeps}"
+        log = folder / f"shared-{tally.sweeps}.log"
+        for old in (place, log):
+            shutil.rmtree(old, ignore_errors=True)
+        log.write_text("")
+        crowd = Crowd(place, log)
         for _ in range(min(rng.randint(1, 4), kills - tally.kills)):
             time.sleep(rng.uniform(0, seconds / 2))
             act = crowd.disturb(rng)
             tally.done_to.update([act] if act else [])
         codes = crowd.end()
+        tally.count_pieces(log.read_text())
         _judge(tally, place, max(codes, key=abs), whole=whole)
     return tally
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    lines = ["| part | sweeps | disturbed | what was wrong |", "|---|--:|---|---|"]
+    lines = ["| part | sweeps | disturbed | pieces made twice | what was wrong |"]
+    lines.append("|---|--:|---|---|---|")
     for part, tally in tallies.items():
         done_to = ", ".join(f"{count} x {act}" for act, count in sorted(tally.done_to.items()))
         wrong = "; ".join(tally.wrong) or "nothing"
-        lines.append(f"| {part} | {tally.sweeps} | {done_to} | {wrong} |")
+        twice = f"{tally.doubled} of {tally.pieces:,}" if tally.pieces else "not counted"
+        lines.append(f"| {part} | {tally.sweeps} | {done_to} | {twice} | {wrong} |")
     return "\n".join(lines)
+
+
+def undisturbed(folder: Path) -> tuple[set[str], float]:
+    """What a sweep stores that nobody disturbs, and the seconds that it takes."""
+    shutil.rmtree(folder / "whole", ignore_errors=True)
+    start = time.monotonic()
+    process = forked([*GRID, f"runs={folder / 'whole'}"], folder / "log.txt")
+    _, status = os.waitpid(process, 0)
+    assert not status, (folder / "log.txt").read_text()
+    return stored(folder / "whole"), time.monotonic() - start
 
 
 def main(folder: Path, kills_alone: int, kills_shared: int, *, seed: int = 0) -> int:
     """Number of things that were wrong."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     _load()
-    process, start = (
-        forked([*GRID, f"runs={folder / 'whole'}"], folder / "log.txt"),
-        time.monotonic(),
-    )
-    _, status = os.waitpid(process, 0)
-    seconds = time.monotonic() - start
-    assert not status, (folder / "log.txt").read_text()
-    whole = stored(folder / "whole")
+    whole, seconds = undisturbed(folder)
     given = {"whole": whole, "seconds": seconds, "seed": seed}
     tallies = {
         "one process": alone(folder, kills_alone, **given),
@@ -247,7 +281,7 @@ def main(folder: Path, kills_alone: int, kills_shared: int, *, seed: int = 0) ->
     }
     print(table(tallies))
     record = {"seconds": seconds, "seed": seed, "environment": environment()}
-    record |= {"parts": {part: vars(tally) for part, tally in tallies.items()}}
+    record |= {"parts": {part: tally.record for part, tally in tallies.items()}}
     write_atomically(folder / "chaos.json", json.dumps(record, indent=1).encode())
     return sum(len(tally.wrong) for tally in tallies.values())
 
