@@ -1,18 +1,22 @@
 """Sweeps that several processes share, through the real command line."""
 
+import errno
 import json
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from denoisebench.__main__ import run
 from denoisebench.bench.generate import generate as sampling
-from denoisebench.bench.paths import hash_of
+from denoisebench.bench.paths import hash_of, writing
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue import driver, here, worker
 from denoisebench.bench.queue.leases import Leases
@@ -206,6 +210,42 @@ def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
     assert helper.returncode == 0, err
     _, err = driving.communicate(timeout=120)
     assert driving.returncode == 0, err
+    assert content(tmp_path / "tiny") == content(alone)
+
+
+def test_an_hour_between_clocks_and_no_mlflow_change_nothing(alone, tmp_path, capsys, quick):
+    """The worker's clock is an hour ahead; the driver cannot publish."""
+    ahead = (
+        "import sys, time; now = time.time; time.time = lambda: now() + 3600;"
+        "from denoisebench.__main__ import main; main()"
+    )
+    silent = ("tracking=mlflow", "tracking.uri=http://127.0.0.1:9")
+    with Driven([*swept(tmp_path), *silent]) as driven:
+        command = [sys.executable, "-c", ahead, "work", str(tmp_path / "tiny"), "--wait=60"]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert driven.code == 0
+    assert content(tmp_path / "tiny") == content(alone)
+    assert "publish later with" in capsys.readouterr().err
+
+
+def test_a_worker_whose_disk_is_full_says_so_and_another_goes_on(
+    alone, tmp_path, capsys, monkeypatch, quick
+):
+    def full(self, name, content):
+        if "images-" in name:
+            with writing(Path(name)):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return plain(self, name, content)
+
+    plain = Folder.write
+    with Driven(swept(tmp_path)) as driven:
+        monkeypatch.setattr(Folder, "write", full)
+        code, _, err = call(capsys, "work", tmp_path / "tiny", "--wait=60")
+        assert code == 2
+        assert "disk full while writing" in err
+        monkeypatch.setattr(Folder, "write", plain)
+        assert call(capsys, "work", tmp_path / "tiny")[0] == 0
+    assert driven.code == 0
     assert content(tmp_path / "tiny") == content(alone)
 
 
