@@ -18,6 +18,18 @@ _LIBRARIES = (
 )
 
 
+# Of NVIDIA's on machines and boards, of AMD's, of Linux within Windows. Devices appear when the first
+# program asks for them, modules when the system starts.
+_SIGNS_OF_A_DRIVER = (
+    "/dev/nvidiactl",
+    "/dev/nvhost-gpu",
+    "/dev/nvmap",
+    "/dev/kfd",
+    "/dev/dxg",
+    "/proc/driver/nvidia",
+    "/sys/module/nvidia",
+    "/sys/module/amdgpu",
+)
 library_version = cache(version)  # each look reads the library's files
 
 
@@ -51,10 +63,9 @@ def accelerator() -> str:
 def has_cuda() -> bool:
     """Whether torch can compute on a CUDA or ROCm device. Where the system has no driver of one,
     torch need not be asked, which takes seconds to import."""
-    drivers = ("nvidiactl", "nvidia0", "nvhost-gpu", "nvmap", "kfd", "dxg")  # dxg: Windows' Linux
     if sys.platform == "darwin":
         return False
-    if sys.platform == "linux" and not any(Path("/dev", name).exists() for name in drivers):
+    if sys.platform == "linux" and not any(Path(sign).exists() for sign in _SIGNS_OF_A_DRIVER):
         return False
     import torch
 

@@ -20,7 +20,6 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import cache_folder, hash_of, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 
-_OURS = ("schedulers", "models", "noise.py")  # of bench: what such functions read and call
 _MOST = 50_000  # answers in a file; beyond, it is begun anew
 _FILES = 8  # files of other versions that are kept, the newest
 _ABSENT = object()
@@ -97,11 +96,8 @@ def _what_answers_follow_from() -> Iterator[bytes]:
     for root in map(Path, sys.path):
         if root.is_dir():
             yield from sorted(path.name.encode() for path in root.glob("*.dist-info"))
-    here = Path(__file__).parent
-    for part in _OURS:
-        place = here / part
-        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
-            yield file.read_bytes()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        yield file.read_bytes()
     spec = find_spec("diffusers")
     for folder in (spec and spec.submodule_search_locations) or ():
         for file in sorted(Path(folder).rglob("*.py")):

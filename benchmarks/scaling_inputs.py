@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.performance import overheads
 from benchmarks.performance.commands import denoisebench, ran
+from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.plan import plan_sweep
 from denoisebench.bench.queue.leases import Leases
@@ -84,7 +85,7 @@ def _job(folder: Path, samples: int, *, seed: int) -> Job:
 
 def _operation(folder: Path) -> float:
     """Seconds of one operation, from leases taken and given back."""
-    with Leases(folder / "queue") as leases:
+    with Leases(Folder(folder / "queue")) as leases:
 
         def take(item: str) -> None:
             leases.claim(item)

@@ -32,15 +32,16 @@ from denoisebench.reports.rows.frame import (
 )
 
 
-def write_report(folder: Path, frame: pd.DataFrame | None = None) -> Path:
-    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html, of a run that
-    tests claims also claims.html and claims.md; returns the page's path. frame: the run's, where it
-    was read before.
-
-    Raises UserError when folder is not a run.
-    """
+def write_report(folder: Path) -> Path:
+    """The report of a run's folder, see report_of. Raises UserError when it is not a run."""
     run = load_run(folder)
-    frame = load_frame(run) if frame is None else frame
+    return report_of(run, load_frame(run))
+
+
+def report_of(run: Run, frame: pd.DataFrame) -> Path:
+    """Writes results.csv, results.parquet, defaults.yaml, figures/ and report.html, of a run that
+    tests claims also claims.html and claims.md; returns the page's path. frame: that of the run."""
+    folder = run.folder
     write_results(frame, folder)
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
     content = content_of(run, frame, estimates)

@@ -19,7 +19,7 @@ def log(arguments: list[str]) -> int:
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.settings.job import tracking_settings
     from denoisebench.reports.current import is_current
-    from denoisebench.reports.report import write_report
+    from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import frame_of
 
@@ -39,7 +39,7 @@ def log(arguments: list[str]) -> int:
     records = rows(run)
     frame = frame_of(run, records)
     if not is_current(run, frame):
-        write_report(run.folder, frame)  # what is published is whole
+        report_of(run, frame)  # what is published is whole
     return 0 if publish_run(run, settings, records, cautions=cautions(frame)) else 1
 
 

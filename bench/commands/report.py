@@ -11,13 +11,13 @@ from denoisebench.bench.errors import UserError
 def report(arguments: list[str]) -> int:
     """Results, figures and page of a run, from its store alone."""
     from denoisebench.bench.records.run import load_run
-    from denoisebench.reports.report import write_report
+    from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import load_frame
 
-    folder = run_folder(arguments)
-    frame = load_frame(load_run(folder))
-    page = write_report(folder, frame)
+    run = load_run(run_folder(arguments))
+    frame = load_frame(run)
+    page = report_of(run, frame)
     print_cautions(cautions(frame))
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0

@@ -79,20 +79,22 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is."""
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.rows import rows
+    from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import frame_of
     from denoisebench.reports.rows.summary import default_line, summary_table
 
-    folder, console = outcome.run.folder, terminal()
+    run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
+    folder = run.folder
     page = folder / "report.html"
     defaults = folder / "defaults.yaml"
-    records = rows(outcome.run)
-    frame = frame_of(outcome.run, records)
-    if not is_current(outcome.run, frame):
-        from denoisebench.reports.report import write_report
+    records = rows(run)
+    frame = frame_of(run, records)
+    if not is_current(run, frame):
+        from denoisebench.reports.report import report_of
 
-        write_report(folder, frame)
+        report_of(run, frame)
     decided = [f"default of {default_line(default)}" for default in read_defaults(defaults)]
     console.print(summary_table(frame))
     warnings = cautions(frame)
@@ -100,7 +102,7 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
     for line in decided:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if tracking.kind == "mlflow":
-        publish_run(outcome.run, tracking, records, cautions=warnings)
+        publish_run(run, tracking, records, cautions=warnings)
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

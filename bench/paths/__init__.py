@@ -17,6 +17,7 @@ from glob import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from denoisebench.bench.errors import UserError
 
@@ -118,8 +119,18 @@ def _sha256(file: Path) -> bytes:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept for all runs of a user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "denoisebench"
+    """Where what can be made again is kept for all runs of a user; of one without a home, as
+    containers may have, until the process ends."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "denoisebench"
+    except RuntimeError:
+        return Path(_homeless().name)
+
+
+@cache
+def _homeless() -> TemporaryDirectory[str]:
+    """A folder that is removed with the process."""
+    return TemporaryDirectory(prefix="denoisebench-")
 
 
 def _read_memory(path: Path) -> dict[str, str]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.errors import UserError
@@ -30,6 +29,7 @@ LAG_S = 10.0  # that a list may be behind
 _LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
 _PUTS = 3  # of one that is torn, or under a condition and takes too long
+_COPIES = "objects"  # folder of copies in the user's cache
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
 
 
@@ -235,25 +235,15 @@ class Bucket:
         return path.removeprefix(self.prefix).lstrip("/")
 
 
-def _copies() -> Path | None:
-    try:
-        return cache_folder() / "objects"
-    except RuntimeError:  # a user without a home
-        return None
-
-
 def _copy_of(name: str) -> bytes | None:
     """An intact copy of a file that never changes."""
-    folder = _copies()
     with suppress(OSError):
-        content = (folder / name).read_bytes() if folder else b""
+        content = (cache_folder() / _COPIES / name).read_bytes()
         return content if is_intact(name, content) else None
     return None
 
 
 def _keep_copy(name: str, content: bytes) -> None:
     """One that cannot be kept is none."""
-    folder = _copies()
     with suppress(OSError, UserError):
-        if folder:
-            write_atomically(folder / name, content)
+        write_atomically(cache_folder() / _COPIES / name, content)

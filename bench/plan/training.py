@@ -95,24 +95,22 @@ def _differences(
 ) -> tuple[Difference, ...] | str:
     spec = SCHEDULERS[name]
     laid = json.dumps({**spec.flags, **flags}, sort_keys=True)
-    unlike = _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
-    if isinstance(unlike, str):
-        return unlike
+    try:
+        unlike = _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
+    except Exception as error:  # each class has its own ways to say no
+        return first_line(error)
     return tuple(Difference(text, tuple(flags)) for text, flags in unlike)
 
 
 @remembered
 def _compared(
     class_name: str, flags: str, config: str, *, grid: str
-) -> list[tuple[str, tuple[str, ...]]] | str:
-    """All differences from the model's own scheduler, as text and flags; what a class says that
-    cannot be made."""
+) -> list[tuple[str, tuple[str, ...]]]:
+    """All differences from the model's own scheduler, as text and flags. Raises what a class says
+    that cannot be made."""
     own_config = json.loads(config)
-    try:
-        own = own_scheduler(own_config)
-        built = build_scheduler(class_name, json.loads(flags), own_config, grid=grid)
-    except Exception as error:  # each class has its own ways to say no
-        return first_line(error)
+    own = own_scheduler(own_config)
+    built = build_scheduler(class_name, json.loads(flags), own_config, grid=grid)
     if own is None:
         return [("the model's own scheduler is no class of diffusers", ())]
     unlike = differences(training_of(own), training_of(built))

@@ -27,6 +27,7 @@ _SHARED = (
     "runs",
     "run",
     "store",
+    "images",
     "dry_run",
     "device",
     "threads",

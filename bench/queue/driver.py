@@ -43,8 +43,8 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
     Raises UserError when another driver has the run.
     """
     store = Store.make(plan.store_root)
-    with Leases(store.place.under(QUEUE)) as leases:
-        item = f"driver-{hash_of([_run_name(plan).encode()])}"
+    item = f"driver-{hash_of([_run_name(plan).encode()])}"
+    with Leases(store.place.under(QUEUE), group=item) as leases:
         if not leases.claim_patiently(item):
             raise UserError(
                 f"{plan.run_folder}: another sweep with workers is at it ({leases.holder(item)}); "

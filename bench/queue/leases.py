@@ -1,6 +1,7 @@
 """Leases: who works on what, among processes on any machines that see one folder, or one bucket.
 
-    members/<member>.beat       the heartbeat of a process: a number that it raises again and again
+    members/<member>.beat       the heartbeat of a process: a number that it raises again and again,
+                                and what it works for
     leases/<item>               who holds an item: the name of a member
     lost/<item>.<member>.<…>    an item that this member held when it ended, or seemed to
     failed/<item>.<member>      an item that could not be done by this member, and may be by others
@@ -38,6 +39,7 @@ class Leases:
     """A member's leases in a place; entered, its heart beats in a thread."""
 
     place: Place
+    group: str = ""  # what the member works for: others may share its place
     patience_s: float = field(default_factory=lambda: PATIENCE_S)
     member: str = field(
         default_factory=lambda: f"{process_space()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -64,7 +66,8 @@ class Leases:
         if self._thread:
             self._thread.join()
         for name in (self._ticket, _heart(self.member)):
-            self.place.delete(name)
+            with suppress(OSError, UserError):  # a heart that stays is seen to stand still
+                self.place.delete(name)
 
     def _check_place(self) -> None:
         """Raises UserError where two could hold one item."""
@@ -131,11 +134,15 @@ class Leases:
                     self.place.delete(file.name)
 
     def others_alive(self, besides: Collection[str] = ()) -> bool:
-        """Whether any other member may be at work: it has not been seen to stand still."""
+        """Whether any other member of the group may be at work: it has not been seen to stand
+        still."""
         hearts = self.place.files("members", "*.beat")
         names = {heart.base.removesuffix(".beat") for heart in hearts} - {self.member, *besides}
-        gone = {name for name in names if self.is_gone(name)}
-        return gone < names
+        return any(self._may_be_of_the_group(name) and not self.is_gone(name) for name in names)
+
+    def _may_be_of_the_group(self, member: str) -> bool:
+        _, space, group = self._beat_of(member).decode().partition(" ")
+        return not space or group == self.group
 
     def is_gone(self, member: str) -> bool:
         """Whether a member has ended, or seems so to this observer, who may have to ask again."""
@@ -157,9 +164,11 @@ class Leases:
 
     def _take_over(self, item: str, holder: str) -> bool:
         """Takes the lease of a member that is gone; False when another was quicker."""
-        self.place.write(f"lost/{item}.{holder}.{uuid.uuid4().hex[:8]}", holder.encode())
         lease, mine = _lease(item), self.member.encode()
-        return self.place.replace(lease, holder.encode(), mine) or self.holds(item)
+        if self.place.replace(lease, holder.encode(), mine):
+            self.place.write(f"lost/{item}.{holder}.{uuid.uuid4().hex[:8]}", holder.encode())
+            return True
+        return self.holds(item)
 
     def _beat_of(self, member: str) -> bytes:
         """Empty where there is none, or it was replaced on a server while it was read."""
@@ -173,7 +182,7 @@ class Leases:
         return f"members/{self.member}.name"
 
     def _beat(self, number: int) -> None:
-        self.place.write(_heart(self.member), str(number).encode())
+        self.place.write(_heart(self.member), f"{number} {self.group}".encode())
 
     def _keep_beating(self) -> None:
         number = 0

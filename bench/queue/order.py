@@ -151,7 +151,7 @@ QUEUE = "queue"  # a folder of the run's folder, and one of its store
 def orders_of(run_folder: Path, store: Place | None = None) -> "Orders":
     """Returns the orders of a run, beside its report, or in its store where that is remote."""
     if store is not None and is_remote(store.address):
-        return Orders(store.under(f"{QUEUE}/runs/{run_folder.name}"))
+        return Orders(store.under(f"{QUEUE}/runs/{run_folder.resolve().name}"))
     return Orders(Folder(run_folder / QUEUE))
 
 

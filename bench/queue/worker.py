@@ -45,7 +45,7 @@ def work(run_folder: Path, say: Say, *, bucket: str | None = None, wait_s: float
     orders = orders_of(run_folder, place_of(bucket) if bucket else None)
     order = _first_order(orders, wait_s)
     store = Store(named_from(run_folder, order.store))
-    with Leases(store.place.under(QUEUE)) as leases:
+    with Leases(store.place.under(QUEUE), group=order.driver) as leases:
         worker = _Worker(orders, leases, Session(store, is_shared=True), say=say)
         pause_s = POLL_S
         while True:

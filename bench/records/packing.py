@@ -22,7 +22,7 @@ def pack(arrays: dict[str, np.ndarray], pictures: Format = "raw") -> bytes:
     """The content of a file. pictures: how arrays of them are kept."""
     kept: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
-        if pictures == "png" and array.dtype == np.uint8 and array.shape[1:2] == (3,):
+        if pictures == "png" and _are_pictures(array):
             kept |= _as_png(name, array)
         else:
             kept[name] = np.ascontiguousarray(array)
@@ -37,9 +37,13 @@ def unpack(content: bytes, first: int = 0, last: int | None = None) -> dict[str,
         if name.endswith(_PNG):
             plain = name.removesuffix(_PNG)
             arrays[plain] = _of_png(array, kept[plain + _ENDS], wanted)
-        elif not name.endswith(_ENDS):
+        elif name.removesuffix(_ENDS) + _PNG not in kept:
             arrays[name] = array[wanted] if array.ndim else array
     return arrays
+
+
+def _are_pictures(array: np.ndarray) -> bool:
+    return array.dtype == np.uint8 and array.ndim == 4 and array.shape[1] == 3 and len(array) > 0
 
 
 def _as_png(name: str, pictures: np.ndarray) -> dict[str, np.ndarray]:

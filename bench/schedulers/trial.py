@@ -60,22 +60,28 @@ def trial(
     return [float(t) for t in scheduler.timesteps], end
 
 
+def failure(class_name: str, flags: str, config: str, **rest: Any) -> str | None:
+    """What the class says when a trial fails; None when it ends well. Takes what `trial` takes.
+
+    Only a good end is remembered: memory may be short, or a library absent, today alone.
+    """
+    try:
+        _end_well(class_name, flags, config, **rest)
+    except _Failed as error:
+        return str(error)
+    return None
+
+
+class _Failed(Exception):
+    """Why a trial fails."""
+
+
 @remembered
-def failure(
-    class_name: str,
-    flags: str,
-    config: str,
-    *,
-    steps: int,
-    grid: str,
-    variance: str = DROPPED,
-    channels: int = 1,
-) -> str | None:
-    """What the class says when a trial fails; None when it ends well."""
-    end = trial(
-        class_name, flags, config, steps=steps, grid=grid, variance=variance, channels=channels
-    )
-    return end if isinstance(end, str) else None
+def _end_well(class_name: str, flags: str, config: str, **rest: Any) -> bool:
+    end = trial(class_name, flags, config, **rest)
+    if isinstance(end, str):
+        raise _Failed(end)
+    return True
 
 
 def _is_given_variance(scheduler: Any, variance: str) -> bool:

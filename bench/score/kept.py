@@ -42,10 +42,7 @@ def _shared(key: str, kind: str, *, make: Callable[[], Arrays]) -> Arrays:
     arrays = read_kept(SHIPPED, key, kind)
     if arrays is not None:
         return arrays
-    try:
-        cache = cache_folder() / "references"
-    except RuntimeError:  # a user without a home
-        return make()
+    cache = cache_folder() / "references"
     arrays = read_kept(cache, key, kind)
     if arrays is None:
         arrays = make()

@@ -13,7 +13,7 @@ from denoisebench.metrics.networks.weights import UnusableExtractor, reading
 
 Named = FrechetSettings | ClipSettings  # what a config names a network by
 SCORING = 3  # raise it when features or estimates are computed in another way
-DISTANCES = 2  # raise it when distances are computed in another way from the same features
+DISTANCES = 3  # raise it when distances are computed in another way from the same features
 T = TypeVar("T")
 
 

@@ -84,7 +84,17 @@ class Session:
         with self.store.lock(key, wait=False, shared=True) as held:
             if not held:
                 return None
-            return self._recorded(job, lambda: self._begin(job, [(first, last)]))
+            return self._recorded(job, lambda: self._piece(job, first, last))
+
+    def _piece(self, job: Job, first: int, last: int) -> str:
+        """Makes a piece. One that another made meanwhile is done, even if it fails here."""
+        try:
+            return self._begin(job, [(first, last)])
+        except Exception:
+            gaps = self.store.unwritten(job.entry.cell.key, "images", last)
+            if any(stop > first for _, stop in gaps):
+                raise
+            return "done"
 
     def give_up(self, job: Job, message: str) -> str:
         """Records that a job cannot be done; returns its status."""

@@ -60,7 +60,6 @@ def test_another_version_is_asked_again(changed, answer, monkeypatch, tmp_path):
         (tmp_path / "schedulers").mkdir()
         (tmp_path / "schedulers" / "trial.py").write_text("changed")
         monkeypatch.setattr(module, "__file__", str(tmp_path / "remembered.py"))
-        monkeypatch.setattr(module, "_OURS", ("schedulers",))
     answer("a")
     assert calls == ["a", "a"]
 

@@ -141,7 +141,18 @@ def test_a_lease_that_was_taken_anew_is_not_taken_away_with_the_old_one(folder):
         assert yours.claim("piece")  # since `mine` read that ELSEWHERE held it
         assert not mine._take_over("piece", ELSEWHERE)
         assert yours.holds("piece")
-        assert mine.losses("piece") == 0
+        assert list((folder / "lost").iterdir()) == []
+
+
+def test_who_works_for_something_else_is_no_help(folder):
+    place = Folder(folder)
+    with Leases(place, group="one") as mine, Leases(place, group="other") as yours:
+        assert not mine.others_alive()
+        assert not yours.others_alive()
+        with Leases(place, group="one") as third:
+            assert mine.others_alive()
+            assert not mine.others_alive(besides={third.member})
+        assert not mine.others_alive()
 
 
 def test_a_heart_beats_on_after_a_full_disk(folder, monkeypatch):

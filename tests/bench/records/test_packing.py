@@ -45,9 +45,14 @@ def test_what_are_no_pictures_stays_as_it_is(pictures):
         "masks": pictures[:, 0] > 100,
         "grey": pictures[:, :1],
         "count": np.array(3),
+        "none": pictures[:0],
+        "pairs": pictures[:, :, 0, 0],
+        "rows.ends": np.arange(3),
     }
     assert pack(arrays, "png") == pack(arrays, "raw")
-    assert unpack(pack(arrays))["count"] == 3
+    back = unpack(pack(arrays, "png"))
+    assert back.keys() == arrays.keys()
+    assert back["count"] == 3
 
 
 def test_a_store_reads_shards_of_both_forms_as_one(tmp_path, pictures):
