@@ -18,8 +18,8 @@ _LIBRARIES = (
 )
 
 
-# Of NVIDIA's on machines and boards, of AMD's, of Linux within Windows. Devices appear when the first
-# program asks for them, modules when the system starts.
+# Of NVIDIA's on machines and boards, of AMD's, of Linux within Windows. Devices may appear when the
+# first program asks for them, modules when the system starts.
 _SIGNS_OF_A_DRIVER = (
     "/dev/nvidiactl",
     "/dev/nvhost-gpu",

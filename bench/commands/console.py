@@ -50,5 +50,11 @@ def print_cautions(cautions: Iterable[str]) -> None:
 def terminal() -> "Console":
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+    class Terminal(Console):
+        """Leaves it to the door what a reader that has seen enough means; Rich's own exits by 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=_PLAIN_WIDTH)

@@ -48,7 +48,8 @@ def check_address(address: str) -> str:
     match = _ADDRESS.fullmatch(address)
     if not match or {".", ".."} & {*match["prefix"].split("/")}:
         raise ValueError(
-            "is no address of a bucket; give s3://BUCKET/PREFIX, with letters, digits and . _ + -"
+            "is no address of a bucket; give s3://BUCKET/PREFIX, BUCKET in two or more small "
+            "letters, digits, . and -, PREFIX in letters, digits and . _ + -"
         )
     return address
 
@@ -73,7 +74,13 @@ def client_of(bucket: str, retries: "RetryConfig") -> "S3Store":
         raise UserError(
             f"s3://{bucket}: obstore is not installed; pip install 'denoisebench[s3]'"
         ) from error
-    is_plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint and not re.fullmatch(r"https?://[^/\s]+/?", endpoint):
+        raise UserError(
+            f"AWS_ENDPOINT_URL={endpoint}: is no address of a server; give http://HOST:PORT or "
+            "https://HOST"
+        )
+    is_plain = endpoint.startswith("http://")
     with translated(f"s3://{bucket}"):
         return S3Store(
             bucket, client_options={"allow_http": is_plain, **_TIMEOUTS}, retry_config=retries

@@ -62,7 +62,7 @@ class Crew:
             code = started.poll()
             if code is None:
                 continue
-            last_line = started.last_line()
+            last_line = _end_of(code, started.last_line())
             del self._at_work[place]
             is_final = code == USERS_ERROR or self._starts.get(place, 0) >= MOST_STARTS
             if not is_final:
@@ -92,3 +92,8 @@ class Crew:
     def _start(self, place: int) -> None:
         self._starts[place] = self._starts.get(place, 0) + 1
         self._at_work[place] = self.starter(place)
+
+
+def _end_of(code: int, last_line: str) -> str:
+    """How a worker ended: who is killed says nothing of it."""
+    return f"killed by signal {-code}, after: {last_line}" if code < 0 else last_line

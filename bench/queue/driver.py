@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -42,16 +43,18 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
 
     Raises UserError when another driver has the run.
     """
+    starter = starter_of(plan)  # before anything is written
     store = Store.make(plan.store_root)
     item = f"driver-{hash_of([_run_name(plan).encode()])}"
     with Leases(store.place.under(QUEUE), group=item) as leases:
         if not leases.claim_patiently(item):
             raise UserError(
                 f"{plan.run_folder}: another sweep with workers is at it ({leases.holder(item)}); "
-                "wait for it, or help it with `denoisebench work`"
+                f"wait for it, or help it with `{_helping(plan, store)}`"
             )
         try:
-            driver = _Driver(plan, store, leases, item=item, console=console)
+            crew = Crew(plan.workers or 0, starter, partial(_say, console))
+            driver = _Driver(plan, store, leases, item=item, crew=crew, console=console)
             try:
                 yield driver.complete
                 driver.close()
@@ -59,6 +62,15 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
                 driver.crew.stop()
         finally:
             leases.release(item)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _helping(plan: Plan, store: Store) -> str:
+    """The command by which anyone helps a sweep."""
+    return shlex.join(["denoisebench", *work_words(plan.run_folder, store.root)])
 
 
 def _run_name(plan: Plan) -> str:
@@ -95,11 +107,20 @@ def grid_of(plan: Plan) -> Grid:
 class _Driver:
     """Orders of one run, one after the other."""
 
-    def __init__(self, plan: Plan, store: Store, leases: Leases, *, item: str, console: Console):
-        self.crew = Crew(plan.workers or 0, starter_of(plan), self._say)
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        leases: Leases,
+        *,
+        item: str,
+        crew: Crew,
+        console: Console,
+    ):
+        self.crew = crew
         self._store, self._leases, self._console = store, leases, console
         self._orders = orders_of(plan.run_folder, store.place)
-        self._help = shlex.join(["denoisebench", *work_words(plan.run_folder, store.root)])
+        self._help = _helping(plan, store)
         grid = grid_of(plan)
         leases.forget_troubles(grid.cells)
         self._order = Order(
@@ -159,12 +180,9 @@ class _Driver:
             is_helped = self._leases.others_alive()
             self.crew.tend(is_helped)
             if not is_helped and not self.crew.size and time.monotonic() - since > _SAY_AGAIN_S:
-                self._say(f"waiting for workers: {self._help}")
+                _say(self._console, f"waiting for workers: {self._help}")
                 since = time.monotonic()
             time.sleep(POLL_S)
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _keep_failure(self, job: Job, task: Task) -> None:
         """The record of a failure as that of the whole job, which has times too."""

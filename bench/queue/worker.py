@@ -71,6 +71,8 @@ def _first_order(orders: Orders, wait_s: float) -> Order:
         if order and (is_wanted or time.monotonic() >= until):
             return order
         if time.monotonic() >= until:
+            if isinstance(orders.place.address, Path) and not orders.place.address.parent.exists():
+                raise UserError(f"{orders.place.address.parent}: there is no such folder")
             raise UserError(
                 f"{orders.place.address}: no sweep with workers is planned there; start one by "
                 "`denoisebench sweep … workers=N`, or give --wait=SECONDS, or --store=s3://… where "

@@ -52,7 +52,8 @@ def test_a_worker_that_dies_is_started_again_and_that_is_said(crew):
     crew.started[0].code = -9
     crew.tend(is_helped=False)
     assert len(crew.started) == 3
-    assert crew.said == ["a worker ended and is started again: words"]
+    (line,) = crew.said
+    assert line == "a worker ended and is started again: killed by signal 9, after: words"
 
 
 def test_a_user_s_error_is_not_tried_again(crew):

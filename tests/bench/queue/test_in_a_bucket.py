@@ -181,6 +181,10 @@ def test_what_is_wrong_with_a_bucket_is_a_line_before_any_work(server, bucket, t
             work(bucket.address),
         ),
         "http://127.0.0.1:9 does not answer": (away, work(bucket.address)),
+        "AWS_ENDPOINT_URL=127.0.0.1:9: is no address": (
+            {**right, "AWS_ENDPOINT_URL": "127.0.0.1:9"},
+            work(bucket.address),
+        ),
         "no sweep with workers is planned there": (right, work(bucket.address)),
         "launcher=slurm: starts workers that share a folder": (
             {},

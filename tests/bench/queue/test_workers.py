@@ -303,6 +303,11 @@ def test_a_worker_without_a_sweep_says_how_to_plan_one(tmp_path, capsys):
     assert code == 2
     assert "no sweep with workers is planned there" in err
     assert len(err.splitlines()) == 1
+    code, _, err = call(capsys, "work", tmp_path / "tine")
+    assert (code, err.splitlines()) == (
+        2,
+        [f"denoisebench: {tmp_path / 'tine'}: there is no such folder"],
+    )
 
 
 @pytest.mark.parametrize("words", [("--wait=x",), ("--wait",), ("--other",), ("runs/other",), ()])
