@@ -37,15 +37,22 @@ def watched(file: Path, *arguments: str) -> list[str]:
     return python("benchmarks.performance.timed", str(file), *arguments)
 
 
-def ran(command: Sequence[str], folder: Path, *, threads: int | None = None) -> Ran:
+def ran(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+) -> Ran:
     """Runs a command from the checkout; its output goes to a log in the folder, where it may leave
     what it says of itself in inside.json. Raises RuntimeError with its last lines if it fails.
 
-    threads: of each process, torch's choice where it is None.
+    threads: of each process, torch's choice where it is None. cache: in place of the user's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log, inside = folder / "log.txt", folder / "inside.json"
-    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    own = {"OMP_NUM_THREADS": threads, "XDG_CACHE_HOME": cache}
+    environment = os.environ | {name: str(value) for name, value in own.items() if value}
     start = time.perf_counter()
     with log.open("ab") as out:
         process = subprocess.Popen(

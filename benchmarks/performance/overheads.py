@@ -25,7 +25,13 @@ GRIDS = {  # by number of cells: last step count of those from 2 on, guidance we
     1000: (21, 10, 1),
     5000: (21, 10, 5),
 }
-COMMANDS = ("dry run", "sweep", "sweep again, nothing to do", "report")
+COMMANDS = (
+    "dry run, the first",
+    "dry run again",
+    "sweep",
+    "sweep again, nothing to do",
+    "report",
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Size:
 
 
 FULL = Size(((20, 3), (200, 3), (1000, 1), (5000, 1)))
+PLANNED_ALONE = 5000  # cells, of which a sweep takes minutes
 SMALL = Size(((20, 1), (40, 1)))
 
 
@@ -64,22 +71,30 @@ def grid(cells: int) -> list[str]:
 
 
 def costs(cells: int) -> list[Cost]:
-    """All commands of a new sweep, one after the other."""
+    """All commands of a new sweep, one after the other; of many cells those that plan alone. The
+    first is that of a user who has planned nothing before."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         sweep = ("sweep", *grid(cells), f"runs={folder}")
         measured = partial(_cost, cells=cells, folder=folder)
-        return [
+        planned = [
             measured(COMMANDS[0], *sweep, "--dry-run"),
-            measured(COMMANDS[1], *sweep),
+            measured(COMMANDS[1], *sweep, "--dry-run"),
+        ]
+        if cells >= PLANNED_ALONE:
+            return planned
+        return [
+            *planned,
             measured(COMMANDS[2], *sweep),
-            measured(COMMANDS[3], "report", str(folder / "overheads")),
+            measured(COMMANDS[3], *sweep),
+            measured(COMMANDS[4], "report", str(folder / "overheads")),
         ]
 
 
 def _cost(command: str, *arguments: str, cells: int, folder: Path) -> Cost:
     """A watched command: its clock is read a few hundred times, which costs nothing."""
-    run = ran(watched(folder / "inside.json", *arguments), folder, threads=1)
+    watching = watched(folder / "inside.json", *arguments)
+    run = ran(watching, folder, threads=1, cache=folder / "cache")
     return Cost(command, cells, run.cpu_s, run.inside["peak_bytes"])
 
 
