@@ -228,8 +228,9 @@ def test_a_reset_forgets_the_numbers_and_copies_do_not_share_them(pairs):
     collection.update(images, inputs=inputs)
     for function in ALONE:
         name = function.__name__
-        assert float(collection.compute()[name]) == float(function(images).mean())
-        assert float(copied.compute()[name]) == float(function(inputs).mean())
+        # Sums in another order differ in the last digit.
+        assert float(collection.compute()[name]) == pytest.approx(float(function(images).mean()))
+        assert float(copied.compute()[name]) == pytest.approx(float(function(inputs).mean()))
     collection.reset()
     with pytest.raises(ValueError, match="No samples"):
         collection["psnr"].estimate()

@@ -110,12 +110,12 @@ def test_what_one_kind_has_is_not_read_again_for_another(tmp_path):
     scored(store, entry, few)
     both, key = settings_of(("clipped",), samples=40), entry.cell.key
     kinds = [metrics_of_job(both)[name].kind for name in ("clipped", "accuracy")]
-    before = store.shards(key, kinds[0])[0].path.stat().st_mtime_ns
+    before = store.shards(key, kinds[0])[0].file.changed
     network = AttributeNet.load(resolve(NETWORK["weights"]))
     reads = {kind: lambda images, _: {"all": network(images).mean(1)} for kind in kinds}
     read_once(store, key, 40, readers=reads)
     (old,), (new,) = (store.shards(key, kind) for kind in kinds)
-    assert old.path.stat().st_mtime_ns == before
+    assert old.file.changed == before
     assert (new.start, new.stop) == (0, 40)
 
 
