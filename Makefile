@@ -77,7 +77,7 @@ race-study: install ## Measure whether a race chooses as a fixed design does (ha
 regression-study: install ## Measure what a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
 
-chaos: install ## Kill and pause sweeps at random points, and see whether anything is lost (a quarter of an hour)
+chaos: install ## Kill and pause sweeps at random points, and see whether anything is lost (half an hour, resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.chaos runs/chaos 200 100
 
 zoo: install ## Train and release the embedded networks (hours on two cores, resumable; DEVICE=cuda)
