@@ -29,7 +29,7 @@ WATCHED = (  # module, what it holds, and the part of a command's time that it i
     ("denoisebench.bench.timing.latency", "measure_latency", "timing"),
     ("denoisebench.bench.score.scorer", "Scorer.warm_up", "loading"),
     ("denoisebench.bench.score.scorer", "Scorer.score", "scoring"),
-    ("denoisebench.reports.report", "write_report", "report"),
+    ("denoisebench.reports.report", "report_of", "report"),
     ("denoisebench.bench.tracking.publish", "publish", "tracking"),
 )
 
