@@ -33,7 +33,7 @@ CELL = (
     "tracking=none",
     "device=cpu",
 )
-JOB, REPORT = "Session.run", "write_report"  # a job's work is all between these two calls
+JOB, REPORT = "Session.run", "report_of"  # a job's work is all between these two calls
 
 
 class Call(NamedTuple):
