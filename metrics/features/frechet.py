@@ -18,10 +18,8 @@ from denoisebench.metrics.specs import FEW_SAMPLES
 
 EXACT = 10**12  # samples behind moments that are known, not estimated
 SPLITS = 4  # into halves, for the bias
-LARGE, SPLITS_LARGE = (
-    512,
-    2,
-)  # dimensions from which two more would cost seconds, see frechet_record
+LARGE = 512  # dimensions, beyond which each split costs seconds
+SPLITS_LARGE = 2  # there, see frechet_record
 LEFT = 0.3  # of the bias that is taken out: at most as much is left from FEW_SAMPLES on
 _SMALL = 1e-8  # of the largest eigenvalue: below, a root has lost half its digits
 
