@@ -26,13 +26,14 @@ from denoisebench.bench.records.run import Run, load_run
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
 from denoisebench.metrics.estimate import Estimate, mean_estimate, paired_difference
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_distance, frechet_estimate
 from denoisebench.metrics.features.kernel import (
     KernelReference,
     kernel_distance_estimate,
     kernel_reference,
     polynomial,
 )
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.extractors import Extractor, attribute_extractor
 
 RENDERS = 20_000  # reference scenes, as many as a sweep takes

@@ -25,7 +25,8 @@ from denoisebench.bench.settings.job import SamplingSettings
 from denoisebench.metrics.decide.choose import Candidate, Gate, choose
 from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_distance, frechet_estimate
+from denoisebench.metrics.features.moments import FeatureStats
 
 REPETITIONS = 40
 FIXED = 2048  # samples of each cell in the fixed design, and the most of the race's rungs

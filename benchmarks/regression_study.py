@@ -34,7 +34,8 @@ from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.speed import slowdown
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_estimate
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.check.check import check
 from denoisebench.reports.check.losses import STAGES, WORDS, of_processes

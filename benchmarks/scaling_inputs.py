@@ -27,7 +27,8 @@ from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.session import Session
 
 BATCH, STEPS = 64, 20
-PIECES, LEASES, CELLS = 4, 300, 200
+BLOCK = 256  # images that metrics read at once
+PIECES, LEASES, CELLS = 12, 300, 200
 OPERATIONS = 5  # of a lease taken and given back: link, losses, holder, unlink, and the look before
 
 
@@ -46,7 +47,8 @@ class Measured:
     """Seconds."""
 
     piece_s: float  # a batch of images made and stored
-    score_s: float  # of a batch, with its share in the distances
+    block_s: float  # metrics read so many images
+    score_s: float  # a batch's share in the estimates of its cell
     operation_s: float  # on a local folder
     start_s: float  # of a worker: imports, planning of a grid of CELLS, loading a model
     end_s: float  # the report of that grid
@@ -59,21 +61,24 @@ def measured(folder: Path) -> Measured:
         folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(1)
         with TemporaryDirectory() as scratch:
-            piece_s, score_s = _pieces(Path(scratch))
-            start_s, end_s = _start_and_end(Path(scratch))
-            times = Measured(piece_s, score_s, _operation(Path(scratch)), start_s, end_s)
+            parts = _parts(Path(scratch))
+            times = Measured(*parts, _operation(Path(scratch)), *_start_and_end(Path(scratch)))
         file.write_text(json.dumps(asdict(times)))
     return Measured(**json.loads(file.read_text()))
 
 
-def _pieces(folder: Path) -> tuple[float, float]:
-    """Median seconds of a piece by a warm worker, and those of scoring by batch."""
-    job, first = _job(folder, (PIECES) * BATCH, seed=0), _job(folder, BATCH, seed=1)
+def _parts(folder: Path) -> tuple[float, float, float]:
+    """Median seconds of a piece and of a block by a warm worker; those of estimates by batch."""
+    job, first = _job(folder, PIECES * BATCH, seed=0), _job(folder, BATCH, seed=1)
     session = Session(Store.make(folder / "store"), is_shared=True)
     session.run(first)  # loads everything
     starts = range(0, job.entry.samples, BATCH)
     pieces = [_seconds(lambda s=start: session.run_piece(job, s, s + BATCH)) for start in starts]
-    return median(pieces), _seconds(lambda: session.run(job)) / len(starts)
+    session.scoring_parts(job)["look"]()
+    blocks = session.scoring_parts(job)
+    assert len(blocks) == PIECES * BATCH / BLOCK
+    reads = [_seconds(lambda p=part: session.run_part(job, p)) for part in blocks.values()]
+    return median(pieces), median(reads), _seconds(lambda: session.run(job)) / len(starts)
 
 
 def _job(folder: Path, samples: int, *, seed: int) -> Job:

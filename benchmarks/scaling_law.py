@@ -1,11 +1,12 @@
 """How far does a sweep scale? A simulation of its workers from measured times: `make scaling`.
 
 Workers follow the policy of bench/queue/worker.py: each goes through the cells from a place of its
-own, tries to take the pieces that are not written in their order, makes what it got, scores a cell
-whose pieces are all there, and looks again after half a second to five when it got nothing. Times
-of pieces, scores, start and end are measured on this machine (benchmarks/scaling_inputs.py); what
-an operation on a shared folder takes is a parameter. A worker is a generator that gives the seconds
-until it acts again; all are moved by one queue of events.
+own, tries to take the pieces that are not written in their order, makes what it got, reads blocks
+of a cell whose pieces are all there, scores it when these are read, and looks again after half a
+second to five when it got nothing. Times of pieces, blocks, scores, start and end are measured on
+this machine (benchmarks/scaling_inputs.py); what an operation on a shared folder takes is a
+parameter. A worker is a generator that gives the seconds until it acts again; all are moved by one
+queue of events.
 """
 
 import heapq
@@ -17,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.performance.rows import write_between, write_json
-from benchmarks.scaling_inputs import Measured, measured
+from benchmarks.scaling_inputs import BATCH, BLOCK, Measured, measured
 from denoisebench.bench.machine import environment
 from denoisebench.bench.queue.worker import LONGEST_POLL_S, POLL_S
 
 WORKERS = (8, 16, 32, 64, 128, 256, 512)
-CELLS, SAMPLES, BATCH = 200, 5000, 64
+CELLS, SAMPLES = 200, 5000
 TIMED = 6  # images of a cell that the driver makes one by one: one to warm up, five timed
 STRAGGLERS, STRAGGLE = 0.05, 3.0  # share of pieces that take so many times as long
 SPREAD = 0.1  # of the logarithm of a piece's time
@@ -32,7 +33,8 @@ AIM = 0.95
 FITTED = 256  # workers: the law is fitted to so many and fewer, and held against all
 NEAR = 0.02  # of an efficiency: as far as the law may be off where it is said to hold
 # Operations on the shared folder: see Leases and Store.
-LISTED, LOOKED = 1, 1  # the written pieces of a cell; whether it ended
+LISTED, LOOKED = 1, 1  # the written pieces of a cell, or shards of a kind; whether it ended
+KINDS = 3  # of what metrics read
 TAKEN, REFUSED, RELEASED = 2, 3, 2  # a lease: link and losses; link, holder, beat; holder, unlink
 STORED = 8  # of a piece: lock, records, file and its rename
 
@@ -45,18 +47,21 @@ class Sweep:
     pieces: int  # of each cell
     piece_s: float
     score_s: float  # of a cell
+    blocks: int = 0  # of each cell, which metrics read
+    block_s: float = 0.0
     start_s: float = 0.0  # of a worker: imports, planning, loading the model
     end_s: float = 0.0  # of the driver, alone: reading, the report
     operation_s: float = 0.0  # on the shared folder
     is_even: bool = False  # no stragglers, no spread, no slow worker
 
     def durations(self, generator: np.random.Generator) -> np.ndarray:
-        """Seconds [cells, pieces] of each piece at speed 1."""
-        size = (self.cells, self.pieces)
+        """Seconds [cells, pieces + blocks] of each piece and block at speed 1."""
+        size = (self.cells, self.pieces + self.blocks)
+        each = np.repeat([self.piece_s, self.block_s], [self.pieces, self.blocks])
         if self.is_even:
-            return np.full(size, self.piece_s)
+            return np.broadcast_to(each, size)
         slow = np.where(generator.random(size) < STRAGGLERS, STRAGGLE, 1.0)
-        return self.piece_s * slow * generator.lognormal(-(SPREAD**2) / 2, SPREAD, size)
+        return each * slow * generator.lognormal(-(SPREAD**2) / 2, SPREAD, size)
 
     def speeds(self, workers: int) -> np.ndarray:
         if self.is_even:
@@ -68,10 +73,10 @@ class Sweep:
 class Folder:
     """What workers see of each other."""
 
-    durations: np.ndarray  # [cells, pieces]
-    written: np.ndarray  # [cells, pieces] bool
+    durations: np.ndarray  # [cells, pieces + blocks]
+    written: np.ndarray  # [cells, pieces + blocks] bool
     ended: np.ndarray  # [cells] bool
-    held: set[tuple[int, int]] = field(default_factory=set)  # leases: cell and piece, -1 the score
+    held: set[tuple[int, int]] = field(default_factory=set)  # leases: cell and part, -1 the score
 
     @classmethod
     def of(cls, durations: np.ndarray) -> "Folder":
@@ -112,32 +117,43 @@ class Worker:
         return was_busy
 
     def _advance(self, cell: int) -> Iterator[float]:
-        """Makes what is free of a cell, and scores it when all is there."""
-        folder, was_busy = self.folder, False
-        pieces = np.flatnonzero(~folder.written[cell])
-        yield from self._operate(LISTED)
-        for piece in map(int, pieces):
-            if folder.ended[cell]:
+        """Makes what is free of a cell, then reads it, and scores it when all is there."""
+        was_busy = False
+        for parts, kinds in (
+            (slice(0, self.sweep.pieces), 1),
+            (slice(self.sweep.pieces, None), KINDS),
+        ):
+            if self.folder.written[cell, parts].size:
+                was_busy |= yield from self._each(cell, parts, kinds)
+            if not self.folder.written[cell, parts].all():
                 return was_busy
-            if (cell, piece) in folder.held:
-                yield from self._operate(LOOKED + REFUSED)
-            else:
-                was_busy |= yield from self._make(cell, piece)
-        yield from self._operate(LISTED)
-        if not folder.written[cell].all():
-            return was_busy
         return (yield from self._score(cell)) or was_busy
 
-    def _make(self, cell: int, piece: int) -> Iterator[float]:
-        if not (yield from self._take(cell, piece)):
+    def _each(self, cell: int, parts: slice, kinds: int) -> Iterator[float]:
+        """Makes what is free of some parts of a cell, stored as files of so many kinds."""
+        folder, was_busy = self.folder, False
+        missing = np.flatnonzero(~folder.written[cell, parts]) + parts.start
+        yield from self._operate(kinds * LISTED)
+        for part in map(int, missing):
+            if folder.ended[cell]:
+                return was_busy
+            if (cell, part) in folder.held:
+                yield from self._operate(LOOKED + REFUSED)
+            else:
+                was_busy |= yield from self._make(cell, part, kinds)
+        yield from self._operate(kinds * LISTED)
+        return was_busy
+
+    def _make(self, cell: int, part: int, kinds: int) -> Iterator[float]:
+        if not (yield from self._take(cell, part)):
             return False
-        yield from self._operate(LISTED)
-        is_mine = not self.folder.written[cell, piece]
+        yield from self._operate(kinds * LISTED)
+        is_mine = not self.folder.written[cell, part]
         if is_mine:
-            yield self.folder.durations[cell, piece] / self.speed
+            yield self.folder.durations[cell, part] / self.speed
             yield from self._operate(STORED)
-            self.folder.written[cell, piece] = True
-        yield from self._release(cell, piece)
+            self.folder.written[cell, part] = True
+        yield from self._release(cell, part)
         return is_mine
 
     def _score(self, cell: int) -> Iterator[float]:
@@ -173,7 +189,7 @@ class Worker:
 
 def makespan_s(sweep: Sweep, workers: int, *, seed: int = 0) -> tuple[float, float]:
     """Seconds until the driver is through, and those that the same work takes where nobody waits:
-    all pieces and scores over the speeds of all workers together."""
+    all parts and scores over the speeds of all workers together."""
     generator = np.random.default_rng(seed)
     folder, speeds = Folder.of(sweep.durations(generator)), sweep.speeds(workers)
     crew = [
@@ -247,31 +263,35 @@ def cases(inputs: Measured) -> dict[str, Sweep]:
         pieces=pieces,
         piece_s=inputs.piece_s,
         score_s=inputs.score_s * pieces,
+        blocks=-(-SAMPLES // BLOCK),
+        block_s=inputs.block_s,
         start_s=inputs.start_s,
         end_s=POLL_S + inputs.end_s,
         operation_s=inputs.operation_s,
     )
-    tenth = replace(sweep, piece_s=sweep.piece_s / 10, score_s=sweep.score_s / 10)
-    tenfold = replace(sweep, piece_s=10 * sweep.piece_s, score_s=10 * sweep.score_s)
     times_s = CELLS * TIMED * inputs.piece_s / BATCH
-    by_piece = replace(sweep, piece_s=sweep.piece_s + inputs.score_s, score_s=0.0)
+    tenfold = _times(sweep, 10)
     return {
         "as measured, local folder": sweep,
         "as measured, 1 ms": replace(sweep, operation_s=0.001),
         "as measured, 10 ms": replace(sweep, operation_s=0.01),
         "as measured, 50 ms": replace(sweep, operation_s=0.05),
-        "a tenth of piece and score, 1 ms": replace(tenth, operation_s=0.001),
-        "a tenth of piece and score, 10 ms": replace(tenth, operation_s=0.01),
+        "a tenth of the work, 1 ms": replace(_times(sweep, 0.1), operation_s=0.001),
+        "a tenth of the work, 10 ms": replace(_times(sweep, 0.1), operation_s=0.01),
         "with times, 1 ms": replace(sweep, operation_s=0.001, end_s=sweep.end_s + times_s),
-        "ten times piece and score, 1 ms": replace(tenfold, operation_s=0.001),
-        "if pieces were scored as they are made, 1 ms": replace(by_piece, operation_s=0.001),
-        "the same, ten times piece and score": replace(
-            by_piece, operation_s=0.001, piece_s=10 * by_piece.piece_s
-        ),
-        "the same as measured, all pieces and workers alike": replace(
-            by_piece, operation_s=0.001, is_even=True
+        "ten times the work, 1 ms": replace(tenfold, operation_s=0.001),
+        "the same, 10 ms": replace(tenfold, operation_s=0.01),
+        "as measured, 1 ms, all parts and workers alike": replace(
+            sweep, operation_s=0.001, is_even=True
         ),
     }
+
+
+def _times(sweep: Sweep, factor: float) -> Sweep:
+    """A sweep of so many times the work in as many parts."""
+    seconds = (sweep.piece_s, sweep.block_s, sweep.score_s)
+    piece_s, block_s, score_s = (factor * each for each in seconds)
+    return replace(sweep, piece_s=piece_s, block_s=block_s, score_s=score_s)
 
 
 def markdown(inputs: Measured, rows: Sequence[Point], laws: dict[str, Law]) -> str:
@@ -283,9 +303,10 @@ def markdown(inputs: Measured, rows: Sequence[Point], laws: dict[str, Law]) -> s
     )
     times = (
         f"Measured there, in seconds of the processor on one thread: a piece "
-        f"{inputs.piece_s:.3g} s, its share of a score {inputs.score_s:.3g} s, "
-        f"the start of a worker {inputs.start_s:.3g} s, the report "
-        f"{inputs.end_s:.3g} s, an operation on a local folder {1e6 * inputs.operation_s:.3g} µs."
+        f"{inputs.piece_s:.3g} s, reading a block of {BLOCK} images {inputs.block_s:.3g} s, the "
+        f"share of a piece in a cell's estimates {inputs.score_s:.3g} s, the start of a worker "
+        f"{inputs.start_s:.3g} s, the report {inputs.end_s:.3g} s, an operation on "
+        f"a local folder {1e6 * inputs.operation_s:.3g} µs."
     )
     heads = ["sweep", *map(str, WORKERS), "1 / efficiency", f"≥ {AIM} up to", "law holds to"]
     lines = [heads, ["---"] * len(heads)]

@@ -16,11 +16,8 @@ import torch
 
 from denoisebench.bench.machine import environment
 from denoisebench.metrics.estimate import Estimate, paired_difference
-from denoisebench.metrics.features.frechet import (
-    FeatureStats,
-    frechet_distance,
-    frechet_record,
-)
+from denoisebench.metrics.features.frechet import frechet_distance, frechet_record
+from denoisebench.metrics.features.moments import FeatureStats
 
 SHIFT, SHRINK = 0.1, 0.9  # of the worse cell, in standard deviations
 BETWEEN = 3.0  # variance of prompts' means; that within a prompt is 2.25 down to 0.25

@@ -20,9 +20,10 @@ from torchmetrics.utilities import dim_zero_cat
 
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
-from denoisebench.metrics.features.frechet import FeatureStats, FrechetRecord, frechet_record
+from denoisebench.metrics.features.frechet import FrechetRecord, frechet_record
 from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
 from denoisebench.metrics.features.manifold import ManifoldEstimates, manifold_estimates
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.images.wasserstein import wasserstein_estimate
 from denoisebench.metrics.networks.attributes import AttributeNet, read_right
 

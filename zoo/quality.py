@@ -29,7 +29,8 @@ from denoisebench.bench.shapes.world import (
     draw_scenes,
 )
 from denoisebench.metrics.estimate import paired_difference
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate, frechet_floor
+from denoisebench.metrics.features.frechet import frechet_estimate, frechet_floor
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.attributes import AttributeNet
 from denoisebench.metrics.networks.extractors import attribute_extractor
 from zoo.clip import measure as measure_clip

@@ -14,7 +14,7 @@ from denoisebench.bench.score.kept import SHIPPED, write_kept
 from denoisebench.bench.score.networks import Memory, loaded
 from denoisebench.bench.score.references import RENDERS, Reference
 from denoisebench.bench.settings.metrics import FrechetSettings
-from denoisebench.metrics.features.frechet import FeatureStats
+from denoisebench.metrics.features.moments import FeatureStats
 
 RENDERED = (512, 20_000)  # of experiment=tiny and of conf/metrics/shapes.yaml
 NETWORK = FrechetSettings(

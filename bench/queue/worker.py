@@ -25,6 +25,7 @@ from denoisebench.bench.queue.order import (
 )
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.scoring import Act
 from denoisebench.bench.sweep.session import Session
 
 MOST_LOSSES = 5  # members that may end at one piece before its cell is given up
@@ -158,7 +159,13 @@ class _Worker:
             was_busy |= self._make(order, task, piece)
         if store.unwritten(task.key, "images", job.entry.samples) or self._waits(order, job):
             return was_busy
-        return self._score(order, task) or was_busy
+        parts = self.session.scoring_parts(job)
+        if not parts:
+            return self._score(order, task) or was_busy
+        for name, part in parts.items():
+            if (order.number, task) not in self._failed:
+                was_busy |= self._do_part(order, task, name, part=part)
+        return was_busy
 
     def _waits(self, order: Order, job: Job) -> bool:
         """Whether the job's reference trajectory is still to be made."""
@@ -181,6 +188,18 @@ class _Worker:
         if status == "done":
             self.say(f"{cell_name(job.entry.asked)}: samples {first} to {last - 1}")
         elif status:
+            self._end(order, task, status)
+        return bool(status)
+
+    def _do_part(self, order: Order, task: Task, name: str, *, part: Act) -> bool:
+        job = self._job(task)
+
+        def act() -> str | None:
+            is_left = name in self.session.scoring_parts(job)
+            return self.session.run_part(job, part) if is_left else _MEANWHILE
+
+        status = self._under_lease(f"{task.key}-{name}", job, act)
+        if status == "failed":
             self._end(order, task, status)
         return bool(status)
 

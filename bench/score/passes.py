@@ -10,26 +10,35 @@ from denoisebench.bench.records.store import Store
 
 # Of images [N, 3, H, W] uint8 and the number of the first: arrays of N by name.
 Reader = Callable[[Tensor, int], dict[str, Tensor]]
-_BATCH = 256  # images read at once
+_BLOCK = 256  # images read at once
 _PIXELS = 2**22  # worked on at once: float64 copies of them are kept in memory
 
 
-def read_once(store: Store, key: str, samples: int, *, readers: Mapping[str, Reader]) -> None:
-    """Stores, as shards of its kind, what each reader makes of the images that its kind lacks.
+def blocks(samples: int) -> list[tuple[int, int]]:
+    """First and last of the images that are read at once."""
+    return [(first, min(first + _BLOCK, samples)) for first in range(0, samples, _BLOCK)]
+
+
+def read_once(
+    store: Store, key: str, samples: int, *, readers: Mapping[str, Reader], start: int = 0
+) -> None:
+    """Stores, as shards of its kind, what each reader makes of those images from start to
+    samples - 1 that its kind lacks.
 
     Of each batch readers are called in their order, and find stored what those before them made.
     """
     gaps = {kind: store.missing(key, kind, samples) for kind in readers}
     ends = {end for ranges in gaps.values() for gap in ranges for end in gap}
-    cuts = sorted({*ends, *range(0, samples, _BATCH), samples})
-    for start, stop in pairwise(cuts):
-        lacking = [kind for kind, ranges in gaps.items() if _within(start, ranges)]
+    ends |= {end for block in blocks(samples) for end in block} | {start}
+    cuts = sorted(end for end in ends if end >= start)
+    for first, last in pairwise(cuts):
+        lacking = [kind for kind, ranges in gaps.items() if _within(first, ranges)]
         if not lacking:
             continue
-        images = torch.from_numpy(store.read(key, "images", stop, start=start)["images"])
+        images = torch.from_numpy(store.read(key, "images", last, start=first)["images"])
         for kind in lacking:
-            made = readers[kind](images, start)
-            store.write(key, kind, start, arrays={name: made[name].cpu().numpy() for name in made})
+            made = readers[kind](images, first)
+            store.write(key, kind, first, arrays={name: made[name].cpu().numpy() for name in made})
 
 
 def in_parts(reader: Reader, images: Tensor, start: int = 0) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ from denoisebench.bench.shapes.world import REFERENCE_SEED
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from denoisebench.metrics.features.frechet import FeatureStats
+    from denoisebench.metrics.features.moments import FeatureStats
 
 RENDERS = "renders"  # of the embedded world
 STATISTICS = ".npz"  # mu and sigma, as pytorch-fid writes them
@@ -193,7 +193,7 @@ def reference_statistics(
     scoring: Scoring, network: Named, kind: str, *, reference: Reference
 ) -> FeatureStats:
     """Mean and covariance of the features of all its images; kept."""
-    from denoisebench.metrics.features.frechet import FeatureStats
+    from denoisebench.metrics.features.moments import FeatureStats
 
     key = reference.key(kind)
 
@@ -214,7 +214,7 @@ def _statistics(
     scoring: Scoring, network: Named, reference: Reference, *, first: list[Tensor]
 ) -> FeatureStats:
     """first: features of the first images, where they are kept."""
-    from denoisebench.metrics.features.frechet import FeatureStats
+    from denoisebench.metrics.features.moments import FeatureStats
 
     source = reference.source
     if source.startswith(CLOSED_FORM):

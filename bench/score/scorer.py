@@ -21,30 +21,37 @@ class Scorer:
         for metric in metrics:
             metric.load(self._memory)
 
-    def score(
+    def scoring(
         self,
         entry: Entry,
-        metrics: Mapping[str, Metric],
-        *,
-        samples: int,
         prompts: tuple[str, ...],
         inputs: InputSet | None,
+        *,
         encode: Encode,
+    ) -> Scoring:
+        """What metrics are given of an entry. prompts: of samples 0 to the entry's last. encode:
+        the model's VAE."""
+        return Scoring(self._store, self._memory, entry, prompts, inputs, encode)
+
+    def read(
+        self, scoring: Scoring, metrics: Iterable[Metric], samples: int, *, start: int = 0
     ) -> None:
+        """Makes and stores what metrics lack of the stored images from start to samples - 1, in one
+        pass."""
+        readers: dict[str, Reader] = {}
+        for metric in metrics:
+            readers |= metric.readers(scoring)
+        read_once(self._store, scoring.entry.cell.key, samples, readers=readers, start=start)
+
+    def score(self, scoring: Scoring, metrics: Mapping[str, Metric], samples: int) -> None:
         """Makes the estimates that an entry asks for and the store lacks, from what is stored.
 
-        metrics: those of the entry, by column. One pass over its first stored images, as many as
-        samples says, makes what any of them lacks. prompts: of samples 0 to the entry's last.
-        encode: the model's VAE.
+        metrics: those of the entry, by column, which read so many of its first images.
         """
-        scoring = Scoring(self._store, self._memory, entry, prompts, inputs, encode)
-        key = entry.cell.key
-        readers: dict[str, Reader] = {}
-        for metric in metrics.values():
-            readers |= metric.readers(scoring)
-        read_once(self._store, key, samples, readers=readers)
+        self.read(scoring, metrics.values(), samples)
+        entry = scoring.entry
         for column, metric in metrics.items():
-            if self._store.read_record(key, entry.metrics[column]) is None:
+            if self._store.read_record(entry.cell.key, entry.metrics[column]) is None:
                 self._write(entry, column, metric.estimate(scoring))
 
     def _write(self, entry: Entry, column: str, estimated: Estimated) -> None:

@@ -5,23 +5,27 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.generate.flat import MOST_FLAT, count_flat, overflow_hint
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.sweep.memory import NO_ROOM, in_batches, is_out_of_memory
 from denoisebench.bench.sweep.pipelines import Pipelines
+from denoisebench.bench.sweep.scoring import (
+    Act,
+    JobScoring,
+    degenerate_words,
+    has_features,
+    own_metrics,
+)
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
 _log = logging.getLogger(__name__)
@@ -40,7 +44,9 @@ class Session:
     is_shared: bool = False  # with workers, whom leases keep apart: a paused one holds nobody up
     _pipelines: Pipelines = field(default_factory=Pipelines)
     _sizes: dict[Any, int] = field(default_factory=dict)  # of batches that memory holds, by load
-    _scorer: Any = None
+
+    def __post_init__(self) -> None:
+        self._scoring = JobScoring(self.store, self._pipelines)
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""
@@ -53,10 +59,10 @@ class Session:
             and status["status"] == "done"
             and all(self.store.read_record(key, kind) is not None for kind in kinds)
             and not self.store.missing(key, "images", entry.samples)
-            and _has_features(self.store, entry, _own_metrics(job), samples=entry.samples)
+            and has_features(self.store, entry, own_metrics(job), samples=entry.samples)
             and (
                 ends is None
-                or _has_features(self.store, entry, job.convergence, samples=ends.entry.samples)
+                or has_features(self.store, entry, job.convergence, samples=ends.entry.samples)
             )
         )
 
@@ -66,13 +72,10 @@ class Session:
         Returns None when another process works on the cell and wait is False. Raises UserError for
         what would fail every cell: a full disk, weights that are not there.
         """
-        key, ends = job.entry.cell.key, job.trajectory
+        ends = job.trajectory
         if ends and not self.is_done(ends) and self.run(ends, wait=wait) is None:
             return None  # before the lock: no process ever waits for one while it holds another
-        with self.store.lock(key, wait=wait, shared=self.is_shared) as held:
-            if not held:
-                return None
-            return self._recorded(job, lambda: self._whole(job, progress))
+        return self._holding(job, lambda: self._whole(job, progress), wait=wait)
 
     def run_piece(self, job: Job, first: int, last: int) -> str | None:
         """Makes the images of samples first to last - 1 alone; `run` does the rest once all are
@@ -80,11 +83,32 @@ class Session:
 
         Raises UserError as `run` does.
         """
-        key = job.entry.cell.key
-        with self.store.lock(key, wait=False, shared=True) as held:
-            if not held:
-                return None
-            return self._recorded(job, lambda: self._piece(job, first, last))
+        return self._holding(job, lambda: self._piece(job, first, last))
+
+    def scoring_parts(self, job: Job) -> dict[str, Act]:
+        """What can be done by itself of the scoring of a job whose images are all there, by name;
+        nothing where `run` does the rest."""
+        return self._scoring.parts(job)
+
+    def run_part(self, job: Job, part: Act) -> str | None:
+        """Does a part of a job's scoring. Returns and raises what `run_piece` does; "lost" where
+        images were damaged, which are to be made again first."""
+
+        def work() -> str:
+            try:
+                part()
+            except LookupError:
+                if not self.store.unwritten(job.entry.cell.key, "images", job.entry.samples):
+                    raise
+                return "lost"
+            return "done"
+
+        return self._holding(job, work)
+
+    def _holding(self, job: Job, work: Callable[[], str], *, wait: bool = False) -> str | None:
+        """Works on a cell that is held, in a shared store beside others that hold it too."""
+        with self.store.lock(job.entry.cell.key, wait=wait, shared=self.is_shared) as held:
+            return self._recorded(job, work) if held else None
 
     def _piece(self, job: Job, first: int, last: int) -> str:
         """Makes a piece. One that another made meanwhile is done, even if it fails here."""
@@ -113,11 +137,11 @@ class Session:
         self._begin(
             job, self.store.missing(job.entry.cell.key, "images", job.entry.samples), progress
         )
-        flat = _flat_images(self.store, job)
-        if flat > MOST_FLAT * job.entry.samples:
-            return _finish(self.store, job.entry, "degenerate", message=_flat_words(job, flat))
+        degenerate = degenerate_words(self.store, job)
+        if degenerate:
+            return _finish(self.store, job.entry, "degenerate", message=degenerate)
         self._measure_latency(job)
-        self._score(job)
+        self._scoring.score(job)
         return _finish(self.store, job.entry, "done")
 
     def _recorded(self, job: Job, work: Callable[[], str]) -> str:
@@ -172,7 +196,7 @@ class Session:
         from denoisebench.bench.timing.latency import measure_latency
 
         pipeline = self._pipelines.of(job)
-        self._scorer_of(job).warm_up(job.metrics.values())
+        self._scoring.warm_up(job)
         prompts = job.prompts.first(job.entry.samples)
         latency = measure_latency(
             pipeline,
@@ -184,53 +208,6 @@ class Session:
             timed_runs=job.latency.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
-
-    def _score(self, job: Job) -> None:
-        self._estimate(job, _own_metrics(job), job.entry.samples)
-        if job.trajectory:
-            _check_trajectory(self.store, job.trajectory)
-            self._estimate(job, job.convergence, job.trajectory.entry.samples)
-
-    def _estimate(self, job: Job, metrics: dict[str, Metric], samples: int) -> None:
-        """Makes what the store lacks of some of the entry's metrics, which read so many samples."""
-        entry = job.entry
-        kinds = [entry.metrics[column] for column in metrics]
-        estimates = (self.store.read_record(entry.cell.key, kind) for kind in kinds)
-        if all(e is not None for e in estimates) and _has_features(
-            self.store, entry, metrics, samples=samples
-        ):
-            return
-        self._scorer_of(job).score(
-            entry,
-            metrics,
-            samples=samples,
-            prompts=job.prompts.first(entry.samples),
-            inputs=job.inputs,
-            encode=partial(self._pipelines.encode, job),
-        )
-
-    def _scorer_of(self, job: Job) -> Any:
-        from denoisebench.bench.score.scorer import Scorer
-
-        if self._scorer is None:
-            self._scorer = Scorer(self.store, job.machine.device)
-        return self._scorer
-
-
-def _flat_images(store: Store, job: Job) -> int:
-    """How many of the images show nothing, where they should show something; counted once."""
-    if job.may_be_flat:
-        return 0
-    key, samples = job.entry.cell.key, job.entry.samples
-    record = store.read_record(key, "flat")
-    if record is None or record["samples"] != samples:
-        ranges = _batches(0, samples, job.machine.batch_size)
-        batches = (store.read(key, "images", last, start=first) for first, last in ranges)
-        flat = sum(count_flat(arrays["images"]) for arrays in batches)
-        record = {"samples": samples, "flat": flat}
-        store.write_record(key, "flat", record)
-    count: int = record["flat"]
-    return count
 
 
 def _say_halved(model: str, size: int) -> None:
@@ -253,12 +230,6 @@ def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace
     return status
 
 
-def _has_features(store: Store, entry: Entry, metrics: dict[str, Metric], *, samples: int) -> bool:
-    """Whether all that metrics read of the entry's first images is stored."""
-    shards = {(metric.kind, samples) for metric in metrics.values()}
-    return not any(store.missing(entry.cell.key, *shard) for shard in shards)
-
-
 def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples: int) -> None:
     """What was seen while generating, where it is not recorded yet."""
     import torch
@@ -278,31 +249,5 @@ def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples:
         store.write_record(key, "vendor", asdict(vendor_default(pipeline)))
 
 
-def _check_trajectory(store: Store, trajectory: Job) -> None:
-    """Raises RuntimeError when the reference trajectory is not there to compare with."""
-    key, entry = trajectory.entry.cell.key, trajectory.entry
-    ended = store.read_record(key, entry.status_kind)
-    if ended is None or ended["status"] != "done":
-        reason = ended["message"] if ended else "it is missing"
-        raise RuntimeError(f"the reference trajectory of {entry.cell.steps} steps: {reason}")
-
-
-def _batches(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """First and last of each batch of samples start to stop - 1."""
-    return [(first, min(first + size, stop)) for first in range(start, stop, size)]
-
-
-def _own_metrics(job: Job) -> dict[str, Metric]:
-    """What its entry asks for of its own images; nothing of random weights, which mean nothing."""
-    return {name: metric for name, metric in job.metrics.items() if name in job.entry.metrics}
-
-
 def _latents(job: Job) -> npt.NDArray[np.float32] | None:
     return given_latents(job.latents) if job.latents else None
-
-
-def _flat_words(job: Job, flat: int) -> str:
-    sentence = (
-        f"{flat} of {job.entry.samples} images are black, of one colour or not finite: not scored"
-    )
-    return sentence + overflow_hint(job.entry.cell.dtype)

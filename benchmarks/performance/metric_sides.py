@@ -12,9 +12,10 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 from torchmetrics.image.fid import _compute_fid
 
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate, frechet_record
+from denoisebench.metrics.features.frechet import frechet_estimate, frechet_record
 from denoisebench.metrics.features.kernel import kernel_distance_estimate, kernel_reference
 from denoisebench.metrics.features.manifold import ManifoldReference, manifold_estimates
+from denoisebench.metrics.features.moments import FeatureStats
 
 REFERENCE = 5000  # features of kernel and neighbours, as a sweep keeps them
 PER_DIM = 4  # samples a dimension of a Fréchet reference, at least

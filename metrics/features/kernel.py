@@ -15,7 +15,7 @@ from torch import Tensor
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.features.draws import Draws
-from denoisebench.metrics.features.frechet import check_same_dim, checked_features
+from denoisebench.metrics.features.moments import check_same_dim, checked_features
 
 Kernel = Callable[[Tensor, Tensor], Tensor]  # x [N, D], y [M, D] to [N, M]
 CMMD_SIGMA, CMMD_SCALE = 10.0, 1000.0  # of Jayasumana et al. (2024)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from denoisebench.metrics.estimate import Estimate, mean_estimate
-from denoisebench.metrics.features.frechet import check_same_dim, checked_features
+from denoisebench.metrics.features.moments import check_same_dim, checked_features
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, PRECISION_NEIGHBOURS
 
 _BLOCK = 2**22  # distances at once

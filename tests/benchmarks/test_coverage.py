@@ -11,8 +11,8 @@ from benchmarks.coverage import Population, gaussian_population, replicate
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import HELD_OUT_SEED, REFERENCE_SEED
-from denoisebench.metrics.features.frechet import FeatureStats
 from denoisebench.metrics.features.kernel import kernel_reference
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.extractors import attribute_extractor
 
 SCENES = 1500

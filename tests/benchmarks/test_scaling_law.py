@@ -28,6 +28,18 @@ def test_one_worker_pays_for_every_operation_on_the_folder():
     assert seconds == pytest.approx(60 + 0.01 * operations, abs=0.1)
 
 
+def test_one_worker_reads_blocks_before_it_scores():
+    sweep = replace(EVEN, blocks=2, block_s=0.5, score_s=1.0)
+    assert makespan_s(sweep, 1)[0] == pytest.approx(60 + 3 * (2 * 0.5 + 1))
+
+
+def test_blocks_of_the_last_cell_are_shared():
+    sweep = replace(EVEN, cells=1, pieces=4, blocks=4, block_s=3.0)
+    assert makespan_s(sweep, 4)[0] == pytest.approx(2 + 3, abs=1.0)
+    alone = replace(sweep, blocks=0, block_s=0.0, score_s=12.0)
+    assert makespan_s(alone, 4)[0] == pytest.approx(2 + 12, abs=1.0)
+
+
 def test_every_piece_is_made_once_whatever_the_interleaving():
     sweep = Sweep(cells=5, pieces=7, piece_s=1.0, score_s=0.5, operation_s=0.01)
     seconds, ideal = makespan_s(sweep, 8)

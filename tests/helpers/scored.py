@@ -53,12 +53,7 @@ def _prompts(settings):
 
 def scored(store, entry, settings, encode=halved, prompts=None):
     metrics = {name: m for name, m in metrics_of_job(settings).items() if name in entry.metrics}
-    Scorer(store, "cpu").score(
-        entry,
-        metrics,
-        samples=settings.samples,
-        prompts=prompts or _prompts(settings),
-        inputs=input_set(settings),
-        encode=encode,
-    )
+    scorer, texts = Scorer(store, "cpu"), prompts or _prompts(settings)
+    scoring = scorer.scoring(entry, texts, input_set(settings), encode=encode)
+    scorer.score(scoring, metrics, settings.samples)
     return {name: read_estimate(store, entry, name) for name in entry.metrics}

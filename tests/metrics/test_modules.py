@@ -10,9 +10,10 @@ from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import HELD_OUT_SEED
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.metrics.features.alignment import clip_s_estimate, clip_score_estimate
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_record
+from denoisebench.metrics.features.frechet import frechet_record
 from denoisebench.metrics.features.kernel import cmmd_estimate, kernel_distance_estimate
 from denoisebench.metrics.features.manifold import manifold_estimates
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.images.colour import chroma, clipped, delta_e
 from denoisebench.metrics.images.fidelity import latent_rmse, lpips, psnr, ssim
 from denoisebench.metrics.images.spectrum import octave_power

@@ -14,7 +14,8 @@ from denoisebench.bench.models.analytic import (
     exact_flow,
     prediction,
 )
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_distance, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_distance, frechet_estimate
+from denoisebench.metrics.features.moments import FeatureStats
 
 PATHS = {
     "vp": (Level.vp(1e-4), Level.vp(0.9)),

@@ -22,6 +22,7 @@ from denoisebench.bench.queue import driver, here, worker
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import orders_of
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.score import passes
 from denoisebench.bench.sweep.session import Session
 from tests.helpers.cli import call, start
 from tests.helpers.shared_sweeps import UNTIMED, content, numbers, swept
@@ -40,7 +41,7 @@ class Driven:
     def __init__(self, arguments):
         self.code = None
         self._arguments = [*arguments, "workers=0"]
-        self._thread = threading.Thread(target=self._drive)
+        self._thread = threading.Thread(target=self._drive, daemon=True)
 
     def _drive(self):
         self.code = run(self._arguments)
@@ -49,8 +50,9 @@ class Driven:
         self._thread.start()
         return self
 
-    def __exit__(self, *_):
-        self._thread.join()
+    def __exit__(self, kind, *_):
+        if kind is None:  # else nobody does what it waits for
+            self._thread.join()
 
 
 def waiting_for(condition, seconds=120):
@@ -87,6 +89,61 @@ def test_whoever_sees_the_folder_helps_and_the_driver_measures_times(
     assert content(tmp_path / "tiny") == content(alone)
     latencies = list((tmp_path / "tiny").rglob("latency_*.json"))
     assert len(latencies) == 4
+
+
+def test_images_of_a_large_cell_are_read_in_blocks_by_whoever_is_free(
+    tmp_path, capsys, monkeypatch, quick
+):
+    """Two workers read blocks of one cell in turns, one of which finds an image damaged."""
+    monkeypatch.setattr(passes, "_BLOCK", 8)
+    large = swept(tmp_path, "scheduler=ddim", "steps=2", *UNTIMED)
+    assert call(capsys, *large, "run=alone")[0] == 0
+    with Driven([*large, "run=shared"]) as driven:
+        folder = tmp_path / "shared"
+        waiting_for(lambda: (folder / "queue" / "order.json").exists())
+        orders, place = orders_of(folder), Folder(folder / "queue")
+        with Leases(place) as one, Leases(place) as other:
+            first, second = (
+                worker._Worker(orders, leases, Session(Store(folder), is_shared=True), say=print)
+                for leases in (one, other)
+            )
+            order = orders.read()
+            (task,) = order.tasks
+            for helper in (first, second):
+                helper._plan(order)
+            for piece in ((0, 8), (8, 16), (16, 24)):
+                assert first._make(order, task, piece)
+            parts = first.session.scoring_parts(first._job(task))
+            blocks = ["read-00000000-00000008", "read-00000008-00000016", "read-00000016-00000024"]
+            assert [*parts] == blocks
+            assert second._do_part(order, task, blocks[1], part=parts[blocks[1]])
+            assert not first._do_part(order, task, blocks[1], part=parts[blocks[1]]), "it is done"
+            image = next(folder.glob("cells/*/images-00000016-*"))
+            image.write_bytes(b"damaged")
+            assert second._do_part(order, task, blocks[2], part=parts[blocks[2]])
+            assert not orders.has_ended(order, task)
+            assert not image.exists()
+            waiting_for(lambda: not first.turn(order))
+    assert driven.code == 0
+    assert content(folder) == content(tmp_path / "alone")
+    assert numbers(folder) == numbers(tmp_path / "alone")
+
+
+def test_black_images_are_not_read(tmp_path, capsys, monkeypatch, quick):
+    monkeypatch.setattr(passes, "_BLOCK", 8)
+    plain, planned = sampling.generate, worker.plan_sweep
+    monkeypatch.setattr(sampling, "generate", lambda *a, **more: 0 * plain(*a, **more))
+
+    def never_flat(configs):
+        plan = planned(configs)
+        return replace(plan, jobs=[replace(job, may_be_flat=False) for job in plan.jobs])
+
+    monkeypatch.setattr(worker, "plan_sweep", never_flat)
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2", *UNTIMED)) as driven:
+        assert call(capsys, "work", tmp_path / "tiny", "--wait=60")[0] == 0
+    assert driven.code == 1
+    assert pd.read_csv(tmp_path / "tiny" / "results.csv").status.tolist() == ["degenerate"]
+    assert not content(tmp_path / "tiny", ("features",))
 
 
 def test_workers_run_a_race_as_one_process_does(tmp_path, capsys, quick):

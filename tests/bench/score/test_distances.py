@@ -14,9 +14,10 @@ from denoisebench.bench.score.references import Reference
 from denoisebench.bench.settings.metrics import ClipSettings, MetricsSettings
 from denoisebench.bench.shapes.render import dataset
 from denoisebench.bench.shapes.world import REFERENCE_SEED
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_record
+from denoisebench.metrics.features.frechet import frechet_record
 from denoisebench.metrics.features.kernel import kernel_distance_estimate
 from denoisebench.metrics.features.manifold import manifold_estimates
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.extractors import attribute_extractor
 from tests.helpers.cli import call, tiny
 from tests.helpers.inputs import job

@@ -17,7 +17,8 @@ from denoisebench.bench.shapes.world import (
     captions,
     draw_scenes,
 )
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_estimate
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.extractors import attribute_extractor
 from tests.helpers.cli import call, tiny
 

@@ -14,7 +14,8 @@ from denoisebench.bench.shapes.world import (
     draw_scenes,
 )
 from denoisebench.metrics.estimate import paired_difference
-from denoisebench.metrics.features.frechet import FeatureStats, frechet_estimate
+from denoisebench.metrics.features.frechet import frechet_estimate
+from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.attributes import AttributeNet
 from zoo.quality import draw, judged, single_object_scenes
 from zoo.vae import reconstruct

@@ -11,11 +11,7 @@ from denoisebench.metrics.decide.choose import Candidate, Gate, judged
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate, paired_difference
 from denoisebench.metrics.features.draws import Draws
-from denoisebench.metrics.features.frechet import (
-    FeatureStats,
-    frechet_distance,
-    frechet_estimate,
-)
+from denoisebench.metrics.features.frechet import frechet_distance, frechet_estimate
 from denoisebench.metrics.features.kernel import (
     KernelReference,
     cmmd_estimate,
@@ -23,6 +19,7 @@ from denoisebench.metrics.features.kernel import (
     kernel_distance_estimate,
     kernel_reference,
 )
+from denoisebench.metrics.features.moments import FeatureStats
 
 DIM = 16
 BETWEEN = 3.0  # variance of prompts' means; within one prompt it is 2.25 down to 0.25
