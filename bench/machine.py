@@ -1,5 +1,6 @@
 """The machine a sweep runs on."""
 
+import os
 import platform
 import sys
 from functools import cache
@@ -82,7 +83,9 @@ def device_of(choice: str) -> str:
     if has_cuda():
         return "cuda"
     if choice == "cuda":
-        raise UserError("device=cuda: torch sees no CUDA device here; use device=cpu")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # set by device=cuda:0, too
+        shown = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible}"
+        raise UserError(f"device=cuda: torch sees no CUDA device here{shown}; use device=cpu")
     return "cpu"
 
 

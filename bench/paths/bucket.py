@@ -30,6 +30,7 @@ _LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
 _PUTS = 3  # of one that is torn, or under a condition and takes too long
 _COPIES = "objects"  # folder of copies in the user's cache
+MOST_COPIES = 20 * 2**30  # bytes that it has when a process opens a bucket
 _LASTING = ".safetensors"  # of files that are large, and stay; records are small, and are replaced
 
 
@@ -38,6 +39,7 @@ def open_bucket(address: str) -> "Bucket":
     bucket, prefix = parts_of(address)
     place = Bucket(address.rstrip("/"), prefix, Names(client_of(bucket, AT_FIRST)))
     place.holds("")
+    _drop_old_copies()
     return replace(place, names=_names(bucket, os.environ.get("AWS_ENDPOINT_URL", "")))
 
 
@@ -241,6 +243,19 @@ def _copy_of(name: str) -> bytes | None:
         content = (cache_folder() / _COPIES / name).read_bytes()
         return content if is_intact(name, content) else None
     return None
+
+
+def _drop_old_copies() -> None:
+    """Makes room, of those first that were written first."""
+    with suppress(OSError):
+        copies = [path for path in (cache_folder() / _COPIES).rglob("*") if path.is_file()]
+        stats = sorted(((path.stat(), path) for path in copies), key=lambda pair: pair[0].st_mtime)
+        surplus = sum(stat.st_size for stat, _ in stats) - MOST_COPIES
+        for stat, path in stats:
+            if surplus <= 0:
+                return
+            path.unlink()
+            surplus -= stat.st_size
 
 
 def _keep_copy(name: str, content: bytes) -> None:

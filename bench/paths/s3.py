@@ -1,10 +1,12 @@
 """The client of S3: where it is asked to look, how often, and what its errors mean to a user."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from denoisebench.bench.errors import UserError, first_line
@@ -26,6 +28,8 @@ PATIENT: "RetryConfig" = {
 # Where an address may be wrong.
 AT_FIRST: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=20)}
 _TIMEOUTS: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
+SILENT_S = 15.0  # after which a user is told what is waited for
+_log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -89,13 +93,17 @@ def client_of(bucket: str, retries: "RetryConfig") -> "S3Store":
 
 @contextmanager
 def translated(address: str) -> Iterator[None]:
-    """Makes a UserError of what a user can mend, when the client has retried in vain."""
+    """Makes a UserError of what a user can mend, when the client has retried in vain; says that it
+    still tries where that takes long."""
     from obstore.exceptions import (
         AlreadyExistsError,
         BaseError,
         PreconditionError,
     )
 
+    notice = Timer(SILENT_S, _log.warning, [f"{address}: no answer yet; asked again meanwhile"])
+    notice.daemon = True
+    notice.start()
     try:
         yield
     except (AlreadyExistsError, PreconditionError):
@@ -106,6 +114,8 @@ def translated(address: str) -> Iterator[None]:
         raise
     except (BaseError, ValueError) as error:
         raise UserError(_words(address, error)) from error
+    finally:
+        notice.cancel()
 
 
 def _words(address: str, error: Exception) -> str:

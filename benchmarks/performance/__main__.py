@@ -3,7 +3,7 @@
     python -m benchmarks.performance FOLDER [SUBJECT …] [--small] [--write=PAGE]
 
 Subjects: those of SUBJECTS; all where none is named. A subject that is finished lies in FOLDER as a
-file of its name and is not measured again. FOLDER's bench.json holds all that were asked for, with
+file of its name and is not measured again. FOLDER's bench.json holds all that lie there, with
 versions and machine, and PAGE gets their tables between its marker lines. --small makes them small
 enough to see whether all runs; its files have names of their own.
 """
@@ -49,13 +49,17 @@ _OTHERS = (
 
 def measured(folder: Path, subject: str, *, small: bool) -> dict[str, Any]:
     """The record of a subject: what the folder has, or what is measured now."""
-    file = folder / f"{'small-' * small}{subject}.json"
+    file = _file(folder, subject, small)
     if not file.exists():
         module = SUBJECTS[subject]
         record = module.measure(module.SMALL if small else module.FULL)
         write_json(file, {"environment": about(), **record})
     whole: dict[str, Any] = json.loads(file.read_text())
     return whole
+
+
+def _file(folder: Path, subject: str, small: bool) -> Path:
+    return folder / f"{'small-' * small}{subject}.json"
 
 
 def about() -> dict[str, str]:
@@ -68,8 +72,10 @@ def about() -> dict[str, str]:
 
 def main(folder: Path, subjects: Sequence[str], *, small: bool, page: Path | None) -> None:
     """Measures what is missing, and writes all."""
-    names = subjects or SUBJECTS
-    record = {"subjects": {name: measured(folder, name, small=small) for name in names}}
+    for name in subjects or SUBJECTS:
+        measured(folder, name, small=small)
+    there = [name for name in SUBJECTS if _file(folder, name, small).exists()]
+    record = {"subjects": {name: measured(folder, name, small=small) for name in there}}
     write_json(folder / f"{'small-' * small}bench.json", record)
     print(document(record))
     if page:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from denoisebench.bench import machine
 from denoisebench.bench.commands.devices import with_chosen_devices
 from denoisebench.bench.errors import UserError
 
@@ -36,3 +37,10 @@ def test_devices_that_there_are_not_are_refused(before, given, message):
     environment = {} if before is None else {"CUDA_VISIBLE_DEVICES": before}
     with pytest.raises(UserError, match=message):
         with_chosen_devices([given], environment)
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(machine, "has_cuda", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    with pytest.raises(UserError, match="no CUDA device here with CUDA_VISIBLE_DEVICES=7;"):
+        machine.device_of("cuda")

@@ -1,5 +1,6 @@
 """A bucket as a place: what it shares with a folder, and what goes wrong with servers."""
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import bucket as buckets
+from denoisebench.bench.paths import s3
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.paths.place import name_of
 from denoisebench.bench.paths.s3 import PATIENT, check_address, client_of
@@ -138,6 +140,26 @@ def test_shards_are_read_once_and_records_anew(server, bucket, tmp_path, monkeyp
     assert bucket.read_listed(file) == b"content"
     assert copy.read_bytes() == b"content"
     assert bucket.read_listed(replace(file, size=3)) == b"content", "not what is listed: read anew"
+
+
+def test_a_server_that_is_silent_is_told_of(server, bucket, monkeypatch, caplog):
+    monkeypatch.setattr(s3, "SILENT_S", 0.05)
+    bucket.read("a")
+    assert not caplog.messages
+    faulty(server, "503", "GET", 4)
+    bucket.read("a")
+    assert caplog.messages == [f"{bucket.address}: no answer yet; asked again meanwhile"]
+
+
+def test_the_oldest_copies_make_room(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(buckets, "MOST_COPIES", 25)
+    for age, name in enumerate(("new", "old", "older", "oldest")):
+        buckets._keep_copy(f"k/{name}", bytes(10))
+        copy = tmp_path / "denoisebench" / "objects" / "k" / name
+        os.utime(copy, (1000 - age, 1000 - age))
+    buckets._drop_old_copies()
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["new", "old"]
 
 
 @pytest.mark.parametrize(
