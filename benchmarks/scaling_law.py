@@ -57,11 +57,11 @@ class Sweep:
     def durations(self, generator: np.random.Generator) -> np.ndarray:
         """Seconds [cells, pieces + blocks] of each piece and block at speed 1."""
         size = (self.cells, self.pieces + self.blocks)
-        each = np.repeat([self.piece_s, self.block_s], [self.pieces, self.blocks])
+        typical = np.repeat([self.piece_s, self.block_s], [self.pieces, self.blocks])
         if self.is_even:
-            return np.broadcast_to(each, size)
+            return np.broadcast_to(typical, size)
         slow = np.where(generator.random(size) < STRAGGLERS, STRAGGLE, 1.0)
-        return each * slow * generator.lognormal(-(SPREAD**2) / 2, SPREAD, size)
+        return typical * slow * generator.lognormal(-(SPREAD**2) / 2, SPREAD, size)
 
     def speeds(self, workers: int) -> np.ndarray:
         if self.is_even:
@@ -290,7 +290,7 @@ def cases(inputs: Measured) -> dict[str, Sweep]:
 def _times(sweep: Sweep, factor: float) -> Sweep:
     """A sweep of so many times the work in as many parts."""
     seconds = (sweep.piece_s, sweep.block_s, sweep.score_s)
-    piece_s, block_s, score_s = (factor * each for each in seconds)
+    piece_s, block_s, score_s = (factor * one for one in seconds)
     return replace(sweep, piece_s=piece_s, block_s=block_s, score_s=score_s)
 
 

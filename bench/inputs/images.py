@@ -89,7 +89,7 @@ def input_set(settings: Settings, prompts: PromptSet) -> InputSet | None:
     task, model = _used(settings.task), settings.model
     if task.images is None:
         return None
-    return InputSet(task.images, task.masks, prompts, (model.width, model.height))
+    return InputSet(task.images, task.masks, prompts, model.size)
 
 
 def _used(task: TaskSettings) -> TaskSettings:
@@ -113,7 +113,7 @@ def input_problems(settings: Settings) -> Iterator[str]:
     if task.images is None or model.path.startswith(CLOSED_FORM):
         return  # the plan says that those start from noise alone
     embedded = task.images in _STREAMS
-    if embedded and (model.width, model.height) != (IMAGE_SIZE, IMAGE_SIZE):
+    if embedded and model.width and model.size != (IMAGE_SIZE, IMAGE_SIZE):
         yield (
             f"task.images={task.images}: is of {IMAGE_SIZE}x{IMAGE_SIZE} and {model.name} makes "
             f"{model.width}x{model.height}; give a folder of images"

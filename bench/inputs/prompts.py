@@ -21,6 +21,7 @@ from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 # Prompts of closed-form models, told apart by number, so that each is a sample of its own.
 COMPONENTS = "components"  # a component drawn at random; each model takes the number modulo its own
 UNCONDITIONAL = "unconditional"  # no component asked for
+EVERYDAY = "bundled:everyday.txt"  # what a model of one's own is asked for unless told otherwise
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
 _HUB = "hf:"  # before the id of a data set
 _T = TypeVar("_T")

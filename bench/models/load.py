@@ -25,6 +25,7 @@ from denoisebench.bench.models.files import (
     weights_hash,
 )
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of, variance_of
+from denoisebench.bench.models.size import stated_size
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
 from denoisebench.bench.paths import CLOSED_FORM, resolve
 from denoisebench.bench.records.cell import RANDOM, digest
@@ -54,6 +55,7 @@ class FoundModel:
     # That its pipeline takes, in bench/records/guidance.py; empty where that is not known.
     guidance_form: str = "standard"
     loading: Loading = AS_USUAL
+    size: tuple[int, int] | None = None  # of its images unasked, width and height; None: not known
 
 
 def find_model(settings: ModelSettings) -> FoundModel:
@@ -105,6 +107,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
         **variance,
         guidance_form=guidance_form,
         loading=loading,
+        size=stated_size(folder, pipeline_class)[0],
     )
 
 

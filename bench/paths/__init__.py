@@ -1,6 +1,7 @@
 """Files: where those of a config lie, what they hold as one hash, and how one is written whole.
 
-`embedded:NAME` is shipped with the package, anything else is a path.
+`embedded:NAME` and `bundled:NAME`, a prompt file, are shipped with the package, anything else is a
+path.
 """
 
 import errno
@@ -23,6 +24,7 @@ from denoisebench.bench.errors import UserError
 
 EMBEDDED = Path(__file__).parents[1] / "shapes" / "weights"
 _PREFIX = "embedded:"
+_BUNDLED = "bundled:"
 CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their exact statistics
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
@@ -47,6 +49,8 @@ def resolve(path: str) -> Path:
     """The file or folder a config names."""
     if path.startswith(_PREFIX):
         return EMBEDDED / path.removeprefix(_PREFIX)
+    if path.startswith(_BUNDLED):
+        return Path(__file__).parents[1] / "inputs" / "bundled" / path.removeprefix(_BUNDLED)
     return Path(path).expanduser()
 
 

@@ -73,7 +73,7 @@ def _metrics_of_small_images(settings: Settings) -> Iterator[str]:
         or metrics.accuracy is not None
         or any(metric.kind == "attributes" for metric in metrics.frechet)
     )
-    if small and (model.width, model.height) != (32, 32):
+    if small and model.width and model.size != (32, 32):
         yield (
             f"metrics={metrics.name}: is for images of 32x32 and {model.name} makes "
             f"{model.width}x{model.height}; give model.width=32 model.height=32 if its images are "
@@ -91,7 +91,8 @@ def _neighbours(settings: Settings) -> Iterator[str]:
 
 def _pixels(settings: Settings) -> Iterator[str]:
     model = settings.model
-    if not model.path.startswith(CLOSED_FORM) and (model.width % 8 or model.height % 8):
+    sizes = [edge for edge in (model.width, model.height) if edge]
+    if not model.path.startswith(CLOSED_FORM) and any(edge % 8 for edge in sizes):
         yield f"model.width={model.width}, model.height={model.height}: must be multiples of 8"
 
 
@@ -173,7 +174,8 @@ def _without_prompts(model: FoundModel, settings: Settings) -> Iterator[str]:
     name = settings.model.name
     if settings.prompts.path != UNCONDITIONAL:
         yield f"model={name}: {model.pipeline_class} takes no prompt; use prompts=unconditional"
-    if settings.metrics.clip_score or settings.metrics.accuracy:
+    reads_prompts = settings.metrics.clip_score or settings.metrics.accuracy
+    if reads_prompts and not settings.metrics.optional:
         yield f"metrics={settings.metrics.name}: {name} takes no prompt that an image could match"
     if settings.latents:
         yield f"latents: {model.pipeline_class} takes none; leave latents out"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import size_of
-from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.accuracy import check_prompts
 from denoisebench.bench.score.captions import pictures_showing
+from denoisebench.bench.score.clip import OfPrompts
 from denoisebench.bench.score.convergence import convergence_lacks
 from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.score.looks import Look
@@ -31,10 +32,15 @@ _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of e
 
 
 def asked_metrics(settings: Settings) -> dict[str, Metric]:
-    """All that a job asks for of its own images, by column. Raises UserError for equal columns."""
-    size = settings.model.width, settings.model.height
+    """All that a job asks for of its own images, by column; of optional metrics without those that
+    read prompts, where there are none. Raises UserError for equal columns."""
     prompts = given_prompts(settings)
-    return metrics_of(settings.metrics, Subject(settings.task.name, size, prompts))
+    metrics = metrics_of(
+        settings.metrics, Subject(settings.task.name, settings.model.size, prompts)
+    )
+    if settings.metrics.optional and settings.prompts.path == UNCONDITIONAL:
+        return {name: m for name, m in metrics.items() if not isinstance(m, OfPrompts)}
+    return metrics
 
 
 def given_prompts(settings: Settings) -> tuple[str, ...]:
@@ -125,7 +131,7 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
             f"{source} has none; give a folder of images, or ask for banding and clipped alone"
         )
     paths = _pictures(existing(source, "reference images"), given_prompts(settings))
-    _check_sizes(tuple(paths[: settings.metrics.reference_samples]), (model.width, model.height))
+    _check_sizes(tuple(paths[: settings.metrics.reference_samples]), model.size)
 
 
 @cache

@@ -16,6 +16,7 @@ from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.paths.place import Address
+from denoisebench.bench.plan.completed import completed
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures
@@ -144,12 +145,13 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
     problems = list(unfit(settings))
     try:
         model = models.find(settings.model)
+        settings = completed(settings, model)
+        problems = list(unfit(settings))
         metrics = asked_metrics(settings)
         check_measures(settings, metrics)
         if settings.latents:
-            check_latents(
-                settings.latents, model, height=settings.model.height, width=settings.model.width
-            )
+            width, height = settings.model.size
+            check_latents(settings.latents, model, height=height, width=width)
         if problems:
             return None, problems
         reasons, config = cell_problems(model, settings), json.loads(model.scheduler_config)
@@ -180,7 +182,7 @@ def _measured(
     cell = _cell(settings, model, scheduler, made_of=made_of, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
     laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
-    metrics, lacks = measured(asked_for)
+    metrics, lacks = measured(asked_for, optional=settings.metrics.optional)
     measured_of = {} if cell.is_random else metrics  # random weights show nothing
     kinds = {name: metric.estimate_kind(settings.samples) for name, metric in measured_of.items()}
     return Job(
@@ -243,8 +245,8 @@ def _cell(
         steps=settings.steps,
         seed=settings.seed,
         prompts=prompts.label,
-        height=model.height,
-        width=model.width,
+        height=model.size[1],
+        width=model.size[0],
         dtype=model.dtype,
         engine=engine,
         call=kept("call", own),

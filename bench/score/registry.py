@@ -22,7 +22,7 @@ from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.references import RENDERS, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
-from denoisebench.metrics.specs import octaves_of
+from denoisebench.metrics.specs import metric_spec, octaves_of
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,28 @@ def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]
     return metrics
 
 
-def measured(metrics: Mapping[str, Metric]) -> tuple[dict[str, Metric], list[str]]:
-    """Metrics for which this machine has all that they need, and a sentence for each other one."""
-    lacks = {column: metric.lack() for column, metric in metrics.items()}
+def measured(
+    metrics: Mapping[str, Metric], *, optional: bool = False
+) -> tuple[dict[str, Metric], list[str]]:
+    """Metrics for which this machine has all that they need, and a sentence for each other one.
+
+    optional: whether weights that are not there are such a lack. Raises UserError for them later,
+    if not.
+    """
+    lacks = {
+        column: metric.lack() or (_missing_weights(metric) if optional else "")
+        for column, metric in metrics.items()
+    }
     there = {column: metric for column, metric in metrics.items() if not lacks[column]}
     return there, list(filter(None, lacks.values()))
+
+
+def _missing_weights(metric: Metric) -> str:
+    try:
+        _ = metric.kind  # has a hash of them
+    except UserError as error:
+        return f"{metric.column} ({metric_spec(metric.column).meaning}) is left out: {error}"
+    return ""
 
 
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:

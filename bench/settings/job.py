@@ -55,8 +55,8 @@ GuidanceForm = Literal[
 class ModelSettings(Strict):
     name: Name  # null in a config: that of its files
     path: str
-    height: Count
-    width: Count
+    height: Count | None = None  # pixels; None: what the pipeline makes unasked
+    width: Count | None = None
     dtype: Dtype
     revision: str | None = None  # of a hub id: commit hash, tag or branch
     variant: str | None = None  # of weight files, such as fp16
@@ -71,6 +71,13 @@ class ModelSettings(Strict):
     call: dict[str, Any] = Field(default_factory=dict)  # of the pipeline; see plan/options.py
     # What of it the chosen files give; None: all. The launcher's, which merges them: no setting.
     call_of_files: dict[str, Any] | None = Field(default=None, exclude=True)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, which a plan knows: see bench/plan/completed.py."""
+        if self.width is None or self.height is None:
+            raise ValueError(f"the size of {self.name} is not known yet")
+        return self.width, self.height
 
     @model_validator(mode="before")
     @classmethod

@@ -53,6 +53,7 @@ ImageNumber = Annotated[str, AfterValidator(_image_number)]
 
 class MetricsSettings(Strict):
     name: str
+    optional: bool = False  # leave out, and say so, what this machine or the model lacks
     reference: str
     reference_samples: Annotated[int, Field(strict=True, ge=2)]
     reference_features: Annotated[int, Field(strict=True, gt=DENSITY_NEIGHBOURS)] = 5000

@@ -1,0 +1,57 @@
+"""The size of the images that a pipeline makes when nobody asks for another."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from denoisebench.bench.models.files import read_json
+from denoisebench.bench.models.pipelines import call_arguments, class_source
+
+_DENOISERS = ("unet", "transformer")
+_DECODERS = ("vae", "vqvae", "movq")
+# In the source of a class: an edge in pixels, or in latents.
+_PIXELS = re.compile(r"height = height or (\d+)\b")
+_LATENTS = re.compile(r"self\.default_sample_size = (\d+)\b")
+
+
+def stated_size(folder: Path, pipeline_class: str) -> tuple[tuple[int, int] | None, str]:
+    """Width and height in pixels, None where neither files nor class say it, and what says it.
+
+    folder: with the configs of the pipeline's parts, of which `sample_size` counts latents.
+    """
+    call = call_arguments(pipeline_class) or {}
+    width, height = (call[name].default if name in call else None for name in ("width", "height"))
+    if isinstance(width, int) and isinstance(height, int):
+        return (width, height), pipeline_class
+    source = class_source(pipeline_class)
+    if pixels := _PIXELS.search(source):
+        edge = int(pixels[1])
+        return (edge, edge), pipeline_class
+    if latents := _LATENTS.search(source):
+        edge = int(latents[1]) * _scale(folder)
+        return (edge, edge), f"{pipeline_class}, vae/config.json"
+    for part in _DENOISERS:
+        sample = _config(folder, part).get("sample_size")
+        if sample:
+            height, width = sample if isinstance(sample, list) else (sample, sample)
+            scale = _scale(folder)
+            decoder = ", vae/config.json" if scale > 1 else ""
+            return (width * scale, height * scale), f"{part}/config.json{decoder}"
+    return None, ""
+
+
+def _scale(folder: Path) -> int:
+    """Pixels a latent along an edge, as pipelines count them; 1 where nothing is decoded."""
+    for part in _DECODERS:
+        config = _config(folder, part)
+        if "temperal_downsample" in config:  # diffusers' spelling
+            return int(2 ** len(config["temperal_downsample"]))
+        channels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
+        if channels:
+            return int(2 ** (len(channels) - 1))
+    return 1
+
+
+def _config(folder: Path, part: str) -> dict[str, Any]:
+    file = folder / part / "config.json"
+    return read_json(file, f"config of the {part}") if file.exists() else {}

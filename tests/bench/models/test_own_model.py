@@ -1,0 +1,78 @@
+"""A model of one's own by its path alone: its size is read off, prompts and metrics are there."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from denoisebench.bench.inputs.prompts import EVERYDAY, PromptSet
+from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.records.run import load_run
+from tests.bench.models.test_unconditional import cats  # noqa: F401
+from tests.helpers.cli import call
+
+SHORT = (
+    *("samples=4", "batch_size=4", "threads=1", "tracking=none", "latency.timed_runs=0"),
+    *("metrics.convergence_steps=8", "metrics.convergence_samples=4"),
+)
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A Stable Diffusion pipeline in a folder, and a machine without weights of CLIP or LPIPS."""
+    for name in ("HF_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    shutil.copytree(EMBEDDED / "shapes-ddpm", tmp_path / "my-pipe")
+    return tmp_path / "my-pipe"
+
+
+def sweep(capsys, tmp_path, folder, *more):
+    given = (f"model.path={folder}", f"runs={tmp_path / 'runs'}", *SHORT, *more)
+    return call(capsys, "sweep", *given)
+
+
+def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
+    code, out, err = sweep(capsys, tmp_path, mine, "scheduler=ddim", "steps=2,4")
+    assert (code, err) == (0, "")
+    assert "clip_score_vit_b_32 (100 x cosine of image and prompt" in out.replace("\n", " ")
+    run = load_run(tmp_path / "runs" / "my-pipe")
+    cells = [entry.cell for entry in run.entries]
+    assert {(cell.width, cell.height, cell.prompts) for cell in cells} == {(32, 32, "everyday")}
+    frame = pd.read_csv(run.folder / "results.csv").sort_values("steps")
+    assert {*frame.status} == {"done"}
+    assert frame.ssim_converged.is_monotonic_increasing
+    assert "ssim_converged" in (run.folder / "defaults.yaml").read_text()
+
+
+def test_a_size_that_is_given_counts(mine, tmp_path, capsys):
+    more = ("scheduler=ddim", "steps=2", "metrics=none", "model.width=40", "model.height=32")
+    assert sweep(capsys, tmp_path, mine, *more)[0] == 0
+    (entry,) = load_run(tmp_path / "runs" / "my-pipe").entries
+    assert (entry.cell.width, entry.cell.height) == (40, 32)
+
+
+def test_a_size_that_is_not_stated_is_asked_for(mine, tmp_path, capsys):
+    config = mine / "unet" / "config.json"
+    fields = json.loads(config.read_text())
+    config.write_text(json.dumps({**fields, "sample_size": None}))
+    code, _, err = sweep(capsys, tmp_path, mine, "--dry-run")
+    assert code == 2
+    assert "does not say which size it makes (StableDiffusionPipeline); give both" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unconditional_pipeline_needs_no_prompts_either(cats, tmp_path, capsys):  # noqa: F811
+    code, _, err = sweep(capsys, tmp_path, cats, "scheduler=ddpm,ddim", "steps=2,4", "guidance=1,4")
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(tmp_path / "runs" / "cats" / "results.csv")
+    assert {*frame.status} == {"done"}
+    assert len(frame) == 4, "a weight of guidance that has no effect is no axis"
+    assert "ssim_converged" in frame
+    assert not [name for name in frame if name.startswith("clip_score")]
+
+
+def test_prompts_for_everyone_are_two_hundred_that_differ():
+    texts = PromptSet(EVERYDAY).texts()
+    assert len(texts) >= 200
+    assert len({*texts}) == len(texts)
