@@ -21,6 +21,7 @@ from tests.helpers.folders import ROOT
 
 # Rooms that may import a heavy library; all others get what it makes from them.
 OWNERS = {
+    "click": ("bench/commands",),
     "hydra": ("bench/_plugins", "bench/commands"),
     "omegaconf": ("bench/_plugins", "bench/commands"),
     "mlflow": ("bench/tracking",),

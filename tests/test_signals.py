@@ -53,7 +53,7 @@ DOORS = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("module", ["denoisebench.bench", "denoisebench.bench.commands.sweep"])
+@pytest.mark.parametrize("module", ["denoisebench.bench", "denoisebench.bench.commands.listing"])
 def test_a_command_that_is_stopped_while_our_modules_load_ends_in_a_line(door, module, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(module=module))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

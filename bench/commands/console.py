@@ -1,10 +1,7 @@
-"""What commands share: the terminal, the run folder they are given, versions."""
+"""What commands share: the terminal, versions."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,14 +21,6 @@ def versions() -> str:
     lines = [f"denoisebench {version('denoisebench')}", f"Python {python_version()}"]
     lines += [f"{name} {version(name)}" for name in ("torch", "diffusers")]
     return "\n".join([*lines, *(f"device {device}" for device in devices())])
-
-
-def run_folder(arguments: list[str]) -> Path:
-    if len(arguments) != 1:
-        raise UserError(
-            "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
-        )
-    return Path(arguments[0])
 
 
 def measuring_bar(console: "Console") -> "Progress":

@@ -1,18 +1,36 @@
 """`denoisebench list`: what there is to choose from."""
 
+import click
+
 from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.parser import Command
 from denoisebench.bench.errors import UserError, suggestion
 
+WHAT = (
+    "models",
+    "schedulers",
+    "metrics",
+    "margins",
+    "tasks",
+    "prompts",
+    "experiments",
+    "columns",
+    "runs",
+)
 
-def show(arguments: list[str]) -> int:
-    """Lists what there is to choose from."""
+
+@click.command(
+    "list",
+    cls=Command,
+    wants=f"name one thing to list, of {', '.join(sorted(WHAT))}",
+    example="list schedulers",
+)
+@click.argument("subject", metavar="WHAT", help=f"one of {', '.join(WHAT)}")
+def show(subject: str) -> int:
+    """Lists what a sweep can name, and the runs there are."""
+    if subject not in WHAT:
+        raise UserError(f"list has no {subject!r}; {suggestion(subject, WHAT)}")
     from denoisebench.bench.commands.tables import LISTINGS
 
-    if len(arguments) != 1:
-        given = " ".join(["list", *arguments])
-        raise UserError(f"{given}: name one thing to list, of {', '.join(sorted(LISTINGS))}")
-    (name,) = arguments
-    if name not in LISTINGS:
-        raise UserError(f"list has no {name!r}; {suggestion(name, LISTINGS)}")
-    terminal().print(LISTINGS[name]())
+    terminal().print(LISTINGS[subject]())
     return 0

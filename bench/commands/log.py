@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.commands.console import run_folder, terminal
+import click
+
+from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, run_argument
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -12,8 +16,21 @@ if TYPE_CHECKING:
     from denoisebench.bench.settings.job import TrackingSettings
 
 
-def log(arguments: list[str]) -> int:
-    """Publishes a run to MLflow again, where it was meant to go or where tracking.uri=… says."""
+@click.command(
+    cls=Command, wants=WANTS_A_RUN, example="log runs/demo tracking.uri=http://localhost:5000"
+)
+@run_argument
+@click.argument(
+    "changes",
+    metavar="[KEY=VALUE]...",
+    nargs=-1,
+    help="tracking.uri=, .experiment=, .pack= or .baseline=, where the sweep said otherwise",
+)
+def log(folder: Path, changes: tuple[str, ...]) -> int:
+    """Publishes a run to MLflow again.
+
+    Where it was meant to go, or where tracking.uri=... says.
+    """
     from denoisebench.bench.paths.guarded import read_yaml
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
@@ -23,7 +40,7 @@ def log(arguments: list[str]) -> int:
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import frame_of
 
-    run, changes = load_run(run_folder(arguments[:1])), arguments[1:]
+    run = load_run(folder)
     foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
     if foreign:
         raise UserError(

@@ -4,18 +4,32 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from denoisebench.bench.commands.console import print_cautions, run_folder, terminal
+import click
+
+from denoisebench.bench.commands.console import print_cautions, terminal
+from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, run_argument
 from denoisebench.bench.errors import UserError
 
+_WANTS_CELLS = (
+    "give a run and two of its cells by their settings: denoisebench compare runs/demo "
+    "scheduler=ddim,steps=8,guidance=4 scheduler=ddim,steps=32,guidance=4; a second run "
+    "before the second cell compares across runs"
+)
 
-def report(arguments: list[str]) -> int:
-    """Results, figures and page of a run, from its store alone."""
+
+@click.command(cls=Command, wants=WANTS_A_RUN, example="report runs/demo")
+@run_argument
+def report(folder: Path) -> int:
+    """Writes results, figures, defaults and page again.
+
+    They are made from the store alone: nothing is generated or scored.
+    """
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import load_frame
 
-    run = load_run(run_folder(arguments))
+    run = load_run(folder)
     frame = load_frame(run)
     page = report_of(run, frame)
     print_cautions(cautions(frame))
@@ -23,21 +37,31 @@ def report(arguments: list[str]) -> int:
     return 0
 
 
-def compare(arguments: list[str]) -> int:
-    """Two cells by every metric they share: RUN A B, or RUN A RUN B; a cell by its settings."""
+@click.command(
+    cls=Command,
+    example="compare runs/demo scheduler=ddim,steps=8,guidance=4 \\\n"
+    "    scheduler=ddim,steps=32,guidance=4",
+)
+@click.argument(
+    "words",
+    metavar="RUN CELL [RUN] CELL",
+    nargs=-1,
+    help="a run and two of its cells by their settings, commas between; or cells of two runs",
+)
+def compare(words: tuple[str, ...]) -> int:
+    """Shows the paired difference of two cells.
+
+    By every metric they share, with its p-value.
+    """
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.compare import comparison_table, find_cell
     from denoisebench.reports.rows.frame import load_frame
 
-    folders = [a for a in arguments if "=" not in a]
-    chosen = [a for a in arguments if "=" in a]
+    folders = [word for word in words if "=" not in word]
+    chosen = [word for word in words if "=" in word]
     if len(chosen) != 2 or len(folders) not in (1, 2):
-        raise UserError(
-            "give a run and two of its cells by their settings: denoisebench compare runs/demo "
-            "scheduler=ddim,steps=8,guidance=4 scheduler=ddim,steps=32,guidance=4; a second run "
-            "before the second cell compares across runs"
-        )
+        raise UserError(_WANTS_CELLS)
     runs = [load_run(Path(folder)) for folder in folders]
     # Values with commas, as grid=timesteps=[999, 500], have a space behind each.
     parts = [re.split(r",(?=\w)", choice) for choice in chosen]

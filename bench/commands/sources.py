@@ -6,8 +6,6 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import Pack
 from denoisebench.bench.records.pack_file import SUFFIX, load_pack, read_pack
 
-LAST = 5  # packs of a folder that make a baseline
-
 
 def load_packs(source: str, last: int, tracking: str) -> list[Pack]:
     """Oldest first. source: a run folder, a pack, a folder of packs, whose last ones are read,

@@ -1,12 +1,15 @@
 """`denoisebench sweep`. Heavy libraries are imported inside, so that --help is quick."""
 
 import re
+from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.devices import with_chosen_devices
-from denoisebench.bench.commands.flags import asks_hydra, split_flags
+from denoisebench.bench.commands.flags import asks_hydra
 from denoisebench.bench.commands.hydra import (
     composed,
     open_setting,
@@ -14,6 +17,7 @@ from denoisebench.bench.commands.hydra import (
     without_unknown_choices,
 )
 from denoisebench.bench.commands.log import publish_run
+from denoisebench.bench.commands.parser import Overrides
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,9 +27,27 @@ if TYPE_CHECKING:
 _launcher_of_hydra = re.compile(r"^hydra/launcher=(?=(ray|slurm)$)")  # as Hydra's plugins are named
 
 
-def sweep(arguments: list[str]) -> int:
+_KEPT = "the same command goes on where it stopped, `denoisebench report RUN` shows what is done"
+
+
+@click.command(
+    cls=Overrides,
+    switches={"--dry-run": "Print the grid and its cost, and run nothing."},
+    example="sweep scheduler=ddim,euler steps=2,4,8,16 guidance=1,4 samples=256",
+)
+def sweep(flags: dict[str, str], overrides: list[str]) -> int:
+    """Runs a sweep: models x schedulers x steps x guidance.
+
+    Every cell is generated, scored and timed; the run is reported, and logged to MLflow.
+    """
+    try:
+        return run_overrides(flags, overrides)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_KEPT) from None
+
+
+def run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
-    flags, overrides = split_flags(arguments, own=["--dry-run"])
     is_question = asks_hydra(flags)
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]
     refuse_malformed(overrides)

@@ -6,21 +6,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
+
 from denoisebench.bench.commands.console import measuring_bar, terminal
-from denoisebench.bench.commands.flags import asks_hydra, split_flags
+from denoisebench.bench.commands.flags import asks_hydra
 from denoisebench.bench.commands.hydra import (
     composed,
     open_setting,
     refuse_malformed,
     without_unknown_choices,
 )
+from denoisebench.bench.commands.parser import Overrides
 from denoisebench.bench.errors import UserError
 
 
-def verify(arguments: list[str]) -> int:
-    """Schedulers against closed-form truth. 1 when something deviates that is not listed, or a
-    listed defect is gone."""
-    flags, overrides = split_flags(arguments)
+@click.command(cls=Overrides, switches={}, example="verify scheduler=ddim,euler")
+def verify(flags: dict[str, str], overrides: list[str]) -> int:
+    """Measures schedulers against closed-form truth.
+
+    Their order of convergence, error, noise levels and variance; all schedulers, or those that
+    scheduler=NAME,NAME names. The exit code is 1 when something deviates that is not listed, or a
+    listed defect is gone.
+    """
     refuse_malformed(overrides)
     if not asks_hydra(flags):
         overrides = _all_schedulers(overrides)

@@ -1,38 +1,41 @@
 """`denoisebench work`: helps a sweep that was planned with workers."""
 
-import re
+from pathlib import Path
 
-from denoisebench.bench.commands.console import run_folder, terminal
-from denoisebench.bench.errors import UserError
+import click
 
-_OPTIONS = {"--wait": "[0-9]{1,9}", "--store": "s3://.*"}  # and what their values look like
+from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, Words, run_argument
 
 
-def work(arguments: list[str]) -> int:
-    """Works on a run until nothing is left, from any machine that sees its folder or bucket."""
+@click.command(cls=Command, wants=WANTS_A_RUN, example="work runs/demo --wait=600")
+@run_argument
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    default=0,
+    show_default=True,
+    type=Words("[0-9]{1,9}", "seconds, such as --wait=600", read=int),
+    help="How long to wait for a sweep that is planned there.",
+)
+@click.option(
+    "--store",
+    metavar="s3://BUCKET/PREFIX",
+    type=Words("s3://.*", "a bucket, such as --store=s3://BUCKET/PREFIX"),
+    help="The sweep's store, where that is a bucket.",
+)
+def work(folder: Path, wait: int, store: str | None) -> int:
+    """Helps a sweep that was started with workers=N.
+
+    From any machine that sees its folder or its store, until nothing is left to do.
+    """
     from denoisebench.bench.queue.worker import work as work_on
 
-    folders = [argument for argument in arguments if not argument.startswith("-")]
-    options = _options([argument for argument in arguments if argument.startswith("-")])
-    folder, console = run_folder(folders), terminal()
+    console = terminal()
 
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    wait_s = float(options.get("--wait", 0))
-    pieces = work_on(folder, say, bucket=options.get("--store"), wait_s=wait_s)
+    pieces = work_on(folder, say, bucket=store, wait_s=float(wait))
     say(f"nothing is left to do: {pieces} pieces were made here")
     return 0
-
-
-def _options(arguments: list[str]) -> dict[str, str]:
-    """Values by name."""
-    options = dict(argument.partition("=")[::2] for argument in arguments)
-    if len(options) < len(arguments) or not all(
-        name in _OPTIONS and re.fullmatch(_OPTIONS[name], value) for name, value in options.items()
-    ):
-        raise UserError(
-            f"{' '.join(arguments)}: work takes --wait=SECONDS, such as --wait=600, and "
-            "--store=s3://BUCKET/PREFIX, where the sweep's store is a bucket"
-        )
-    return options

@@ -2,6 +2,7 @@
 
 import pytest
 
+from denoisebench.bench.commands.listing import WHAT
 from denoisebench.bench.commands.tables import LISTINGS
 from denoisebench.bench.records.rows import COLUMNS
 from tests.helpers.cli import call
@@ -12,7 +13,11 @@ def run_folder(copied):
     return copied / "tiny"
 
 
-@pytest.mark.parametrize("what", LISTINGS)
+def test_all_tables_can_be_listed():
+    assert (*LISTINGS,) == WHAT
+
+
+@pytest.mark.parametrize("what", WHAT)
 def test_every_listing_prints(what, capsys):
     code, out, _ = call(capsys, "list", what)
     assert code == 0
