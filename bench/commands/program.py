@@ -13,6 +13,7 @@ from denoisebench.bench.errors import UserError, suggestion
 COMMANDS = {
     "sweep": "sweep:sweep",
     "verify": "verify:verify",
+    "inspect": "inspect:inspect",
     "report": "report:report",
     "compare": "report:compare",
     "pack": "check:pack",

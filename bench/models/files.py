@@ -91,6 +91,15 @@ def weights_hash(source: Path, loading: Loading) -> str:
     return f"{RANDOM} {content}" if loading.random else content
 
 
+def weights_bytes(source: Path, loading: Loading) -> int:
+    """Bytes of the weight files that are loaded."""
+    if loading.random:
+        return 0
+    files = [source] if loading.config else _used_files(source, loading.variant, weights=True)
+    weights = [file for file in files if file.suffix == SAFE]
+    return sum(file.stat().st_size for file in [*weights, *filter(None, [loading.lora])])
+
+
 def _used_files(folder: Path, variant: str | None, *, weights: bool) -> tuple[Path, ...]:
     """The files in a folder that its pipeline is made of, its own code included."""
     chosen = _chosen(_files(folder), variant, weights=weights)

@@ -1,0 +1,112 @@
+"""What is read off a model before anything of it is loaded, and from which file."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from denoisebench.bench.inputs.prompts import UNCONDITIONAL
+from denoisebench.bench.machine import library_version
+from denoisebench.bench.models.files import INDEX, weights_bytes
+from denoisebench.bench.models.load import FoundModel, find_model
+from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
+from denoisebench.bench.models.size import stated_size
+from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.completed import completed
+from denoisebench.bench.plan.training import cell_problems
+from denoisebench.bench.records.guidance import FORMS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.settings.job import SchedulerSettings, Settings
+
+_SCHEDULER, _FORMULA = "scheduler/scheduler_config.json", "its formula"
+_STEPS = 20  # with which schedulers are tried; fewer or more where they take no 20
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that a sweep knows of a model."""
+
+    name: str
+    value: str
+    source: str  # where it is read
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A model as a sweep sees it."""
+
+    name: str
+    facts: list[Fact]
+    fitting: list[str]  # schedulers that drive it
+    unfit: dict[str, str]  # why each other one of its kind does not
+
+
+def inspected(settings: Settings) -> Inspected:
+    """What is read off the model of the settings. Raises UserError where it cannot be found."""
+    model = find_model(settings.model)
+    settings = completed(settings, model)
+    problems = {name: _problem(model, settings, name) for name in _of_its_kind(model)}
+    return Inspected(
+        settings.model.name,
+        [*_facts(model, settings)],
+        [name for name, problem in problems.items() if not problem],
+        {name: problem for name, problem in problems.items() if problem},
+    )
+
+
+def _of_its_kind(model: FoundModel) -> list[str]:
+    kind = f"distilled {model.family}" if model.distilled else model.family
+    return [name for name, spec in SCHEDULERS.items() if spec.kind == kind]
+
+
+def _problem(model: FoundModel, settings: Settings, name: str) -> str:
+    """Why a scheduler cannot drive a model; empty where it can."""
+    spec = SCHEDULERS[name]
+    steps = min(max(_STEPS, spec.min_steps), spec.max_steps or _STEPS)
+    given = {"scheduler": SchedulerSettings(name=name), "steps": steps}
+    problems = cell_problems(model, settings.model_copy(update=given))
+    return problems[0].removeprefix(f"scheduler={name}: ") if problems else ""
+
+
+def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:
+    """Facts of a pipeline; of a closed-form model those that are not of files."""
+    given, config = settings.model, json.loads(model.scheduler_config)
+    is_formula = given.path.startswith(CLOSED_FORM)
+    library = f"{model.pipeline_class} of diffusers {library_version('diffusers')}"
+    library, scheduler = (_FORMULA, _FORMULA) if is_formula else (library, _SCHEDULER)
+    files = model.loading.config or model.source
+    yield Fact("name", given.name, "the last part of its path, or model.name")
+    yield Fact("pipeline", model.pipeline_class, _FORMULA if is_formula else INDEX)
+    yield Fact("own scheduler", str(config.get("_class_name", "")), scheduler)
+    yield Fact("family", model.family + " (distilled)" * model.distilled, scheduler)
+    if model.family != "flow":
+        yield Fact("prediction type", config.get("prediction_type", "epsilon"), scheduler)
+    yield Fact("training timesteps", f"{model.train_timesteps}", scheduler)
+    width, height = given.size
+    size, where = (None, "") if isinstance(files, str) else stated_size(files, model.pipeline_class)
+    source = where if size == given.size else "model.width and model.height"
+    yield Fact("image size", f"{width}x{height}", source)
+    form = given.guidance_form or model.guidance_form
+    meaning = FORMS[form].meaning if form in FORMS else "not known: give model.guidance_form"
+    yield Fact("guidance", f"{form or 'unknown'}: {meaning}", library)
+    yield Fact("prompts", _prompts(model, settings), library)
+    for name, argument in (("steps", "num_inference_steps"), ("guidance", "guidance_scale")):
+        default = (call_arguments(model.pipeline_class) or {}).get(argument)
+        if default is not None and isinstance(default.default, int | float):
+            yield Fact(f"its own default {name}", f"{default.default:g}", library)
+    if not isinstance(model.source, str):
+        size_b = weights_bytes(model.source, model.loading)
+        yield Fact("weights", f"{_bytes(size_b)} in files, run in {given.dtype}", "its files")
+    yield Fact("hash of its files", model.weights, "their content")
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _prompts(model: FoundModel, settings: Settings) -> str:
+    facts = facts_of(model.pipeline_class) or PipelineFacts()
+    if facts.problem:
+        return f"cannot be driven: its pipeline {facts.problem}"
+    if facts.unconditional or settings.prompts.path == UNCONDITIONAL:
+        return "none: it makes images of noise alone"
+    return f"yes; a sweep asks for those of prompts={settings.prompts.label} unless told otherwise"

@@ -1,0 +1,78 @@
+"""`denoisebench inspect`: what is read off a model, and from where."""
+
+import shutil
+
+import pytest
+
+from denoisebench.bench.paths import EMBEDDED
+from tests.helpers.cli import call
+from tests.helpers.tiny_pipelines import save_tiny
+
+
+def facts(out):
+    """Rows of the table by the first column, and the lines below it."""
+    cells = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
+    rows = {name.strip(): (value.strip(), source.strip()) for name, value, source in cells}
+    return rows, [line for line in out.splitlines() if line[:1] not in "│┏┡└ "]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_a_folder_is_told_apart_to_its_files_and_no_network_is_loaded(
+    tmp_path, capsys, monkeypatch
+):
+    shutil.copytree(EMBEDDED / "shapes-flow", tmp_path / "mine")
+    monkeypatch.setattr("denoisebench.bench.models.load.load_pipeline", None)
+    code, out, err = call(capsys, "inspect", tmp_path / "mine")
+    assert (code, err) == (0, "")
+    rows, lines = facts(out)
+    assert rows["name"][0] == "mine"
+    assert rows["family"] == ("flow", "scheduler/scheduler_config.json")
+    assert rows["image size"] == ("32x32", "transformer/config.json, vae/config.json")
+    assert rows["prompts"][0].startswith("yes; ")
+    assert "prompts=everyday" in out
+    assert lines[0].startswith("schedulers that drive it: flow_euler,")
+    assert lines[-1].startswith(f"its curve: denoisebench sweep model.path={tmp_path / 'mine'} ")
+
+
+def test_the_line_it_ends_with_is_a_sweep(tmp_path, capsys):
+    folder = save_tiny("sdxl-turbo", tmp_path)
+    _, out, _ = call(capsys, "inspect", folder)
+    rows, lines = facts(out)
+    assert rows["image size"] == ("32x32", "unet/config.json, vae/config.json")
+    assert rows["its own default guidance"][0] == "5"
+    command = lines[-1].removeprefix("its curve: denoisebench ").split()
+    assert call(capsys, *command, f"runs={tmp_path}", "--dry-run")[0] == 0
+
+
+def test_a_scheduler_that_does_not_fit_has_its_reason(tmp_path, capsys):
+    _, out, _ = call(capsys, "inspect", save_tiny("flux-dev", tmp_path))
+    assert "not flow_heun: " in out
+    assert "flow_heun" not in out.splitlines()[-1]
+
+
+def test_a_ready_name_and_settings_are_taken(capsys):
+    code, out, _ = call(capsys, "inspect", "mixture", "model.name=two")
+    rows, _ = facts(out)
+    assert code == 0
+    assert rows["name"][0] == "two"
+    assert rows["pipeline"] == ("ClosedFormPipeline", "its formula")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere",), "weights of model nowhere: nothing at nowhere"),
+        ((), "inspect: name a model of"),
+        (("gaussian", "model=mixture,gaussian"), "looks at one model at a time"),
+        (("gaussian", "steps=x"), "steps=x: "),
+    ],
+)
+def test_what_is_no_model_is_a_line(words, message, capsys):
+    code, _, err = call(capsys, "inspect", *words)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
