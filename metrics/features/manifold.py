@@ -194,12 +194,14 @@ def _jackknife(
 
 def _neighbours(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Squared distances and indices, each [N, count], of the nearest others, the nearest first."""
-    nearest = []
+    # Made beforehand: kept block by block they would lie between freed blocks, see kernel.py.
+    values = features.new_empty(len(features), count)
+    indices = torch.empty(len(features), count, dtype=torch.int64)
     for rows, distances in _blocks(features, features):
         samples = torch.arange(rows.start, rows.stop)
         distances[samples - rows.start, samples] = torch.inf  # a sample is no neighbour of itself
-        nearest.append(distances.topk(count, largest=False))
-    return torch.cat([n.values for n in nearest]), torch.cat([n.indices for n in nearest])
+        torch.topk(distances, count, largest=False, out=(values[rows], indices[rows]))
+    return values, indices
 
 
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
