@@ -14,6 +14,7 @@ COMMANDS = {
     "sweep": "sweep:sweep",
     "verify": "verify:verify",
     "inspect": "inspect:inspect",
+    "fetch": "fetch:fetch",
     "report": "report:report",
     "compare": "report:compare",
     "pack": "check:pack",

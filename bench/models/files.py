@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.hub import cached, download
+from denoisebench.bench.models.hub import Choose, cached, download
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.records.cell import RANDOM, digest
@@ -41,7 +41,7 @@ def pipeline_folder(
 
     Raises UserError that names every file that is not there.
     """
-    if _is_hub_id(path):
+    if is_hub_id(path):
         folder = _hub_folder(path, revision, label, variant=variant, configs_only=configs_only)
     else:
         folder = existing(path, label)
@@ -56,14 +56,14 @@ def pipeline_folder(
     return folder
 
 
-def _is_hub_id(path: str) -> bool:
+def is_hub_id(path: str) -> bool:
     """Whether a path reads as ORG/NAME and nothing lies there."""
     return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
 
 
 def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
     """A .safetensors file: the path itself, or the file of this name in a folder or repository."""
-    if _is_hub_id(path):
+    if is_hub_id(path):
         folder = cached(path, revision, [name])
         if folder is None or not (folder / name).exists():
             folder = download(
@@ -194,16 +194,36 @@ def _hub_folder(
     folder = cached(repo, revision, [INDEX])
     if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
         return folder
-    index = download(label, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
+    index = _hub_index(repo, revision, label)
     if not (index / INDEX).exists():
         return index
+    choose = _choice(index, variant, weights=not configs_only)
+    return download(label, repo, revision, choose=choose)
+
+
+def _hub_index(repo: str, revision: str | None, label: str) -> Path:
+    """The folder with the index of a repository, which is small and says what else is needed."""
+    return download(label, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
+
+
+def _choice(index: Path, variant: str | None, *, weights: bool) -> Choose:
+    """What chooses the files of a pipeline among those of its repository."""
     parts = _parts(index)
 
     def choose(files: list[str]) -> list[str]:
         inside = [file for file in files if str(Path(file).parent) in parts]
-        return [INDEX, *_chosen(inside, variant, weights=not configs_only)]
+        return [INDEX, *_chosen(inside, variant, weights=weights)]
 
-    return download(label, repo, revision, choose=choose)
+    return choose
+
+
+def hub_choice(path: str, revision: str | None, label: str, *, variant: str | None) -> Choose:
+    """What chooses the files of a pipeline on the hub; the index is downloaded for it. Raises
+    UserError where it is no pipeline's, or the hub is out of reach."""
+    index = _hub_index(path, revision, label)
+    if not (index / INDEX).exists():
+        raise UserError(f"{label}: {path} has no {INDEX}, which a pipeline of diffusers has")
+    return _choice(index, variant, weights=True)
 
 
 def _files(folder: Path) -> list[str]:

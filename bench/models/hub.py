@@ -55,6 +55,29 @@ def download(
     return Path(folder)
 
 
+def missing_files(
+    label: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
+) -> dict[str, int]:
+    """Bytes of the files chosen that the cache lacks, by name, as the hub tells them. Raises
+    UserError as `download` does."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        info: Any = HfApi().repo_info(
+            repo, repo_type=kind, revision=revision, timeout=_PATIENCE, files_metadata=True
+        )
+    except Exception as error:  # as above
+        raise UserError(_not_there(label, repo, revision, kind=kind, error=error)) from error
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings}
+    return {
+        name: sizes[name]
+        for name in choose([*sizes])
+        if not isinstance(
+            try_to_load_from_cache(repo, name, revision=info.sha, repo_type=kind), str
+        )
+    }
+
+
 def _literal(name: str) -> str:
     """The pattern that matches this name alone."""
     return re.sub(r"([\[*?])", r"[\1]", name)
@@ -68,10 +91,14 @@ def _not_there(label: str, repo: str, revision: str | None, *, kind: str, error:
             f"{label}: {repo} wants its licence accepted: do so at https://huggingface.co/{repo} "
             "and log in with `hf auth login`"
         )
-    options = ["--repo-type dataset"] if kind == DATASET else []
-    options += [f"--revision {revision}"] if revision else []
+    if kind == DATASET:
+        command = ["hf download", repo, "--repo-type dataset"]
+        command += [f"--revision {revision}"] if revision else []
+    else:
+        command = [f"denoisebench fetch model.path={repo}"]
+        command += [f"model.revision={revision}"] if revision else []
     return (
         f"{label}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
         f"cache and cannot be downloaded ({type(error).__name__}): run "
-        f"`{' '.join(['hf download', repo, *options])}` where there is a network, or name a folder"
+        f"`{' '.join(command)}` where there is a network, or name a folder"
     )

@@ -50,6 +50,22 @@ def weights_of(network: Named, column: str) -> list[Path]:
     return _usable(lambda: _KINDS[network.kind].weights(network, title))
 
 
+def hub_weights(network: Named) -> tuple[str, tuple[str, ...]] | None:
+    """Repository of the hub and its files that hold a network; None where it is not there."""
+    if (network.model or "").startswith(LOCAL_FOLDER):
+        return None
+    if network.kind == "open_clip" and network.model and network.weights:
+        from denoisebench.metrics.networks.extractors import open_clip_on_the_hub
+
+        place = open_clip_on_the_hub(network.model, network.weights)
+        return (place[0], (place[1],)) if place else None
+    if network.kind == "dinov2" and not resolve(network.model or "").is_dir():
+        from denoisebench.metrics.networks.dinov2 import DINOV2, FILES
+
+        return network.model or DINOV2, FILES
+    return None
+
+
 def shards_of(prefix: str, network: Named, column: str) -> str:
     """Kind of the shards that hold what a network makes of each image."""
     basis = [SCORING, network.model_dump(), *map(content_hash, weights_of(network, column))]

@@ -35,6 +35,7 @@ _CURES = {
     "metrics=clip or none",
 }
 _GIVE = "give it one"
+_NOTHING = {"metrics.reference": "none"}
 
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -235,6 +236,21 @@ def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:
         return Settings(**config), []
     except ValidationError as error:
         return None, [config_problem(item, Settings) for item in error.errors()]
+
+
+def without_unset(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The config with nothing where it waits for the user, and a line for each such value."""
+    unset = _unset(config)
+    filled = {
+        group: {
+            name: _NOTHING.get(f"{group}.{name}", "") if f"{group}.{name}" in unset else value
+            for name, value in values.items()
+        }
+        if isinstance(values, dict)
+        else values
+        for group, values in config.items()
+    }
+    return filled, [f"{name}: {_CURES.get(name, _GIVE)}" for name in unset]
 
 
 def tracking_settings(config: dict[str, Any]) -> TrackingSettings:

@@ -12,7 +12,7 @@ from denoisebench.metrics.networks.extractors import Extractor
 from denoisebench.metrics.networks.weights import MissingWeights, digest_of, in_hub_cache, reading
 
 DINOV2 = "facebook/dinov2-large"  # ViT-L/14, the one of Stein et al.
-_FILES = ("model.safetensors", "config.json")
+FILES = ("model.safetensors", "config.json")
 _SIZE = 224  # pixels, the resolution of its training
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, green and blue
 
@@ -51,14 +51,14 @@ def dinov2_weights(model: str = DINOV2) -> Path:
     """The weights file, with its config beside it. Raises MissingWeights."""
     folder = Path(model).expanduser()
     if folder.is_dir():
-        paths: list[Path | None] = [folder / file for file in _FILES]
+        paths: list[Path | None] = [folder / file for file in FILES]
     else:
-        paths = [in_hub_cache(model, file) for file in _FILES]
-    for file, path in zip(_FILES, paths, strict=True):
+        paths = [in_hub_cache(model, file) for file in FILES]
+    for file, path in zip(FILES, paths, strict=True):
         if path is None or not path.is_file():
             raise MissingWeights(
                 f"{model} is no folder with {file} and not in the hub's cache: fetch it with "
-                f"`hf download {model}`, or give the folder that holds {' and '.join(_FILES)}"
+                f"`hf download {model}`, or give the folder that holds {' and '.join(FILES)}"
             )
     assert paths[0] is not None
     return paths[0]

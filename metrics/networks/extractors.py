@@ -271,11 +271,28 @@ def _tag_source(model: str, tag: str) -> _ClipSource:
     return _ClipSource(f"{model} {tag}", config, [path], options, {})
 
 
-def _cached(address: str, model: str, tag: str) -> Path:
-    """The file of an open_clip hub address, "org/repository/" or "org/repository/file"."""
-    repository, file = address.rsplit("/", 1)
+def open_clip_on_the_hub(model: str, tag: str) -> tuple[str, str] | None:
+    """Repository and file of the hub that hold the weights of a tag; None for a tag that is none,
+    or has no weights there."""
+    import open_clip
+
+    if not open_clip.is_pretrained_cfg(model, tag):
+        return None
+    address = open_clip.get_pretrained_cfg(model, tag).get("hf_hub") or ""
+    repository, _, _ = address.rpartition("/")
+    return (repository, _names_of(address)[0]) if repository else None
+
+
+def _names_of(address: str) -> list[str]:
+    """Names that the file of an open_clip hub address, "org/repository/" or
+    "org/repository/file", can have; the first one is best."""
+    file = address.rpartition("/")[2]
     stem = Path(file).stem if file else "open_clip_model"
-    names = [f"{stem}.safetensors", file or "open_clip_pytorch_model.bin"]
+    return [f"{stem}.safetensors", file or "open_clip_pytorch_model.bin"]
+
+
+def _cached(address: str, model: str, tag: str) -> Path:
+    repository, names = address.rpartition("/")[0], _names_of(address)
     for name in names:
         if path := in_hub_cache(repository, name):
             return path

@@ -83,7 +83,7 @@ def test_a_model_that_is_neither_in_the_cache_nor_to_be_had_is_one_clear_line(
     assert code == 2
     assert len(err.splitlines()) == 1
     assert f"org/absent at revision {COMMIT} is neither here nor in the Hugging Face cache" in err
-    assert f"`hf download org/absent --revision {COMMIT}`" in err
+    assert f"`denoisebench fetch model.path=org/absent model.revision={COMMIT}`" in err
 
 
 def test_without_a_network_the_line_comes_at_once(tmp_path):
