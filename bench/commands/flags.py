@@ -19,6 +19,19 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--package": (),
 }
 SWITCHES = ("--help", "--hydra-help", "--resolve", "--multirun", "--shell-completion")
+MEANINGS = {
+    "--help": "Show this message and exit.",
+    "--config-dir": "A folder of configs of your own, one folder a group: scheduler/NAME.yaml.",
+    "--config-name": "A config to begin with, instead of the command's own.",
+    "--config-path": "The folder of that config.",
+    "--cfg": "Print Hydra's configs as composed: job, hydra or all; axes have no list there.",
+    "--package": "With --cfg: this part of the config alone.",
+    "--resolve": "With --cfg: values in place of references to others.",
+    "--info": "Print how Hydra composes a config.",
+    "--multirun": "Nothing more: a sweep is one always.",
+    "--hydra-help": "Hydra's own help.",
+    "--shell-completion": "Hydra's own completion; `denoisebench completion` knows all commands.",
+}
 LONG = {
     "-h": "--help",
     "-m": "--multirun",
@@ -55,7 +68,8 @@ def split_flags(
         name, joined, value = word.partition("=")
         name = LONG.get(name, name)
         if name not in known:
-            raise UserError(f"{word}: there is no such flag; {_cure(word, known)}")
+            following = _next_value(name, words)
+            raise UserError(f"{word}: there is no such flag; {_cure(word, following, known)}")
         if name in VALUES:
             flags[name] = _value_of(name, value if joined else _next_value(name, words))
         elif joined:
@@ -70,13 +84,18 @@ def _check_together(flags: Mapping[str, str]) -> None:
     asking = [name for name in flags if name in _ASK]
     if len(asking) > 1 or (asking and "--multirun" in flags):
         raise UserError(f"{' '.join(flags)}: give one of these at a time")
-    if "--resolve" in flags and not {"--cfg", "--help"} & {*asking}:
-        raise UserError("--resolve: give it with --cfg=job or --help, whose values it resolves")
+    if "--resolve" in flags and "--cfg" not in asking:
+        raise UserError("--resolve: give it with --cfg=job, whose values it resolves")
 
 
-def _cure(word: str, known: Sequence[str]) -> str:
-    if "=" in word:
-        return f"settings take no dashes: {word.lstrip('-')}"
+def _cure(word: str, following: str, known: Sequence[str]) -> str:
+    """What to write instead: `steps=2` of --steps=2 and --steps 2, a flag that is spelt so."""
+    from denoisebench.bench.settings.job import Settings
+
+    name, _, value = word.lstrip("-").partition("=")
+    setting = name.replace("-", "_")
+    if setting.split(".")[0] in Settings.model_fields or "=" in word:
+        return f"write {setting}={value or following or 'VALUE'}"
     return suggestion(word, known)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from denoisebench.bench.commands.flags import split_flags
+from denoisebench.bench.commands.flags import LONG, MEANINGS, VALUES, split_flags
 from denoisebench.bench.errors import UserError, suggestion
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -57,12 +57,15 @@ class Command(click.Command):
 class Overrides(Command):
     """A command that takes KEY=VALUE for Hydra, and the flags of bench/commands/flags.py.
 
-    switches: its own flags, which take no value, and what each does.
+    config: the config of the package that holds its settings. switches: its own flags, which take
+    no value, and what each does.
     """
 
-    def __init__(self, name: str | None, *, switches: Mapping[str, str], **options: Any):
+    def __init__(
+        self, name: str | None, *, config: str, switches: Mapping[str, str], **options: Any
+    ):
         super().__init__(name, options_metavar="[KEY=VALUE ...] [FLAGS]", **options)
-        self.switches = switches
+        self.config, self.switches = config, switches
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags, overrides = split_flags(args, own=[*self.switches])
@@ -71,6 +74,20 @@ class Overrides(Command):
             ctx.exit()
         ctx.params = {"flags": flags, "overrides": overrides}
         return []
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from denoisebench.bench.commands.settings_help import write_settings
+
+        write_settings(self.config, formatter)
+        with formatter.section("Flags"):
+            rows = {**self.switches, **MEANINGS}
+            formatter.write_dl([(_with_value(name), meaning) for name, meaning in rows.items()])
+
+
+def _with_value(flag: str) -> str:
+    """`-c, --cfg job|hydra|all`"""
+    names = ", ".join([*(short for short, name in LONG.items() if name == flag), flag])
+    return " ".join([names, "|".join(VALUES[flag]) or "VALUE"]) if flag in VALUES else names
 
 
 class Words(click.ParamType[Any]):

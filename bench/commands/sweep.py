@@ -32,13 +32,20 @@ _KEPT = "the same command goes on where it stopped, `denoisebench report RUN` sh
 
 @click.command(
     cls=Overrides,
-    switches={"--dry-run": "Print the grid and its cost, and run nothing."},
+    config="sweep",
+    switches={
+        "--dry-run": "Print the grid and its cost, and run nothing.",
+        "--show-config": "Print the settings as composed, and run nothing.",
+    },
     example="sweep scheduler=ddim,euler steps=2,4,8,16 guidance=1,4 samples=256",
 )
 def sweep(flags: dict[str, str], overrides: list[str]) -> int:
     """Runs a sweep: models x schedulers x steps x guidance.
 
     Every cell is generated, scored and timed; the run is reported, and logged to MLflow.
+
+    A setting is given as KEY=VALUE. With commas, steps=2,4,8, it is an axis: model, scheduler,
+    scheduler.flags.NAME, steps, guidance, grid, task, strength, seed, samples and prompts may be.
     """
     try:
         return run_overrides(flags, overrides)
@@ -54,8 +61,8 @@ def run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
-    if "--dry-run" in flags:
-        del flags["--dry-run"]
+    shows_config = flags.pop("--show-config", None) is not None
+    if flags.pop("--dry-run", None) is not None:
         overrides.append("dry_run=true")
     with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
         if not is_question:
@@ -66,7 +73,18 @@ def run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
         except UserError as error:
             known = [problem for problem in unknown if problem not in str(error)]
             raise UserError("\n".join([*known, str(error)])) from error
-    return _sweep_grid(configs, unknown) if configs else 0
+    if not configs:
+        return 0
+    return _show_config(configs, unknown) if shows_config else _sweep_grid(configs, unknown)
+
+
+def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
+    from denoisebench.bench.commands.shown_config import shown_config
+
+    if known_problems:
+        raise UserError("\n".join(known_problems))
+    click.echo(shown_config(configs), nl=False)
+    return 0
 
 
 def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:

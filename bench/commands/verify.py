@@ -20,7 +20,7 @@ from denoisebench.bench.commands.parser import Overrides
 from denoisebench.bench.errors import UserError
 
 
-@click.command(cls=Overrides, switches={}, example="verify scheduler=ddim,euler")
+@click.command(cls=Overrides, config="verify", switches={}, example="verify scheduler=ddim,euler")
 def verify(flags: dict[str, str], overrides: list[str]) -> int:
     """Measures schedulers against closed-form truth.
 

@@ -4,7 +4,7 @@ import pytest
 from hydra._internal.utils import get_args_parser
 
 from denoisebench.bench.commands import sweep, verify
-from denoisebench.bench.commands.flags import LONG, SWITCHES, VALUES, split_flags
+from denoisebench.bench.commands.flags import LONG, MEANINGS, SWITCHES, VALUES, split_flags
 from denoisebench.bench.commands.hydra import flag_words
 from denoisebench.bench.errors import UserError
 from tests.helpers.cli import call
@@ -31,7 +31,7 @@ OF_BOTH = {
     "hydra/launcher=basic": "only hydra/launcher=warm keeps all in one process",
     "hydra/sweeper=basic": "only hydra/sweeper=warm keeps all in one process",
     "hydra.mode=RUN": "only hydra.mode=MULTIRUN keeps all in one process",
-    "--resolve": "--resolve: give it with --cfg=job or --help",
+    "--resolve": "--resolve: give it with --cfg=job, whose",
     "=3": "'=3': there is no name before a value; give KEY=VALUE",
     "++=3": "'++=3': there is no name before a value",
     "": "'': there is no name before a value",
@@ -41,10 +41,10 @@ OF_BOTH = {
     "-v": "-v: there is no such flag; known: --cfg",
     "-": "-: there is no such flag",
     "--": "--: there is no such flag",
-    "--run": "--run: there is no such flag",
+    "--run": "--run: there is no such flag; write run=VALUE",
     "--nope": "--nope: there is no such flag; did you mean --",
     "--mutlirun": "did you mean --multirun",
-    "--steps=3": "--steps=3: there is no such flag; settings take no dashes: steps=3",
+    "--steps=3": "--steps=3: there is no such flag; write steps=3",
     "--dryrun=1": "--dryrun=1: there is no such flag",
     "--cfg=nope": "--cfg=nope: unknown; known: all, hydra, job",
     "--cfg=jbo": "--cfg=jbo: unknown; did you mean job?",
@@ -60,6 +60,10 @@ OF_BOTH = {
 }
 OF_A_SWEEP = {
     ("hydra.sweeper.grids=[{scheduler:[ddim,lms]}]",): f"{NO_LIST} scheduler=ddim,lms",
+    ("--steps", "2"): "--steps: there is no such flag; write steps=2",
+    ("--negative-prompt", "grey"): "write negative_prompt=grey",
+    ("--scheduler.flags.use_karras_sigmas", "true"): "write scheduler.flags.use_karras_sigmas=true",
+    ("--steps", "guidance=1"): "write steps=VALUE",
     ("--package", "--dry-run"): "--package: give it a value",
     ("--package", "steps=3"): "--package: give it a value",
     ("--cfg=job", "--info"): "--cfg --info: give one of these at a time",
@@ -112,6 +116,7 @@ def test_a_dry_run_is_no_flag_of_verify(nothing_runs, capsys):
 def test_the_flags_are_those_of_hydra():
     of_hydra = {name for action in get_args_parser()._actions for name in action.option_strings}
     assert of_hydra == {*VALUES, *SWITCHES, *LONG} | LEFT_OUT
+    assert {*MEANINGS} == {*VALUES, *SWITCHES}
 
 
 def test_flags_have_their_values_wherever_they_stand():
