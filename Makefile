@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 demo: install ## Sweep the embedded model and write its report
-	$(BIN)/denoisebench sweep experiment=demo
+	$(BIN)/denoisebench demo
 
 pictures: demo ## Copy the demo's pictures into docs/pictures, where README shows them
 	mkdir -p docs/pictures

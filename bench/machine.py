@@ -66,11 +66,16 @@ def has_cuda() -> bool:
     torch need not be asked, which takes seconds to import."""
     if sys.platform == "darwin":
         return False
-    if sys.platform == "linux" and not any(Path(sign).exists() for sign in _SIGNS_OF_A_DRIVER):
+    if sys.platform == "linux" and not has_driver():
         return False
     import torch
 
     return torch.cuda.is_available()
+
+
+def has_driver() -> bool:
+    """Whether Linux has a driver of an accelerator."""
+    return any(Path(sign).exists() for sign in _SIGNS_OF_A_DRIVER)
 
 
 def device_of(choice: str) -> str:

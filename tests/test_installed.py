@@ -99,6 +99,9 @@ def test_a_folder_with_packages_of_our_names_is_left_alone(python, users_folder)
     assert where.startswith(str(ROOT)) == (python == Path(sys.executable))
     assert "nothing was generated" not in done(python.parent / "denoisebench", *SWEEP)
     assert "nothing was generated" in done(python, "-m", "denoisebench", *SWEEP)
+    assert "dpmpp_2m, 32 steps, guidance 4" in done(
+        python, "-m", "denoisebench", "demo", "--dry-run"
+    )
     assert "1 passed" in done(python, "-m", "pytest", "-p", "no:cacheprovider", "test_gate.py")
     assert done(python, "use.py") == "1 True True\n"
 

@@ -11,11 +11,13 @@ from denoisebench.bench.errors import UserError, suggestion
 
 # Name of a command: its module in bench/commands, and its object there.
 COMMANDS = {
+    "demo": "sweep:demo",
     "sweep": "sweep:sweep",
     "verify": "verify:verify",
     "inspect": "inspect:inspect",
     "fetch": "fetch:fetch",
     "report": "report:report",
+    "open": "open:open_page",
     "compare": "report:compare",
     "pack": "check:pack",
     "check": "check:check",
@@ -24,6 +26,7 @@ COMMANDS = {
     "log": "log:log",
     "work": "work:work",
     "list": "listing:show",
+    "doctor": "doctor:doctor",
 }
 EXIT_CODES = (
     "Exit codes: 0 done, 1 a cell failed or a scheduler deviates or something got worse, 2 usage "

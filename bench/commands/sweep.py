@@ -17,7 +17,7 @@ from denoisebench.bench.commands.hydra import (
     without_unknown_choices,
 )
 from denoisebench.bench.commands.log import publish_run
-from denoisebench.bench.commands.parser import Overrides
+from denoisebench.bench.commands.parser import Command, Overrides
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,13 +47,34 @@ def sweep(flags: dict[str, str], overrides: list[str]) -> int:
     A setting is given as KEY=VALUE. With commas, steps=2,4,8, it is an axis: model, scheduler,
     scheduler.flags.NAME, steps, guidance, grid, task, strength, seed, samples and prompts may be.
     """
+    return _resumable(flags, overrides)
+
+
+@click.command(cls=Command, example="demo")
+@click.argument(
+    "overrides",
+    metavar="[KEY=VALUE]...",
+    nargs=-1,
+    help="settings in place of the demo's, such as samples=64; see `denoisebench sweep --help`",
+)
+@click.option("--dry-run", is_flag=True, help="Print the grid and its cost, and run nothing.")
+def demo(overrides: Sequence[str], dry_run: bool) -> int:
+    """Runs the demo: a sweep of the embedded model.
+
+    Two schedulers x five step counts x two guidance scales; it is `sweep experiment=demo`. A few
+    minutes on two cores, and nothing is downloaded. The report is runs/demo/report.html.
+    """
+    return _resumable({"--dry-run": ""} if dry_run else {}, ["experiment=demo", *overrides])
+
+
+def _resumable(flags: dict[str, str], overrides: Sequence[str]) -> int:
     try:
-        return run_overrides(flags, overrides)
+        return _run_overrides(flags, overrides)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_KEPT) from None
 
 
-def run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
+def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     is_question = asks_hydra(flags)
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]

@@ -13,6 +13,13 @@ _failed: dict[tuple[str, str | None, str], Exception] = {}  # by repository, rev
 Choose = Callable[[list[str]], list[str]]  # of the names of a repository's files, those needed
 
 
+def cache_folder() -> Path:
+    """The folder of the local cache; it may not be there yet."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
 def cached(
     repo: str, revision: str | None, patterns: Sequence[str], *, kind: str = MODEL
 ) -> Path | None:

@@ -49,6 +49,16 @@ def default_uri(runs: Path) -> str:
     return f"sqlite:///{re.sub(r'[%?#]', lambda sign: quote(sign[0]), path)}"
 
 
+def trouble_with(uri: str) -> str:
+    """Why the MLflow at uri cannot be used, in a line; empty where it answers."""
+    try:
+        with quiet():
+            client_of(uri).search_experiments(max_results=1)
+    except Exception as error:  # of many libraries, as in publish
+        return f"{_without_password(uri)}: {cause(error)}"
+    return ""
+
+
 def publish(
     run: Run,
     uri: str | None,
