@@ -1,5 +1,5 @@
-"""A metric is an estimate: a value with a standard error, from each sample's part, and Student's
-distribution, which its intervals are of. NumPy only."""
+"""A metric is an estimate: a value with a standard error, from each sample's part, how both are
+written, and Student's distribution, which its intervals are of. NumPy only."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,8 @@ from statistics import NormalDist
 import numpy as np
 
 ROUNDED = 1e-6  # relative to the largest influence: single precision
+MISSING = "\N{EN DASH}"  # shown for nan
+_MOST_PLACES = 9  # decimals: smaller errors are those of rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +67,7 @@ class Estimate:
         return self.se if math.isfinite(self.left) else math.nan
 
     def __str__(self) -> str:
-        """Two digits of the error to show beside the value, and as many decimals of the value."""
-        error = self.own_se
-        if not math.isfinite(error):
-            return f"{self.value:.2f}"
-        decimals = max(1 - math.floor(math.log10(error)), 0) if error > 0 else 2
-        return f"{self.value:.{decimals}f} ± {error:.{decimals}f}"
+        return plus_minus(self.value, self.own_se)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval by Student's distribution, which holds the bias that may be left too;
@@ -81,6 +78,32 @@ class Estimate:
         multiple = students_quantile(0.5 + level / 2, max(1, len(self.units) - 1))
         reach = multiple * self.se + abs(self.left)
         return self.value - reach, self.value + reach
+
+
+def plus_minus(value: float, error: float) -> str:
+    """`43.5 ± 1.2`, `1,240 ± 120`: two significant digits of the error, and the value rounded where
+    they end. An error that is not known is left out."""
+    places = places_of(error)
+    shown = number(value, places)
+    return f"{shown} ± {number(error, places)}" if math.isfinite(error) else shown
+
+
+def places_of(error: float) -> int:
+    """Decimals that an error has to two significant digits: 1 for 1.2, -1 for 120, at most 9.
+
+    2 for one that is not known, or is 0."""
+    if not (math.isfinite(error) and error > 0):
+        return 2
+    exponent = int(f"{error:.1e}".rpartition("e")[2])  # of 0.0996, which is 0.10, -1
+    return min(1 - exponent, _MOST_PLACES)
+
+
+def number(value: float, places: int) -> str:
+    """A number to so many decimals, to whole tens for -1; a dash for what is none."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{round(value, places) + 0.0:,.{max(places, 0)}f}"  # no minus before 0
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Estimate:

@@ -2,33 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterable
 
-MISSING = "\N{EN DASH}"  # shown for nan
+from denoisebench.metrics.estimate import MISSING as MISSING
+from denoisebench.metrics.estimate import number as number
+from denoisebench.metrics.estimate import places_of as places_of
+from denoisebench.metrics.estimate import plus_minus as plus_minus
+
 PERCENT = "\N{NO-BREAK SPACE}%"
 NEVER = "not decidable in practice"  # shown for an infinite number of further samples
-
-
-def decimals_for(errors: Iterable[float], most: int = 4) -> int:
-    """Decimals that keep two significant digits of a typical error, at most `most`."""
-    finite = sorted(e for e in errors if math.isfinite(e) and e > 0)
-    if not finite:
-        return 2
-    typical = finite[len(finite) // 2]
-    return min(max(1 - math.floor(math.log10(typical)), 0), most)
-
-
-def number(value: float, decimals: int) -> str:
-    return (
-        f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else MISSING
-    )
-
-
-def plus_minus(value: float, error: float, decimals: int) -> str:
-    """`43.5 ± 1.2`, the error left out where it is unknown."""
-    if not math.isfinite(error):
-        return number(value, decimals)
-    return f"{number(value, decimals)} ± {number(error, decimals)}"
 
 
 def duration(seconds: float) -> str:

@@ -87,6 +87,25 @@ def pack(folder: Path, output: Path | None) -> int:
 )
 @click.option("--baseline", metavar="SOURCE", type=SOURCE, required=True, help=f"{_SIDE}, before.")
 @click.option("--candidate", metavar="SOURCE", type=SOURCE, required=True, help=f"{_SIDE}, now.")
+@click.option(
+    "--only",
+    metavar="FAMILIES",
+    type=Words(".+", "quality, images or speed, with commas between"),
+    help="Families that count: quality, images, speed; commas join several.  [default: all]",
+)
+@click.option(
+    "--by",
+    metavar="SETTINGS",
+    type=Words(".+", "settings, such as --by=steps,guidance"),
+    help="Settings by which cells of both sides are matched, such as steps,guidance.",
+)
+@click.option(
+    "--map",
+    "renamed",
+    metavar="OLD=NEW",
+    type=Words(".+", "names of a scheduler, such as --map ddim=ddim+trailing"),
+    help="What a scheduler of the baseline is called in the candidate; commas join several.",
+)
 @margins_option
 @click.option(
     "--undecided",
@@ -108,6 +127,9 @@ def check(
     *,
     baseline: str,
     candidate: str,
+    only: str | None,
+    by: str | None,
+    renamed: str | None,
     margins: str | None,
     undecided: str | None,
     out: Path,
@@ -123,13 +145,21 @@ def check(
     from denoisebench.metrics.decide.regression import REGRESSION
     from denoisebench.metrics.decide.verdicts import UNDECIDED
     from denoisebench.reports.check.check import check as compare_packs
-    from denoisebench.reports.check.output import check_table, write_check
+    from denoisebench.reports.check.families import families_named
+    from denoisebench.reports.check.output import check_lines, check_table, write_check
+    from denoisebench.reports.check.pairing import matching_of
 
+    families = families_named(only) if only else ()
     before, now = (_source(side, last, tracking) for side in (baseline, candidate))
-    comparison = compare_packs(before, now, **_margins(margins, before))
+    matching = matching_of(by or "", renamed or "", (before, now))
+    declared = _margins(margins, before)
+    comparison = compare_packs(before, now, **declared, only=families, matching=matching)
     write_check(comparison, out)
     console = terminal()
-    console.print(check_table(comparison))
+    for line in check_lines(comparison):
+        console.print(line, highlight=False, soft_wrap=True)
+    if table := check_table(comparison):
+        console.print(table)
     for note in comparison.notes:
         console.print(f"changed: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"written: {out}", highlight=False, soft_wrap=True)

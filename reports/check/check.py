@@ -4,19 +4,18 @@ Rows of plain values come out; reports/check/output.py writes them down.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.records.cell import FACTS, MADE, OTHER, PAIRED, Cell, fields_with
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.cell import MADE, OTHER, PAIRED, fields_with
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
+from denoisebench.reports.check.families import FAMILIES, IMAGES, QUALITY, SPEED, family_of
 from denoisebench.reports.check.losses import (
     Pair,
     Pending,
@@ -25,12 +24,10 @@ from denoisebench.reports.check.losses import (
     uncompared,
     unscored,
 )
+from denoisebench.reports.check.pairing import Matching, match
 
-# What may not differ: samples would not be the same ones.
-_EXPERIMENT = {name: known.experiment for name, known in FACTS.items() if known.experiment}
 # What may change; of the engine the device, as the rest is the environment's.
 _CHANGES = (*fields_with(MADE, OTHER), "device")
-_OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side makes for itself
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
 _HARDWARE = ("processor", "accelerator")  # of an environment
 _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
@@ -52,6 +49,26 @@ class Comparison:
     p: float
     further: float  # samples or processes; infinite if too many in practice
     note: str
+    # Samples, or processes, of each side with which it would probably be decided; 0 if it is,
+    # infinite if too many in practice, nan where no number would do.
+    needed: float = 0
+    # Standard errors, in the same units; nan where they are unknown or there is none.
+    baseline_se: float = math.nan
+    candidate_se: float = math.nan
+    loss_se: float = math.nan
+
+    @property
+    def family(self) -> str:
+        return family_of(self.measure)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A cell that cannot be held against its margins, which is a regression."""
+
+    cell: str
+    why: str  # missing, failed, degenerate, or without what the baseline has
+    families: tuple[str, ...] = FAMILIES  # that it is a regression of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +77,21 @@ class Check:
 
     baseline: str
     candidate: str
+    families: tuple[str, ...]  # that were asked for
     rows: list[Comparison]
-    problems: dict[str, str]  # by cell: missing, failed or degenerate ones, which are regressions
+    problems: list[Problem]
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
     pairs: list[Pair]  # that were compared
 
     @property
     def outcome(self) -> str:
-        outcomes = {row.outcome for row in self.rows}
-        if self.problems or REGRESSION in outcomes:
+        return self.outcome_of(*self.families)
+
+    def outcome_of(self, *families: str) -> str:
+        """That of some of the families alone."""
+        outcomes = {row.outcome for row in self.rows if row.family in families}
+        is_broken = any({*families} & {*problem.families} for problem in self.problems)
+        if is_broken or REGRESSION in outcomes:
             return REGRESSION
         return UNDECIDED if UNDECIDED in outcomes else PASS
 
@@ -80,154 +103,79 @@ def check(
     *,
     slower: Mapping[str, float],
     drift: Mapping[str, float] | None = None,
+    only: Sequence[str] = (),
+    matching: Matching | None = None,
 ) -> Check:
     """Holds each cell of a candidate against the same one of the baseline.
 
     margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
     drift: how many images may move, and how far it takes to count, see bench/settings/margins.py;
-    None does not ask.
+    None does not ask. only: families to ask for, each of which must have something to compare; all
+    that have by default. matching: what cells are paired by.
 
     Raises UserError when the two are not of one experiment, or share nothing that can be compared.
     """
-    pairs, missing = _match(baseline, candidate)
-    _refuse_foreign(pairs)
+    families = tuple(only) or FAMILIES
+    margins = margins if QUALITY in families else {}
+    drift = drift if IMAGES in families else None
+    slower = slower if SPEED in families else {}
+    pairs, lacking = match(baseline, candidate, matching)
     known = [pair for pair in pairs if pair.old.status == "done"]
-    if not known and not missing:
+    if not known and not lacking:
         raise UserError(f"no cell of {baseline.name} is done: there is nothing to compare with")
-    failed = {pair.name: _why(pair.new) for pair in known if pair.new.status != "done"}
-    whole = [pair for pair in known if pair.name not in failed]
-    problems = missing | failed | _lacking(whole, margins, with_features=bool(drift))
+    whole = [pair for pair in known if pair.new.status == "done"]
+    problems = [
+        *(Problem(name, "missing: the candidate has no such cell") for name in lacking),
+        *(Problem(p.name, _why(p.new)) for p in known if p.new.status != "done"),
+        *_deficits(whole, margins, with_features=bool(drift)),
+    ]
     elsewhere = _other_machine(baseline, candidate)
     pending = [
         loss
         for pair in whole
         for loss in losses(pair, margins, slower=slower, drift=drift, elsewhere=elsewhere)
     ]
-    if not pending and not problems:
-        raise UserError("baseline and candidate share nothing that has a margin: see --margins")
+    _refuse_emptiness(pending, problems, only)
     notes = [*_about_runs(baseline, candidate), *_about_pairs(pairs, whole)]
-    return Check(baseline.name, candidate.name, _judged(pending), problems, notes, whole)
+    if SPEED in families:
+        notes += _about_times(whole)
+    return Check(baseline.name, candidate.name, families, _judged(pending), problems, notes, whole)
 
 
-def _lacking(
+def _deficits(
     pairs: Sequence[Pair], margins: Mapping[str, Mapping[str, Any]], *, with_features: bool
-) -> dict[str, str]:
-    """Metrics and features that the baseline has and the candidate lacks, said by cell."""
-    problems = {}
+) -> Iterator[Problem]:
+    """Metrics and features that the baseline has and the candidate lacks."""
     for pair in pairs:
         if metrics := unscored(pair, margins):
-            problems[pair.name] = f"missing: the candidate was not scored by {', '.join(metrics)}"
-        elif with_features and pair.old.features and shared_features(pair) is None:
-            problems[pair.name] = "missing: the candidate has no features of the baseline's kinds"
-    return problems
+            why = f"missing: the candidate was not scored by {', '.join(metrics)}"
+            yield Problem(pair.name, why, (QUALITY,))
+        if with_features and pair.old.features and shared_features(pair) is None:
+            why = "missing: the candidate has no features of the baseline's kinds"
+            yield Problem(pair.name, why, (IMAGES,))
+
+
+def _refuse_emptiness(
+    pending: Sequence[Pending], problems: Sequence[Problem], only: Sequence[str]
+) -> None:
+    """Raises UserError where nothing is compared, or nothing of a family that was asked for: a gate
+    that checks nothing must not pass."""
+    compared = {family_of(loss.measure) for loss in pending}
+    compared |= {family for problem in problems for family in problem.families}
+    for family in only:
+        if family not in compared:
+            raise UserError(
+                f"--only={','.join(only)}: baseline and candidate share nothing of {family} that "
+                "has a margin: leave it out, or see --margins"
+            )
+    if not compared:
+        raise UserError("baseline and candidate share nothing that has a margin: see --margins")
 
 
 def _judged(pending: Sequence[Pending]) -> list[Comparison]:
     """All of a check as one family of tests."""
     judgements = judge([comparison.loss for comparison in pending])
     return [_row(*pair) for pair in zip(pending, judgements, strict=True)]
-
-
-def paired_cells(baseline: Pack, candidate: Pack) -> list[Pair]:
-    """Raises UserError when there is none, and when the two are not of one experiment."""
-    pairs, _ = _match(baseline, candidate)
-    _refuse_foreign(pairs)
-    return pairs
-
-
-def have_one_model(packs: Sequence[Pack]) -> bool:
-    """Each of them: then it may be called otherwise in another."""
-    return all(len({packed.cell.model for packed in pack.cells}) == 1 for pack in packs)
-
-
-def _match(baseline: Pack, candidate: Pack) -> tuple[list[Pair], dict[str, str]]:
-    """Pairs of cells, and what the candidate lacks. Raises UserError when there is no pair."""
-    one_model = have_one_model((baseline, candidate))
-    alike: dict[tuple[Any, ...], tuple[list[PackedCell], ...]] = defaultdict(lambda: ([], []))
-    for side, pack in enumerate((baseline, candidate)):
-        for packed in pack.cells:
-            alike[settings_of(packed, not one_model)][side].append(packed)
-    partners = {id(old): new for group in alike.values() for old, new in _partners(*group)}
-    if not partners:
-        raise UserError(
-            f"{baseline.name} and {candidate.name} share no cell: sweep the candidate over the "
-            "baseline's schedulers, steps and guidance"
-        )
-    named = list(zip(_names(baseline.cells, not one_model), baseline.cells, strict=True))
-    pairs = [Pair(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
-    lacking = "missing: the candidate has no such cell"
-    return pairs, {
-        name: lacking for name, old in named if id(old) not in partners and old.status == "done"
-    }
-
-
-def _partners(
-    olds: Sequence[PackedCell], news: Sequence[PackedCell]
-) -> Iterator[tuple[PackedCell, PackedCell]]:
-    """Pairs of cells with the same settings, such as those of two seeds or of two values of a
-    flag: the most alike first, each once."""
-    left = [*olds], [*news]
-    while all(left):
-        couples = [(old, new) for old in left[0] for new in left[1]]
-        old, new = max(couples, key=lambda couple: _likeness(couple[0].cell, couple[1].cell))
-        left[0].remove(old)
-        left[1].remove(new)
-        yield old, new
-
-
-def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
-    """What makes a cell the same experiment's, whatever was changed: cells are paired by it."""
-    settings = packed.asked if with_model else {**packed.asked, "model": ""}
-    return tuple(settings[name] for name in fields_with(PAIRED))
-
-
-def _likeness(a: Cell, b: Cell) -> int:
-    return sum(getattr(a, field.name) == getattr(b, field.name) for field in fields(a))
-
-
-def same_curve(packed: PackedCell) -> tuple[Any, ...]:
-    """What cells share that differ in the step count alone."""
-    cell = packed.cell
-    return packed.guidance, *(getattr(cell, f.name) for f in fields(cell) if f.name != "steps")
-
-
-def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:
-    """Where several would be called the same, what they differ in is added."""
-    without = () if with_model else ("model",)
-    plain = [cell_name(packed.asked, without=without) for packed in cells]
-    alike: dict[str, list[Cell]] = defaultdict(list)
-    for name, packed in zip(plain, cells, strict=True):
-        alike[name].append(packed.cell)
-    return [
-        cell_name(packed.asked, without=without, also=_differing(alike[name]))
-        for name, packed in zip(plain, cells, strict=True)
-    ]
-
-
-def _differing(cells: Sequence[Cell]) -> list[str]:
-    """Fields that tell some of the cells apart."""
-    return [name for name in FACTS if len({getattr(cell, name) for cell in cells}) > 1]
-
-
-def _refuse_foreign(pairs: Sequence[Pair]) -> None:
-    """Raises UserError with all that differs."""
-    lines = [f"  {line}" for line in dict.fromkeys(_foreign(pairs))]
-    if lines:
-        problem = "\n".join(["baseline and candidate are not of one experiment:", *lines])
-        raise UserError(problem)
-
-
-def _foreign(pairs: Sequence[Pair]) -> Iterator[str]:
-    """What may not differ between two runs of one experiment, and does."""
-    for _, old, new in pairs:
-        for field, words in _EXPERIMENT.items():
-            a, b = getattr(old.cell, field), getattr(new.cell, field)
-            if a != b:
-                yield f"{words}: {a or 'none'} in the baseline, {b or 'none'} in the candidate"
-        for metric in old.metrics.keys() & new.metrics.keys():
-            kinds = {packed.metrics[metric].kind for packed in (old, new)}
-            if len(kinds) > 1 and not metric.endswith(_OWN_REFERENCE):
-                yield f"{metric}: another extractor, reference or resize convention"
 
 
 def _why(packed: PackedCell) -> str:
@@ -253,7 +201,25 @@ def _row(pending: Pending, judgement: Judgement) -> Comparison:
         p=judgement.p,
         further=verdict.further if is_undecided and not pending.remedy else 0,
         note=", ".join(filter(None, (pending.note, pending.remedy, alone))),
+        needed=_needed(pending, verdict.further) if is_undecided else 0,
+        baseline_se=pending.baseline_se,
+        candidate_se=pending.candidate_se,
+        loss_se=_shown_se(pending),
     )
+
+
+def _needed(pending: Pending, further: float) -> float:
+    if pending.remedy:
+        return pending.planned
+    return (pending.loss.samples or pending.loss.difference.units) + further
+
+
+def _shown_se(pending: Pending) -> float:
+    """Error of the loss as it is shown; a share has exact bounds and no standard error."""
+    difference = pending.loss.difference
+    if pending.loss.share is not None:
+        return math.nan
+    return difference.se * (math.exp(difference.value) if pending.is_ratio else 1.0)
 
 
 def _about_runs(baseline: Pack, candidate: Pack) -> Iterator[str]:
@@ -279,7 +245,6 @@ def _about_pairs(pairs: Sequence[Pair], whole: Sequence[Pair]) -> Iterator[str]:
     for name, old, _ in pairs:
         if old.status != "done":
             yield f"{name}: {old.status} in the baseline, not compared"
-    yield from _about_calibration(whole)
     for pair in whole:
         yield from (f"{pair.name}: {note}" for note in _about_pair(pair))
 
@@ -291,7 +256,9 @@ def _about_pair(pair: Pair) -> Iterator[str]:
         yield f"{old.cost.nfe} evaluations before, {new.cost.nfe} now"
     if old.grid and new.grid:
         yield from _about_levels(old.cell.steps, old.grid.sigmas, new.grid.sigmas)
-    yield from uncompared(pair)
+    for name in fields_with(PAIRED):
+        if old.asked[name] != new.asked[name]:
+            yield f"{name}: {old.asked[name] or 'none'} before, {new.asked[name] or 'none'} now"
     changed = [name for name in _CHANGES if getattr(old.cell, name) != getattr(new.cell, name)]
     if changed:
         yield f"{', '.join(changed)} changed"
@@ -305,6 +272,13 @@ def _about_levels(steps: int, before: Sequence[float], now: Sequence[float]) -> 
             f"the grid changed at N = {steps}: noise level {_at(before, place)} of evaluation "
             f"{place + 1} is {_at(now, place)} now"
         )
+
+
+def _about_times(pairs: Sequence[Pair]) -> Iterator[str]:
+    """What times are not held against each other, and what they do not show."""
+    yield from _about_calibration(pairs)
+    for pair in pairs:
+        yield from (f"{pair.name}: {note}" for note in uncompared(pair))
 
 
 def _about_calibration(pairs: Sequence[Pair]) -> Iterator[str]:

@@ -17,7 +17,6 @@ from denoisebench.metrics.decide.history import Step, steps, steps_of_times
 from denoisebench.metrics.decide.speed import slowdown
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check.check import paired_cells
 from denoisebench.reports.check.columns import Column, add_rows, terminal_table
 from denoisebench.reports.check.losses import (
     STAGES,
@@ -26,7 +25,8 @@ from denoisebench.reports.check.losses import (
     of_processes,
     other_timing,
 )
-from denoisebench.reports.formats import decimals_for, number
+from denoisebench.reports.check.pairing import paired_cells
+from denoisebench.reports.formats import number, places_of
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _date(taken: _Taken) -> str:
 
 def _before(taken: _Taken) -> str:
     value = taken.course.levels[taken.step.at - 1].value
-    return number(value, 2 if taken.course.is_time else decimals_for([taken.step.change.se]))
+    return number(value, 2 if taken.course.is_time else places_of(taken.step.change.se))
 
 
 def _change(taken: _Taken) -> str:
@@ -187,7 +187,7 @@ def _change_text(taken: _Taken, change: float) -> str:
     """The change in words: of a time in percent, since it is that of its logarithm."""
     if taken.course.is_time:
         return f"{number(100 * math.expm1(change), 1)} %"
-    return number(change, decimals_for([taken.step.change.se]))
+    return number(change, places_of(taken.step.change.se))
 
 
 def _direction(taken: _Taken) -> str:

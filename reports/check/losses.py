@@ -66,6 +66,9 @@ class Pending:
     is_ratio: bool  # whether the loss is the logarithm of one
     note: str = ""
     remedy: str = ""  # what would decide it where further samples or processes would not
+    planned: float = math.nan  # processes of each side that the remedy asks for
+    baseline_se: float = math.nan  # standard errors of both, as they are shown beside them
+    candidate_se: float = math.nan
 
 
 def losses(
@@ -114,7 +117,18 @@ def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[P
             difference = replace(difference, se=math.nan)
             remedy = f"{a.samples} samples before, {b.samples} now: sweep as many"
         loss = Loss(difference, gate.margin_beside(a.value), min(a.samples, b.samples))
-        yield Pending(pair.name, metric, a.value, b.value, loss, False, note, remedy)
+        yield Pending(
+            pair.name,
+            metric,
+            a.value,
+            b.value,
+            loss,
+            is_ratio=False,
+            note=note,
+            remedy=remedy,
+            baseline_se=a.own_se,
+            candidate_se=b.own_se,
+        )
 
 
 def _stands(pair: Pair, shared: Sequence[str]) -> bool:
@@ -193,6 +207,7 @@ def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iter
         return
     ratio = slowdown(now, before, log_mean if measure == ENERGY else log_median)
     margin = math.log1p(allowed)
+    remedy, planned = _remedy(before, now, processes_to_decide(ratio.value, margin))
     yield Pending(
         pair.name,
         measure,
@@ -201,19 +216,25 @@ def _times(pair: Pair, measure: str, allowed: float, *, elsewhere: bool) -> Iter
         Loss(ratio, margin),
         is_ratio=True,
         note="other hardware, by calibration" if elsewhere else "",
-        remedy=_remedy(before, now, processes_to_decide(ratio.value, margin)),
+        remedy=remedy,
+        planned=planned,
     )
 
 
-def _remedy(before: Sequence[np.ndarray], now: Sequence[np.ndarray], processes: float) -> str:
-    """processes: of each side that would probably decide."""
+def _remedy(
+    before: Sequence[np.ndarray], now: Sequence[np.ndarray], processes: float
+) -> tuple[str, float]:
+    """What to do, and how many processes of each side that takes: nan if it is not their number.
+
+    processes: of each side that would probably decide."""
     if any(len(runs) < FEWEST for runs in (*before, *now)):
-        return f"time {FEWEST} runs at least"
+        return f"time {FEWEST} runs at least", math.nan
     if max(len(before), len(now)) > 1 or np.array_equal(before[0], now[0]):
-        return ""
+        return "", math.nan
     if math.isinf(processes):
-        return "time many processes of each side: the ratio lies very near its margin"
-    return f"time {processes:.0f} processes of each side: one says nothing of others"
+        return "time many processes of each side: the ratio lies very near its margin", processes
+    words = f"time {processes:.0f} processes of each side: one says nothing of others"
+    return words, processes
 
 
 def _memory(pair: Pair, allowed: float) -> Pending:

@@ -10,7 +10,7 @@ import numpy as np
 from denoisebench.bench.records.cell import MADE, Latency, fields_with
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
 from denoisebench.metrics.estimate import of_same_samples
-from denoisebench.reports.check.check import have_one_model, paired_cells, settings_of
+from denoisebench.reports.check.pairing import have_one_model, paired_cells, settings_of
 
 # What may differ from one pack to the next of the same cell.
 _CHANGES = {*fields_with(MADE), "engine"}

@@ -3,7 +3,6 @@
 import io
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.paths import write_atomically
-from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
-from denoisebench.metrics.decide.verdicts import UNDECIDED
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.decide.regression import REGRESSION
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.reports.check import words
 from denoisebench.reports.check.check import Check, Comparison
-from denoisebench.reports.check.columns import (
-    Column,
-    add_rows,
-    escaped,
-    markdown_table,
-    terminal_table,
-)
+from denoisebench.reports.check.columns import add_rows, escaped, markdown_table, terminal_table
 from denoisebench.reports.check.gallery import changed_sheet, most_changed
-from denoisebench.reports.check.losses import ENERGY, MEMORY, MOVED, STAGES, TIMED, WORDS
-from denoisebench.reports.formats import (
-    MISSING,
-    decimals_for,
-    duration,
-    mebibytes,
-    more,
-    number,
-    significant,
-)
+from denoisebench.reports.check.losses import STAGES
+from denoisebench.reports.check.standing import Standing, headline, standings
+from denoisebench.reports.check.words import COLORS, COLUMNS
 
-_COLORS = {REGRESSION: "bold red", UNDECIDED: "yellow", IMPROVED: "green"}
-_UNITS: dict[str, Callable[[float], str]] = {
-    ENERGY: lambda joules: f"{significant(joules, 3)} J",
-    MEMORY: lambda size: f"{mebibytes(size)} MiB",
-}
 _ABOUT_TIMES = "Times as they were; worse by: of those over the calibration timed beside them"
 
 
@@ -58,29 +39,43 @@ def write_check(check: Check, folder: Path) -> None:
         (folder / "changed.png").unlink(missing_ok=True)
 
 
-def check_table(check: Check) -> Table | Text:
-    """What did not pass, and how many did."""
-    table = terminal_table(COLUMNS, _headline(check))
+def check_lines(check: Check) -> list[Text]:
+    """The verdict of each family in one line, and a line for each thing that would mend one."""
+    lines = [Text(headline(check), COLORS.get(check.outcome, "bold"))]
+    for standing in standings(check):
+        lines += [Text(f"{standing.family}: {detail}") for detail in standing.details]
+    return [*lines, Text(_against(check))]
+
+
+def check_table(check: Check) -> Table | None:
+    """What did not just pass; None where all did."""
+    table = terminal_table(COLUMNS, "")
     rows = _worth_telling(check)
     if any(row.measure in STAGES for row in rows):
         table.caption = _ABOUT_TIMES
-    for name, why in check.problems.items():
+    for problem in check.problems:
         empty = [""] * (len(COLUMNS) - 3)
-        table.add_row(Text(name), Text(why), *empty, Text(REGRESSION, _COLORS[REGRESSION]))
+        color = COLORS[REGRESSION]
+        table.add_row(Text(problem.cell), Text(problem.why), *empty, Text(REGRESSION, color))
     add_rows(table, COLUMNS, rows)
-    return table if table.rows else Text(_headline(check))
+    return table if table.rows else None
 
 
 def check_markdown(check: Check) -> str:
-    """A comment on a pull request: what did not pass first, all the rest folded away."""
-    lines = [f"## {escaped(_headline(check))}", ""]
-    lines += [f"- **{escaped(name)}**: {escaped(why)}" for name, why in check.problems.items()]
+    """A comment on a pull request: the verdicts and what did not pass first, all the rest folded
+    away."""
+    lines = [f"## {check.outcome}: {escaped(_against(check))}", ""]
+    for standing in standings(check):
+        lines += _markdown_standing(standing)
+    if check.problems:
+        lines += [""]
+        lines += [f"- **{escaped(p.cell)}**: {escaped(p.why)}" for p in check.problems]
     rows = _worth_telling(check)
     if rows:
         lines += ["", *markdown_table(COLUMNS, rows)]
     if any(row.measure in STAGES for row in check.rows):
         lines += ["", f"{_ABOUT_TIMES}."]
-    rest = [row for row in check.rows if row not in rows]
+    rest = [row for row in check.rows if row.outcome == PASS]
     if rest:
         lines += ["", f"<details><summary>{len(rest)} comparisons passed</summary>", ""]
         lines += [*markdown_table(COLUMNS, rest), "", "</details>"]
@@ -89,16 +84,33 @@ def check_markdown(check: Check) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _markdown_standing(standing: Standing) -> list[str]:
+    verdict = standing.verdict.removeprefix(f"{standing.family} ")
+    details = [f"  - {escaped(detail)}" for detail in standing.details]
+    return [f"- **{standing.family}** {escaped(verdict)}", *details]
+
+
+def _against(check: Check) -> str:
+    return f"{check.candidate} against {check.baseline}"
+
+
 def check_junit(check: Check) -> bytes:
-    """One test case per comparison; an undecided one is skipped with its reason."""
+    """One test case per comparison; an undecided one is skipped with its reason. The verdicts of
+    the families are properties."""
     failures = len(check.problems) + sum(row.outcome == REGRESSION for row in check.rows)
     undecided = sum(row.outcome == UNDECIDED for row in check.rows)
     total = len(check.rows) + len(check.problems)
     counts = {"tests": str(total), "failures": str(failures), "skipped": str(undecided)}
     suite = ElementTree.Element("testsuite", {"name": "denoisebench", **counts})
-    for name, why in check.problems.items():
-        case = ElementTree.SubElement(suite, "testcase", classname=name, name="cell")
-        ElementTree.SubElement(case, "failure", message=_printable(why))
+    properties = ElementTree.SubElement(suite, "properties")
+    for standing in standings(check):
+        verdict = "; ".join([standing.verdict, *standing.details])
+        ElementTree.SubElement(
+            properties, "property", name=standing.family, value=_printable(verdict)
+        )
+    for problem in check.problems:
+        case = ElementTree.SubElement(suite, "testcase", classname=problem.cell, name="cell")
+        ElementTree.SubElement(case, "failure", message=_printable(problem.why))
     for row in check.rows:
         case = ElementTree.SubElement(suite, "testcase", classname=row.cell, name=row.measure)
         if row.outcome in (REGRESSION, UNDECIDED):
@@ -110,8 +122,8 @@ def check_junit(check: Check) -> bytes:
 
 def _message(row: Comparison) -> str:
     return (
-        f"{_before(row)} before, {_now(row)} now; worse by {_loss(row)} ({_bounds(row)}), "
-        f"margin {_margin(row)}"
+        f"{words.before(row)} before, {words.now(row)} now; worse by {words.loss(row)} "
+        f"({words.bounds(row)}), margin {words.margin(row)}: {words.verdict(row)}"
     )
 
 
@@ -120,93 +132,20 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _headline(check: Check) -> str:
-    counts = {outcome: sum(row.outcome == outcome for row in check.rows) for outcome in _COLORS}
-    counts[REGRESSION] += len(check.problems)
-    words = {REGRESSION: "worse", UNDECIDED: "undecided", IMPROVED: "improved"}
-    parts = [f"{n} {words[outcome]}" for outcome, n in counts.items() if n]
-    against = f"{check.candidate} against {check.baseline}"
-    summary = ", ".join(parts) or "all passed"
-    return f"{check.outcome}: {against}, {len(check.rows)} comparisons, {summary}"
-
-
 def _worth_telling(check: Check) -> list[Comparison]:
     """What did not just pass, the worst first."""
-    return [row for outcome in _COLORS for row in check.rows if row.outcome == outcome]
-
-
-def _measure(row: Comparison) -> str:
-    return WORDS.get(row.measure) or metric_spec(row.measure).label
-
-
-def _before(row: Comparison) -> str:
-    return _value_text(row, row.baseline)
-
-
-def _now(row: Comparison) -> str:
-    return _value_text(row, row.candidate)
-
-
-def _loss(row: Comparison) -> str:
-    return _loss_text(row, row.loss)
-
-
-def _bounds(row: Comparison) -> str:
-    if not math.isfinite(row.high - row.low):
-        return "unknown"
-    return f"{_loss_text(row, row.low)} to {_loss_text(row, row.high)}"
-
-
-def _margin(row: Comparison) -> str:
-    return _loss_text(row, row.margin)
-
-
-def _verdict(row: Comparison) -> str:
-    kind = "process" if row.measure in TIMED else "sample"
-    further = more(row.further, kind, "es" if kind == "process" else "s") if row.further else ""
-    return ", ".join(filter(None, (row.outcome, further, row.note)))
-
-
-def _value_text(row: Comparison, value: float) -> str:
-    if row.measure == MOVED:
-        return _percent(value)
-    if row.measure in WORDS:
-        return _UNITS.get(row.measure, duration)(value)
-    return number(value, _decimals(row))
-
-
-def _loss_text(row: Comparison, loss: float) -> str:
-    return _percent(loss) if row.measure in WORDS else number(loss, _decimals(row))
-
-
-def _decimals(row: Comparison) -> int:
-    return decimals_for([row.high - row.loss])
-
-
-def _percent(share: float) -> str:
-    return f"{number(100 * share, 1)} %" if math.isfinite(share) else MISSING
-
-
-COLUMNS: tuple[Column[Comparison], ...] = (
-    Column("cell", lambda row: row.cell),
-    Column("measure", _measure),
-    Column("before", _before, is_number=True),
-    Column("now", _now, is_number=True),
-    Column("worse by", _loss, is_number=True),
-    Column("95 % bounds", _bounds, is_number=True),
-    Column("margin", _margin, is_number=True),
-    Column("verdict", _verdict, style=lambda row: _COLORS.get(row.outcome, "")),
-)
+    return [row for outcome in COLORS for row in check.rows if row.outcome == outcome]
 
 
 def _plain(check: Check) -> dict[str, Any]:
     rows = [{name: _json(value) for name, value in asdict(row).items()} for row in check.rows]
     return {
-        "schema": 1,
+        "schema": 2,
         "outcome": check.outcome,
         "baseline": check.baseline,
         "candidate": check.candidate,
-        "problems": check.problems,
+        "families": [asdict(standing) for standing in standings(check)],
+        "problems": [asdict(problem) for problem in check.problems],
         "notes": check.notes,
         "comparisons": rows,
     }

@@ -15,9 +15,9 @@ from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.difference import difference_of
 from denoisebench.metrics.decide.regression import smallest_detectable
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.check.check import same_curve
 from denoisebench.reports.check.columns import Column, add_rows, terminal_table
-from denoisebench.reports.formats import decimals_for, number
+from denoisebench.reports.check.pairing import same_curve
+from denoisebench.reports.formats import number, places_of
 
 PLANNED = (64, 256, 1024, 4096)  # samples
 
@@ -90,5 +90,5 @@ def power_table(powers: Sequence[Power]) -> Table:
 
 
 def _smallest(power: Power, samples: int) -> str:
-    decimals = decimals_for([np.nanmin([*power.smallest.values()])])
+    decimals = places_of(float(np.nanmin([*power.smallest.values()])))
     return number(power.smallest[samples], decimals)

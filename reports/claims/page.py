@@ -16,7 +16,7 @@ from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.metrics.decide.assertion import SUPPORTED
 from denoisebench.reports.claims.claims import NOT_TESTED, Finding
 from denoisebench.reports.claims.records import Part, Shown
-from denoisebench.reports.formats import decimals_for, number
+from denoisebench.reports.formats import number, places_of
 from denoisebench.reports.page.gallery import caption
 from denoisebench.reports.page.html import page_environment
 
@@ -137,7 +137,7 @@ def verdict_counts(findings: Sequence[Finding]) -> str:
 
 
 def _decimals(part: Part) -> int:
-    return decimals_for([(part.held.high - part.held.low) / 4])
+    return places_of((part.held.high - part.held.low) / 4)
 
 
 def _strip(run: Run, shown: Sequence[Shown]) -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -20,7 +20,7 @@ from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTested
 from denoisebench.reports.claims.records import Judged, Part, Shown
-from denoisebench.reports.formats import decimals_for, plus_minus
+from denoisebench.reports.formats import plus_minus
 
 POINTS = 0.02  # of attribute accuracy: a loss that does not matter
 GAIN = 0.01  # of attribute accuracy: the smallest gain that counts
@@ -51,7 +51,7 @@ def _all(
 
 
 def _number(estimate: Estimate) -> str:
-    return plus_minus(estimate.value, estimate.se, decimals_for([estimate.se]))
+    return plus_minus(estimate.value, estimate.se)
 
 
 def _less(cells: Cells, metric: str, row: int, *, than: int) -> Estimate:

@@ -12,7 +12,7 @@ from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import Decisions
-from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
+from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
 from denoisebench.reports.rows.curves import Z95, curve_points, marginal_gains
 
 
@@ -88,7 +88,7 @@ def _interval(value: float, se: float) -> str:
     """`0.12 (0.05 to 0.19)`"""
     if not np.isfinite(value):
         return MISSING
-    decimals = decimals_for([se], most=6)
+    decimals = places_of(se)
     low, high = number(value - Z95 * se, decimals), number(value + Z95 * se, decimals)
     return f"{number(value, decimals)} ({low} to {high})"
 
@@ -98,6 +98,6 @@ def _law_words(law: PowerLaw | str) -> str:
     if isinstance(law, str):
         return law
     limit, exponent = law.limit, law.exponent
-    reached = plus_minus(limit.value, limit.se, decimals_for([limit.se]))
-    power = plus_minus(exponent.value, exponent.se, decimals_for([exponent.se]))
+    reached = plus_minus(limit.value, limit.se)
+    power = plus_minus(exponent.value, exponent.se)
     return f"limit {reached}, approached as 1 / NFE to the power {power}"

@@ -23,10 +23,10 @@ from denoisebench.reports.decide.defaults_yaml import (
 from denoisebench.reports.formats import (
     NEVER,
     PERCENT,
-    decimals_for,
     duration,
     more,
     number,
+    places_of,
     plus_minus,
     significant,
     times,
@@ -145,9 +145,8 @@ def _waiting_words(waiting: dict[str, float]) -> str:
 def _guidance_notes(recommendation: Recommendation) -> list[str]:
     """How much worse the best cell of each other guidance is, by the metric that chose."""
     spec = metric_spec(recommendation.target)
-    decimals = decimals_for([gap.se for gap in recommendation.other_guidances.values()])
     parts = [
-        f"guidance {guidance:g} {plus_minus(gap.value, gap.se, decimals)}"
+        f"guidance {guidance:g} {plus_minus(gap.value, gap.se)}"
         for guidance, gap in recommendation.other_guidances.items()
     ]
     if not parts:
@@ -207,14 +206,13 @@ def _margin(verdict: Verdict, gate: Gate) -> str:
 
 
 def _value(metric: str, row: FrameRow) -> str:
-    se = row[f"{metric}_se"]
-    return plus_minus(row[metric], se, decimals_for([se]))
+    return plus_minus(row[metric], row[f"{metric}_se"])
 
 
 def _loss(verdict: Verdict) -> str:
     """`0.12, at most 0.31`."""
     half = (verdict.high - verdict.low) / 2
-    decimals = decimals_for([half / 2])
+    decimals = places_of(half / 2)
     return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"
 
 
@@ -245,7 +243,7 @@ def _stopped(curve: CurvePlateau, steps: int) -> str:
     label = metric_spec(metric).short
     if outcome == FAIL:
         half = (verdict.high - verdict.low) / 2
-        loss = number(verdict.low, decimals_for([half / 2]))
+        loss = number(verdict.low, places_of(half / 2))
         return f"{steps} steps lose at least {loss} {label}"
     further = max(v.further for v in held.values())
     return f"{steps} steps: undecided by {label}, {more(further)}"

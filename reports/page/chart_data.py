@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
+from denoisebench.reports.formats import duration, number, places_of, plus_minus
 from denoisebench.reports.rows.curves import sign
 
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
@@ -20,17 +20,16 @@ _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in heig
 
 def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:
     """Points of a curve with the texts of their tooltips: value, interval, latency."""
-    decimals = decimals_for(points["se"])
     measured = zip(points["value"], points["se"], strict=True)
-    values = [plus_minus(value, se, decimals) for value, se in measured]
+    values = [plus_minus(value, se) for value, se in measured]
     latencies = [duration(seconds) for seconds in points["latency_p50_s"]]
-    intervals = _intervals(points, [decimals] * len(points))
+    intervals = _intervals(points, [*map(places_of, points["se"])])
     return _plain(points.assign(value_text=values, interval_text=intervals, latency_text=latencies))
 
 
 def gain_records(gains: pd.DataFrame) -> list[dict[str, Any]]:
     """Marginal gains with `change` ("8 → 16") and the texts of their tooltips."""
-    decimals = [decimals_for([se], most=6) for se in gains["se"]]
+    decimals = [*map(places_of, gains["se"])]
     return _plain(
         gains.assign(
             change=changes(gains),

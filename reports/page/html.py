@@ -27,7 +27,7 @@ from denoisebench.reports.decide.words import (
     race_tables,
     recommendation_cards,
 )
-from denoisebench.reports.formats import MISSING, decimals_for, duration, number, plus_minus, times
+from denoisebench.reports.formats import MISSING, duration, number, plus_minus, times
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
@@ -200,46 +200,44 @@ def _front(metric: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:
-    """Rows of the table at the top, every column with decimals of its own."""
-    gains = [seen.last_steps.gain for seen in observations if seen.last_steps]
-    losses = [seen.default.loss for seen in observations if seen.default]
+    """Rows of the table at the top."""
     return [
         {
             "panel": seen.panel,
-            "best": _setting(seen.best, decimals_for(other.best.se for other in observations)),
-            "last_steps": _last_steps(seen.last_steps, decimals_for(gain.se for gain in gains)),
-            "default": _default(seen, decimals_for(loss.se for loss in losses)),
+            "best": _setting(seen.best),
+            "last_steps": _last_steps(seen.last_steps),
+            "default": _default(seen),
             "no_default": seen.no_default,
         }
         for seen in observations
     ]
 
 
-def _last_steps(last: LastSteps | None, decimals: int) -> str:
+def _last_steps(last: LastSteps | None) -> str:
     """`8 → 16: 0.31 ± 0.12`"""
     if last is None:
         return MISSING
-    gain = plus_minus(last.gain.value, last.gain.se, decimals)
+    gain = plus_minus(last.gain.value, last.gain.se)
     return f"{last.steps_from} → {last.steps_to}: {gain}"
 
 
-def _default(seen: Observation, decimals: int) -> dict[str, Any] | None:
+def _default(seen: Observation) -> dict[str, Any] | None:
     default = seen.default
     if default is None:
         return None
     unit = "" if default.cost == "latency_p50_s" else " (in NFE)"
     return {
-        **_setting(default.setting, decimals_for([default.setting.se])),
+        **_setting(default.setting),
         "is_best": default.is_best,
-        "loss": plus_minus(default.loss.value, default.loss.se, decimals),
+        "loss": plus_minus(default.loss.value, default.loss.se),
         "ratio": f"{times(default.cost_ratio, 2)}{unit}",
     }
 
 
-def _setting(setting: Setting, decimals: int) -> dict[str, Any]:
+def _setting(setting: Setting) -> dict[str, Any]:
     return {
         "name": cell_name(vars(setting)),
-        "value": plus_minus(setting.value, setting.se, decimals),
+        "value": plus_minus(setting.value, setting.se),
         "latency": duration(setting.latency_p50_s),
         "nfe": number(setting.nfe, 0),
     }

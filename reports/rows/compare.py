@@ -16,7 +16,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
-from denoisebench.reports.formats import MISSING, decimals_for, number, plus_minus
+from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
 
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.
@@ -171,10 +171,10 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
 
 
 def _line(spec: MetricSpec, difference: Difference) -> list[str]:
-    decimals = decimals_for([difference.se])
+    decimals = places_of(difference.se)
     low, high = difference.interval()
     return [
-        plus_minus(difference.value, difference.se, decimals),
+        plus_minus(difference.value, difference.se),
         f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
         _p_words(difference.p),
         _standing(spec, difference),

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
-from denoisebench.reports.formats import decimals_for, duration, number, plus_minus
+from denoisebench.reports.formats import duration, number, places_of, plus_minus
 from denoisebench.reports.rows.frame import records
 
 
@@ -53,13 +53,12 @@ def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for panel, group in points[points["front"]].groupby("panel", sort=False):
         front = records(group.sort_values("latency_p50_s"))
-        decimals = decimals_for([cell["se"] for cell in front])
-        gains = ["", *(_bought(a, b, direction, decimals=decimals) for a, b in pairwise(front))]
+        gains = ["", *(_bought(a, b, direction) for a, b in pairwise(front))]
         lines += [
             {
                 "panel": panel,
                 "setting": describe(cell, ("scheduler", "steps")),
-                "value": plus_minus(cell["value"], cell["se"], decimals),
+                "value": plus_minus(cell["value"], cell["se"]),
                 "latency": duration(cell["latency_p50_s"]),
                 "gain": gain,
             }
@@ -68,10 +67,8 @@ def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
     return lines
 
 
-def _bought(
-    before: Mapping[Any, Any], after: Mapping[Any, Any], direction: int, *, decimals: int
-) -> str:
+def _bought(before: Mapping[Any, Any], after: Mapping[Any, Any], direction: int) -> str:
     """`0.31 better for 12 ms more`"""
     gain = direction * (after["value"] - before["value"])
     extra = after["latency_p50_s"] - before["latency_p50_s"]
-    return f"{number(gain, decimals)} better for {duration(extra)} more"
+    return f"{number(gain, places_of(after['se']))} better for {duration(extra)} more"

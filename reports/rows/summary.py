@@ -15,7 +15,6 @@ from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.formats import (
     MISSING,
     NEVER,
-    decimals_for,
     duration,
     more,
     plus_minus,
@@ -46,10 +45,9 @@ def summary_table(frame: pd.DataFrame) -> Table:
         arrow = "↓" if spec.better == "lower" else "↑"
         table.add_column(Text(f"{spec.label} {arrow}"), justify="right")
     table.add_column("latency", justify="right")
-    decimals = [decimals_for(frame[f"{metric}_se"]) for metric in metrics]
     runnable = frame[frame["status"] != "unsupported"]
     for _, curve in runnable.groupby(["panel", "scheduler"], sort=False):
-        texts = _line(curve, names, metrics, ranking=ranking, decimals=decimals)
+        texts = _line(curve, names, metrics, ranking=ranking)
         table.add_row(*map(Text, texts))
     return table
 
@@ -96,12 +94,7 @@ def _caption(frame: pd.DataFrame) -> Text | None:
 
 
 def _line(
-    curve: pd.DataFrame,
-    names: list[str],
-    metrics: list[str],
-    *,
-    ranking: list[str],
-    decimals: list[int],
+    curve: pd.DataFrame, names: list[str], metrics: list[str], *, ranking: list[str]
 ) -> list[str]:
     """Texts of one row; dashes when no cell of the curve was scored, or none is named the best."""
     first = curve.iloc[0]
@@ -111,8 +104,5 @@ def _line(
         state = "failed" if len(with_status(curve, *LOST)) else MISSING
         return [*texts, state, *[MISSING] * (len(metrics) + 1)]
     best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
-    values = [
-        plus_minus(best[metric], best[f"{metric}_se"], places)
-        for metric, places in zip(metrics, decimals, strict=True)
-    ]
+    values = [plus_minus(best[metric], best[f"{metric}_se"]) for metric in metrics]
     return [*texts, str(best["steps"]), *values, duration(best["latency_p50_s"])]

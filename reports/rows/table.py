@@ -8,7 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.formats import MISSING, decimals_for, mebibytes, number, plus_minus
+from denoisebench.reports.formats import MISSING, mebibytes, number, plus_minus
 from denoisebench.reports.rows.frame import frame_metrics, varying
 
 
@@ -76,10 +76,9 @@ def _measured(
 
 def _metric(frame: pd.DataFrame, metric: str) -> Column:
     spec, errors = metric_spec(metric), frame[f"{metric}_se"]
-    decimals = decimals_for(errors)
     column = _measured(frame[metric], spec.short, spec.direction, text=str)
     pairs = zip(frame[metric], errors, strict=True)
-    texts = [plus_minus(value, error, decimals) for value, error in pairs]
+    texts = [plus_minus(value, error) for value, error in pairs]
     return replace(column, texts=texts, full_title=spec.label)
 
 

@@ -73,5 +73,10 @@ def of_runs(cell, count):
     return replace(cell, latencies=[cut(cell.latencies[0], runs) for runs in count])
 
 
+def reasons(found):
+    """Why cells cannot be held against their margins."""
+    return {problem.why for problem in found.problems}
+
+
 def outcomes(found):
     return {(row.measure, row.outcome) for row in found.rows}

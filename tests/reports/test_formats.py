@@ -1,14 +1,16 @@
 import math
 
+import numpy as np
 import pytest
 
+from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.formats import (
     MISSING,
-    decimals_for,
     duration,
     mebibytes,
     more,
     number,
+    places_of,
     plus_minus,
     significant,
     slug,
@@ -28,17 +30,34 @@ def test_a_number_of_further_samples_is_told_unless_it_is_out_of_reach(further, 
 
 
 @pytest.mark.parametrize(
-    ("errors", "decimals"), [([1.2], 1), ([0.035, 0.031, 0.04], 3), ([250.0], 0), ([math.nan], 2)]
+    ("error", "places"),
+    [(1.2, 1), (0.035, 3), (250.0, -1), (0.0996, 2), (99.6, -1), (0.0, 2), (math.nan, 2)],
 )
-def test_decimals_keep_two_digits_of_a_typical_error(errors, decimals):
-    assert decimals_for(errors) == decimals
+def test_decimals_keep_two_digits_of_an_error(error, places):
+    assert places_of(error) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (3.14159, 0.05, "3.142 ± 0.050"),
+        (1239.76, 123.4, "1,240 ± 120"),
+        (12.5, 0.0996, "12.50 ± 0.10"),
+        (-7.2, 1.04, "\N{MINUS SIGN}7.2 ± 1.0"),
+        (-0.0001, 0.02, "0.000 ± 0.020"),
+        (2e-6, 3.21e-7, "0.00000200 ± 0.00000032"),
+        (3.14159, math.nan, "3.14"),
+    ],
+)
+def test_a_value_ends_where_two_digits_of_its_error_do(value, error, text):
+    assert plus_minus(value, error) == text
+    spread = np.array([1.0, -1.0]) * error  # of two samples: the error of their mean is `error`
+    assert math.isnan(error) or str(Estimate(value, spread)) == text
 
 
 def test_negative_numbers_have_a_minus_sign_and_nan_a_dash():
     assert number(-1.25, 1) == "\N{MINUS SIGN}1.2"
     assert number(math.nan, 1) == MISSING
-    assert plus_minus(3.14159, 0.05, 2) == "3.14 ± 0.05"
-    assert plus_minus(3.14159, math.nan, 2) == "3.14"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from denoisebench.reports.formats import NEVER
+from denoisebench.reports.formats import NEVER, plus_minus
 from denoisebench.reports.rows.frame import load_frame
 from denoisebench.reports.rows.summary import default_line, summary_table
 from tests.helpers.fake_run import fabricate
@@ -30,7 +30,7 @@ def test_a_line_shows_the_best_step_count_of_its_curve(tmp_path):
     (line,) = [line for line in printed(run).splitlines() if "heun" in line]
     cells = [cell.strip() for cell in line.strip("│").split("│")]
     assert cells[:3] == ["4", "heun", str(best["steps"])]
-    assert cells[3].split(" ± ")[0] == f"{best['fd_shapes']:.1f}"
+    assert cells[3] == plus_minus(best["fd_shapes"], best["fd_shapes_se"])
 
 
 def test_a_distance_of_too_few_samples_names_no_best_step_count(tmp_path):
