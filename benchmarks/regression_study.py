@@ -217,6 +217,7 @@ def _drawn_cell(
             CLIP: PackedMetric(kinds[CLIP], scored),
         },
         features={kind: features[drawn]},
+        images_hash="",
         latencies=[
             _redrawn(packed.latencies[i], rng)
             for i in rng.integers(SESSIONS, size=len(packed.latencies))

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import hash_of
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency, made_by
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import lost_of, read_estimate
@@ -44,6 +45,7 @@ class PackedCell:
     latencies: list[Latency]  # of a process each
     features: dict[str, np.ndarray]  # by kind [samples, D] float16
     images: list[bytes]  # the first ones, WebP
+    images_hash: str = ""  # of all its images as they are stored, 16 hex digits
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
         latencies=[Latency(**latency)] if latency else [],
         features=features,
         images=images,
+        images_hash=_images_hash(run, entry) if done else "",
     )
 
 
@@ -109,6 +112,17 @@ def _features(run: Run, entry: Entry) -> Iterator[tuple[str, np.ndarray]]:
         if not run.store.missing(entry.cell.key, kind, entry.samples):
             (array,) = run.store.read(entry.cell.key, kind, entry.samples).values()
             yield kind, array.astype(np.float16)
+
+
+def _images_hash(run: Run, entry: Entry) -> str:
+    """Where it is that of another cell, all images are the same. The names of the files that they
+    are in end with a hash of what these hold; another batch size makes other files. Empty where
+    some are missing."""
+    if run.store.missing(entry.cell.key, "images", entry.samples):
+        return ""
+    shards = run.store.shards(entry.cell.key, "images")
+    names = [shard.file.base for shard in shards if shard.start < entry.samples]
+    return hash_of(text.encode() for text in (str(entry.samples), *names))
 
 
 def _thumbnails(run: Run, entry: Entry) -> Iterator[bytes]:

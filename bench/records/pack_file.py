@@ -23,7 +23,8 @@ from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.margins import margin_of
 from denoisebench.metrics.estimate import Estimate
 
-SCHEMA = 3
+SCHEMA = 4
+_READ = (3, SCHEMA)  # a pack of 3 lacks the hash of its images
 SUFFIX = ".dbpack"
 _HEADER = "dbpack"
 _OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # content that is no pack's
@@ -69,6 +70,7 @@ class _FoldedCell:
     latencies: list[Latency]
     features: dict[str, str]
     images: tuple[str, str]  # sizes in bytes, all bytes
+    images_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,9 @@ def read_pack(path: Path) -> Pack:
         raise UserError(f"{path}: there is no such file or run folder") from error
     except (OSError, SafetensorError, *_OTHER_SHAPE) as error:
         raise UserError(foreign) from error
-    if schema != SCHEMA:
+    if schema not in _READ:
         raise UserError(
-            f"{path} is a pack of schema {schema}, this version reads {SCHEMA}: "
+            f"{path} is a pack of schema {schema}, this version reads {_READ[0]} and {_READ[1]}: "
             "use the version that wrote it, or pack its run again"
         )
     try:

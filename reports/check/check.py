@@ -19,6 +19,7 @@ from denoisebench.reports.check.families import FAMILIES, IMAGES, QUALITY, SPEED
 from denoisebench.reports.check.losses import (
     Pair,
     Pending,
+    have_same_images,
     losses,
     shared_features,
     uncompared,
@@ -150,7 +151,8 @@ def _deficits(
         if metrics := unscored(pair, margins):
             why = f"missing: the candidate was not scored by {', '.join(metrics)}"
             yield Problem(pair.name, why, (QUALITY,))
-        if with_features and pair.old.features and shared_features(pair) is None:
+        has_lost = pair.old.features and shared_features(pair) is None
+        if with_features and has_lost and not have_same_images(pair):
             why = "missing: the candidate has no features of the baseline's kinds"
             yield Problem(pair.name, why, (IMAGES,))
 

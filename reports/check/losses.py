@@ -20,7 +20,9 @@ from denoisebench.metrics.decide.speed import (
     processes_to_decide,
     slowdown,
 )
-from denoisebench.metrics.estimate import are_bound, are_equal
+from denoisebench.metrics.estimate import Estimate, are_bound, are_equal
+
+_SCORED_ALIKE = 1e-4  # of the value or of how far samples lie apart
 
 # Measures, and where a latency record has them.
 STAGES = {
@@ -113,6 +115,11 @@ def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[P
         difference = gate.loss(b, a, of_equal_images=stands)
         note = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
         remedy = ""
+        if have_same_images(pair):
+            if _is_rounding(a, b):  # which is no matter of chance
+                difference = Difference(0.0, 0.0, difference.units, samples=a.samples)
+            else:
+                note = "the images are the same: scored otherwise"
         if a.samples != b.samples:  # a bias by the number of samples would pass for a change
             difference = replace(difference, se=math.nan)
             remedy = f"{a.samples} samples before, {b.samples} now: sweep as many"
@@ -129,6 +136,17 @@ def _quality(pair: Pair, margins: Mapping[str, Mapping[str, Any]]) -> Iterator[P
             baseline_se=a.own_se,
             candidate_se=b.own_se,
         )
+
+
+def have_same_images(pair: Pair) -> bool:
+    """Whether all images are known to be the same to the last bit, however few there are."""
+    return pair.old.images_hash != "" and pair.old.images_hash == pair.new.images_hash
+
+
+def _is_rounding(a: Estimate, b: Estimate) -> bool:
+    """Whether two scores of the same images are as equal as other numbers of threads leave them."""
+    scale = max(abs(a.value), float(np.ptp(a.influence)))
+    return abs(a.value - b.value) <= _SCORED_ALIKE * scale
 
 
 def _stands(pair: Pair, shared: Sequence[str]) -> bool:
@@ -154,12 +172,14 @@ def drifts(pair: Pair) -> np.ndarray | None:
     """How far each sample [n] has moved, by the first features that both have: its squared distance
     as a share of that between two images at random. 0 is the same image, 1 another one.
 
-    None when there are no such features.
+    None when there are no such features, and the images are not known to be the same.
     """
+    n = min(pair.old.samples, pair.new.samples)
+    if have_same_images(pair):  # even where features are no numbers, or were not kept
+        return np.zeros(n)
     kind = shared_features(pair)
     if kind is None:
         return None
-    n = min(pair.old.samples, pair.new.samples)
     a, b = (packed.features[kind][:n].astype(np.float64) for packed in (pair.old, pair.new))
     with np.errstate(invalid="ignore", over="ignore"):
         spread = 2 * np.square(a - a.mean(0)).sum(1).mean()

@@ -77,7 +77,9 @@ def _merged(group: Sequence[PackedCell]) -> PackedCell:
     for latency in chain.from_iterable(packed.latencies for packed in done):
         if latency not in latencies:
             latencies.append(latency)
-    return replace(chosen, metrics=metrics, latencies=latencies)
+    hashes = {packed.images_hash for packed in whole}  # metrics are those of the images of all
+    images_hash = chosen.images_hash if len(hashes) == 1 else ""
+    return replace(chosen, metrics=metrics, latencies=latencies, images_hash=images_hash)
 
 
 def _mean(name: str, metric: PackedMetric, group: Sequence[PackedCell]) -> PackedMetric:

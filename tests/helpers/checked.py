@@ -55,11 +55,12 @@ def on_a_gpu(cell):
 
 def moved(cell, share, most=None):
     """As if the first `most` images had gone a share of the way to those of the next samples."""
-    far = {k: f + share * (np.roll(f, 1, 0) - f) for k, f in cell.features.items()}
-    kept = {
-        k: np.concatenate([f[:most], cell.features[k][len(f[:most]) :]]) for k, f in far.items()
-    }
-    return replace(cell, features={k: f.astype(np.float16) for k, f in kept.items()})
+
+    def gone(array):
+        far = (array + share * (np.roll(array, 1, 0) - array)).astype(np.float16)
+        return np.concatenate([far[:most], array[len(far[:most]) :]])
+
+    return with_features(cell, gone)
 
 
 def of_runs(cell, count):
@@ -71,6 +72,12 @@ def of_runs(cell, count):
         return replace(latency, timed_runs=runs, **values)
 
     return replace(cell, latencies=[cut(cell.latencies[0], runs) for runs in count])
+
+
+def with_features(cell, change):
+    """As if its images had other features."""
+    features = {kind: change(array) for kind, array in cell.features.items()}
+    return replace(cell, features=features, images_hash="")
 
 
 def reasons(found):

@@ -118,7 +118,7 @@ def test_one_of_two_cells_that_differ_in_a_flag_is_missing_where_there_is_one(pa
     other = replace(cell, cell=replace(cell.cell, scheduler_flags='{"a": 1}'))
     both, one = replace(pack, cells=[cell, other]), replace(pack, cells=[other])
     found = check(both, one, MARGINS, slower={})
-    assert [name for name in found.problems if '{"a": 1}' in name] == []
+    assert [problem.cell for problem in found.problems if '{"a": 1}' in problem.cell] == []
     assert len(found.problems) == 1
     assert {row.loss for row in found.rows} == {0.0}
 

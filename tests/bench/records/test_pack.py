@@ -73,6 +73,33 @@ def test_a_real_run_packs_its_features_and_passes_against_its_pack(swept, tmp_pa
     assert (suite.get("failures"), suite.get("tests")) == ("0", str(len(record["comparisons"])))
 
 
+def test_a_pack_of_before_is_read_without_the_hash_of_its_images(run, tmp_path):
+    path = tmp_path / "a.dbpack"
+    write_pack(pack_run(run), path)
+
+    def older(header, first, arrays):
+        header["schema"] = 3
+        for cell in header["cells"]:
+            assert cell.pop("images_hash")
+
+    rewritten(path, older)
+    pack = read_pack(path)
+    assert {cell.images_hash for cell in pack.cells} == {""}
+    assert check(pack, pack_run(run), MARGINS, slower=SLOWER).outcome == PASS
+
+
+def test_the_hash_of_images_is_of_those_of_the_entry_alone(run):
+    (first, second), key = pack_run(run).cells[:2], run.entries[0].cell.key
+    assert first.images_hash
+    assert first.images_hash != second.images_hash
+    more = np.zeros((8, 3, 32, 32), np.uint8)
+    run.store.write(key, "images", 400, arrays={"images": more})
+    assert pack_run(run).cells[0].images_hash == first.images_hash
+    for shard in run.store.shards(key, "images"):
+        (run.folder / shard.file.name).unlink()
+    assert pack_run(run).cells[0].images_hash == ""
+
+
 def damaged(path, how):
     content = bytearray(path.read_bytes())
     if how == "cut":
@@ -84,11 +111,11 @@ def damaged(path, how):
     path.write_bytes(content)
 
 
-WHOLE = {"schema": 3, "cells": [{}]}
+WHOLE = {"schema": 4, "cells": [{}]}
 WHOLE_SHA = hashlib.sha256(json.dumps(WHOLE, sort_keys=True).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("header", [[], {"schema": 3}, WHOLE | {"sha256": WHOLE_SHA}])
+@pytest.mark.parametrize("header", [[], {"schema": 4}, WHOLE | {"sha256": WHOLE_SHA}])
 def test_a_header_of_another_shape_is_one_clear_line(header, tmp_path, capsys):
     path = tmp_path / "a.dbpack"
     path.write_bytes(save({}, {"dbpack": json.dumps(header)}))
@@ -189,4 +216,4 @@ def test_a_pack_of_another_schema_is_refused_by_name(run, tmp_path, capsys):
     path.write_bytes(save(arrays, {"dbpack": json.dumps(header | {"schema": 7})}))
     code, _, err = call(capsys, "check", "--baseline", path, "--candidate", run.folder)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "a.dbpack is a pack of schema 7, this version reads 3" in err
+    assert "a.dbpack is a pack of schema 7, this version reads 3 and 4" in err

@@ -103,7 +103,7 @@ def test_other_numbers_of_samples_decide_nothing_of_quality(run):
             name: replace(m, estimate=Estimate(m.estimate.value + 1e4, m.estimate.influence[:50]))
             for name, m in cell.metrics.items()
         }
-        return replace(cell, metrics=kept, samples=50, latencies=[])
+        return replace(cell, metrics=kept, samples=50, latencies=[], images_hash="")
 
     found = check(pack, each(pack, fewer), MARGINS, slower=SLOWER)
     assert {row.outcome for row in found.rows} == {UNDECIDED}
@@ -168,7 +168,8 @@ def test_a_loss_that_is_proven_by_itself_alone_says_so(run):
         old = cell.metrics[FD].estimate
         influence = np.where(np.arange(400) % 2, 5.0, -5.0)
         fd = Estimate(old.value + 2.55, old.influence + influence)
-        return replace(cell, metrics={FD: replace(cell.metrics[FD], estimate=fd)}, latencies=[])
+        kept = {FD: replace(cell.metrics[FD], estimate=fd)}
+        return replace(cell, metrics=kept, latencies=[], images_hash="")
 
     rows = check(pack, each(pack, worse), {FD: {"absolute": 2.0}}, slower={}).rows
     assert {row.outcome for row in rows} == {UNDECIDED}

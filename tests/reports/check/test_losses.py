@@ -22,6 +22,7 @@ from tests.helpers.checked import (
     outcomes,
     reasons,
     timed,
+    with_features,
 )
 from tests.helpers.fake_run import CLIP, FD, MARGINS, fabricate
 
@@ -172,7 +173,7 @@ def test_images_that_were_all_alike_and_now_differ_have_moved(swept):
     pack = pack_run(load_run(swept / "tiny"))
 
     def alike(cell):
-        return replace(cell, features={k: np.ones_like(f) for k, f in cell.features.items()})
+        return with_features(cell, np.ones_like)
 
     assert check(each(pack, alike), pack, {}, slower={}, drift=ANYWHERE).outcome == REGRESSION
     assert (
@@ -213,7 +214,7 @@ def test_features_of_another_width_are_another_kind(swept):
     pack = pack_run(load_run(swept / "tiny"))
 
     def narrow(cell):
-        return replace(cell, features={k: f[:, :3] for k, f in cell.features.items()})
+        return with_features(cell, lambda array: array[:, :3])
 
     found = check(pack, each(pack, narrow), {}, slower={}, drift=ANYWHERE)
     assert reasons(found) == {"missing: the candidate has no features of the baseline's kinds"}
@@ -225,10 +226,10 @@ def test_features_that_are_no_numbers_have_moved_and_missing_ones_are_a_regressi
     drift = {"share": 0.4, "beyond": 1e-4, "elsewhere": 9.0, "coarse": 99.0}
 
     def spoilt(cell):
-        return replace(cell, features={k: np.full_like(f, value) for k, f in cell.features.items()})
+        return with_features(cell, lambda array: np.full_like(array, value))
 
     assert check(pack, each(pack, spoilt), {}, slower={}, drift=drift).outcome == REGRESSION
     assert check(each(pack, spoilt), pack, {}, slower={}, drift=drift).outcome == REGRESSION
-    bare = replace(pack, cells=[replace(cell, features={}) for cell in pack.cells])
+    bare = each(pack, replace, features={}, images_hash="")
     found = check(pack, bare, MARGINS, slower={}, drift=drift)
     assert reasons(found) == {"missing: the candidate has no features of the baseline's kinds"}

@@ -54,7 +54,9 @@ def drawn(pack, samples, seed=1):
             return replace(metric, estimate=estimate)
 
         metrics = {name: other(metric) for name, metric in cell.metrics.items()}
-        return replace(cell, metrics=metrics, samples=samples, features={}, latencies=[])
+        return replace(
+            cell, metrics=metrics, samples=samples, features={}, latencies=[], images_hash=""
+        )
 
     return each(pack, one)
 
