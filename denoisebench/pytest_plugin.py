@@ -15,11 +15,13 @@ AssertNoRegression = Callable[..., None]
 
 @pytest.fixture
 def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
-    """assert_no_regression(cell, baseline, margins=None, *, undecided="fail").
+    """assert_no_regression(cell, baseline, margins=None, *, only="quality,images",
+    undecided="fail").
 
     cell: overrides of a sweep, as on the command line, or the folder of a run. baseline: a pack or
-    a run, whose own margins hold unless others are named. The failure's message is the table
-    of what got worse.
+    a run, whose own margins hold unless others are named. only: the families that count; speed is
+    none of them by default, as the one process of a test decides no time. The failure's message
+    says what got worse.
     """
 
     def check_cells(
@@ -27,6 +29,7 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
         baseline: str | Path,
         margins: str | Path | None = None,
         *,
+        only: str = "quality,images",
         undecided: str = "fail",
     ) -> None:
         from denoisebench.__main__ import run
@@ -45,7 +48,8 @@ def assert_no_regression(tmp_path: Path) -> AssertNoRegression:
         options = [f"--baseline={baseline}", f"--candidate={folder}"]
         options += [f"--margins={margins}"] if margins else []
         out = tmp_path / "check"
-        code = run(["check", *options, f"--undecided={undecided}", f"--out={out}"])
+        options += [f"--only={only}", f"--undecided={undecided}", f"--out={out}"]
+        code = run(["check", *options])
         assert code != 2, f"{baseline} and {cell} cannot be compared: see above"
         assert code == 0, (out / "check.md").read_text()
 

@@ -20,7 +20,8 @@ def test_the_fixture_fails_a_test_when_something_got_worse(worse, run, tmp_path,
     write_pack(changed(pack, FD, -50.0) if worse else pack, path)
     check_cells = request.getfixturevalue("assert_no_regression")
     if not worse:
-        check_cells(run.folder, path, undecided="pass")
+        check_cells(run.folder, path)
         return
-    with pytest.raises(AssertionError, match="REGRESSION"):
-        check_cells(run.folder, path, undecided="pass")
+    with pytest.raises(AssertionError, match="quality\\*\\* regression"):
+        check_cells(run.folder, path)
+    check_cells(run.folder, path, only="images")

@@ -4,7 +4,7 @@ import pytest
 
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import write_pack
-from tests.helpers.checked import changed
+from tests.helpers.checked import changed, each, timed
 from tests.helpers.cli import call
 from tests.helpers.fake_run import FD, fabricate
 
@@ -21,6 +21,7 @@ def run(tmp_path):
         (("--baseline", "nowhere", "--candidate", "nowhere"), "no such file"),
         (("--base=x",), "unknown option"),
         (("--baseline=x", "--candidate=y", "--undecided=maybe"), "fail or pass"),
+        (("--baseline=x", "--candidate=y", "--only=qualty"), "did you mean quality"),
     ],
 )
 def test_a_wrong_call_is_one_clear_line(arguments, said, capsys):
@@ -40,3 +41,30 @@ def test_exit_codes_follow_the_outcome(run, tmp_path, capsys):
     asked = ("check", "--baseline", paths[0], f"--margins={margins}", f"--out={tmp_path / 'out'}")
     assert call(capsys, *asked, "--candidate", paths[0])[0] == 0
     assert call(capsys, *asked, "--candidate", paths[1])[0] == 1
+
+
+def test_the_exit_code_counts_the_families_that_were_asked_for_alone(run, tmp_path, capsys):
+    pack, paths = pack_run(run), (tmp_path / "a.dbpack", tmp_path / "b.dbpack")
+    write_pack(pack, paths[0])
+    write_pack(each(pack, timed, 1.01), paths[1])  # in one process: nothing of speed is decided
+    asked = ("check", "--baseline", paths[0], "--candidate", paths[1], f"--out={tmp_path / 'out'}")
+    code, out, _ = call(capsys, *asked)
+    assert code == 3
+    assert out.startswith("UNDECIDED: quality pass (8 of 8), images pass (4 of 4), speed undecided")
+    assert call(capsys, *asked, "--only=quality,images")[0] == 0
+    assert call(capsys, *asked, "--only=speed")[0] == 3
+    assert call(capsys, *asked, "--only=speed", "--undecided=fail")[0] == 1
+
+
+def test_changed_flags_are_matched_on_the_command_line(run, tmp_path, capsys):
+    trailing = "ddim+timestep_spacing=trailing"
+    other = fabricate(tmp_path / "other", schedulers=(trailing,), guidances=(4.0,), samples=400)
+    asked = ("check", "--baseline", run.folder, "--candidate", other.folder, "--only=quality")
+    asked = (*asked, f"--out={tmp_path / 'out'}")
+    code, _, err = call(capsys, *asked)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"--map ddim={trailing}, or give --by=steps,guidance" in err
+    for how in (("--map", "ddim=ddim+trailing"), ("--by=steps,guidance",)):
+        code, out, err = call(capsys, *asked, *how)
+        assert code in (0, 1, 3), err
+        assert f"changed: ddim, 2 steps, guidance 4: scheduler: ddim before, {trailing} now" in out
