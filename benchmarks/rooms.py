@@ -38,6 +38,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "tracking",
         "records",
         "settings",
+        "plugins",
         "noise",
         "remembered",
         "machine",

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from denoisebench.bench.apply import apply, read_defaults
+    from denoisebench.bench.plugins.declared import metric
     from denoisebench.bench.records.run import load_run
 
-__all__ = ["apply", "load_run", "read_defaults"]
+__all__ = ["apply", "load_run", "metric", "read_defaults"]
 # Loaded when first asked for: the command line imports this file too, and answers --help at once.
-_HOMES = {"apply": "apply", "read_defaults": "apply", "load_run": "records.run"}
+_HOMES = {
+    "apply": "apply",
+    "read_defaults": "apply",
+    "load_run": "records.run",
+    "metric": "plugins.declared",
+}
 
 
 def __getattr__(name: str) -> "Any":

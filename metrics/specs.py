@@ -1,5 +1,6 @@
 """What is known of each metric and measurement: label, unit, direction. Data in one place."""
 
+import re
 from dataclasses import dataclass, replace
 
 PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
@@ -335,8 +336,13 @@ def metric_spec(name: str) -> MetricSpec:
     """The spec of a quality metric by its column name.
 
     Names are those of the table, <family>_<extractor> or _<model>, <measure>_input,
-    <measure>_converged and cosine_<extractor>_input. Raises KeyError for an unknown family.
+    <measure>_converged, cosine_<extractor>_input, and those that were declared. Raises KeyError for
+    an unknown family.
     """
+    return OWN[name] if name in OWN else _built_in(name)
+
+
+def _built_in(name: str) -> MetricSpec:
     name = name.removesuffix("_input")
     if name in SPECS:
         return SPECS[name]
@@ -349,6 +355,31 @@ def metric_spec(name: str) -> MetricSpec:
                 meaning=spec.meaning.format(source=source),
             )
     raise KeyError(name)
+
+
+# Of metrics from outside the package, by column: declared by a plan, or by a run or a pack that is
+# read, whose functions need not be there.
+OWN: dict[str, MetricSpec] = {}
+_COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_ENDINGS = ("_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor", "_input", "_converged")
+
+
+def declare(name: str, spec: MetricSpec) -> None:
+    """Adds a metric from outside the package, or changes it. Raises ValueError for a name that is
+    no column's, or is one of the package's metrics, and for facts that are none."""
+    if not _COLUMN.fullmatch(name) or name.endswith(_ENDINGS):
+        raise ValueError(
+            f"{name!r} is no name of a column: letters, digits and _, and no ending "
+            f"{', '.join(_ENDINGS)}"
+        )
+    if spec.better not in ("higher", "lower"):
+        raise ValueError(f"better={spec.better!r} is neither higher nor lower")
+    try:
+        label = _built_in(name).label
+    except KeyError:
+        OWN[name] = spec
+    else:
+        raise ValueError(f"{name} is a name of denoisebench's own ({label})")
 
 
 def octaves_of(height: int, width: int) -> int:

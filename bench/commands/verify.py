@@ -1,8 +1,6 @@
 """`denoisebench verify`: schedulers against closed-form truth."""
 
 import json
-import sys
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -55,13 +53,6 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
     return [every if argument in whole else argument for argument in arguments]
 
 
-def _find_modules_here() -> None:
-    """Classes of the user's own lie in modules of this folder, which `python -m` finds by itself;
-    for good, since processes that verify import them again."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-
-
 def _verify(configs: list[dict[str, Any]]) -> int:
     from time import perf_counter
 
@@ -72,7 +63,6 @@ def _verify(configs: list[dict[str, Any]]) -> int:
     from denoisebench.reports.verify.page import write_verification
     from denoisebench.reports.verify.tables import verification_text
 
-    _find_modules_here()
     subjects, folder = what_to_verify(configs)
     try:
         folder.mkdir(parents=True, exist_ok=True)

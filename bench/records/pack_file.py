@@ -6,7 +6,7 @@ the cell; its header holds the rest as JSON, and a checksum of all.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import hash_of, write_atomically
 from denoisebench.bench.records.cell import Cell, Cost, Grid, Latency
+from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.margins import margin_of
@@ -39,9 +40,12 @@ def write_pack(pack: Pack, path: Path) -> None:
     """Raises UserError when it cannot be written."""
     arrays: dict[str, np.ndarray] = {}
     cells = [_folded(number, cell, arrays) for number, cell in enumerate(pack.cells)]
+    own = facts_of(name for cell in pack.cells for name in cell.metrics)
     header = asdict(
-        _Header(SCHEMA, pack.name, pack.unix_s, pack.environment, dict(pack.margins), cells)
+        _Header(SCHEMA, pack.name, pack.unix_s, pack.environment, dict(pack.margins), cells, own)
     )
+    if not own:
+        del header["own_metrics"]  # so that earlier versions read it too
     header["sha256"] = _checksum(header, arrays)
     write_atomically(path, save(arrays, {_HEADER: json.dumps(header)}))
 
@@ -81,6 +85,7 @@ class _Header:
     environment: dict[str, str]
     margins: dict[str, Any]
     cells: list[_FoldedCell]
+    own_metrics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def _shared(cell: PackedCell | _FoldedCell) -> dict[str, Any]:
@@ -136,6 +141,7 @@ def read_pack(path: Path) -> Pack:
                 f"{path} is damaged: its numbers do not match their checksum; copy it again"
             )
         known = TypeAdapter(_Header).validate_json(json.dumps(header), strict=True, extra="forbid")
+        declare_recorded(known.own_metrics)
         cells = [_unfolded(folded, arrays) for folded in known.cells]
         margins = {name: margin_of(margin) for name, margin in known.margins.items()}
         return Pack(known.name, known.unix_s, known.environment, margins, cells)

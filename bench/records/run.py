@@ -16,6 +16,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.paths.place import named_from, seen_from
 from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
 from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
 from denoisebench.bench.settings.margins import Margin
@@ -68,6 +69,8 @@ def save_run(run: Run) -> None:
         "margins": run.margins,
         "claims": run.claims,
     }
+    if own := facts_of(name for entry in run.entries for name in entry.metrics):
+        record["own_metrics"] = own
     if run.races:
         _keep(run.folder / _RACES, races_to_json(run.races))
     else:
@@ -97,6 +100,7 @@ def load_run(folder: str | Path) -> Run:
         record = json.loads(path.read_text())
         if record["schema"] == SCHEMA:
             entries = [_entry(entry) for entry in record["entries"]]
+            declare_recorded(record.get("own_metrics", {}))
             return Run(
                 folder,
                 Store(named_from(folder, record["store"])),

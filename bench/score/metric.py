@@ -104,6 +104,11 @@ class Metric(ABC):
         """What the estimate depends on beside its shards, as JSON holds it."""
         return []
 
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it is code of the user's own, which may fail where all others work."""
+        return False
+
     def lack(self) -> str:
         """Why it is left out on this machine; empty where it can be measured."""
         return ""

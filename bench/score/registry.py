@@ -20,6 +20,7 @@ from denoisebench.bench.score.distances import (
 from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.own import own_metric
 from denoisebench.bench.score.references import RENDERS, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from denoisebench.metrics.specs import metric_spec, octaves_of
@@ -134,4 +135,8 @@ def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
         yield from (Accuracy(settings.accuracy, attribute) for attribute in ATTRIBUTES)
 
 
-_FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy)  # in the order of the columns
+def _own(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    yield from map(own_metric, settings.own)
+
+
+_FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy, _own)  # in the order of the columns

@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.settings.fields import Count, Name, Strict
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, SPECS
 
@@ -51,6 +53,17 @@ def _image_number(name: str) -> str:
 ImageNumber = Annotated[str, AfterValidator(_image_number)]
 
 
+def _own_metric(dotted: str) -> str:
+    """A function of the user's own, which is imported: what it measures is known from then on."""
+    try:
+        return own_function(dotted).dotted
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+OwnMetricName = Annotated[str, AfterValidator(_own_metric)]
+
+
 class MetricsSettings(Strict):
     name: str
     optional: bool = False  # leave out, and say so, what this machine or the model lacks
@@ -72,6 +85,7 @@ class MetricsSettings(Strict):
     ] = ()
     # Of the images alone, without their prompts.
     images: tuple[ImageNumber, ...] = ()
+    own: tuple[OwnMetricName, ...] = ()  # package.module:function, see docs/plugins.md
     accuracy: AttributeSettings | None = None  # for prompts of the embedded world
     # To what the same noise becomes in many steps, for schedulers that add none; of the first
     # samples, for a reference trajectory costs as much as many cells.

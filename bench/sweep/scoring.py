@@ -1,6 +1,7 @@
 """A job's stored images are looked at and scored."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.own import OwnMetricError
 from denoisebench.bench.sweep.pipelines import Pipelines
 
 Act = Callable[[], object]
@@ -58,18 +60,33 @@ class JobScoring:
 
     def _read(self, job: Job, first: int, last: int) -> None:
         """Stores what metrics read off images first to last - 1, where it is missing."""
-        metrics = own_metrics(job).values()
-        self._scorer_of(job).read(self._given(job), metrics, last, start=first)
+        scorer, given = self._scorer_of(job), self._given(job)
+        of_user, metrics = _of_user(own_metrics(job))
+        scorer.read(given, metrics.values(), last, start=first)
+        for metric in of_user.values():
+            with suppress(OwnMetricError):  # `score` says so, when all else is done
+                scorer.read(given, [metric], last, start=first)
 
     def score(self, job: Job) -> None:
-        """Makes the estimates that are missing.
+        """Makes the estimates that are missing, those by code of the user's own last and each by
+        itself: all others are kept when it fails.
 
-        Raises RuntimeError when the reference trajectory is not there to compare with.
+        Raises RuntimeError when the reference trajectory is not there to compare with,
+        OwnMetricError for code of the user's own that fails.
         """
-        self._estimate(job, own_metrics(job), job.entry.samples)
+        of_user, metrics = _of_user(own_metrics(job))
+        self._estimate(job, metrics, job.entry.samples)
         if job.trajectory:
             _check_trajectory(self.store, job.trajectory)
             self._estimate(job, job.convergence, job.trajectory.entry.samples)
+        failures = []
+        for column, metric in of_user.items():
+            try:
+                self._estimate(job, {column: metric}, job.entry.samples)
+            except OwnMetricError as error:
+                failures.append(error)
+        if failures:
+            raise OwnMetricError("; ".join(map(str, failures))) from failures[0]
 
     def _estimate(self, job: Job, metrics: dict[str, Metric], samples: int) -> None:
         """Makes what the store lacks of some of the entry's metrics, which read so many samples."""
@@ -102,6 +119,12 @@ class JobScoring:
 def own_metrics(job: Job) -> dict[str, Metric]:
     """What its entry asks for of its own images; nothing of random weights, which mean nothing."""
     return {name: metric for name, metric in job.metrics.items() if name in job.entry.metrics}
+
+
+def _of_user(metrics: dict[str, Metric]) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """Those by code of the user's own, and all others."""
+    of_user = {column: metric for column, metric in metrics.items() if metric.is_of_user}
+    return of_user, {column: m for column, m in metrics.items() if column not in of_user}
 
 
 def has_features(store: Store, entry: Entry, metrics: dict[str, Metric], *, samples: int) -> bool:

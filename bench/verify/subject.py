@@ -1,12 +1,12 @@
 """What is verified: a scheduler class with its flags, and the grids and paths it takes."""
 
-import importlib
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from denoisebench.bench.plugins.modules import imported
 from denoisebench.bench.schedulers.catalogue import SchedulerSpec, scheduler_class, scheduler_from
 from denoisebench.bench.verify.paths import PATHS, Path
 
@@ -92,9 +92,3 @@ class Subject:
                 yield flag.split("_")[1], {flag: True}
         if "sigma_schedule" in takes:
             yield "exponential", {"sigma_schedule": "exponential"}
-
-
-def imported(dotted: str) -> Any:
-    """What `package.module.name` names."""
-    module, _, name = dotted.rpartition(".")
-    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,172 @@
+"""Metrics of the user's own, through the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from denoisebench.bench.records.store import Store
+from denoisebench.metrics.specs import OWN
+from tests.helpers.cli import call
+from tests.helpers.plugins import WARMTH, gaussian, write
+
+OWN_WARMTH = "metrics.own=[own_numbers:warmth]"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "own_numbers.py", WARMTH)
+
+
+def rows():
+    return pd.read_parquet("runs/own/results.parquet")
+
+
+def test_a_function_gives_a_column_with_its_error(capsys):
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    row = rows().iloc[0]
+    images = Store(Path("runs/own")).read(row.key, "images", 8)["images"].astype(float)
+    values = (images[:, 0] - images[:, 2]).mean((1, 2))
+    assert row.warmth == pytest.approx(values.mean())
+    assert row.warmth_se == pytest.approx(values.std(ddof=1) / np.sqrt(8))
+
+
+def test_runs_and_packs_are_read_where_the_function_is_not(tmp_path, capsys):
+    grid = ("steps=2,4", "samples=40", "margins.gating.warmth.absolute=30")
+    assert gaussian(capsys, OWN_WARMTH, *grid)[0] == 0
+    (tmp_path / "own_numbers.py").unlink()
+    OWN.clear()  # as in another process
+    assert call(capsys, "report", "runs/own")[0] == 0
+    assert "Warmth" in Path("runs/own/report.html").read_text()
+    OWN.clear()
+    settings = (f"scheduler=ddim,steps={steps},guidance=1" for steps in (2, 4))
+    code, out, _ = call(capsys, "compare", "runs/own", *settings)
+    assert code == 0
+    assert "Warmth" in out
+    assert call(capsys, "pack", "runs/own", "-o", "own.dbpack")[0] == 0
+    OWN.clear()
+    sides = ("--baseline", "own.dbpack", "--candidate", "own.dbpack")
+    assert call(capsys, "check", *sides)[0] == 0
+    assert "warmth" in Path("runs/check/check.json").read_text()
+    OWN.clear()
+    code, out, _ = call(capsys, "power", "own.dbpack")
+    assert code == 0
+    assert "Warmth" in out
+    default = call(capsys, "report", "runs/own")[0] or Path("runs/own/defaults.yaml").read_text()
+    assert "default_for: warmth" in default
+
+
+def test_a_changed_source_is_measured_again_and_images_are_kept(tmp_path, capsys):
+    gaussian(capsys, OWN_WARMTH)
+    first = rows().iloc[0]
+    write(tmp_path / "own_numbers.py", WARMTH.replace(".mean((1, 2))", ".mean((1, 2)) * 2"))
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    assert rows().iloc[0].warmth == pytest.approx(2 * first.warmth)
+    assert rows().iloc[0].key == first.key
+
+
+def test_a_change_in_what_the_module_imports_is_one_of_its_source(tmp_path, capsys):
+    (tmp_path / "own_factor.py").write_text("FACTOR = 1.0\n")
+    text = "def warmth(images, prompts):\n    from own_factor import FACTOR\n\n"
+    text += "    return [FACTOR * 3] * len(images)\n"
+    write(tmp_path / "own_numbers.py", '@metric(better="lower")\n' + text)
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    assert rows().iloc[0].warmth == 3
+    (tmp_path / "own_factor.py").write_text("FACTOR = 2.0\n")
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    assert rows().iloc[0].warmth == 6
+
+
+def test_a_changed_file_that_the_metric_names_is_measured_again(tmp_path, capsys):
+    Path("weight.txt").write_text("1.5")
+    text = """
+    from pathlib import Path
+
+    @metric(better="lower", files=["weight.txt"])
+    def warmth(images, prompts):
+        return [float(Path("weight.txt").read_text())] * len(images)
+    """
+    write(tmp_path / "own_numbers.py", text)
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    Path("weight.txt").write_text("2.5")
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    assert rows().iloc[0].warmth == 2.5
+    Path("weight.txt").unlink()
+    code, _, err = gaussian(capsys, OWN_WARMTH)
+    assert code == 2
+    assert "weight.txt: No such file" in err
+
+
+BROKEN = {
+    "raises": ("return 1 / 0", "raises raised ZeroDivisionError: division by zero"),
+    "few": ("return [1.0, 2.0]", "few returned numbers of shape (2,) for 8 images; return one"),
+    "words": ("return ['a'] * len(images)", "words returned no numbers: could not convert"),
+    "no_number": ("return [float('nan')] * len(images)", "returned nan for 8 of 8 images"),
+    "random": ("return torch.rand(len(images))", "random gave image 0"),
+    "mixes": ("x = images.double().mean((1, 2, 3)); return x - x.mean()", "mixes gave image 0"),
+}
+
+
+def test_functions_that_fail_are_a_failed_row_and_all_else_is_kept(tmp_path, capsys):
+    bodies = {name: body for name, (body, _) in BROKEN.items()} | {
+        "good": "return [7] * len(images)"
+    }
+    functions = (
+        f'@metric(better="higher")\ndef {name}(images, prompts):\n    {body}\n'
+        for name, body in bodies.items()
+    )
+    write(tmp_path / "own_numbers.py", "\n".join(["import torch", *functions]))
+    own = ",".join(f"own_numbers:{name}" for name in bodies)
+    code, _, _ = gaussian(capsys, f"metrics.own=[{own}]")
+    row = rows().iloc[0]
+    assert (code, row.status) == (1, "failed")
+    for name, (_, words) in BROKEN.items():
+        assert words in row.message
+        assert np.isnan(row[name])
+    assert row.good == 7
+
+
+def test_a_function_that_is_mended_is_asked_again_and_nothing_else_is_made(tmp_path, capsys):
+    write(tmp_path / "own_numbers.py", WARMTH.replace("return", "raise ValueError"))
+    assert gaussian(capsys, OWN_WARMTH)[0] == 1
+    made = {path: path.stat().st_mtime_ns for path in Path("runs/own/cells").rglob("images-*")}
+    write(tmp_path / "own_numbers.py", WARMTH)
+    assert gaussian(capsys, OWN_WARMTH)[0] == 0
+    assert rows().iloc[0].status == "done"
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "words"),
+    [
+        ("", "own_numbers", "metrics.own.0=own_numbers: give package.module:function"),
+        ("", "nowhere:f", "(ModuleNotFoundError: No module named 'nowhere')"),
+        ("", "own_numbers:f", "has no attribute 'f'"),
+        ("raise SystemExit('no')", "own_numbers:f", "cannot be imported (SystemExit: no)"),
+        ("f = 3", "own_numbers:f", "is a int, no function"),
+        ("def f(images, prompts): ...", "own_numbers:f", "does not say which way is better"),
+        ("@metric(better='up')\ndef f(i, p): ...", "own_numbers:f", "give 'higher' or 'lower'"),
+        ("@metric(better='higher')\ndef accuracy(i, p): ...", "own_numbers:accuracy", "own (Attr"),
+        ("@metric(better='higher')\ndef fd_x(i, p): ...", "own_numbers:fd_x", "denoisebench's own"),
+        ("@metric(better='higher')\ndef x_se(i, p): ...", "own_numbers:x_se", "no ending"),
+        ("@metric(better='higher')\ndef steps(i, p): ...", "own_numbers:steps", "is a column"),
+    ],
+)
+def test_what_is_no_metric_is_said_in_a_line_before_anything_loads(
+    tmp_path, capsys, text, own, words
+):
+    write(tmp_path / "own_numbers.py", text)
+    code, _, err = gaussian(capsys, f"metrics.own=[{own}]")
+    assert code == 2
+    assert words in err
+    assert len(err.splitlines()) == 1
+    assert not Path("runs").exists()
+
+
+def test_two_functions_of_one_name_need_two_names(tmp_path, capsys):
+    write(tmp_path / "own_others.py", WARMTH)
+    code, _, err = gaussian(capsys, "metrics.own=[own_numbers:warmth,own_others:warmth]")
+    assert code == 2
+    assert "two metrics have the same column" in err
