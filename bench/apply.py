@@ -14,6 +14,7 @@ from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, r
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
+from denoisebench.bench.schedulers.own import is_own
 from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
@@ -197,7 +198,9 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     """Why a default cannot be put on a pipeline, before anything of it is touched."""
     kind, name = type(pipeline).__name__, default["scheduler_class"]
     scheduler: Any = getattr(pipeline, "scheduler", None)
-    if name not in CLASSES:
+    if is_own(name):
+        yield f"{name} is a class of your own; make it by from_config of the pipeline's scheduler"
+    elif name not in CLASSES:
         yield f"{name} is no scheduler that this version knows"
     elif default["grid"] not in ("native", "matched") and not given_levels(default["grid"]):
         yield f"grid {default['grid']} is none that this version knows"

@@ -46,7 +46,9 @@ def _all_schedulers(arguments: list[str]) -> list[str]:
     from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 
     every = f"scheduler={','.join(SCHEDULERS)}"
-    chosen = [a for a in arguments if a.startswith(("scheduler=", "own.class_name="))]
+    chosen = [
+        a for a in arguments if a.startswith(("scheduler=", "scheduler.class=", "own.class_name="))
+    ]
     if not chosen:
         return [*arguments, every]
     whole = [a for a in chosen if a.startswith("scheduler=") and "all" in a[10:].split(",")]

@@ -21,10 +21,11 @@ from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
 from denoisebench.bench.schedulers.catalogue import (
-    CLASSES,
     SCHEDULERS,
     SchedulerSpec,
+    class_facts,
     scheduler_class,
+    spec_of,
 )
 from denoisebench.bench.schedulers.grids import can_match, given_levels
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
@@ -43,7 +44,7 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
     """What this model, scheduler and number of steps cannot do together."""
     for rule in _OF_ANY_KIND:
         yield from rule(model, settings)
-    if SCHEDULERS[settings.scheduler.of].kind != _kind(model):
+    if spec_of(settings.scheduler.of).kind != _kind(model):
         yield _another_kind(model, settings)
         return
     for rule in _OF_ONE_KIND:
@@ -51,7 +52,7 @@ def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 
 def expected_nfe(model: FoundModel, settings: Settings) -> int:
-    spec, steps = SCHEDULERS[settings.scheduler.of], settings.steps
+    spec, steps = spec_of(settings.scheduler.of), settings.steps
     if settings.task.name in WITH_INPUTS:
         steps = _steps_left(model, settings)
     return spec.expected_nfe(steps)
@@ -59,7 +60,7 @@ def expected_nfe(model: FoundModel, settings: Settings) -> int:
 
 def _scheduler_names(settings: Settings) -> Iterator[str]:
     scheduler = settings.scheduler
-    if scheduler.of not in SCHEDULERS:
+    if scheduler.of not in SCHEDULERS and not scheduler.class_:
         key = "scheduler.base" if scheduler.base else "scheduler"
         yield f"{key}={scheduler.of}: unknown; {unknown_scheduler(scheduler.of, SCHEDULERS)}"
     if scheduler.base and scheduler.name in SCHEDULERS:
@@ -137,7 +138,7 @@ _OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
 
 def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
     limit, name = model.train_timesteps, settings.scheduler.of
-    spec, steps = SCHEDULERS[name], settings.steps
+    spec, steps = spec_of(name), settings.steps
     if not spec.serves(steps):
         few = steps < spec.min_steps
         bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
@@ -208,7 +209,7 @@ def _another_kind(model: FoundModel, settings: Settings) -> str:
         )
     able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
     return (
-        f"scheduler={name}: drives {SCHEDULERS[name].kind} models and {settings.model.name} is "
+        f"scheduler={name}: drives {spec_of(name).kind} models and {settings.model.name} is "
         f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model; choose from {', '.join(able)}"
     )
 
@@ -227,7 +228,7 @@ def _start_from_image(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
         return
     yield from _too_short(model, settings)
-    if model.family == "flow" and not _scales_noise(SCHEDULERS[settings.scheduler.of]):
+    if model.family == "flow" and not _scales_noise(spec_of(settings.scheduler.of)):
         able = [other for other, spec in _of_kind(_kind(model)).items() if _scales_noise(spec)]
         yield (
             f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
@@ -253,7 +254,7 @@ def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 def _prediction_type(model: FoundModel, settings: Settings) -> Iterator[str]:
     name, predicted = settings.scheduler.of, _predicted(model)
-    if predicted not in _predictions(SCHEDULERS[name]):
+    if predicted not in _predictions(spec_of(name)):
         able = [n for n, spec in _of_kind(_kind(model)).items() if predicted in _predictions(spec)]
         yield (
             f"scheduler={name}: cannot read prediction_type={predicted} of "
@@ -262,13 +263,13 @@ def _prediction_type(model: FoundModel, settings: Settings) -> Iterator[str]:
 
 
 def _predictions(spec: SchedulerSpec) -> Collection[str]:
-    return CLASSES[spec.class_name].predicts
+    return class_facts(spec.class_name).predicts
 
 
 def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Noise levels that the scheduler is given: by a matched grid, or by the model's pipeline."""
     name, steps = settings.scheduler.of, settings.steps
-    spec, matched = SCHEDULERS[name], settings.grid == "matched"
+    spec, matched = spec_of(name), settings.grid == "matched"
     if settings.grid not in ("native", "matched"):
         yield from _given_levels(model, settings)
     if matched and steps < 2:
@@ -285,9 +286,9 @@ def _given_levels(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Whether a scheduler takes levels of the user's own, one a step."""
     name, steps = settings.scheduler.of, settings.steps
     for kind, levels in given_levels(settings.grid).items():
-        if kind not in CLASSES[SCHEDULERS[name].class_name].takes:
-            alike = _of_kind(SCHEDULERS[name].kind).items()
-            able = [n for n, other in alike if kind in CLASSES[other.class_name].takes]
+        if kind not in class_facts(spec_of(name).class_name).takes:
+            alike = _of_kind(spec_of(name).kind).items()
+            able = [n for n, other in alike if kind in class_facts(other.class_name).takes]
             cure = f"choose from {', '.join(able)}" if able else "use grid=native"
             yield f"scheduler={name}: takes no {kind} of one's own; {cure}"
         elif len(levels) != steps:

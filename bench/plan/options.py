@@ -11,7 +11,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import Argument, call_arguments
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.annotations import can_be_typed, fits
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class, spec_of
 from denoisebench.bench.settings.job import ModelSettings, Settings
 
 # Arguments that a sweep gives itself, with the setting that they come from.
@@ -98,7 +98,7 @@ def _free(known: dict[str, Argument]) -> list[str]:
 def _eta(scheduler: str) -> Iterator[str]:
     """Pipelines hand it only to schedulers that take it."""
     able = [name for name, spec in SCHEDULERS.items() if _takes_eta(spec.class_name)]
-    if scheduler not in able:
+    if not _takes_eta(spec_of(scheduler).class_name):
         yield (
             f"scheduler={scheduler}: takes no notice of model.call.eta; choose from "
             f"{', '.join(able)}"

@@ -22,6 +22,7 @@ from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.options import own_and_options
+from denoisebench.bench.plan.own_scheduler import with_own_class
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
@@ -36,7 +37,7 @@ from denoisebench.bench.plan.whole import (
 from denoisebench.bench.records.cell import Cell, Entry, kept
 from denoisebench.bench.records.guidance import guidance_of
 from denoisebench.bench.records.run import SAMPLES_SHOWN, CurveNote
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen
 from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
@@ -142,6 +143,10 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
     settings, problems = check_settings(config)
     if settings is None:
         return None, problems
+    try:
+        settings = with_own_class(settings)
+    except UserError as error:
+        return None, str(error).splitlines()
     problems = list(unfit(settings))
     try:
         model = models.find(settings.model)
@@ -240,7 +245,7 @@ def _cell(
         weights=files.weights,
         task=settings.task.name,
         scheduler=scheduler.name,
-        scheduler_class=SCHEDULERS[scheduler.base].class_name,
+        scheduler_class=spec_of(scheduler.base).class_name,
         scheduler_flags=json.dumps(scheduler.flags, sort_keys=True),
         steps=settings.steps,
         seed=settings.seed,

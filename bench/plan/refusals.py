@@ -12,6 +12,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import SEVERAL, Handed, PipelineFacts, facts_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.own import like
 
 _LCM, _LCM_SCHEDULER = "LatentConsistencyModelPipeline", "LCMScheduler"
 _LEVELS = [1.0, 0.5]
@@ -19,7 +20,7 @@ _LEVELS = [1.0, 0.5]
 
 def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
     """Why a model's pipeline cannot be driven by a scheduler of its kind; empty when it can."""
-    if model.pipeline_class == _LCM and spec.class_name != _LCM_SCHEDULER:
+    if model.pipeline_class == _LCM and like(spec.class_name) != _LCM_SCHEDULER:
         return f"its pipeline ({_LCM}) works with {_LCM_SCHEDULER} alone; choose lcm"
     reason = _reason(model, spec)
     if not reason:
@@ -47,7 +48,7 @@ def _found(pipeline: str, class_name: str, flags: str, *, config: str) -> str:
     facts = facts_of(pipeline)
     if facts is None:
         return ""
-    if facts.handed == SEVERAL and own.get("_class_name") != class_name:
+    if facts.handed == SEVERAL and own.get("_class_name") != like(class_name):
         return f"treats schedulers by their class, and is known with {own.get('_class_name')} alone"
     try:
         scheduler = build_scheduler(class_name, json.loads(flags), own)

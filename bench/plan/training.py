@@ -10,16 +10,17 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.fits import unsupported
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.remembered import remembered
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec, spec_of
 from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.own import is_own
 from denoisebench.bench.schedulers.training import (
     Difference,
     differences,
     own_scheduler,
     training_of,
 )
-from denoisebench.bench.schedulers.trial import failure
+from denoisebench.bench.schedulers.trial import failure, repeats
 from denoisebench.bench.settings.job import Settings
 
 
@@ -73,7 +74,7 @@ def _asked_differences(model: FoundModel, settings: Settings) -> list[str]:
 def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Why a run would fail or end in no numbers."""
     scheduler = settings.scheduler
-    spec = SCHEDULERS[scheduler.of]
+    spec = spec_of(scheduler.of)
     reason = failure(
         spec.class_name,
         json.dumps({**spec.flags, **scheduler.flags}),
@@ -83,6 +84,12 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         variance=model.variance,
         channels=model.channels,
     )
+    if reason is None and is_own(spec.class_name) and not _repeats(spec, model, settings):
+        yield (
+            f"scheduler={scheduler.of}: adds noise that does not come from the generator that its "
+            "step is given, so that a sample would not be the same again; draw it by diffusers' "
+            "randn_tensor(…, generator=generator)"
+        )
     if reason is not None:
         yield (
             f"scheduler={scheduler.of}: {settings.model.name}: {spec.class_name} fails at "
@@ -90,10 +97,17 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
 
 
+def _repeats(spec: SchedulerSpec, model: FoundModel, settings: Settings) -> bool:
+    laid = json.dumps({**spec.flags, **settings.scheduler.flags})
+    return repeats(
+        spec.class_name, laid, model.scheduler_config, steps=settings.steps, grid=settings.grid
+    )
+
+
 def _differences(
     name: str, flags: dict[str, Any], model: FoundModel, *, grid: str
 ) -> tuple[Difference, ...] | str:
-    spec = SCHEDULERS[name]
+    spec = spec_of(name)
     laid = json.dumps({**spec.flags, **flags}, sort_keys=True)
     try:
         unlike = _compared(spec.class_name, laid, model.scheduler_config, grid=grid)
@@ -123,7 +137,7 @@ def _not_asked_for(unlike: Collection[Difference], flags: Collection[str]) -> li
 
 def _cure(left: Collection[Difference], model: FoundModel, settings: Settings) -> str:
     """Schedulers that fit, and the flags by which a user can insist."""
-    spec = SCHEDULERS[settings.scheduler.of]
+    spec = spec_of(settings.scheduler.of)
     able = [
         name
         for name, other in SCHEDULERS.items()

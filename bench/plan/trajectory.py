@@ -16,7 +16,7 @@ from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import convergence_measures
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS, of_the_model, scheduler_class
+from denoisebench.bench.schedulers.catalogue import of_the_model, scheduler_class, spec_of
 from denoisebench.bench.score.convergence import Convergence
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import Settings
@@ -59,7 +59,7 @@ def no_trajectory(job: Job) -> str:
 def adds_noise(job: Job) -> bool:
     """Whether a scheduler adds noise while it samples: by its class, by an argument of the
     pipeline's call, or by a flag of the sweep or of the model's config that its class reads."""
-    if SCHEDULERS[job.base].stochastic or job.settings.model.call.get("eta"):
+    if spec_of(job.base).stochastic or job.settings.model.call.get("eta"):
         return True
     cell = job.entry.cell
     flags = {**of_the_model(json.loads(job.model.scheduler_config)), **cell.flags}

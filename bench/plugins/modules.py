@@ -18,7 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_VERSIONED = {"denoisebench", "diffusers", "torch"}  # known by versions that cells and runs record
+# Known by the versions that cells and runs record.
+_VERSIONED = {"denoisebench", "diffusers", "torch", *sys.stdlib_module_names}
 _INSTALLED = {"site-packages", "dist-packages"}
 _imported: dict[str, str] = {}  # hashes of sources as they were imported, by module
 _here: set[str] = set()  # the current folder, where it was put on the path
@@ -60,6 +61,12 @@ def module_hash(module: str, files: Iterable[str] = ()) -> str:
     one that cannot be read."""
     sources = sources_of(sys.modules[module])
     return source_hash({**sources, **{file: Path(file).expanduser() for file in files}})
+
+
+def class_hash(cls: type) -> str:
+    """Hash of the sources of a class and of its bases, 16 hex digits."""
+    modules = [sys.modules[base.__module__] for base in cls.__mro__]
+    return source_hash({k: v for module in modules for k, v in sources_of(module).items()})
 
 
 def source_hash(sources: dict[str, Path]) -> str:

@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.schedulers.own import class_like, is_own, like, own_class
 from denoisebench.bench.schedulers.training import completed
 
 _FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
@@ -214,8 +215,30 @@ def _flag_text(flag: str, value: Any) -> str:
     return name if value is True else f"{name}={shown.lower() if value is False else shown}"
 
 
+_OWN: dict[str, tuple[SchedulerSpec, ClassFacts]] = {}  # of the user, by name of the scheduler
+
+
+def add_own(name: str, spec: SchedulerSpec, facts: ClassFacts) -> None:
+    """Adds a scheduler of the user's own, whose class bench/schedulers/own.py knows."""
+    _OWN[name] = spec, facts
+
+
+def spec_of(name: str) -> SchedulerSpec:
+    """A scheduler of the catalogue or of the user's own. Raises KeyError for another name."""
+    return _OWN[name][0] if name in _OWN else SCHEDULERS[name]
+
+
+def class_facts(class_name: str) -> ClassFacts:
+    """Facts of a class of the catalogue or of the user's own. Raises KeyError for another name."""
+    own = (facts for spec, facts in _OWN.values() if spec.class_name == class_name)
+    return next(own) if is_own(class_name) else CLASSES[class_name]
+
+
 def scheduler_class(class_name: str) -> Any:
-    """A class of diffusers. Raises UserError when there is none of that name."""
+    """A class of diffusers or of the user's own. Raises UserError when there is none of that
+    name."""
+    if is_own(class_name):
+        return own_class(class_name).cls
     import diffusers
 
     cls = getattr(diffusers, class_name, None)
@@ -226,7 +249,7 @@ def scheduler_class(class_name: str) -> Any:
 
 def scheduler_from(cls: Any, flags: dict[str, Any], model_config: dict[str, Any]) -> Any:
     """An object of the class."""
-    laid, takes = laid_over(cls.__name__, flags, model_config), signature(cls).parameters
+    laid, takes = laid_over(class_like(cls), flags, model_config), signature(cls).parameters
     config = of_the_model(model_config)
     known = {name: config[name] for name in config if name in takes or name in model_config}
     return cls.from_config(known, **laid)
@@ -246,7 +269,7 @@ def laid_over(
     flow_shift in those that follow a flow by a flag; a model's config has either. The latter obey
     other sigmas of the model's config before those of the flow, which would not be its levels."""
     shift = next((model_config[name] for name in _SHIFTS if name in model_config), 1.0)
-    if class_name.startswith("FlowMatch"):
+    if like(class_name).startswith("FlowMatch"):
         return {"shift": shift, **flags}
     if not flags.get("use_flow_sigmas"):
         return flags
@@ -260,6 +283,7 @@ def lowers_last_order(class_name: str, config: dict[str, Any]) -> bool:
     """
     if not config.get("lower_order_final", True):
         return False
+    class_name = like(class_name)
     third = config.get("solver_order") == 3 or config.get("final_sigmas_type") == "sigma_min"
     return class_name == "DEISMultistepScheduler" or (
         class_name == "DPMSolverMultistepScheduler" and third

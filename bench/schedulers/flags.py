@@ -12,13 +12,14 @@ from typing import Any
 
 from denoisebench.bench.errors import first_line, suggestion
 from denoisebench.bench.schedulers.catalogue import (
-    CLASSES,
     SCHEDULERS,
     SIGMAS,
     SchedulerSpec,
+    class_facts,
     flags_text,
     laid_over,
     of_the_model,
+    spec_of,
 )
 from denoisebench.bench.schedulers.catalogue import scheduler_class as class_of
 from denoisebench.bench.schedulers.grids import build_scheduler
@@ -51,7 +52,7 @@ class FlaggedScheduler:
 def asked(scheduler: SchedulerSettings) -> FlaggedScheduler:
     """The scheduler as the settings name it, whatever runs alike."""
     base = scheduler.of
-    flags = {**SCHEDULERS[base].flags, **scheduler.flags}
+    flags = {**spec_of(base).flags, **scheduler.flags}
     if scheduler.base:
         return FlaggedScheduler(base, scheduler.name, flags)
     return FlaggedScheduler(base, _with_flags(base, scheduler.flags), flags)
@@ -62,26 +63,26 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> FlaggedScheduler:
 
     So schedulers that run alike have one name. config: of the model's own scheduler.
     """
-    spec, choice = SCHEDULERS[scheduler.of], asked(scheduler)
+    spec, choice = spec_of(scheduler.of), asked(scheduler)
     if not scheduler.flags:
         return FlaggedScheduler(choice.base, choice.base, choice.flags)
     wanted = _arguments(spec, scheduler.flags, config)
     differences = {
         name: _difference(wanted, _arguments(other, {}, config))
-        for name, other in SCHEDULERS.items()
+        for name, other in {**SCHEDULERS, scheduler.of: spec}.items()
         if (other.class_name, other.kind) == (spec.class_name, spec.kind)
     }
     base = min(differences, key=lambda name: len(differences[name]))
     flags = {**differences[base], **_done_without(scheduler.flags, wanted, config)}
     name = choice.name if scheduler.base and flags else _with_flags(base, flags)
-    return FlaggedScheduler(base, name, {**SCHEDULERS[base].flags, **flags})
+    return FlaggedScheduler(base, name, {**spec_of(base).flags, **flags})
 
 
 def flag_problems(
     scheduler: SchedulerSettings, config: Flags, steps: int, *, grid: str
 ) -> Iterator[str]:
     """Why flags cannot be used, with the nearest choice. config: of the model's own scheduler."""
-    spec, flags = SCHEDULERS[scheduler.of], scheduler.flags
+    spec, flags = spec_of(scheduler.of), scheduler.flags
     before = _arguments(spec, {}, config)
     changed = {name: value for name, value in flags.items() if not _is_so(name, value, before)}
     unfit = [text for flag in changed for text in _unfit(flag, scheduler.of, before)]
@@ -134,7 +135,7 @@ def _is_so(flag: str, value: Any, arguments: Flags) -> bool:
 
 
 def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
-    spec = SCHEDULERS[name]
+    spec = spec_of(name)
     if flag == "use_flow_sigmas":
         flow = [n for n, other in SCHEDULERS.items() if other.flags.get(flag)]
         yield (
@@ -148,7 +149,7 @@ def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
         )
     elif flag == "skip_prk_steps":
         yield f"scheduler.flags.{flag}: changes how many evaluations a step has; leave it out"
-    elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in CLASSES[spec.class_name].honours:
+    elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in class_facts(spec.class_name).honours:
         yield (
             f"scheduler={name}: takes no notice of {flag}; choose from "
             f"{', '.join(_honouring(_SIGMA_FLAGS[flag], spec.kind)) or 'those without'}"
@@ -166,7 +167,7 @@ def _honouring(sigmas: str, kind: str) -> list[str]:
         name
         for name, spec in SCHEDULERS.items()
         if spec.kind == kind
-        and sigmas in CLASSES[spec.class_name].honours
+        and sigmas in class_facts(spec.class_name).honours
         and not set(_SIGMA_FLAGS) & set(spec.flags)
     ]
 

@@ -27,11 +27,12 @@ import numpy as np
 
 from denoisebench.bench.records.cell import Grid
 from denoisebench.bench.schedulers.catalogue import (
-    CLASSES,
     SchedulerSpec,
+    class_facts,
     scheduler_class,
     scheduler_from,
 )
+from denoisebench.bench.schedulers.own import class_like, like
 
 _GIVEN = re.compile(r"(timesteps|sigmas)=(\[\d[\d.e+\-]*(?:, \d[\d.e+\-]*)*\])")  # bench/settings
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
@@ -64,25 +65,25 @@ def _as_taken(class_name: str, given: Mapping[str, list[float]]) -> dict[str, An
     """Arguments of set_timesteps: sigmas as an array, to which one class wants the end added."""
     if "sigmas" not in given:
         return dict(given)
-    end = [0.0] if class_name == "EulerDiscreteScheduler" else []
+    end = [0.0] if like(class_name) == "EulerDiscreteScheduler" else []
     return {"sigmas": np.array([*given["sigmas"], *end])}
 
 
 def can_match(spec: SchedulerSpec) -> bool:
     """Whether a scheduler can be put on the matched grid. Those that cannot live on whole training
     timesteps, space their levels in one way alone, or do not end at clean data."""
-    if spec.class_name in _LEAVES_NOISE:
+    if like(spec.class_name) in _LEAVES_NOISE:
         return False
     if spec.family == "flow":
         return bool(spec.flags.get("use_flow_sigmas")) or _takes_sigmas(spec.class_name)
-    return spec.family == "edm" or "karras" in CLASSES[spec.class_name].honours
+    return spec.family == "edm" or "karras" in class_facts(spec.class_name).honours
 
 
 def grid_flags(class_name: str, flags: Mapping[str, Any], grid: str) -> dict[str, Any]:
     """What a grid lays over the flags of a scheduler that can take it."""
     if grid != "matched":
         return {}
-    if class_name.startswith("EDM"):
+    if like(class_name).startswith("EDM"):
         return {"sigma_schedule": "karras", "rho": 7.0}
     others = {"use_exponential_sigmas": False, "use_beta_sigmas": False}
     if _follows_flow(class_name, flags):
@@ -94,11 +95,11 @@ def grid_flags(class_name: str, flags: Mapping[str, Any], grid: str) -> dict[str
 
 
 def _follows_flow(class_name: str, flags: Mapping[str, Any]) -> bool:
-    return class_name.startswith("FlowMatch") or bool(flags.get("use_flow_sigmas"))
+    return like(class_name).startswith("FlowMatch") or bool(flags.get("use_flow_sigmas"))
 
 
 def _takes_sigmas(class_name: str) -> bool:
-    return "sigmas" in CLASSES[class_name].takes
+    return "sigmas" in class_facts(class_name).takes
 
 
 def _give_levels(scheduler: Any, levels_of: Callable[[int], dict[str, Any]]) -> None:
@@ -158,7 +159,7 @@ def training_timesteps(passed: Sequence[float], scheduler: Any) -> list[float]:
 
 def noise_level(timestep: float, scheduler: Any) -> float:
     """Noise over signal on a variance-preserving path, sigma itself on the others."""
-    name = type(scheduler).__name__
+    name = class_like(type(scheduler))
     if name.startswith("EDM") or scheduler.config.get("timestep_type") == "continuous":
         return math.exp(4 * timestep)
     trained: int = scheduler.config.num_train_timesteps

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.remembered import remembered
+from denoisebench.bench.schedulers.own import class_like, is_of_user
 
 Config = dict[str, Any]
 # Off in a class that has no such argument. A key that a model's config lacks means what the
@@ -116,17 +117,24 @@ def training_of(scheduler: Any) -> Training:
     other classes and do nothing."""
     takes = signature(type(scheduler)).parameters
     says = {name: value for name, value in scheduler.config.items() if name in takes}
-    family = family_of(type(scheduler).__name__, scheduler.config)
+    family = family_of(class_like(type(scheduler)), scheduler.config)
     limits = says.get("dynamic_thresholding_ratio", 0.0), says.get("sample_max_value", 1.0)
     return Training(
         family=family,
         timesteps=says.get("num_train_timesteps", 0),
-        predicts=says.get("prediction_type", "flow_prediction" if family == "flow" else ""),
+        predicts=says.get("prediction_type", _usual_prediction(family, type(scheduler))),
         told=says.get("timestep_type", "discrete"),
         levels=_levels(family, scheduler),
         clips=says.get("clip_sample_range", 1.0) if says.get("clip_sample") else None,
         thresholds=limits if says.get("thresholding") else None,
     )
+
+
+def _usual_prediction(family: str, cls: Any) -> str:
+    """What a class reads that has no argument for it."""
+    if family == "flow":
+        return "flow_prediction"
+    return "epsilon" if is_of_user(cls) else ""
 
 
 def differences(own: Training, built: Training) -> Iterator[Difference]:

@@ -60,6 +60,18 @@ def trial(
     return [float(t) for t in scheduler.timesteps], end
 
 
+def repeats(class_name: str, flags: str, config: str, *, steps: int, grid: str) -> bool:
+    """Whether a trial ends alike whatever the state of the process's own generator is."""
+    import torch
+
+    ends = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            ends.append(trial.__wrapped__(class_name, flags, config, steps=steps, grid=grid))
+    return bool(ends[0] == ends[1])
+
+
 def failure(class_name: str, flags: str, config: str, **rest: Any) -> str | None:
     """What the class says when a trial fails; None when it ends well. Takes what `trial` takes.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -91,13 +92,33 @@ class ModelSettings(Strict):
 
 
 class SchedulerSettings(Strict):
-    name: Name  # in the catalogue, or the user's own for a base with flags
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: Name  # in the catalogue, or the user's own for a base with flags or a class
     base: str | None = None
+    # package.module:Class of the user's own, see docs/plugins.md.
+    class_: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = Field(None, alias="class")
+    family: Literal["diffusion", "flow"] | None = None  # of such a class; None: read off it
     flags: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_name(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(values.get("class"), str):
+            return {"name": values["class"].rpartition(":")[2] or "class", **values}
+        return values
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "SchedulerSettings":
+        if self.base and self.class_:
+            raise ValueError("base and class are two schedulers: give one")
+        if self.family and not self.class_:
+            raise ValueError("family is that of a class of your own: give class too")
+        return self
 
     @property
     def of(self) -> str:
-        """The entry of the catalogue that the flags are laid over."""
+        """The entry of the catalogue, or the class of the user's own, that flags are laid over."""
         return self.base or self.name
 
 

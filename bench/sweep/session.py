@@ -16,7 +16,7 @@ from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Cost, Entry
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.sweep.memory import NO_ROOM, in_batches, is_out_of_memory
 from denoisebench.bench.sweep.pipelines import Pipelines
 from denoisebench.bench.sweep.scoring import (
@@ -238,7 +238,7 @@ def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples:
 
     key = job.entry.cell.key
     if store.read_record(key, "cost") is None:
-        steps = SCHEDULERS[job.base].steps_of(stages.calls)
+        steps = spec_of(job.base).steps_of(stages.calls)
         cost = Cost(stages.calls, stages.rows // samples, steps)
         store.write_record(key, "cost", asdict(cost))
     if store.read_record(key, "grid") is None:

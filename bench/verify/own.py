@@ -5,7 +5,7 @@ such a class has that one's facts, until the user states others.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,53 +27,61 @@ _METHODS = {  # what they are called with, by position
 _TRIED_STEPS = 8
 
 
-def own_subject(dotted: str, flags: dict[str, Any], **stated: Any) -> Subject:
+def own_subject(
+    dotted: str, flags: dict[str, Any], *, called: str = "own.class_name", **stated: Any
+) -> Subject:
     """The class that `package.module.Class` names, as a subject.
 
-    stated: facts of SchedulerSpec that the user gives; None is not given. Raises UserError when
-    there is no such class, when it cannot be driven as diffusers' schedulers are, or when a fact
-    is not so.
+    called: the setting that names it. stated: facts of SchedulerSpec that the user gives; None is
+    not given. Raises UserError when there is no such class, when it cannot be driven as diffusers'
+    schedulers are, or when a fact is not so.
     """
-    cls = _checked_class(dotted, flags)
+    cls = checked_class(dotted, flags, called)
     facts = {name: value for name, value in stated.items() if value is not None}
     base = _base(cls)
     flags = flags or _usual_flags(base, facts.get("family"))
     relatives = _relatives(base, flags, facts.get("family"))
     same = [name for name in relatives if _is(base, cls) and SCHEDULERS[name].flags == flags]
     if same:
-        return _entry(dotted, same[0], facts)
+        return _entry(dotted, same[0], facts, called=called)
     made = _made_from(relatives, base or cls, flags)
     named = replace(made, class_name=cls.__name__, label=cls.__name__, **facts)
-    return _tried(Subject(cls.__name__, named, dotted, tuple(relatives)), facts)
+    return _tried(Subject(cls.__name__, named, dotted, tuple(relatives)), facts, called)
 
 
-def _checked_class(dotted: str, flags: dict[str, Any]) -> Any:
+def checked_class(dotted: str, flags: Collection[str], called: str) -> Any:
+    """The class of a name, imported. Raises UserError as own_subject does."""
     try:
         cls = imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises
         raise UserError(
-            f"own.class_name={dotted}: cannot be imported ({first_line(error)}); "
-            "give package.module.Class"
+            f"{called}={dotted}: cannot be imported ({first_line(error)}); "
+            f"give package.module{':' if ':' in dotted else '.'}Class"
         ) from error
     lacks = [n for n in ("from_config", *_METHODS) if not callable(getattr(cls, n, None))]
     if not isinstance(cls, type) or lacks:
         raise UserError(
-            f"own.class_name={dotted}: is no scheduler class of diffusers' kind; it lacks "
+            f"{called}={dotted}: is no scheduler class of diffusers' kind; it lacks "
             f"{', '.join(lacks) or 'a class'}"
         )
     for name, arguments in _METHODS.items():
         signature = inspect.signature(getattr(cls, name))
         if not _can_be_called(signature, arguments):
             raise UserError(
-                f"own.class_name={dotted}: {name}{_shown(signature)} cannot be called as "
+                f"{called}={dotted}: {name}{_shown(signature)} cannot be called as "
                 f"{name}({', '.join(arguments)}); give it these arguments first, and all others "
                 "a default"
             )
     takes = inspect.signature(cls).parameters
     unknown = [name for name in flags if name not in takes]
     if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
-        raise UserError(f"own.flags: {dotted} takes no {', '.join(unknown)}")
+        raise UserError(f"{_beside(called, 'flags')}: {dotted} takes no {', '.join(unknown)}")
     return cls
+
+
+def _beside(called: str, name: str) -> str:
+    """A setting in the same group."""
+    return f"{called.rpartition('.')[0]}.{name}"
 
 
 def _can_be_called(signature: inspect.Signature, arguments: tuple[str, ...]) -> bool:
@@ -98,6 +106,13 @@ def _base(cls: Any) -> Any:
     originals = [SAME_STEPS.get(name, name) for name in names]
     bases = [getattr(diffusers, name) for name in originals if name in CLASSES]
     return bases[0] if bases else None
+
+
+def catalogue_class(cls: Any) -> str:
+    """The name of the class of the catalogue that a class is, is made from or takes the steps of;
+    empty where there is none."""
+    base = _base(cls)
+    return base.__name__ if base else ""
 
 
 def _is(base: Any, cls: Any) -> bool:
@@ -128,15 +143,15 @@ def _relatives(base: Any, flags: dict[str, Any], family: str | None) -> list[str
     return [name for name, has in fits.items() if not any(has < other for other in fits.values())]
 
 
-def _entry(dotted: str, name: str, facts: dict[str, Any]) -> Subject:
+def _entry(dotted: str, name: str, facts: dict[str, Any], *, called: str) -> Subject:
     """An entry of the catalogue by the name of its class."""
     spec = SCHEDULERS[name]
     for fact, value in facts.items():
         stated = getattr(spec, fact)
         if value != stated:
             raise UserError(
-                f"own.{fact}={value}: {dotted} is {name} of the catalogue, which states {stated}; "
-                f"leave own.{fact} out"
+                f"{_beside(called, fact)}={value}: {dotted} is {name} of the catalogue, which "
+                f"states {stated}; leave {_beside(called, fact)} out"
             )
     return Subject(name, spec, notes=(f"{dotted} is verified as {name} of the catalogue",))
 
@@ -150,16 +165,16 @@ def _made_from(relatives: list[str], cls: Any, flags: dict[str, Any]) -> Schedul
     return SchedulerSpec(cls.__name__, cls.__name__, flags=flags, family=known)
 
 
-def _tried(subject: Subject, facts: dict[str, Any]) -> Subject:
+def _tried(subject: Subject, facts: dict[str, Any], called: str) -> Subject:
     """The subject with what two runs from one start show: whether the class adds noise."""
-    noisy = _adds_noise(subject)
+    noisy = _adds_noise(subject, called)
     if noisy is None:
         return subject
     if facts.get("stochastic", noisy) != noisy:
         saw = "differ" if noisy else "are equal"
         raise UserError(
-            f"own.stochastic={str(not noisy).lower()}: two runs of {subject.own} from one start, "
-            f"with two seeds, {saw}; leave own.stochastic out, or make it so"
+            f"{_beside(called, 'stochastic')}={str(not noisy).lower()}: two runs of {subject.own} "
+            f"from one start, with two seeds, {saw}; leave it out, or make it so"
         )
     order = None if noisy else subject.spec.order
     note = f"{subject.name} adds noise: two runs from one start, with two seeds, differ"
@@ -167,7 +182,7 @@ def _tried(subject: Subject, facts: dict[str, Any]) -> Subject:
     return replace(subject, spec=spec, notes=(note,) if noisy else ())
 
 
-def _adds_noise(subject: Subject) -> bool | None:
+def _adds_noise(subject: Subject, called: str) -> bool | None:
     """None where it does not run, which the scan will say."""
     state = torch.get_rng_state()
     one, other = _runs_from_one_start(subject)
@@ -175,7 +190,7 @@ def _adds_noise(subject: Subject) -> bool | None:
     for run in (one, other):
         if run.error and "prev_sample" in run.error:
             raise UserError(
-                f"own.class_name={subject.own}: step returns no prev_sample ({run.error}); return "
+                f"{called}={subject.own}: step returns no prev_sample ({run.error}); return "
                 "diffusers' SchedulerOutput, or an object of that kind"
             )
     if not (one.trajectory and other.trajectory):

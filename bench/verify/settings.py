@@ -53,13 +53,13 @@ def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Pa
     problems += [
         f"scheduler={chosen.name}: unknown; {unknown_scheduler(chosen.name, SCHEDULERS)}"
         for chosen in schedulers
-        if chosen.name not in SCHEDULERS and not chosen.base
+        if chosen.name not in SCHEDULERS and not (chosen.base or chosen.class_)
     ]
     problems += [
         f"scheduler={chosen.name}: verify takes schedulers of the catalogue and measures "
         f"their kinds of sigmas by itself; for other flags give own.class_name and own.flags"
         for chosen in schedulers
-        if chosen.base or chosen.flags
+        if (chosen.base or chosen.flags) and not chosen.class_
     ]
     if len({config.out for config in settings}) > 1:
         problems.append("out: name one folder")
@@ -67,8 +67,17 @@ def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Pa
         raise UserError("\n".join(dict.fromkeys(problems)))
     classes = {config.own.class_name: config.own for config in settings if config.own.class_name}
     subjects = [_own_subject(of_user) for of_user in classes.values()]
-    names = dict.fromkeys(chosen.name for chosen in schedulers)
-    return subjects or [Subject(n, SCHEDULERS[n]) for n in names], Path(settings[0].out)
+    subjects += [_as_in_a_sweep(chosen) for chosen in schedulers if chosen.class_]
+    names = dict.fromkeys(chosen.name for chosen in schedulers if not chosen.class_)
+    plain = [Subject(name, SCHEDULERS[name]) for name in names] if not classes else []
+    return [*plain, *subjects], Path(settings[0].out)
+
+
+def _as_in_a_sweep(chosen: SchedulerSettings) -> Subject:
+    """The class of a scheduler as a sweep names it."""
+    return own_subject(
+        str(chosen.class_), chosen.flags, called="scheduler.class", family=chosen.family
+    )
 
 
 def _own_subject(of_user: OwnSettings) -> Subject:
