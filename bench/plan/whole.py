@@ -125,7 +125,8 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         identities["prompt set", cell.prompts].add(cell.prompts_hash)
         if cell.inputs:
             given[cell.task, cell.prompts].add(cell.inputs)
-        identities["scheduler", cell.scheduler].add(cell.scheduler_class)
+        if job.settings.scheduler.class_:
+            identities["scheduler", cell.scheduler].add(cell.scheduler_class)
         if job.settings.scheduler.base:
             choice = asked(job.settings.scheduler)
             identities["scheduler", choice.name].add(json.dumps([choice.base, choice.flags]))

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plugins.declared import declared
-from denoisebench.bench.plugins.modules import imported, module_hash
+from denoisebench.bench.plugins.interpreter import Interpreter
+from denoisebench.bench.plugins.modules import imported, source_hash, sources_of_name
 from denoisebench.metrics.specs import MetricSpec, declare
 
 
@@ -15,31 +17,73 @@ class OwnFunction:
     """A function that gives each image a number, as it was when the sweep was planned."""
 
     dotted: str  # package.module:function
+    python: str  # interpreter that runs it; empty for this one
     name: str  # of its column
     source: str  # hash of its module, of what that imports of its own package, and of its files
 
 
-def own_function(dotted: str) -> OwnFunction:
+# What an interpreter said of a function, which takes it seconds, and the hash of the source then.
+_described: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
+
+
+def own_function(dotted: str, python: str = "") -> OwnFunction:
     """The function of a name; what it measures is declared from then on.
 
     Raises UserError for what cannot be imported, is no declared metric, or takes the name of
     another metric.
     """
-    function = _function(dotted)
-    facts = declared(function)
+    module, colon, name = dotted.partition(":")
+    if not (module and colon and name):
+        raise UserError("give package.module:function")
+    facts, sources = _described_by(python, dotted) if python else _here(dotted)
     if facts is None:
         raise UserError(
             "does not say which way is better; decorate the function with "
             '@metric(better="higher") of `from denoisebench import metric`'
         )
+    files = {file: Path(file).expanduser() for file in facts["files"]}
+    _declare(facts)
+    return OwnFunction(dotted, python, facts["name"], _hash({**sources, **files}))
+
+
+def callable_of(function: OwnFunction) -> Callable[..., Any]:
+    """The function itself, or one that asks its interpreter."""
+    if function.python:
+        return Interpreter(function.python, function.dotted)
+    return _imported(function.dotted)
+
+
+def _here(dotted: str) -> tuple[dict[str, Any] | None, dict[str, Path]]:
+    """What a function of this interpreter says of itself, and the files of its source."""
+    function = _imported(dotted)
+    return declared(function), sources_of_name(dotted.partition(":")[0])
+
+
+def _described_by(python: str, dotted: str) -> tuple[dict[str, Any] | None, dict[str, Path]]:
+    """The same of another interpreter's, asked once for each state of the source."""
+    known, before = _described.get((python, dotted), ({}, ""))
+    sources = {name: Path(path) for name, path in known.get("sources", {}).items()}
+    if (
+        not known
+        or not all(path.is_file() for path in sources.values())
+        or _hash(sources) != before
+    ):
+        known = Interpreter(python, dotted).description()
+        sources = {name: Path(path) for name, path in known["sources"].items()}
+        _described[python, dotted] = known, _hash(sources)
+    if not known["callable"]:
+        raise UserError("is no function")
+    facts: dict[str, Any] | None = known["facts"]
+    return facts, sources
+
+
+def _hash(sources: dict[str, Path]) -> str:
     try:
-        source = module_hash(dotted.partition(":")[0], facts["files"])
+        return source_hash(sources)
     except OSError as error:
         raise UserError(
             f"{error.filename}: {error.strerror}; mend files=… of its @metric"
         ) from error
-    _declare(facts)
-    return OwnFunction(dotted, facts["name"], source)
 
 
 def _declare(facts: dict[str, Any]) -> None:
@@ -50,10 +94,7 @@ def _declare(facts: dict[str, Any]) -> None:
         raise UserError(f"{error}; give it another: @metric(name=…)") from error
 
 
-def _function(dotted: str) -> Callable[..., Any]:
-    module, colon, name = dotted.partition(":")
-    if not (module and colon and name):
-        raise UserError("give package.module:function")
+def _imported(dotted: str) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises
@@ -65,8 +106,3 @@ def _function(dotted: str) -> Callable[..., Any]:
     if not callable(function):
         raise UserError(f"is a {type(function).__name__}, no function")
     return function
-
-
-def callable_of(function: OwnFunction) -> Callable[..., Any]:
-    """The function itself."""
-    return _function(function.dotted)

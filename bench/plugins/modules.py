@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 # Known by the versions that cells and runs record.
-_VERSIONED = {"denoisebench", "diffusers", "torch", *sys.stdlib_module_names}
+_VERSIONED = {"denoisebench", "diffusers", "torch", *getattr(sys, "stdlib_module_names", ())}
 _INSTALLED = {"site-packages", "dist-packages"}
 _imported: dict[str, str] = {}  # hashes of sources as they were imported, by module
 _here: set[str] = set()  # the current folder, where it was put on the path
@@ -56,11 +56,9 @@ def _forget(name: str, sources: Iterable[str]) -> None:
         sys.modules.pop(old, None)
 
 
-def module_hash(module: str, files: Iterable[str] = ()) -> str:
-    """Hash of an imported module's sources and of further files, 16 hex digits. Raises OSError for
-    one that cannot be read."""
-    sources = sources_of(sys.modules[module])
-    return source_hash({**sources, **{file: Path(file).expanduser() for file in files}})
+def sources_of_name(module: str) -> dict[str, Path]:
+    """Files of an imported module's source, see sources_of."""
+    return sources_of(sys.modules[module])
 
 
 def class_hash(cls: type) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plugins.functions import OwnFunction, callable_of, own_function
+from denoisebench.bench.plugins.interpreter import InterpreterError
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring, mean_of
@@ -48,7 +49,8 @@ class OwnMetric(Metric):
 
     @cached_property
     def kind(self) -> str:
-        basis = [SCORING, self.function.dotted, self.function.source]
+        function = self.function
+        basis = [SCORING, function.dotted, function.python, function.source]
         return f"own_{self.column}_{digest(basis, 12)}"
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
@@ -85,8 +87,9 @@ class OwnMetric(Metric):
             with torch.no_grad():
                 result = function(given, list(prompts))
         except Exception as error:
-            kind = type(error).__name__
-            raise OwnMetricError(f"{self.column} raised {kind}: {first_line(error)}") from error
+            is_there = isinstance(error, InterpreterError)
+            said = str(error) if is_there else f"{type(error).__name__}: {first_line(error)}"
+            raise OwnMetricError(f"{self.column} raised {said}") from error
         return self._checked(result, len(images))
 
     def _checked(self, result: Any, count: int) -> npt.NDArray[np.float64]:
@@ -122,10 +125,10 @@ class OwnMetric(Metric):
             )
 
 
-def own_metric(dotted: str) -> OwnMetric:
-    """The metric of a function's name. Raises UserError as own_function does, and for a column that
-    results or checks have already."""
-    function = own_function(dotted)
+def own_metric(dotted: str, python: str) -> OwnMetric:
+    """The metric of a function's name and interpreter. Raises UserError as own_function
+    does, and for a column that results or checks have already."""
+    function = own_function(dotted, python)
     if function.name in _MEASURES:
         raise UserError(
             f"metrics.own: {function.name} is a column or a measure of every run; give the metric "

@@ -136,7 +136,7 @@ def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _own(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    yield from map(own_metric, settings.own)
+    yield from (own_metric(own.function, own.python or "") for own in settings.own)
 
 
 _FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy, _own)  # in the order of the columns

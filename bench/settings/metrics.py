@@ -1,6 +1,6 @@
 """What is measured of images: conf/metrics as types."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -53,15 +53,24 @@ def _image_number(name: str) -> str:
 ImageNumber = Annotated[str, AfterValidator(_image_number)]
 
 
-def _own_metric(dotted: str) -> str:
-    """A function of the user's own, which is imported: what it measures is known from then on."""
-    try:
-        return own_function(dotted).dotted
-    except UserError as error:
-        raise ValueError(str(error)) from error
+class OwnMetricSettings(Strict):
+    """A function of the user's own; it is imported, and what it measures is known from then on."""
 
+    function: str  # package.module:function, see docs/plugins.md
+    python: str | None = None  # interpreter that runs it; None: this one
 
-OwnMetricName = Annotated[str, AfterValidator(_own_metric)]
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named(cls, value: Any) -> Any:
+        return {"function": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_a_metric(self) -> "OwnMetricSettings":
+        try:
+            own_function(self.function, self.python or "")
+        except UserError as error:
+            raise ValueError(f"{self.function}: {error}") from error
+        return self
 
 
 class MetricsSettings(Strict):
@@ -85,7 +94,7 @@ class MetricsSettings(Strict):
     ] = ()
     # Of the images alone, without their prompts.
     images: tuple[ImageNumber, ...] = ()
-    own: tuple[OwnMetricName, ...] = ()  # package.module:function, see docs/plugins.md
+    own: tuple[OwnMetricSettings, ...] = ()  # a function's name, or one with its interpreter
     accuracy: AttributeSettings | None = None  # for prompts of the embedded world
     # To what the same noise becomes in many steps, for schedulers that add none; of the first
     # samples, for a reference trajectory costs as much as many cells.

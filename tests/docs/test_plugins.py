@@ -1,0 +1,59 @@
+"""The examples of docs/plugins.md run as they are written."""
+
+import re
+import shlex
+
+import pandas as pd
+import pytest
+
+from tests.helpers.cli import call
+from tests.helpers.folders import ROOT
+
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+QUICK = ("samples=8", "latency.timed_runs=0", "tracking=none", "threads=1", "run=example")
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    """The files of the page, in the current folder."""
+    for _, text in BLOCK.findall(PAGE):
+        name = re.match(r"# (?:\./)?([\w/]+\.(?:py|yaml))", text)
+        if name:
+            path = tmp_path / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+
+def commands():
+    """The arguments of the page's sweeps."""
+    blocks = [text.replace("\\\n", "") for kind, text in BLOCK.findall(PAGE) if not kind]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("denoisebench sweep")]
+
+
+def sweep(capsys, word, *more):
+    command = next(command for command in commands() if word in " ".join(command))
+    code, _, err = call(capsys, *command, *QUICK, *more)
+    assert (code, err) == (0, "")
+    return pd.read_parquet("runs/example/results.parquet")
+
+
+def test_the_metric_is_a_column_of_the_sweep(capsys):
+    frame = sweep(capsys, "my_metrics:warmth")
+    assert len(frame) == 4
+    assert frame.warmth.notna().all()
+
+
+def test_the_scheduler_is_compared_with_eulers(capsys):
+    frame = sweep(capsys, "my_schedulers:Bold")
+    assert set(frame.scheduler) == {"euler", "Bold"}
+
+
+def test_the_config_of_the_scheduler_names_it(capsys):
+    grid = ("model=gaussian", "prompts=components", "metrics=none", "steps=2", "guidance=1")
+    named = ("--config-dir=my_configs", "scheduler=bold,euler")
+    assert call(capsys, "sweep", *named, *grid, *QUICK)[0] == 0
+    frame = pd.read_parquet("runs/example/results.parquet")
+    assert set(frame.scheduler) == {"bold+karras", "euler"}
