@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.records import PARQUET, read_records, refuse_halves, refuse_settings
+from denoisebench.bench.inputs.records import (
+    PARQUET,
+    read_records,
+    read_wildcards,
+    refuse_halves,
+    refuse_settings,
+)
 from denoisebench.bench.models.hub import DATASET, cached, download
 from denoisebench.bench.paths import existing
 from denoisebench.bench.paths.guarded import Unreadable
@@ -42,6 +48,7 @@ class PromptSet:
 
     path: str | None
     column: str | None = None
+    format: str | None = None  # "wildcards": lines of a .txt that begin with # are comments
     split: str | None = None
     revision: str | None = None
     shuffle: int | None = None
@@ -78,7 +85,13 @@ class PromptSet:
 
     def records(self) -> tuple[str, ...]:
         """A text of each record, empty where it has none."""
-        return _set_texts(str(self.path), self.column, split=self.split, revision=self.revision)
+        return _set_texts(
+            str(self.path),
+            self.column,
+            self.format,
+            split=self.split,
+            revision=self.revision,
+        )
 
 
 @lru_cache(maxsize=16)  # asked for with every batch
@@ -135,14 +148,19 @@ def _closed_form_prompts(path: str | None, samples: int) -> tuple[str, ...]:
 
 @cache
 def _set_texts(
-    path: str, column: str | None, *, split: str | None = None, revision: str | None = None
+    path: str,
+    column: str | None,
+    kind: str | None = None,
+    *,
+    split: str | None = None,
+    revision: str | None = None,
 ) -> tuple[str, ...]:
     """A text of each record of a file, or of all files of a data set; empty where there is none."""
     if path.startswith(_HUB):
         files = _dataset_files(path.removeprefix(_HUB), split or "train", revision)
     else:
         files = [existing(path, "prompt file")]
-    return tuple(text for file in files for text in _file_prompts(file, column))
+    return tuple(text for file in files for text in _file_prompts(file, column, kind))
 
 
 def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
@@ -174,10 +192,10 @@ def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
     return [folder / file for file in files]
 
 
-def _file_prompts(file: Path, column: str | None) -> list[str]:
+def _file_prompts(file: Path, column: str | None, kind: str | None) -> list[str]:
     """A text of each record, empty where a record has none."""
     try:
-        records = read_records(file, column)
+        records = read_records(file, column) if kind is None else read_wildcards(file)
     except Unreadable as error:
         raise UserError(f"prompt file {file} cannot be read: {error}") from error
     return [_text(record, column, file, number=n) for n, record in enumerate(records, 1)]

@@ -32,6 +32,9 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # What other tools write beside a prompt, at the beginning of a line.
 _SETTINGS = re.compile(r"^\s*(negative prompt:|steps:\s*\d|--\w)", re.IGNORECASE | re.MULTILINE)
 
+# Choices in a prompt: {a|b}, [a|b] and __another_file__.
+_DRAWN = re.compile(r"\{[^{}]*\|[^{}]*\}|\[[^\[\]]*\|[^\[\]]*\]|__[\w/*-]+?__")
+
 
 def read_records(path: Path, column: str | None) -> list[Any]:
     """The records of a file: texts, or objects that name their texts. column is the one that is
@@ -43,6 +46,22 @@ def read_records(path: Path, column: str | None) -> list[Any]:
         raise Unreadable(f"use {', '.join(_READERS)}, .json or .parquet")
     text = read_text(path)
     return _json(text, column) if suffix == ".json" else _READERS[suffix](text)
+
+
+def read_wildcards(path: Path) -> list[Any]:
+    """The lines of a wildcard file of Stable Diffusion web UI, without comments, which begin with
+    #. A line that draws from others is refused: what it stands for is not known."""
+    if path.suffix.lower() != ".txt":
+        raise Unreadable("a wildcard file is a .txt")
+    lines = [line.strip() for line in _lines(read_text(path))]
+    for number, line in enumerate(lines, 1):
+        drawn = None if line.startswith("#") else _DRAWN.search(line)
+        if drawn:
+            raise Unreadable(
+                f"line {number} holds {drawn[0]!r}, which another tool draws from; write out a "
+                "line for each of its choices"
+            )
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def refuse_settings(text: str) -> None:

@@ -134,6 +134,7 @@ class PromptSettings(Strict):
     name: Name | None  # None: the file's own name
     path: str | None
     column: str | None
+    format: Literal["wildcards"] | None = None  # of a .txt whose lines may be comments
     split: str | None = None  # of a data set on the hub
     revision: str | None = None  # of the same
     shuffle: NotNegative | None = None  # seed of a random order; None: their own

@@ -151,3 +151,39 @@ def test_a_shuffled_set_is_the_same_texts_in_a_fixed_order_that_more_samples_onl
     assert PromptSet(path, shuffle=1).first(50) != mixed
     identities = {PromptSet(path, shuffle=seed).identity() for seed in (None, 0, 1)}
     assert len(identities) == 3
+
+
+WILDCARDS = "# colours\nred ring\n\n  blue (square:1.2)  \n# green\n"
+READY = {
+    "drawbench": ("d.csv", 'Prompts,Category\nA red ring.,Colors\n"A blue square, big",Colors\n'),
+    "hpd": ("anime.json", '["A red ring.", "A blue square, big"]'),
+    "diffusiondb": ("m.parquet", None),
+}
+
+
+@pytest.mark.parametrize("name", READY)
+def test_ready_sets_read_their_files(name, tmp_path):
+    file, text = READY[name]
+    texts = ["A red ring.", "A blue square, big"]
+    if text is None:
+        write_table(pa.table({"image_name": ["a", "b"], "prompt": texts}), tmp_path / file)
+    else:
+        (tmp_path / file).write_text(text)
+    column = yaml.safe_load((CONF / "prompts" / f"{name}.yaml").read_text())["column"]
+    assert PromptSet(str(tmp_path / file), column).texts() == tuple(texts)
+
+
+def test_a_wildcard_file_is_its_lines_without_comments(tmp_path, capsys):
+    path = tmp_path / "colours.txt"
+    path.write_text(WILDCARDS)
+    assert PromptSet(str(path), None, "wildcards").texts() == ("red ring", "blue (square:1.2)")
+    chosen = ("prompts=wildcards", f"prompts.path={path}", "metrics=none", "--dry-run")
+    assert call(capsys, *tiny(tmp_path, *chosen))[0] == 0
+
+
+@pytest.mark.parametrize("drawn", ["{red|blue}", "[red|blue]", "__colours__"])
+def test_a_line_that_draws_from_others_is_refused(drawn, tmp_path):
+    path = tmp_path / "colours.txt"
+    path.write_text(f"# one\na {drawn} ring\n")
+    with pytest.raises(UserError, match=r"line 2 holds .*, which another tool draws from"):
+        PromptSet(str(path), None, "wildcards").texts()
