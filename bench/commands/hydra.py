@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 from denoisebench.bench.paths.guarded import Unreadable, read_yaml
+from denoisebench.bench.plugins.entry_points import added_choices
 
 if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
@@ -79,6 +80,7 @@ def _options(group: str) -> set[str]:
     if not re.fullmatch(r"\w+", group) or not folder.is_dir():
         return set()
     names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
+    names |= {*added_choices(group)}
     return names | {"null"} if group == "experiment" else names
 
 

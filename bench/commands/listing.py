@@ -15,6 +15,7 @@ WHAT = (
     "prompts",
     "experiments",
     "columns",
+    "plugins",
     "runs",
 )
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import conf_group
+from denoisebench.bench.plugins.entry_points import KINDS, added, added_choices
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, flags_text
 from denoisebench.bench.schedulers.known_defects import known_defects, table_for
@@ -122,10 +123,21 @@ def runs() -> Table:
     return table
 
 
+def plugins() -> Table:
+    """What installed packages add."""
+    table = Table("kind", "name", "is", "of", title="entry points denoisebench.<kind>")
+    for kind in KINDS:
+        for name, point in added(kind).items():
+            package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+            table.add_row(kind, escape(name), escape(point.value), escape(package))
+    return table
+
+
 def _choices(group: str) -> Table:
     """The options of a config group, with the comment that opens their file."""
     table = Table("name", "what")
-    for option in sorted(conf_group(group).iterdir(), key=lambda file: file.name):
+    options = [*conf_group(group).iterdir(), *added_choices(group).values()]
+    for option in sorted(options, key=lambda file: file.name):
         if option.name.endswith(".yaml"):
             lines = option.read_text().splitlines()
             notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
@@ -142,5 +154,6 @@ LISTINGS = {
     "prompts": lambda: _choices("prompts"),
     "experiments": lambda: _choices("experiment"),
     "columns": columns,
+    "plugins": plugins,
     "runs": runs,
 }

@@ -1,7 +1,7 @@
 """Files: where those of a config lie, what they hold as one hash, and how one is written whole.
 
-`embedded:NAME` and `bundled:NAME`, a prompt file, are shipped with the package, anything else is a
-path.
+`embedded:NAME` and `bundled:NAME`, a prompt file, are shipped with denoisebench, `package:NAME/FILE`
+with another installed package, anything else is a path.
 """
 
 import errno
@@ -17,14 +17,14 @@ from functools import cache
 from glob import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from denoisebench.bench.errors import UserError
 
 EMBEDDED = Path(__file__).parents[1] / "shapes" / "weights"
-_PREFIX = "embedded:"
-_BUNDLED = "bundled:"
+_PREFIX, _BUNDLED, _PACKAGE = "embedded:", "bundled:", "package:"
 CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their exact statistics
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
@@ -51,7 +51,19 @@ def resolve(path: str) -> Path:
         return EMBEDDED / path.removeprefix(_PREFIX)
     if path.startswith(_BUNDLED):
         return Path(__file__).parents[1] / "inputs" / "bundled" / path.removeprefix(_BUNDLED)
+    if path.startswith(_PACKAGE):
+        return _in_package(path.removeprefix(_PACKAGE))
     return Path(path).expanduser()
+
+
+def _in_package(path: str) -> Path:
+    """The place of NAME/FILE, which an installed package holds."""
+    name, _, inner = path.partition("/")
+    spec = find_spec(name) if name.isidentifier() else None
+    folders = [*((spec and spec.submodule_search_locations) or ())]
+    if not folders:
+        raise UserError(f"{_PACKAGE}{path}: no package {name} is installed")
+    return Path(folders[0]) / inner
 
 
 def file_name(path: str) -> str:

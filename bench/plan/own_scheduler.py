@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.schedulers.catalogue import (
     CLASSES,
     SCHEDULERS,
@@ -31,7 +32,8 @@ def with_own_class(settings: Settings) -> Settings:
     scheduler = settings.scheduler
     if scheduler.class_ is None:
         return settings
-    return settings.model_copy(update={"scheduler": _named(scheduler, scheduler.class_)})
+    dotted = dotted_of("schedulers", scheduler.class_, called="scheduler.class")
+    return settings.model_copy(update={"scheduler": _named(scheduler, dotted)})
 
 
 def _named(scheduler: SchedulerSettings, dotted: str) -> SchedulerSettings:

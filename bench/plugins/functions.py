@@ -7,6 +7,7 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plugins.declared import declared
+from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.plugins.interpreter import Interpreter
 from denoisebench.bench.plugins.modules import imported, source_hash, sources_of_name
 from denoisebench.metrics.specs import MetricSpec, declare
@@ -32,8 +33,9 @@ def own_function(dotted: str, python: str = "") -> OwnFunction:
     Raises UserError for what cannot be imported, is no declared metric, or takes the name of
     another metric.
     """
-    module, colon, name = dotted.partition(":")
-    if not (module and colon and name):
+    dotted = dotted if python else dotted_of("metrics", dotted)
+    module, _, name = dotted.partition(":")
+    if not (module and name):
         raise UserError("give package.module:function")
     facts, sources = _described_by(python, dotted) if python else _here(dotted)
     if facts is None:

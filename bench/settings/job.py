@@ -96,8 +96,8 @@ class SchedulerSettings(Strict):
 
     name: Name  # in the catalogue, or the user's own for a base with flags or a class
     base: str | None = None
-    # package.module:Class of the user's own, see docs/plugins.md.
-    class_: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = Field(None, alias="class")
+    # package.module:Class of the user's own, or its name in a package; see docs/plugins.md.
+    class_: Annotated[str, Field(pattern=r"^[\w.\-]+(:\w+)?$")] | None = Field(None, alias="class")
     family: Literal["diffusion", "flow"] | None = None  # of such a class; None: read off it
     flags: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
 from denoisebench.bench.settings.fields import config_problem
@@ -75,9 +76,8 @@ def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Pa
 
 def _as_in_a_sweep(chosen: SchedulerSettings) -> Subject:
     """The class of a scheduler as a sweep names it."""
-    return own_subject(
-        str(chosen.class_), chosen.flags, called="scheduler.class", family=chosen.family
-    )
+    dotted = dotted_of("schedulers", str(chosen.class_), called="scheduler.class")
+    return own_subject(dotted, chosen.flags, called="scheduler.class", family=chosen.family)
 
 
 def _own_subject(of_user: OwnSettings) -> Subject:
