@@ -1,10 +1,12 @@
-"""What sweeps measured, from Python: a default put on a pipeline, a run read back.
+"""What sweeps measured, from Python: a sweep, a run read back, a default put on a pipeline.
 
-    from denoisebench import apply
+    import denoisebench as db
 
-    images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
+    run = db.sweep(model="shapes-ddpm", scheduler=["ddim", "euler"], steps=[4, 8])
+    images = pipe(prompt, **db.apply(pipe, run.folder / "defaults.yaml")).images
 
-The torchmetrics classes of the metrics are in denoisebench.metrics.modules.
+All names are in docs/python.md. The torchmetrics classes of the metrics are in
+denoisebench.metrics.modules.
 """
 
 TYPE_CHECKING = False  # as type checkers know it; `typing` itself takes as long as all the rest
@@ -12,17 +14,36 @@ if TYPE_CHECKING:
     from typing import Any
 
     from denoisebench.bench.apply import apply, read_defaults
+    from denoisebench.bench.errors import UserError
+    from denoisebench.bench.interface.results import Results, load
+    from denoisebench.bench.interface.sweep import sweep
     from denoisebench.bench.plugins.declared import metric
     from denoisebench.bench.records.run import load_run
+    from denoisebench.bench.sweep.progress import CellDone
 
-__all__ = ["apply", "load_run", "metric", "read_defaults"]
 # Loaded when first asked for: the command line imports this file too, and answers --help at once.
 _HOMES = {
+    "CellDone": "sweep.progress",
+    "Results": "interface.results",
+    "UserError": "errors",
     "apply": "apply",
-    "read_defaults": "apply",
+    "load": "interface.results",
     "load_run": "records.run",
     "metric": "plugins.declared",
+    "read_defaults": "apply",
+    "sweep": "interface.sweep",
 }
+__all__ = [
+    "CellDone",
+    "Results",
+    "UserError",
+    "apply",
+    "load",
+    "load_run",
+    "metric",
+    "read_defaults",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> "Any":
@@ -31,3 +52,8 @@ def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"denoisebench.bench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Names for completion, those that are not loaded yet among them."""
+    return sorted({*globals(), *__all__})

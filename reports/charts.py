@@ -13,6 +13,8 @@ from denoisebench.bench.paths import cache_folder, hash_of, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_text
 from denoisebench.reports import theme
 
+Chart = alt.FacetChart  # what figures of the page are
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -22,6 +24,11 @@ class Figure:
     title: str
     note: str  # how to read it
     spec: dict[str, Any]  # Vega-Lite, data included
+
+
+def to_chart(figure: Figure) -> Chart:
+    """The figure of a page as Altair's own object, which a notebook shows."""
+    return Chart.from_dict(figure.spec)
 
 
 def to_svg(figure: Figure) -> str:

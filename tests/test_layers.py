@@ -22,11 +22,17 @@ from tests.helpers.folders import ROOT
 # Rooms that may import a heavy library; all others get what it makes from them.
 OWNERS = {
     "click": ("bench/commands",),
-    "hydra": ("bench/_plugins", "bench/commands"),
+    "hydra": ("bench/_plugins", "bench/commands", "bench/interface"),
     "omegaconf": ("bench/_plugins", "bench/commands"),
     "mlflow": ("bench/tracking",),
-    "diffusers": ("bench/inputs", "bench/models", "bench/schedulers", "bench/verify"),
-    "transformers": ("bench/models", "metrics/networks"),
+    "diffusers": (
+        "bench/inputs",
+        "bench/interface/untouched.py",
+        "bench/models",
+        "bench/schedulers",
+        "bench/verify",
+    ),
+    "transformers": ("bench/interface/untouched.py", "bench/models", "metrics/networks"),
     "huggingface_hub": ("bench/models", "metrics/networks"),
     "open_clip": ("metrics/networks",),
     "torch_fidelity": ("metrics/networks",),
@@ -130,7 +136,12 @@ def written(tree):
 def test_the_process_is_set_up_in_the_door_alone(any_source):
     """Others put back what they change, but for plug-ins, whose modules other processes import
     too; nothing but constants is made where a file is imported."""
-    restores = ("bench/commands/hydra.py", "bench/tracking/client.py")
+    restores = (
+        "bench/commands/hydra.py",
+        "bench/interface/compose.py",
+        "bench/interface/untouched.py",
+        "bench/tracking/client.py",
+    )
     doors = ("denoisebench/__main__.py", "benchmarks/walk.py")  # the second calls the first
     if any_source.file not in (*doors, *restores, "bench/plugins/modules.py"):
         assert list(written(any_source.tree)) == []

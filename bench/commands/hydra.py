@@ -93,16 +93,27 @@ def composed(
     config_name: a config of the package, or the name of a command: its settings are suggested.
     """
     import hydra
+
+    _refuse_query(flags, overrides)
+    check_config_folders(config_folders(flags, overrides))
+    configs: list[dict[str, Any]] = []
+    with errors_in_a_line(config_name), _as_command_line([*flag_words(flags), *overrides]):
+        main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
+        main(lambda jobs: configs.extend(jobs))()  # a function, whose module Hydra reads
+    return configs
+
+
+@contextmanager
+def errors_in_a_line(config_name: str = "sweep") -> Iterator[None]:
+    """Turns Hydra's errors into a UserError of one line with the nearest names.
+
+    config_name: of the config or command whose settings are suggested.
+    """
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
-    _refuse_query(flags, overrides)
-    _check_config_folders(config_folders(flags, overrides))
-    configs: list[dict[str, Any]] = []
     try:
-        with _as_command_line([*flag_words(flags), *overrides]):
-            main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
-            main(lambda jobs: configs.extend(jobs))()  # a function, whose module Hydra reads
+        yield
     except MissingConfigException as error:
         raise UserError(_missing_config(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -115,7 +126,6 @@ def composed(
         raise UserError(
             f"the configs cannot be composed: {_one_line(error, config_name)}"
         ) from error
-    return configs
 
 
 def flag_words(flags: Mapping[str, str]) -> list[str]:
@@ -133,7 +143,7 @@ def _refuse_query(flags: Mapping[str, str], overrides: Iterable[str]) -> None:
         )
 
 
-def _check_config_folders(folders: Iterable[Path]) -> None:
+def check_config_folders(folders: Iterable[Path]) -> None:
     """Raises UserError for a config of the user's own that is no YAML: Hydra ends in a traceback,
     or in no time at all where aliases stand for each other many times over."""
     for folder in folders:

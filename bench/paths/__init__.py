@@ -1,7 +1,7 @@
 """Files: where those of a config lie, what they hold as one hash, and how one is written whole.
 
-`embedded:NAME` and `bundled:NAME`, a prompt file, are shipped with denoisebench, `package:NAME/FILE`
-with another installed package, anything else is a path.
+`embedded:NAME` and `bundled:NAME`, a prompt file, are shipped with denoisebench,
+`package:NAME/FILE` with another installed package, anything else is a path.
 """
 
 import errno

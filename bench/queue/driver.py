@@ -31,15 +31,18 @@ from denoisebench.bench.queue.order import (
 )
 from denoisebench.bench.queue.worker import POLL_S
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.sweep.progress import SweepProgress
+from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.sweep import Helpers, result_words
 
 _SAY_AGAIN_S = 600.0  # that nobody works
 
 
 @contextmanager
-def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
-    """What hands jobs to workers, `plan.workers` of which are started; they end with it.
+def helpers_of(
+    plan: Plan, console: Console, *, listener: Listener | None = None
+) -> Iterator[Helpers]:
+    """What hands jobs to workers, `plan.workers` of which are started; they end with it. listener:
+    called with each cell that they finish.
 
     Raises UserError when another driver has the run.
     """
@@ -54,7 +57,9 @@ def helpers_of(plan: Plan, console: Console) -> Iterator[Helpers]:
             )
         try:
             crew = Crew(plan.workers or 0, starter, partial(_say, console))
-            driver = _Driver(plan, store, leases, item=item, crew=crew, console=console)
+            driver = _Driver(
+                plan, store, leases, item=item, crew=crew, console=console, listener=listener
+            )
             try:
                 yield driver.complete
                 driver.close()
@@ -116,9 +121,11 @@ class _Driver:
         item: str,
         crew: Crew,
         console: Console,
+        listener: Listener | None,
     ):
         self.crew = crew
-        self._store, self._leases, self._console = store, leases, console
+        self._store, self._leases = store, leases
+        self._console, self._listener = console, listener
         self._orders = orders_of(plan.run_folder, store.place)
         self._help = _helping(plan, store)
         grid = grid_of(plan)
@@ -144,12 +151,12 @@ class _Driver:
             return {}
         self.crew.start()
         statuses: dict[str, str] = {}
-        progress = SweepProgress([*wanted.values()], self._console)
+        progress = SweepProgress([*wanted.values()], self._console, listener=self._listener)
         with progress.bar:
             for task, status in self._ending():
                 job = wanted[task]
                 words = result_words(self._store, untimed(job), status)
-                progress.cell_done(job, words, progress.work_done)
+                progress.cell_done(job, words, progress.work_done, status=status)
                 statuses[task.key] = status
                 if status != "done":
                     self._keep_failure(job, task)

@@ -1,6 +1,8 @@
 """The progress line of a sweep: a bar on a terminal, one plain line per cell elsewhere."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -11,11 +13,32 @@ from denoisebench.bench.records.names import cell_name
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
 
 
+@dataclass(frozen=True)
+class CellDone:
+    """A finished cell of a sweep: cells that the store had before are not among them."""
+
+    done: int  # cells that are finished, this one included
+    cells: int  # of which something was missing; in a race, at this rung
+    cell: str  # name, such as `ddim, 8 steps, guidance 4`
+    status: str  # done, failed or degenerate
+
+
+Listener = Callable[[CellDone], None]
+
+
 class SweepProgress:
     """Time left comes from the work left, counted in denoiser passes, not in cells."""
 
-    def __init__(self, jobs: list[Job], console: Console, lines: bool = True):
+    def __init__(
+        self,
+        jobs: list[Job],
+        console: Console,
+        lines: bool = True,
+        *,
+        listener: Listener | None = None,
+    ):
         self._console, self._lines = console, lines and not console.is_terminal
+        self._listener = listener
         self._work = sum(map(job_work, jobs))
         self.work_done = 0.0
         self._cells, self._finished = len(jobs), 0
@@ -37,7 +60,7 @@ class SweepProgress:
         self.work_done += samples * job.expected_passes
         self.bar.update(self._task, left=self._left(), description=cell_name(job.entry.asked))
 
-    def cell_done(self, job: Job, said: str, work_before: float) -> None:
+    def cell_done(self, job: Job, said: str, work_before: float, *, status: str) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
         self._finished += 1
         self.work_done = work_before + job_work(job)
@@ -47,6 +70,9 @@ class SweepProgress:
             line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {said}"
             line = "; ".join(filter(None, [line, self._left()]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self._listener:
+            name = cell_name(job.entry.asked)
+            self._listener(CellDone(self._finished, self._cells, name, status))
 
     def _left(self) -> str:
         if self._first is None or self.work_done <= self._first[1]:

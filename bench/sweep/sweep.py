@@ -22,7 +22,7 @@ from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.sweep.progress import SweepProgress
+from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
 from denoisebench.metrics.specs import metric_spec
@@ -40,8 +40,15 @@ class Outcome:
 Helpers = Callable[[Sequence[Job]], dict[str, str]]  # do what they can of jobs; a status by key
 
 
-def run_sweep(plan: Plan, console: Console, helpers: Helpers | None = None) -> Outcome:
-    """Does what is missing, or what helpers leave of it: the times.
+def run_sweep(
+    plan: Plan,
+    console: Console,
+    helpers: Helpers | None = None,
+    *,
+    listener: Listener | None = None,
+) -> Outcome:
+    """Does what is missing, or what helpers leave of it: the times. listener: called with each
+    cell that this process finishes.
 
     Raises UserError for what stops the whole sweep; finished shards are kept.
     """
@@ -60,7 +67,7 @@ def run_sweep(plan: Plan, console: Console, helpers: Helpers | None = None) -> O
     _say_what_is_replaced(run, console)
     save_run(run)
     session = Session(store, is_shared=helpers is not None)
-    work = _Work(session, console, lines=plan.race is None, helpers=helpers)
+    work = _Work(session, console, lines=plan.race is None, helpers=helpers, listener=listener)
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
     else:
@@ -72,9 +79,17 @@ def run_sweep(plan: Plan, console: Console, helpers: Helpers | None = None) -> O
 class _Work:
     """Does what is missing of jobs."""
 
-    def __init__(self, session: Session, console: Console, lines: bool, *, helpers: Helpers | None):
+    def __init__(
+        self,
+        session: Session,
+        console: Console,
+        lines: bool,
+        *,
+        helpers: Helpers | None,
+        listener: Listener | None,
+    ):
         self._session, self._console, self._lines = session, console, lines
-        self._helpers = helpers
+        self._helpers, self._listener = helpers, listener
         self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
 
     def say(self, line: str) -> None:
@@ -101,7 +116,7 @@ class _Work:
         return [job for job in done if not self._session.is_done(job)]
 
     def _attempt_all(self, todo: Sequence[Job]) -> None:
-        progress = SweepProgress([*todo], self._console, self._lines)
+        progress = SweepProgress([*todo], self._console, self._lines, listener=self._listener)
         with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.
             taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
@@ -112,7 +127,8 @@ class _Work:
         before, store = progress.work_done, self._session.store
         status = self._session.run(job, partial(progress.samples_done, job), wait=wait)
         if status is not None:
-            progress.cell_done(job, result_words(store, job, status), before)
+            words = result_words(store, job, status)
+            progress.cell_done(job, words, before, status=status)
             self.statuses[job.entry.cell.key] = status
         return status is not None
 

@@ -88,7 +88,7 @@ def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
 
 def tile_uri(image: np.ndarray) -> str:
     """A WebP data URI of an image [3, H, W] uint8, made smaller where it is large."""
-    picture = _picture(image)
+    picture = picture_of(image)
     lossless = max(picture.size) <= _SMALL
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
@@ -104,13 +104,14 @@ def caption(run: Run, prompt_set: str, sample: int) -> str:
 
 def enlarged(image: np.ndarray, side: int) -> Image.Image:
     """The image with its longest side at `side` pixels; small ones keep their hard pixels."""
-    picture = _picture(image)
+    picture = picture_of(image)
     kind = Image.Resampling.NEAREST if max(picture.size) <= _SMALL else Image.Resampling.LANCZOS
     scale = side / max(picture.size)
     return picture.resize([round(length * scale) for length in picture.size], kind)
 
 
-def _picture(image: np.ndarray) -> Image.Image:
+def picture_of(image: np.ndarray) -> Image.Image:
+    """The picture of an image [3, H, W] uint8."""
     return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 

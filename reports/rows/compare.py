@@ -1,9 +1,10 @@
 """Two measured cells compared by one metric: paired where their samples match, saying so if not."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
@@ -152,22 +153,54 @@ def _same(value: object, wanted: str) -> bool:
 
 def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
     """One line per metric that both cells have."""
-    shared = [metric for metric in a.entry.metrics if metric in b.entry.metrics]
-    if not shared:
-        raise UserError(f"{' and '.join(_names(a, b))} share no metric")
     first, second = _names(a, b)
     table = Table(title=Text(f"A: {first}\nB: {second}"), title_justify="left")
     for title in ("metric", "A - B ± se", "95 % interval", "p", "A is", "samples"):
         table.add_column(title, justify="left" if title in ("metric", "samples") else "right")
-    for metric in shared:
+    for metric, difference in _differences(a, b):
         spec = metric_spec(metric)
         cells = (
-            _line(spec, compare_cells(a, b, metric))
-            if _is_comparable(a.entry, b.entry, metric)
+            _line(spec, difference)
+            if difference
             else [MISSING] * 4 + [f"not comparable: {_OTHER_RULER}"]
         )
         table.add_row(f"{spec.label}, {spec.direction}", *cells)
     return table
+
+
+def comparison_frame(a: MeasuredCell, b: MeasuredCell) -> pd.DataFrame:
+    """One row per metric that both cells have: a - b with its standard error, 95 % interval and
+    two-sided p; nan where the two cannot be compared, as the note says."""
+    return pd.DataFrame([_record(metric, d) for metric, d in _differences(a, b)])
+
+
+def _record(metric: str, difference: Difference | None) -> dict[str, object]:
+    if difference is None:
+        numbers = dict.fromkeys(("difference", "se", "low", "high", "p"), math.nan)
+        return {"metric": metric, **numbers, "units": 0, "a_is": "", "note": _OTHER_RULER}
+    low, high = difference.interval()
+    return {
+        "metric": metric,
+        "difference": difference.value,
+        "se": difference.se,
+        "low": low,
+        "high": high,
+        "p": difference.p,
+        "units": difference.units,
+        "a_is": _standing(metric_spec(metric), difference),
+        "note": f"unpaired: {difference.unpaired}" if difference.unpaired else "",
+    }
+
+
+def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Difference | None]]:
+    """a - b by each metric that both cells have; None where they were scored in other ways. Raises
+    UserError when they share none."""
+    shared = [metric for metric in a.entry.metrics if metric in b.entry.metrics]
+    if not shared:
+        raise UserError(f"{' and '.join(_names(a, b))} share no metric")
+    for metric in shared:
+        is_comparable = _is_comparable(a.entry, b.entry, metric)
+        yield metric, compare_cells(a, b, metric) if is_comparable else None
 
 
 def _line(spec: MetricSpec, difference: Difference) -> list[str]:

@@ -1,0 +1,148 @@
+"""A run in Python: its table, comparisons, defaults, charts and images, read from its store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.bench.errors import UserError, suggestion
+from denoisebench.bench.interface.words import chosen_by
+from denoisebench.bench.records.run import Run, load_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    from denoisebench.metrics.estimate import Estimate
+    from denoisebench.reports.charts import Chart
+    from denoisebench.reports.decide.decisions import Decisions
+    from denoisebench.reports.rows.compare import MeasuredCell
+
+Cell = str | Mapping[str, object]  # settings that one cell of a run has alone
+
+
+def load(folder: str | Path) -> "Results":
+    """The run of a folder, such as runs/demo. Raises UserError when it is not a run."""
+    return Results(load_run(folder))
+
+
+class Results:
+    """What a sweep measured: read from its store when first asked for, and then kept. What a sweep
+    adds to the run later is seen by loading it again."""
+
+    def __init__(self, run: Run):
+        self._run = run
+
+    @property
+    def folder(self) -> Path:
+        return self._run.folder
+
+    def __repr__(self) -> str:
+        """`Results of runs/demo: 20 cells, 20 done`, and each caution in a line."""
+        statuses = Counter(self._frame["status"]).items()
+        counts = ", ".join(f"{count} {status}" for status, count in statuses)
+        head = f"Results of {self.folder}: {len(self._frame)} cells, {counts}"
+        return "\n".join([head, *(f"caution: {text}" for text in self.cautions())])
+
+    def frame(self) -> "pd.DataFrame":
+        """A row for each cell, in the order of the sweep; the columns are those of results.csv,
+        which `denoisebench list columns` explains."""
+        return self._frame.copy()
+
+    def cautions(self) -> list[str]:
+        """What to know before believing the numbers, as the report's page says it: known defects
+        of schedulers that cells hit, too few samples, uneven times."""
+        from denoisebench.reports.rows.cautions import cautions
+
+        return [*self._run.warnings, *cautions(self._frame)]
+
+    def compare(self, a: Cell, b: Cell, *, other: "Results | None" = None) -> "pd.DataFrame":
+        """a - b by each metric that both cells have, paired by prompt and noise: a row with the
+        difference, its standard error, its 95 % interval (low, high), the two-sided p of no
+        difference, the independent units and what a is beside b. The note says what was not
+        paired, or cannot be compared.
+
+        a, b: settings that one cell has alone, {"scheduler": "ddim", "steps": 8} or the same text
+        as on the command line, "scheduler=ddim,steps=8". other: the run that b is of. Raises
+        UserError where no or several cells are so, and where the two share no metric.
+        """
+        from denoisebench.reports.rows.compare import comparison_frame
+
+        return comparison_frame(self._cell(a), (other or self)._cell(b))
+
+    def defaults(self) -> list[dict[str, Any]]:
+        """The decisions of the run as mappings, those of its defaults.yaml: for each model and
+        metric the cheapest cell that is proven to be within the margins, or why none is."""
+        import yaml
+
+        from denoisebench.reports.decide.defaults_yaml import defaults_yaml
+        from denoisebench.reports.rows.frame import records
+
+        text = defaults_yaml(self._run, records(self._frame), self._decisions)
+        defaults: list[dict[str, Any]] = yaml.safe_load(text)["defaults"]  # as a file gives them
+        return defaults
+
+    def plot(self, metric: str, figure: str = "vs_steps") -> "Chart":
+        """A figure of the report as an Altair chart, which a notebook shows.
+
+        metric: a column of the frame that has a standard error beside it. figure: vs_steps, vs_nfe,
+        vs_seconds, gain_per_step, vs_latency_pareto or vs_strength. Raises UserError, with the
+        nearest names, for what the run has no numbers for.
+        """
+        from denoisebench.reports.charts import to_chart
+        from denoisebench.reports.formats import slug
+        from denoisebench.reports.page.figures import figures
+
+        if metric not in self._estimates:
+            raise UserError(
+                f"{metric}: no metric of the run; {suggestion(metric, self._estimates)}"
+            )
+        estimates = self._estimates[metric]
+        drawn = {
+            one.name.removeprefix(f"{slug(metric)}_"): one
+            for one in figures(self._frame, metric, estimates, decisions=self._decisions)
+        }
+        if figure not in drawn:
+            known = suggestion(figure, drawn) if drawn else "no cell of it is done"
+            raise UserError(f"{figure}: no figure of {metric}; {known}")
+        return to_chart(drawn[figure])
+
+    def images(self, cell: Cell, samples: Sequence[int]) -> "list[Image]":
+        """Pictures of a cell by the number of the sample, from 0 on: sample i has the same prompt
+        and noise in every cell. Raises UserError for samples that are not stored."""
+        from denoisebench.reports.page.gallery import picture_of
+
+        entry = self._cell(cell).entry
+        beyond = [i for i in samples if not 0 <= i < entry.samples]
+        if beyond:
+            raise UserError(f"sample {beyond[0]}: the cell has samples 0 to {entry.samples - 1}")
+        read, key = self._run.store.read, entry.cell.key
+        try:
+            return [picture_of(read(key, "images", i + 1, start=i)["images"][0]) for i in samples]
+        except LookupError as error:
+            raise UserError(f"{self.folder}: {error}; the same sweep makes the images") from error
+
+    def _cell(self, cell: Cell) -> "MeasuredCell":
+        from denoisebench.reports.rows.compare import find_cell
+
+        return find_cell(self._run, chosen_by(cell))
+
+    @cached_property
+    def _frame(self) -> "pd.DataFrame":
+        from denoisebench.reports.rows.frame import load_frame
+
+        return load_frame(self._run)
+
+    @cached_property
+    def _estimates(self) -> "dict[str, dict[int, Estimate]]":
+        from denoisebench.reports.rows.frame import frame_metrics, load_estimates
+
+        return {metric: load_estimates(self._run, metric) for metric in frame_metrics(self._frame)}
+
+    @cached_property
+    def _decisions(self) -> "Decisions":
+        from denoisebench.reports.decide.decisions import decide
+
+        races = self._run.races
+        return decide(self._frame, self._estimates, self._run.margins, races=races)

@@ -1,0 +1,128 @@
+"""A sweep in the caller's process: planned, run, reported and published as the command does."""
+
+import io
+import re
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.interface.results import Results, load
+from denoisebench.bench.interface.untouched import kept_environment, quiet_libraries
+from denoisebench.bench.interface.words import overrides_of
+
+if TYPE_CHECKING:
+    from denoisebench.bench.plan.plan import Plan
+    from denoisebench.bench.records.run import Run
+    from denoisebench.bench.settings.job import TrackingSettings
+    from denoisebench.bench.sweep.progress import Listener
+    from denoisebench.bench.sweep.sweep import Outcome
+
+
+def sweep(
+    *, progress: "Listener | None" = None, config_dir: str | Path | None = None, **settings: Any
+) -> Results:
+    """Runs a sweep and returns what it measured; what an earlier one stored is not done again.
+
+        run = denoisebench.sweep(model="shapes-ddpm", scheduler=["ddim", "euler"], steps=[4, 8])
+
+    settings: those of the command line. A list or range is an axis, a tuple one value that is a
+    list, a mapping holds settings within a group: latency={"timed_runs": 0}. The dots of a group
+    that has a choice too need a mapping by their names: metrics="shapes",
+    **{"metrics.reference_samples": 512}.
+    progress: called with each finished cell; what it raises ends the sweep, the store is kept.
+    config_dir: folder with configs of your own, as --config-dir of the command line.
+
+    Raises UserError, in the words of the command line, for settings that cannot run together and
+    for what stops the whole sweep. A cell that fails is a row of the frame with its message, and a
+    warning. Prints nothing, and leaves the process's environment, arguments and threads as they
+    are. For devices by number set CUDA_VISIBLE_DEVICES before Python starts.
+    """
+    overrides = overrides_of(settings)
+    _refuse_what_the_command_alone_does(overrides)
+    if config_dir is not None:
+        overrides += overrides_of({"hydra.searchpath": (f"file://{Path(config_dir).absolute()}",)})
+    with kept_environment():
+        outcome = _swept(overrides, progress)
+    if outcome.failed:
+        warnings.warn(
+            f"{outcome.failed} of {len(outcome.run.entries)} cells failed: see their messages in "
+            "the frame; the same call tries them again",
+            stacklevel=2,
+        )
+    return load(outcome.run.folder)
+
+
+def _refuse_what_the_command_alone_does(overrides: list[str]) -> None:
+    """Raises UserError for a grid to be printed, and for devices that the environment shows."""
+    for override in overrides:
+        name, _, value = override.partition("=")
+        if name == "dry_run":
+            raise UserError("dry_run: prints a grid; use `denoisebench sweep … --dry-run`")
+        numbers = re.findall(r"cuda:(\d+)", value) if name == "device" else []
+        if numbers:
+            raise UserError(
+                f"device: set CUDA_VISIBLE_DEVICES={','.join(numbers)} before Python starts, and "
+                f"give device='cuda'{f', workers={len(numbers)}' if len(numbers) > 1 else ''}"
+            )
+
+
+def _swept(overrides: list[str], progress: "Listener | None") -> "Outcome":
+    from denoisebench.bench.interface.compose import grid_of
+    from denoisebench.bench.plan.plan import plan_sweep
+
+    plan = plan_sweep(*grid_of(overrides))
+    with quiet_libraries():
+        outcome = _run(plan, progress)
+    _finish(outcome.run.folder, plan.tracking)
+    return outcome
+
+
+def _run(plan: "Plan", progress: "Listener | None") -> "Outcome":
+    from rich.console import Console
+
+    from denoisebench.bench.queue.driver import helpers_of
+    from denoisebench.bench.sweep.sweep import run_sweep
+
+    console = Console(file=io.StringIO(), force_terminal=False, force_jupyter=False)
+    shared = plan.workers is not None
+    with helpers_of(plan, console, listener=progress) if shared else nullcontext() as helpers:
+        return run_sweep(plan, console, helpers, listener=progress)
+
+
+def _finish(folder: Path, tracking: "TrackingSettings") -> None:
+    """Reports and publishes the run; a report of the same results is left as it is."""
+    from denoisebench.bench.records.rows import rows
+    from denoisebench.bench.records.run import load_run
+    from denoisebench.reports.current import is_current
+    from denoisebench.reports.report import report_of
+    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.rows.frame import frame_of
+
+    run = load_run(folder)
+    records = rows(run)
+    frame = frame_of(run, records)
+    if not is_current(run, frame):
+        report_of(run, frame)
+    if tracking.kind == "mlflow":
+        _publish(run, tracking, records, cautions=cautions(frame))
+
+
+def _publish(
+    run: "Run", tracking: "TrackingSettings", records: list[dict[str, Any]], *, cautions: list[str]
+) -> None:
+    from denoisebench.bench.tracking.publish import TrackingDown, publish
+
+    try:
+        publish(
+            run,
+            tracking.uri,
+            tracking.experiment,
+            pack=tracking.pack,
+            baseline=tracking.baseline,
+            cautions=cautions,
+            records=records,
+        )
+    except TrackingDown as error:
+        warnings.warn(str(error), stacklevel=5)

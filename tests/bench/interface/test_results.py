@@ -1,0 +1,108 @@
+"""A run read from Python says what the command line says of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import denoisebench as db
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.store import Store
+from tests.helpers.cli import call
+
+A, B = {"scheduler": "ddim", "steps": 2, "guidance": 4}, "scheduler=heun,steps=3,guidance=4"
+
+
+@pytest.fixture(scope="module")
+def run(swept):
+    return db.load(swept / "tiny")
+
+
+def test_the_frame_is_the_table_of_the_report(run):
+    stored = pd.read_parquet(run.folder / "results.parquet")
+    pd.testing.assert_frame_equal(run.frame(), stored, check_dtype=False)
+
+
+def test_what_is_done_to_a_frame_changes_no_later_one(run):
+    frame = run.frame()
+    frame["steps"] = 0
+    assert (run.frame()["steps"] > 0).all()
+
+
+def test_the_defaults_are_those_of_the_file(run):
+    assert run.defaults() == db.read_defaults(run.folder / "defaults.yaml")
+
+
+def test_a_comparison_has_the_numbers_of_the_command(run, capsys):
+    frame = run.compare(A, B).set_index("metric")
+    values = run.frame().set_index(["scheduler", "steps", "guidance"])
+    for metric in ("fd_shapes", "clip_score_shapes"):
+        gap = values.loc[("ddim", 2, 4), metric] - values.loc[("heun", 3, 4), metric]
+        assert frame.loc[metric, "difference"] == pytest.approx(gap)
+    clip = frame.loc["clip_score_shapes"]
+    assert clip["low"] < clip["difference"] < clip["high"]
+    assert (clip["units"], clip["note"]) == (8, "")
+    _, out, _ = call(capsys, "compare", run.folder, "scheduler=ddim,steps=2,guidance=4", B)
+    assert f"{clip['p']:.2g}" in out
+    assert clip["a_is"] in out
+
+
+def test_a_comparison_turned_round_has_the_other_sign(run):
+    there, back = run.compare(A, B), run.compare(B, A, other=run)
+    np.testing.assert_allclose(there["difference"], -back["difference"])
+    np.testing.assert_allclose(there["low"], -back["high"])
+    np.testing.assert_allclose(there["p"], back["p"])
+
+
+def test_a_figure_is_an_altair_chart_of_the_run(run):
+    chart = run.plot("fd_shapes")
+    spec = chart.to_dict()  # Altair validates it
+    values = {round(point["value"], 3) for point in spec["datasets"]["cells"]}
+    assert values == {round(value, 3) for value in run.frame()["fd_shapes"]}
+    (kind, *_) = chart._repr_mimebundle_()  # what a notebook shows
+    assert kind.startswith(("text/html", "application/vnd.vegalite"))
+    assert "latency" in run.plot("fd_shapes", "vs_seconds").to_dict()["title"]["text"]
+
+
+def test_images_are_those_of_the_store(run):
+    images = run.images(A, [3, 0])
+    row = run.frame().query("scheduler == 'ddim' and steps == 2 and guidance == 4").iloc[0]
+    stored = Store(run.folder).read(row["key"], "images", 4)["images"]
+    for image, i in zip(images, (3, 0), strict=True):
+        np.testing.assert_array_equal(np.asarray(image), stored[i].transpose(1, 2, 0))
+
+
+def test_a_run_says_in_a_line_what_it_is(run):
+    head, *cautions = repr(run).splitlines()
+    assert head == f"Results of {run.folder}: 8 cells, 8 done"
+    assert [f"caution: {text}" for text in run.cautions()] == cautions
+    assert any("8 samples are" in text for text in cautions)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda run: run.plot("fd_shape"),
+            "fd_shape: no metric of the run; did you mean fd_shapes",
+        ),
+        (lambda run: run.plot("fd_shapes", "vs_step"), "did you mean vs_steps"),
+        (lambda run: run.images(A, [8]), "sample 8: the cell has samples 0 to 7"),
+        (lambda run: run.images(A, [-1]), "sample -1: the cell has samples 0 to 7"),
+        (lambda run: run.compare(A, {"steps": 3}), "4 cells are so; they differ in scheduler, gui"),
+        (lambda run: run.compare({"speed": 3}, B), "speed: cells are chosen by scheduler"),
+        (lambda run: db.load(run.folder.parent), "is not a run: it has no sweep.json"),
+    ],
+)
+def test_what_is_not_in_a_run_is_refused_in_a_line(run, ask, message):
+    with pytest.raises(UserError, match=message) as raised:
+        ask(run)
+    assert "\n" not in str(raised.value)
+
+
+def test_images_that_are_gone_are_said_to_be(copied):
+    run = db.load(copied / "tiny")
+    (key,) = run.frame().query("scheduler == 'ddim' and steps == 2 and guidance == 4")["key"]
+    for file in (copied / "tiny" / "cells" / key).glob("images-*"):
+        file.unlink()
+    with pytest.raises(UserError, match="the same sweep makes the images"):
+        run.images(A, [0])
