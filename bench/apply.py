@@ -45,7 +45,8 @@ def apply(
     dtype="float32", … None says nothing; without default_for the first metric's counts. Raises
     UserError when none is left, or several are, when the one that is left was not decided, and
     for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
-    other on a pipeline. Warns of one whose curve still gains.
+    other on a pipeline. Warns of one whose curve still gains, and of a pipeline whose networks
+    hold numbers of different formats, with the line that makes them one.
 
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
@@ -74,6 +75,9 @@ def apply(
             "the most that were swept: more may be better",
             stacklevel=2,
         )
+    mixture = _mixture(pipeline)
+    if mixture:
+        warnings.warn(mixture, stacklevel=2)
     pipeline.scheduler = scheduler
     return dict(default["call"])
 
@@ -250,6 +254,25 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
         )
     setattr(scheduler, _CONFIG_BEFORE, config)
     return scheduler
+
+
+def _mixture(pipeline: Any) -> str:
+    """What to know of networks of different number formats, empty where all have one: few
+    pipelines convert between them, and what others raise does not say what to do."""
+    formats = {
+        name: str(part.dtype)  # as torch.float16
+        for name, part in getattr(pipeline, "components", {}).items()
+        if hasattr(part, "parameters") and hasattr(part, "dtype")
+    }
+    if len({*formats.values()}) < 2:
+        return ""
+    parts = ", ".join(f"{name} {kind.removeprefix('torch.')}" for name, kind in formats.items())
+    denoisers = [formats[name] for name in ("unet", "transformer") if name in formats]
+    one = [*denoisers, *formats.values()][0]
+    return (
+        f"the networks of {type(pipeline).__name__} have different number formats ({parts}): if "
+        f"its call raises for that, pipe.to({one}) makes them one"
+    )
 
 
 def _differs(scheduler: Any, default: dict[str, Any]) -> str:

@@ -23,16 +23,10 @@ from tests.helpers.folders import ROOT
 OWNERS = {
     "click": ("bench/commands",),
     "hydra": ("bench/_plugins", "bench/commands", "bench/interface"),
-    "omegaconf": ("bench/_plugins", "bench/commands"),
+    "omegaconf": ("bench/_plugins", "bench/commands", "bench/interface"),
     "mlflow": ("bench/tracking",),
-    "diffusers": (
-        "bench/inputs",
-        "bench/interface/untouched.py",
-        "bench/models",
-        "bench/schedulers",
-        "bench/verify",
-    ),
-    "transformers": ("bench/interface/untouched.py", "bench/models", "metrics/networks"),
+    "diffusers": ("bench/inputs", "bench/models", "bench/schedulers", "bench/verify"),
+    "transformers": ("bench/models", "metrics/networks"),
     "huggingface_hub": ("bench/models", "metrics/networks"),
     "open_clip": ("metrics/networks",),
     "torch_fidelity": ("metrics/networks",),
@@ -139,7 +133,7 @@ def test_the_process_is_set_up_in_the_door_alone(any_source):
     restores = (
         "bench/commands/hydra.py",
         "bench/interface/compose.py",
-        "bench/interface/untouched.py",
+        "bench/interface/environment.py",
         "bench/tracking/client.py",
     )
     doors = ("denoisebench/__main__.py", "benchmarks/walk.py")  # the second calls the first

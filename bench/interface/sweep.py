@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.interface.environment import kept_environment
 from denoisebench.bench.interface.results import Results, load
-from denoisebench.bench.interface.untouched import kept_environment, quiet_libraries
 from denoisebench.bench.interface.words import overrides_of
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _refuse_what_the_command_alone_does(overrides: list[str]) -> None:
 
 def _swept(overrides: list[str], progress: "Listener | None") -> "Outcome":
     from denoisebench.bench.interface.compose import grid_of
+    from denoisebench.bench.models.quiet import quiet_libraries
     from denoisebench.bench.plan.plan import plan_sweep
 
     plan = plan_sweep(*grid_of(overrides))

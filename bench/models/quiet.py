@@ -1,22 +1,8 @@
-"""The caller's process, left as it was: libraries set variables when they are imported, a sweep
-sets threads."""
+"""The libraries of models kept quiet, for as long as a caller wants it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-
-@contextmanager
-def kept_environment() -> Iterator[None]:
-    """Puts back the variables of the environment."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 @contextmanager
