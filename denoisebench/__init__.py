@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from denoisebench.bench.apply import apply, read_defaults
     from denoisebench.bench.errors import UserError
+    from denoisebench.bench.interface.checks import Verdicts, check
     from denoisebench.bench.interface.results import Results, load
     from denoisebench.bench.interface.sweep import sweep
+    from denoisebench.bench.interface.verification import Verification, verify
     from denoisebench.bench.plugins.declared import metric
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.sweep.progress import CellDone
@@ -26,23 +28,31 @@ _HOMES = {
     "CellDone": "sweep.progress",
     "Results": "interface.results",
     "UserError": "errors",
+    "Verdicts": "interface.checks",
+    "Verification": "interface.verification",
     "apply": "apply",
+    "check": "interface.checks",
     "load": "interface.results",
     "load_run": "records.run",
     "metric": "plugins.declared",
     "read_defaults": "apply",
     "sweep": "interface.sweep",
+    "verify": "interface.verification",
 }
 __all__ = [
     "CellDone",
     "Results",
     "UserError",
+    "Verdicts",
+    "Verification",
     "apply",
+    "check",
     "load",
     "load_run",
     "metric",
     "read_defaults",
     "sweep",
+    "verify",
 ]
 
 
