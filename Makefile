@@ -27,6 +27,9 @@ pictures: demo ## Copy the demo's pictures into docs/pictures, where README show
 	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
 		runs/demo/figures/gallery_guidance_4.png docs/pictures/
 
+examples: install ## Run the example notebook and keep what its cells show
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.notebook examples/own_model.ipynb
+
 schedulers: install ## Measure every scheduler and write docs/schedulers.md
 	$(BIN)/denoisebench verify
 	cp runs/verify/schedulers.md docs/
@@ -94,4 +97,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures schedulers claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock
+.PHONY: help install demo pictures examples schedulers claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock

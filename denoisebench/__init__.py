@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from denoisebench.bench.apply import apply, read_defaults
     from denoisebench.bench.errors import UserError
-    from denoisebench.bench.interface.checks import Verdicts, check
+    from denoisebench.bench.interface.checks import Verdicts, check, pack
     from denoisebench.bench.interface.results import Results, load
     from denoisebench.bench.interface.sweep import sweep
     from denoisebench.bench.interface.verification import Verification, verify
@@ -35,6 +35,7 @@ _HOMES = {
     "load": "interface.results",
     "load_run": "records.run",
     "metric": "plugins.declared",
+    "pack": "interface.checks",
     "read_defaults": "apply",
     "sweep": "interface.sweep",
     "verify": "interface.verification",
@@ -50,6 +51,7 @@ __all__ = [
     "load",
     "load_run",
     "metric",
+    "pack",
     "read_defaults",
     "sweep",
     "verify",

@@ -25,6 +25,7 @@ FOLDERS = (
     "conf",
     "denoisebench",
     "docs",
+    "examples",
     "metrics",
     "reports",
     "tests",

@@ -28,7 +28,7 @@ class Verdicts:
 
     @property
     def problems(self) -> dict[str, str]:
-        """By cell: missing, failed and degenerate ones, which are regressions."""
+        """Why a cell is missing, failed or degenerate, by its name: each is a regression."""
         return dict(self._check.problems)
 
     @property
@@ -81,6 +81,17 @@ def check(baseline: Source, candidate: Source, *, margins: str | Path | None = N
         old, new, gating, slower=settings["slower"], drift=settings.get("drift")
     )
     return Verdicts(comparison)
+
+
+def pack(run: str | Path | Results, file: str | Path) -> Path:
+    """Writes what a later check needs of a run into one file, NAME.dbpack; returns its path."""
+    from denoisebench.bench.records.pack import pack_run
+    from denoisebench.bench.records.pack_file import write_pack
+    from denoisebench.bench.records.run import load_run
+
+    folder = run.folder if isinstance(run, Results) else run
+    write_pack(pack_run(load_run(folder)), Path(file))
+    return Path(file)
 
 
 def _pack(source: Source) -> "Pack":
