@@ -27,7 +27,7 @@ _WANTS_SIDES = (
 )
 _WANTS_A_SOURCE = "name one run or pack, such as runs/demo"
 _WANTS_PACKS = "give two packs or runs at least, of the same cells"
-_LAST, _ALL = 5, 1_000_000  # packs of a folder: those that make a baseline; more than there are
+LAST, _ALL = 5, 1_000_000  # packs of a folder: those that make a baseline; more than there are
 _SIDE = "Run, pack, folder of packs or MLflow's runs:/ID, models:/NAME@ALIAS"
 SOURCE = Words(".+", "a run or a pack")
 
@@ -121,7 +121,7 @@ def pack(folder: Path, output: Path | None) -> int:
     type=FOLDER,
     help="Table, Markdown, JUnit XML, JSON, the samples that moved.",
 )
-@last_option(_LAST)
+@last_option(LAST)
 @tracking_option
 def check(
     *,
@@ -170,7 +170,7 @@ def check(
 @click.command(cls=Command, wants=_WANTS_A_SOURCE, example="power runs/demo")
 @click.argument("source", metavar="RUN", type=SOURCE, help="a run or a pack, such as runs/demo")
 @margins_option
-@last_option(_LAST)
+@last_option(LAST)
 @tracking_option
 def power(source: str, margins: str | None, *, last: int, tracking: str | None) -> int:
     """Shows the smallest loss that a check would find.

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.argument("settings", metavar="KEY=VALUE ...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Say what is missing and its size, and get nothing.")
 def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
-    """Gets weights of models and metrics from the Hugging Face hub, as a sweep would need them.
+    """Gets from the hub what a sweep needs.
 
-    Sizes are said first. What is here already is not asked for again.
+    Those are weights of models and metrics. Sizes are said first. What is here already is not asked for again.
     """
     from denoisebench.bench.plan.wanted import wanted
     from denoisebench.bench.settings.job import check_settings, without_unset

@@ -26,9 +26,9 @@ _USUAL = ("ddim", "dpmpp_2m", "flow_euler", "flow_dpmpp_2m", "flow_unipc")  # of
 @click.argument("model", metavar="MODEL", help="a name, a folder, an id of the hub or a file")
 @click.argument("settings", metavar="[KEY=VALUE ...]", nargs=-1, help="as a sweep takes them")
 def inspect(model: str, settings: tuple[str, ...]) -> int:
-    """Says what is read off a model, from which file, and which schedulers drive it.
+    """Says what is read off a model, from which file.
 
-    Nothing is loaded but configs and pieces of diffusers.
+    And which schedulers drive it. Nothing is loaded but configs and pieces of diffusers.
     """
     from denoisebench.bench.plan.inspected import inspected
     from denoisebench.bench.settings.job import check_settings

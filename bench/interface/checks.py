@@ -29,7 +29,7 @@ class Verdicts:
     @property
     def problems(self) -> dict[str, str]:
         """Why a cell is missing, failed or degenerate, by its name: each is a regression."""
-        return dict(self._check.problems)
+        return {problem.cell: problem.why for problem in self._check.problems}
 
     @property
     def notes(self) -> list[str]:
@@ -57,7 +57,7 @@ class Verdicts:
     def __repr__(self) -> str:
         """The outcome, and every problem and every verdict that is no PASS in a line."""
         rows = [row for row in self._check.rows if row.outcome != "PASS"]
-        lines = [f"{cell}: {problem}" for cell, problem in self._check.problems.items()]
+        lines = [f"{cell}: {problem}" for cell, problem in self.problems.items()]
         lines += [f"{row.cell}, {row.measure}: {row.outcome}" for row in rows]
         head = f"{self.outcome}: {self._check.candidate} against {self._check.baseline}"
         return "\n".join([head, *lines])
@@ -96,7 +96,8 @@ def pack(run: str | Path | Results, file: str | Path) -> Path:
 
 def _pack(source: Source) -> "Pack":
     """All packs that a source names, merged into one."""
-    from denoisebench.bench.commands.sources import LAST, load_packs
+    from denoisebench.bench.commands.check import LAST
+    from denoisebench.bench.commands.sources import load_packs
     from denoisebench.bench.tracking.publish import default_uri
     from denoisebench.reports.check.merge import merged
 

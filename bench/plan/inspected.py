@@ -62,7 +62,7 @@ def _problem(model: FoundModel, settings: Settings, name: str) -> str:
     """Why a scheduler cannot drive a model; empty where it can."""
     spec = SCHEDULERS[name]
     steps = min(max(_STEPS, spec.min_steps), spec.max_steps or _STEPS)
-    given = {"scheduler": SchedulerSettings(name=name), "steps": steps}
+    given = {"scheduler": SchedulerSettings.model_validate({"name": name}), "steps": steps}
     problems = cell_problems(model, settings.model_copy(update=given))
     return problems[0].removeprefix(f"scheduler={name}: ") if problems else ""
 
