@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
     """Gets from the hub what a sweep needs.
 
-    Those are weights of models and metrics. Sizes are said first. What is here already is not asked for again.
+    Those are weights of models and metrics. Sizes are said first. What is here already is not asked
+    for again.
     """
     from denoisebench.bench.plan.wanted import wanted
     from denoisebench.bench.settings.job import check_settings, without_unset
