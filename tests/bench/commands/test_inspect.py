@@ -13,7 +13,7 @@ def facts(out):
     """Rows of the table by the first column, and the lines below it."""
     cells = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
     rows = {name.strip(): (value.strip(), source.strip()) for name, value, source in cells}
-    return rows, [line for line in out.splitlines() if line[:1] not in "│┏┡└ "]
+    return rows, [line for line in out.splitlines() if line[:1] not in "│┃┏┡└ "]
 
 
 @pytest.fixture(autouse=True)
