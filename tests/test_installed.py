@@ -119,6 +119,24 @@ def test_the_wheel_says_that_it_is_typed(wheel_python):
     assert Path(found.stdout.strip()).is_file()
 
 
+def test_it_is_installed_from_a_git_address(tmp_path):
+    """With what is committed, links between its folders among it."""
+    install = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"]
+    options = ["--no-build-isolation", "--target", tmp_path / "site", f"git+file://{ROOT}"]
+    subprocess.run([*install, *options], check=True, capture_output=True)
+    code = "import denoisebench as db; print(db.__file__, db.UserError('read').args[0])"
+    for command, word in ((["-c", code], "read"), (["-m", "denoisebench", "--help"], "sweep")):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            capture_output=True,
+            text=True,
+        )
+        assert word in done.stdout, done.stderr
+        assert command[0] == "-m" or done.stdout.startswith(str(tmp_path))
+
+
 def test_the_version_names_libraries_and_devices():
     done = subprocess.run(
         [sys.executable, "-m", "denoisebench", "--version"],
