@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median_high as median
 
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
@@ -89,9 +90,9 @@ def _cures(rows: Sequence[Comparison]) -> Iterator[str]:
     numbers = [row.needed for row in rows if math.isfinite(row.needed)]
     if numbers:
         kind = "processes" if rows[0].family == SPEED else "samples"
-        yield (
-            f"{len(numbers)} would probably be decided by {max(numbers):,.0f} {kind} of each side"
-        )
+        most, half = max(numbers), median(numbers)
+        few = f", half of these by {half:,.0f}" if most > 2 * half else ""
+        yield f"{len(numbers)} would probably be decided by {most:,.0f} {kind} of each side{few}"
     if never := sum(math.isinf(row.needed) for row in rows):
         yield f"{never} cannot be decided in practice: too near the margin"
     notes = [row.note for row in rows if math.isnan(row.needed)]

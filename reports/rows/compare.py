@@ -204,8 +204,8 @@ def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Differ
 
 
 def _line(spec: MetricSpec, difference: Difference) -> list[str]:
-    decimals = places_of(difference.se)
     low, high = difference.interval()
+    decimals = places_of((high - low) / 4)
     return [
         plus_minus(difference.value, difference.se),
         f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,

@@ -94,9 +94,8 @@ def test_what_is_undecided_says_how_much_would_decide_it(pack):
     assert standing.reason == "too few samples"
     most = max(16 + row.further for row in found.rows)
     number = sum(row.outcome == UNDECIDED for row in found.rows)
-    assert standing.details == (
-        f"{number} would probably be decided by {most:.0f} samples of each side",
-    )
+    words = f"{number} would probably be decided by {most:.0f} samples of each side"
+    assert standing.details[0].startswith(words)
 
 
 @pytest.mark.parametrize(
