@@ -22,6 +22,17 @@ class OwnFunction:
     name: str  # of its column
     source: str  # hash of its module, of what that imports of its own package, and of its files
 
+    @property
+    def basis(self) -> list[object]:
+        """What its numbers depend on, as JSON holds it."""
+        return [self.dotted, self.python, self.source]
+
+    def load(self, memory: object) -> Callable[..., Any]:
+        """The function itself, or one that asks its interpreter. It keeps its own memory."""
+        if self.python:
+            return Interpreter(self.python, self.dotted)
+        return _imported(self.dotted)
+
 
 # What an interpreter said of a function, which takes it seconds, and the hash of the source then.
 _described: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
@@ -46,13 +57,6 @@ def own_function(dotted: str, python: str = "") -> OwnFunction:
     files = {file: Path(file).expanduser() for file in facts["files"]}
     _declare(facts)
     return OwnFunction(dotted, python, facts["name"], _hash({**sources, **files}))
-
-
-def callable_of(function: OwnFunction) -> Callable[..., Any]:
-    """The function itself, or one that asks its interpreter."""
-    if function.python:
-        return Interpreter(function.python, function.dotted)
-    return _imported(function.dotted)
 
 
 def _here(dotted: str) -> tuple[dict[str, Any] | None, dict[str, Path]]:
@@ -106,5 +110,5 @@ def _imported(dotted: str) -> Callable[..., Any]:
             "folder, in PYTHONPATH and among installed packages"
         ) from error
     if not callable(function):
-        raise UserError(f"is a {type(function).__name__}, no function")
+        raise UserError(f"is no function but of type {type(function).__name__}")
     return function

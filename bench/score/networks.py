@@ -47,7 +47,7 @@ def weights_of(network: Named, column: str) -> list[Path]:
     not there.
     """
     title = f"weights of metric {column}"
-    return _usable(lambda: _KINDS[network.kind].weights(network, title))
+    return usable(lambda: _KINDS[network.kind].weights(network, title))
 
 
 def hub_weights(network: Named) -> tuple[str, tuple[str, ...]] | None:
@@ -75,7 +75,7 @@ def shards_of(prefix: str, network: Named, column: str) -> str:
 def loaded(network: Named, memory: Memory) -> Any:
     """The network itself, kept. Raises UserError for weights that cannot be used."""
     return memory.keep(
-        network, lambda: _usable(lambda: _KINDS[network.kind].build(network, memory.device))
+        network, lambda: usable(lambda: _KINDS[network.kind].build(network, memory.device))
     )
 
 
@@ -88,24 +88,24 @@ def attribute_network(network: AttributeSettings, memory: Memory) -> Any:
         with reading(path):
             return AttributeNet.load(path).to(memory.device)
 
-    return memory.keep(network, lambda: _usable(load))
+    return memory.keep(network, lambda: usable(load))
 
 
 def lpips_weights() -> Path:
     """Raises UserError that says what to place where when LPIPS' backbone is not there."""
     from denoisebench.metrics.images import fidelity
 
-    return _usable(fidelity.lpips_weights)
+    return usable(fidelity.lpips_weights)
 
 
 def lpips_network(memory: Memory) -> Any:
     """LPIPS, kept."""
     from denoisebench.metrics.images import fidelity
 
-    return memory.keep("lpips", lambda: _usable(lambda: fidelity.lpips_network(memory.device)))
+    return memory.keep("lpips", lambda: usable(lambda: fidelity.lpips_network(memory.device)))
 
 
-def _usable(find: Callable[[], T]) -> T:
+def usable(find: Callable[[], T]) -> T:
     """The result of find; a network that cannot be used is the user's to mend."""
     try:
         return find()

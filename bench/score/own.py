@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from denoisebench.bench.errors import UserError, first_line
-from denoisebench.bench.plugins.functions import OwnFunction, callable_of, own_function
+from denoisebench.bench.plugins.functions import OwnFunction
 from denoisebench.bench.plugins.interpreter import InterpreterError
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.score.heads import Head
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring, mean_of
-from denoisebench.bench.score.networks import SCORING
+from denoisebench.bench.score.networks import SCORING, Memory
 from denoisebench.bench.settings.margins import Slower
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class OwnMetricError(RuntimeError):
 class OwnMetric(Metric):
     """The mean of what a function gives for each image."""
 
-    function: OwnFunction
+    function: OwnFunction | Head
 
     @property
     def column(self) -> str:
@@ -49,9 +50,10 @@ class OwnMetric(Metric):
 
     @cached_property
     def kind(self) -> str:
-        function = self.function
-        basis = [SCORING, function.dotted, function.python, function.source]
-        return f"own_{self.column}_{digest(basis, 12)}"
+        return f"own_{self.column}_{digest([SCORING, *self.function.basis], 12)}"
+
+    def load(self, memory: Memory) -> None:
+        memory.keep(self.function, partial(self.function.load, memory))
 
     def readers(self, scoring: Scoring) -> dict[str, Reader]:
         from denoisebench.bench.score.passes import in_parts
@@ -80,7 +82,7 @@ class OwnMetric(Metric):
         import torch
 
         function: Callable[..., Any] = scoring.memory.keep(
-            self.function, partial(callable_of, self.function)
+            self.function, partial(self.function.load, scoring.memory)
         )
         given = images.to(scoring.memory.device, copy=True)  # it may write into them
         try:
@@ -125,10 +127,9 @@ class OwnMetric(Metric):
             )
 
 
-def own_metric(dotted: str, python: str) -> OwnMetric:
-    """The metric of a function's name and interpreter. Raises UserError as own_function
-    does, and for a column that results or checks have already."""
-    function = own_function(dotted, python)
+def own_metric(function: OwnFunction | Head) -> OwnMetric:
+    """The metric of a function. Raises UserError for a column that results or checks have
+    already."""
     if function.name in _MEASURES:
         raise UserError(
             f"metrics.own: {function.name} is a column or a measure of every run; give the metric "

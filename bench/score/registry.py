@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.score.accuracy import ATTRIBUTES, Accuracy
 from denoisebench.bench.score.clip import ClipS, ClipScore, Cmmd
 from denoisebench.bench.score.distances import (
@@ -18,6 +19,7 @@ from denoisebench.bench.score.distances import (
     Neighbours,
 )
 from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
+from denoisebench.bench.score.heads import Head
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.own import own_metric
@@ -136,7 +138,8 @@ def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 
 def _own(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
-    yield from (own_metric(own.function, own.python or "") for own in settings.own)
+    yield from (own_metric(own_function(own.function, own.python or "")) for own in settings.own)
+    yield from (own_metric(Head(head)) for head in settings.heads)
 
 
 _FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy, _own)  # in the order of the columns

@@ -1,5 +1,6 @@
 """What is measured of images: conf/metrics as types."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -7,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.settings.fields import Count, Name, Strict
-from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, SPECS
+from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, SPECS, MetricSpec, declare
 
 
 class FrechetSettings(Strict):
@@ -69,7 +70,37 @@ class OwnMetricSettings(Strict):
         try:
             own_function(self.function, self.python or "")
         except UserError as error:
-            raise ValueError(f"{self.function}: {error}") from error
+            which = f"{self.function}: " if self.python else ""  # else the value is said
+            raise ValueError(f"{which}{error}") from error
+        return self
+
+
+# Names of published models: a metric is called so with their weights alone.
+_PUBLISHED = re.compile(r"(pick_?score|hps|aesthetic|laion)", re.IGNORECASE)
+
+
+class HeadSettings(Strict):
+    """What a CLIP model and a head make of an image; see docs/plugins.md. Its column is its
+    name."""
+
+    name: Name
+    model: str
+    weights: str | None = None
+    head: str | None = None  # file of linear layers; None: the cosine of image and prompt
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None  # of the head's file,
+    # else of the model's weights
+
+    @model_validator(mode="after")
+    def _is_named_rightly(self) -> "HeadSettings":
+        if _PUBLISHED.match(self.name) and not self.sha256:
+            raise ValueError(
+                f"{self.name} is the name of published weights: give sha256, as stated where they "
+                "are published, or another name"
+            )
+        read = "linear layers on the image embeddings" if self.head else "cosine to the prompt"
+        meaning = f"{read} of {self.model}" + (f", times {self.scale:g}" if self.scale != 1 else "")
+        declare(self.name, MetricSpec(self.name, "", "higher", meaning))
         return self
 
 
@@ -95,6 +126,7 @@ class MetricsSettings(Strict):
     # Of the images alone, without their prompts.
     images: tuple[ImageNumber, ...] = ()
     own: tuple[OwnMetricSettings, ...] = ()  # a function's name, or one with its interpreter
+    heads: tuple[HeadSettings, ...] = ()  # on CLIP models: preference, aesthetics
     accuracy: AttributeSettings | None = None  # for prompts of the embedded world
     # To what the same noise becomes in many steps, for schedulers that add none; of the first
     # samples, for a reference trajectory costs as much as many cells.

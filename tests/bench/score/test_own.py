@@ -141,11 +141,11 @@ def test_a_function_that_is_mended_is_asked_again_and_nothing_else_is_made(tmp_p
 @pytest.mark.parametrize(
     ("text", "own", "words"),
     [
-        ("", "own_numbers", "metrics.own.0=own_numbers: give package.module:function"),
+        ("", "own_numbers", "metrics.own.0=own_numbers: give package.module:name"),
         ("", "nowhere:f", "(ModuleNotFoundError: No module named 'nowhere')"),
         ("", "own_numbers:f", "has no attribute 'f'"),
         ("raise SystemExit('no')", "own_numbers:f", "cannot be imported (SystemExit: no)"),
-        ("f = 3", "own_numbers:f", "is a int, no function"),
+        ("f = 3", "own_numbers:f", "is no function but of type int"),
         ("def f(images, prompts): ...", "own_numbers:f", "does not say which way is better"),
         ("@metric(better='up')\ndef f(i, p): ...", "own_numbers:f", "give 'higher' or 'lower'"),
         ("@metric(better='higher')\ndef accuracy(i, p): ...", "own_numbers:accuracy", "own (Attr"),
