@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 def _cache(tmp_path_factory):
     """What a user's runs share lies in a folder of the tests alone."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("COLUMNS", None)  # tables are as wide as what they hold
 
 
 @pytest.fixture

@@ -63,6 +63,14 @@ def test_a_command_that_is_stopped_while_our_modules_load_ends_in_a_line(door, m
     assert (ended.returncode, ended.stderr) == (130, "denoisebench: stopped\n")
 
 
+def test_a_sweep_says_its_first_line_before_it_loads_hydra(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(module="hydra"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [*DOORS["module"], "sweep", "steps=2"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "reading the grid …\n")
+
+
 def test_the_door_loads_nothing_before_it_can_be_stopped():
     code = (
         "import sys; before = {*sys.modules}; import denoisebench.__main__; "

@@ -1,14 +1,15 @@
 """What commands share: the terminal, versions."""
 
+import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
 
-_PLAIN_WIDTH = 120  # characters of tables that go to a file
+_UNBOUNDED = 100_000  # characters of a line that a program reads
 
 
 def versions() -> str:
@@ -37,6 +38,8 @@ def print_cautions(cautions: Iterable[str]) -> None:
 
 
 def terminal() -> "Console":
+    """The terminal, as wide as COLUMNS says where it is set. Where the output is read by a program
+    tables have no frames, and a line each row unless COLUMNS bounds it."""
     from rich.console import Console
 
     class Terminal(Console):
@@ -45,5 +48,24 @@ def terminal() -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
+        def print(self, *objects: Any, **options: Any) -> None:
+            shown = objects if self.is_terminal else map(_plain, objects)
+            super().print(*shown, **options)
+
     console = Terminal()
-    return console if console.is_terminal else Terminal(width=_PLAIN_WIDTH)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return console
+    return Terminal(width=_UNBOUNDED)
+
+
+def _plain(renderable: Any) -> Any:
+    """The same without the frames of tables."""
+    from rich.console import Group
+    from rich.table import Table
+
+    if isinstance(renderable, Group):
+        return Group(*map(_plain, renderable.renderables))
+    if isinstance(renderable, Table):
+        renderable.box, renderable.pad_edge = None, False
+        renderable.title_justify = renderable.caption_justify = "left"
+    return renderable

@@ -24,15 +24,19 @@ def report(folder: Path) -> int:
 
     They are made from the store alone: nothing is generated or scored.
     """
+    from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import load_frame
+    from denoisebench.reports.rows.summary import answer
 
     run = load_run(folder)
     frame = load_frame(run)
     page = report_of(run, frame)
     print_cautions(cautions(frame))
+    decided = answer(read_defaults(page.parent / "defaults.yaml"))
+    terminal().print(f"answer: {decided}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 

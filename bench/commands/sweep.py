@@ -21,12 +21,13 @@ from denoisebench.bench.commands.parser import Command, Overrides
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
-    from denoisebench.bench.settings.job import TrackingSettings
+    from denoisebench.bench.plan.plan import Plan
     from denoisebench.bench.sweep.sweep import Outcome
 
 _launcher_of_hydra = re.compile(r"^hydra/launcher=(?=(ray|slurm)$)")  # as Hydra's plugins are named
 
 
+_CURE = re.compile(r"\w+(?:\.\w+)+=\w+")  # scheduler.flags.timestep_spacing=trailing
 _KEPT = "the same command goes on where it stopped, `denoisebench report RUN` shows what is done"
 
 
@@ -77,12 +78,14 @@ def _resumable(flags: dict[str, str], overrides: Sequence[str]) -> int:
 def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     is_question = asks_hydra(flags)
+    shows_config = flags.pop("--show-config", None) is not None
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]
     refuse_malformed(overrides)
+    if not (is_question or shows_config):
+        click.echo("reading the grid …")  # at once: seconds of imports follow
     overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
-    shows_config = flags.pop("--show-config", None) is not None
     if flags.pop("--dry-run", None) is not None:
         overrides.append("dry_run=true")
     with TemporaryDirectory() as scratch:  # for Hydra's record of a sweep; ours is the run folder
@@ -109,10 +112,12 @@ def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> in
 
 
 def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
+    console = terminal()
+    console.print(f"checking {len(configs)} jobs: schedulers, models, metrics …", highlight=False)
     from denoisebench.bench.plan.plan import plan_sweep
     from denoisebench.bench.sweep.sweep import grid_table, run_sweep
 
-    plan, console = plan_sweep(configs, known_problems), terminal()
+    plan = plan_sweep(configs, known_problems)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     if plan.is_dry_run:
@@ -125,26 +130,20 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
 
         with helpers_of(plan, console) as helpers:
             outcome = run_sweep(plan, console, helpers)
-    _finish(outcome, plan.tracking)
-    if outcome.failed:
-        console.print(
-            f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "
-            "the same command tries them again",
-            style="bold red",
-            soft_wrap=True,
-        )
+    _finish(outcome, plan)
     return 1 if outcome.failed else 0
 
 
-def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
-    """Reports, publishes and sums up the run; a report of the same results is left as it is."""
+def _finish(outcome: "Outcome", plan: "Plan") -> None:
+    """Reports, publishes and sums up the run; a report of the same results is left as it is. The
+    last lines are the answer and where the page is."""
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import frame_of
-    from denoisebench.reports.rows.summary import default_line, summary_table
+    from denoisebench.reports.rows.summary import answer, default_line, summary_table
 
     run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
     folder = run.folder
@@ -156,14 +155,29 @@ def _finish(outcome: "Outcome", tracking: "TrackingSettings") -> None:
         from denoisebench.reports.report import report_of
 
         report_of(run, frame)
-    decided = [f"default of {default_line(default)}" for default in read_defaults(defaults)]
+    decided = read_defaults(defaults)
     console.print(summary_table(frame))
     warnings = cautions(frame)
-    print_cautions(warnings)
-    for line in decided:
+    print_cautions(_not_said(warnings, plan.warnings))
+    for default in decided:
+        line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if tracking.kind == "mlflow":
-        publish_run(run, tracking, records, cautions=warnings)
+    if plan.tracking.kind == "mlflow":
+        publish_run(run, plan.tracking, records, cautions=warnings)
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
+    if outcome.failed:
+        console.print(
+            f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "
+            "the same command tries them again",
+            style="bold red",
+            soft_wrap=True,
+        )
+    console.print(f"answer: {answer(decided)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def _not_said(cautions: Sequence[str], warnings: Sequence[str]) -> list[str]:
+    """Cautions but for those whose cure, an override, a warning has named before the sweep."""
+    cures = {cure for warning in warnings for cure in _CURE.findall(warning)}
+    return [caution for caution in cautions if cures.isdisjoint(_CURE.findall(caution))]

@@ -98,6 +98,9 @@ class _Work:
     def complete(self, jobs: Sequence[Job]) -> list[str]:
         """A status of each job."""
         todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
+        if todo and not self.statuses:  # seconds of imports, once
+            models = dict.fromkeys(job.entry.cell.model for job in todo)
+            self.say(f"loading {', '.join(models)} for {len(todo)} cells …")
         self._attempt_all(self._left_by_helpers(todo))
         missing = {job.entry.cell.key for job in todo}
         keys = [job.entry.cell.key for job in jobs]

@@ -1,7 +1,7 @@
 """The end of a sweep in a terminal: one line per curve, its best step count, and one per default.
 No statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.records.names import cell_name
+from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports.formats import (
     MISSING,
@@ -23,6 +24,8 @@ from denoisebench.reports.formats import (
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
 from denoisebench.reports.rows.frame import LOST, done, frame_metrics, with_status
+
+_FEW = 3  # parts of a sentence
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
@@ -53,11 +56,8 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 
 def default_line(default: Mapping[str, Any]) -> str:
-    """found: one of the defaults in defaults.yaml."""
-    held = default.get("held", {})
-    fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
-    group = cell_name(fixed | held, also=[*held, "strength"])
-    about = f"{group} by {metric_spec(default['default_for']).label}: "
+    """One of the defaults in defaults.yaml in a line."""
+    about = f"{_group(default)} by {metric_spec(default['default_for']).label}: "
     if "call" not in default:
         waiting = _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
         return f"{about}{default['outcome']}, no cell is proven to be within all margins{waiting}"
@@ -68,6 +68,42 @@ def default_line(default: Mapping[str, Any]) -> str:
         saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
     setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
     return f"{about}{setting} ({default['outcome']}{saved})"
+
+
+def answer(defaults: Sequence[Mapping[str, Any]]) -> str:
+    """What to run, in a sentence, of the defaults in defaults.yaml; metrics that agree are named
+    together."""
+    if not defaults:
+        return "none; no metric that has a margin was measured"
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for default in defaults:
+        label = metric_spec(default["default_for"]).label
+        metrics.setdefault(_verdict(default), []).append(label)
+    if len(metrics) > _FEW:
+        decided = sum("call" in default for default in defaults)
+        return (
+            f"{decided} of {len(defaults)} defaults are proven, see defaults.yaml beside the page"
+        )
+    parts = (f"{head} by {' and '.join(by)}{tail}" for (head, tail), by in metrics.items())
+    return "; ".join(parts)
+
+
+def _verdict(default: Mapping[str, Any]) -> tuple[str, str]:
+    """What is said of a default before and after the metric's name."""
+    group = _group(default)
+    if "call" not in default:
+        tail = _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
+        return f"nothing is proven yet for {group}", tail
+    setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
+    tail = "" if default["outcome"] == PASS else ", though its curve still gains there"
+    return f"{group} with {setting} is the cheapest proven to be within the margins", tail
+
+
+def _group(default: Mapping[str, Any]) -> str:
+    """The cells among which a default was chosen."""
+    held = default.get("held", {})
+    fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
+    return cell_name(fixed | held, also=[*held, "strength"])
 
 
 def _waiting(undecided: Mapping[str, int | str], *, guidance: float | None) -> str:

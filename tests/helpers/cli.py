@@ -1,5 +1,6 @@
 """The real command line, called in this process or in one of its own."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,17 @@ def start(*arguments, **options):
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
+
+
+def cells_of(line):
+    """The cells of a row of a table as a program reads it."""
+    return re.split(r" {2,}", line.strip())
+
+
+def dry_rows(out):
+    """The rows of a dry run's table: name, samples, NFE, passes; or name, samples, why not."""
+    rows = [cells_of(line) for line in out.splitlines() if " steps, " in line]
+    return [row for row in rows if len(row) > 1]
 
 
 def model_at(path: object) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from denoisebench.bench.paths import EMBEDDED, file_name
 from denoisebench.bench.records.run import load_run
-from tests.helpers.cli import call, model_at, tiny
+from tests.helpers.cli import call, dry_rows, model_at, tiny
 
 DRY = ("--dry-run", "scheduler=flow_euler")
 
@@ -20,7 +20,7 @@ def flow(tmp_path):
 
 def models(out):
     """The names in a dry run's table."""
-    return {line.split("│")[1].split(",")[0].strip() for line in out.splitlines() if "│" in line}
+    return {name.split(",")[0] for name, *_ in dry_rows(out)}
 
 
 @pytest.mark.parametrize("chosen", [(), ("model=local",), ("model=shapes-ddpm",), ("model=sd3",)])

@@ -13,7 +13,7 @@ from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED, conf_group
 from denoisebench.bench.records.run import load_run
-from tests.helpers.cli import call, tiny
+from tests.helpers.cli import call, dry_rows, tiny
 
 MODEL = "shapes-ddpm, ddim, 2 steps, guidance 1"
 TEXTS = ("a large red star", "a small blue ring")
@@ -25,7 +25,7 @@ FLOW = "flow_euler, 2 steps, guidance 1"
 
 def cells(out):
     """The names in a dry run's table."""
-    return [line.split("│")[1].strip() for line in out.splitlines() if "│" in line]
+    return [name for name, *_ in dry_rows(out)]
 
 
 @pytest.fixture

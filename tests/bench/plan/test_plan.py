@@ -13,7 +13,7 @@ from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.plan.plan import _grouped
 from denoisebench.bench.score.references import Reference
-from tests.helpers.cli import call, model_at, tiny
+from tests.helpers.cli import call, dry_rows, model_at, tiny
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,7 @@ def test_a_dry_run_shows_the_grid_with_its_cost_and_makes_nothing(tmp_path, caps
     arguments = tiny(tmp_path, "scheduler=ddim,heun", "steps=2,5", "guidance=1,4", "--dry-run")
     code, out, _ = call(capsys, *arguments)
     assert code == 0
-    rows = [line.split("│")[1:5] for line in out.splitlines() if " steps, " in line]
-    costs = {name.strip(): (int(nfe), int(passes)) for name, _, nfe, passes in rows}
+    costs = {name: (int(nfe), int(passes)) for name, _, nfe, passes in dry_rows(out)}
     assert len(costs) == 8
     assert costs["shapes-ddpm, ddim, 5 steps, guidance 4"] == (5, 10)
     assert costs["shapes-ddpm, heun, 5 steps, guidance 1"] == (9, 9)

@@ -166,7 +166,8 @@ def test_a_noisy_sample_of_a_flow_pipeline_does_not_depend_on_its_batch(name):
     assert np.abs(whole[0] - whole[2]).max() > 1
 
 
-def test_the_list_has_every_scheduler_class_and_defect_within_the_line(capsys):
+def test_the_list_has_every_scheduler_class_and_defect_within_the_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     code, out, _ = call(capsys, "list", "schedulers")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 120
@@ -175,5 +176,5 @@ def test_the_list_has_every_scheduler_class_and_defect_within_the_line(capsys):
     assert set(SCHEDULERS) <= words
     assert {name.removesuffix("Scheduler") for name in CLASSES} <= words
     assert f"known defects, diffusers {version('diffusers')}" in out
-    row = next(line for line in out.splitlines() if line.startswith("│ heun "))
+    row = next(line for line in out.splitlines() if line.startswith("heun "))
     assert "2N - 1" in row

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from denoisebench.reports.formats import NEVER, plus_minus
 from denoisebench.reports.rows.frame import load_frame
-from denoisebench.reports.rows.summary import default_line, summary_table
+from denoisebench.reports.rows.summary import answer, default_line, summary_table
 from tests.helpers.fake_run import fabricate
 
 
@@ -99,3 +99,46 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path):
 def test_a_default_is_one_line(found, said):
     line = default_line({"model": "one", "default_for": "fd_shapes", "outcome": "PASS", **found})
     assert said in line
+
+
+def default_of(metric, **fields):
+    return {"model": "m", "default_for": metric, "guidance": 4.0, "outcome": "PASS", **fields}
+
+
+DDIM = {"scheduler": "ddim", "steps": 16, "call": {"num_inference_steps": 16}}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ([], "none; no metric that has a margin was measured"),
+        (
+            [default_of("fd_shapes", **DDIM), default_of("clip_score_shapes", **DDIM)],
+            "m with ddim, 16 steps, guidance 4 is the cheapest proven to be within the margins by "
+            "Fréchet distance (shapes) and CLIP score (shapes)",
+        ),
+        (
+            [
+                default_of(
+                    "fd_shapes",
+                    **DDIM,
+                )
+                | {"outcome": "NO-PLATEAU"},
+                default_of(
+                    "clip_score_shapes", outcome="UNDECIDED", undecided={"heun, 4 steps": 96}
+                ),
+            ],
+            "m with ddim, 16 steps, guidance 4 is the cheapest proven to be within the margins by "
+            "Fréchet distance (shapes), though its curve still gains there; nothing is proven yet "
+            "for m by CLIP score (shapes); heun, 4 steps, guidance 4 may be, with about 96 more "
+            "samples",
+        ),
+        (
+            [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
+            + [default_of("fd_shapes", outcome="UNDECIDED")],
+            "3 of 4 defaults are proven, see defaults.yaml beside the page",
+        ),
+    ],
+)
+def test_the_answer_is_one_sentence_of_all_defaults(defaults, words):
+    assert answer(defaults) == words
