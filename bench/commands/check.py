@@ -14,7 +14,11 @@ from denoisebench.bench.commands.parser import (
     Command,
     Function,
     Words,
+    files,
+    folders,
+    one_of,
     run_argument,
+    runs,
 )
 from denoisebench.bench.errors import UserError
 
@@ -29,12 +33,19 @@ _WANTS_A_SOURCE = "name one run or pack, such as runs/demo"
 _WANTS_PACKS = "give two packs or runs at least, of the same cells"
 LAST, _ALL = 5, 1_000_000  # packs of a folder: those that make a baseline; more than there are
 _SIDE = "Run, pack, folder of packs or MLflow's runs:/ID, models:/NAME@ALIAS"
-SOURCE = Words(".+", "a run or a pack")
+SOURCE = Words(".+", "a run or a pack", offers=lambda word: [*runs(word), *files(word)])
+
+
+def _margins_named(word: str) -> list[str]:
+    from denoisebench.bench.commands.hydra import choices_of
+
+    return [*one_of(sorted(choices_of("margins")))(word), *folders(word)]
+
 
 margins_option = click.option(
     "--margins",
     metavar="NAME",
-    type=Words(".+", "a file, or a name of `denoisebench list margins`"),
+    type=Words(".+", "a file, or a name of `denoisebench list margins`", offers=_margins_named),
     help="Losses that do not matter: a file, or a name of `denoisebench list margins`.  "
     "[default: quality as the run declared it]",
 )
@@ -110,7 +121,11 @@ def pack(folder: Path, output: Path | None) -> int:
 @click.option(
     "--undecided",
     metavar="fail|pass",
-    type=Words("fail|pass", "fail or pass, or leave it out for exit code 3"),
+    type=Words(
+        "fail|pass",
+        "fail or pass, or leave it out for exit code 3",
+        offers=one_of(("fail", "pass")),
+    ),
     help="Exit code of a check that is undecided: fail 1, pass 0.  [default: 3]",
 )
 @click.option(

@@ -64,7 +64,7 @@ def without_unknown_choices(
     problems, kept = [], []
     for override in overrides:
         group, _, choice = override.partition("=")
-        options = _options(group)
+        options = choices_of(group)
         is_plain = options and re.fullmatch(r"[\w.,+ -]+", choice)
         names = [name.strip() for name in choice.split(",")] if is_plain else []
         unknown = [name for name in names if name not in options]
@@ -74,7 +74,7 @@ def without_unknown_choices(
     return problems, kept
 
 
-def _options(group: str) -> set[str]:
+def choices_of(group: str) -> set[str]:
     """Names of the files of a config group; none when there is no such group."""
     folder = conf_group(group)
     if not re.fullmatch(r"\w+", group) or not folder.is_dir():

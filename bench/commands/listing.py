@@ -3,7 +3,7 @@
 import click
 
 from denoisebench.bench.commands.console import terminal
-from denoisebench.bench.commands.parser import Command
+from denoisebench.bench.commands.parser import Command, Words, one_of
 from denoisebench.bench.errors import UserError, suggestion
 
 WHAT = (
@@ -19,6 +19,8 @@ WHAT = (
     "runs",
 )
 
+_ANY = Words(".*", "", offers=one_of(WHAT))  # whether there is such a listing is said below
+
 
 @click.command(
     "list",
@@ -26,7 +28,7 @@ WHAT = (
     wants=f"name one thing to list, of {', '.join(sorted(WHAT))}",
     example="list schedulers",
 )
-@click.argument("subject", metavar="WHAT", help=f"one of {', '.join(WHAT)}")
+@click.argument("subject", metavar="WHAT", type=_ANY, help=f"one of {', '.join(WHAT)}")
 def show(subject: str) -> int:
     """Lists what a sweep can name, and the runs there are."""
     if subject not in WHAT:

@@ -4,11 +4,12 @@ It knows no command; bench/commands/program.py names them all.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from denoisebench.bench.commands.flags import LONG, MEANINGS, VALUES, split_flags
 from denoisebench.bench.errors import UserError, suggestion
@@ -68,12 +69,21 @@ class Overrides(Command):
         self.config, self.switches = config, switches
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # of a line that is being typed
+            return []
         flags, overrides = split_flags(args, own=[*self.switches])
         if "--help" in flags:
             click.echo(ctx.get_help())
             ctx.exit()
         ctx.params = {"flags": flags, "overrides": overrides}
         return []
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        from denoisebench.bench.commands.completion import of_settings
+
+        flags = one_of((*self.switches, *MEANINGS))(incomplete)
+        settings = () if incomplete.startswith("-") else of_settings(self.config, incomplete)
+        return [CompletionItem(word) for word in (*(flags if incomplete else ()), *settings)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from denoisebench.bench.commands.settings_help import write_settings
@@ -91,12 +101,23 @@ def _with_value(flag: str) -> str:
 
 
 class Words(click.ParamType[Any]):
-    """Text of a pattern, read by a function. wants: what to give, as an error says it."""
+    """Text of a pattern, read by a function.
+
+    wants: what to give, as an error says it. offers: what begins as a word that is being typed.
+    """
 
     name = "text"
 
-    def __init__(self, pattern: str, wants: str, *, read: Callable[[str], Any] = str):
+    def __init__(
+        self,
+        pattern: str,
+        wants: str,
+        *,
+        read: Callable[[str], Any] = str,
+        offers: Callable[[str], Iterable[str]] = lambda word: (),
+    ):
         self._pattern, self._wants, self._read = re.compile(pattern), wants, read
+        self._offers = offers
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):  # a default
@@ -106,16 +127,48 @@ class Words(click.ParamType[Any]):
             raise UserError(f"{option}{value}: give {self._wants}")
         return self._read(value)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        return [CompletionItem(word) for word in self._offers(incomplete)]
 
-FOLDER = Words(".+", "a folder", read=Path)
-FILE = Words(".+", "a file", read=Path)
+
+def one_of(names: Iterable[str]) -> Callable[[str], Iterable[str]]:
+    """The offers of a text that is one of some names."""
+    return lambda word: [name for name in names if name.startswith(word)]
 
 
+def folders(word: str) -> list[str]:
+    """Folders on the way to what is being typed."""
+    return [f"{path}/" for path in _paths(word) if path.is_dir()]
+
+
+def files(word: str) -> list[str]:
+    """Folders and packs on the way to what is being typed."""
+    return [*folders(word), *(str(path) for path in _paths(word) if path.suffix == ".dbpack")]
+
+
+def runs(word: str) -> list[str]:
+    """Runs in the usual folder that begin so; folders where there are none."""
+    here = sorted(str(marker.parent) for marker in Path("runs").glob("*/sweep.json"))
+    return [name for name in here if name.startswith(word)] or folders(word)
+
+
+def _paths(word: str) -> list[Path]:
+    folder, _, name = word.rpartition("/")
+    place = Path(folder or ("/" if word.startswith("/") else "."))
+    beginning = (path for path in sorted(place.glob("*")) if path.name.startswith(name))
+    return [path for path in beginning if not path.name.startswith(".")]
+
+
+FOLDER = Words(".+", "a folder", read=Path, offers=folders)
+FILE = Words(".+", "a file", read=Path, offers=files)
+RUN = Words(".+", "a folder", read=Path, offers=runs)
 Function = Callable[..., int]  # of a command
 
 
 def run_argument(function: Function) -> Function:
     """The argument RUN of a command, as `folder`."""
     return click.argument(
-        "folder", metavar="RUN", type=FOLDER, help="folder of a run, such as runs/demo"
+        "folder", metavar="RUN", type=RUN, help="folder of a run, such as runs/demo"
     )(function)

@@ -27,6 +27,7 @@ COMMANDS = {
     "work": "work:work",
     "list": "listing:show",
     "doctor": "doctor:doctor",
+    "completion": "completion:completion",
 }
 EXIT_CODES = (
     "Exit codes: 0 done, 1 a cell failed or a scheduler deviates or something got worse, 2 usage "

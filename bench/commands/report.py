@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from denoisebench.bench.commands.console import print_cautions, terminal
-from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, run_argument
+from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, Words, run_argument, runs
 from denoisebench.bench.errors import UserError
 
 _WANTS_CELLS = (
@@ -15,6 +15,8 @@ _WANTS_CELLS = (
     "scheduler=ddim,steps=8,guidance=4 scheduler=ddim,steps=32,guidance=4; a second run "
     "before the second cell compares across runs"
 )
+
+_WORD = Words(".*", "a run or a cell", offers=runs)
 
 
 @click.command(cls=Command, wants=WANTS_A_RUN, example="report runs/demo")
@@ -50,6 +52,7 @@ def report(folder: Path) -> int:
     "words",
     metavar="RUN CELL [RUN] CELL",
     nargs=-1,
+    type=_WORD,
     help="a run and two of its cells by their settings, commas between; or cells of two runs",
 )
 def compare(words: tuple[str, ...]) -> int:

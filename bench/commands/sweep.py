@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.bench.commands.completion import of_settings
 from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.devices import with_chosen_devices
 from denoisebench.bench.commands.flags import asks_hydra
@@ -17,7 +18,7 @@ from denoisebench.bench.commands.hydra import (
     without_unknown_choices,
 )
 from denoisebench.bench.commands.log import publish_run
-from denoisebench.bench.commands.parser import Command, Overrides
+from denoisebench.bench.commands.parser import Command, Overrides, Words
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def sweep(flags: dict[str, str], overrides: list[str]) -> int:
     "overrides",
     metavar="[KEY=VALUE]...",
     nargs=-1,
+    type=Words(".*", "KEY=VALUE", offers=lambda word: of_settings("sweep", word)),
     help="settings in place of the demo's, such as samples=64; see `denoisebench sweep --help`",
 )
 @click.option("--dry-run", is_flag=True, help="Print the grid and its cost, and run nothing.")

@@ -1,7 +1,7 @@
 """What to say of a setting that there is not: the nearest one, or what other tools' names mean."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -51,6 +51,25 @@ def unknown_setting(where: str, settings: type[BaseModel]) -> str:
     known = {field: ".".join([*above, field]) for field in _fields_at(above, settings)}
     near = [known[field] for field in nearest(name, known)]
     return f"{where}: there is no such setting; {hint(near, known.values())}"
+
+
+def literals_at(where: str, settings: type[BaseModel]) -> list[str]:
+    """The values that the type of a setting lists; none where it lists none. where: its name, with
+    dots between."""
+    *above, name = where.split(".")
+    for part in above:
+        field = settings.model_fields.get(part)
+        settings = next(_models_in(field.annotation), settings) if field else settings
+    field = settings.model_fields.get(name)
+    return [*_literals_in(field.annotation)] if field else []
+
+
+def _literals_in(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (value for value in get_args(annotation) if isinstance(value, str))
+        return
+    for part in get_args(annotation):
+        yield from _literals_in(part)
 
 
 def _fields_at(above: Sequence[str], settings: type[BaseModel]) -> Iterable[str]:
