@@ -225,7 +225,7 @@ def history(
     last: int,
     tracking: str | None,
 ) -> int:
-    """Shows where a series of packs, or a folder of them, took a step."""
+    """Shows where a series of packs took a step."""
     from denoisebench.bench.paths import write_atomically
     from denoisebench.reports.charts import to_png, to_svg
     from denoisebench.reports.check.history import courses, history_table

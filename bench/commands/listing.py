@@ -30,7 +30,7 @@ _ANY = Words(".*", "", offers=one_of(WHAT))  # whether there is such a listing i
 )
 @click.argument("subject", metavar="WHAT", type=_ANY, help=f"one of {', '.join(WHAT)}")
 def show(subject: str) -> int:
-    """Lists what a sweep can name, and the runs there are."""
+    """Lists what a sweep can name, and the runs."""
     if subject not in WHAT:
         raise UserError(f"list has no {subject!r}; {suggestion(subject, WHAT)}")
     from denoisebench.bench.commands.tables import LISTINGS
