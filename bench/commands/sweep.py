@@ -117,6 +117,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
     console = terminal()
     console.print(f"checking {len(configs)} jobs: schedulers, models, metrics …", highlight=False)
     from denoisebench.bench.plan.plan import plan_sweep
+    from denoisebench.bench.sweep.cost import cost_lines
     from denoisebench.bench.sweep.sweep import grid_table, run_sweep
 
     plan = plan_sweep(configs, known_problems)
@@ -124,6 +125,8 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     if plan.is_dry_run:
         console.print(grid_table(plan))
+        for line in cost_lines(plan.jobs):
+            console.print(line, highlight=False, soft_wrap=True)
         return 0
     if plan.workers is None:
         outcome = run_sweep(plan, console)

@@ -86,5 +86,6 @@ class SweepProgress:
 def job_work(job: Job) -> float:
     """Denoiser passes of a whole cell, those of a latency run weighted by what they cost."""
     timing = job.latency
-    runs = (timing.timed_runs + timing.warmup_runs) * timing.batch_size * _SMALL_BATCH
+    calls = timing.timed_runs + timing.warmup_runs if timing.timed_runs else 0
+    runs = calls * timing.batch_size * _SMALL_BATCH
     return job.expected_passes * (job.entry.samples + runs)

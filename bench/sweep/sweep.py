@@ -22,6 +22,7 @@ from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.cost import timed
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
@@ -128,7 +129,11 @@ class _Work:
 
     def _attempt(self, job: Job, progress: SweepProgress, wait: bool) -> bool:
         before, store = progress.work_done, self._session.store
-        status = self._session.run(job, partial(progress.samples_done, job), wait=wait)
+        status = timed(
+            job,
+            lambda: self._session.run(job, partial(progress.samples_done, job), wait=wait),
+            lambda: progress.work_done,
+        )
         if status is not None:
             words = result_words(store, job, status)
             progress.cell_done(job, words, before, status=status)
