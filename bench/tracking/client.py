@@ -23,6 +23,7 @@ _SETTINGS = {
     _TIMEOUT: "12",  # seconds without a byte
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # as the command line has it; read on MLflow's import
 }
 
 

@@ -118,6 +118,18 @@ def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
     assert "1 cells, 1 failed" in repr(run)
 
 
+def test_a_tracking_server_that_is_down_is_a_warning(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("NO_PROXY", "*")
+    before = dict(os.environ)
+    settings = {**QUICK, "runs": tmp_path, "tracking": "mlflow"}
+    with pytest.warns(UserWarning, match="127.0.0.1:9") as warned:
+        run = db.sweep(**settings, **{"tracking.uri": "http://127.0.0.1:9"})
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
+    assert run.frame()["status"].tolist() == ["done"]
+    assert dict(os.environ) == before
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_the_callback_raises_ends_the_sweep_and_keeps_the_store(tmp_path):
     class Enough(Exception):
         pass
