@@ -1,12 +1,13 @@
 """Commands that ask whether something got worse. Heavy libraries are imported inside."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.console import print_json, terminal
 from denoisebench.bench.commands.parser import (
     FILE,
     FOLDER,
@@ -16,6 +17,7 @@ from denoisebench.bench.commands.parser import (
     Words,
     files,
     folders,
+    json_option,
     one_of,
     run_argument,
     runs,
@@ -187,7 +189,10 @@ def check(
 @margins_option
 @last_option(LAST)
 @tracking_option
-def power(source: str, margins: str | None, *, last: int, tracking: str | None) -> int:
+@json_option
+def power(
+    source: str, margins: str | None, *, last: int, tracking: str | None, as_json: bool
+) -> int:
     """Shows the smallest loss that a check would find.
 
     It is the loss beyond the margin, at so many samples as the run has and at others.
@@ -198,7 +203,11 @@ def power(source: str, margins: str | None, *, last: int, tracking: str | None) 
     pack = _source(source, last, tracking)
     known = list(dict.fromkeys(name for cell in pack.cells for name in cell.metrics))
     gating = _margins(margins, pack)["margins"]
-    terminal().print(power_table(powers(pack, list(gates(gating, known, {})))))
+    smallest = powers(pack, list(gates(gating, known, {})))
+    if as_json:
+        print_json([*map(asdict, smallest)])
+        return 0
+    terminal().print(power_table(smallest))
     return 0
 
 
@@ -217,6 +226,7 @@ def power(source: str, margins: str | None, *, last: int, tracking: str | None) 
 )
 @last_option(_ALL, shown="all")
 @tracking_option
+@json_option
 def history(
     sources: tuple[str, ...],
     margins: str | None,
@@ -224,11 +234,15 @@ def history(
     *,
     last: int,
     tracking: str | None,
+    as_json: bool,
 ) -> int:
-    """Shows where a series of packs took a step."""
+    """Shows where a series of packs took a step.
+
+    Those of a folder, or those named, in the order of time; a figure of each metric and cell.
+    """
     from denoisebench.bench.paths import write_atomically
     from denoisebench.reports.charts import to_png, to_svg
-    from denoisebench.reports.check.history import courses, history_table
+    from denoisebench.reports.check.history import course_record, courses, history_table
     from denoisebench.reports.check.history_figure import history_figures
 
     packs = [pack for source in sources for pack in _packs(source, last, tracking)]
@@ -242,6 +256,9 @@ def history(
         svg = to_svg(figure)
         write_atomically(out / f"{figure.name}.svg", svg.encode())
         write_atomically(out / f"{figure.name}.png", to_png(svg))
+    if as_json:
+        print_json([*map(course_record, measured)])
+        return 0
     console.print(history_table(measured))
     console.print(f"figures: {out}", highlight=False, soft_wrap=True)
     return 0

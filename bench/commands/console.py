@@ -1,8 +1,12 @@
 """What commands share: the terminal, versions."""
 
+import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +33,19 @@ def measuring_bar(console: "Console") -> "Progress":
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     return Progress(*columns, console=console, transient=True)
+
+
+def print_json(value: Any) -> None:
+    """Prints plain values as JSON; numbers that are not finite are null there."""
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_finite, value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_cautions(cautions: Iterable[str]) -> None:

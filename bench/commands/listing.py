@@ -2,8 +2,8 @@
 
 import click
 
-from denoisebench.bench.commands.console import terminal
-from denoisebench.bench.commands.parser import Command, Words, one_of
+from denoisebench.bench.commands.console import print_json, terminal
+from denoisebench.bench.commands.parser import Command, Words, json_option, one_of
 from denoisebench.bench.errors import UserError, suggestion
 
 WHAT = (
@@ -29,11 +29,15 @@ _ANY = Words(".*", "", offers=one_of(WHAT))  # whether there is such a listing i
     example="list schedulers",
 )
 @click.argument("subject", metavar="WHAT", type=_ANY, help=f"one of {', '.join(WHAT)}")
-def show(subject: str) -> int:
+@json_option
+def show(subject: str, as_json: bool) -> int:
     """Lists what a sweep can name, and the runs."""
     if subject not in WHAT:
         raise UserError(f"list has no {subject!r}; {suggestion(subject, WHAT)}")
-    from denoisebench.bench.commands.tables import LISTINGS
+    from denoisebench.bench.commands.tables import LISTINGS, records_of
 
+    if as_json:
+        print_json(records_of(subject))
+        return 0
     terminal().print(LISTINGS[subject]())
     return 0

@@ -167,6 +167,11 @@ RUN = Words(".+", "a folder", read=Path, offers=runs)
 Function = Callable[..., int]  # of a command
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, a program's to read, in place of tables."
+)
+
+
 def run_argument(function: Function) -> Function:
     """The argument RUN of a command, as `folder`."""
     return click.argument(

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
-from denoisebench.bench.commands.console import print_cautions, terminal
-from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, Words, run_argument, runs
+from denoisebench.bench.commands.console import print_cautions, print_json, terminal
+from denoisebench.bench.commands.parser import (
+    WANTS_A_RUN,
+    Command,
+    Words,
+    json_option,
+    run_argument,
+    runs,
+)
 from denoisebench.bench.errors import UserError
 
 _WANTS_CELLS = (
@@ -21,7 +28,8 @@ _WORD = Words(".*", "a run or a cell", offers=runs)
 
 @click.command(cls=Command, wants=WANTS_A_RUN, example="report runs/demo")
 @run_argument
-def report(folder: Path) -> int:
+@json_option
+def report(folder: Path, as_json: bool) -> int:
     """Writes results, figures, defaults and page again.
 
     They are made from the store alone: nothing is generated or scored.
@@ -36,9 +44,21 @@ def report(folder: Path) -> int:
     run = load_run(folder)
     frame = load_frame(run)
     page = report_of(run, frame)
+    defaults = read_defaults(page.parent / "defaults.yaml")
+    if as_json:
+        print_json(
+            {
+                "run": str(folder),
+                "page": str(page),
+                "answer": answer(defaults),
+                "defaults": defaults,
+                "cautions": cautions(frame),
+                "cells": frame["status"].value_counts().to_dict(),
+            }
+        )
+        return 0
     print_cautions(cautions(frame))
-    decided = answer(read_defaults(page.parent / "defaults.yaml"))
-    terminal().print(f"answer: {decided}", highlight=False, markup=False, soft_wrap=True)
+    terminal().print(f"answer: {answer(defaults)}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 
@@ -55,14 +75,15 @@ def report(folder: Path) -> int:
     type=_WORD,
     help="a run and two of its cells by their settings, commas between; or cells of two runs",
 )
-def compare(words: tuple[str, ...]) -> int:
+@json_option
+def compare(words: tuple[str, ...], as_json: bool) -> int:
     """Shows the paired difference of two cells.
 
     By every metric they share, with its p-value.
     """
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.rows.cautions import cautions
-    from denoisebench.reports.rows.compare import comparison_table, find_cell
+    from denoisebench.reports.rows.compare import comparison_record, comparison_table, find_cell
     from denoisebench.reports.rows.frame import load_frame
 
     folders = [word for word in words if "=" not in word]
@@ -74,9 +95,13 @@ def compare(words: tuple[str, ...]) -> int:
     parts = [re.split(r",(?=\w)", choice) for choice in chosen]
     wanted = [dict(map(_setting, part)) for part in parts]
     a, b = (find_cell(run, want) for run, want in zip([runs[0], runs[-1]], wanted, strict=True))
-    terminal().print(comparison_table(a, b))
     frames = [load_frame(replace(one.run, entries=[one.entry])) for one in (a, b)]
-    print_cautions(dict.fromkeys(text for frame in frames for text in cautions(frame)))
+    notes = list(dict.fromkeys(text for frame in frames for text in cautions(frame)))
+    if as_json:
+        print_json({**comparison_record(a, b), "cautions": notes})
+        return 0
+    terminal().print(comparison_table(a, b))
+    print_cautions(notes)
     return 0
 
 

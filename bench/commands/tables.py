@@ -1,12 +1,15 @@
 """The tables of `denoisebench list`: what a sweep can name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import conf_group
@@ -111,16 +114,21 @@ def columns() -> Table:
 
 
 def runs() -> Table:
+    table = Table("run", "cells", title="runs/")
+    for run in _runs():
+        table.add_row(escape(run["run"]), escape(run["problem"] or str(run["cells"])))
+    return table
+
+
+def _runs() -> Iterator[dict[str, Any]]:
     from denoisebench.bench.records.run import load_run
 
-    table = Table("run", "cells", title="runs/")
     for marker in sorted(Path("runs").glob("*/sweep.json")):
+        name = str(marker.parent)
         try:
-            cells = str(len(load_run(marker.parent).entries))
+            yield {"run": name, "cells": len(load_run(marker.parent).entries), "problem": ""}
         except UserError as error:
-            cells = str(error)
-        table.add_row(escape(str(marker.parent)), escape(cells))
-    return table
+            yield {"run": name, "cells": None, "problem": str(error)}
 
 
 def plugins() -> Table:
@@ -145,7 +153,7 @@ def _choices(group: str) -> Table:
     return table
 
 
-LISTINGS = {
+LISTINGS: dict[str, Callable[[], RenderableType]] = {
     "models": lambda: _choices("model"),
     "schedulers": schedulers,
     "metrics": lambda: _choices("metrics"),
@@ -157,3 +165,26 @@ LISTINGS = {
     "plugins": plugins,
     "runs": runs,
 }
+
+
+def records_of(subject: str) -> Any:
+    """A listing as plain values, a record a row. That of schedulers has three lists: schedulers,
+    classes of diffusers and known defects."""
+    if subject == "runs":
+        return [*_runs()]
+    if subject == "schedulers":
+        return {
+            "schedulers": [{"name": name, **asdict(spec)} for name, spec in SCHEDULERS.items()],
+            "classes": [{"name": name, **asdict(facts)} for name, facts in CLASSES.items()],
+            "known_defects": [
+                {"name": known.name, "of": known.who, "effect": known.effect}
+                for known in known_defects(version("diffusers"))
+            ],
+        }
+    table = LISTINGS[subject]()
+    assert isinstance(table, Table)
+    texts = (
+        [Text.from_markup(str(cell)).plain for cell in column.cells] for column in table.columns
+    )
+    names = [str(column.header) for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*texts, strict=True)]

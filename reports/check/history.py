@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -146,6 +146,26 @@ def _course(
 ) -> Course:
     names, times = [pack.name for pack in packs], [pack.unix_s for pack in packs]
     return Course(name, measure, names, times, levels, steps)
+
+
+def course_record(course: Course) -> dict[str, Any]:
+    """A course as plain values. The change of a time is that of its logarithm."""
+    return {
+        "cell": course.cell,
+        "measure": course.measure,
+        "packs": course.packs,
+        "unix_s": course.unix_s,
+        "levels": [*map(asdict, course.levels)],
+        "steps": [
+            {
+                "at": course.packs[step.at],
+                "change": step.change.value,
+                "interval": step.change.interval(),
+                "p": step.p,
+            }
+            for step in course.steps
+        ],
+    }
 
 
 class _Taken(NamedTuple):

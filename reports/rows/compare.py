@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -172,6 +173,13 @@ def comparison_frame(a: MeasuredCell, b: MeasuredCell) -> pd.DataFrame:
     """One row per metric that both cells have: a - b with its standard error, 95 % interval and
     two-sided p; nan where the two cannot be compared, as the note says."""
     return pd.DataFrame([_record(metric, d) for metric, d in _differences(a, b)])
+
+
+def comparison_record(a: MeasuredCell, b: MeasuredCell) -> dict[str, Any]:
+    """The rows of comparison_frame as plain values, with the names of both cells."""
+    first, second = _names(a, b)
+    metrics = [_record(metric, difference) for metric, difference in _differences(a, b)]
+    return {"a": first, "b": second, "metrics": metrics}
 
 
 def _record(metric: str, difference: Difference | None) -> dict[str, object]:
