@@ -80,7 +80,9 @@ def test_the_door_loads_nothing_before_it_can_be_stopped():
     assert {*loaded.stdout.split()} <= {"denoisebench", "denoisebench.__main__", "errno"}
 
 
-@pytest.mark.parametrize("command", ["--help", "list columns"])
+@pytest.mark.parametrize(
+    "command", ["--help", "sweep --help", "list columns", "list columns --json"]
+)
 def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(command):
     program = (
         "import sys; from denoisebench.__main__ import main; "

@@ -30,8 +30,8 @@ COMMANDS = {
     "completion": "completion:completion",
 }
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 a cell failed or a scheduler deviates or something got worse, 2 usage "
-    "error, 3 a check is undecided, 130 stopped."
+    "Exit codes: 0 done, 1 a cell failed or a scheduler deviates or something got worse or doctor "
+    "found a fault, 2 usage error, 3 a check is undecided, 130 stopped."
 )
 
 
