@@ -34,7 +34,7 @@ def test_every_listing_has_its_rows_by_name(subject, run, capsys, monkeypatch):
     (run.folder.parent / "runs").exists() or (run.folder.parent / "runs").symlink_to(".")
     listed = read(capsys, "list", subject)
     rows = listed["schedulers"] if subject == "schedulers" else listed
-    assert rows
+        assert rows or subject == "plugins"  # of which none is installed here
     assert all(row == {**row} and next(iter(row.values())) for row in rows)
     text = call(capsys, "list", subject)[1]
     assert [row for row in rows if str(next(iter(row.values()))) not in text] == []
@@ -59,7 +59,7 @@ def test_a_comparison_has_the_differences_in_full(run, capsys):
         difference = compare_cells(a, b, line["metric"])
         assert line["difference"] == difference.value
         assert line["se"] == difference.se
-        assert tuple(line["interval"]) == difference.interval()
+        assert (line["low"], line["high"]) == difference.interval()
     assert {FD, CLIP} <= {line["metric"] for line in record["metrics"]}
     assert record["a"] == a.name
 
