@@ -34,7 +34,7 @@ def test_every_listing_has_its_rows_by_name(subject, run, capsys, monkeypatch):
     (run.folder.parent / "runs").exists() or (run.folder.parent / "runs").symlink_to(".")
     listed = read(capsys, "list", subject)
     rows = listed["schedulers"] if subject == "schedulers" else listed
-        assert rows or subject == "plugins"  # of which none is installed here
+    assert rows or subject == "plugins"  # of which none is installed here
     assert all(row == {**row} and next(iter(row.values())) for row in rows)
     text = call(capsys, "list", subject)[1]
     assert [row for row in rows if str(next(iter(row.values()))) not in text] == []
