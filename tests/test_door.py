@@ -74,3 +74,10 @@ def test_help_and_its_errors_load_no_heavy_library(words):
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", ["demo", "inspect", "fetch"])
+def test_a_setting_with_dashes_is_answered_with_how_to_write_it(command, capsys):
+    code, _, err = call(capsys, command, "gaussian", "--steps", "2")
+    assert code == 2
+    assert err == "denoisebench: --steps: unknown option; write steps=2\n"

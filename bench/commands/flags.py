@@ -69,7 +69,7 @@ def split_flags(
         name = LONG.get(name, name)
         if name not in known:
             following = _next_value(name, words)
-            raise UserError(f"{word}: there is no such flag; {_cure(word, following, known)}")
+            raise UserError(f"{word}: there is no such flag; {cure_of(word, following, known)}")
         if name in VALUES:
             flags[name] = _value_of(name, value if joined else _next_value(name, words))
         elif joined:
@@ -88,7 +88,7 @@ def _check_together(flags: Mapping[str, str]) -> None:
         raise UserError("--resolve: give it with --cfg=job, whose values it resolves")
 
 
-def _cure(word: str, following: str, known: Sequence[str]) -> str:
+def cure_of(word: str, following: str, known: Sequence[str]) -> str:
     """What to write instead: `steps=2` of --steps=2 and --steps 2, a flag that is spelt so."""
     from denoisebench.bench.settings.job import Settings
 

@@ -4,19 +4,24 @@ It knows no command; bench/commands/program.py names them all.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from denoisebench.bench.commands.flags import LONG, MEANINGS, VALUES, split_flags
+from denoisebench.bench.commands.flags import LONG, MEANINGS, VALUES, cure_of, split_flags
 from denoisebench.bench.errors import UserError, suggestion
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 WANTS_A_RUN = "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
 _SHORT_WITH_VALUE = re.compile(r"-\w=")
+
+
+def _nearest(name: str, _: str, known: Sequence[str]) -> str:
+    return suggestion(name, known)
 
 
 class Command(click.Command):
@@ -36,14 +41,20 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, [part for word in parts for part in word])
         except click.NoSuchOption as error:
-            name, known = error.option_name, self._options(ctx)
-            raise UserError(f"{name}: unknown option; {suggestion(name, known)}") from error
+            name, known = error.option_name, [*self._options(ctx)]
+            following = next((after for word, after in pairwise(args) if word == name), "")
+            mend = cure_of if self._takes_settings else _nearest
+            raise UserError(f"{name}: unknown option; {mend(name, following, known)}") from error
         except click.BadOptionUsage as error:
             name, option = error.option_name, self._options(ctx)[error.option_name]
             cure = "takes no value; give it alone" if option.is_flag else "give it a value"
             raise UserError(f"{name}: {cure}") from error
         except click.UsageError as error:
             raise UserError(f"{given}: {self.wants}") from error
+
+    @property
+    def _takes_settings(self) -> bool:
+        return any("KEY=VALUE" in str(part.metavar) for part in self.params)
 
     def _options(self, ctx: click.Context) -> dict[str, click.Option]:
         options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
