@@ -47,14 +47,16 @@ class JobScoring:
 
     def _unread(self, job: Job) -> list[tuple[int, int]]:
         """Blocks of a job's images that its metrics have not read, by the names of files alone;
-        none where there is but one block."""
+        none where there is but one block. Code of the user's own reads what the others do, and is
+        not waited for: where it fails it would never have read all."""
         from denoisebench.bench.score.passes import blocks
 
         key, samples = job.entry.cell.key, job.entry.samples
         whole = blocks(samples)
         if len(whole) == 1:
             return []
-        kinds = {metric.kind for metric in own_metrics(job).values()}
+        _, metrics = _of_user(own_metrics(job))
+        kinds = {metric.kind for metric in metrics.values()}
         gaps = [gap for kind in kinds for gap in self.store.unwritten(key, kind, samples)]
         return [block for block in whole if _overlaps(block, gaps)]
 

@@ -170,3 +170,16 @@ def test_two_functions_of_one_name_need_two_names(tmp_path, capsys):
     code, _, err = gaussian(capsys, "metrics.own=[own_numbers:warmth,own_others:warmth]")
     assert code == 2
     assert "two metrics have the same column" in err
+
+
+def test_workers_go_on_where_a_function_fails(tmp_path, capsys):
+    """Of several blocks, which workers share."""
+    text = WARMTH.replace(
+        "return", "if len(images) < 100:\n            raise ValueError('few')\n        return"
+    )
+    write(tmp_path / "own_numbers.py", text)
+    shared = ("workers=1", "samples=300", "batch_size=300", "metrics=exact")
+    assert gaussian(capsys, OWN_WARMTH, *shared)[0] == 1
+    row = rows().iloc[0]
+    assert row.message.endswith("warmth raised ValueError: few")
+    assert row.fd_pixels > 0
