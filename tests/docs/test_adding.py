@@ -1,5 +1,6 @@
 """The walks of docs/adding.md: their diffs, applied to a copy of the source, do what they say."""
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,10 @@ def source(tmp_path_factory):
 def run_in(source, *arguments):
     """Standard output of `denoisebench ARGUMENTS` by the source in that folder."""
     command = [sys.executable, "-m", "denoisebench", *arguments]
-    result = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
+    whole = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    result = subprocess.run(
+        command, cwd=source, capture_output=True, text=True, timeout=300, env=whole
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout
 
