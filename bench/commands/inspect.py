@@ -1,5 +1,6 @@
 """`denoisebench inspect`: what a sweep would know of a model."""
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def inspect(model: str, settings: tuple[str, ...]) -> int:
     from denoisebench.bench.settings.job import check_settings
 
     ready = {file.name.removesuffix(".yaml") for file in conf_group("model").iterdir()}
+    model = re.sub(r"^model(\.path)?=", "", model)  # as a sweep is told it
     chosen = f"model={model}" if model in ready else f"model.path={model}"
     configs = _configs([chosen, *settings])
     if len(configs) != 1:
@@ -41,7 +43,7 @@ def inspect(model: str, settings: tuple[str, ...]) -> int:
     checked, problems = check_settings(configs[0])
     if checked is None:
         raise UserError("\n".join(problems))
-    _show(inspected(checked), chosen)
+    _show(inspected(checked), [chosen, *settings])
     return 0
 
 
@@ -49,7 +51,7 @@ def _configs(overrides: list[str]) -> list[dict[str, object]]:
     return composed({"--multirun": ""}, [open_setting(override) for override in overrides])
 
 
-def _show(model: "Inspected", chosen: str) -> None:
+def _show(model: "Inspected", chosen: list[str]) -> None:
     console, table = terminal(), Table("what", "value", "read in", title=model.name)
     for fact in model.facts:
         table.add_row(fact.name, fact.value, fact.source)
@@ -59,7 +61,7 @@ def _show(model: "Inspected", chosen: str) -> None:
     if model.fitting:
         usual = [name for name in _USUAL if name in model.fitting]
         some = ",".join((usual or model.fitting)[:2])
-        command = ["denoisebench", "sweep", chosen, f"scheduler={some}", "steps=4,8,16,32"]
+        command = ["denoisebench", "sweep", *chosen, f"scheduler={some}", "steps=4,8,16,32"]
         lines.append(f"its curve: {shlex.join(command)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -124,7 +124,11 @@ def _as_choice(choice: Setting) -> Setting:
         for file in conf_group(choice.name).iterdir()
         if file.name.endswith(".yaml")
     )
-    known = ", ".join(names) if len(names) <= _FEW else f"see `denoisebench list {choice.name}s`"
+    known = (
+        ", ".join(names)
+        if len(names) <= _FEW
+        else f"see `denoisebench list {choice.name.rstrip('s')}s`"
+    )
     return replace(choice, comment=known)
 
 

@@ -178,7 +178,9 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
             style="bold red",
             soft_wrap=True,
         )
-    console.print(f"answer: {answer(decided)}", highlight=False, markup=False, soft_wrap=True)
+    is_lost = outcome.failed == len(plan.jobs)
+    words = "none; every cell failed" if is_lost else answer(decided)
+    console.print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 

@@ -29,7 +29,10 @@ class Verdicts:
     @property
     def problems(self) -> dict[str, str]:
         """Why a cell is missing, failed or degenerate, by its name: each is a regression."""
-        return {problem.cell: problem.why for problem in self._check.problems}
+        problems: dict[str, list[str]] = {}
+        for problem in self._check.problems:
+            problems.setdefault(problem.cell, []).append(problem.why)
+        return {cell: "; ".join(dict.fromkeys(whys)) for cell, whys in problems.items()}
 
     @property
     def notes(self) -> list[str]:

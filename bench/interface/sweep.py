@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -73,11 +74,22 @@ def _swept(overrides: list[str], progress: "Listener | None") -> "Outcome":
     from denoisebench.bench.models.quiet import quiet_libraries
     from denoisebench.bench.plan.plan import plan_sweep
 
+    _forget_files()
     plan = plan_sweep(*grid_of(overrides))
     with quiet_libraries():
         outcome = _run(plan, progress)
     _finish(outcome.run.folder, plan.tracking)
     return outcome
+
+
+def _forget_files() -> None:
+    """Forgets what earlier calls read of files, which may be others by now: hashes, prompts,
+    images. A command reads each once; a process that sweeps again must not."""
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("denoisebench.bench."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear") and value.__module__ == name:
+                    value.cache_clear()
 
 
 def _run(plan: "Plan", progress: "Listener | None") -> "Outcome":

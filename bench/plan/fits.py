@@ -175,7 +175,9 @@ def _without_prompts(model: FoundModel, settings: Settings) -> Iterator[str]:
     name = settings.model.name
     if settings.prompts.path != UNCONDITIONAL:
         yield f"model={name}: {model.pipeline_class} takes no prompt; use prompts=unconditional"
-    reads_prompts = settings.metrics.clip_score or settings.metrics.accuracy
+    metrics = settings.metrics
+    cosines = [head for head in metrics.heads if head.head is None]
+    reads_prompts = metrics.clip_score or metrics.accuracy or cosines
     if reads_prompts and not settings.metrics.optional:
         yield f"metrics={settings.metrics.name}: {name} takes no prompt that an image could match"
     if settings.latents:

@@ -102,7 +102,10 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
     for metric in entry.metrics:
-        row |= _metric_columns(store, entry, metric)
+        columns = _metric_columns(store, entry, metric)
+        # Closeness to many steps reads fewer samples than the others.
+        seen = [part["distinct_prompts"] for part in (row, columns) if "distinct_prompts" in part]
+        row |= {**columns, **({"distinct_prompts": max(seen)} if seen else {})}
     return row
 
 

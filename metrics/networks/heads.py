@@ -4,6 +4,7 @@ LAION's aesthetic predictor is one: five layers without activations between them
 """
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,11 +58,18 @@ def _numbers(path: Path, state: dict[str, Tensor]) -> list[int]:
     return sorted({int(parts[1]) for parts in names.values() if parts})
 
 
+def _layers(state: dict[str, Tensor]) -> Iterator[tuple[str, re.Match[str]]]:
+    """Names of the tensors of layers, with their number and part. Raises ValueError for two of one
+    number: which chain they are of is not known."""
+    layers = [(name, layer) for name in state if (layer := _LAYER.fullmatch(name))]
+    if len({layer.groups() for _, layer in layers}) < len(layers):
+        raise ValueError("two of its layers have one number")
+    yield from layers
+
+
 def _linear(state: dict[str, Tensor], number: int) -> nn.Linear:
-    weight, bias = (
-        next((t for name, t in state.items() if name.endswith(f"{number}.{part}")), None)
-        for part in ("weight", "bias")
-    )
+    parts = {(int(layer[1]), layer[2]): state[name] for name, layer in _layers(state)}
+    weight, bias = (parts.get((number, part)) for part in ("weight", "bias"))
     if weight is None or weight.ndim != 2:
         raise ValueError(f"layer {number} has no weight")
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)

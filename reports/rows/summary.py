@@ -74,7 +74,10 @@ def answer(defaults: Sequence[Mapping[str, Any]]) -> str:
     """What to run, in a sentence, of the defaults in defaults.yaml; metrics that agree are named
     together."""
     if not defaults:
-        return "none; no metric that has a margin was measured"
+        return (
+            "none; nothing was measured that says which image is better and has a margin: that "
+            "takes CLIP, reference images or a metric of your own"
+        )
     metrics: dict[tuple[str, str], list[str]] = {}
     for default in defaults:
         label = metric_spec(default["default_for"]).label

@@ -1,6 +1,8 @@
 """A sweep from Python is the command's: the same store, the same words, nothing else touched."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 import denoisebench as db
+from denoisebench.bench.paths import EMBEDDED
 from tests.helpers.cli import call, tiny
 
 TINY = {
@@ -81,6 +84,24 @@ def test_what_cannot_run_is_refused_in_the_words_of_the_command(settings, words,
     code, _, err = call(capsys, "sweep", f"runs={tmp_path}", *words)
     assert code == 2
     assert err == "".join(f"denoisebench: {line}\n" for line in str(raised.value).splitlines())
+
+
+def test_files_that_changed_between_two_sweeps_are_read_anew(tmp_path):
+    """Prompts and weights: their hashes are in the keys of cells."""
+    prompts, folder = tmp_path / "prompts.txt", tmp_path / "mine"
+    shutil.copytree(EMBEDDED / "shapes-ddpm", folder)
+    config = folder / "unet" / "config.json"
+    keys = []
+    for number in range(3):
+        prompts.write_text(f"a red ring\na blue square {number > 0}\n")
+        fields = json.loads(config.read_text())
+        config.write_text(json.dumps({**fields, "dropout": 0.1 * (number > 1)}))
+        given = {"model.path": str(folder), "prompts.path": str(prompts), "run": f"r{number}"}
+        run = db.sweep(**{**QUICK, "model": "local", **given, "runs": str(tmp_path)})
+        keys.append(run.frame()[["key", "weights"]].iloc[0].tolist())
+    (first, one), (second, two), (third, three) = keys
+    assert len({first, second, third}) == 3
+    assert one == two != three
 
 
 def test_a_dry_run_is_left_to_the_command():

@@ -52,3 +52,19 @@ def test_a_size_that_nothing_states_is_none(tmp_path):
     fields = json.loads(config.read_text())
     config.write_text(json.dumps({**fields, "sample_size": None}))
     assert stated_size(folder, "StableDiffusionPipeline") == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("self.default_sample_size = 64\nself.vae_scale_factor = 16\n", (1024, 1024)),
+        ("self.default_sample_size = 64\n2 ** (len(self.vae.config.block_out_channels))\n", None),
+        ("self.vae_scale_factor = self.vae.config.spatial_compression_ratio\n", None),
+    ],
+)
+def test_a_class_that_counts_latents_in_another_way_is_not_guessed(
+    text, size, tmp_path, monkeypatch
+):
+    folder = save_tiny("sd15", tmp_path)
+    monkeypatch.setattr("denoisebench.bench.models.size.class_source", lambda name: text)
+    assert stated_size(folder, "SomePipeline")[0] == size

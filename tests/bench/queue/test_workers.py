@@ -253,6 +253,7 @@ def test_a_broken_machine_that_is_left_alone_says_so(tmp_path, capsys, quick):
     assert driven.code == 1
     frame = pd.read_csv(folder / "results.csv")
     assert "this machine is broken" in frame.message[0]
+    assert "answer: none; every cell failed" in capsys.readouterr().out
 
 
 def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.score.networks import Memory, loaded
 from denoisebench.bench.settings.metrics import ClipSettings
+from denoisebench.metrics.networks.heads import linear_head
 from tests.helpers.plugins import gaussian
 
 MODEL = "local-dir:embedded:shapes-clip"
@@ -77,6 +78,10 @@ def test_a_published_name_needs_the_checksum_of_its_weights(capsys):
             {"0.weight": torch.ones(2, 4), "1.weight": torch.ones(1, 3)},
             "a layer gives 2 numbers, the next takes 3",
         ),
+        (
+            {"a.0.weight": torch.ones(1, 4), "b.0.weight": torch.ones(1, 4)},
+            "two of its layers have one number",
+        ),
     ],
 )
 def test_a_file_that_is_no_head_is_said_in_a_line(capsys, state, words):
@@ -86,6 +91,20 @@ def test_a_file_that_is_no_head_is_said_in_a_line(capsys, state, words):
     assert words in err
     assert len(err.splitlines()) == 1
     assert not Path("runs").exists()
+
+
+def test_layers_are_in_the_order_of_their_numbers(tmp_path):
+    """Of which there may be more than ten: 12 is not 2."""
+    scales = [float(number + 1) for number in range(14)]
+    state = {f"layers.{n}.weight": torch.tensor([[scale]]) for n, scale in enumerate(scales)}
+    state |= {f"layers.{n}.bias": torch.tensor([1.0]) for n in range(14)}
+    save_file(state, tmp_path / "deep.safetensors")
+    expected = 1.0
+    for scale in scales:
+        expected = scale * expected + 1
+    assert linear_head(tmp_path / "deep.safetensors")(torch.ones(1, 1)).item() == pytest.approx(
+        expected
+    )
 
 
 def test_a_missing_head_and_a_name_that_is_taken_are_said(capsys):

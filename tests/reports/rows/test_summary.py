@@ -111,7 +111,11 @@ DDIM = {"scheduler": "ddim", "steps": 16, "call": {"num_inference_steps": 16}}
 @pytest.mark.parametrize(
     ("defaults", "words"),
     [
-        ([], "none; no metric that has a margin was measured"),
+        (
+            [],
+            "none; nothing was measured that says which image is better and has a margin: that "
+            "takes CLIP, reference images or a metric of your own",
+        ),
         (
             [default_of("fd_shapes", **DDIM), default_of("clip_score_shapes", **DDIM)],
             "m with ddim, 16 steps, guidance 4 is the cheapest proven to be within the margins by "
