@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from denoisebench.metrics import specs
 from tests.helpers.cli import GRID, tiny
 from tests.helpers.s3 import serving
 
@@ -69,3 +70,10 @@ def server(_server):
 def bucket(server, tmp_path):
     """A place in its bucket."""
     return server.bucket(tmp_path.name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_metrics_of_other_files():
+    """What a file's tests declare from outside the package is not known to the next file's."""
+    yield
+    specs.OWN.clear()

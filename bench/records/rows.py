@@ -101,12 +101,12 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **_vendor_columns(store.read_record(key, "vendor")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
     }
+    prompts = []  # closeness to many steps reads fewer samples than others, and fewer prompts
     for metric in entry.metrics:
         columns = _metric_columns(store, entry, metric)
-        # Closeness to many steps reads fewer samples than the others.
-        seen = [part["distinct_prompts"] for part in (row, columns) if "distinct_prompts" in part]
-        row |= {**columns, **({"distinct_prompts": max(seen)} if seen else {})}
-    return row
+        prompts += [columns.pop("distinct_prompts")] if "distinct_prompts" in columns else []
+        row |= columns
+    return {**row, "distinct_prompts": max(prompts)} if prompts else row
 
 
 def _status(store: Store, entry: Entry) -> dict[str, Any]:

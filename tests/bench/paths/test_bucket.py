@@ -143,9 +143,9 @@ def test_shards_are_read_once_and_records_anew(server, bucket, tmp_path, monkeyp
 
 
 def test_a_server_that_is_silent_is_told_of(server, bucket, monkeypatch, caplog):
-    monkeypatch.setattr(s3, "SILENT_S", 0.05)
     bucket.read("a")
     assert not caplog.messages
+    monkeypatch.setattr(s3, "SILENT_S", 0.001)
     faulty(server, "503", "GET", 4)
     bucket.read("a")
     assert caplog.messages == [f"{bucket.address}: no answer yet; asked again meanwhile"]

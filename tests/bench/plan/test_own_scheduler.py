@@ -105,7 +105,7 @@ def test_a_family_that_cannot_be_read_is_asked_for(capsys):
     ("settings", "words"),
     [
         (["scheduler.class=nowhere:Class"], "scheduler.class=nowhere:Class: cannot be imported"),
-        (["scheduler.class=Class"], "scheduler.class=Class: string should match"),
+        (["scheduler.class=Class"], "scheduler.class=Class: give package.module:name"),
         (["scheduler.class=pathlib:Path"], "is no scheduler class of diffusers' kind"),
         ([f"scheduler.class={MODULE}:Crisp", "scheduler.flags.no=1"], "takes no no"),
         ([f"scheduler.class={MODULE}:Crisp", "scheduler.base=ddim"], "base and class are two"),

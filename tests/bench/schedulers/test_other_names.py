@@ -64,7 +64,8 @@ def choices_of_the_tables():
 @pytest.mark.parametrize("name", MEANT)
 def test_a_name_of_another_tool_is_translated_and_not_taken(name, capsys):
     code, out, err = call(capsys, "sweep", f"scheduler={name}", "--dry-run")
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert out.startswith("reading the grid")
     assert err.startswith(f"denoisebench: scheduler={name}: unknown; did you mean {MEANT[name]}")
 
 
