@@ -9,7 +9,7 @@ ENV UV_TORCH_BACKEND=${TORCH} \
     UV_LINK_MODE=copy \
     UV_COMPILE_BYTECODE=1 \
     PATH=/opt/denoisebench/bin:${PATH} \
-    HOME=/work \
+    HOME=/data \
     USER=denoisebench
 WORKDIR /opt/source
 COPY pyproject.toml README.md LICENSE requirements.lock ./
@@ -19,13 +19,13 @@ COPY metrics metrics
 COPY reports reports
 COPY conf conf
 RUN python -m venv /opt/denoisebench
-RUN --mount=type=cache,target=/work/.cache \
+RUN --mount=type=cache,target=/data/.cache \
     python -m pip install --disable-pip-version-check uv==0.13.9
 # The lock as constraints: its versions, and of its packages those alone that this torch needs.
-RUN --mount=type=cache,target=/work/.cache \
+RUN --mount=type=cache,target=/data/.cache \
     uv pip install --python /opt/denoisebench/bin/python \
     --constraints requirements.lock ".[s3]"
 RUN denoisebench --version
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["denoisebench"]
 CMD ["--help"]

@@ -9,6 +9,7 @@ from denoisebench.bench.commands.console import terminal
 from denoisebench.bench.commands.hydra import composed, open_setting
 from denoisebench.bench.commands.parser import Command
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.models.files import size_words
 
 if TYPE_CHECKING:
     from denoisebench.bench.plan.wanted import Wanted
@@ -55,10 +56,6 @@ def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
 def _table(parts: list["Wanted"]) -> Table:
     table = Table("what", "from", "files", "size")
     for part in parts:
-        table.add_row(part.title, part.repository, str(len(part.files)), _words(part.size))
-    table.caption = f"{_words(sum(part.size for part in parts))} in all"
+        table.add_row(part.title, part.repository, str(len(part.files)), size_words(part.size))
+    table.caption = f"{size_words(sum(part.size for part in parts))} in all"
     return table
-
-
-def _words(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.2f} MB"

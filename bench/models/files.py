@@ -91,6 +91,11 @@ def weights_hash(source: Path, loading: Loading) -> str:
     return f"{RANDOM} {content}" if loading.random else content
 
 
+def size_words(count: int) -> str:
+    """A number of bytes as people read it."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
 def weights_bytes(source: Path, loading: Loading) -> int:
     """Bytes of the weight files that are loaded."""
     if loading.random:

@@ -12,7 +12,6 @@ _DECODERS = ("vae", "vqvae", "movq")
 # In the source of a class: an edge in pixels, or in latents.
 _PIXELS = re.compile(r"height = height or (\d+)\b")
 _LATENTS = re.compile(r"self\.default_sample_size = (\d+)\b")
-
 _FIXED = re.compile(r"self\.vae_scale_factor = (\d+)\s*$", re.MULTILINE)
 # As many as there are blocks, not one less; or a key of its own.
 _OTHERWISE = re.compile(r"len\(self\.vae\.config\.block_out_channels\)\)|spatial_compression")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.machine import library_version
-from denoisebench.bench.models.files import INDEX, weights_bytes
+from denoisebench.bench.models.files import INDEX, size_words, weights_bytes
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.models.size import stated_size
@@ -95,12 +95,8 @@ def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:
             yield Fact(f"its own default {name}", f"{default.default:g}", library)
     if not isinstance(model.source, str):
         size_b = weights_bytes(model.source, model.loading)
-        yield Fact("weights", f"{_bytes(size_b)} in files, run in {given.dtype}", "its files")
+        yield Fact("weights", f"{size_words(size_b)} in files, run in {given.dtype}", "its files")
     yield Fact("hash of its files", model.weights, "their content")
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 
 def _prompts(model: FoundModel, settings: Settings) -> str:

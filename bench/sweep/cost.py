@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.files import weights_bytes
+from denoisebench.bench.models.files import size_words, weights_bytes
 from denoisebench.bench.paths import cache_folder, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.plan.job import Job, in_order
@@ -32,9 +32,9 @@ def cost_lines(jobs: Sequence[Job]) -> list[str]:
     images = sum(job.entry.samples * 3 * _pixels(job) for job in jobs)
     weights = {job.model.source: _weights(job) for job in jobs}
     largest = max(weights.values(), default=0)
-    lines = [_time_line(jobs), f"disk: images of {_bytes(images)} as they are, less as PNG"]
+    lines = [_time_line(jobs), f"disk: images of {size_words(images)} as they are, less as PNG"]
     if largest:
-        lines.append(f"memory: weights of {_bytes(largest)} in files, and what a batch takes")
+        lines.append(f"memory: weights of {size_words(largest)} in files, and what a batch takes")
     return lines
 
 
@@ -60,10 +60,6 @@ def _pixels(job: Job) -> int:
 def _weights(job: Job) -> int:
     source = job.model.source
     return weights_bytes(source, job.model.loading) if isinstance(source, Path) else 0
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.2g} MB"
 
 
 def _pace(job: Job) -> float | None:

@@ -143,7 +143,7 @@ def _row_sums(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
     """[N] sums of the kernel of each x with all y, a block of rows at a time.
 
     Sums of blocks go where they stay: kept one by one, they lay between the freed blocks, and the
-    allocator could use none of these again (18 GB at 50,000 samples).
+    allocator could use none of these again (15 GB and more at 50,000 samples).
     """
     rows, sums = max(1, _BLOCK // len(y)), x.new_empty(len(x))
     for part, room in zip(torch.split(x, rows), torch.split(sums, rows), strict=True):

@@ -41,4 +41,4 @@ def test_disk_and_memory_are_counted(tmp_path, capsys):
     assert given["disk"].startswith("images of 9.6 MB"), "2 x 100,000 x 3 x 4 x 4 bytes"
     assert "memory" not in given, "a formula has no weights"
     shapes = costs(capsys, tmp_path, "model=shapes-ddpm")
-    assert shapes["memory"].startswith("weights of 10 MB in files")
+    assert shapes["memory"].startswith("weights of 10.4 MB in files")
