@@ -4,6 +4,7 @@ Knows features only, neither the network that made them nor whether the distance
 Float64 on the CPU throughout.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.features.draws import Draws
 from denoisebench.metrics.features.moments import FeatureStats, check_same_dim, checked_features
+from denoisebench.metrics.features.scatters import Distances, Part, Whole, by_scatters
 from denoisebench.metrics.specs import FEW_SAMPLES
 
 SPLITS = 4  # into halves, for the bias
@@ -91,28 +93,34 @@ def frechet_record(
     the halves there. The straight line of Chong & Forsyth (2020) is further off than the value.
     """
     samples = _Samples.of(features, reference)
-    value, influence = samples.distance(reference)
     draws = Draws.of(samples.count, clusters)
-    units, plain = draws.count, draws.estimate(value, influence)
+    units = draws.count
     if units < 4:
+        value, influence = samples.distance(reference)
+        plain = draws.estimate(value, influence)
         plain = _known(plain, taken=float("nan"), ratio=units / reference.dim)
         return FrechetRecord(plain, value, float("nan"))
-    # What a prompt's samples share does not depend on their weights, which add up to its share.
-    common = draws.means(influence)
-    mean, share, inverse = _of_halves(samples, reference, draws, common=common)
+    has_limit = units >= 8 and _fewest(draws) >= 4
+    halves = _parts(draws, 2, SPLITS if reference.dim <= LARGE else SPLITS_LARGE)
+    quarters = _parts(draws, 4, 1) if has_limit else []
+    inverse = float(np.mean([part.inverse for part in halves]))
     weight = (1 / units) / (inverse - 1 / units)  # 1 when the halves are equal
-    taken = weight * (mean - value)
+    strata = int(draws.strata.max()) + 1
+    distances = by_scatters(
+        samples.whole(reference), halves, quarters, weight=weight, strata=strata
+    ) or _one_by_one(samples, reference, draws, halves=halves, quarters=quarters, weight=weight)
+    taken = weight * (distances.half - distances.value)
     debiased = _known(
-        draws.estimate(value - taken, influence + weight * (influence - share)),
+        draws.estimate(distances.value - taken, distances.influence),
         taken=taken,
         ratio=units / reference.dim,
     )
-    points = [(1 / units, value), (inverse, mean)]
-    if units < 8 or _fewest(draws) < 4:
-        return FrechetRecord(debiased, value, float("nan"))
-    points.append(_of_quarters(samples, reference, draws))
+    points = [(1 / units, distances.value), (inverse, distances.half)]
+    if not has_limit:
+        return FrechetRecord(debiased, distances.value, float("nan"))
+    points.append((float(np.mean([part.inverse for part in quarters])), distances.quarter))
     inverses, values = zip(*points, strict=True)
-    return FrechetRecord(debiased, value, float(np.polyfit(inverses, values, 2)[2]))
+    return FrechetRecord(debiased, distances.value, float(np.polyfit(inverses, values, 2)[2]))
 
 
 def _known(estimate: Estimate, *, taken: float, ratio: float) -> Estimate:
@@ -129,32 +137,35 @@ def _fewest(draws: Draws) -> int:
     return int(np.bincount(draws.strata[np.unique(draws.units, return_index=True)[1]]).min())
 
 
-def _of_halves(
-    samples: "_Samples", reference: FeatureStats, draws: Draws, *, common: np.ndarray
-) -> tuple[float, np.ndarray, float]:
-    """Mean distance over both halves of all splits, its influence [N], and mean of 1 / units, which
-    is the sum of their squared weights. common [N]: what influences are taken less of."""
-    mean, influence, inverse = 0.0, np.zeros(samples.count), 0.0
-    times = SPLITS if reference.dim <= LARGE else SPLITS_LARGE
-    halves = splits(draws, 2, times=times)
-    for rows in halves:
-        weights, squares = _shares(draws, rows)
-        value, of_half = samples.part(rows, torch.from_numpy(weights)).distance(reference)
-        mean += value / len(halves)
-        influence[rows] += (of_half - common[rows]) * samples.count * weights / len(halves)
-        inverse += squares / len(halves)
-    return mean, influence, inverse
+def _one_by_one(
+    samples: "_Samples",
+    reference: FeatureStats,
+    draws: Draws,
+    *,
+    halves: Sequence[Part],
+    quarters: Sequence[Part],
+    weight: float,
+) -> Distances:
+    """The distances, each by decompositions of its own samples: of any number of them."""
+    value, influence = samples.distance(reference)
+    # What a prompt's samples share does not depend on their weights, which add up to its share.
+    common = draws.means(influence)
+    values, share = [], np.zeros(samples.count)
+    for part in halves:
+        of_part, of_half = samples.part(part).distance(reference)
+        values.append(of_part)
+        scale = samples.count * part.weights / len(halves)
+        share[part.rows] += (of_half - common[part.rows]) * scale
+    return Distances(
+        value,
+        float(np.mean(values)),
+        float(np.mean([samples.part(part).value(reference) for part in quarters] or [np.nan])),
+        influence + weight * (influence - share),
+    )
 
 
-def _of_quarters(samples: "_Samples", reference: FeatureStats, draws: Draws) -> tuple[float, float]:
-    """Mean of 1 / units of the quarters of one split, and their mean distance."""
-    points = []
-    for rows in splits(draws, 4, times=1):
-        weights, squares = _shares(draws, rows)
-        part = samples.part(rows, torch.from_numpy(weights))
-        points.append((squares, part.value(reference)))
-    inverse, mean = np.mean(points, axis=0)
-    return float(inverse), float(mean)
+def _parts(draws: Draws, pieces: int, times: int) -> list[Part]:
+    return [Part(rows, *_shares(draws, rows)) for rows in splits(draws, pieces, times=times)]
 
 
 def _shares(draws: Draws, rows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -213,8 +224,12 @@ class _Samples:
     def count(self) -> int:
         return len(self.centred)
 
-    def part(self, rows: np.ndarray, weights: Tensor) -> "_Samples":
+    def whole(self, reference: FeatureStats) -> Whole:
+        return Whole(self.centred, self.scaled, self.shift, reference.variance)
+
+    def part(self, part: Part) -> "_Samples":
         """Some of the samples, weighted, about their own mean."""
+        rows, weights = part.rows, torch.from_numpy(part.weights)
         mean, scaled = weights @ self.centred[rows], self.scaled[rows]
         scaled = scaled - weights @ scaled
         gram = None
