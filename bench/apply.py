@@ -55,9 +55,9 @@ def apply(
     selectors = {name: _plain(value) for name, value in values.items() if value is not None}
     default = _choose(read_defaults(path), selectors, path)
     if "call" not in default:
+        why = default.get("note", "more samples or more steps are needed, see the report")
         raise UserError(
-            f"{path}: no default of {_name(default)} was decided ({default['outcome']}): more "
-            "samples or more steps are needed, see the report"
+            f"{path}: no default of {_name(default)} was decided ({default['outcome']}): {why}"
         )
     steered = [name for name in STEERING if default.get(name)]
     if steered:
@@ -116,18 +116,22 @@ def _choose(
     defaults: list[dict[str, Any]], selectors: dict[str, Any], path: str | Path
 ) -> dict[str, Any]:
     """The one default that all selectors are true of. Raises UserError for none and for several."""
+    if not defaults:
+        raise UserError(
+            f"{path}: its sweep has no default: it measured nothing that has a margin; add CLIP "
+            "score, reference images or a metric of your own (metrics=…, metrics.own=…)"
+        )
     known = _distinct(name for default in defaults for name in _selectors(default))
     unknown = [name for name in selectors if name not in known]
-    if unknown and defaults:
+    if unknown:
         raise UserError(
             f"{path}: its defaults are not told apart by {', '.join(unknown)}; "
             f"they are by {', '.join(known)}"
         )
     left = [default for default in defaults if selectors.items() <= _selectors(default).items()]
     if not left:
-        have = "; ".join(map(_name, defaults)) or "nothing"
-        wanted = _keywords(selectors) or "anything"
-        raise UserError(f"{path}: no default for {wanted}; it has {have}")
+        have = "; ".join(map(_name, defaults))
+        raise UserError(f"{path}: no default for {_keywords(selectors)}; it has {have}")
     if "default_for" not in selectors:
         first = left[0]["default_for"]
         left = [default for default in left if default["default_for"] == first]

@@ -1,6 +1,7 @@
 """What is known of each metric and measurement: label, unit, direction. Data in one place."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 PRECISION_NEIGHBOURS = 3  # of precision and recall, as published (Kynkäänniemi et al., 2019)
@@ -44,8 +45,8 @@ class MetricSpec:
 
     @property
     def is_main(self) -> bool:
-        """Whether it is drawn in full. Of a signed one neither side of zero is better: it has no
-        front, no gain and no best cell."""
+        """Whether it is drawn in full in every run. Of a signed one neither side of zero is better:
+        it has no front, no gain and no best cell."""
         return not (self.is_further or self.is_signed)
 
     @property
@@ -340,6 +341,29 @@ def metric_spec(name: str) -> MetricSpec:
     an unknown family.
     """
     return OWN[name] if name in OWN else _built_in(name)
+
+
+def leading(metrics: Iterable[str]) -> list[str]:
+    """Those of a run's metrics that its lines, tables and defaults speak of: they name a best cell.
+    Where none does, closeness to many steps stands in for them: the fewest steps after which
+    nothing changes any more."""
+    metrics = [*metrics]
+    return [name for name in metrics if metric_spec(name).names_a_best] or [
+        name for name in metrics if is_of_convergence(name)
+    ]
+
+
+def drawn_in_full(metrics: Iterable[str]) -> list[str]:
+    """Those of a run's metrics that are drawn in full: the main ones, and those that lead."""
+    metrics = [*metrics]
+    lead = leading(metrics)
+    return [name for name in metrics if metric_spec(name).is_main or name in lead]
+
+
+def is_of_convergence(metric: str) -> bool:
+    """Whether it is closeness to what the same noise becomes in many steps, at the same guidance:
+    it says nothing of which guidance is better."""
+    return metric in _CONVERGED
 
 
 def _built_in(name: str) -> MetricSpec:

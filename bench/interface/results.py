@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.interface.words import chosen_by
+from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.run import Run, load_run
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Results:
     adds to the run later is seen by loading it again."""
 
     def __init__(self, run: Run):
-        self._run = run
+        self._loaded = run
 
     @property
     def folder(self) -> Path:
@@ -50,12 +51,20 @@ class Results:
         which `denoisebench list columns` explains."""
         return self._frame.copy()
 
+    @property
+    def _run(self) -> Run:
+        """The run. What better means of its own metrics holds again, whatever other runs of this
+        process said since."""
+        declare_recorded(self._loaded.own_metrics)
+        return self._loaded
+
     def cautions(self) -> list[str]:
         """What to know before believing the numbers, as the report's page says it: known defects
         of schedulers that cells hit, too few samples, uneven times."""
         from denoisebench.reports.rows.cautions import cautions
 
-        return [*self._run.warnings, *cautions(self._frame)]
+        warnings = self._run.warnings
+        return [*warnings, *cautions(self._frame)]
 
     def compare(self, a: Cell, b: Cell, *, other: "Results | None" = None) -> "pd.DataFrame":
         """a - b by each metric that both cells have, paired by prompt and noise: a row with the
@@ -94,11 +103,10 @@ class Results:
         from denoisebench.reports.formats import slug
         from denoisebench.reports.page.figures import figures
 
-        if metric not in self._estimates:
-            raise UserError(
-                f"{metric}: no metric of the run; {suggestion(metric, self._estimates)}"
-            )
-        estimates = self._estimates[metric]
+        folder, known = self._run.folder, self._estimates
+        if metric not in known:
+            raise UserError(f"{metric}: no metric of {folder}; {suggestion(metric, known)}")
+        estimates = known[metric]
         drawn = {
             one.name.removeprefix(f"{slug(metric)}_"): one
             for one in figures(self._frame, metric, estimates, decisions=self._decisions)

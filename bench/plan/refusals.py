@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import cache
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,8 @@ def _reasons(facts: PipelineFacts, scheduler: Any) -> Iterator[str]:
         yield f"gives the scheduler {levels}, which {name} does not take"
         return
     takes = signature(scheduler.step).parameters
-    lacking = [argument for argument in facts.step_takes if argument not in takes]
+    takes_any = any(argument.kind is Parameter.VAR_KEYWORD for argument in takes.values())
+    lacking = [name for name in facts.step_takes if not (takes_any or name in takes)]
     if lacking:
         yield f"gives each step {', '.join(lacking)}, which {name} does not take"
     if not facts.scales and _scales(scheduler):

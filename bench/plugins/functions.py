@@ -28,7 +28,15 @@ class OwnFunction:
         return [self.dotted, self.python, self.source]
 
     def load(self, memory: object) -> Callable[..., Any]:
-        """The function itself, or one that asks its interpreter. It keeps its own memory."""
+        """The function itself, or one that asks its interpreter. It keeps its own memory.
+
+        Raises UserError where its source is not what it was when the sweep was planned: its numbers
+        would be kept as those of the source before.
+        """
+        if own_function(self.dotted, self.python) != self:
+            raise UserError(
+                f"{self.dotted} changed since this sweep was planned; run the same sweep again"
+            )
         if self.python:
             return Interpreter(self.python, self.dotted)
         return _imported(self.dotted)

@@ -9,7 +9,9 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -25,9 +27,25 @@ _imported: dict[str, str] = {}  # hashes of sources as they were imported, by mo
 _here: set[str] = set()  # the current folder, where it was put on the path
 
 
+def _started_ns() -> int:
+    """When this process started, to a second below, as files have their times; where the system
+    does not tell, now."""
+    try:
+        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        lines = Path("/proc/stat").read_text().splitlines()
+        boot = dict(line.split()[:2] for line in lines)["btime"]
+    except OSError:
+        return time.time_ns()
+    return (int(boot) * os.sysconf("SC_CLK_TCK") + int(ticks)) * 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+_STARTED_NS = _started_ns()
+
+
 def imported(dotted: str) -> Any:
     """The object that `package.module:name` or `package.module.name` names, of the source as it is
-    now. Modules of the current folder are found, too. Raises whatever the module raises."""
+    now. Modules of the current folder are found, too. Raises whatever the module raises, and
+    ImportError for one whose source lies in no file."""
     name, _, attribute = dotted.rpartition(":" if ":" in dotted else ".")
     _find_modules_here()
     importlib.invalidate_caches()
@@ -35,7 +53,10 @@ def imported(dotted: str) -> Any:
         if name in sys.modules and _is_another_now(name):
             _forget(name, sources_of(sys.modules[name]))
         module = importlib.import_module(name)
-    _imported[name] = source_hash(sources_of(module))
+    sources = sources_of(module)
+    if not sources and name.partition(".")[0] not in _VERSIONED:
+        raise ImportError(f"the source of {name} lies in no file, so that no change of it is seen")
+    _imported[name] = source_hash(sources)
     return getattr(module, attribute)
 
 
@@ -45,7 +66,11 @@ def _is_another_now(name: str) -> bool:
     spec, file = PathFinder.find_spec(top), getattr(sys.modules.get(top), "__file__", None)
     if spec and spec.origin and file and Path(spec.origin) != Path(file):
         return True
-    return name in _imported and _imported[name] != source_hash(sources_of(sys.modules[name]))
+    sources = sources_of(sys.modules[name])
+    if name in _imported:
+        return _imported[name] != source_hash(sources)
+    # Others imported it, nobody knows when: what was written since then may not be what runs.
+    return any(path.stat().st_mtime_ns >= _STARTED_NS for path in sources.values())
 
 
 def _forget(name: str, sources: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from denoisebench.metrics.specs import OWN, MetricSpec, declare
 
+Facts = Mapping[str, Mapping[str, Any]]  # by column
 _FACTS = ("label", "unit", "better", "meaning")
 
 
@@ -17,9 +18,9 @@ def facts_of(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def declare_recorded(record: Mapping[str, Mapping[str, Any]]) -> None:
-    """Makes the metrics of a record known. Raises ValueError, TypeError or AttributeError for what
-    is no such record."""
+def declare_recorded(record: Facts) -> None:
+    """Makes the metrics of a record known, whatever was known by their names. Raises ValueError,
+    TypeError or AttributeError for what is no such record."""
     for name, facts in record.items():
         if not all(isinstance(value, str) for value in facts.values()):
             raise ValueError(f"facts of {name} are no texts")

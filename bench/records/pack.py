@@ -6,7 +6,7 @@ bench/records/pack_file.py writes and reads it.
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class Pack:
     environment: dict[str, str]
     margins: dict[str, dict[str, Any]]
     cells: list[PackedCell]
+    # Facts of metrics from outside the package, by column.
+    own_metrics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def pack_run(run: Run) -> Pack:
@@ -69,7 +71,7 @@ def pack_run(run: Run) -> Pack:
     cells = [_packed(run, entry) for entry in run.entries if not entry.unsupported]
     finished = (run.store.read_record(cell.cell.key, "finished") for cell in cells)
     unix_s = max((record["unix_s"] for record in finished if record), default=time.time())
-    return Pack(run.name, unix_s, run.environment, run.margins, cells)
+    return Pack(run.name, unix_s, run.environment, run.margins, cells, run.own_metrics)
 
 
 def _packed(run: Run, entry: Entry) -> PackedCell:

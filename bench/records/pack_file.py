@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import hash_of, write_atomically
 from denoisebench.bench.records.cell import Cell, Cost, Grid, Latency
-from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
+from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric, pack_run
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.settings.margins import margin_of
@@ -40,11 +40,9 @@ def write_pack(pack: Pack, path: Path) -> None:
     """Raises UserError when it cannot be written."""
     arrays: dict[str, np.ndarray] = {}
     cells = [_folded(number, cell, arrays) for number, cell in enumerate(pack.cells)]
-    own = facts_of(name for cell in pack.cells for name in cell.metrics)
-    header = asdict(
-        _Header(SCHEMA, pack.name, pack.unix_s, pack.environment, dict(pack.margins), cells, own)
-    )
-    if not own:
+    about = pack.name, pack.unix_s, pack.environment, dict(pack.margins)
+    header = asdict(_Header(SCHEMA, *about, cells, pack.own_metrics))
+    if not pack.own_metrics:
         del header["own_metrics"]  # so that earlier versions read it too
     header["sha256"] = _checksum(header, arrays)
     write_atomically(path, save(arrays, {_HEADER: json.dumps(header)}))
@@ -144,7 +142,8 @@ def read_pack(path: Path) -> Pack:
         declare_recorded(known.own_metrics)
         cells = [_unfolded(folded, arrays) for folded in known.cells]
         margins = {name: margin_of(margin) for name, margin in known.margins.items()}
-        return Pack(known.name, known.unix_s, known.environment, margins, cells)
+        about = known.name, known.unix_s, known.environment
+        return Pack(*about, margins, cells, known.own_metrics)
     except _OTHER_SHAPE as error:
         raise UserError(foreign) from error
 

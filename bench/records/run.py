@@ -52,6 +52,8 @@ class Run:
     margins: dict[str, dict[str, Any]] = field(default_factory=dict)
     races: tuple[RaceRecord, ...] = ()  # of each group of a race
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
+    # Facts of metrics from outside the package, by column.
+    own_metrics: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -100,7 +102,8 @@ def load_run(folder: str | Path) -> Run:
         record = json.loads(path.read_text())
         if record["schema"] == SCHEMA:
             entries = [_entry(entry) for entry in record["entries"]]
-            declare_recorded(record.get("own_metrics", {}))
+            own_metrics = record.get("own_metrics", {})
+            declare_recorded(own_metrics)
             return Run(
                 folder,
                 Store(named_from(folder, record["store"])),
@@ -111,6 +114,7 @@ def load_run(folder: str | Path) -> Run:
                 margins=_checked_margins(record.get("margins", {})),
                 races=_read_races(folder / _RACES, entries),
                 claims=record.get("claims", {}),
+                own_metrics=own_metrics,
             )
     except _DAMAGED as error:
         raise UserError(f"{path} {_UNREADABLE}") from error

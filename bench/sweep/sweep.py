@@ -26,7 +26,7 @@ from denoisebench.bench.sweep.cost import timed
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import leading
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,10 @@ def result_words(store: Store, job: Job, status: str) -> str:
         record = store.read_record(job.entry.cell.key, job.entry.status_kind)
         return f"{status}: {record['message'] if record else 'no record'}"
     estimates = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
-    judged = [(name, e) for name, e in estimates if e and metric_spec(name).names_a_best]
+    known = {name: estimate for name, estimate in estimates if estimate}
     flat = (store.read_record(job.entry.cell.key, "flat") or {}).get("flat", 0)
     flaws = [f"{flat} of {job.entry.samples} images show nothing"] if flat else []
-    return ", ".join([*(f"{name} {e}" for name, e in judged), *flaws])
+    return ", ".join([*(f"{name} {known[name]}" for name in leading(known)), *flaws])
 
 
 def _record_given(plan: Plan, run: Run) -> None:

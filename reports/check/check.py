@@ -19,6 +19,7 @@ from denoisebench.reports.check.families import FAMILIES, IMAGES, QUALITY, SPEED
 from denoisebench.reports.check.losses import (
     Pair,
     Pending,
+    drifts,
     have_same_images,
     losses,
     shared_features,
@@ -30,6 +31,10 @@ from denoisebench.reports.check.pairing import Matching, match
 # What may change; of the engine the device, as the rest is the environment's.
 _CHANGES = (*fields_with(MADE, OTHER), "device")
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
+_NO_FEATURES = (
+    "how far images moved is not known: features of them tell, which are kept by a Fréchet "
+    "distance (metrics=…)"
+)
 _HARDWARE = ("processor", "accelerator")  # of an environment
 _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
 
@@ -136,8 +141,11 @@ def check(
         for pair in whole
         for loss in losses(pair, margins, slower=slower, drift=drift, elsewhere=elsewhere)
     ]
-    _refuse_emptiness(pending, problems, only)
+    unknown = [pair for pair in whole if drift and drifts(pair) is None]
+    _refuse_emptiness(pending, problems, only, why=_NO_FEATURES if unknown else "")
     notes = [*_about_runs(baseline, candidate), *_about_pairs(pairs, whole)]
+    if unknown:
+        notes.append(f"{len(unknown)} of {len(whole)} cells: {_NO_FEATURES}")
     if SPEED in families:
         notes += _about_times(whole)
     return Check(baseline.name, candidate.name, families, _judged(pending), problems, notes, whole)
@@ -158,20 +166,22 @@ def _deficits(
 
 
 def _refuse_emptiness(
-    pending: Sequence[Pending], problems: Sequence[Problem], only: Sequence[str]
+    pending: Sequence[Pending], problems: Sequence[Problem], only: Sequence[str], *, why: str
 ) -> None:
     """Raises UserError where nothing is compared, or nothing of a family that was asked for: a gate
-    that checks nothing must not pass."""
+    that checks nothing must not pass. why: images that changed cannot be compared, or empty."""
     compared = {family_of(loss.measure) for loss in pending}
     compared |= {family for problem in problems for family in problem.families}
     for family in only:
         if family not in compared:
+            reason = why if family == IMAGES and why else "leave it out, or see --margins"
             raise UserError(
                 f"--only={','.join(only)}: baseline and candidate share nothing of {family} that "
-                "has a margin: leave it out, or see --margins"
+                f"has a margin: {reason}"
             )
     if not compared:
-        raise UserError("baseline and candidate share nothing that has a margin: see --margins")
+        reason = "; ".join(filter(None, ["see --margins", why]))
+        raise UserError(f"baseline and candidate share nothing that has a margin: {reason}")
 
 
 def _judged(pending: Sequence[Pending]) -> list[Comparison]:

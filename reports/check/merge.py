@@ -33,6 +33,7 @@ def merged(packs: Sequence[Pack]) -> Pack:
         environment=_environments([pack.environment for pack in packs]),
         margins=latest.margins,
         cells=[_merged(group) for group in _groups(packs)],
+        own_metrics={name: fact for pack in packs for name, fact in pack.own_metrics.items()},
     )
 
 

@@ -19,7 +19,7 @@ from denoisebench.metrics.decide.racing import tightest_at
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Plateau, Verdict
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_of_convergence, leading
 from denoisebench.reports.rows.curves import with_panels
 from denoisebench.reports.rows.frame import done
 
@@ -63,6 +63,10 @@ class Decisions:
 
 
 NOTHING = Decisions({}, [], [])
+_NO_GUIDANCE = (
+    "Closeness to many steps does not say which guidance is better: sweep one guidance, or add a "
+    "metric that does, such as CLIP score."
+)
 
 
 def decide(
@@ -148,9 +152,9 @@ def _defaults(
     *,
     races: Sequence["_Raced"],
 ) -> Iterator[Recommendation]:
-    """One for each metric that can name a best, of each group that differs in guidance, scheduler
-    and steps alone."""
-    targets = [metric for metric in gating if metric_spec(metric).names_a_best]
+    """One for each leading metric, of each group that differs in guidance, scheduler and steps
+    alone."""
+    targets = leading(gating)
     for _, group in cells.groupby([*HELD], sort=False, dropna=False):
         for target in targets:
             yield _recommendation(target, group, candidates, gating=gating, races=races)
@@ -178,6 +182,10 @@ def _recommendation(
             choice, note = race.choice_among({*cells.index})
             return Recommendation(target, panel, choice, race.rows, gaps, note)
     choice = choose([candidates[i] for i in cells.index], gating)
+    if other_guidances and is_of_convergence(target):
+        return Recommendation(
+            target, panel, _without_choice(choice), [*cells.index], {}, _NO_GUIDANCE
+        )
     return Recommendation(target, panel, choice, [*cells.index], gaps)
 
 
@@ -226,7 +234,11 @@ class _Raced:
             why = "The winner failed after it was chosen: the same command tries it again."
         else:
             return choice, ""
-        return replace(choice, outcome=UNDECIDED, chosen=None, runner_up=None), why
+        return _without_choice(choice), why
+
+
+def _without_choice(choice: Choice) -> Choice:
+    return replace(choice, outcome=UNDECIDED, chosen=None, runner_up=None)
 
 
 def decided(points: pd.DataFrame, metric: str, decisions: Decisions) -> pd.DataFrame:

@@ -167,7 +167,8 @@ def _record(
     tail = {**({"undecided": undecided} if waiting else {}), **_other_guidances(recommendation)}
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
-        return {**head, "guidance": first["guidance"], **tail}
+        why = {"note": recommendation.note} if recommendation.note else tail
+        return {**head, "guidance": first["guidance"], **why}
     i = recommendation.rows[chosen]
     return {
         **head,

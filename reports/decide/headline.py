@@ -13,10 +13,11 @@ import pandas as pd
 
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, leading
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import curve_points, panels, sign
+from denoisebench.reports.rows.frame import frame_metrics
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,11 @@ def observations(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
 ) -> list[Observation]:
     """One per panel that has a scored cell; none where bias can turn the order of cells around, and
-    none by closeness to an input."""
-    if not metric_spec(metric).names_a_best or samples_per_dim(frame, metric) < AMPLE_SAMPLES:
+    none by a metric that does not lead, such as closeness to an input."""
+    if (
+        metric not in leading(frame_metrics(frame))
+        or samples_per_dim(frame, metric) < AMPLE_SAMPLES
+    ):
         return []
     is_even, direction = timings_are_even(frame), sign(metric)
     points_of = dict(panels(curve_points(frame, metric)))

@@ -10,10 +10,11 @@ import pandas as pd
 from denoisebench.metrics.decide.power_law import PowerLaw, fit_power_law
 from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import drawn_in_full
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
 from denoisebench.reports.rows.curves import Z95, curve_points, marginal_gains
+from denoisebench.reports.rows.frame import frame_metrics
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Return:
 def returns(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
 ) -> list[Return]:
-    """Curves of at least two step counts, of a main metric."""
-    if not metric_spec(metric).is_main:
+    """Curves of at least two step counts, of a metric that is drawn in full."""
+    if metric not in drawn_in_full(frame_metrics(frame)):
         return []
     gains = marginal_gains(frame, metric, estimates)
     if gains.empty:

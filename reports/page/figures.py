@@ -12,7 +12,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import is_between_distributions, metric_spec
+from denoisebench.metrics.specs import drawn_in_full, is_between_distributions, metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
@@ -48,7 +48,7 @@ from denoisebench.reports.page.marks import (
     zero_line,
 )
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
-from denoisebench.reports.rows.frame import records
+from denoisebench.reports.rows.frame import frame_metrics, records
 from denoisebench.reports.rows.pareto import with_front
 
 _OWN_AXES = " Each panel has a value axis of its own."
@@ -76,8 +76,8 @@ def figures(
     points = decided(placed, metric, decisions)
     by_strength = strength_points(frame, metric)
     points, by_strength = _with_default(points), _placed(by_strength)
-    spec = metric_spec(metric)
-    costs = [STEPS, NFE, SECONDS] if spec.is_main else [STEPS]
+    is_full = metric in drawn_in_full(frame_metrics(frame))
+    costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
     drawn = [
@@ -87,7 +87,7 @@ def figures(
     ]
     if len(by_strength):
         drawn.append(_curves(frame, metric, by_strength, cost=STRENGTH))
-    if not spec.is_main:
+    if not is_full:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
@@ -174,8 +174,18 @@ def _values(column: pd.Series) -> str:
 
 
 def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict[str, Any]]:
-    metrics = [name for name in frame_metrics(frame) if metric_spec(name).is_main == main]
-    return [_metric_section(metric, frame, content) for metric in metrics]
+    """Those of the metrics that are drawn in full, or of all others."""
+    metrics = frame_metrics(frame)
+    full, lead = drawn_in_full(metrics), leading(metrics)
+    return [
+        _metric_section(metric, frame, content)
+        | {
+            "leads": metric in lead,
+            "front": _front(metric, frame) if main else [],
+        }
+        for metric in metrics
+        if (metric in full) == main
+    ]
 
 
 def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[str, Any]:
@@ -186,11 +196,9 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[
         "label": spec.label,
         "meaning": spec.meaning,
         "direction": spec.direction,
-        "names_a_best": spec.names_a_best,
         "rows": _headlines(content.observations[metric]),
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
-        "front": _front(metric, frame) if spec.is_main else [],
     }
 
 

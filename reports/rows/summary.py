@@ -12,7 +12,7 @@ from rich.text import Text
 
 from denoisebench.bench.records.names import cell_name
 from denoisebench.metrics.decide.verdicts import PASS
-from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, leading, metric_spec
 from denoisebench.reports.formats import (
     MISSING,
     NEVER,
@@ -29,13 +29,13 @@ _FEW = 3  # parts of a sentence
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
-    """One line per curve, at the step count that is best by the first metric that names a best one:
-    a Fréchet distance of too few samples does not.
+    """One line per curve, at the step count that is best by the first of the leading metrics: a
+    Fréchet distance of too few samples names none.
 
     Columns that hold a single value are named in the title instead.
     """
     frame = with_panels(frame)
-    metrics = [name for name in frame_metrics(frame) if metric_spec(name).names_a_best]
+    metrics = leading(frame_metrics(frame))
     ranking = [m for m in metrics if samples_per_dim(frame, m) >= AMPLE_SAMPLES][:1]
     names = [*panel_names(frame), "scheduler"]
     table = Table(title=Text(_title(frame, ranking)), title_justify="left", caption=_caption(frame))
@@ -59,8 +59,8 @@ def default_line(default: Mapping[str, Any]) -> str:
     """One of the defaults in defaults.yaml in a line."""
     about = f"{_group(default)} by {metric_spec(default['default_for']).label}: "
     if "call" not in default:
-        waiting = _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
-        return f"{about}{default['outcome']}, no cell is proven to be within all margins{waiting}"
+        words = f"{default['outcome']}, no cell is proven to be within all margins"
+        return f"{about}{words}{_open(default)}"
     saved = ""
     if "saving" in default:
         vendor, times = default["vendor_default"], significant(default["saving"]["evaluations"])
@@ -95,8 +95,7 @@ def _verdict(default: Mapping[str, Any]) -> tuple[str, str]:
     """What is said of a default before and after the metric's name."""
     group = _group(default)
     if "call" not in default:
-        tail = _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
-        return f"nothing is proven yet for {group}", tail
+        return f"nothing is proven yet for {group}", _open(default)
     setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
     tail = "" if default["outcome"] == PASS else ", though its curve still gains there"
     return f"{group} with {setting} is the cheapest proven to be within the margins", tail
@@ -107,6 +106,13 @@ def _group(default: Mapping[str, Any]) -> str:
     held = default.get("held", {})
     fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
     return cell_name(fixed | held, also=[*held, "strength"])
+
+
+def _open(default: Mapping[str, Any]) -> str:
+    """Why a default is not decided, or what may be decided soonest."""
+    if "note" in default:
+        return f"; {default['note'][0].lower()}{default['note'][1:]}"
+    return _waiting(default.get("undecided", {}), guidance=default.get("guidance"))
 
 
 def _waiting(undecided: Mapping[str, int | str], *, guidance: float | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from denoisebench.bench.records.columns import PANEL_FIELDS
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import drawn_in_full, metric_spec
 from denoisebench.reports.formats import MISSING, mebibytes, number, plus_minus
 from denoisebench.reports.rows.frame import frame_metrics, varying
 
@@ -44,7 +44,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     names = [*varying(frame, fields), *_TITLES]
     return [
         *(_plain(frame, name) for name in names),
-        *(_metric(frame, name) for name in frame_metrics(frame) if metric_spec(name).is_main),
+        *(_metric(frame, name) for name in drawn_in_full(frame_metrics(frame))),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", text="{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", text="{:.0f}".format),

@@ -8,7 +8,13 @@ import denoisebench as db
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.store import Store
 from tests.helpers.cli import call
+from tests.helpers.plugins import gaussian, write
 
+CONTRAST = """
+    @metric(better="{}")
+    def contrast(images, prompts):
+        return images.double().flatten(1).std(1)
+"""
 A, B = {"scheduler": "ddim", "steps": 2, "guidance": 4}, "scheduler=heun,steps=3,guidance=4"
 
 
@@ -81,10 +87,7 @@ def test_a_run_says_in_a_line_what_it_is(run):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (
-            lambda run: run.plot("fd_shape"),
-            "fd_shape: no metric of the run; did you mean fd_shapes",
-        ),
+        (lambda run: run.plot("fd_shape"), "/tiny; did you mean fd_shapes"),
         (lambda run: run.plot("fd_shapes", "vs_step"), "did you mean vs_steps"),
         (lambda run: run.images(A, [8]), "sample 8: the cell has samples 0 to 7"),
         (lambda run: run.images(A, [-1]), "sample -1: the cell has samples 0 to 7"),
@@ -106,3 +109,19 @@ def test_images_that_are_gone_are_said_to_be(copied):
         file.unlink()
     with pytest.raises(UserError, match="the same sweep makes the images"):
         run.images(A, [0])
+
+
+def test_runs_of_one_process_keep_their_own_direction_of_a_metric(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = {}
+    for better in ("higher", "lower"):
+        write(tmp_path / "own_numbers.py", CONTRAST.format(better))
+        grid = ("steps=2,16", "samples=40", "metrics.own=[own_numbers:contrast]", f"run={better}")
+        assert gaussian(capsys, *grid)[0] == 0
+        runs[better] = db.load(f"runs/{better}")
+    for _ in range(2):
+        sides = {better: run.compare("steps=2", "steps=16") for better, run in runs.items()}
+        words = {better: frame["a_is"].iloc[0] for better, frame in sides.items()}
+        assert {*words.values()} == {"better", "worse"}
+        chart = {better: run.plot("contrast").to_dict() for better, run in runs.items()}
+        assert all(better in str(spec) for better, spec in chart.items())

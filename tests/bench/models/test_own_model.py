@@ -6,6 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from denoisebench.bench.apply import apply, read_defaults
+from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import EVERYDAY, PromptSet
 from denoisebench.bench.paths import EMBEDDED
 from denoisebench.bench.records.run import load_run
@@ -42,7 +44,27 @@ def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
     frame = pd.read_csv(run.folder / "results.csv").sort_values("steps")
     assert {*frame.status} == {"done"}
     assert frame.ssim_converged.is_monotonic_increasing
-    assert "ssim_converged" in (run.folder / "defaults.yaml").read_text()
+    assert "psnr_converged " in out
+    assert "best steps of each curve by PSNR to convergence" in out
+    (default,) = read_defaults(run.folder / "defaults.yaml")
+    assert default["default_for"] == "ssim_converged"
+    assert "No quality metric" not in (run.folder / "report.html").read_text()
+
+
+def test_closeness_to_many_steps_chooses_steps_and_no_guidance(mine, tmp_path, capsys):
+    more = ("scheduler=ddim", "steps=4,8", "margins.gating.ssim_converged.absolute=1", "samples=32")
+    more = (*more, "metrics.convergence_samples=32")
+    code, out, err = sweep(capsys, tmp_path, mine, *more, "run=one", "guidance=4")
+    assert code == 0, err
+    assert "with ddim, 4 steps, guidance 4 is the cheapest proven to be within" in out
+    (default,) = read_defaults(tmp_path / "runs" / "one" / "defaults.yaml")
+    assert default["call"]["num_inference_steps"] == 4
+    code, out, err = sweep(capsys, tmp_path, mine, *more, "run=two", "guidance=1,4")
+    assert code == 0, err
+    assert "; closeness to many steps does not say which guidance is better" in out
+    path = tmp_path / "runs" / "two" / "defaults.yaml"
+    with pytest.raises(UserError, match="Closeness to many steps does not say which guidance"):
+        apply(None, path)
 
 
 def test_a_size_that_is_given_counts(mine, tmp_path, capsys):

@@ -1,11 +1,14 @@
 """Metrics of the user's own, through the command line."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.records.store import Store
 from denoisebench.metrics.specs import OWN
 from tests.helpers.cli import call
@@ -97,6 +100,16 @@ def test_a_changed_file_that_the_metric_names_is_measured_again(tmp_path, capsys
     code, _, err = gaussian(capsys, OWN_WARMTH)
     assert code == 2
     assert "weight.txt: No such file" in err
+
+
+@pytest.mark.parametrize("python", ["", sys.executable])
+def test_a_source_that_changed_since_the_plan_is_not_scored_by(tmp_path, python):
+    """Its numbers would be kept as those of the source that was planned."""
+    function = own_function("own_numbers:warmth", python)
+    function.load(None)
+    write(tmp_path / "own_numbers.py", WARMTH.replace(".mean((1, 2))", ".mean((1, 2)) * 2"))
+    with pytest.raises(UserError, match="own_numbers:warmth changed since this sweep was planned"):
+        function.load(None)
 
 
 BROKEN = {

@@ -330,8 +330,8 @@ def test_a_file_that_is_damaged_or_of_something_else_is_refused_in_a_line(conten
 def test_a_file_without_defaults_says_that_it_has_none(tmp_path):
     path = tmp_path / "defaults.yaml"
     path.write_text("schema: 1\ndefaults: []")
-    assert "no default for anything; it has nothing" in refused(path)
-    assert "no default for seed=0; it has nothing" in refused(path, seed=0)
+    assert "its sweep has no default: it measured nothing that has a margin" in refused(path)
+    assert "its sweep has no default" in refused(path, seed=0)
 
 
 class Guided:
