@@ -21,10 +21,15 @@ from tests.helpers.tiny_pipelines import as_single_file, save_tiny
 from tests.test_installed import wheel_python  # noqa: F401
 
 SHORT = (
-    *("samples=20", "batch_size=20", "threads=1", "tracking=none", "latency.timed_runs=0"),
-    *("metrics.convergence_steps=8", "metrics.convergence_samples=8"),
+    *("samples=32", "batch_size=32", "threads=1", "tracking=none", "latency.timed_runs=0"),
+    *("metrics.convergence_steps=8", "metrics.convergence_samples=32"),
 )
-PROMPTS = "a large red circle\na small blue square\n"
+PROMPTS = "".join(
+    f"a {size} {colour} {shape}\n"
+    for size in ("large", "small")
+    for colour in ("red", "blue", "green", "black")
+    for shape in ("circle", "square", "star", "ring")
+)
 METRIC = """
 from denoisebench import metric
 
@@ -94,7 +99,10 @@ def walk(run, folder, model):
     (folder / "my_schedulers.py").write_text(SCHEDULER)
     (folder / "use.py").write_text(APPLY.format(*script))
     prompts = [] if model is unconditional else ["prompts.path=prompts.txt"]
-    metric = ["metrics.own=[my_metrics:warmth]", "margins.gating.warmth.absolute=300"]
+    margins = [
+        f"margins.gating.{name}=300" for name in ("warmth.absolute", "ssim_converged.absolute")
+    ]
+    metric = ["metrics.own=[my_metrics:warmth]", *margins]
     (shown,) = re.findall(r"its curve: denoisebench (.*)", run("inspect", path, *config))
     *curve, _ = shlex.split(shown)  # steps=4,8,16,32 take longer
     grid = [curve[-1], "steps=2,4", *SHORT]
@@ -103,12 +111,19 @@ def walk(run, folder, model):
     assert (folder / "runs" / "my-model" / "report.html").stat().st_size > 10_000
     run("sweep", *mine, *prompts, *grid, "run=prompts")
     out = run("sweep", *mine, *prompts, *metric, *grid, "run=mine")
-    assert "warmth" in out
+    assert "warmth " in out
+    assert warmth(folder)["call"]["num_inference_steps"] == 2
     class_ = ["scheduler.class=my_schedulers:Bold", "steps=2,4", *SHORT]
     assert "Bold" in run("sweep", *mine, *prompts, *metric, *class_, "run=bold")
     run("pack", "runs/mine", "-o", "baseline.dbpack")
     gate = ("check", "--baseline", "baseline.dbpack", "--candidate", "runs/mine")
     assert "PASS" in run(*gate, "--only=quality,images")
+
+
+def warmth(folder):
+    """The default by the own metric."""
+    defaults = read_defaults(folder / "runs" / "mine" / "defaults.yaml")
+    return next(default for default in defaults if default["default_for"] == "warmth")
 
 
 @pytest.fixture
@@ -151,6 +166,6 @@ def test_the_same_with_the_wheel_in_an_environment_of_its_own(model, folder, whe
     demo = ("scheduler=ddim", "steps=2,4", "guidance=4", "samples=16", "latency.timed_runs=1")
     assert "runs/demo/report.html" in run(command, "demo", *demo)
     walk(lambda *arguments: run(command, *arguments), folder, model)
-    default = read_defaults(folder / "runs" / "mine" / "defaults.yaml")[0]
+    default = warmth(folder)
     steps = default["call"]["num_inference_steps"]
     assert run(wheel_python, "use.py").startswith(f"{default['scheduler_class']} {steps} (")
