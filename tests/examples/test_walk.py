@@ -46,9 +46,11 @@ class Bold(DDIMScheduler):
 """
 APPLY = """
 import denoisebench as db
+import torch
 from diffusers import {0}
 
 pipe = {0}.{1}
+pipe.to(torch.float32)  # the line that apply says of networks in different number formats
 call = db.apply(pipe, "runs/mine/defaults.yaml", default_for="warmth")
 image = pipe({2}**call).images[0]
 print(type(pipe.scheduler).__name__, call["num_inference_steps"], image.size)
