@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Settings within a group, but for those that come with one experiment alone.
 _WITHIN_A_GROUP = re.compile(r"(?!hydra\.(?!sweeper\.params\.)|claims\.)\w+\.[\w.]*=")
 _RAISE = "HYDRA_FULL_ERROR"  # set: Hydra raises instead of printing and exiting
+# Folders in the value of hydra.searchpath, in quotation marks or without.
+_SEARCHED = re.compile(r"""(["'])file://(.+?)\1|file://([^,\]\s]+)""")
 # Of Hydra's own settings, those that hold others.
 _GROUPS_OF_HYDRA = ("hydra", "hydra.launcher", "hydra.sweeper")
 _ONLY = {"hydra/launcher": "warm", "hydra/sweeper": "warm", "hydra.mode": "MULTIRUN"}
@@ -144,9 +146,14 @@ def _refuse_query(flags: Mapping[str, str], overrides: Iterable[str]) -> None:
 
 
 def check_config_folders(folders: Iterable[Path]) -> None:
-    """Raises UserError for a config of the user's own that is no YAML: Hydra ends in a traceback,
-    or in no time at all where aliases stand for each other many times over."""
+    """Raises UserError for a folder that is not there, which Hydra searches in silence, and for a
+    config of the user's own that is no YAML: Hydra ends in a traceback, or in no time at all where
+    aliases stand for each other many times over."""
     for folder in folders:
+        if not folder.is_dir():
+            raise UserError(
+                f"{folder}: there is no such folder of configs; give one that holds GROUP/NAME.yaml"
+            )
         for path in sorted(folder.rglob("*.yaml")):
             try:
                 content = read_yaml(path)
@@ -164,8 +171,8 @@ def config_folders(flags: Mapping[str, str], overrides: Iterable[str]) -> list[P
     for override in overrides:
         name, _, value = override.partition("=")
         if name.lstrip("+~").startswith("hydra.searchpath"):
-            folders += re.findall(r"file://([^,\]\s'\"]+)", value)
-    return [Path(folder) for folder in folders if Path(folder).is_dir()]
+            folders += [quoted or bare for _, quoted, bare in _SEARCHED.findall(value)]
+    return [*map(Path, folders)]
 
 
 @contextmanager

@@ -89,3 +89,12 @@ def test_damage_of_margins_and_defaults_is_read_or_refused(tmp_path):
         path.write_bytes(damaged(whole, draws))
         complaint(lambda: margins_settings(str(path)), UserError)
         complaint(lambda: read_file(path), (ValueError, KeyError, TypeError))
+
+
+@pytest.mark.parametrize("flag", ["--config-dir={}", "hydra.searchpath=[file://{}]"])
+def test_a_folder_that_is_not_there_is_refused_in_a_line(flag, tmp_path, capsys):
+    absent = tmp_path / "absent"
+    code, _, err = call(capsys, "sweep", flag.format(absent), "--dry-run", "metrics=none")
+    assert code == 2
+    cure = "there is no such folder of configs; give one that holds GROUP/NAME.yaml"
+    assert err == f"denoisebench: {absent}: {cure}\n"

@@ -115,13 +115,19 @@ def test_devices_by_number_are_chosen_before_python_starts():
 
 
 def test_configs_of_ones_own_are_found_in_their_folder(tmp_path):
-    (tmp_path / "scheduler").mkdir()
-    (tmp_path / "scheduler" / "crisp.yaml").write_text(
+    folder = tmp_path / "my configs, of 2026"
+    (folder / "scheduler").mkdir(parents=True)
+    (folder / "scheduler" / "crisp.yaml").write_text(
         "name: crisp\nbase: dpmpp_2m\nflags: {use_karras_sigmas: true}\n"
     )
-    run = db.sweep(config_dir=tmp_path, scheduler="crisp", **{**QUICK, "runs": tmp_path})
+    run = db.sweep(config_dir=folder, scheduler="crisp", **{**QUICK, "runs": tmp_path})
     row = run.frame().iloc[0]  # named as the entry of the catalogue that it is
     assert (row["scheduler"], row["steps"]) == ("dpmpp_2m_karras", 2)
+
+
+def test_a_folder_of_configs_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(db.UserError, match="absent: there is no such folder of configs"):
+        db.sweep(config_dir=tmp_path / "absent", **{**QUICK, "runs": tmp_path})
 
 
 def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
