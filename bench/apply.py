@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import path_of
 from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
-from denoisebench.bench.schedulers.own import is_own
+from denoisebench.bench.schedulers.own import class_like, is_own, like
 from denoisebench.bench.schedulers.training import config_of, family_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
@@ -45,8 +46,9 @@ def apply(
     dtype="float32", … None says nothing; without default_for the first metric's counts. Raises
     UserError when none is left, or several are, when the one that is left was not decided, and
     for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
-    other on a pipeline. Warns of one whose curve still gains, and of a pipeline whose networks
-    hold numbers of different formats, with the line that makes them one.
+    other on a pipeline. A scheduler class of the user's own is set once it is imported, while its
+    source is the one that was measured. Warns of one whose curve still gains, and of a pipeline
+    whose networks hold numbers of different formats, with the line that makes them one.
 
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
@@ -84,9 +86,10 @@ def apply(
 
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
+    file = path_of(path, "path")
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
-        schema, defaults = read_file(Path(path))
+        schema, defaults = read_file(file)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(problem) from error
     if schema != SCHEMA:
@@ -206,17 +209,15 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     """Why a default cannot be put on a pipeline, before anything of it is touched."""
     kind, name = type(pipeline).__name__, default["scheduler_class"]
     scheduler: Any = getattr(pipeline, "scheduler", None)
-    if is_own(name):
-        yield f"{name} is a class of your own; make it by from_config of the pipeline's scheduler"
-    elif name not in CLASSES:
-        yield f"{name} is no scheduler that this version knows"
+    if not hasattr(scheduler, "config"):
+        yield f"{kind} has no scheduler to set"
+    elif unknown := _unknown_class(scheduler, default):
+        yield unknown
     elif default["grid"] not in ("native", "matched") and not given_levels(default["grid"]):
         yield f"grid {default['grid']} is none that this version knows"
-    elif not hasattr(scheduler, "config"):
-        yield f"{kind} has no scheduler to set"
     else:
-        driven = family_of(type(scheduler).__name__, scheduler.config)
-        family = family_of(name, default["scheduler_flags"])
+        driven = _driven_family(scheduler)
+        family = family_of(like(name), default["scheduler_flags"])
         if driven != family:
             yield (
                 f"{name} was measured on a {family} model, and {kind} with its "
@@ -228,6 +229,25 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
             lacking = [argument for argument in default["call"] if argument not in takes]
             if lacking:
                 yield f"{kind} takes no {', '.join(lacking)}"
+
+
+def _unknown_class(scheduler: Any, default: dict[str, Any]) -> str:
+    """Why no scheduler of a default's class can be made, and what to do; empty where one can."""
+    name = default["scheduler_class"]
+    if not is_own(name):
+        return "" if name in CLASSES else f"{name} is no scheduler that this version knows"
+    from denoisebench.bench.plan.own_scheduler import recall
+
+    try:
+        recall(name, default["scheduler_flags"], family=_driven_family(scheduler))
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _driven_family(scheduler: Any) -> str:
+    """The family of the models that a scheduler drives."""
+    return family_of(class_like(type(scheduler)), scheduler.config)
 
 
 def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
@@ -287,7 +307,7 @@ def _differs(scheduler: Any, default: dict[str, Any]) -> str:
     """
     levels = default.get("noise_levels", {})
     given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(default["call"])
-    if not levels or given or family_of(default["scheduler_class"], scheduler.config) == "flow":
+    if not levels or given or _driven_family(scheduler) == "flow":
         return ""
     scheduler.set_timesteps(default["call"][_STEPS])
     for name, measured in levels.items():

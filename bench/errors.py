@@ -8,6 +8,13 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong and what to do."""
 
 
+def wrong_kind(name: str, value: object, wanted: str) -> UserError:
+    """The error for an argument of a call that is of another kind than it takes. wanted: what to
+    give, such as `a path`."""
+    kind = "None" if value is None else f"of type {type(value).__name__}"
+    return UserError(f"{name}: give {wanted}; it is {kind}")
+
+
 def first_line(error: BaseException) -> str:
     """What an error says first, or its kind where it says nothing."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

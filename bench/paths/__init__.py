@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, wrong_kind
 
 EMBEDDED = Path(__file__).parents[1] / "shapes" / "weights"
 _PREFIX, _BUNDLED, _PACKAGE = "embedded:", "bundled:", "package:"
@@ -38,6 +38,16 @@ _UNWRITABLE = (
     errno.EEXIST,
     errno.ENOENT,  # below /proc
 )
+
+
+def path_of(value: object, called: str) -> Path:
+    """The path that a caller gives as a text or a path. Raises UserError for another kind of value.
+
+    called: the argument.
+    """
+    if not isinstance(value, str | Path):
+        raise wrong_kind(called, value, "a path")
+    return Path(value)
 
 
 def conf_group(group: str) -> Traversable:

@@ -1,7 +1,8 @@
 """A scheduler class of the user's own as one of a sweep's schedulers."""
 
 import inspect
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from denoisebench.bench.schedulers.catalogue import (
     SchedulerSpec,
     add_own,
 )
-from denoisebench.bench.schedulers.own import like, own_name, remember
+from denoisebench.bench.schedulers.own import dotted_name, like, own_name, remember
 from denoisebench.bench.settings.job import SchedulerSettings, Settings
 
 _STEPS = (6, 12, 24)  # of which timesteps are counted
@@ -52,6 +53,33 @@ def _named(scheduler: SchedulerSettings, dotted: str) -> SchedulerSettings:
     return scheduler.model_copy(update={"name": name})
 
 
+def recall(class_name: str, flags: Mapping[str, Any], *, family: str) -> None:
+    """Makes a class of the user's own known that a file names, where the process has imported it
+    and its source is the one that was measured. Nothing is imported for what a file says.
+
+    family: of the pipeline that it is for, where the class drives several or does not tell.
+    Raises UserError with the lines that go on from there.
+    """
+    from denoisebench.bench.verify.own import catalogue_class
+
+    dotted = dotted_name(class_name)
+    module, _, name = dotted.partition(":")
+    cls, line = getattr(sys.modules.get(module), name, None), f"from {module} import {name}"
+    if not isinstance(cls, type):
+        raise UserError(f"{dotted} is a class of your own: `{line}` first, then apply sets it")
+    if own_name(dotted, cls) != class_name:
+        given = "".join(f", {flag}={value!r}" for flag, value in flags.items())
+        raise UserError(
+            f"the source of {dotted} has changed since it was measured: sweep it again, or set it "
+            f"as it is now: `{line}; pipe.scheduler = {name}.from_config(pipe.scheduler.config"
+            f"{given})`"
+        )
+    families = _families(cls, catalogue_class(cls))
+    driven = family if family in families or not families else families[0]
+    _, spec = _known(dotted, class_name, cls, family=driven)
+    add_own(class_name, spec, _facts(spec, cls))
+
+
 @cache
 def _known(dotted: str, name: str, cls: Any, *, family: str | None) -> tuple[str, SchedulerSpec]:
     """The entry of the catalogue that a class is, else empty; and what it can do."""
@@ -67,16 +95,21 @@ def _known(dotted: str, name: str, cls: Any, *, family: str | None) -> tuple[str
     return "", replace(subject.spec, class_name=name, evaluations=evaluations)
 
 
-def _family_of(dotted: str, cls: Any, base: str) -> str:
-    """The family that a class drives, by what it is made from or by its arguments."""
+def _families(cls: Any, base: str) -> list[str]:
+    """The families that a class drives, its usual one first, by what it is made from or by its
+    arguments; none where these do not tell."""
     if base:
-        families = {spec.family for spec in SCHEDULERS.values() if spec.class_name == base}
-        return "diffusion" if "diffusion" in families else families.pop()
+        return sorted({spec.family for spec in SCHEDULERS.values() if spec.class_name == base})
     arguments = set(inspect.signature(cls).parameters)
     if arguments & {"beta_start", "beta_schedule", "trained_betas"}:
-        return "diffusion"
-    if "shift" in arguments:
-        return "flow"
+        return ["diffusion"]
+    return ["flow"] if "shift" in arguments else []
+
+
+def _family_of(dotted: str, cls: Any, base: str) -> str:
+    """The usual family of a class. Raises UserError where nothing tells it."""
+    if families := _families(cls, base):
+        return families[0]
     raise UserError(
         f"scheduler.class={dotted}: its arguments do not tell which models it drives; give "
         "scheduler.family=diffusion or scheduler.family=flow"

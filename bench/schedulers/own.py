@@ -34,6 +34,11 @@ def own_name(dotted: str, cls: Any) -> str:
     return f"{module}:{name}{_MARK}{class_hash(cls)}"
 
 
+def dotted_name(class_name: str) -> str:
+    """`package.module:Class` of the name that cells give a class."""
+    return class_name.partition(_MARK)[0]
+
+
 def remember(name: str, cls: Any, *, base: str, family: str) -> None:
     """Makes a class known by its name. base: of the catalogue's classes, the one that it is made
     from; empty where there is none."""

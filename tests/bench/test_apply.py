@@ -1,16 +1,20 @@
 """A default on pipelines of half and of mixed precision; its decisions are tested with its file."""
 
 import re
+from contextlib import suppress
 
 import pytest
 import torch
 import yaml
 from diffusers import DiffusionPipeline
 
-from denoisebench import apply
+from denoisebench import UserError, apply
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from denoisebench.bench.schedulers.own import own_name
+from tests.helpers import own_schedulers
 from tests.helpers.tiny_pipelines import save_tiny
 
+OWN = "tests.helpers.own_schedulers"
 PIPELINES = {"diffusion": "sd15", "flow": "sd3"}
 MEASURED = {
     name: spec
@@ -67,16 +71,76 @@ def test_a_scheduler_runs_under_automatic_mixed_precision(folders, tmp_path):
         assert torch.isfinite(image_of(pipeline, path)).all()
 
 
-@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
-def test_the_line_that_mends_mixed_networks_is_said_and_mends_them(part, folders, tmp_path):
-    pipeline, path = loaded(folders["diffusion"]), default_of("ddim", tmp_path / "defaults.yaml")
-    getattr(pipeline, part).to(torch.bfloat16)
-    with pytest.warns(UserWarning, match=f"{part} bfloat16") as warned:
+MIXED = [
+    *(("diffusion", part) for part in ("unet", "vae", "text_encoder")),
+    *(("flow", part) for part in ("transformer", "vae", "text_encoder_2", "text_encoder_3")),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("family", "part"), MIXED)
+def test_the_line_that_mends_mixed_networks_is_said_and_mends_them(
+    family, part, dtype, folders, tmp_path
+):
+    scheduler = {"diffusion": "ddim", "flow": "flow_euler"}[family]
+    pipeline, path = loaded(folders[family]), default_of(scheduler, tmp_path / "defaults.yaml")
+    getattr(pipeline, part).to(dtype)
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.warns(UserWarning, match=f"{part} {kind}") as warned:
         apply(pipeline, path)
-    with pytest.raises(RuntimeError), pytest.warns(UserWarning, match="the networks"):
-        image_of(pipeline, path)
+    with pytest.warns(UserWarning, match="the networks"), suppress(RuntimeError):
+        image_of(pipeline, path)  # few pipelines convert between them
     (message,) = [str(one.message) for one in warned if one.category is UserWarning]
     assert len(message.splitlines()) == 1
     (line,) = re.findall(r"pipe\.to\(\S+\)", message)
     eval(line, {"pipe": pipeline, "torch": torch})
     assert torch.isfinite(image_of(pipeline, path)).all()  # without a warning, which would raise
+
+
+def default_of_own(class_name, path, **flags):
+    """A file with a default of a class of the user's own."""
+    text = default_of("euler", path).read_text()
+    (one,) = yaml.safe_load(text)["defaults"]
+    one |= {"scheduler_class": class_name, "scheduler_flags": flags}
+    path.write_text(yaml.safe_dump({"schema": 1, "defaults": [one]}))
+    return path
+
+
+@pytest.mark.parametrize("cls", [own_schedulers.Crisp, own_schedulers.Plain])
+def test_a_class_of_ones_own_is_set_where_it_is_imported_as_it_was_measured(cls, folders, tmp_path):
+    pipeline = loaded(folders["diffusion"])
+    name = own_name(f"{OWN}:{cls.__name__}", cls)
+    image = image_of(pipeline, default_of_own(name, tmp_path / "defaults.yaml", beta_end=0.011))
+    assert type(pipeline.scheduler) is cls
+    assert pipeline.scheduler.config["beta_end"] == 0.011
+    assert torch.isfinite(image).all()
+    again = image_of(pipeline, default_of("ddim", tmp_path / "ddim.yaml"))
+    assert again.shape == image.shape
+
+
+def test_a_class_that_is_not_imported_is_asked_for_by_its_line(folders, tmp_path, monkeypatch):
+    pipeline = loaded(folders["diffusion"])
+    (tmp_path / "own_absent.py").write_text("raise SystemExit('run by a file of defaults')")
+    monkeypatch.chdir(tmp_path)
+    path = default_of_own("own_absent:Mine@0123456789abcdef", tmp_path / "defaults.yaml")
+    line = "`from own_absent import Mine` first, then apply sets it"
+    with pytest.raises(UserError, match=f"own_absent:Mine is a class of your own: {line}"):
+        apply(pipeline, path)
+
+
+def test_a_class_that_has_changed_is_made_by_the_lines_that_are_said(folders, tmp_path):
+    pipeline = loaded(folders["diffusion"])
+    path = default_of_own(f"{OWN}:Crisp@0123456789abcdef", tmp_path / "d.yaml", beta_end=0.011)
+    with pytest.raises(UserError, match="has changed since it was measured") as raised:
+        apply(pipeline, path)
+    assert type(pipeline.scheduler).__name__ == "DDIMScheduler"
+    (lines,) = re.findall("`(.+)`", str(raised.value))
+    exec(lines, {"pipe": pipeline})
+    assert type(pipeline.scheduler) is own_schedulers.Crisp
+    assert pipeline.scheduler.config["beta_end"] == 0.011
+
+
+def test_a_class_of_another_family_is_refused(folders, tmp_path):
+    name = own_name(f"{OWN}:Crisp", own_schedulers.Crisp)
+    with pytest.raises(UserError, match="was measured on a diffusion model, and Stable"):
+        apply(loaded(folders["flow"]), default_of_own(name, tmp_path / "defaults.yaml"))
