@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.bench.commands.comparison import (
+    LAST,
+    compared,
+    declared_margins,
+    one_side,
+    packs_named,
+)
 from denoisebench.bench.commands.console import print_json, terminal
 from denoisebench.bench.commands.parser import (
     FILE,
@@ -24,16 +30,13 @@ from denoisebench.bench.commands.parser import (
 )
 from denoisebench.bench.errors import UserError
 
-if TYPE_CHECKING:
-    from denoisebench.bench.records.pack import Pack
-
 _WANTS_SIDES = (
     "give a baseline and a candidate, each a run or a pack, or several with commas "
     "between: denoisebench check --baseline baseline.dbpack --candidate runs/now"
 )
 _WANTS_A_SOURCE = "name one run or pack, such as runs/demo"
 _WANTS_PACKS = "give two packs or runs at least, of the same cells"
-LAST, _ALL = 5, 1_000_000  # packs of a folder: those that make a baseline; more than there are
+_ALL = 1_000_000  # packs of a folder: more than there are
 _SIDE = "Run, pack, folder of packs or MLflow's runs:/ID, models:/NAME@ALIAS"
 SOURCE = Words(".+", "a run or a pack", offers=lambda word: [*runs(word), *files(word)])
 
@@ -161,16 +164,18 @@ def check(
     """
     from denoisebench.metrics.decide.regression import REGRESSION
     from denoisebench.metrics.decide.verdicts import UNDECIDED
-    from denoisebench.reports.check.check import check as compare_packs
-    from denoisebench.reports.check.families import families_named
     from denoisebench.reports.check.output import check_lines, check_table, write_check
-    from denoisebench.reports.check.pairing import matching_of
 
-    families = families_named(only) if only else ()
-    before, now = (_source(side, last, tracking) for side in (baseline, candidate))
-    matching = matching_of(by or "", renamed or "", (before, now))
-    declared = _margins(margins, before)
-    comparison = compare_packs(before, now, **declared, only=families, matching=matching)
+    comparison = compared(
+        baseline,
+        candidate,
+        margins=margins,
+        only=only,
+        by=by,
+        renamed=renamed,
+        last=last,
+        tracking=tracking,
+    )
     write_check(comparison, out)
     console = terminal()
     for line in check_lines(comparison):
@@ -200,9 +205,9 @@ def power(
     from denoisebench.bench.records.margins import gates
     from denoisebench.reports.check.power import power_table, powers
 
-    pack = _source(source, last, tracking)
+    pack = one_side(source, last, tracking)
     known = list(dict.fromkeys(name for cell in pack.cells for name in cell.metrics))
-    gating = _margins(margins, pack)["margins"]
+    gating = declared_margins(margins, pack)["margins"]
     smallest = powers(pack, list(gates(gating, known, {})))
     if as_json:
         print_json([*map(asdict, smallest)])
@@ -245,11 +250,11 @@ def history(
     from denoisebench.reports.check.history import course_record, courses, history_table
     from denoisebench.reports.check.history_figure import history_figures
 
-    packs = [pack for source in sources for pack in _packs(source, last, tracking)]
+    packs = [pack for source in sources for pack in packs_named(source, last, tracking)]
     if len(packs) < 2:
         raise UserError(_WANTS_PACKS)
     latest = max(packs, key=lambda pack: pack.unix_s)
-    declared = _margins(margins, latest)
+    declared = declared_margins(margins, latest)
     measured = courses(packs, declared["margins"], declared["slower"])
     console = terminal()
     for figure in history_figures(measured):
@@ -262,27 +267,3 @@ def history(
     console.print(history_table(measured))
     console.print(f"figures: {out}", highlight=False, soft_wrap=True)
     return 0
-
-
-def _margins(name: str | None, baseline: "Pack") -> dict[str, Any]:
-    """Arguments of a check. Margins of quality are those that the pack's run declared, unless
-    --margins names others."""
-    from denoisebench.bench.settings.margins import margins_settings
-
-    settings = margins_settings(name or "default").model_dump(exclude_none=True)
-    gating = settings["gating"] if name else baseline.margins or settings["gating"]
-    return {"margins": gating, "slower": settings["slower"], "drift": settings.get("drift")}
-
-
-def _source(text: str, last: int, tracking: str | None) -> "Pack":
-    """One side of a check: all packs that the text names, merged into one."""
-    from denoisebench.reports.check.merge import merged
-
-    return merged(_packs(text, last, tracking))
-
-
-def _packs(text: str, last: int, tracking: str | None) -> "list[Pack]":
-    from denoisebench.bench.commands.sources import load_packs
-    from denoisebench.bench.tracking.publish import default_uri
-
-    return load_packs(text, last, tracking or default_uri(Path("runs")))

@@ -1,15 +1,18 @@
 """A check in Python: did a candidate get worse than a baseline?"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from denoisebench.bench.errors import wrong_kind
 from denoisebench.bench.interface.results import Results
+from denoisebench.bench.interface.words import joined_by_commas
+from denoisebench.bench.paths import path_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from denoisebench.bench.records.pack import Pack
     from denoisebench.reports.check.check import Check
 
 Source = str | Path | Results  # a run, a pack, a folder of packs, or what the command line takes
@@ -54,8 +57,9 @@ class Verdicts:
         """Writes what the command writes: check.md, JUnit XML, JSON and the samples that moved."""
         from denoisebench.reports.check.output import write_check
 
-        write_check(self._check, Path(folder))
-        return Path(folder)
+        path = path_of(folder, "folder")
+        write_check(self._check, path)
+        return path
 
     def __repr__(self) -> str:
         """The outcome, and every problem and every verdict that is no PASS in a line."""
@@ -66,24 +70,41 @@ class Verdicts:
         return "\n".join([head, *lines])
 
 
-def check(baseline: Source, candidate: Source, *, margins: str | Path | None = None) -> Verdicts:
+def check(
+    baseline: Source,
+    candidate: Source,
+    *,
+    margins: str | Path | None = None,
+    only: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | None = None,
+    map: str | Mapping[str, str] | None = None,
+) -> Verdicts:
     """Holds a candidate against a baseline, cell by cell, by the same prompts and noise.
 
     Each side is a run, a pack, a folder of packs, several with commas between, or runs:/ID and
-    models:/NAME@ALIAS in the MLflow of the folder runs. margins: a name or file, as --margins;
-    those that the baseline's run declared unless given. Raises UserError when the two are not of
-    one experiment, or share nothing that has a margin.
-    """
-    from denoisebench.bench.settings.margins import margins_settings
-    from denoisebench.reports.check.check import check as compare_packs
+    models:/NAME@ALIAS in the MLflow of the folder runs. The others are as the command's options:
+    margins: a name or file; those that the baseline's run declared unless given. only: the families
+    that count, of quality, images and speed; all unless given. by: the settings by which cells of
+    both sides are matched, such as ["steps", "guidance"]. map: what a scheduler of the baseline is
+    called in the candidate, {"ddim": "ddim+trailing"}.
 
-    old, new = _pack(baseline), _pack(candidate)
-    settings = margins_settings(str(margins or "default")).model_dump(exclude_none=True)
-    gating = settings["gating"] if margins else old.margins or settings["gating"]
-    comparison = compare_packs(
-        old, new, gating, slower=settings["slower"], drift=settings.get("drift")
+    Raises UserError, in the words of the command line, when the two are not of one experiment, when
+    they share nothing that has a margin, and for names that there are not.
+    """
+    from denoisebench.bench.commands.comparison import compared
+
+    if not isinstance(margins, str | Path | None):
+        raise wrong_kind("margins", margins, "a name or a file")
+    return Verdicts(
+        compared(
+            _named(baseline, "baseline"),
+            _named(candidate, "candidate"),
+            margins=str(margins) if margins else None,
+            only=joined_by_commas("only", only),
+            by=joined_by_commas("by", by),
+            renamed=joined_by_commas("map", map),
+        )
     )
-    return Verdicts(comparison)
 
 
 def pack(run: str | Path | Results, file: str | Path) -> Path:
@@ -92,17 +113,15 @@ def pack(run: str | Path | Results, file: str | Path) -> Path:
     from denoisebench.bench.records.pack_file import write_pack
     from denoisebench.bench.records.run import load_run
 
-    folder = run.folder if isinstance(run, Results) else run
-    write_pack(pack_run(load_run(folder)), Path(file))
-    return Path(file)
+    folder, path = _named(run, "run"), path_of(file, "file")
+    write_pack(pack_run(load_run(folder)), path)
+    return path
 
 
-def _pack(source: Source) -> "Pack":
-    """All packs that a source names, merged into one."""
-    from denoisebench.bench.commands.check import LAST
-    from denoisebench.bench.commands.sources import load_packs
-    from denoisebench.bench.tracking.publish import default_uri
-    from denoisebench.reports.check.merge import merged
-
-    name = source.folder if isinstance(source, Results) else source
-    return merged(load_packs(str(name), LAST, default_uri(Path("runs"))))
+def _named(source: object, called: str) -> str:
+    """What the command line calls a side. called: the argument, for the error."""
+    if isinstance(source, Results):
+        return str(source.folder)
+    if not isinstance(source, str | Path):
+        raise wrong_kind(called, source, "a run or a pack, by its path or as Results")
+    return str(source)

@@ -1,12 +1,14 @@
 """A run in Python: its table, comparisons, defaults, charts and images, read from its store."""
 
+import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.errors import UserError, suggestion
+from denoisebench.bench.errors import UserError, suggestion, wrong_kind
 from denoisebench.bench.interface.words import chosen_by
 from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.run import Run, load_run
@@ -78,6 +80,8 @@ class Results:
         """
         from denoisebench.reports.rows.compare import comparison_frame
 
+        if not isinstance(other, Results | None):
+            raise wrong_kind("other", other, "a run as Results, from load or sweep")
         return comparison_frame(self._cell(a), (other or self)._cell(b))
 
     def defaults(self) -> list[dict[str, Any]]:
@@ -103,6 +107,10 @@ class Results:
         from denoisebench.reports.formats import slug
         from denoisebench.reports.page.figures import figures
 
+        if not isinstance(metric, str):
+            raise wrong_kind("metric", metric, "the name of a metric, a column of the frame")
+        if not isinstance(figure, str):
+            raise wrong_kind("figure", figure, "the name of a figure, such as vs_steps")
         folder, known = self._run.folder, self._estimates
         if metric not in known:
             raise UserError(f"{metric}: no metric of {folder}; {suggestion(metric, known)}")
@@ -121,7 +129,7 @@ class Results:
         and noise in every cell. Raises UserError for samples that are not stored."""
         from denoisebench.reports.page.gallery import picture_of
 
-        entry = self._cell(cell).entry
+        entry, samples = self._cell(cell).entry, _numbers_of(samples)
         beyond = [i for i in samples if not 0 <= i < entry.samples]
         if beyond:
             raise UserError(f"sample {beyond[0]}: the cell has samples 0 to {entry.samples - 1}")
@@ -154,3 +162,12 @@ class Results:
 
         races = self._run.races
         return decide(self._frame, self._estimates, self._run.margins, races=races)
+
+
+def _numbers_of(samples: object) -> list[int]:
+    """Numbers of samples. Raises UserError for what is no row of whole numbers."""
+    try:
+        return [*map(index, samples)]  # type: ignore[call-overload]
+    except TypeError:
+        words = " ".join(reprlib.repr(samples).split())
+        raise UserError(f"samples={words}: give numbers of samples, such as [0, 2]") from None

@@ -8,10 +8,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, wrong_kind
 from denoisebench.bench.interface.environment import kept_environment
 from denoisebench.bench.interface.results import Results, load
 from denoisebench.bench.interface.words import overrides_of
+from denoisebench.bench.paths import path_of
 
 if TYPE_CHECKING:
     from denoisebench.bench.plan.plan import Plan
@@ -42,8 +43,11 @@ def sweep(
     """
     overrides = overrides_of(settings)
     _refuse_what_the_command_alone_does(overrides)
+    if not (progress is None or callable(progress)):
+        raise wrong_kind("progress", progress, "a function that is called with each cell")
     if config_dir is not None:
-        overrides += overrides_of({"hydra.searchpath": (f"file://{Path(config_dir).absolute()}",)})
+        folder = path_of(config_dir, "config_dir").absolute()
+        overrides += overrides_of({"hydra.searchpath": (f"file://{folder}",)})
     with kept_environment():
         outcome = _swept(overrides, progress)
     if outcome.failed:

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def metric(
-    *,
+    *function: Any,
     better: str,
     label: str = "",
     unit: str = "",
@@ -27,13 +27,24 @@ def metric(
     better: "higher" or "lower"; label: of charts and tables; name: of the column, the function's
     own where it is empty; files: weights and other data that the numbers depend on, by path.
 
-    Raises ValueError for another direction.
+    Raises ValueError for another direction, and for arguments of another kind.
     """
     if better not in BETTER:
         raise ValueError(f"@metric(better={better!r}): give {' or '.join(map(repr, BETTER))}")
+    for called, value in {"label": label, "unit": unit, "name": name}.items():
+        if not isinstance(value, str):
+            raise ValueError(f"@metric({called}={value!r}): give a text")
+    if isinstance(files, (str, bytes)) or not isinstance(files, Iterable):
+        raise ValueError(f"@metric(files={files!r}): give a list of paths")
+    if function:
+        raise ValueError(f"@metric({function[0]!r}): put @metric(better=…) above the function")
 
     def declare(function: F) -> F:
-        column = name or function.__name__
+        if not callable(function):
+            raise ValueError(f"@metric(…): {function!r} is no function; put it above one")
+        column = name or getattr(function, "__name__", "")
+        if not column:
+            raise ValueError(f"@metric(…): {function!r} has no name; give it one: name=…")
         lines = (function.__doc__ or "").strip().splitlines()
         facts = {
             "name": column,

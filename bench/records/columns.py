@@ -5,6 +5,10 @@ What a field of a cell is comes from bench/records/cell.py; what was measured of
 
 from denoisebench.bench.records.cell import FACTS, PANEL, fields_with
 
+# Statuses of cells whose images, times and numbers are there: of the second all but those of a
+# metric of the user's own, which failed.
+DONE, UNSCORED = WHOLE = ("done", "unscored")
+
 _MEASURED = {
     "key": "content hash of the cell, names its folder in the store",
     "guidance_weight": "the effective weight in the standard form, 1 for no guidance; of an "
@@ -14,10 +18,11 @@ _MEASURED = {
     "asked_samples": "images asked for: more than samples where a race stopped sooner",
     "distinct_prompts": "different prompts among the samples scored: what errors of means count",
     "flat_images": "images that are black, of one colour, or had pixels that are not finite",
-    "status": "done; failed; degenerate when too many images show nothing; unsupported when model, "
-    "scheduler and steps do not fit together; missing when the sweep did not get there",
-    "message": "why it failed or is not supported, in a line",
-    "traceback": "the whole traceback of a failed cell",
+    "status": "done; unscored when a metric of your own failed and all else is there; failed; "
+    "degenerate when too many images show nothing; unsupported when model, scheduler and steps do "
+    "not fit together; missing when the sweep did not get there",
+    "message": "why it, or a metric, failed or is not supported, in a line",
+    "traceback": "the whole traceback of what failed",
     "nfe": "denoiser evaluations per sample, counted",
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
     "is guided by a second pass",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.paths import path_of, write_atomically
 from denoisebench.bench.paths.place import named_from, seen_from
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
@@ -92,7 +92,7 @@ def load_run(folder: str | Path) -> Run:
     What was measured is in the folder's results.parquet. Raises UserError when the folder is not a
     run that this version can read.
     """
-    folder = Path(folder)
+    folder = path_of(folder, "folder")
     path = folder / "sweep.json"
     if not path.exists():
         raise UserError(

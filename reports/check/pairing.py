@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.records.cell import FACTS, NAMED, PAIRED, Cell, fields_with
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.reports.check.losses import Pair
@@ -32,17 +33,17 @@ class Matching:
     renamed: Mapping[str, str] = field(default_factory=dict)  # scheduler before -> scheduler now
 
 
-def matching_of(by: str, renamed: str, packs: tuple[Pack, Pack]) -> Matching:
-    """A matching from the words of a command: `steps,guidance` and `ddim=ddim+trailing`, empty for
+def matching_of(by: str | None, renamed: str | None, packs: tuple[Pack, Pack]) -> Matching:
+    """A matching from the words of a command: `steps,guidance` and `ddim=ddim+trailing`, None for
     none; packs: baseline and candidate.
 
     Raises UserError for a setting that cells do not have, and for a scheduler that a side has not.
     """
-    names = tuple(by.split(",")) if by else _SETTINGS
+    names = _SETTINGS if by is None else tuple(by.split(","))
     for name in names:
         if name not in _SETTINGS:
             raise UserError(f"--by={by}: {name!r} is no setting; {suggestion(name, _SETTINGS)}")
-    return Matching(names, _renames(renamed, packs) if renamed else {})
+    return Matching(names, {} if renamed is None else _renames(renamed, packs))
 
 
 def _renames(text: str, packs: tuple[Pack, Pack]) -> dict[str, str]:
@@ -114,7 +115,7 @@ def match(
     named = list(zip(_names(baseline.cells, with_model), baseline.cells, strict=True))
     pairs = [Pair(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
     _refuse_foreign(pairs)
-    return pairs, [name for name, old in named if id(old) not in partners and old.status == "done"]
+    return pairs, [name for name, old in named if id(old) not in partners and old.status in WHOLE]
 
 
 def _groups(packs: tuple[Pack, Pack], matching: Matching, with_model: bool) -> list[_Group]:

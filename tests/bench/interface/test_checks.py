@@ -70,3 +70,48 @@ def test_a_cell_that_failed_is_a_problem(baseline, tmp_path):
 def test_what_is_no_side_of_a_check_is_refused(baseline, tmp_path):
     with pytest.raises(db.UserError, match="nothing"):
         db.check(baseline / "run", tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("only", ["speed", ["speed"], ("speed",)])
+def test_only_the_families_that_are_asked_for_count(baseline, only):
+    sides = baseline / "baseline.dbpack", baseline / "worse.dbpack"
+    assert db.check(*sides, only="quality,images").outcome == "REGRESSION"
+    verdicts = db.check(*sides, only=only)
+    assert verdicts.outcome in ("PASS", "UNDECIDED")
+    assert not {CLIP, "moved"} & {*verdicts.frame()["measure"]}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"by": "steps,guidance"},
+        {"by": ["steps", "guidance"]},
+        {"map": "ddim=ddim+trailing"},
+        {"map": {"ddim": "ddim+trailing"}},
+    ],
+)
+def test_changed_settings_are_matched_as_on_the_command_line(baseline, tmp_path, how):
+    trailing = "ddim+timestep_spacing=trailing"
+    grid = {"schedulers": (trailing,), "guidances": (4.0,), "samples": 400}
+    other = fabricate(tmp_path / "other", **grid).folder
+    with pytest.raises(db.UserError, match="share no cell"):
+        db.check(baseline / "run", other)
+    verdicts = db.check(baseline / "run", other, only="quality", **how)
+    assert any(f"scheduler: ddim before, {trailing} now" in note for note in verdicts.notes)
+
+
+@pytest.mark.parametrize(
+    ("how", "option"),
+    [
+        ({"only": ["qualty"]}, "--only=qualty"),
+        ({"by": ["step"]}, "--by=step"),
+        ({"map": {"heun": "ddim"}}, "--map=heun=ddim"),
+    ],
+)
+def test_what_names_nothing_is_refused_in_the_words_of_the_command(baseline, capsys, how, option):
+    sides = baseline / "baseline.dbpack", baseline / "worse.dbpack"
+    with pytest.raises(db.UserError) as raised:
+        db.check(*sides, **how)
+    asked = ("check", f"--baseline={sides[0]}", f"--candidate={sides[1]}", option)
+    code, _, err = call(capsys, *asked)
+    assert (code, err) == (2, f"denoisebench: {raised.value}\n")

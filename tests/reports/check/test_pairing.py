@@ -34,7 +34,7 @@ def packs(tmp_path_factory):
 def couples(packs, old, new, **how):
     """Scheduler and steps of both cells of each pair, and what the candidate lacks."""
     sides = packs[old], packs[new]
-    pairs, lacking = match(*sides, matching_of(how.get("by", ""), how.get("map", ""), sides))
+    pairs, lacking = match(*sides, matching_of(how.get("by"), how.get("map"), sides))
     cells = [(pair.old.cell, pair.new.cell) for pair in pairs]
     return {(a.scheduler, a.steps, b.scheduler, b.steps) for a, b in cells}, lacking
 
