@@ -1,6 +1,7 @@
 """What fits each job but not the sweep as a whole."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.records.cell import PAIRED, fields_with
 from denoisebench.bench.schedulers.flags import asked
+from denoisebench.bench.schedulers.own import dotted_name, is_own
 from denoisebench.bench.settings.job import Settings
 
 # What a sweep has one of; all else may be a list.
@@ -117,7 +119,8 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
     """Settings that differ between jobs where a sweep has one, or names that mean two things."""
     for name in _SHARED:
         if len({json.dumps(_shared(job.settings, name)) for job in jobs}) > 1:
-            yield f"{name}: a sweep has one; run a sweep for each value"
+            own = _own_metrics_of_all(jobs) if name == "metrics" else ""
+            yield own or f"{name}: a sweep has one; run a sweep for each value"
     identities, given = defaultdict(set), defaultdict(set)
     for job in jobs:
         cell = job.entry.cell
@@ -126,13 +129,16 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
         if cell.inputs:
             given[cell.task, cell.prompts].add(cell.inputs)
         if job.settings.scheduler.class_:
-            identities["scheduler", cell.scheduler].add(cell.scheduler_class)
+            identities["scheduler", job.base].add(cell.scheduler_class)
         if job.settings.scheduler.base:
             choice = asked(job.settings.scheduler)
             identities["scheduler", choice.name].add(json.dumps([choice.base, choice.flags]))
     for (kind, name), hashes in identities.items():
         if len(hashes) > 1:
-            yield f"{kind} {name}: names {len(hashes)} different ones; give each its own name"
+            cure = "give each its own name"
+            if kind == "scheduler" and all(map(is_own, hashes)):
+                cure = _cure_of_classes(sorted(hashes))
+            yield f"{kind} {name}: names {len(hashes)} different ones; {cure}"
     for (task, prompts), hashes in given.items():
         if len(hashes) > 1:
             yield (
@@ -145,6 +151,25 @@ def conflicts(jobs: Sequence[Job]) -> Iterator[str]:
             f"strength={strengths[0]:g}: task=txt2img starts from noise alone; choose task=img2img "
             "or inpaint, or leave strength out"
         )
+
+
+def _cure_of_classes(classes: Sequence[str]) -> str:
+    """How classes of the user's own that are called alike run in one sweep."""
+    names = {dotted: re.sub(r"\W", "_", dotted) for dotted in map(dotted_name, classes)}
+    grids = (f"{{scheduler.class: {of}, scheduler.name: {name}}}" for of, name in names.items())
+    return (
+        "give each its own scheduler.name, in a file of --config-dir or as a grid: "
+        f"'hydra.sweeper.grids=[{', '.join(grids)}]'"
+    )
+
+
+def _own_metrics_of_all(jobs: Sequence[Job]) -> str:
+    """What to say of jobs that differ in metrics of the user's own alone; else empty."""
+    measured = [job.settings.metrics for job in jobs]
+    if len({m.model_copy(update={"own": ()}).model_dump_json() for m in measured}) > 1:
+        return ""
+    names = dict.fromkeys(own.function for metrics in measured for own in metrics.own)
+    return f"metrics.own: a sweep has one list, for all its cells: metrics.own=[{','.join(names)}]"
 
 
 def check_workers(jobs: Sequence[Job]) -> None:

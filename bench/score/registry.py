@@ -5,6 +5,7 @@ use them. Convergence is not made here but in bench/plan/trajectory.py, beside i
 kind names the key of a cell that has to be planned first.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,8 +42,12 @@ def metrics_of(settings: MetricsSettings, subject: Subject) -> dict[str, Metric]
     """All that is asked for, by column. Raises UserError where two have one column."""
     chosen = [metric for family in _FAMILIES for metric in family(settings, subject)]
     metrics = {metric.column: metric for metric in chosen}
-    if len(metrics) < len(chosen):
-        raise UserError("metrics: two metrics have the same column; give them different names")
+    columns = Counter(metric.column for metric in chosen)
+    if twice := [column for column, count in columns.items() if count > 1]:
+        raise UserError(
+            f"metrics: two metrics have the same column, {twice[0]}; give one another name, "
+            "@metric(name=…) of a function of your own"
+        )
     return metrics
 
 

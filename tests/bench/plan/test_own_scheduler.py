@@ -1,5 +1,6 @@
 """A scheduler class of the user's own in a sweep."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -82,6 +83,24 @@ def test_a_config_of_ones_own_names_a_class_and_its_flags(tmp_path, capsys):
     code, _, err = gaussian(capsys, "--config-dir=mine", "scheduler=crisp,ddim", "steps=4")
     assert (code, err) == (0, "")
     assert [*rows().index] == ["crisp+karras", "ddim"]
+
+
+def test_two_classes_of_one_name_are_refused_with_a_line_that_tells_them_apart(tmp_path, capsys):
+    text = """
+    from diffusers import DDIMScheduler
+
+    class Mine(DDIMScheduler):
+        SIZE = 1.0
+    """
+    write(tmp_path / "own_one.py", text, head="")
+    write(tmp_path / "own_two.py", text, head="")
+    code, _, err = gaussian(capsys, "scheduler.class=own_one:Mine,own_two:Mine")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "scheduler Mine: names 2 different ones; give each its own scheduler.name" in err
+    (cure,) = re.findall(r"'(hydra\.sweeper\.grids=.+)'", err)
+    code, _, err = gaussian(capsys, cure)
+    assert (code, err) == (0, "")
+    assert {*rows().index} == {"own_one_Mine", "own_two_Mine"}
 
 
 def test_a_class_of_the_catalogue_is_its_entry(capsys):
