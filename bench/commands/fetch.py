@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
     """Gets from the hub what a sweep needs.
 
-    Those are weights of models and metrics. Sizes are said first. What is here already is not asked
-    for again.
+    Those are weights of models and metrics, and prompts. Sizes are said first. What is here already
+    is not asked for again; what no hub has is said, with the place where to put it.
     """
-    from denoisebench.bench.plan.wanted import wanted
+    from denoisebench.bench.plan.wanted import by_hand, wanted
     from denoisebench.bench.settings.job import check_settings, without_unset
 
     console = terminal()
     parts: dict[tuple[str, str], Wanted] = {}
     to_give: dict[str, None] = {}
+    to_place: dict[str, None] = {}
     for config in composed({"--multirun": ""}, [open_setting(word) for word in settings]):
         filled, unset = without_unset(config)
         to_give |= dict.fromkeys(unset)
@@ -41,6 +42,7 @@ def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
         if checked is None:
             raise UserError("\n".join(problems))
         parts |= {(part.repository, part.title): part for part in wanted(checked)}
+        to_place |= dict.fromkeys(by_hand(checked))
     if parts:
         console.print(_table([*parts.values()]))
     for part in () if dry_run else parts.values():
@@ -48,6 +50,8 @@ def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
         console.print(f"{part.title}: here", markup=False, highlight=False, soft_wrap=True)
     if not parts:
         console.print("nothing is missing that the hub has", highlight=False)
+    for line in to_place:
+        console.print(f"by hand: {line}", markup=False, highlight=False, soft_wrap=True)
     for line in to_give:
         console.print(f"a sweep waits for {line}", markup=False, highlight=False, soft_wrap=True)
     return 0

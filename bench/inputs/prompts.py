@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from denoisebench.bench.inputs.records import (
     refuse_halves,
     refuse_settings,
 )
-from denoisebench.bench.models.hub import DATASET, cached, download
+from denoisebench.bench.models.hub import DATASET, Choose, cached, download
 from denoisebench.bench.paths import existing
 from denoisebench.bench.paths.guarded import Unreadable
 from denoisebench.bench.records.cell import digest
@@ -29,7 +29,8 @@ COMPONENTS = "components"  # a component drawn at random; each model takes the n
 UNCONDITIONAL = "unconditional"  # no component asked for
 EVERYDAY = "bundled:everyday.txt"  # what a model of one's own is asked for unless told otherwise
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
-_HUB = "hf:"  # before the id of a data set
+HUB = "hf:"  # before the id of a data set
+_SPLIT = "train"
 _T = TypeVar("_T")
 _CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
 
@@ -156,8 +157,8 @@ def _set_texts(
     revision: str | None = None,
 ) -> tuple[str, ...]:
     """A text of each record of a file, or of all files of a data set; empty where there is none."""
-    if path.startswith(_HUB):
-        files = _dataset_files(path.removeprefix(_HUB), split or "train", revision)
+    if path.startswith(HUB):
+        files = _dataset_files(path.removeprefix(HUB), split or _SPLIT, revision)
     else:
         files = [existing(path, "prompt file")]
     return tuple(text for file in files for text in _file_prompts(file, column, kind))
@@ -166,18 +167,14 @@ def _set_texts(
 def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
     """Parquet files of a split. Without a revision they are of the hub's own copy in parquet, which
     it keeps of every data set."""
-    setting, commit = f"prompts.path={_HUB}{name}", revision or _CONVERTED
-    patterns = [f"{split}/*.parquet", f"*/{split}/*.parquet"]
-    patterns += [f"{split}-*.parquet", f"*/{split}-*.parquet"]
-
-    def of_split(files: Iterable[str]) -> list[str]:
-        return sorted(file for file in files if any(fnmatch(file, p) for p in patterns))
+    setting, commit = f"prompts.path={HUB}{name}", revision or _CONVERTED
+    of_split = partial(_of_split, split)
 
     def inside(folder: Path | None) -> list[str]:
         paths = folder.rglob("*.parquet") if folder else ()
         return of_split(path.relative_to(folder).as_posix() for path in paths if folder)
 
-    folder = cached(name, commit, patterns, kind=DATASET)
+    folder = cached(name, commit, _patterns(split), kind=DATASET)
     if folder is None or not inside(folder):
         folder = download(setting, name, commit, choose=of_split, kind=DATASET)
     files = inside(folder)
@@ -190,6 +187,27 @@ def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
             "give its file as prompts.path"
         )
     return [folder / file for file in files]
+
+
+def hub_files(prompts: PromptSettings) -> tuple[str, str, Choose] | None:
+    """Data set on the hub that prompts are of, its revision, and what chooses its files; None for
+    prompts that lie elsewhere."""
+    path = prompts.path or ""
+    if not path.startswith(HUB):
+        return None
+    choose = partial(_of_split, prompts.split or _SPLIT)
+    return path.removeprefix(HUB), prompts.revision or _CONVERTED, choose
+
+
+def _of_split(split: str, files: Iterable[str]) -> list[str]:
+    patterns = _patterns(split)
+    return sorted(file for file in files if any(fnmatch(file, p) for p in patterns))
+
+
+def _patterns(split: str) -> list[str]:
+    """Names of the files of a split, as data sets have them."""
+    in_folders = [f"{split}/*.parquet", f"*/{split}/*.parquet"]
+    return [*in_folders, f"{split}-*.parquet", f"*/{split}-*.parquet"]
 
 
 def _file_prompts(file: Path, column: str | None, kind: str | None) -> list[str]:

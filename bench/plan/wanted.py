@@ -1,12 +1,20 @@
-"""What a sweep needs from the hub that is not on this machine, with its size."""
+"""What a sweep needs that is not on this machine: from the hub with its size, or by hand."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.prompts import HUB, PromptSet, hub_files
 from denoisebench.bench.models.files import hub_choice, is_hub_id
-from denoisebench.bench.models.hub import Choose, download, missing_files
-from denoisebench.bench.score.networks import Named, hub_weights
-from denoisebench.bench.settings.job import ModelSettings, Settings
+from denoisebench.bench.models.hub import DATASET, MODEL, Choose, download, missing_files
+from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.score.networks import Named, hub_weights, weights_of
+from denoisebench.bench.score.references import RENDERS
+from denoisebench.bench.settings.job import ModelSettings, PromptSettings, Settings
+from denoisebench.bench.settings.metrics import MetricsSettings
+
+_NO_FILES = (RENDERS, "none")  # references that are none
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,7 @@ class Wanted:
     repository: str
     revision: str | None
     files: dict[str, int]  # bytes by name
+    kind: str = MODEL  # of the repository: MODEL or DATASET
 
     @property
     def size(self) -> int:
@@ -25,16 +34,76 @@ class Wanted:
 
     def fetch(self) -> None:
         """Downloads them into the hub's cache. Raises UserError where that fails."""
-        download(self.title, self.repository, self.revision, choose=lambda _: [*self.files])
+        download(
+            self.title,
+            self.repository,
+            self.revision,
+            choose=lambda _: [*self.files],
+            kind=self.kind,
+        )
 
 
 def wanted(settings: Settings) -> list[Wanted]:
-    """What the model and the metrics of a sweep lack, those first that are looked for first.
+    """What the model, the metrics and the prompts of a sweep lack that is on the hub, those first
+    that are looked for first.
 
     Raises UserError where a repository is not there or the hub is out of reach.
     """
-    parts = [*_of_model(settings.model), *_of_metrics(settings)]
+    parts = [
+        *_of_model(settings.model),
+        *_of_metrics(settings.metrics),
+        *_of_prompts(settings.prompts),
+    ]
     return [part for part in parts if part.files]
+
+
+def by_hand(settings: Settings) -> list[str]:
+    """What a sweep lacks that is not on the hub: a line each, which says what to place where."""
+    lines = []
+    for look in _looks(settings):
+        try:
+            look()
+        except UserError as error:
+            lines.append(str(error))
+    return lines
+
+
+def _looks(settings: Settings) -> Iterator[Callable[[], object]]:
+    """What looks for each file or folder of a sweep that is not on the hub."""
+    for label, path in _paths(settings):
+        if path and path not in _NO_FILES and not path.startswith(CLOSED_FORM):
+            yield partial(_placed, path, label)
+    if not settings.metrics.optional:  # what is not there is left out
+        networks = (one for one in _networks(settings.metrics) if not hub_weights(one))
+        yield from (partial(weights_of, network, network.name) for network in networks)
+
+
+def _paths(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """Files and folders that the settings name, each after what it is called."""
+    model, prompts = settings.model, settings.prompts
+    yield from (
+        (label, path)
+        for label, path in ((_weights(model), model.path), (_lora(model), model.lora))
+        if path and not is_hub_id(path)
+    )
+    if not (PromptSet.of(prompts).is_drawn or hub_files(prompts)):
+        yield "prompt file", prompts.path
+    yield "reference images", settings.metrics.reference
+    yield from ((f"head of metric {head.name}", head.head) for head in settings.metrics.heads)
+
+
+def _placed(path: str, label: str) -> None:
+    if path.startswith(HUB):
+        raise UserError(f"{label}: {path} is not read from the hub; download it and give its path")
+    existing(path, label)
+
+
+def _weights(model: ModelSettings) -> str:
+    return f"weights of model {model.name}"
+
+
+def _lora(model: ModelSettings) -> str:
+    return f"LoRA of model {model.name}"
 
 
 def _of_model(model: ModelSettings) -> Iterator[Wanted]:
@@ -47,7 +116,7 @@ def _repositories(
     model: ModelSettings,
 ) -> Iterator[tuple[str, str | None, str, Callable[[], Choose]]]:
     """Address, revision and title of what is on the hub, and what makes the choice of its files."""
-    label = f"weights of model {model.name}"
+    label = _weights(model)
     if is_hub_id(model.path):
         yield (
             model.path,
@@ -59,21 +128,33 @@ def _repositories(
         yield (
             model.lora,
             model.lora_revision,
-            f"LoRA of model {model.name}",
+            _lora(model),
             lambda: _named(model.lora_file),
         )
 
 
-def _of_metrics(settings: Settings) -> Iterator[Wanted]:
-    metrics = settings.metrics
-    networks: list[Named] = [*metrics.frechet, *metrics.clip_score, *metrics.cmmd]
-    for network in networks:
+def _of_metrics(metrics: MetricsSettings) -> Iterator[Wanted]:
+    for network in _networks(metrics):
         place = hub_weights(network)
         if place:
             repository, names = place
             title = f"weights of metric {network.name}"
             files = missing_files(title, repository, None, choose=_named(*names))
             yield Wanted(title, repository, None, files)
+
+
+def _networks(metrics: MetricsSettings) -> list[Named]:
+    heads = (head.clip for head in metrics.heads)
+    return [*metrics.frechet, *metrics.clip_score, *metrics.cmmd, *heads]
+
+
+def _of_prompts(prompts: PromptSettings) -> Iterator[Wanted]:
+    place = hub_files(prompts)
+    if place:
+        repository, revision, choose = place
+        title = f"prompts {prompts.label}"
+        files = missing_files(title, repository, revision, choose=choose, kind=DATASET)
+        yield Wanted(title, repository, revision, files, DATASET)
 
 
 def _named(*names: str) -> Choose:

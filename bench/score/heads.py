@@ -10,7 +10,7 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import content_hash, existing, file_hash
 from denoisebench.bench.score.networks import Memory, loaded, usable, weights_of
-from denoisebench.bench.settings.metrics import ClipSettings, HeadSettings
+from denoisebench.bench.settings.metrics import HeadSettings
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Head:
     def basis(self) -> list[object]:
         """What its numbers depend on, as JSON holds it. Raises UserError for weights that are not
         there, or not those whose checksum is stated."""
-        files = [*weights_of(self._clip, self.name), *self._head_file]
+        files = [*weights_of(self.named.clip, self.name), *self._head_file]
         self._check(files[-1])
         self._layers()
         return [self.named.model_dump(), *map(content_hash, files)]
 
     def load(self, memory: Memory) -> Callable[[Any, Sequence[str]], Any]:
         """The function from images [N, 3, H, W] uint8 and prompts to numbers [N]."""
-        network, scale = loaded(self._clip, memory), self.named.scale
+        network, scale = loaded(self.named.clip, memory), self.named.scale
         layers = self._layers()
         if layers is not None:
             head = layers.to(memory.device)
@@ -51,11 +51,6 @@ class Head:
         from denoisebench.metrics.networks.heads import linear_head
 
         return usable(lambda: linear_head(self._head_file[0])) if self._head_file else None
-
-    @property
-    def _clip(self) -> ClipSettings:
-        named = self.named
-        return ClipSettings(name=named.name, model=named.model, weights=named.weights)
 
     @property
     def _head_file(self) -> list[Path]:

@@ -91,6 +91,11 @@ class HeadSettings(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None  # of the head's file,
     # else of the model's weights
 
+    @property
+    def clip(self) -> ClipSettings:
+        """Its CLIP model."""
+        return ClipSettings(name=self.name, model=self.model, weights=self.weights)
+
     @model_validator(mode="after")
     def _is_named_rightly(self) -> "HeadSettings":
         if _PUBLISHED.match(self.name) and not self.sha256:

@@ -23,13 +23,13 @@ class _Hub(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_content):
         path = self.path.partition("?")[0]
-        info = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/.+", path)
-        info = info or re.fullmatch(r"/api/models/([^/]+/[^/]+)", path)
-        tree = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/.+", path)
+        info = re.fullmatch(r"/api/(?:models|datasets)/([^/]+/[^/]+)/revision/.+", path)
+        info = info or re.fullmatch(r"/api/(?:models|datasets)/([^/]+/[^/]+)", path)
+        tree = re.fullmatch(r"/api/(?:models|datasets)/([^/]+/[^/]+)/tree/.+", path)
         if tree and tree[1] in self.folders:
             content = json.dumps(_tree(self.folders[tree[1]])).encode()
             return self._send(content, with_content, {})
-        file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
+        file = re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         if info and info[1] in self.folders:
             content = json.dumps(_info(info[1], self.folders[info[1]])).encode()
             return self._send(content, with_content, {})

@@ -5,9 +5,11 @@ import re
 import shutil
 
 import pytest
+from pyarrow import table
+from pyarrow.parquet import write_table
 
 from denoisebench.bench.paths import EMBEDDED
-from tests.helpers.cli import start
+from tests.helpers.cli import call, start
 from tests.helpers.hub import hub_of
 
 GIVEN = ("model.path=org/small", "metrics=none")
@@ -69,3 +71,48 @@ def test_what_a_sweep_waits_for_is_said(hub, tmp_path):
     assert code == 0
     assert "a sweep waits for prompts.path: give a file of prompts" in out
     assert "a sweep waits for metrics.reference: give a folder of images" in out
+
+
+LAION = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+HEAD = "{name: likes, model: ViT-B-32, weights: laion2b_s34b_b79k, head: absent.pth}"
+
+
+def test_models_of_heads_and_prompts_are_fetched_and_what_no_hub_has_is_said(tmp_path):
+    clip, prompts = tmp_path / "clip", tmp_path / "prompts"
+    parquet = prompts / "default" / "train" / "0000.parquet"
+    parquet.parent.mkdir(parents=True)
+    write_table(table({"prompt": ["a red ring", "a blue square"]}), parquet)
+    clip.mkdir()
+    (clip / "open_clip_model.safetensors").write_bytes(bytes(1000))
+    (clip / "open_clip_pytorch_model.bin").write_bytes(bytes(1000))
+    given = ("metrics=none", "prompts=file", "prompts.path=hf:org/set", "prompts.column=prompt")
+    more = (f"metrics.heads=[{HEAD}]", "metrics.reference=absent/images")
+    with hub_of({LAION: clip, "org/set": prompts}) as (address, served):
+        code, out, _ = ended(tmp_path, address, "fetch", *given, *more)
+        assert code == 0
+        assert {*served} == {
+            f"{LAION}/open_clip_model.safetensors",
+            "org/set/default/train/0000.parquet",
+        }
+        assert "weights of metric likes: here" in out
+        assert "prompts set: here" in out
+        absent = "place it there or give another path"
+        assert f"by hand: head of metric likes: nothing at absent.pth; {absent}" in out
+        assert f"by hand: reference images: nothing at absent/images; {absent}" in out
+    sweep = ("sweep", *given, "scheduler=ddim", "steps=2", "--dry-run", f"runs={tmp_path}")
+    code, _, err = ended(tmp_path, "http://127.0.0.1:9", *sweep)
+    assert (code, err) == (0, "")
+
+
+def test_files_that_are_on_no_hub_are_said_in_the_words_of_a_sweep(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ("model.path=absent.safetensors", "prompts.path=absent.txt", "metrics=none")
+    heads = "[{name: one, model: 'local-dir:absent'},{name: two, model: ViT-B-32, weights: w.pt}]"
+    reference = "metrics.reference=hf:org/statistics"
+    code, out, err = call(capsys, "fetch", *given, f"metrics.heads={heads}", reference)
+    assert (code, err) == (0, "")
+    lines = [line for line in out.splitlines() if line.startswith("by hand: ")]
+    words = ("model absent: nothing at", "prompt file: nothing at", "is not read from the hub; dow")
+    words = (*words, "one: nothing at absent", "weights of ViT-B-32 are missing: w.pt is no file")
+    assert len(lines) == len(words)
+    assert all(word in line for word, line in zip(words, lines, strict=True))
