@@ -30,30 +30,39 @@ class Verification:
 
     def frame(self) -> "pd.DataFrame":
         """A row for each judged number: path of noise, grid, prediction type, check, value, verdict
-        (conforms, deviates or defect) and where it was seen."""
+        (conforms, deviates or defect), where it was seen, the listed defect that it is of, empty
+        for none, and whether that is inherited from the class of diffusers that a class of your
+        own is made from."""
         import pandas as pd
 
+        from denoisebench.reports.verify.tables import is_inherited
+
+        summaries = {summary["name"]: summary for summary in self.record["schedulers"]}
         where = ("path", "grid", "prediction_type")
         rows = [
             {
                 **{name: case[name] for name in where},
                 **{"check": one["name"], "value": one["value"]},
-                **{"verdict": one["verdict"], "note": one["note"]},
+                **{"verdict": one["verdict"], "note": one["note"], "known": one["known"]},
+                "inherited": is_inherited(one, summaries[case["scheduler"]]),
             }
             for case in self.record["rows"]
             for one in case["checks"]
         ]
-        return pd.DataFrame(rows, columns=[*where, "check", "value", "verdict", "note"])
+        numbers = ("check", "value", "verdict", "note", "known", "inherited")
+        return pd.DataFrame(rows, columns=[*where, *numbers])
 
     def __repr__(self) -> str:
-        """Whether it passed, and each deviation that is not listed in a line."""
+        """Whether it passed, what it inherits, and each deviation that is not listed in a line."""
+        from denoisebench.reports.verify.tables import inheritance
+
         names = ", ".join(summary["name"] for summary in self.record["schedulers"])
         lines = [
             f"{one['path']}, {one['grid']}: {one['name']} {one['value']:.3g} {one['verdict']}"
             for one in self.record["new"]
         ]
         head = f"{names}: {'passed' if self.passed else 'deviates'}"
-        return "\n".join([head, *self.record["notes"], *lines])
+        return "\n".join([head, *self.record["notes"], *inheritance(self.record), *lines])
 
 
 def verify(

@@ -1,6 +1,6 @@
 """verify.json: everything measured and judged, as plain data for pages and other tools."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -26,6 +26,7 @@ def make_record(
     aliases = {subject.name: subject.aliases for subject in subjects}
     table = known_defects(version("diffusers"))
     deviations = findings(rows, aliases, table)
+    known = {id(one.check): one.known.name for one in deviations if one.known}
     catalogue = {subject.name for subject in subjects if not subject.own}
     from_catalogue = [row for row in rows if row.scheduler in catalogue]
     lost = gone(from_catalogue, deviations, aliases, table=table)
@@ -41,11 +42,11 @@ def make_record(
         "usual_steps": measures.USUAL_STEPS,
         "many_steps": measures.MANY_STEPS,
         "limits": {name: asdict(limit) for name, limit in LIMITS.items()},
-        "schedulers": [_summary(subject, rows, deviations) for subject in subjects],
+        "schedulers": [_summary(subject, rows, deviations, known=known) for subject in subjects],
         "new": [_finding(finding) for finding in deviations if not finding.known],
         "gone": [{"scheduler": defect.scheduler, **_shown(defect.known)} for defect in lost],
         "known": _known(deviations),
-        "rows": [row.as_dict() for row in rows],
+        "rows": [_row(row, known) for row in rows],
     }
 
 
@@ -54,8 +55,18 @@ def passed(record: dict[str, Any]) -> bool:
     return not record["new"] and not record["gone"]
 
 
+def _row(row: VerifiedCase, known: Mapping[int, str]) -> dict[str, Any]:
+    """A case, each check with the listed defect that it is of, empty for none."""
+    checks = [{**asdict(check), "known": known.get(id(check), "")} for check in row.checks]
+    return {**row.as_dict(), "checks": checks}
+
+
 def _summary(
-    subject: Subject, rows: Sequence[VerifiedCase], deviations: Sequence[Finding]
+    subject: Subject,
+    rows: Sequence[VerifiedCase],
+    deviations: Sequence[Finding],
+    *,
+    known: Mapping[int, str],
 ) -> dict[str, Any]:
     """A scheduler in one line, with the numbers of the case that shows its order best."""
     cases = [row for row in rows if row.scheduler == subject.name]
@@ -67,6 +78,7 @@ def _summary(
         "name": subject.name,
         "label": subject.spec.label,
         "class_name": subject.spec.class_name,
+        "made_from": subject.made_from,  # whose listed defects are inherited
         "order": subject.spec.order,
         "stochastic": subject.spec.stochastic,
         "path": shown.path,
@@ -78,17 +90,17 @@ def _summary(
         "gains": numbers.get("gains"),
         "wrong_mode": numbers.get("wrong_mode"),
         "verdict": shown.verdict,
-        "decided_by": _decided_by(shown),
+        "decided_by": _decided_by(shown, known),
         "verdicts": {v: [row.verdict for row in cases].count(v) for v in VERDICTS},
-        "known": list(dict.fromkeys(known.name for known in listed if known)),
-        "new": sum(known is None for known in listed),
+        "known": list(dict.fromkeys(defect.name for defect in listed if defect)),
+        "new": sum(defect is None for defect in listed),
     }
 
 
-def _decided_by(row: VerifiedCase) -> dict[str, Any] | None:
+def _decided_by(row: VerifiedCase, known: Mapping[int, str]) -> dict[str, Any] | None:
     """The check that decides the verdict: the one farthest beyond its limit."""
     first = max((check for check in row.checks if check.bad), key=severity, default=None)
-    return asdict(first) if first else None
+    return {**asdict(first), "known": known.get(id(first), "")} if first else None
 
 
 def _nfe(scan: list[dict[str, Any]], steps: int) -> int | None:

@@ -7,7 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from denoisebench.bench.plugins.modules import imported
-from denoisebench.bench.schedulers.catalogue import SchedulerSpec, scheduler_class, scheduler_from
+from denoisebench.bench.schedulers.catalogue import (
+    CLASSES,
+    SchedulerSpec,
+    scheduler_class,
+    scheduler_from,
+)
+from denoisebench.bench.schedulers.not_run import SAME_STEPS
 from denoisebench.bench.verify.paths import PATHS, Path
 
 SPACINGS = ("trailing", "linspace", "leading")
@@ -44,6 +50,13 @@ class Subject:
         """Names of the diffusers classes that it is or is made from."""
         bases = self.scheduler_class.__mro__
         return {base.__name__ for base in bases if base.__module__.startswith("diffusers.")}
+
+    @cached_property
+    def made_from(self) -> str:
+        """The nearest class of diffusers that one of the user's own is made from, whose defects it
+        inherits; empty where there is none."""
+        nearest = next(filter(_is_run, self.scheduler_class.__mro__), self.scheduler_class)
+        return "" if nearest is self.scheduler_class else nearest.__name__
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -92,3 +105,9 @@ class Subject:
                 yield flag.split("_")[1], {flag: True}
         if "sigma_schedule" in takes:
             yield "exponential", {"sigma_schedule": "exponential"}
+
+
+def _is_run(cls: type) -> bool:
+    """Whether a class is a scheduler of diffusers that is verified, or takes the steps of one."""
+    is_there = cls.__name__ in CLASSES or cls.__name__ in SAME_STEPS
+    return is_there and cls.__module__.startswith("diffusers.")

@@ -11,6 +11,8 @@ from denoisebench.reports.page.html import inline_script, page_environment
 from denoisebench.reports.verify.figures import verify_figures
 from denoisebench.reports.verify.tables import (
     headings,
+    inheritance,
+    is_inherited,
     issue_links,
     line,
     markdown,
@@ -50,7 +52,8 @@ def _render(record: dict[str, Any], figures: list[Figure]) -> str:
         figures=figures,
         headings=headings(record),
         lines=[(summary, line(summary, len(record["bands"]))) for summary in record["schedulers"]],
-        matrices=[_matrix(record, summary["name"]) for summary in record["schedulers"]],
+        notes=[*record["notes"], *inheritance(record)],
+        matrices=[_matrix(record, summary) for summary in record["schedulers"]],
         counts=_counts(record),
     )
 
@@ -60,8 +63,9 @@ def _counts(record: dict[str, Any]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in _MARKS}
 
 
-def _matrix(record: dict[str, Any], scheduler: str) -> dict[str, Any]:
+def _matrix(record: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
     """Verdicts of a scheduler: a row for each grid, a column for each path and prediction type."""
+    scheduler = summary["name"]
     rows = [row for row in record["rows"] if row["scheduler"] == scheduler]
     columns = dict.fromkeys((row["path"], row["prediction_type"]) for row in rows)
     cells = {(row["grid"], row["path"], row["prediction_type"]): row for row in rows}
@@ -70,16 +74,22 @@ def _matrix(record: dict[str, Any], scheduler: str) -> dict[str, Any]:
         "scheduler": scheduler,
         "columns": [" ".join(column).replace("_", " ") for column in columns],
         "rows": [
-            (grid, [_cell(cells.get((grid, *column))) for column in columns]) for grid in grids
+            (grid, [_cell(cells.get((grid, *column)), summary) for column in columns])
+            for grid in grids
         ],
     }
 
 
-def _cell(row: dict[str, Any] | None) -> dict[str, str]:
+def _cell(row: dict[str, Any] | None, summary: dict[str, Any]) -> dict[str, str]:
     if row is None:
         return {"verdict": "", "mark": "", "title": "not verified"}
     if "unsupported" in row["numbers"]:
         return {"verdict": "", "mark": MISSING, "title": row["numbers"]["unsupported"]}
     bad = [check for check in row["checks"] if check["verdict"] != "conforms"]
-    title = "; ".join(f"{c['name']} {c['value']:.3g} {c['note']}".strip() for c in bad)
+    title = "; ".join(_title(check, summary) for check in bad)
     return {"verdict": row["verdict"], "mark": _MARKS[row["verdict"]], "title": title or "conforms"}
+
+
+def _title(check: dict[str, Any], summary: dict[str, Any]) -> str:
+    inherited = " (inherited)" if is_inherited(check, summary) else ""
+    return f"{check['name']} {check['value']:.3g} {check['note']}".strip() + inherited

@@ -36,7 +36,9 @@ def line(summary: dict[str, Any], bands: int) -> list[str]:
     """The texts of a scheduler's line, in the order of `headings`."""
     parts, gains = summary["parts"] or {}, summary["gains"] or [None] * bands
     counts = " / ".join(str(summary["verdicts"][verdict]) for verdict in _STYLES)
-    names = [*summary["known"], *([f"{summary['new']} new"] if summary["new"] else [])]
+    mark = " (inherited)" if summary["made_from"] else ""
+    names = [f"{name}{mark}" for name in summary["known"]]
+    names += [f"{summary['new']} new"] if summary["new"] else []
     return [
         summary["name"],
         summary["grid"],
@@ -71,7 +73,28 @@ def verdict_text(summary: dict[str, Any]) -> str:
     check = summary["decided_by"]
     if not check:
         return verdict
-    return f"{verdict}: {check['name']} {_short(check['value'])}"
+    inherited = ", inherited" if is_inherited(check, summary) else ""
+    return f"{verdict}: {check['name']} {_short(check['value'])}{inherited}"
+
+
+def is_inherited(check: dict[str, Any], summary: dict[str, Any]) -> bool:
+    """Whether a check is of a listed defect of the class that a scheduler is made from."""
+    return bool(summary["made_from"] and check["known"])
+
+
+def inheritance(record: dict[str, Any]) -> list[str]:
+    """A line for each scheduler that is made from a class of diffusers: what it inherits of that,
+    and how it does by itself."""
+    return [
+        f"{one['name']}: inherited from {one['made_from']}: "
+        f"{', '.join(one['known']) or 'nothing'}; of its own: {_count(one['new'])}"
+        for one in record["schedulers"]
+        if one["made_from"]
+    ]
+
+
+def _count(new: int) -> str:
+    return f"{new} {'check deviates' if new == 1 else 'checks deviate'}" if new else "nothing"
 
 
 def where(finding: dict[str, Any]) -> str:
@@ -120,7 +143,7 @@ def _title(record: dict[str, Any]) -> str:
 
 def _conclusions(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"{len(record['rows'])} cases measured in {record['seconds']:.1f} s", ""
-    yield from ((note, "") for note in record["notes"])
+    yield from ((note, "") for note in [*record["notes"], *inheritance(record)])
     if record["table"] != record["diffusers"]:
         yield f"no table for this diffusers yet: compared with {record['table']}'s", "yellow"
     for finding in record["new"]:

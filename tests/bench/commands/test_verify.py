@@ -1,6 +1,7 @@
 """`denoisebench verify` through the real command line."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -40,8 +41,14 @@ def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
     assert (code, err) == (1, "")
     assert "not listed: SkipsTheLast (scaled_linear, trailing): defect: residual noise" in out
-    names = {summary["name"] for summary in record_of(tmp_path)["schedulers"]}
-    assert names == {"SkipsTheLast"}
+    record = record_of(tmp_path)
+    assert {summary["name"] for summary in record["schedulers"]} == {"SkipsTheLast"}
+    bad = [c for row in record["rows"] for c in row["checks"] if c["verdict"] != "conforms"]
+    new = [check for check in bad if not check["known"]]
+    assert len(bad) > len(new) == len(record["new"]) > 0, "the rest is inherited"
+    assert "SkipsTheLast: inherited from EulerDiscreteScheduler: " in out
+    assert f"; of its own: {len(new)} checks deviate" in out
+    assert " (inherited)" in (tmp_path / "verify.html").read_text()
 
 
 def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
@@ -97,6 +104,14 @@ def test_a_sound_subclass_is_excused_as_its_base_is(tmp_path, capsys):
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
     assert (code, err) == (0, "")
     assert "listed for this version" in out
+    line = re.search(
+        r"Sound: inherited from EulerDiscreteScheduler: (.+); of its own: nothing", out
+    )
+    page = (tmp_path / "verify.html").read_text()
+    assert line[0] in page
+    (summary,) = record_of(tmp_path)["schedulers"]
+    assert line[1].split(", ") == summary["known"]
+    assert all(f"{name} (inherited)" in out for name in summary["known"])
 
 
 def test_a_class_of_the_catalogue_is_excused_as_its_entry(tmp_path, capsys):

@@ -34,6 +34,9 @@ def test_a_class_of_the_catalogue_is_judged_as_by_the_command(verified):
     flags = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
     verification = db.verify(DEISMultistepScheduler, flags=flags, family="flow")
     assert verdicts_of(verification.record) == verdicts_of({"rows": rows})
+    frame = verification.frame()
+    assert set(frame["known"]) > {""}
+    assert not frame["inherited"].any()
 
 
 def test_a_wrong_scheduler_deviates():
@@ -45,6 +48,11 @@ def test_a_wrong_scheduler_deviates():
     assert {*frame["verdict"]} <= {*VERDICTS}
     assert {"timesteps", "residual noise"} <= {*frame.query("verdict == 'defect'")["check"]}
     assert repr(verification).startswith("Halved: deviates\n")
+    assert "Halved: inherited from EulerDiscreteScheduler: " in repr(verification)
+    assert {*frame.query("inherited")["known"]} == {*verification.record["schedulers"][0]["known"]}
+    assert (frame["inherited"] == (frame["known"] != "")).all()
+    own = frame.query("verdict != 'conforms' and not inherited")
+    assert len(own) == len(verification.record["new"])
 
 
 @pytest.mark.parametrize(
