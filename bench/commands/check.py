@@ -164,7 +164,12 @@ def check(
     """
     from denoisebench.metrics.decide.regression import REGRESSION
     from denoisebench.metrics.decide.verdicts import UNDECIDED
-    from denoisebench.reports.check.output import check_lines, check_table, write_check
+    from denoisebench.reports.check.output import (
+        check_lines,
+        check_table,
+        omitted_lines,
+        write_check,
+    )
 
     comparison = compared(
         baseline,
@@ -184,6 +189,8 @@ def check(
         console.print(table)
     for note in comparison.notes:
         console.print(f"changed: {note}", highlight=False, markup=False, soft_wrap=True)
+    for omitted in omitted_lines(comparison):
+        console.print(omitted, highlight=False, markup=False, soft_wrap=True)
     console.print(f"written: {out}", highlight=False, soft_wrap=True)
     of_undecided = {None: 3, "fail": 1, "pass": 0}[undecided]
     return {REGRESSION: 1, UNDECIDED: of_undecided}.get(comparison.outcome, 0)

@@ -147,7 +147,7 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
     from denoisebench.reports.rows.cautions import cautions
-    from denoisebench.reports.rows.frame import frame_of
+    from denoisebench.reports.rows.frame import done, frame_of
     from denoisebench.reports.rows.summary import answer, default_line, summary_table
 
     run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
@@ -178,7 +178,7 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
             style="bold red",
             soft_wrap=True,
         )
-    is_lost = outcome.failed == len(plan.jobs)
+    is_lost = done(frame).empty
     words = "none; every cell failed" if is_lost else answer(decided)
     console.print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

@@ -39,8 +39,11 @@ class Verdicts:
 
     @property
     def notes(self) -> list[str]:
-        """What changed and may explain the verdicts: libraries, grids, machines."""
-        return [*self._check.notes]
+        """What changed and may explain the verdicts: libraries, grids, machines; then what is not
+        compared, and why."""
+        from denoisebench.reports.check.output import omitted_lines
+
+        return [*self._check.notes, *omitted_lines(self._check)]
 
     def frame(self) -> "pd.DataFrame":
         """A row for each comparison: cell, measure, outcome, both values, the loss with its

@@ -15,6 +15,7 @@ from PIL import Image
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import hash_of
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Grid, Latency, made_by
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.rows import lost_of, read_estimate
 from denoisebench.bench.records.run import Run
@@ -80,7 +81,7 @@ def _packed(run: Run, entry: Entry) -> PackedCell:
     estimates = {name: read_estimate(store, entry, name) for name in entry.metrics}
     latency = store.read_record(key, entry.latency) if entry.latency else None
     cost, grid = store.read_record(key, "cost"), store.read_record(key, "grid")
-    done = status["status"] == "done"
+    done = status["status"] in WHOLE
     features = dict(_features(run, entry)) if done else {}
     images = list(_thumbnails(run, entry)) if done else []
     lost = lost_of(store, entry) if done else ""  # the reading has found what is damaged

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency
-from denoisebench.bench.records.columns import COLUMNS, PANEL_FIELDS
+from denoisebench.bench.records.columns import COLUMNS, PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.records.store import Store
@@ -113,7 +113,7 @@ def _status(store: Store, entry: Entry) -> dict[str, Any]:
     if entry.unsupported:
         return {"status": "unsupported", "message": _in_a_line(entry.unsupported), "traceback": ""}
     record = store.read_record(entry.cell.key, entry.status_kind) or _NOT_RUN
-    lost = lost_of(store, entry) if record["status"] == "done" else ""
+    lost = lost_of(store, entry) if record["status"] in WHOLE else ""
     return {**_NOT_RUN, "message": f"{lost} is damaged or gone: sweep again"} if lost else record
 
 

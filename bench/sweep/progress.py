@@ -20,7 +20,7 @@ class CellDone:
     done: int  # cells that are finished, this one included
     cells: int  # of which something was missing; in a race, at this rung
     cell: str  # name, such as `ddim, 8 steps, guidance 4`
-    status: str  # done, failed or degenerate
+    status: str  # done, unscored, failed or degenerate
 
 
 Listener = Callable[[CellDone], None]

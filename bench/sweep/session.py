@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Cost, Entry
+from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import spec_of
+from denoisebench.bench.score.own import OwnMetricError
 from denoisebench.bench.sweep.memory import NO_ROOM, in_batches, is_out_of_memory
 from denoisebench.bench.sweep.pipelines import Pipelines
 from denoisebench.bench.sweep.scoring import (
@@ -150,6 +152,9 @@ class Session:
             return work()
         except UserError:
             raise
+        except OwnMetricError as error:  # after all else was done
+            message, trace = first_line(error), traceback.format_exc()
+            return _finish(self.store, job.entry, UNSCORED, message=message, trace=trace)
         except Exception as error:
             message = f"{type(error).__name__}: {error}".splitlines()[0]
             message = NO_ROOM if is_out_of_memory(error) else message
@@ -223,7 +228,7 @@ def _say_halved(model: str, size: int) -> None:
 def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace: str = "") -> str:
     """Records once when a cell was first finished, then how the entry ended."""
     key = entry.cell.key
-    if status == "done" and store.read_record(key, "finished") is None:
+    if status in WHOLE and store.read_record(key, "finished") is None:
         store.write_record(key, "finished", {"unix_s": time.time()})
     record = {"status": status, "message": message, "traceback": trace}
     store.write_record(key, entry.status_kind, record)

@@ -17,6 +17,7 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
+from denoisebench.bench.records.columns import DONE, UNSCORED
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
@@ -35,7 +36,7 @@ class Outcome:
 
     run: Run
     computed: int  # cells of which something was missing
-    failed: int
+    failed: int  # of them, those of which something still is
 
 
 Helpers = Callable[[Sequence[Job]], dict[str, str]]  # do what they can of jobs; a status by key
@@ -116,8 +117,12 @@ class _Work:
         if self._helpers is None:
             return [*todo]
         self.statuses |= self._helpers(todo)
-        done = [job for job in todo if self.statuses[job.entry.cell.key] == "done"]
-        return [job for job in done if not self._session.is_done(job)]
+        return [job for job in todo if self._may_be_timed(job) and not self._session.is_done(job)]
+
+    def _may_be_timed(self, job: Job) -> bool:
+        """Whether helpers have left a job that can still be done or timed."""
+        status = self.statuses[job.entry.cell.key]
+        return status == DONE or (status == UNSCORED and bool(job.entry.latency))
 
     def _attempt_all(self, todo: Sequence[Job]) -> None:
         progress = SweepProgress([*todo], self._console, self._lines, listener=self._listener)

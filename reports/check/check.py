@@ -12,9 +12,12 @@ import numpy as np
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import MADE, OTHER, PAIRED, fields_with
+from denoisebench.bench.records.columns import UNSCORED, WHOLE
+from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
+from denoisebench.metrics.specs import OWN
 from denoisebench.reports.check.families import FAMILIES, IMAGES, QUALITY, SPEED, family_of
 from denoisebench.reports.check.losses import (
     Pair,
@@ -87,6 +90,7 @@ class Check:
     rows: list[Comparison]
     problems: list[Problem]
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
+    omitted: list[str]  # metrics of the user's own that are not compared, and why
     pairs: list[Pair]  # that were compared
 
     @property
@@ -126,13 +130,13 @@ def check(
     drift = drift if IMAGES in families else None
     slower = slower if SPEED in families else {}
     pairs, lacking = match(baseline, candidate, matching)
-    known = [pair for pair in pairs if pair.old.status == "done"]
+    known = [pair for pair in pairs if pair.old.status in WHOLE]
     if not known and not lacking:
         raise UserError(f"no cell of {baseline.name} is done: there is nothing to compare with")
-    whole = [pair for pair in known if pair.new.status == "done"]
+    whole = [pair for pair in known if pair.new.status in WHOLE]
     problems = [
         *(Problem(name, "missing: the candidate has no such cell") for name in lacking),
-        *(Problem(p.name, _why(p.new)) for p in known if p.new.status != "done"),
+        *(Problem(p.name, _why(p.new)) for p in known if p.new.status not in WHOLE),
         *_deficits(whole, margins, with_features=bool(drift)),
     ]
     elsewhere = _other_machine(baseline, candidate)
@@ -148,7 +152,17 @@ def check(
         notes.append(f"{len(unknown)} of {len(whole)} cells: {_NO_FEATURES}")
     if SPEED in families:
         notes += _about_times(whole)
-    return Check(baseline.name, candidate.name, families, _judged(pending), problems, notes, whole)
+    omitted = _about_own_metrics(whole, margins) if QUALITY in families else []
+    return Check(
+        baseline.name,
+        candidate.name,
+        families,
+        rows=_judged(pending),
+        problems=problems,
+        notes=notes,
+        omitted=[*omitted],
+        pairs=whole,
+    )
 
 
 def _deficits(
@@ -158,6 +172,7 @@ def _deficits(
     for pair in pairs:
         if metrics := unscored(pair, margins):
             why = f"missing: the candidate was not scored by {', '.join(metrics)}"
+            why += f": {pair.new.message}" if pair.new.status == UNSCORED else ""
             yield Problem(pair.name, why, (QUALITY,))
         has_lost = pair.old.features and shared_features(pair) is None
         if with_features and has_lost and not have_same_images(pair):
@@ -252,10 +267,30 @@ def _other_machine(baseline: Pack, candidate: Pack) -> bool:
     return any(a.get(name) != b.get(name) for name in _HARDWARE)
 
 
+def _about_own_metrics(
+    pairs: Sequence[Pair], margins: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Metrics of the user's own that are not compared: those without a margin, with the setting
+    that would be one, and those that failed."""
+    measured = [name for pair in pairs for packed in pair[1:] for name in packed.metrics]
+    own = [name for name in dict.fromkeys(measured) if name in OWN]
+    free = [name for name in own if not gates(margins, [name], {})]
+    if free:
+        cures = ", ".join(f"margins.gating.{name}.absolute=NUMBER" for name in free)
+        yield (
+            f"{', '.join(free)}: no margin; give one in the baseline's sweep, {cures}, or in a "
+            "file of --margins"
+        )
+    for name, *sides in pairs:
+        for side, packed in zip(("baseline", "candidate"), sides, strict=True):
+            if packed.status == UNSCORED:
+                yield f"{name}: {packed.message} in the {side}"
+
+
 def _about_pairs(pairs: Sequence[Pair], whole: Sequence[Pair]) -> Iterator[str]:
     """What explains the comparisons of single cells. whole: the pairs that were compared."""
     for name, old, _ in pairs:
-        if old.status != "done":
+        if old.status not in WHOLE:
             yield f"{name}: {old.status} in the baseline, not compared"
     for pair in whole:
         yield from (f"{pair.name}: {note}" for note in _about_pair(pair))

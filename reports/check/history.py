@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.difference import Difference
@@ -93,7 +94,7 @@ def _finished_in_all(packs: Sequence[Pack]) -> list[tuple[str, list[PackedCell]]
     return [
         (name, cells)
         for name, cells in series.values()
-        if len(cells) == len(packs) and all(packed.status == "done" for packed in cells)
+        if len(cells) == len(packs) and all(packed.status in WHOLE for packed in cells)
     ]
 
 

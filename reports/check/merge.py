@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.records.cell import MADE, Latency, fields_with
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.pack import Pack, PackedCell, PackedMetric
 from denoisebench.metrics.estimate import of_same_samples
 from denoisebench.reports.check.pairing import have_one_model, paired_cells, settings_of
@@ -67,9 +68,9 @@ def _groups(packs: Sequence[Pack]) -> list[list[PackedCell]]:
 
 
 def _merged(group: Sequence[PackedCell]) -> PackedCell:
-    if group[-1].status != "done":
+    if group[-1].status not in WHOLE:
         return group[-1]
-    done = [packed for packed in group if packed.status == "done"]
+    done = [packed for packed in group if packed.status in WHOLE]
     most = max(packed.samples for packed in done)
     whole = [packed for packed in done if packed.samples == most]
     chosen = whole[-1]

@@ -61,6 +61,11 @@ def check_table(check: Check) -> Table | None:
     return table if table.rows else None
 
 
+def omitted_lines(check: Check) -> list[str]:
+    """A line for each thing that is not compared."""
+    return [f"not compared: {line}" for line in check.omitted]
+
+
 def check_markdown(check: Check) -> str:
     """A comment on a pull request: the verdicts and what did not pass first, all the rest folded
     away."""
@@ -81,6 +86,8 @@ def check_markdown(check: Check) -> str:
         lines += [*markdown_table(COLUMNS, rest), "", "</details>"]
     if check.notes:
         lines += ["", "What changed:", "", *(f"- {escaped(note)}" for note in check.notes)]
+    if check.omitted:
+        lines += ["", "Not compared:", "", *(f"- {escaped(line)}" for line in check.omitted)]
     return "\n".join(lines) + "\n"
 
 
@@ -146,7 +153,7 @@ def _plain(check: Check) -> dict[str, Any]:
         "candidate": check.candidate,
         "families": [asdict(standing) for standing in standings(check)],
         "problems": [asdict(problem) for problem in check.problems],
-        "notes": check.notes,
+        "notes": [*check.notes, *omitted_lines(check)],
         "comparisons": rows,
     }
 

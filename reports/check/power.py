@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.difference import difference_of
@@ -57,7 +58,7 @@ def _neighbours(cells: Sequence[PackedCell]) -> Iterator[tuple[PackedCell, Packe
     """Finished cells of one curve, each with that of its next larger step count."""
     curves: dict[tuple[Any, ...], list[PackedCell]] = {}
     for packed in cells:
-        if packed.status == "done":
+        if packed.status in WHOLE:
             curves.setdefault(same_curve(packed), []).append(packed)
     for curve in curves.values():
         yield from pairwise(sorted(curve, key=lambda packed: packed.cell.steps))

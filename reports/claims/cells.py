@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.choose import Candidate, Gate
@@ -84,7 +85,7 @@ class Cells:
         return estimate
 
     def is_done(self, row: int) -> bool:
-        return bool(self._cell(row)["status"] == "done")
+        return self._cell(row)["status"] in WHOLE
 
     def candidate(self, row: int) -> Candidate:
         """A cell with its estimates by all gating metrics."""

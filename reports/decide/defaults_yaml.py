@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from denoisebench.bench.records.cell import Entry, as_set
-from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import cell_name
@@ -116,7 +116,7 @@ def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
     cells = [
         other
         for other in rows
-        if other["status"] == "done"
+        if other["status"] in WHOLE
         and all(other[name] == row[name] for name in same)
         and other["steps"] == row["vendor_steps"]
         and other["scheduler_class"] == row["vendor_scheduler"]

@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.rows import read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run
 from denoisebench.reports.rows.curves import STEPS, STRENGTH, with_panels
@@ -25,7 +26,7 @@ _STRIPES = 16  # of the hatching over what inpainting repaints, along the short 
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
 
-_MADE = ("done", "degenerate")  # statuses of cells that have images
+_MADE = (*WHOLE, "degenerate")  # statuses of cells that have images
 # What stands for an image, by the cell's status.
 _ABSENT = {
     **dict.fromkeys(_MADE, "not stored"),

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
@@ -31,7 +32,13 @@ from denoisebench.reports.formats import MISSING, duration, number, plus_minus, 
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.rows.cautions import cautions, curve_notes
 from denoisebench.reports.rows.curves import curve_points, sign
-from denoisebench.reports.rows.frame import LOST, frame_metrics, records, with_status
+from denoisebench.reports.rows.frame import (
+    LOST,
+    NOT_DONE,
+    frame_metrics,
+    records,
+    with_status,
+)
 from denoisebench.reports.rows.pareto import front_lines, with_front
 from denoisebench.reports.rows.table import cells_table
 
@@ -76,7 +83,8 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
             columns=cells_table(supported),
             statuses=supported["status"].tolist(),
-            failures=with_status(frame, *LOST).to_dict("records"),
+            whole=WHOLE,
+            failures=with_status(frame, *NOT_DONE).to_dict("records"),
             unsupported=_unsupported(frame),
             cautions=[*cautions(frame), *(f"{warning}." for warning in run.warnings)],
             environment=run.environment,
@@ -130,6 +138,7 @@ def _summary(frame: pd.DataFrame) -> str:
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
     lost = [
         f" {len(with_status(frame, *LOST))} failed.",
+        f" {len(with_status(frame, UNSCORED))} without a metric that failed.",
         f" {len(with_status(frame, 'missing'))} not run.",
         f" {len(with_status(frame, 'unsupported'))} not supported.",
     ]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
-from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.columns import PANEL_FIELDS, UNSCORED
 from denoisebench.bench.records.names import cell_name, plain
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
@@ -162,8 +162,8 @@ def comparison_table(a: MeasuredCell, b: MeasuredCell) -> Table:
         spec = metric_spec(metric)
         cells = (
             _line(spec, difference)
-            if difference
-            else [MISSING] * 4 + [f"not comparable: {_OTHER_RULER}"]
+            if isinstance(difference, Difference)
+            else [MISSING] * 4 + [f"not comparable: {difference}"]
         )
         table.add_row(f"{spec.label}, {spec.direction}", *cells)
     return table
@@ -182,10 +182,10 @@ def comparison_record(a: MeasuredCell, b: MeasuredCell) -> dict[str, Any]:
     return {"a": first, "b": second, "metrics": metrics}
 
 
-def _record(metric: str, difference: Difference | None) -> dict[str, object]:
-    if difference is None:
+def _record(metric: str, difference: Difference | str) -> dict[str, object]:
+    if isinstance(difference, str):
         numbers = dict.fromkeys(("difference", "se", "low", "high", "p"), math.nan)
-        return {"metric": metric, **numbers, "units": 0, "a_is": "", "note": _OTHER_RULER}
+        return {"metric": metric, **numbers, "units": 0, "a_is": "", "note": difference}
     low, high = difference.interval()
     return {
         "metric": metric,
@@ -200,15 +200,28 @@ def _record(metric: str, difference: Difference | None) -> dict[str, object]:
     }
 
 
-def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Difference | None]]:
-    """a - b by each metric that both cells have; None where they were scored in other ways. Raises
-    UserError when they share none."""
+def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Difference | str]]:
+    """a - b by each metric that both cells have, or why there is none: they were scored in other
+    ways, or a metric of the user's own failed. Raises UserError when they share none."""
     shared = [metric for metric in a.entry.metrics if metric in b.entry.metrics]
     if not shared:
         raise UserError(f"{' and '.join(_names(a, b))} share no metric")
     for metric in shared:
-        is_comparable = _is_comparable(a.entry, b.entry, metric)
-        yield metric, compare_cells(a, b, metric) if is_comparable else None
+        why = next(filter(None, (_failure(one, metric) for one in (a, b))), "")
+        if not (why or _is_comparable(a.entry, b.entry, metric)):
+            why = _OTHER_RULER
+        yield metric, why or compare_cells(a, b, metric)
+
+
+def _failure(one: MeasuredCell, metric: str) -> str:
+    """Why a cell lacks a metric of the user's own that failed; empty where it has all that is
+    asked."""
+    store, entry = one.run.store, one.entry
+    record = store.read_record(entry.cell.key, entry.status_kind)
+    if not record or record["status"] != UNSCORED:
+        return ""
+    is_there = read_estimate(store, entry, metric) is not None
+    return "" if is_there else f"{one.name}: {record['message']}"
 
 
 def _line(spec: MetricSpec, difference: Difference) -> list[str]:

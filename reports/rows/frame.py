@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
-from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.records.columns import COLUMNS, UNSCORED, WHOLE
 from denoisebench.bench.records.rows import metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
@@ -26,6 +26,7 @@ _COUNTS = (
     "threads",
 )
 LOST = ("failed", "degenerate")  # statuses of cells that raised, or whose images show nothing
+NOT_DONE = (*LOST, UNSCORED)  # and of those that lack a metric of the user's own
 _METRIC_SUFFIXES = ("", "_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 
@@ -62,7 +63,8 @@ def frame_metrics(frame: pd.DataFrame) -> list[str]:
 
 
 def done(frame: pd.DataFrame) -> pd.DataFrame:
-    return with_status(frame, "done")
+    """Cells that have what a metric or a time may be read of; some may lack a metric."""
+    return with_status(frame, *WHOLE)
 
 
 def with_status(frame: pd.DataFrame, *statuses: str) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from denoisebench.reports.formats import (
 )
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
-from denoisebench.reports.rows.frame import LOST, done, frame_metrics, with_status
+from denoisebench.reports.rows.frame import NOT_DONE, done, frame_metrics, with_status
 
 _FEW = 3  # parts of a sentence
 
@@ -134,7 +134,7 @@ def _title(frame: pd.DataFrame, ranking: list[str]) -> str:
 
 
 def _caption(frame: pd.DataFrame) -> Text | None:
-    bad = len(with_status(frame, *LOST))
+    bad = len(with_status(frame, *NOT_DONE))
     return Text(f"{bad} of {len(frame)} cells failed", style="red") if bad else None
 
 
@@ -144,9 +144,9 @@ def _line(
     """Texts of one row; dashes when no cell of the curve was scored, or none is named the best."""
     first = curve.iloc[0]
     texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
-    scored = done(curve).dropna(subset=ranking)
+    scored = done(curve).dropna(subset=ranking[:1])
     if scored.empty or not ranking:
-        state = "failed" if len(with_status(curve, *LOST)) else MISSING
+        state = "failed" if len(with_status(curve, *NOT_DONE)) else MISSING
         return [*texts, state, *[MISSING] * (len(metrics) + 1)]
     best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
     values = [plus_minus(best[metric], best[f"{metric}_se"]) for metric in metrics]

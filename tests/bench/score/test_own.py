@@ -1,5 +1,6 @@
 """Metrics of the user's own, through the command line."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import denoisebench as db
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.records.store import Store
@@ -122,7 +124,7 @@ BROKEN = {
 }
 
 
-def test_functions_that_fail_are_a_failed_row_and_all_else_is_kept(tmp_path, capsys):
+def test_functions_that_fail_are_said_in_the_row_and_all_else_is_kept(tmp_path, capsys):
     bodies = {name: body for name, (body, _) in BROKEN.items()} | {
         "good": "return [7] * len(images)"
     }
@@ -134,7 +136,7 @@ def test_functions_that_fail_are_a_failed_row_and_all_else_is_kept(tmp_path, cap
     own = ",".join(f"own_numbers:{name}" for name in bodies)
     code, _, _ = gaussian(capsys, f"metrics.own=[{own}]")
     row = rows().iloc[0]
-    assert (code, row.status) == (1, "failed")
+    assert (code, row.status) == (1, "unscored")
     for name, (_, words) in BROKEN.items():
         assert words in row.message
         assert np.isnan(row[name])
@@ -149,6 +151,66 @@ def test_a_function_that_is_mended_is_asked_again_and_nothing_else_is_made(tmp_p
     assert gaussian(capsys, OWN_WARMTH)[0] == 0
     assert rows().iloc[0].status == "done"
     assert made == {path: path.stat().st_mtime_ns for path in made}
+
+
+def checked(capsys, *more):
+    """Exit code and record of a check of runs/now against runs/before."""
+    sides = ("--baseline=runs/before", "--candidate=runs/now")
+    code = call(capsys, "check", *sides, *more)[0]
+    return code, json.loads(Path("runs/check/check.json").read_text())
+
+
+def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
+    """Images and all other numbers are whole: the report, comparisons and a check have them."""
+    grid = (OWN_WARMTH, "metrics=exact", "samples=64", "steps=2,4")
+    grid = (*grid, "margins.gating.warmth.absolute=20")
+    assert gaussian(capsys, *grid, "run=before")[0] == 0
+    write(tmp_path / "own_numbers.py", WARMTH.replace("return", "raise ValueError('cold')  #"))
+    assert gaussian(capsys, *grid, "run=now")[0] == 1
+    frame = pd.read_parquet("runs/now/results.parquet")
+    assert frame.status.tolist() == ["unscored"] * 2
+    assert (frame.fd_pixels > 0).all()
+    assert frame.warmth.isna().all()
+    page = Path("runs/now/report.html").read_text()
+    assert "2 without a metric that failed." in page
+    assert "warmth raised ValueError: cold" in page
+    assert Path("runs/now/figures/fd_pixels_vs_steps.svg").exists()
+    cells = [f"scheduler=ddim,steps={steps},guidance=1" for steps in (2, 4)]
+    code, out, _ = call(capsys, "compare", "runs/now", *cells)
+    assert code == 0
+    assert "not comparable: gaussian, ddim, 2 steps, guidance 1: warmth raised" in out
+
+    code, record = checked(capsys)
+    assert (code, record["outcome"]) == (1, "REGRESSION")
+    assert [problem["families"] for problem in record["problems"]] == [["quality"]] * 2
+    why = "missing: the candidate was not scored by warmth: warmth raised ValueError: cold"
+    assert {problem["why"] for problem in record["problems"]} == {why}
+    outcomes = {family["family"]: family["outcome"] for family in record["families"]}
+    assert (outcomes["quality"], outcomes["images"]) == ("REGRESSION", "PASS")
+    assert checked(capsys, "--only=images")[0] == 0
+    assert checked(capsys, "--only=quality")[0] == 1
+
+    write(tmp_path / "own_numbers.py", WARMTH)
+    assert gaussian(capsys, *grid, "run=now")[0] == 0
+    assert checked(capsys)[0] == 0
+
+
+def test_a_metric_without_a_margin_is_said_to_be_left_out_of_a_check(capsys):
+    grid = (OWN_WARMTH, "metrics=exact", "samples=64")
+    for run in ("before", "now"):
+        assert gaussian(capsys, *grid, f"run={run}")[0] == 0
+    code, record = checked(capsys)
+    line = (
+        "not compared: warmth: no margin; give one in the baseline's sweep, "
+        "margins.gating.warmth.absolute=NUMBER, or in a file of --margins"
+    )
+    assert (code, record["notes"][-1]) == (0, line)
+    assert "margins.gating.warmth.absolute" in Path("runs/check/check.md").read_text()
+    assert db.check("runs/before", "runs/now").notes[-1] == line
+    assert checked(capsys, "--only=images")[1]["notes"] == record["notes"][:-1]
+    Path("margins.yaml").write_text("name: mine\ngating: {warmth: {absolute: 2}}\n")
+    code, record = checked(capsys, "--margins=margins.yaml")
+    assert not any("not compared" in note for note in record["notes"])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +244,11 @@ def test_two_functions_of_one_name_need_two_names(tmp_path, capsys):
     write(tmp_path / "own_others.py", WARMTH)
     code, _, err = gaussian(capsys, "metrics.own=[own_numbers:warmth,own_others:warmth]")
     assert code == 2
-    assert "two metrics have the same column" in err
+    assert "two metrics have the same column, warmth; give one another name, @metric(name=…)" in err
+    code, _, err = gaussian(capsys, "metrics.own=[own_numbers:warmth],[own_others:warmth]")
+    assert code == 2
+    own = "metrics.own=[own_numbers:warmth,own_others:warmth]"
+    assert f"metrics.own: a sweep has one list, for all its cells: {own}" in err
 
 
 def test_workers_go_on_where_a_function_fails(tmp_path, capsys):
@@ -192,7 +258,9 @@ def test_workers_go_on_where_a_function_fails(tmp_path, capsys):
     )
     write(tmp_path / "own_numbers.py", text)
     shared = ("workers=1", "samples=300", "batch_size=300", "metrics=exact")
+    shared = (*shared, "latency.timed_runs=1", "latency.warmup_runs=0")
     assert gaussian(capsys, OWN_WARMTH, *shared)[0] == 1
     row = rows().iloc[0]
-    assert row.message.endswith("warmth raised ValueError: few")
+    assert (row.status, row.message) == ("unscored", "warmth raised ValueError: few")
     assert row.fd_pixels > 0
+    assert row.latency_p50_s > 0

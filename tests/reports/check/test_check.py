@@ -55,6 +55,23 @@ def test_a_missing_and_a_failed_cell_are_regressions(run):
     ]
 
 
+def test_a_cell_whose_own_metric_failed_is_held_against_all_other_margins(run):
+    """In either side: its images and times are whole."""
+    pack = pack_run(run)
+    lacking = {name: metric for name, metric in pack.cells[0].metrics.items() if name != CLIP}
+    unscored = replace(pack.cells[0], status="unscored", message="glow", metrics=lacking)
+    other = replace(pack, cells=[unscored, *pack.cells[1:]])
+    (problem,) = check(pack, other, MARGINS, slower=SLOWER).problems
+    assert problem.why == f"missing: the candidate was not scored by {CLIP}: glow"
+    assert problem.families == ("quality",)
+    for sides in ((pack, other), (other, pack)):
+        found = check(*sides, MARGINS, slower=SLOWER)
+        assert {row.measure for row in found.rows} == {FD, CLIP, *SLOWER}
+        assert sum(row.measure in SLOWER for row in found.rows) == len(SLOWER) * len(pack.cells)
+    assert found.outcome == PASS
+    assert found.omitted == ["ddim, 2 steps, guidance 4: glow in the baseline"]
+
+
 def test_what_the_candidate_was_not_scored_or_timed_by_is_said(run):
     pack = pack_run(run)
 
