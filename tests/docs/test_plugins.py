@@ -2,10 +2,15 @@
 
 import re
 import shlex
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
+from diffusers import DDIMScheduler
 
+from denoisebench.bench.plugins.modules import imported
+from denoisebench.bench.schedulers.own import own_name
 from tests.helpers.cli import call
 from tests.helpers.folders import ROOT
 
@@ -49,6 +54,30 @@ def test_the_metric_is_a_column_of_the_sweep(capsys):
 def test_the_scheduler_is_compared_with_eulers(capsys):
     frame = sweep(capsys, "my_schedulers:Bold")
     assert set(frame.scheduler) == {"euler", "Bold"}
+
+
+def test_two_classes_of_one_name_have_two_names(tmp_path, capsys):
+    (tmp_path / "other_schedulers.py").write_text((tmp_path / "my_schedulers.py").read_text())
+    frame = sweep(capsys, "scheduler.name: bolder")
+    assert set(frame.scheduler) == {"bold", "bolder"}
+
+
+def test_a_default_of_the_scheduler_is_set_once_it_is_imported(tmp_path, monkeypatch):
+    default = {
+        **{"model": "tiny", "task": "txt2img", "default_for": "fd", "outcome": "PASS"},
+        "scheduler_class": own_name("my_schedulers:Bold", imported("my_schedulers:Bold")),
+        **{"scheduler_flags": {}, "grid": "native", "call": {"num_inference_steps": 4}},
+        "provenance": {"dtype": "float32"},
+    }
+    file = tmp_path / "runs" / "demo" / "defaults.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump({"schema": 1, "defaults": [default]}))
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"pipe": SimpleNamespace(scheduler=DDIMScheduler())}
+    (block,) = [text for kind, text in BLOCK.findall(PAGE) if kind == "python" and "apply(" in text]
+    exec(compile(block, "docs/plugins.md", "exec"), names)
+    assert type(names["pipe"].scheduler) is names["Bold"]
+    assert names["call"] == {"num_inference_steps": 4}
 
 
 def test_the_config_of_the_scheduler_names_it(capsys):

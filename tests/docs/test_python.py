@@ -32,6 +32,10 @@ def test_every_line_runs_and_gives_what_is_said(names):
     assert len(names["cells"]) == 4
     assert names["verdicts"].outcome == "PASS"
     assert set(names["losses"]["outcome"]) == {"PASS"}
+    assert {names[name].outcome for name in ("quality", "matched", "renamed")} == {"PASS"}
+    assert {*names["quality"].frame()["measure"]} == {"clip_score_shapes", "moved"}
+    assert len(names["listed"]) > 0
+    assert names["mistake"] == "samples=['0']: give numbers of samples, such as [0, 2]"
     assert names["verification"].passed
     assert {*names["numbers"]["check"]} <= {*names["limits"]}
 
