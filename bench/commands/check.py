@@ -22,9 +22,9 @@ from denoisebench.bench.commands.parser import (
     Function,
     Words,
     files,
-    folders,
     json_option,
     one_of,
+    paths,
     run_argument,
     runs,
 )
@@ -44,7 +44,7 @@ SOURCE = Words(".+", "a run or a pack", offers=lambda word: [*runs(word), *files
 def _margins_named(word: str) -> list[str]:
     from denoisebench.bench.commands.hydra import choices_of
 
-    return [*one_of(sorted(choices_of("margins")))(word), *folders(word)]
+    return [*one_of(sorted(choices_of("margins")))(word), *paths(word, (".yaml",))]
 
 
 margins_option = click.option(

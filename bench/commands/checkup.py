@@ -12,6 +12,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from denoisebench.bench.records.names import counted
+
 _GIB = 2**30
 _LEAST_MEMORY = 2 * _GIB  # available; the demo needs about one
 _LEAST_DISK = 2 * _GIB  # free; a thousand images of 1024 x 1024 are three
@@ -138,7 +140,7 @@ def hub() -> Iterator[Finding]:
     folder = cache_folder()
     repositories = [*folder.glob("models--*")]
     offline = "; HF_HUB_OFFLINE is set: nothing is downloaded"
-    text = f"{folder}, {len(repositories)} models"
+    text = f"{folder}, {counted(len(repositories), 'model')}"
     yield Finding("hub cache", text + (offline if os.environ.get("HF_HUB_OFFLINE") else ""))
 
 
@@ -147,7 +149,11 @@ def weights() -> Iterator[Finding]:
     from denoisebench.bench.paths import EMBEDDED
     from denoisebench.metrics.images.fidelity import lpips_weights
     from denoisebench.metrics.networks.dinov2 import dinov2_weights
-    from denoisebench.metrics.networks.extractors import inception_weights, open_clip_weights
+    from denoisebench.metrics.networks.extractors import (
+        USUAL_CLIP,
+        inception_weights,
+        open_clip_weights,
+    )
     from denoisebench.metrics.networks.weights import UnusableExtractor
 
     broken = [path for path in EMBEDDED.rglob("*") if not path.exists()]
@@ -159,7 +165,7 @@ def weights() -> Iterator[Finding]:
         yield Finding("embedded models", "here, with their metrics")
     networks: dict[str, Callable[[], Path]] = {
         "Inception-v3 (fid)": lambda: inception_weights(None),
-        "CLIP ViT-B/32 (clip_score)": lambda: open_clip_weights("ViT-B-32-quickgelu", "openai"),
+        "CLIP ViT-B/32 (clip_score)": lambda: open_clip_weights(*USUAL_CLIP),
         "DINOv2 (fd_dinov2)": dinov2_weights,
         "AlexNet (lpips)": lpips_weights,
     }

@@ -1,12 +1,15 @@
 """`denoisebench completion`: what a shell offers while a line is typed."""
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 
 import click
 from click.shell_completion import ShellComplete
 
-from denoisebench.bench.commands.parser import Command
+from denoisebench.bench.commands.flags import FOLDERS
+from denoisebench.bench.commands.parser import Command, Words, folders, paths
+from denoisebench.bench.commands.typed import PATHS
 
 # Each asks for the words that the line may go on with; a word that is finished ends with a space.
 SCRIPTS = {
@@ -15,7 +18,7 @@ SCRIPTS = {
     COMPREPLY=($(denoisebench completion bash --line "$line" 2>/dev/null))
     # Bash takes a word to begin behind = and :, so what stands before is not repeated.
     breaks="${COMP_WORDBREAKS//[^=:]/}"
-    word="${line##* }"
+    word="${line//\\ /__}" word="${word##* }"
     [ -n "$breaks" ] && kept="${word%"${word##*[$breaks]}"}"
     COMPREPLY=("${COMPREPLY[@]#"$kept"}")
 }
@@ -37,6 +40,7 @@ end
 complete -c denoisebench -f -a '(__denoisebench)'
 """,
 }
+_SPECIAL = re.compile(r"([^\w./~:=,+@%\[\]-])")  # signs that mean something to a shell
 
 
 @click.command(
@@ -49,14 +53,14 @@ complete -c denoisebench -f -a '(__denoisebench)'
 def completion(shell: str, line: str | None) -> int:
     """Prints what makes a shell complete our commands.
 
-    Commands, options, config groups and their choices, settings and run folders; for bash, zsh and
+    Commands, options, config groups and their choices, settings, runs and paths; for bash, zsh and
     fish. Put it into the shell's start-up file.
     """
     if line is None:
         click.echo(SCRIPTS[shell], nl=False)
         return 0
     for offer in offers(line):
-        click.echo(offer)
+        click.echo(_escaped(offer) if shell == "bash" else offer)
     return 0
 
 
@@ -68,13 +72,16 @@ def offers(line: str) -> list[str]:
     *before, word = _words(line)
     if before[1:] and before[1] not in (*COMMANDS, "help"):
         return []
+    option, given, value = word.partition("=")
+    if given and option in FOLDERS:
+        return [f"{option}={folder}" for folder in folders(value)]
     shell = ShellComplete(PROGRAM, {}, "denoisebench", "")
     try:
         items = shell.get_completions(before[1:], word)
     except (UserError, click.UsageError):  # of a line that is wrong already
         return []
-    option = f"{word.partition('=')[0]}=" if word.startswith("-") and "=" in word else ""
-    values = dict.fromkeys(option + item.value for item in items)
+    before_value = f"{option}=" if given and word.startswith("-") else ""
+    values = dict.fromkeys(before_value + item.value for item in items)
     return [*map(_ended, values)]
 
 
@@ -90,6 +97,12 @@ def _words(line: str) -> list[str]:
     return [""]
 
 
+def _escaped(offer: str) -> str:
+    """The word as bash takes it into its line; zsh and fish do this by themselves."""
+    word = offer.rstrip(" ")
+    return _SPECIAL.sub(r"\\\1", word) + offer[len(word) :]
+
+
 def _ended(word: str) -> str:
     """A word with a space behind it unless it may go on: a setting, a list of values, a folder."""
     return word if "=" in word or word.endswith("/") else f"{word} "
@@ -101,13 +114,17 @@ def of_settings(config: str, word: str) -> Iterator[str]:
 
     name, is_given, values = word.partition("=")
     if is_given:
-        before = values.rpartition(",")[0]
-        given = f"{name}={before}," if before else f"{name}="
-        yield from _beginning(word, (given + value for value in _values_of(config, name)))
+        before, comma, last = values.rpartition(",")
+        given = f"{name}={before}{comma}"
+        offers = paths(last, PATHS[name]) if name in PATHS else _values_of(config, name)
+        yield from _beginning(word, (given + value for value in offers))
         return
     groups = grouped(config)
     shown = groups["common"] if not word else [s for group in groups.values() for s in group]
     yield from _beginning(word, (f"{setting.name}=" for setting in shown if setting.default))
+
+
+SETTING = Words(".*", "KEY=VALUE", offers=lambda word: of_settings("sweep", word))
 
 
 def _values_of(config: str, name: str) -> Iterable[str]:

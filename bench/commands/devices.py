@@ -5,6 +5,7 @@ import re
 from collections.abc import MutableMapping, Sequence
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.names import counted
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"  # CUDA's own way to choose devices; libraries count from 0 then
 
@@ -40,6 +41,6 @@ def _visible(override: str, numbers: Sequence[int], before: str | None) -> list[
     shown = before.split(",") if before else []
     if max(numbers) >= len(shown):
         raise UserError(
-            f"{override}: {_VISIBLE}={before} shows {len(shown)} devices; see --version"
+            f"{override}: {_VISIBLE}={before} shows {counted(len(shown), 'device')}; see --version"
         )
     return [shown[number] for number in numbers]

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from denoisebench.bench.commands.completion import SETTING
 from denoisebench.bench.commands.console import terminal
-from denoisebench.bench.commands.hydra import composed, open_setting
+from denoisebench.bench.commands.hydra import composed_as_typed
 from denoisebench.bench.commands.parser import Command
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.files import size_words
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     wants="give what `denoisebench sweep` would be given, such as model=sdxl",
     example="fetch model=sdxl metrics=clip --dry-run",
 )
-@click.argument("settings", metavar="KEY=VALUE ...", nargs=-1, required=True)
+@click.argument("settings", metavar="KEY=VALUE ...", nargs=-1, required=True, type=SETTING)
 @click.option("--dry-run", is_flag=True, help="Say what is missing and its size, and get nothing.")
 def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
     """Gets from the hub what a sweep needs.
@@ -35,7 +36,7 @@ def fetch(settings: tuple[str, ...], dry_run: bool) -> int:
     parts: dict[tuple[str, str], Wanted] = {}
     to_give: dict[str, None] = {}
     to_place: dict[str, None] = {}
-    for config in composed({"--multirun": ""}, [open_setting(word) for word in settings]):
+    for config in composed_as_typed(settings):
         filled, unset = without_unset(config)
         to_give |= dict.fromkeys(unset)
         checked, problems = check_settings(filled)

@@ -6,6 +6,7 @@ and takes whatever word comes next for the value of a flag.
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 
 from denoisebench.bench.errors import UserError, suggestion
 
@@ -18,6 +19,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--config-path": (),
     "--package": (),
 }
+FOLDERS = ("--config-dir", "--config-path")  # flags whose value is one
 SWITCHES = ("--help", "--hydra-help", "--resolve", "--multirun", "--shell-completion")
 MEANINGS = {
     "--help": "Show this message and exit.",
@@ -43,6 +45,7 @@ LONG = {
     "-cp": "--config-path",
     "-p": "--package",
 }
+_CLOSE = 0.75  # likeness of a flag to the one that was meant
 _ASK = {"--help", "--hydra-help", "--cfg", "--info", "--shell-completion"}
 
 
@@ -89,13 +92,19 @@ def _check_together(flags: Mapping[str, str]) -> None:
 
 
 def cure_of(word: str, following: str, known: Sequence[str]) -> str:
-    """What to write instead: `steps=2` of --steps=2 and --steps 2, a flag that is spelt so."""
+    """What to write instead: `steps=2` of --steps=2 and --steps 2, a flag or a setting that is
+    spelt so."""
     from denoisebench.bench.settings.job import Settings
+    from denoisebench.bench.settings.unknown import meant_setting
 
     name, _, value = word.lstrip("-").partition("=")
     setting = name.replace("-", "_")
-    if setting.split(".")[0] in Settings.model_fields or "=" in word:
+    if setting.split(".")[0] in Settings.model_fields:
         return f"write {setting}={value or following or 'VALUE'}"
+    if get_close_matches(f"--{name}", known, n=1, cutoff=_CLOSE):
+        return suggestion(f"--{name}", known)
+    if meant := meant_setting(setting, cutoff=_CLOSE):
+        return f"did you mean {meant}={value or following or 'VALUE'}?"
     return suggestion(word, known)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,13 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.bench.commands.typed import (
+    as_meant,
+    meant_by_choice,
+    quoted,
+    refuse_split,
+    refuse_strays,
+)
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.paths import conf_group
 from denoisebench.bench.paths.guarded import Unreadable, read_yaml
@@ -34,13 +42,15 @@ _USED_OF_HYDRA = (
 def open_setting(argument: str) -> str:
     """An override that Hydra takes whatever the chosen files hold: which settings there are is
     said by bench/settings, the same for every choice of a group, and by a scheduler's class."""
+    argument = as_meant(argument)
     return f"++{argument}" if _WITHIN_A_GROUP.match(argument) else argument
 
 
 def refuse_malformed(overrides: Iterable[str]) -> None:
-    """Raises UserError for a word that names nothing, and for plugins of Hydra that would not run
-    a sweep: other launchers call the task once per cell, which would check and load everything
-    each time; other sweepers know no grids."""
+    """Raises UserError for a word that blanks have split, one that names nothing, and for plugins
+    of Hydra that would not run a sweep: other launchers call the task once per cell, which would
+    check and load everything each time; other sweepers know no grids."""
+    refuse_split([*overrides])
     for override in overrides:
         name, _, value = override.partition("=")
         setting = name.lstrip("+~")
@@ -67,7 +77,7 @@ def without_unknown_choices(
     for override in overrides:
         group, _, choice = override.partition("=")
         options = choices_of(group)
-        is_plain = options and re.fullmatch(r"[\w.,+ -]+", choice)
+        is_plain = options and re.fullmatch(r"[\w.,+ /~:-]+", choice)
         names = [name.strip() for name in choice.split(",")] if is_plain else []
         unknown = [name for name in names if name not in options]
         problems += [_unknown_choice(group, name, options) for name in unknown]
@@ -103,6 +113,14 @@ def composed(
         main = hydra.main("pkg://denoisebench.conf", config_name, version_base="1.3")
         main(lambda jobs: configs.extend(jobs))()  # a function, whose module Hydra reads
     return configs
+
+
+def composed_as_typed(words: Sequence[str]) -> list[dict[str, Any]]:
+    """The configs of words that a sweep would take, of a command that runs none. Raises UserError
+    for words that are no settings, and as `composed` does."""
+    refuse_malformed(words)
+    refuse_strays(words)
+    return composed({"--multirun": ""}, [*map(open_setting, words)])
 
 
 @contextmanager
@@ -200,6 +218,8 @@ def _missing_config(error: "MissingConfigException") -> str:
 def _unknown_choice(group: str, name: str, options: Iterable[str]) -> str:
     from denoisebench.bench.schedulers.other_names import unknown_scheduler
 
+    if meant := meant_by_choice(group, name):
+        return f"{group}={name}: no ready-made one is called so; give {meant}"
     cure = (unknown_scheduler if group == "scheduler" else suggestion)(name, options)
     return f"{group}={name}: unknown; {cure}"
 
@@ -210,7 +230,10 @@ def _one_line(error: Exception, config_name: str) -> str:
     from denoisebench.bench.settings.unknown import unknown_setting
 
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as KEY=VALUE; quote lists and special characters"
+        name, _, value = str(error.override).lstrip("+").partition("=")
+        whole = shlex.quote(f"{name}={quoted(value)}")
+        cure = f"; text with special signs takes two kinds of quotes: {whole}" if value else ""
+        return f"{error.override}: cannot be read as KEY=VALUE{cure}"
     text = str(error) or str(error.__cause__ or type(error).__name__)
     unknown = re.search(r"Could not override '([\w./]+)'", text)
     if unknown and re.match(r"hydra\b", unknown.group(1)):

@@ -2,21 +2,32 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from denoisebench.bench.commands.console import terminal
-from denoisebench.bench.commands.hydra import composed, open_setting
-from denoisebench.bench.commands.parser import Command
+from denoisebench.bench.commands.completion import SETTING
+from denoisebench.bench.commands.console import print_json, terminal
+from denoisebench.bench.commands.hydra import choices_of, composed_as_typed
+from denoisebench.bench.commands.parser import Command, Words, json_option, paths
+from denoisebench.bench.commands.typed import PATHS
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import conf_group
 
 if TYPE_CHECKING:
     from denoisebench.bench.plan.inspected import Inspected
 
 _USUAL = ("ddim", "dpmpp_2m", "flow_euler", "flow_dpmpp_2m", "flow_unipc")  # of a first curve
+_MODEL = Words(".+", "a model", offers=lambda word: [*_ready(word), *_paths(word)])
+
+
+def _ready(word: str) -> list[str]:
+    return [name for name in sorted(choices_of("model")) if name.startswith(word)]
+
+
+def _paths(word: str) -> list[str]:
+    return paths(word, PATHS["model.path"])
 
 
 @click.command(
@@ -24,9 +35,14 @@ _USUAL = ("ddim", "dpmpp_2m", "flow_euler", "flow_dpmpp_2m", "flow_unipc")  # of
     wants="name a model of `denoisebench list models`, a folder, an id of the hub or a file",
     example="inspect ORG/NAME model.revision=main",
 )
-@click.argument("model", metavar="MODEL", help="a name, a folder, an id of the hub or a file")
-@click.argument("settings", metavar="[KEY=VALUE ...]", nargs=-1, help="as a sweep takes them")
-def inspect(model: str, settings: tuple[str, ...]) -> int:
+@click.argument(
+    "model", metavar="MODEL", type=_MODEL, help="a name, a folder, an id of the hub or a file"
+)
+@click.argument(
+    "settings", metavar="[KEY=VALUE ...]", nargs=-1, type=SETTING, help="as a sweep takes them"
+)
+@json_option
+def inspect(model: str, settings: tuple[str, ...], *, as_json: bool) -> int:
     """Says what is read off a model, from which file.
 
     And which schedulers drive it. Nothing is loaded but configs and pieces of diffusers.
@@ -34,21 +50,29 @@ def inspect(model: str, settings: tuple[str, ...]) -> int:
     from denoisebench.bench.plan.inspected import inspected
     from denoisebench.bench.settings.job import check_settings
 
-    ready = {file.name.removesuffix(".yaml") for file in conf_group("model").iterdir()}
     model = re.sub(r"^model(\.path)?=", "", model)  # as a sweep is told it
-    chosen = f"model={model}" if model in ready else f"model.path={model}"
-    configs = _configs([chosen, *settings])
+    chosen = f"model={model}" if model in choices_of("model") else f"model.path={model}"
+    configs = composed_as_typed([chosen, *settings])
     if len(configs) != 1:
         raise UserError(f"inspect {model}: looks at one model at a time; give single values")
     checked, problems = check_settings(configs[0])
     if checked is None:
         raise UserError("\n".join(problems))
-    _show(inspected(checked), [chosen, *settings])
+    read = inspected(checked)
+    if as_json:
+        print_json(_record(read))
+    else:
+        _show(read, [chosen, *settings])
     return 0
 
 
-def _configs(overrides: list[str]) -> list[dict[str, object]]:
-    return composed({"--multirun": ""}, [open_setting(override) for override in overrides])
+def _record(model: "Inspected") -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "facts": [asdict(fact) for fact in model.facts],
+        "schedulers": model.fitting,
+        "unfit": [{"schedulers": names, "reason": why} for why, names in model.unfit.items()],
+    }
 
 
 def _show(model: "Inspected", chosen: list[str]) -> None:
@@ -57,7 +81,7 @@ def _show(model: "Inspected", chosen: list[str]) -> None:
         table.add_row(fact.name, fact.value, fact.source)
     console.print(table)
     lines = [f"schedulers that drive it: {', '.join(model.fitting) or 'none'}"]
-    lines += [f"not {name}: {reason}" for name, reason in model.unfit.items()]
+    lines += [f"not {', '.join(names)}: {reason}" for reason, names in model.unfit.items()]
     if model.fitting:
         usual = [name for name in _USUAL if name in model.fitting]
         some = ",".join((usual or model.fitting)[:2])

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.bench.commands.completion import of_settings
 from denoisebench.bench.commands.console import terminal
-from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, run_argument
+from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, Words, run_argument
 from denoisebench.bench.errors import UserError
 
 if TYPE_CHECKING:
     from denoisebench.bench.records.run import Run
     from denoisebench.bench.settings.job import TrackingSettings
+
+
+_CHANGE = Words(
+    ".*", "tracking.KEY=VALUE", offers=lambda word: of_settings("sweep", word or "tracking.")
+)
 
 
 @click.command(
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     "changes",
     metavar="[KEY=VALUE]...",
     nargs=-1,
+    type=_CHANGE,
     help="tracking.uri=, .experiment=, .pack= or .baseline=, where the sweep said otherwise",
 )
 def log(folder: Path, changes: tuple[str, ...]) -> int:

@@ -50,7 +50,8 @@ class Command(click.Command):
             cure = "takes no value; give it alone" if option.is_flag else "give it a value"
             raise UserError(f"{name}: {cure}") from error
         except click.UsageError as error:
-            raise UserError(f"{given}: {self.wants}") from error
+            help_text = f"`denoisebench {ctx.info_name} --help` says what it takes"
+            raise UserError(f"{given}: {self.wants or help_text}") from error
 
     @property
     def _takes_settings(self) -> bool:
@@ -149,27 +150,38 @@ def one_of(names: Iterable[str]) -> Callable[[str], Iterable[str]]:
     return lambda word: [name for name in names if name.startswith(word)]
 
 
+def paths(word: str, suffixes: tuple[str, ...] = ()) -> list[str]:
+    """Folders, and files of these suffixes, that begin as the word does; hidden ones where it
+    does."""
+    folder, slash, name = word.rpartition("/")
+    place = Path((folder or "/") if slash else ".").expanduser()
+    try:
+        inside = sorted(place.iterdir())
+    except OSError:
+        return []
+    return [
+        f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+        for path in inside
+        if path.name.startswith(name)
+        and (name or not path.name.startswith("."))
+        and (path.is_dir() or path.name.lower().endswith(suffixes))
+    ]
+
+
 def folders(word: str) -> list[str]:
     """Folders on the way to what is being typed."""
-    return [f"{path}/" for path in _paths(word) if path.is_dir()]
+    return paths(word)
 
 
 def files(word: str) -> list[str]:
     """Folders and packs on the way to what is being typed."""
-    return [*folders(word), *(str(path) for path in _paths(word) if path.suffix == ".dbpack")]
+    return paths(word, (".dbpack",))
 
 
 def runs(word: str) -> list[str]:
     """Runs in the usual folder that begin so; folders where there are none."""
     here = sorted(str(marker.parent) for marker in Path("runs").glob("*/sweep.json"))
     return [name for name in here if name.startswith(word)] or folders(word)
-
-
-def _paths(word: str) -> list[Path]:
-    folder, _, name = word.rpartition("/")
-    place = Path(folder or ("/" if word.startswith("/") else "."))
-    beginning = (path for path in sorted(place.glob("*")) if path.name.startswith(name))
-    return [path for path in beginning if not path.name.startswith(".")]
 
 
 FOLDER = Words(".+", "a folder", read=Path, offers=folders)

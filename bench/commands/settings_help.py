@@ -12,6 +12,7 @@ from denoisebench.bench.paths import conf_group
 _LINE = re.compile(r"( *)(?:- )?(\w+):(?: +(?!#)(.*?))?(?: +# (.*))?")
 _FEW = 8  # choices of a group that a line of help has room for
 _REST = "advanced"
+_IS_CHOICE, _NAMES = re.compile(r"\.(name|kind)$"), ("model.name", "prompts.name")
 # Settings by the group that shows them: a name, or how names begin; what no group has is advanced.
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "sweep": {
@@ -43,7 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "grid",
             "latents",
         ),
-        "metrics": ("metrics.", "margins.gating.", "latency", "latency.", "claims"),
+        "metrics": ("metrics.", "margins.gating.", "sampling.", "latency", "latency.", "claims"),
     },
     "verify": {"common": ("scheduler", "out", "own")},
 }
@@ -109,12 +110,13 @@ def settings_of(config: str) -> list[Setting]:
 
 
 def _of_groups(choices: Sequence[Setting]) -> Iterator[Setting]:
-    """Settings of the chosen files, but for the name, which is the choice itself."""
+    """Settings of the chosen files, but for the name, which is the choice itself unless it can be
+    given another."""
     for choice in choices:
         file = conf_group(choice.name).joinpath(f"{choice.default}.yaml")
         if choice.default != "null":
             settings = _settings_in(file.read_text(encoding="utf-8"), f"{choice.name}.")
-            yield from (s for s in settings if not s.name.endswith((".name", ".kind")))
+            yield from (s for s in settings if s.name in _NAMES or not _IS_CHOICE.search(s.name))
 
 
 def _as_choice(choice: Setting) -> Setting:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.bench.commands.completion import of_settings
+from denoisebench.bench.commands.completion import SETTING
 from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.devices import with_chosen_devices
 from denoisebench.bench.commands.flags import asks_hydra
@@ -18,8 +18,10 @@ from denoisebench.bench.commands.hydra import (
     without_unknown_choices,
 )
 from denoisebench.bench.commands.log import publish_run
-from denoisebench.bench.commands.parser import Command, Overrides, Words
+from denoisebench.bench.commands.parser import Command, Overrides
+from denoisebench.bench.commands.typed import refuse_strays
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.names import counted
 
 if TYPE_CHECKING:
     from denoisebench.bench.plan.plan import Plan
@@ -57,7 +59,7 @@ def sweep(flags: dict[str, str], overrides: list[str]) -> int:
     "overrides",
     metavar="[KEY=VALUE]...",
     nargs=-1,
-    type=Words(".*", "KEY=VALUE", offers=lambda word: of_settings("sweep", word)),
+    type=SETTING,
     help="settings in place of the demo's, such as samples=64; see `denoisebench sweep --help`",
 )
 @click.option("--dry-run", is_flag=True, help="Print the grid and its cost, and run nothing.")
@@ -83,6 +85,7 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     shows_config = flags.pop("--show-config", None) is not None
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]
     refuse_malformed(overrides)
+    refuse_strays(overrides)
     if not (is_question or shows_config):
         click.echo("reading the grid …")  # at once: seconds of imports follow
     overrides = with_chosen_devices(overrides)
@@ -115,7 +118,8 @@ def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> in
 
 def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
     console = terminal()
-    console.print(f"checking {len(configs)} jobs: schedulers, models, metrics …", highlight=False)
+    cells = counted(len(configs), "cell")
+    console.print(f"checking {cells}: schedulers, models, metrics …", highlight=False)
     from denoisebench.bench.plan.plan import plan_sweep
     from denoisebench.bench.sweep.cost import cost_lines
     from denoisebench.bench.sweep.sweep import grid_table, run_sweep

@@ -6,6 +6,7 @@ import click
 
 from denoisebench.bench.commands.console import terminal
 from denoisebench.bench.commands.parser import WANTS_A_RUN, Command, Words, run_argument
+from denoisebench.bench.records.names import counted
 
 
 @click.command(cls=Command, wants=WANTS_A_RUN, example="work runs/demo --wait=600")
@@ -37,5 +38,6 @@ def work(folder: Path, wait: int, store: str | None) -> int:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     pieces = work_on(folder, say, bucket=store, wait_s=float(wait))
-    say(f"nothing is left to do: {pieces} pieces were made here")
+    made = f"{counted(pieces, 'piece')} {'was' if pieces == 1 else 'were'} made here"
+    say(f"nothing is left to do: {made}")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.bench.errors import UserError, suggestion, wrong_kind
 from denoisebench.bench.interface.words import chosen_by
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.run import Run, load_run
 
@@ -45,7 +46,7 @@ class Results:
         """`Results of runs/demo: 20 cells, 20 done`, and each caution in a line."""
         statuses = Counter(self._frame["status"]).items()
         counts = ", ".join(f"{count} {status}" for status, count in statuses)
-        head = f"Results of {self.folder}: {len(self._frame)} cells, {counts}"
+        head = f"Results of {self.folder}: {counted(len(self._frame), 'cell')}, {counts}"
         return "\n".join([head, *(f"caution: {text}" for text in self.cautions())])
 
     def frame(self) -> "pd.DataFrame":

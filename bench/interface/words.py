@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 
+from denoisebench.bench.commands.typed import quoted
 from denoisebench.bench.errors import UserError, wrong_kind
 from denoisebench.bench.records.names import plain
 
 _BARE = re.compile(r"[A-Za-z_][\w.+-]*( [\w.+-]+)*")  # texts that Hydra reads as they stand
 _OTHER_THAN_TEXT = {"null", "true", "false", "nan", "inf"}  # in any case
-_QUOTED = re.compile(r'(\\*)("|$)')  # backslashes that stand before a quotation mark or the end
 
 
 def overrides_of(settings: Mapping[str, object]) -> list[str]:
@@ -96,5 +96,4 @@ def _word(name: str, value: object) -> str:
 def _text(text: str) -> str:
     if _BARE.fullmatch(text) and text.lower() not in _OTHER_THAN_TEXT:
         return text
-    escaped = _QUOTED.sub(lambda match: match[1] * 2 + ('\\"' if match[2] else ""), text)
-    return f'"{escaped}"'
+    return quoted(text)

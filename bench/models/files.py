@@ -1,13 +1,15 @@
 """The files a diffusers pipeline is made of: in a folder, or of a repository on the hub."""
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.hub import Choose, cached, download
+from denoisebench.bench.models.no_pipeline import next_step
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.records.cell import RANDOM, digest
@@ -46,10 +48,7 @@ def pipeline_folder(
     else:
         folder = existing(path, label)
     if not (folder / INDEX).exists():
-        raise UserError(
-            f"{label}: {folder} has no {INDEX}; "
-            f"place a folder saved by a diffusers pipeline there or set model.path"
-        )
+        raise UserError(f"{label}: {folder} has no {INDEX}; {next_step(folder, INDEX)}")
     problems = [f"{label}: {lack}" for lack in _lacks(folder, variant, configs_only)]
     if problems:
         raise UserError("\n".join(problems))
@@ -202,7 +201,7 @@ def _hub_folder(
     index = _hub_index(repo, revision, label)
     if not (index / INDEX).exists():
         return index
-    choose = _choice(index, variant, weights=not configs_only)
+    choose = _choice(index, variant, label, weights=not configs_only)
     return download(label, repo, revision, choose=choose)
 
 
@@ -211,12 +210,16 @@ def _hub_index(repo: str, revision: str | None, label: str) -> Path:
     return download(label, repo, revision, choose=lambda files: [f for f in files if f == INDEX])
 
 
-def _choice(index: Path, variant: str | None, *, weights: bool) -> Choose:
-    """What chooses the files of a pipeline among those of its repository."""
+def _choice(index: Path, variant: str | None, label: str, *, weights: bool) -> Choose:
+    """What chooses the files of a pipeline among those of its repository. It raises UserError where
+    weights are there in another variant alone."""
     parts = _parts(index)
 
     def choose(files: list[str]) -> list[str]:
         inside = [file for file in files if str(Path(file).parent) in parts]
+        lacks = [*_other_variants(inside, variant)] if weights else []
+        if lacks:
+            raise UserError("\n".join(f"{label}: {lack}" for lack in lacks))
         return [INDEX, *_chosen(inside, variant, weights=weights)]
 
     return choose
@@ -228,7 +231,7 @@ def hub_choice(path: str, revision: str | None, label: str, *, variant: str | No
     index = _hub_index(path, revision, label)
     if not (index / INDEX).exists():
         raise UserError(f"{label}: {path} has no {INDEX}, which a pipeline of diffusers has")
-    return _choice(index, variant, weights=True)
+    return _choice(index, variant, label, weights=True)
 
 
 def _files(folder: Path) -> list[str]:
@@ -241,11 +244,29 @@ def _files(folder: Path) -> list[str]:
 def _chosen(files: list[str], variant: str | None, *, weights: bool) -> list[str]:
     """All that is no weights, and of each part the weights of the variant, or else plain ones."""
     chosen = []
-    for part in sorted({Path(file).parent for file in files}):
-        inside = [Path(file) for file in files if Path(file).parent == part]
+    for inside in _by_part(files).values():
         loaded = _chosen_weights(inside, variant) if weights else []
         chosen += [str(p) for p in inside if p.suffix not in _WEIGHTS or p in loaded]
     return chosen
+
+
+def _by_part(files: Iterable[str]) -> dict[str, list[Path]]:
+    """The files of each part, in the order of parts."""
+    parts: dict[str, list[Path]] = {str(Path(name).parent): [] for name in sorted(files)}
+    for name in files:
+        parts[str(Path(name).parent)].append(Path(name))
+    return parts
+
+
+def _other_variants(files: Iterable[str], variant: str | None) -> Iterator[str]:
+    """A line for each variant in which alone there are weights of some parts."""
+    parts: dict[str, list[str]] = defaultdict(list)
+    for part, inside in _by_part(files).items():
+        variants = {_variant_of(path) for path in inside if path.suffix == SAFE}
+        if variants and not _chosen_weights(inside, variant):
+            parts[min(variants)].append(part)
+    for other, names in parts.items():
+        yield f"weights of {', '.join(names)} are {other} alone; give model.variant={other}"
 
 
 def _chosen_weights(files: list[Path], variant: str | None) -> list[Path]:
@@ -269,6 +290,8 @@ def _variant_of(path: Path) -> str:
 
 def _lacks(folder: Path, variant: str | None, configs_only: bool) -> Iterator[str]:
     """What is missing of a pipeline's parts, with what to do."""
+    if not configs_only:
+        yield from _other_variants(_files(folder), variant)
     for name in _parts(folder):
         part = folder / name
         if not part.is_dir():
@@ -279,9 +302,12 @@ def _lacks(folder: Path, variant: str | None, configs_only: bool) -> Iterator[st
 
 
 def _lacking_weights(part: Path, variant: str | None) -> Iterator[str]:
-    chosen = _chosen_weights(list(part.iterdir()), variant)
+    files = list(part.iterdir())
+    chosen = _chosen_weights(files, variant)
+    if not chosen and any(path.suffix == SAFE for path in files):
+        return  # of another variant, which is said of all parts at once
     if not chosen:
-        others = any(path.suffix in _WEIGHTS for path in part.iterdir())
+        others = any(path.suffix in _WEIGHTS for path in files)
         cure = (
             "save them as safetensors, other formats are not read" if others else "place it there"
         )

@@ -56,6 +56,8 @@ def download(
         info: Any = HfApi().repo_info(repo, repo_type=kind, revision=revision, timeout=_PATIENCE)
         patterns = [_literal(name) for name in choose([file.rfilename for file in info.siblings])]
         folder = snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns)
+    except UserError:  # of the choice
+        raise
     except Exception as error:  # of many kinds: no network, no such name, no licence accepted
         _failed[key] = error
         raise UserError(_not_there(label, repo, revision, kind=kind, error=error)) from error

@@ -12,7 +12,6 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.files import (
     AS_USUAL,
     INDEX,
-    SAFE,
     Loading,
     absent_parts,
     loaded_variants,
@@ -25,9 +24,10 @@ from denoisebench.bench.models.files import (
     weights_hash,
 )
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of, variance_of
+from denoisebench.bench.models.single_file import check_parts, single_file
 from denoisebench.bench.models.size import stated_size
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
-from denoisebench.bench.paths import CLOSED_FORM, resolve
+from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.training import config_of, family_of
@@ -63,7 +63,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     if settings.path.startswith(CLOSED_FORM):
         return closed_form_model(settings.name, settings.path)
     label, random = f"weights of model {settings.name}", settings.weights == RANDOM
-    file = _single_file(settings, label)
+    file = single_file(settings, label)
     folder = pipeline_folder(
         settings.config if file and settings.config else settings.path,
         label,
@@ -71,6 +71,8 @@ def find_model(settings: ModelSettings) -> FoundModel:
         variant=settings.variant,
         configs_only=random or file is not None,
     )
+    if file and not random:
+        check_parts(file, folder, label)
     if own_code(folder) and not settings.trust_remote_code:
         raise UserError(
             f"{label}: {folder} would run code of its own ({', '.join(own_code(folder))}); "
@@ -161,21 +163,6 @@ def _closed_form_facts() -> dict[str, dict[str, Any]]:
         }
         for name, problem in PROBLEMS.items()
     }
-
-
-def _single_file(settings: ModelSettings, label: str) -> Path | None:
-    """The file that holds all weights; None when the model is a folder or on the hub."""
-    path = resolve(settings.path)
-    if not path.is_file():
-        return None
-    if path.suffix != SAFE:
-        raise UserError(f"{label}: {path} is no {SAFE} file; save it as one, others can hold code")
-    if not settings.config:
-        raise UserError(
-            f"{label}: a single file does not say what its parts are; set model.config to the "
-            "folder or hub id of the pipeline it is a version of"
-        )
-    return path
 
 
 def load_pipeline(

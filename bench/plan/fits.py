@@ -1,8 +1,8 @@
-"""What cannot be run together: found before anything loads, each with its cure."""
+"""What cannot be run together, whatever the scheduler: found before anything loads, each with its
+cure. What a scheduler cannot do is in bench/plan/scheduler_fits.py."""
 
-import json
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from denoisebench.bench.inputs.images import input_problems
 from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
@@ -17,17 +17,11 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.options import option_problems
-from denoisebench.bench.plan.refusals import refusal
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
-from denoisebench.bench.schedulers.catalogue import (
-    SCHEDULERS,
-    SchedulerSpec,
-    class_facts,
-    scheduler_class,
-    spec_of,
-)
-from denoisebench.bench.schedulers.grids import can_match, given_levels
+from denoisebench.bench.records.names import counted
+from denoisebench.bench.schedulers.catalogue import SCHEDULERS, spec_of
+from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
@@ -41,13 +35,8 @@ def unfit(settings: Settings) -> Iterator[str]:
 
 
 def unsupported(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What this model, scheduler and number of steps cannot do together."""
-    for rule in _OF_ANY_KIND:
-        yield from rule(model, settings)
-    if spec_of(settings.scheduler.of).kind != _kind(model):
-        yield _another_kind(model, settings)
-        return
-    for rule in _OF_ONE_KIND:
+    """What this model cannot do with these settings, whatever the scheduler."""
+    for rule in _OF_A_MODEL:
         yield from rule(model, settings)
 
 
@@ -137,20 +126,14 @@ _OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
 
 
 def _number_of_steps(model: FoundModel, settings: Settings) -> Iterator[str]:
-    limit, name = model.train_timesteps, settings.scheduler.of
-    spec, steps = spec_of(name), settings.steps
-    if not spec.serves(steps):
-        few = steps < spec.min_steps
-        bound = f"at least {spec.min_steps}" if few else f"at most {spec.max_steps}"
-        yield (
-            f"steps={steps}: scheduler={name} needs {bound}; "
-            f"{'raise' if few else 'lower'} steps or leave that scheduler out"
-        )
+    steps, limit = settings.steps, model.train_timesteps
     if steps > limit:
         yield (
             f"steps={steps}: {settings.model.name} was trained on {limit} timesteps; "
             f"ask for {limit} or fewer"
         )
+    if settings.grid == "matched" and steps < 2:
+        yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
 
 
 def _pipeline(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -202,20 +185,6 @@ def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
         yield "negative_prompt: closed-form models have no negative prompt; leave it out"
 
 
-def _another_kind(model: FoundModel, settings: Settings) -> str:
-    name, kind = settings.scheduler.of, _kind(model)
-    if not _of_kind(kind):
-        return (
-            f"scheduler={name}: {settings.model.name} comes with a scheduler of its own kind "
-            f"({kind}), whose noise schedule no scheduler here follows; leave that model out"
-        )
-    able = [other for other, spec in _of_kind(kind).items() if not refusal(model, spec)]
-    return (
-        f"scheduler={name}: drives {spec_of(name).kind} models and {settings.model.name} is "
-        f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model; choose from {', '.join(able)}"
-    )
-
-
 def _start_from_image(model: FoundModel, settings: Settings) -> Iterator[str]:
     task, name = settings.task.name, settings.model.name
     if task not in WITH_INPUTS:
@@ -230,16 +199,6 @@ def _start_from_image(model: FoundModel, settings: Settings) -> Iterator[str]:
         )
         return
     yield from _too_short(model, settings)
-    if model.family == "flow" and not _scales_noise(spec_of(settings.scheduler.of)):
-        able = [other for other, spec in _of_kind(_kind(model)).items() if _scales_noise(spec)]
-        yield (
-            f"scheduler={settings.scheduler.name}: cannot start from an image in flow pipelines; "
-            f"choose from {', '.join(able)}"
-        )
-
-
-def _scales_noise(spec: SchedulerSpec) -> bool:
-    return hasattr(scheduler_class(spec.class_name), "scale_noise")
 
 
 def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -249,52 +208,17 @@ def _too_short(model: FoundModel, settings: Settings) -> Iterator[str]:
     if spreads_steps(model.pipeline_class, settings.task.name):
         most = int(DISTILLED_TIMESTEPS * strength)
         if steps > most:
-            yield f"{both}: leaves {most} timesteps; lower steps to {most} or raise strength"
+            cure = f"lower steps to {most} or raise strength" if most else "raise strength"
+            yield f"{both}: leaves {counted(most, 'timestep')}; {cure}"
     elif _steps_left(model, settings) < 1:
-        yield f"{both}: leaves no step to run; ask for {math.ceil(1 / strength)} steps or more"
-
-
-def _prediction_type(model: FoundModel, settings: Settings) -> Iterator[str]:
-    name, predicted = settings.scheduler.of, _predicted(model)
-    if predicted not in _predictions(spec_of(name)):
-        able = [n for n, spec in _of_kind(_kind(model)).items() if predicted in _predictions(spec)]
-        yield (
-            f"scheduler={name}: cannot read prediction_type={predicted} of "
-            f"{settings.model.name}; choose from {', '.join(able)}"
-        )
-
-
-def _predictions(spec: SchedulerSpec) -> Collection[str]:
-    return class_facts(spec.class_name).predicts
-
-
-def _levels(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """Noise levels that the scheduler is given: by a matched grid, or by the model's pipeline."""
-    name, steps = settings.scheduler.of, settings.steps
-    spec, matched = spec_of(name), settings.grid == "matched"
-    if settings.grid not in ("native", "matched"):
-        yield from _given_levels(model, settings)
-    if matched and steps < 2:
-        yield f"steps={steps}: grid=matched has two ends; ask for 2 steps or more"
-    if matched and not can_match(spec):
-        able = ", ".join(n for n, other in _of_kind(spec.kind).items() if can_match(other))
-        cure = f"choose from {able}" if able else "use grid=native"
-        yield f"scheduler={name}: cannot be put on grid=matched; {cure}"
-    elif reason := refusal(model, spec):
-        yield f"scheduler={name}: {settings.model.name}: {reason}"
+        yield f"{both}: leaves no step to run; give steps={math.ceil(1 / strength)} or more"
 
 
 def _given_levels(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """Whether a scheduler takes levels of the user's own, one a step."""
-    name, steps = settings.scheduler.of, settings.steps
+    """Noise levels of the user's own: one a step, none beyond what the model knows."""
     for kind, levels in given_levels(settings.grid).items():
-        if kind not in class_facts(spec_of(name).class_name).takes:
-            alike = _of_kind(spec_of(name).kind).items()
-            able = [n for n, other in alike if kind in class_facts(other.class_name).takes]
-            cure = f"choose from {', '.join(able)}" if able else "use grid=native"
-            yield f"scheduler={name}: takes no {kind} of one's own; {cure}"
-        elif len(levels) != steps:
-            yield f"steps={steps}: grid.{kind} has {len(levels)}; give steps={len(levels)}"
+        if len(levels) != settings.steps:
+            yield f"steps={settings.steps}: grid.{kind} has {len(levels)}; give steps={len(levels)}"
         elif levels[0] > (most := _first_level(model, kind)):
             known = f"the {most:g} that {settings.model.name} knows"
             yield f"grid.{kind}: {levels[0]:g} is beyond {known}"
@@ -307,14 +231,14 @@ def _first_level(model: FoundModel, kind: str) -> float:
     return 1.0 if model.family == "flow" else math.inf
 
 
-_Rule = Callable[[FoundModel, Settings], Iterator[str]]
-_OF_ANY_KIND: tuple[_Rule, ...] = (_pipeline, _guidance, option_problems, _number_of_steps)
-# Of a scheduler that drives another kind of model these would say what does not matter.
-_OF_ONE_KIND: tuple[_Rule, ...] = (_start_from_image, _prediction_type, _levels)
-
-
-def _of_kind(kind: str) -> dict[str, SchedulerSpec]:
-    return {name: spec for name, spec in SCHEDULERS.items() if spec.kind == kind}
+_OF_A_MODEL: tuple[Callable[[FoundModel, Settings], Iterator[str]], ...] = (
+    _pipeline,
+    _guidance,
+    option_problems,
+    _number_of_steps,
+    _start_from_image,
+    _given_levels,
+)
 
 
 def _steps_left(model: FoundModel, settings: Settings) -> int:
@@ -324,14 +248,3 @@ def _steps_left(model: FoundModel, settings: Settings) -> int:
         model.family,
         consistency=spreads_steps(model.pipeline_class, settings.task.name),
     )
-
-
-def _kind(model: FoundModel) -> str:
-    return f"distilled {model.family}" if model.distilled else model.family
-
-
-def _predicted(model: FoundModel) -> str:
-    if model.family == "flow":
-        return "flow_prediction"
-    prediction: str = json.loads(model.scheduler_config).get("prediction_type", "epsilon")
-    return prediction

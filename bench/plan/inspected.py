@@ -1,6 +1,7 @@
 """What is read off a model before anything of it is loaded, and from which file."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, f
 from denoisebench.bench.models.size import stated_size
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.completed import completed
+from denoisebench.bench.plan.scheduler_fits import kind_of
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
@@ -37,34 +39,32 @@ class Inspected:
     name: str
     facts: list[Fact]
     fitting: list[str]  # schedulers that drive it
-    unfit: dict[str, str]  # why each other one of its kind does not
+    unfit: dict[str, list[str]]  # the others of its kind, by the reason why they do not
 
 
 def inspected(settings: Settings) -> Inspected:
     """What is read off the model of the settings. Raises UserError where it cannot be found."""
     model = find_model(settings.model)
     settings = completed(settings, model)
-    problems = {name: _problem(model, settings, name) for name in _of_its_kind(model)}
-    return Inspected(
-        settings.model.name,
-        [*_facts(model, settings)],
-        [name for name, problem in problems.items() if not problem],
-        {name: problem for name, problem in problems.items() if problem},
-    )
-
-
-def _of_its_kind(model: FoundModel) -> list[str]:
-    kind = f"distilled {model.family}" if model.distilled else model.family
-    return [name for name, spec in SCHEDULERS.items() if spec.kind == kind]
+    schedulers: dict[str, list[str]] = defaultdict(list)
+    for name, spec in SCHEDULERS.items():
+        if spec.kind == kind_of(model):
+            schedulers[_problem(model, settings, name)].append(name)
+    fitting = schedulers.pop("", [])
+    return Inspected(settings.model.name, [*_facts(model, settings)], fitting, dict(schedulers))
 
 
 def _problem(model: FoundModel, settings: Settings, name: str) -> str:
     """Why a scheduler cannot drive a model; empty where it can."""
     spec = SCHEDULERS[name]
-    steps = min(max(_STEPS, spec.min_steps), spec.max_steps or _STEPS)
+    most = min(spec.max_steps or _STEPS, model.train_timesteps)
+    steps = min(max(_STEPS, spec.min_steps), most)
     given = {"scheduler": SchedulerSettings.model_validate({"name": name}), "steps": steps}
     problems = cell_problems(model, settings.model_copy(update=given))
-    return problems[0].removeprefix(f"scheduler={name}: ") if problems else ""
+    if not problems:
+        return ""
+    reason = problems[0].text.removeprefix(f"scheduler={name}: ")
+    return reason.removeprefix(f"{settings.model.name}: ")
 
 
 def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:

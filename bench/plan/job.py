@@ -10,6 +10,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.packing import Format
+from denoisebench.bench.schedulers.reason import Reason
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import LatencySettings, Settings
 
@@ -49,6 +50,7 @@ class Job:
     may_be_flat: bool
     pictures: Format  # how the store keeps its images
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
+    reasons: tuple[Reason, ...] = ()  # why it cannot be run
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
 

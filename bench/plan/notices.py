@@ -2,15 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from denoisebench.bench.models.files import read_json
+from denoisebench.bench.models.pipelines import call_arguments
 from denoisebench.bench.paths import resolve
+from denoisebench.bench.plan.instead import runs_instead
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
 from denoisebench.bench.plan.training import unlike_training
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
+from denoisebench.bench.records.cell import WEIGHTLESS
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
@@ -29,6 +33,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_foreign_references(jobs),
         *_task_defects(jobs),
         *_vain_options(jobs),
+        *_another_guidance(jobs),
         *_empty_prompts(jobs),
         *unlike_training(jobs),
         *without,
@@ -108,12 +113,39 @@ def _vain_options(jobs: Sequence[Job]) -> Iterator[str]:
         yield f"{', '.join(sorted(models))}: guidance is {form}, so {option} is left out"
 
 
+def _another_guidance(jobs: Sequence[Job]) -> Iterator[str]:
+    """The weight that nobody chose, where the pipeline of a model of one's own has another."""
+    weights: dict[tuple[str, float], set[float]] = defaultdict(set)
+    for job in jobs:
+        own = _own_guidance(job)
+        if own is not None:
+            weights[job.settings.model.name, own].add(job.settings.guidance)
+    for (name, own), given in weights.items():
+        if given == {_USUAL_GUIDANCE} and own != _USUAL_GUIDANCE:
+            yield (
+                f"{name}: guidance={_USUAL_GUIDANCE:g}, its pipeline's own is {own:g}: give "
+                f"guidance={own:g} for that, guidance={_USUAL_GUIDANCE:g},{own:g} to compare them"
+            )
+
+
+def _own_guidance(job: Job) -> float | None:
+    """The weight that the pipeline takes unasked; None where it has no effect, and of a model
+    whose config says the form of its weight, and so which one suits it."""
+    form = job.guidance.form
+    if job.settings.model.guidance_form or form in WEIGHTLESS:
+        return None
+    argument = (call_arguments(job.model.pipeline_class) or {}).get(FORMS[form].argument)
+    is_number = argument is not None and isinstance(argument.default, int | float)
+    return float(argument.default) if argument and is_number else None
+
+
 def _without_weights(jobs: Sequence[Job]) -> Iterator[str]:
     names = sorted({job.entry.cell.model for job in jobs if job.entry.cell.is_random})
     if names:
         yield f"{', '.join(names)}: random weights, for latency alone; quality is not measured"
 
 
+_USUAL_GUIDANCE = 4.0  # of conf/sweep.yaml
 Curve = tuple[str, str, str]  # model, scheduler, grid
 
 
@@ -137,7 +169,7 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
 def curve_notes_of(jobs: Sequence[Job]) -> list[CurveNote]:
     """The warnings in a few words, for charts; without that which the report measures itself."""
     defects = [
-        CurveNote(*curve, f"{name.replace('-', ' ')} at {_listed(steps)} steps")
+        CurveNote(*curve, f"{name.replace('-', ' ')} at {_listed(steps)}")
         for (name, _), curves in _hit(jobs).items()
         if name != "leading-start"
         for curve, steps in curves.items()
@@ -157,7 +189,8 @@ def _hit(jobs: Sequence[Job]) -> dict[tuple[str, str], dict[Curve, set[int]]]:
         for known in warnings_for(
             job.base, cell.scheduler_class, config, steps=cell.steps, table=table
         ):
-            hit[known.name, known.told][_curve(job)].add(cell.steps)
+            runs = partial(runs_instead, model=job.model, settings=job.settings)
+            hit[known.name, known.told_where(runs)][_curve(job)].add(cell.steps)
     return hit
 
 
@@ -180,10 +213,10 @@ def _where(steps: dict[str, set[int]]) -> str:
     alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for scheduler, counts in steps.items():
         alike[tuple(sorted(counts))].append(scheduler)
-    return "; ".join(
-        f"{', '.join(names)} at {_listed(counts)} steps" for counts, names in alike.items()
-    )
+    return "; ".join(f"{', '.join(names)} at {_listed(counts)}" for counts, names in alike.items())
 
 
 def _listed(steps: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(steps)))
+    """`4, 8 steps`."""
+    numbers = [*map(str, sorted(steps))]
+    return f"{', '.join(numbers)} {'step' if numbers == ['1'] else 'steps'}"

@@ -11,7 +11,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import Argument, call_arguments
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.annotations import can_be_typed, fits
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS, scheduler_class, spec_of
+from denoisebench.bench.schedulers.catalogue import scheduler_class, spec_of
 from denoisebench.bench.settings.job import ModelSettings, Settings
 
 # Arguments that a sweep gives itself, with the setting that they come from.
@@ -66,8 +66,6 @@ def option_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         return
     for name, value in settings.model.call.items():
         yield from _problems(name, value, known, pipeline=model.pipeline_class)
-    if known.get("eta") and not _is_usual(settings.model.call.get("eta", 0.0), known["eta"]):
-        yield from _eta(settings.scheduler.of)
 
 
 def _problems(name: str, value: Any, known: dict[str, Argument], *, pipeline: str) -> Iterator[str]:
@@ -95,14 +93,12 @@ def _free(known: dict[str, Argument]) -> list[str]:
     ]
 
 
-def _eta(scheduler: str) -> Iterator[str]:
-    """Pipelines hand it only to schedulers that take it."""
-    able = [name for name, spec in SCHEDULERS.items() if _takes_eta(spec.class_name)]
-    if not _takes_eta(spec_of(scheduler).class_name):
-        yield (
-            f"scheduler={scheduler}: takes no notice of model.call.eta; choose from "
-            f"{', '.join(able)}"
-        )
+def eta_is_vain(model: FoundModel, settings: Settings) -> bool:
+    """Whether model.call.eta is given to a scheduler that takes none: pipelines then drop it."""
+    eta = (call_arguments(model.pipeline_class) or {}).get("eta")
+    if eta is None or _is_usual(settings.model.call.get("eta", 0.0), eta):
+        return False
+    return not _takes_eta(spec_of(settings.scheduler.of).class_name)
 
 
 @cache

@@ -162,7 +162,8 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         reasons, config = cell_problems(model, settings), json.loads(model.scheduler_config)
         scheduler = asked(settings.scheduler) if reasons else chosen(settings.scheduler, config)
         job = _measured(settings, model, scheduler, asked_for=metrics)
-        job = replace(job, entry=replace(job.entry, unsupported="\n".join(reasons)))
+        refused = "\n".join(reason.text for reason in reasons)
+        job = replace(job, reasons=tuple(reasons), entry=replace(job.entry, unsupported=refused))
         return (with_convergence(job) if settings.metrics.convergence else job), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.pipelines import SEVERAL, Handed, PipelineFacts, facts_of
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec
+from denoisebench.bench.schedulers.catalogue import SchedulerSpec
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.schedulers.own import like
 
@@ -21,14 +21,9 @@ _LEVELS = [1.0, 0.5]
 def refusal(model: FoundModel, spec: SchedulerSpec) -> str:
     """Why a model's pipeline cannot be driven by a scheduler of its kind; empty when it can."""
     if model.pipeline_class == _LCM and like(spec.class_name) != _LCM_SCHEDULER:
-        return f"its pipeline ({_LCM}) works with {_LCM_SCHEDULER} alone; choose lcm"
+        return f"its pipeline ({_LCM}) works with {_LCM_SCHEDULER} alone"
     reason = _reason(model, spec)
-    if not reason:
-        return ""
-    alike = [name for name, other in SCHEDULERS.items() if other.kind == spec.kind]
-    able = [name for name in alike if not _reason(model, SCHEDULERS[name])]
-    cure = f"choose from {', '.join(able)}" if able else "no scheduler here does"
-    return f"its pipeline ({model.pipeline_class}) {reason}; {cure}"
+    return f"its pipeline ({model.pipeline_class}) {reason}" if reason else ""
 
 
 def takes_levels(model: FoundModel, spec: SchedulerSpec) -> bool:
@@ -58,21 +53,20 @@ def _found(pipeline: str, class_name: str, flags: str, *, config: str) -> str:
 
 
 def _reasons(facts: PipelineFacts, scheduler: Any) -> Iterator[str]:
-    name = type(scheduler).__name__
     handed = facts.handed if isinstance(facts.handed, Handed) else Handed(mu="dynamic")
     if not _is_taken(handed, scheduler):
         levels = "noise levels and a shift" if handed != Handed() else "a number of steps alone"
-        yield f"gives the scheduler {levels}, which {name} does not take"
+        yield f"gives the scheduler {levels}, which this scheduler does not take"
         return
     takes = signature(scheduler.step).parameters
     takes_any = any(argument.kind is Parameter.VAR_KEYWORD for argument in takes.values())
     lacking = [name for name in facts.step_takes if not (takes_any or name in takes)]
     if lacking:
-        yield f"gives each step {', '.join(lacking)}, which {name} does not take"
+        yield f"gives each step {', '.join(lacking)}, which this scheduler does not take"
     if not facts.scales and _scales(scheduler):
-        yield f"does not scale what its network sees, as {name} needs"
+        yield "does not scale what its network sees, as this scheduler needs"
     if not facts.starts and not np.isclose(float(getattr(scheduler, "init_noise_sigma", 1)), 1):
-        yield f"starts from noise of variance 1, and {name} from another"
+        yield "starts from noise of variance 1, and this scheduler from another"
 
 
 def _is_taken(handed: Handed, scheduler: Any) -> bool:

@@ -9,11 +9,14 @@ from denoisebench.bench.errors import first_line
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.fits import unsupported
 from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.scheduler_fits import scheduler_misfits
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.remembered import remembered
-from denoisebench.bench.schedulers.catalogue import SCHEDULERS, SchedulerSpec, spec_of
+from denoisebench.bench.schedulers.catalogue import SchedulerSpec, spec_of
 from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.schedulers.own import is_own
+from denoisebench.bench.schedulers.reason import Reason
 from denoisebench.bench.schedulers.training import (
     Difference,
     differences,
@@ -24,33 +27,43 @@ from denoisebench.bench.schedulers.trial import failure, repeats
 from denoisebench.bench.settings.job import Settings
 
 
-def cell_problems(model: FoundModel, settings: Settings) -> list[str]:
+def cell_problems(model: FoundModel, settings: Settings) -> list[Reason]:
     """Why a cell cannot be run. The first kind of reason that there is makes the others moot."""
+    of_model = [Reason(text) for text in unsupported(model, settings)]
+    if of_model:
+        return [*of_model, *scheduler_misfits(model, settings)]
+    return scheduler_problems(model, settings)
+
+
+def scheduler_problems(model: FoundModel, settings: Settings) -> list[Reason]:
+    """Why a cell cannot be run by its scheduler, the first kind of reason that there is."""
     return next((reasons for reasons in _problems(model, settings) if reasons), [])
 
 
-def _problems(model: FoundModel, settings: Settings) -> Iterator[list[str]]:
+def _problems(model: FoundModel, settings: Settings) -> Iterator[list[Reason]]:
     config = json.loads(model.scheduler_config)
-    yield list(unsupported(model, settings))
+    yield list(scheduler_misfits(model, settings))
     if settings.scheduler.flags:
         yield list(flag_problems(settings.scheduler, config, settings.steps, grid=settings.grid))
     yield list(training_problems(model, settings))
     yield list(run_problems(model, settings))
 
 
-def training_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
+def training_problems(model: FoundModel, settings: Settings) -> Iterator[Reason]:
     """Differences of a scheduler from the model's own, without those that flags ask for."""
     scheduler = settings.scheduler
     unlike = _differences(scheduler.of, scheduler.flags, model, grid=settings.grid)
     if isinstance(unlike, str):
-        yield f"scheduler={scheduler.of}: cannot be made for {settings.model.name}: {unlike}"
+        text = f"scheduler={scheduler.of}: cannot be made for {settings.model.name}: {unlike}"
+        yield Reason(text, by_scheduler=True)
         return
     left = _not_asked_for(unlike, scheduler.flags)
     if left:
         texts = "; ".join(difference.text for difference in left)
-        yield (
-            f"scheduler={scheduler.of}: {settings.model.name}: {texts}; "
-            f"{_cure(left, model, settings)}"
+        yield Reason(
+            f"scheduler={scheduler.of}: {settings.model.name}: {texts}",
+            by_scheduler=True,
+            besides=_insisting(left),
         )
 
 
@@ -71,7 +84,7 @@ def _asked_differences(model: FoundModel, settings: Settings) -> list[str]:
     return [] if isinstance(unlike, str) else [difference.text for difference in unlike]
 
 
-def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
+def run_problems(model: FoundModel, settings: Settings) -> Iterator[Reason]:
     """Why a run would fail or end in no numbers."""
     scheduler = settings.scheduler
     spec = spec_of(scheduler.of)
@@ -85,15 +98,17 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[str]:
         channels=model.channels,
     )
     if reason is None and is_own(spec.class_name) and not _repeats(spec, model, settings):
-        yield (
+        yield Reason(
             f"scheduler={scheduler.of}: adds noise that does not come from the generator that its "
             "step is given, so that a sample would not be the same again; draw it by diffusers' "
             "randn_tensor(…, generator=generator)"
         )
     if reason is not None:
-        yield (
-            f"scheduler={scheduler.of}: {settings.model.name}: {spec.class_name} fails at "
-            f"{settings.steps} steps: {reason}; choose another scheduler or number of steps"
+        yield Reason(
+            f"scheduler={scheduler.of}: {settings.model.name}: fails at "
+            f"{counted(settings.steps, 'step')}: {reason}",
+            by_scheduler=True,
+            besides=", or give another number of steps",
         )
 
 
@@ -135,16 +150,9 @@ def _not_asked_for(unlike: Collection[Difference], flags: Collection[str]) -> li
     return [difference for difference in unlike if not set(difference.flags) & set(flags)]
 
 
-def _cure(left: Collection[Difference], model: FoundModel, settings: Settings) -> str:
-    """Schedulers that fit, and the flags by which a user can insist."""
-    spec = spec_of(settings.scheduler.of)
-    able = [
-        name
-        for name, other in SCHEDULERS.items()
-        if other.kind == spec.kind and _differences(name, {}, model, grid=settings.grid) == ()
-    ]
-    cure = f"choose from {', '.join(able)}" if able else "no scheduler here fits this model"
+def _insisting(left: Collection[Difference]) -> str:
+    """The flags by which a user can have the differences; empty where one has none."""
     if not all(difference.flags for difference in left):
-        return cure
-    insisting = " ".join(f"scheduler.flags.{difference.flags[0]}=false" for difference in left)
-    return f"{cure}, or ask for the difference: {insisting}"
+        return ""
+    flags = " ".join(f"scheduler.flags.{difference.flags[0]}=false" for difference in left)
+    return f", or ask for the difference: {flags}"

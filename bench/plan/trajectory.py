@@ -53,7 +53,7 @@ def no_trajectory(job: Job) -> str:
         return "adds noise, so that many steps lead to another image"
     again = _in_many_steps(job.settings, job.model)
     reasons = cell_problems(job.model, again)
-    return f"cannot run {again.steps} steps: {reasons[0]}" if reasons else ""
+    return f"cannot run {again.steps} steps: {reasons[0].text}" if reasons else ""
 
 
 def adds_noise(job: Job) -> bool:

@@ -12,10 +12,13 @@ import yaml
 from denoisebench.bench.errors import UserError, nearest, suggestion
 from denoisebench.bench.paths import CLOSED_FORM, conf_group
 from denoisebench.bench.paths.place import is_remote
+from denoisebench.bench.plan.instead import Cell, with_cure
 from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.records.cell import PAIRED, fields_with
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.schedulers.flags import asked
 from denoisebench.bench.schedulers.own import dotted_name, is_own
+from denoisebench.bench.schedulers.reason import Reason
 from denoisebench.bench.settings.job import Settings
 
 # What a sweep has one of; all else may be a list.
@@ -43,14 +46,19 @@ _SHARED = (
 
 
 def misfits(grid: Sequence[Job], jobs: Sequence[Job]) -> Iterator[str]:
-    """Why cells cannot be run of which a value, such as the scheduler or a flag, fits nowhere.
+    """Why cells cannot be run of which a value, such as the scheduler or a flag, fits nowhere, with
+    what to give instead.
 
     A cell whose values all run in other cells is just a corner of the grid.
     """
     fitting = {value for job in jobs for value in _axes(job)}
+    cells: dict[Reason, list[Cell]] = defaultdict(list)
     for job in grid:
         if not _axes(job) <= fitting:
-            yield from job.entry.unsupported.splitlines()
+            for reason in job.reasons:
+                cells[reason].append((job.model, job.settings))
+    for reason, alike in cells.items():
+        yield with_cure(reason, alike)
 
 
 def _axes(job: Job) -> set[tuple[str, object]]:
@@ -185,8 +193,8 @@ def check_workers(jobs: Sequence[Job]) -> None:
     pieces = sum(-(-job.entry.samples // job.machine.batch_size) for job in in_order(jobs))
     if settings.workers and settings.workers > pieces:
         raise UserError(
-            f"workers={settings.workers}: there are {pieces} pieces of work, batches of "
-            f"{settings.batch_size} samples of a cell; give workers={pieces} or fewer"
+            f"workers={settings.workers}: the work has {counted(pieces, 'piece')}, batches of "
+            f"{counted(settings.batch_size, 'sample')} of a cell; give workers={pieces} or fewer"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from denoisebench.bench.paths import hash_of
 
 DEVICES = ("cpu", "cuda")
+WEIGHTLESS = ("ignored", "none")  # forms of guidance in which a weight has no effect
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 
 # What a field of a cell is used for.
@@ -93,7 +94,8 @@ class Cell:
     )
     guidance: float = field(  # as the model's pipeline takes it, >= 0
         metadata=facts(
-            "weight as asked for; what it means is the model's guidance_form",
+            "weight as asked for; what it means is the model's guidance_form; 0 where it has no "
+            "effect",
             "guidance {}",
             {NAMED, PANEL, PAIRED},
         )
@@ -194,6 +196,11 @@ class Cell:
     def is_random(self) -> bool:
         """Whether the model has no weights, and only its latency means something."""
         return self.weights.startswith(RANDOM)
+
+    @property
+    def has_guidance(self) -> bool:
+        """Whether a weight has an effect; a name leaves out one that has none."""
+        return self.guidance_form not in WEIGHTLESS
 
     @property
     def device(self) -> str:
@@ -321,8 +328,10 @@ class Entry:
 
     @property
     def guidance(self) -> float:
-        """The weight as asked for."""
-        return self.cell.guidance if self.asked_guidance is None else self.asked_guidance
+        """The weight as asked for, where it has an effect."""
+        if self.asked_guidance is None or not self.cell.has_guidance:
+            return self.cell.guidance
+        return self.asked_guidance
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -352,6 +361,11 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
     apart from how many there were: other numbers of samples are still of one experiment."""
     of = f"from{first}_n{samples}" if first else f"n{samples}"
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
+
+
+def cut_kind(samples: int) -> str:
+    """Names the record of how many of the first prompts were read in part."""
+    return f"cut_n{samples}"
 
 
 def made_by(kind: str) -> str:

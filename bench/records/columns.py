@@ -17,6 +17,8 @@ _MEASURED = {
     "samples": "images scored",
     "asked_samples": "images asked for: more than samples where a race stopped sooner",
     "distinct_prompts": "different prompts among the samples scored: what errors of means count",
+    "cut_prompts": "prompts whose end the model does not read, as they have more tokens than its "
+    "text encoder",
     "flat_images": "images that are black, of one colour, or had pixels that are not finite",
     "status": "done; unscored when a metric of your own failed and all else is there; failed; "
     "degenerate when too many images show nothing; unsupported when model, scheduler and steps do "

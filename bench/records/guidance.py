@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from denoisebench.bench.records.cell import STEERING, kept
+from denoisebench.bench.records.cell import STEERING, WEIGHTLESS, kept
 from denoisebench.bench.settings.job import Settings
 
 
@@ -82,7 +82,7 @@ class Guidance:
         off = FORMS[self.form].off
         if self.on:
             return self
-        if self.form in ("ignored", "none"):
+        if self.form in WEIGHTLESS:
             return Guidance(self.form, _WITHOUT)
         return Guidance(self.form, self.weight if off is None else off)
 

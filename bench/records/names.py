@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from denoisebench.bench.records.cell import FACTS, NAMED, Cell
+from denoisebench.bench.records.cell import FACTS, NAMED, WEIGHTLESS, Cell
 from denoisebench.bench.records.columns import COLUMNS
 
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"
 )
+_PLURALS = ("{} steps", "{} samples")
 _USUAL = {part.name: part.default for part in fields(Cell) if part.default is not MISSING} | {
     name: known.usual for name, known in FACTS.items() if known.usual is not None
 }
@@ -30,9 +31,16 @@ def cell_name(
 
 
 def describe(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """`shapes-ddpm, guidance 4`: the named fields in words; empty ones are left out."""
-    texts = {name: plain(name, values[name]) for name in names}
-    return ", ".join(_word(name).format(text) for name, text in texts.items() if text)
+    """`shapes-ddpm, guidance 4`: the named fields in words. Empty ones are left out, and a weight
+    of guidance that has no effect."""
+    is_vain = values.get("guidance_form") in WEIGHTLESS
+    texts = {n: plain(n, values[n]) for n in names if not (is_vain and n == "guidance")}
+    return ", ".join(_in_words(name, text) for name, text in texts.items() if text)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 cell`, `1,024 cells`. plural: where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def _is_told(name: str, values: Mapping[str, Any]) -> bool:
@@ -42,8 +50,9 @@ def _is_told(name: str, values: Mapping[str, Any]) -> bool:
     return NAMED in known.roles or (name in _USUAL and values[name] != _USUAL[name])
 
 
-def _word(name: str) -> str:
-    return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
+def _in_words(name: str, text: str) -> str:
+    word = _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
+    return word.removesuffix("s" if text == "1" and word in _PLURALS else "").format(text)
 
 
 def plain(name: str, value: object) -> str:

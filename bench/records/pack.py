@@ -51,7 +51,8 @@ class PackedCell:
     @property
     def asked(self) -> dict[str, Any]:
         """Fields of the cell by name, as they were asked for."""
-        return {**asdict(self.cell), "guidance": self.guidance}
+        guidance = self.guidance if self.cell.has_guidance else self.cell.guidance
+        return {**asdict(self.cell), "guidance": guidance}
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency
+from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency, cut_kind
 from denoisebench.bench.records.columns import COLUMNS, PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.run import Run
@@ -26,9 +26,9 @@ def rows(run: Run) -> list[dict[str, Any]]:
 
 
 def panel_of(entry: Entry) -> dict[str, object]:
-    """PANEL_FIELDS of an entry."""
+    """PANEL_FIELDS of an entry, and the form of guidance, by which its name tells a weight."""
     settings = entry.asked
-    return {name: settings[name] for name in PANEL_FIELDS}
+    return {name: settings[name] for name in (*PANEL_FIELDS, "guidance_form")}
 
 
 def metric_names(run: Run) -> list[str]:
@@ -96,6 +96,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         "message": status["message"],
         "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
+        "cut_prompts": (store.read_record(key, cut_kind(entry.samples)) or {}).get("cut", math.nan),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_vendor_columns(store.read_record(key, "vendor")),

@@ -98,7 +98,8 @@ DEFECTS = (
         {"timesteps": 5.1, "timestep bias": 3.3, "bump": 6.1},
         "with trailing spacing the state runs ahead of its timesteps when the steps do not divide "
         "the training timesteps: quality jumps up and down between neighbouring step counts",
-        "use 10, 20, 25, 40, 50 or 100 steps, or scheduler=euler, the same solver without drift",
+        "use 10, 20, 25, 40, 50 or 100 steps",
+        ("euler",),
         grids=("trailing",),
         issues=(9261,),
         hits=_trailing_drifts,
@@ -109,7 +110,8 @@ DEFECTS = (
         {"timesteps": 94, "timestep bias": 55, "residual noise": 6.4},
         "with linspace spacing a step goes to t - 1000 // N while the next timestep lies further "
         "down: the state is noisier or cleaner than the model is told",
-        "set scheduler.flags.timestep_spacing=trailing, or use scheduler=euler",
+        "set scheduler.flags.timestep_spacing=trailing",
+        ("euler",),
         grids=("linspace",),
         issues=(12633, 11347),
         hits=partial(_is_spaced, "linspace"),
@@ -149,7 +151,8 @@ DEFECTS = (
         {"residual noise": 367, "last step": 1.1},
         "the last noise level is used twice, so the last step does nothing and noise stays in the "
         "result: 1/8 of it at 8 steps",
-        "use scheduler=flow_dpmpp_2m or flow_unipc",
+        "",
+        ("flow_dpmpp_2m", "flow_unipc"),
         issues=(6477,),
         hits=lambda config, steps: bool(config.get("use_flow_sigmas")),
     ),
@@ -312,7 +315,8 @@ DEFECTS = (
         {"band gain": 4.8, "fine detail": 0.55},
         "the cosine schedule starts at sigma = 20,000, from where these solvers overshoot: "
         "contrast is many times too strong below 100 steps",
-        "use scheduler=dpmpp_2m or unipc with the cosine schedule",
+        "",
+        ("dpmpp_2m", "unipc"),
         grids=("trailing", "linspace", "karras"),
         paths=("cosine",),
         hits=lambda config, steps: (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denoisebench.bench.errors import first_line, suggestion
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.schedulers.catalogue import (
     SCHEDULERS,
     SIGMAS,
@@ -23,6 +24,7 @@ from denoisebench.bench.schedulers.catalogue import (
 )
 from denoisebench.bench.schedulers.catalogue import scheduler_class as class_of
 from denoisebench.bench.schedulers.grids import build_scheduler
+from denoisebench.bench.schedulers.reason import Reason
 from denoisebench.bench.schedulers.training import SWITCHES
 from denoisebench.bench.schedulers.trial import trial
 from denoisebench.bench.settings.job import SchedulerSettings
@@ -37,6 +39,7 @@ _OF_THE_MODEL = (
     "trained_betas",
     "prediction_type",
 )
+_LEAVE_OUT = "leave it out"
 _PROBE_STEPS = (6, 24)  # some flags act on few steps alone, others take a few
 
 
@@ -80,20 +83,23 @@ def chosen(scheduler: SchedulerSettings, config: Flags) -> FlaggedScheduler:
 
 def flag_problems(
     scheduler: SchedulerSettings, config: Flags, steps: int, *, grid: str
-) -> Iterator[str]:
-    """Why flags cannot be used, with the nearest choice. config: of the model's own scheduler."""
+) -> Iterator[Reason]:
+    """Why flags cannot be used, each with its cure. config: of the model's own scheduler."""
     spec, flags = spec_of(scheduler.of), scheduler.flags
     before = _arguments(spec, {}, config)
     changed = {name: value for name, value in flags.items() if not _is_so(name, value, before)}
-    unfit = [text for flag in changed for text in _unfit(flag, scheduler.of, before)]
+    unfit = [reason for flag in changed for reason in _unfit(flag, scheduler.of, before)]
     if not unfit:
         unfit = list(_refused(spec, scheduler.of, {**spec.flags, **flags}, config=config))
     if not unfit:
         unfit = list(_failing(spec, scheduler.of, flags, config=config, steps=steps, grid=grid))
     if not unfit:
         unfit = [
-            f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
-            f"{scheduler.of} with grid={grid}, at {steps} steps or others; leave it out"
+            Reason(
+                f"scheduler.flags.{flag}={json.dumps(flags[flag])}: changes nothing of "
+                f"{scheduler.of} with grid={grid}, at {counted(steps, 'step')} or others; "
+                f"{_LEAVE_OUT}"
+            )
             for flag in changed
             if not any(
                 _has_effect(spec, flags, flag, config=config, steps=n, grid=grid)
@@ -134,61 +140,44 @@ def _is_so(flag: str, value: Any, arguments: Flags) -> bool:
     return arguments[flag] == value if flag in arguments else off
 
 
-def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[str]:
-    spec = spec_of(name)
+def _unfit(flag: str, name: str, arguments: Flags) -> Iterator[Reason]:
+    spec, where = spec_of(name), f"scheduler.flags.{flag}"
     if flag == "use_flow_sigmas":
-        flow = [n for n, other in SCHEDULERS.items() if other.flags.get(flag)]
-        yield (
-            f"scheduler.flags.{flag}: makes another scheduler, for flow models; "
-            f"choose from {', '.join(flow)}"
-        )
+        text = f"{where}: makes another scheduler, for flow models"
+        yield Reason(text, by_scheduler=True, otherwise=_LEAVE_OUT)
     elif flag in _OF_THE_MODEL:
-        yield (
-            f"scheduler.flags.{flag}: says what a model was trained on, not how it is sampled; "
+        yield Reason(
+            f"{where}: says what a model was trained on, not how it is sampled; "
             "it belongs to the scheduler config of the model"
         )
     elif flag == "skip_prk_steps":
-        yield f"scheduler.flags.{flag}: changes how many evaluations a step has; leave it out"
+        yield Reason(f"{where}: changes how many evaluations a step has; {_LEAVE_OUT}")
     elif flag in _SIGMA_FLAGS and _SIGMA_FLAGS[flag] not in class_facts(spec.class_name).honours:
-        yield (
-            f"scheduler={name}: takes no notice of {flag}; choose from "
-            f"{', '.join(_honouring(_SIGMA_FLAGS[flag], spec.kind)) or 'those without'}"
-        )
+        text = f"scheduler={name}: takes no notice of {flag}"
+        yield Reason(text, by_scheduler=True, otherwise=_LEAVE_OUT)
     elif flag not in arguments:
-        yield (
-            f"scheduler.flags.{flag}: {spec.class_name} has no such argument; "
-            f"{suggestion(flag, arguments)}"
-        )
+        cure = suggestion(flag, arguments)
+        yield Reason(f"{where}: {spec.class_name} has no such argument; {cure}")
 
 
-def _honouring(sigmas: str, kind: str) -> list[str]:
-    """Schedulers whose levels those sigmas move, and that have none of their own."""
-    return [
-        name
-        for name, spec in SCHEDULERS.items()
-        if spec.kind == kind
-        and sigmas in class_facts(spec.class_name).honours
-        and not set(_SIGMA_FLAGS) & set(spec.flags)
-    ]
-
-
-def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> Iterator[str]:
+def _refused(spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags) -> Iterator[Reason]:
     """Why the class itself refuses the flags."""
     arguments = _arguments(spec, flags, config)
     on = [kind for flag, kind in _SIGMA_FLAGS.items() if arguments.get(flag)]
     if len(on) > 1:
-        yield f"scheduler={name}: has {' and '.join(on)} sigmas at once; leave one of them on"
+        text = f"scheduler={name}: has {' and '.join(on)} sigmas at once; leave one of them on"
+        yield Reason(text)
         return
     try:
         build_scheduler(spec.class_name, flags, config)
     except Exception as error:  # each class has its own ways to say no
-        said = first_line(error)
-        yield f"scheduler={name}: {spec.class_name} refuses {flags_text(flags)}: {said}"
+        text = f"{spec.class_name} refuses {flags_text(flags)}: {first_line(error)}"
+        yield Reason(f"scheduler={name}: {text}")
 
 
 def _failing(
     spec: SchedulerSpec, name: str, flags: Flags, *, config: Flags, steps: int, grid: str
-) -> Iterator[str]:
+) -> Iterator[Reason]:
     """The error of a run with the flags, where a run without them ends well."""
     ends = [
         trial(
@@ -201,10 +190,9 @@ def _failing(
         for some in (flags, {})
     ]
     if isinstance(ends[0], str) and not isinstance(ends[1], str):
-        yield (
-            f"scheduler={name}: {spec.class_name} fails with {flags_text(flags)} at {steps} steps: "
-            f"{ends[0]}"
-        )
+        where = f"{flags_text(flags)} at {counted(steps, 'step')}"
+        text = f"{spec.class_name} fails with {where}: {ends[0]}"
+        yield Reason(f"scheduler={name}: {text}")
 
 
 def _has_effect(

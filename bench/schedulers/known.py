@@ -1,6 +1,6 @@
 """A listed defect of a scheduler: what is wrong, where it is measured, when a run shows it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ class Known:
     # and a fifth more.
     checks: Mapping[str, float] = field(hash=False)
     effect: str
-    advice: str
+    cure: str  # what to do with the scheduler itself; empty where nothing helps
+    instead: tuple[str, ...] = ()  # names of the catalogue that do not have it
     grids: tuple[str, ...] = ()  # none: any
     paths: tuple[str, ...] = ()
     issues: tuple[int, ...] = ()  # of the diffusers repository
@@ -25,10 +26,20 @@ class Known:
     hits: Callable[[Config, int], bool] | None = None  # by config and steps; none: not in sweeps
 
     @property
-    def told(self) -> str:
-        """What a user reads, in a sentence or two."""
+    def advice(self) -> str:
+        """What to do, whatever the model."""
+        return self._advice(self.instead)
+
+    def told_where(self, runs: Callable[[str], bool]) -> str:
+        """What a user reads, in a sentence or two. runs: whether a scheduler of the catalogue runs
+        in place of this one."""
         upstream = ", ".join(f"diffusers {number}" for number in self.issues)
-        return f"{self.effect}{f' ({upstream})' if upstream else ''}; {self.advice}"
+        advice = self._advice([*filter(runs, self.instead)])
+        return f"{self.effect}{f' ({upstream})' if upstream else ''}; {advice}"
+
+    def _advice(self, names: Sequence[str]) -> str:
+        another = f"use scheduler={' or '.join(names)}" if names else ""
+        return ", or ".join(filter(None, (self.cure, another))) or "use another scheduler"
 
     def is_about(self, names: Collection[str]) -> bool:
         """names: of a scheduler in the catalogue and of its class, those it is made from too."""

@@ -1,6 +1,7 @@
 """What to say of a setting that there is not: the nearest one, or what other tools' names mean."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -51,6 +52,16 @@ def unknown_setting(where: str, settings: type[BaseModel]) -> str:
     known = {field: ".".join([*above, field]) for field in _fields_at(above, settings)}
     near = [known[field] for field in nearest(name, known)]
     return f"{where}: there is no such setting; {hint(near, known.values())}"
+
+
+def meant_setting(name: str, *, cutoff: float) -> str:
+    """The setting of a sweep that a name means, by other tools or by its spelling; empty for none.
+    cutoff: how alike it is spelt at least."""
+    from denoisebench.bench.settings.job import Settings
+
+    meant = _MEANT.get(name, "")
+    near = get_close_matches(name, Settings.model_fields, n=1, cutoff=cutoff)
+    return meant if meant and meant != SCHEDULE else "".join(near)
 
 
 def literals_at(where: str, settings: type[BaseModel]) -> list[str]:

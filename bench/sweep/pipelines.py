@@ -19,6 +19,7 @@ class Pipelines:
 
     _pipelines: dict[tuple[object, ...], Any] = field(default_factory=dict)
     _embeddings: dict[Any, Any] = field(default_factory=dict)
+    _cut: dict[Any, int] = field(default_factory=dict)  # prompts that are read in part
 
     def of(self, job: Job) -> Any:
         """The pipeline that does the job's task."""
@@ -31,6 +32,24 @@ class Pipelines:
                 self._load(job, model)
             self._pipelines[*model, cell.task] = task_pipeline(self._pipelines[model], cell.task)
         return self._pipelines[*model, cell.task]
+
+    def cut_prompts(self, job: Job) -> int:
+        """Prompts of a job whose end has no effect on its images; said once of each set of them."""
+        cell = job.entry.cell
+        key = (job.model, job.prompts, job.entry.samples, cell.call, cell.options)
+        if key not in self._cut:
+            cut, tokens = _read_in_part(job, self.of(job))
+            self._cut[key] = cut
+            if cut:
+                _log.warning(
+                    "%d of %d prompts are longer than the %d tokens that %s reads: their ends have "
+                    "no effect",
+                    cut,
+                    job.entry.samples,
+                    tokens,
+                    cell.model,
+                )
+        return self._cut[key]
 
     def encode(self, job: Job, images: Any) -> Any:
         """Latents of images, by the model's own VAE."""
@@ -67,28 +86,20 @@ class Pipelines:
         pipeline = load_pipeline(
             job.model.source, job.entry.cell.dtype, job.machine.device, loading=job.model.loading
         )
-        _warn_of_long_prompts(job, pipeline)
         self._pipelines[key] = pipeline
 
 
-def _warn_of_long_prompts(job: Job, pipeline: Any) -> None:
-    """Text encoders ignore what exceeds their context, and diffusers' own warning is silenced."""
+def _read_in_part(job: Job, pipeline: Any) -> tuple[int, int]:
+    """Prompts whose end no text encoder reads, and the tokens that are read of each: encoders
+    ignore what exceeds their context, and diffusers' own warning is silenced."""
     parts = sorted(pipeline.components.items())
     tokenizers = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
     if not tokenizers:
-        return
+        return 0, 0
     prompts: Sequence[str] = job.prompts.first(job.entry.samples)
     limits = [(_tokens_read(tokenizer, job, pipeline), tokenizer) for tokenizer in tokenizers]
     most, widest = max(limits, key=lambda pair: pair[0])
-    cut = sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids)
-    if cut:
-        _log.warning(
-            "%d of %d prompts exceed the %d tokens that %s reads: what follows is ignored",
-            cut,
-            len(prompts),
-            most,
-            job.entry.cell.model,
-        )
+    return sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids), most
 
 
 def _tokens_read(tokenizer: Any, job: Job, pipeline: Any) -> int:

@@ -14,7 +14,7 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import Cost, Entry
+from denoisebench.bench.records.cell import Cost, Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import spec_of
@@ -172,6 +172,8 @@ class Session:
             self.store.write(key, "images", first, arrays=kept, pictures=job.pictures)
             progress(last - first)
 
+        if gaps:
+            self._record_cut_prompts(job)
         for start, stop in gaps:
             size = self._sizes.get(load, job.machine.batch_size)
             self._sizes[load] = in_batches(start, stop, size, make=make)
@@ -193,6 +195,12 @@ class Session:
             )
         _record_work(self.store, job, pipeline, stages=stages, samples=last - first)
         return images
+
+    def _record_cut_prompts(self, job: Job) -> None:
+        """Says how many prompts were read in part: a page is made from the store alone."""
+        key, kind = job.entry.cell.key, cut_kind(job.entry.samples)
+        if self.store.read_record(key, kind) is None:
+            self.store.write_record(key, kind, {"cut": self._pipelines.cut_prompts(job)})
 
     def _measure_latency(self, job: Job) -> None:
         kind, count = job.entry.latency, job.latency.batch_size

@@ -18,7 +18,7 @@ from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.records.columns import DONE, UNSCORED
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
@@ -102,7 +102,7 @@ class _Work:
         todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
         if todo and not self.statuses:  # seconds of imports, once
             models = dict.fromkeys(job.entry.cell.model for job in todo)
-            self.say(f"loading {', '.join(models)} for {len(todo)} cells …")
+            self.say(f"loading {', '.join(models)} for {counted(len(todo), 'cell')} …")
         self._attempt_all(self._left_by_helpers(todo))
         missing = {job.entry.cell.key for job in todo}
         keys = [job.entry.cell.key for job in jobs]
@@ -171,8 +171,8 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
     lost = sum(entry.cell.key not in kept for entry in earlier)
     if lost:
         console.print(
-            f"{lost} cells of the earlier sweep in {run.folder} are not in this one: they stay in "
-            "the store, out of the report; run=NAME keeps two reports",
+            f"{counted(lost, 'cell')} of the earlier sweep in {run.folder} will not be in this "
+            "report; what was made is kept in the store. run=NAME keeps two reports",
             soft_wrap=True,
             highlight=False,
         )

@@ -36,6 +36,7 @@ _FILES = (
     "sweep.json",
 )
 _BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
+_SQLITE = "sqlite:///"
 _TAG_CHARACTERS = 5000  # that every MLflow server takes
 
 
@@ -46,7 +47,7 @@ class TrackingDown(Exception):
 def default_uri(runs: Path) -> str:
     """The tracking URI of the SQLite file in the folder that holds the run folders."""
     path = str(runs.resolve() / "mlflow.db")
-    return f"sqlite:///{re.sub(r'[%?#]', lambda sign: quote(sign[0]), path)}"
+    return f"{_SQLITE}{re.sub(r'[%?#]', lambda sign: quote(sign[0]), path)}"
 
 
 def trouble_with(uri: str) -> str:
@@ -108,13 +109,17 @@ def _publish(
             _log_files(client, run_id, run.folder)
             if pack:
                 log_pack(client, run_id, run, baseline=baseline)
-    page = f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
-    if wanted:
-        only = f"tags.sweep_id = '{wanted[-1].tags['sweep_id']}' and tags.kind = 'curve'"
-        page = f"{page}&searchFilter={quote(only)}"
-    if uri.startswith("http"):
-        return f"{_without_password(uri).rstrip('/')}/{page}"
+    return _where(uri, f"#/experiments/{experiment_id}")
+
+
+def _where(uri: str, page: str) -> str:
+    """Where to look, in a line of a terminal: a server's page, or the command that starts one."""
     uri = _without_password(uri)
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}/{page}"
+    path = Path(uri.removeprefix(_SQLITE))
+    if uri.startswith(_SQLITE) and path.is_relative_to(Path.cwd()):
+        uri = f"{_SQLITE}{path.relative_to(Path.cwd())}"
     return f"`mlflow server --backend-store-uri {uri}`, then http://127.0.0.1:5000/{page}"
 
 

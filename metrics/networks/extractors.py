@@ -35,6 +35,7 @@ INCEPTION_FILES = (
 )
 INCEPTION_SHA256_PREFIX = "6726825d"
 
+USUAL_CLIP = ("ViT-B-32-quickgelu", "openai")  # model and tag, of conf/metrics/clip.yaml
 _FOLDER = "local-dir:"  # open_clip's prefix of a model kept in a folder, which holds:
 _FOLDER_CONFIG = "open_clip_config.json"
 _FOLDER_WEIGHTS = "open_clip_model.safetensors"  # open_clip's first choice among several
@@ -297,9 +298,16 @@ def _cached(address: str, model: str, tag: str) -> Path:
         if path := in_hub_cache(repository, name):
             return path
     raise MissingWeights(
-        f"the weights {tag} of {model} are not in the hub's cache: fetch {names[0]} of "
-        f"{repository} with `hf download {repository}`, or give the path of the file as pretrained"
+        f"the weights {tag} of {model} are not on this machine: `{_fetch(model, tag)}` gets them"
     )
+
+
+def _fetch(model: str, tag: str) -> str:
+    """The command that downloads the weights of a tag."""
+    if (model, tag) == USUAL_CLIP:
+        return "denoisebench fetch metrics=clip"
+    score = f"{{name:clip,model:{model},weights:{tag}}}"
+    return f"denoisebench fetch metrics=none 'metrics.clip_score=[{score}]'"
 
 
 def _file_source(model: str, path: Path) -> _ClipSource:

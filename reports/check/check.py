@@ -14,6 +14,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import MADE, OTHER, PAIRED, fields_with
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.pack import Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
@@ -300,7 +301,7 @@ def _about_pair(pair: Pair) -> Iterator[str]:
     """What changed in the work done, which explains quality that changed."""
     _, old, new = pair
     if old.cost and new.cost and old.cost.nfe != new.cost.nfe:
-        yield f"{old.cost.nfe} evaluations before, {new.cost.nfe} now"
+        yield f"{counted(old.cost.nfe, 'evaluation')} before, {new.cost.nfe} now"
     if old.grid and new.grid:
         yield from _about_levels(old.cell.steps, old.grid.sigmas, new.grid.sigmas)
     for name in fields_with(PAIRED):

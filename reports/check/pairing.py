@@ -239,7 +239,8 @@ def _closeness(a: Any, b: Any) -> float:
 def same_curve(packed: PackedCell) -> tuple[Any, ...]:
     """What cells share that differ in the step count alone."""
     cell = packed.cell
-    return packed.guidance, *(getattr(cell, f.name) for f in fields(cell) if f.name != "steps")
+    others = (getattr(cell, f.name) for f in fields(cell) if f.name != "steps")
+    return packed.asked["guidance"], *others
 
 
 def _names(cells: Sequence[PackedCell], with_model: bool) -> list[str]:

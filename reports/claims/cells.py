@@ -13,7 +13,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.decisions import Decisions, Estimates
-from denoisebench.reports.rows.frame import frame_metrics, load_estimates
+from denoisebench.reports.rows.frame import frame_metrics, has_guidance, load_estimates
 
 _LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself
 _NOT_LOOKS = ("saturation_distance",)  # of all images together
@@ -146,6 +146,7 @@ class Cells:
 
     def _rows(self, wanted: Mapping[str, Any]) -> pd.DataFrame:
         held = self.frame[list(wanted)] == pd.Series(wanted)
+        held["guidance"] |= ~has_guidance(self.frame)  # any weight is that of such a cell
         return self.frame[held.all(axis=1)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from denoisebench.bench.records.cell import Entry, as_set
+from denoisebench.bench.records.cell import WEIGHTLESS, Entry, as_set
 from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
@@ -168,7 +168,7 @@ def _record(
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
         why = {"note": recommendation.note} if recommendation.note else tail
-        return {**head, "guidance": first["guidance"], **why}
+        return {**head, **_guidance(first), **why}
     i = recommendation.rows[chosen]
     return {
         **head,
@@ -225,7 +225,7 @@ def _setting(entry: Entry) -> dict[str, Any]:
         "scheduler_flags": dict(cell.flags),
         "grid": cell.grid,
         "steps": cell.steps,
-        "guidance": entry.guidance,
+        **({"guidance": entry.guidance} if cell.has_guidance else {}),
         **{name: value for name, value in cell.steering.items() if value},
         "call": {**call, **cell.arguments},
     }
@@ -282,9 +282,15 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _short(rows: Sequence[FrameRow], recommendation: Recommendation, place: int) -> dict[str, Any]:
     row = rows[recommendation.rows[place]]
-    setting = {name: _plain(row[name]) for name in ("steps", "guidance")}
+    numbers = {"steps": row["steps"], **_guidance(row)}
+    setting = {name: _plain(value) for name, value in numbers.items()}
     evidence = _evidence(rows, recommendation, place)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
+
+
+def _guidance(row: FrameRow) -> dict[str, Any]:
+    """The weight, where it has an effect."""
+    return {} if row["guidance_form"] in WEIGHTLESS else {"guidance": row["guidance"]}
 
 
 def _noise_levels(run: Run, entry: Entry) -> dict[str, Any]:

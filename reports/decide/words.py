@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.metrics.decide.choose import Gate
@@ -161,7 +161,8 @@ def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[st
     if beside_vendor is None:
         return [_cost_words(row)]
     where = "" if beside_vendor.measured else " (not measured here)"
-    beside = f"the pipeline's own {beside_vendor.steps} steps of {beside_vendor.scheduler}{where}"
+    own = counted(beside_vendor.steps, "step")
+    beside = f"the pipeline's own {own} of {beside_vendor.scheduler}{where}"
     parts = [f"{times(beside_vendor.evaluations)} fewer evaluations"]
     if is_even and math.isfinite(beside_vendor.latency):
         against = duration(beside_vendor.latency_p50_s)
@@ -172,7 +173,8 @@ def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[st
 def _cost_words(row: FrameRow) -> str:
     timed = row["latency_p50_s"]
     latency = f", {duration(timed)} per image" if math.isfinite(timed) else ""
-    return f"{row['nfe']} evaluations, {row['network_passes']} passes{latency}"
+    evaluations = counted(row["nfe"], "evaluation")
+    return f"{evaluations}, {counted(row['network_passes'], 'pass', 'passes')}{latency}"
 
 
 def _evidence(
@@ -221,7 +223,7 @@ def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:
     order = sorted(plateau.outcomes, reverse=True)
     stopped = next((n for n in order if plateau.outcomes[n] in (FAIL, UNDECIDED)), None)
     words = {
-        PASS: f"within the margin from {plateau.steps} steps",
+        PASS: f"within the margin from {counted(plateau.steps, 'step')}",
         UNDECIDED: "undecided" if order else "one step count: nothing to compare",
         NO_PLATEAU: f"no plateau: {plateau.steps} steps still gain",
     }
@@ -244,9 +246,9 @@ def _stopped(curve: CurvePlateau, steps: int) -> str:
     if outcome == FAIL:
         half = (verdict.high - verdict.low) / 2
         loss = number(verdict.low, places_of(half / 2))
-        return f"{steps} steps lose at least {loss} {label}"
+        return f"{counted(steps, 'step')}: at least {loss} {label} lost"
     further = max(v.further for v in held.values())
-    return f"{steps} steps: undecided by {label}, {more(further)}"
+    return f"{counted(steps, 'step')}: undecided by {label}, {more(further)}"
 
 
 def race_tables(races: Sequence[RaceRecord]) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ from denoisebench.reports.rows.frame import (
     LOST,
     NOT_DONE,
     frame_metrics,
+    has_guidance,
     records,
     with_status,
 )
@@ -133,7 +134,8 @@ def inline_script(code: str) -> str:
 def _summary(frame: pd.DataFrame) -> str:
     """`24 cells: 3 schedulers, 4 step counts, 2 guidance scales. 1 failed.`"""
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
-    counts |= {"guidance": "guidance scale", "seed": "seed"}
+    counts |= {"guidance": "guidance scale"} if has_guidance(frame).all() else {}
+    counts |= {"seed": "seed"}
     counts |= {"task": "task", "strength": "strength"} if _has_inputs(frame) else {}
     parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
     lost = [
@@ -162,7 +164,7 @@ def _facts(frame: pd.DataFrame) -> dict[str, str]:
         "Task": _values(frame["task"]),
         "Schedulers": _values(frame["scheduler"]),
         "Steps": _values(frame["steps"].sort_values()),
-        "Guidance": _values(frame["guidance"].sort_values()),
+        "Guidance": _values(frame["guidance"][has_guidance(frame)].sort_values()) or "no effect",
         **({"Strength": _values(frame["strength"].sort_values())} if _has_inputs(frame) else {}),
         "Noise seed": _values(frame["seed"]),
         "Samples per cell": _values(frame["samples"]),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from denoisebench.bench.records.names import cell_name, describe
+from denoisebench.bench.records.names import cell_name, counted, describe
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.metrics.decide.shape import FEWEST
 from denoisebench.metrics.specs import (
@@ -33,7 +33,12 @@ _SAME_WORK = ("model", "dtype", "height", "width")
 def cautions(frame: pd.DataFrame) -> list[str]:
     """Sentences for the top of a page."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
-    texts += [_flat_images(frame), _few_prompts(frame), _repeated_prompts(frame)]
+    texts += [
+        _flat_images(frame),
+        _cut_prompts(frame),
+        _few_prompts(frame),
+        _repeated_prompts(frame),
+    ]
     texts.append(_late_starts(frame))
     uneven = list(_unevenness(frame))
     if uneven:
@@ -88,12 +93,27 @@ def _flat_images(frame: pd.DataFrame) -> str:
     )
 
 
+def _cut_prompts(frame: pd.DataFrame) -> str:
+    """Models that read prompts in part."""
+    cut = done(frame)
+    cut = cut[cut["cut_prompts"] > 0].sort_values("cut_prompts", ascending=False)
+    if cut.empty:
+        return ""
+    worst = records(cut.drop_duplicates("model"))
+    counts = "; ".join(f"{r['cut_prompts']} of {r['samples']} of {r['model']}" for r in worst)
+    return (
+        f"Prompts are longer than the model reads: {counts}. What stands at their ends has no "
+        "effect on the images, and a CLIP score may count it. Shorten them."
+    )
+
+
 def _few_prompts(frame: pd.DataFrame) -> str:
     prompts = frame["distinct_prompts"].min()
     if pd.isna(prompts) or prompts >= FEWEST:
         return ""
     return (
-        f"Only {prompts} different prompts: errors of means are those of other prompts like them. "
+        f"Only {counted(prompts, 'different prompt')}: errors of means are those of other prompts "
+        "like them. "
         f"By a mean over fewer than {FEWEST} nothing is decided. {_cure(frame, prompts)}"
     )
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,7 @@ from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.
 _NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
+_FEW = 3  # cells by name
 _SMALLEST_P = 1e-16  # below, the normal tail is lost in rounding
 _OTHER_RULER = "extractor, reference or convention differ"
 
@@ -115,7 +117,8 @@ def find_cell(run: Run, wanted: Mapping[str, str]) -> MeasuredCell:
         return MeasuredCell(run, left[0])
     wish = ",".join(f"{name}={value}" for name, value in wanted.items())
     if not left:
-        raise UserError(f"{wish}: no cell of {run.folder} is so; see its results.csv")
+        nearest = " or ".join(_nearest(run.entries, wanted))
+        raise UserError(f"{wish}: no cell of {run.folder} is so; the nearest: {nearest}")
     raise UserError(
         f"{wish}: {len(left)} cells are so; they differ in {', '.join(_differing(left))}; the key "
         "of each is in results.csv"
@@ -136,11 +139,41 @@ def _settings(entry: Entry) -> dict[str, object]:
 
 
 def _is_wanted(entry: Entry, wanted: Mapping[str, str]) -> bool:
+    return not _unlike(entry, wanted)
+
+
+def _unlike(entry: Entry, wanted: Mapping[str, str]) -> list[str]:
+    """Names of the settings that are not as wanted; a weight that has no effect is as any."""
     settings = _settings(entry)
-    return all(
-        _same(settings[name], value) or plain(name, settings[name]) == value
+    return [
+        name
         for name, value in wanted.items()
+        if not (_same(settings[name], value) or plain(name, settings[name]) == value)
+        and (name != "guidance" or entry.cell.has_guidance)
+    ]
+
+
+def _nearest(entries: Sequence[Entry], wanted: Mapping[str, str]) -> list[str]:
+    """The cells that differ least from what is wanted, by the same settings, three at most."""
+
+    def distance(entry: Entry) -> tuple[int, float]:
+        settings, unlike = _settings(entry), _unlike(entry, wanted)
+        return len(unlike), sum(_distance(settings[name], wanted[name]) for name in unlike)
+
+    texts = (
+        ",".join(f"{name}={plain(name, _settings(entry)[name])}" for name in wanted)
+        for entry in sorted(entries, key=distance)
     )
+    return [*dict.fromkeys(texts)][:_FEW]
+
+
+def _distance(value: object, wanted: str) -> float:
+    """Difference, 0 to 1: of numbers by their ratio, of texts by their spelling."""
+    try:
+        one, other = sorted((abs(float(str(value))), abs(float(wanted))))
+    except ValueError:
+        return 1 - SequenceMatcher(None, str(value), wanted).ratio()
+    return 1 - one / other if other else 0.0
 
 
 def _same(value: object, wanted: str) -> bool:

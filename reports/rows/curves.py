@@ -18,7 +18,7 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate, paired_difference
 from denoisebench.metrics.specs import is_between_distributions, metric_spec
-from denoisebench.reports.rows.frame import done, records, varying
+from denoisebench.reports.rows.frame import done, has_guidance, records, varying
 
 Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 _Point = Any  # a row of curve_points, as itertuples gives it
@@ -49,12 +49,14 @@ _GAIN_COLUMNS = (
 
 
 def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
-    """The columns that tell panels of curves apart; guidance is always named."""
+    """The columns that tell panels of curves apart. Guidance is always named where it has an
+    effect; the model where nothing else is."""
     fields = [name for name in (*PANEL_FIELDS, STEPS) if name != along]
-    varied = ["guidance", *varying(frame, fields)]
+    guidance = ["guidance"] if has_guidance(frame).any() else []
+    varied = [*guidance, *varying(frame, fields)]
     if frame.groupby("model")["weights"].nunique().max() <= 1:
         varied = [name for name in varied if name != "weights"]  # the model says it
-    return [name for name in fields if name in varied]
+    return [name for name in fields if name in varied] or ["model"]
 
 
 def with_panels(frame: pd.DataFrame, along: str = STEPS) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.records.cell import WEIGHTLESS
 from denoisebench.bench.records.columns import COLUMNS, UNSCORED, WHOLE
 from denoisebench.bench.records.rows import metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
@@ -16,6 +17,7 @@ from denoisebench.metrics.estimate import Estimate
 # Counts: whole numbers that a failed cell lacks, so they need a type that can be empty.
 _COUNTS = (
     "distinct_prompts",
+    "cut_prompts",
     "flat_images",
     "executed_steps",
     "nfe",
@@ -60,6 +62,11 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def frame_metrics(frame: pd.DataFrame) -> list[str]:
     """Quality metrics of a frame: the columns that have a standard error beside them."""
     return [name for name in frame.columns if f"{name}_se" in frame.columns]
+
+
+def has_guidance(frame: pd.DataFrame) -> pd.Series:
+    """Whether a weight of guidance has an effect, by row."""
+    return ~frame["guidance_form"].isin(WEIGHTLESS)
 
 
 def done(frame: pd.DataFrame) -> pd.DataFrame:

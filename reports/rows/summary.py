@@ -10,7 +10,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.specs import AMPLE_SAMPLES, leading, metric_spec
 from denoisebench.reports.formats import (
@@ -23,7 +23,13 @@ from denoisebench.reports.formats import (
 )
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
-from denoisebench.reports.rows.frame import NOT_DONE, done, frame_metrics, with_status
+from denoisebench.reports.rows.frame import (
+    NOT_DONE,
+    done,
+    frame_metrics,
+    has_guidance,
+    with_status,
+)
 
 _FEW = 3  # parts of a sentence
 
@@ -64,10 +70,10 @@ def default_line(default: Mapping[str, Any]) -> str:
     saved = ""
     if "saving" in default:
         vendor, times = default["vendor_default"], significant(default["saving"]["evaluations"])
+        own = counted(vendor["steps"], "step")
         where = "" if vendor.get("latency_is", "measured") == "measured" else ", not measured here"
-        saved = f", {times} times fewer evaluations than its own {vendor['steps']} steps{where}"
-    setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
-    return f"{about}{setting} ({default['outcome']}{saved})"
+        saved = f", {times} times fewer evaluations than its own {own}{where}"
+    return f"{about}{_setting(default)} ({default['outcome']}{saved})"
 
 
 def answer(defaults: Sequence[Mapping[str, Any]]) -> str:
@@ -76,7 +82,8 @@ def answer(defaults: Sequence[Mapping[str, Any]]) -> str:
     if not defaults:
         return (
             "none; nothing was measured that says which image is better and has a margin: that "
-            "takes CLIP, reference images or a metric of your own"
+            "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images "
+            "or a metric of your own"
         )
     metrics: dict[tuple[str, str], list[str]] = {}
     for default in defaults:
@@ -96,9 +103,14 @@ def _verdict(default: Mapping[str, Any]) -> tuple[str, str]:
     group = _group(default)
     if "call" not in default:
         return f"nothing is proven yet for {group}", _open(default)
-    setting = cell_name({name: default[name] for name in ("scheduler", "steps", "guidance")})
     tail = "" if default["outcome"] == PASS else ", though its curve still gains there"
-    return f"{group} with {setting} is the cheapest proven to be within the margins", tail
+    return f"{group} with {_setting(default)} is the cheapest proven to be within the margins", tail
+
+
+def _setting(default: Mapping[str, Any]) -> str:
+    """`ddim, 16 steps, guidance 4`."""
+    names = ("scheduler", "steps", "guidance")
+    return cell_name({name: default[name] for name in names if name in default})
 
 
 def _group(default: Mapping[str, Any]) -> str:
@@ -144,6 +156,8 @@ def _line(
     """Texts of one row; dashes when no cell of the curve was scored, or none is named the best."""
     first = curve.iloc[0]
     texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
+    if "guidance" in names and not has_guidance(curve).any():
+        texts[names.index("guidance")] = MISSING
     scored = done(curve).dropna(subset=ranking[:1])
     if scored.empty or not ranking:
         state = "failed" if len(with_status(curve, *NOT_DONE)) else MISSING

@@ -9,7 +9,7 @@ import pandas as pd
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.metrics.specs import drawn_in_full, metric_spec
 from denoisebench.reports.formats import MISSING, mebibytes, number, plus_minus
-from denoisebench.reports.rows.frame import frame_metrics, varying
+from denoisebench.reports.rows.frame import frame_metrics, has_guidance, varying
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     """What names a cell (as far as it varies), its scores and cost; statuses where one failed."""
     statuses = frame["status"].tolist()
     fields = [name for name in (*PANEL_FIELDS, "samples") if name not in _NAMED_ELSEWHERE]
-    names = [*varying(frame, fields), *_TITLES]
+    is_guided = has_guidance(frame)
+    titles = [name for name in _TITLES if name != "guidance" or is_guided.any()]
+    names = [*varying(frame, fields), *titles]
+    frame = frame.assign(guidance=frame["guidance"].where(is_guided))
     return [
         *(_plain(frame, name) for name in names),
         *(_metric(frame, name) for name in drawn_in_full(frame_metrics(frame))),

@@ -32,7 +32,14 @@ PARTS = {
     "high_strength": 0.9,
 }
 _CURVES = [("ddpm", name, n) for name in ("ddim", "dpmpp_2m", "euler_a") for n in (4, 8, 16, 50)]
-_USUAL = {"guidance": 4.0, "grid": "native", "seed": 0, "task": "txt2img", "strength": 1.0}
+_USUAL = {
+    "guidance": 4.0,
+    "guidance_form": "standard",
+    "grid": "native",
+    "seed": 0,
+    "task": "txt2img",
+    "strength": 1.0,
+}
 
 
 def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES):

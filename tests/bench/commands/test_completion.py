@@ -14,6 +14,7 @@ from denoisebench.bench.commands.completion import SCRIPTS
 from denoisebench.bench.commands.program import COMMANDS
 from tests.helpers.cli import call
 
+TRACKING = ("uri", "experiment", "pack", "baseline")
 # The real command completes; any other call prints its words.
 SHELL = """
 denoisebench() {{
@@ -30,7 +31,9 @@ def runs(tmp_path, monkeypatch):
     for name in ("demo", "deep"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "sweep.json").write_text("{}")
-    (tmp_path / "base.dbpack").write_text("")
+    (tmp_path / "my model").mkdir()
+    for name in ("base.dbpack", "my.safetensors", "texts.csv", "margins.yaml", ".hidden.csv"):
+        (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
 
 
@@ -55,7 +58,16 @@ def offers(capsys, line):
         ("power runs/demo --margins ml", ["mlperf "]),
         ("list sch", ["schedulers "]),
         ("sweep --dry", ["--dry-run "]),
-        ("sweep sched", ["scheduler=", "scheduler.base=", "scheduler.flags="]),
+        (
+            "sweep sched",
+            [
+                "scheduler=",
+                "scheduler.base=",
+                "scheduler.class=",
+                "scheduler.family=",
+                "scheduler.flags=",
+            ],
+        ),
         (
             "sweep steps=2 scheduler=dpmpp_2m_",
             ["scheduler=dpmpp_2m_karras", "scheduler=dpmpp_2m_sde"],
@@ -67,7 +79,29 @@ def offers(capsys, line):
         ("sweep latency.timed", ["latency.timed_runs="]),
         ("demo tracking=n", ["tracking=none"]),
         ("verify own.fa", ["own.family="]),
-        ("sweep negative_prompt='a b' sam", ["samples=", "sampling="]),
+        ("sweep negative_prompt='a b' samples", ["samples="]),
+        ("sweep model.path=my", ["model.path=my\\ model/", "model.path=my.safetensors"]),
+        ("sweep model.path=my\\ mo", ["model.path=my\\ model/"]),
+        ("sweep model.path='my mo", ["model.path=my\\ model/"]),
+        (
+            "sweep model.path=runs/demo,runs/d",
+            [
+                "model.path=runs/demo,runs/deep/",
+                "model.path=runs/demo,runs/demo/",
+            ],
+        ),
+        (
+            "sweep prompts.path=",
+            ["prompts.path=my\\ model/", "prompts.path=runs/", "prompts.path=texts.csv"],
+        ),
+        ("sweep store=ru", ["store=runs/"]),
+        ("sweep --config-dir=ru", ["--config-dir=runs/"]),
+        ("fetch model.path=ru", ["model.path=runs/"]),
+        ("inspect my", ["my\\ model/", "my.safetensors "]),
+        ("inspect shapes-f", ["shapes-flow "]),
+        ("inspect my.safetensors model.con", ["model.config="]),
+        ("log runs/demo ", [f"tracking.{name}=" for name in TRACKING]),
+        ("check --margins=ma", ["--margins=margins.yaml"]),
         ("sweep negative_prompt='a b", []),
         ("sweep steps=", []),
         ("nope ", []),
@@ -137,6 +171,11 @@ def test_keys_typed_into_bash_are_completed_without_an_error_on_the_line(runs, t
         "denoisebench report runs/dem\t": "<report><runs/demo>",
         "denoisebench power runs/deep --margins=ml\t": "<power><runs/deep><--margins=mlperf>",
         "denoisebench nope \t": "<nope>",
+        "denoisebench sweep model.path=my.sa\t": "<sweep><model.path=my.safetensors>",
+        "denoisebench sweep model.path=my\\ mo\tx": "<sweep><model.path=my model/x>",
+        "denoisebench sweep model.path=runs/demo,ru\tdee\t": (
+            "<sweep><model.path=runs/demo,runs/deep/>"
+        ),
     }
     for keys, words in typed.items():
         os.write(terminal, keys.encode() + b"\n")

@@ -1,5 +1,6 @@
 """`denoisebench inspect`: what is read off a model, and from where."""
 
+import json
 import re
 import shutil
 
@@ -46,8 +47,27 @@ def test_the_line_it_ends_with_is_a_sweep(tmp_path, capsys):
 
 def test_a_scheduler_that_does_not_fit_has_its_reason(tmp_path, capsys):
     _, out, _ = call(capsys, "inspect", save_tiny("flux-dev", tmp_path))
-    assert "not flow_heun: " in out
     assert "flow_heun" not in out.splitlines()[-1]
+    refused = [line for line in out.splitlines() if line.startswith("not ")]
+    assert sum("flow_heun" in line.partition(":")[0] for line in refused) == 1
+    reasons = [line.partition(": ")[2] for line in refused]
+    assert len({*reasons}) == len(reasons), "a line for each reason"
+    assert not any("choose from" in reason for reason in reasons)
+
+
+def test_what_is_inspected_is_json_for_programs(tmp_path, capsys):
+    folder = save_tiny("flux-dev", tmp_path)
+    code, out, err = call(capsys, "inspect", folder, "--json")
+    assert (code, err) == (0, "")
+    record = json.loads(out)
+    assert record["name"] == "flux-dev"
+    facts = {fact["name"]: fact["value"] for fact in record["facts"]}
+    assert facts["family"] == "flow"
+    assert "flow_euler" in record["schedulers"]
+    (reason,) = [r for r in record["unfit"] if "flow_heun" in r["schedulers"]]
+    assert "which this scheduler does not take" in reason["reason"]
+    text = call(capsys, "inspect", folder)[1]
+    assert f"not {', '.join(reason['schedulers'])}: {reason['reason']}" in text
 
 
 def test_a_ready_name_and_settings_are_taken(capsys):

@@ -7,6 +7,8 @@ import yaml
 
 from denoisebench.bench.commands.hydra import composed
 from denoisebench.bench.commands.settings_help import grouped, settings_of
+from denoisebench.bench.settings.job import Settings
+from tests.bench.commands.test_settings import groups_in
 from tests.helpers.cli import call
 from tests.helpers.folders import ROOT
 
@@ -74,6 +76,31 @@ def test_settings_are_in_four_groups_and_what_no_group_names_is_advanced(capsys)
     out = call(capsys, "sweep", "--help")[1]
     headings = re.findall(r"^(\w+) settings:$", out, re.MULTILINE)
     assert headings == ["Common", "Model", "Metrics", "Advanced"]
+
+
+def test_the_help_has_every_setting_that_there_is(capsys):
+    """But for the names that are a group's own choice, the parts of claims, and lists of networks,
+    which a group's file holds."""
+    shown = {setting.name for settings in grouped("sweep").values() for setting in settings}
+    tables = {"model.call", "scheduler.flags", "margins.gating", "metrics.accuracy"}
+    tables |= {"metrics.frechet", "metrics.clip_score"}
+    fields = {
+        f"{group}.{name}"
+        for group, field in Settings.model_fields.items()
+        for part in groups_in(field.annotation)
+        for name, within in part.model_fields.items()
+        if not within.exclude
+    } | {*Settings.model_fields}
+    names = {name.replace("class_", "class") for name in fields}
+    choices = {name for name in names if name.endswith((".name", ".kind"))}
+    choices -= {"model.name", "prompts.name"}
+    groups = {name.split(".")[0] for name in names if "." in name}
+    claims = {
+        name for name in names if name.startswith(("claims.", "margins.slower", "margins.dr"))
+    }
+    assert names - shown - choices - groups - claims - tables == set()
+    out = call(capsys, "sweep", "--help")[1]
+    assert "bench/" not in out
 
 
 def test_the_config_is_shown_as_composed_with_axes_as_lists(capsys):

@@ -142,7 +142,7 @@ def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
     assert Path(warned[0].filename) == Path(__file__)
     row = run.frame().iloc[0]
     assert (row["status"], row["message"]) == ("failed", "ValueError: no image today")
-    assert "1 cells, 1 failed" in repr(run)
+    assert "1 cell, 1 failed" in repr(run)
 
 
 def test_a_tracking_server_that_is_down_is_a_warning(tmp_path, monkeypatch, capfd):

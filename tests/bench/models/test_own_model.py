@@ -1,10 +1,12 @@
 """A model of one's own by its path alone: its size is read off, prompts and metrics are there."""
 
 import json
+import re
 import shutil
 
 import pandas as pd
 import pytest
+import yaml
 
 from denoisebench.bench.apply import apply, read_defaults
 from denoisebench.bench.errors import UserError
@@ -92,6 +94,34 @@ def test_an_unconditional_pipeline_needs_no_prompts_either(cats, tmp_path, capsy
     assert len(frame) == 4, "a weight of guidance that has no effect is no axis"
     assert "ssim_converged" in frame
     assert not [name for name in frame if name.startswith("clip_score")]
+
+
+def test_the_weight_that_nobody_chose_is_said_once(mine, tmp_path, capsys):
+    plan = ("scheduler=ddim", "steps=2,4", "metrics=none", "--dry-run")
+    code, out, _ = sweep(capsys, tmp_path, mine, *plan)
+    assert code == 0
+    assert out.count("my-pipe: guidance=4, its pipeline's own is 7.5") == 1
+    for given in ("guidance=7.5", "guidance=4,7.5", "model.guidance_form=ignored"):
+        assert "pipeline's own is" not in sweep(capsys, tmp_path, mine, *plan, given)[1], given
+
+
+@pytest.mark.parametrize("form", ["unconditional", "ignored"])
+def test_nothing_speaks_of_a_weight_that_has_no_effect(form, mine, cats, tmp_path, capsys):  # noqa: F811
+    given = {
+        "unconditional": (cats, "scheduler=ddim"),
+        "ignored": (mine, "scheduler=ddim", "model.guidance_form=ignored"),
+    }[form]
+    code, out, err = sweep(capsys, tmp_path, *given, "steps=2,4")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "runs" / given[0].name
+    call(capsys, "report", folder)
+    dry = sweep(capsys, tmp_path, *given, "steps=2,4", "--dry-run")[1]
+    records = yaml.safe_load((folder / "defaults.yaml").read_text())
+    texts = [out, dry, str(records), (folder / "report.html").read_text()]
+    assert [text for text in texts if re.search("guidance 4|guidance=4|'guidance'", text)] == []
+    assert "guidance" not in out + dry
+    cells = ("scheduler=ddim,steps=2,guidance=4", "scheduler=ddim,steps=4,guidance=4")
+    assert call(capsys, "compare", folder, *cells)[0] == 0
 
 
 def test_prompts_for_everyone_are_two_hundred_that_differ():

@@ -210,4 +210,6 @@ def test_a_pipeline_that_does_not_scale_its_states_runs_schedulers_that_need_no_
     )
     assert not refusal(kandinsky, SCHEDULERS["ddpm"])
     assert "does not scale what its network sees" in refusal(kandinsky, SCHEDULERS["euler"])
-    assert "gives each step generator, which UniPC" in refusal(kandinsky, SCHEDULERS["unipc"])
+    assert "gives each step generator, which this scheduler" in refusal(
+        kandinsky, SCHEDULERS["unipc"]
+    )

@@ -180,7 +180,7 @@ def test_what_an_experiment_gives_to_the_call_is_an_option(tmp_path, capsys):
         ("C.ip_adapter_image_embeds=[1]", "which cannot be typed; leave it out"),
         ("C.callback_on_step_end=1", "a sweep needs its own; leave it out"),
         ("C.output_type=pil", "a sweep needs its own; leave it out"),
-        ("C.eta=1 scheduler=euler", "takes no notice of model.call.eta; choose from ddim, tcd"),
+        ("C.eta=1 scheduler=euler", "takes no notice of model.call.eta; choose from ddim"),
         ("C.eta=1 model=shapes-flow", "StableDiffusion3Pipeline has no such argument"),
         ("C.eta=1 model=gaussian", "model.call: gaussian is a formula, whose call has no options"),
         (

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.names import cell_name, describe
+from denoisebench.bench.records.names import cell_name, counted, describe
 from denoisebench.bench.records.pack import PackedCell
 from denoisebench.bench.records.rows import panel_of
 from tests.helpers.cells import CELL
@@ -55,6 +55,22 @@ def test_an_entry_and_a_packed_cell_are_called_by_the_weight_that_was_asked_for(
     assert describe(panel_of(entry), ["model", "guidance", "asked_samples"]) == (
         "m, guidance 0.5, 8 samples"
     )
+
+
+@pytest.mark.parametrize("form", ["ignored", "none"])
+def test_a_weight_without_effect_has_no_name(form):
+    cell = replace(CELL, guidance=0.0, guidance_form=form)
+    entry = Entry(cell, 8, {}, asked_guidance=4.0)  # as older runs have it
+    packed = PackedCell(cell, 8, 4.0, "done", "", {}, None, None, [], {}, [])
+    assert cell_name(entry.asked) == cell_name(packed.asked) == "m, ddim, 10 steps"
+    assert cell_name(panel_of(entry)) == "m"
+    assert (entry.guidance, packed.asked["guidance"]) == (0.0, 0.0)
+
+
+def test_one_is_no_plural():
+    assert cell_name({"scheduler": "lcm", "steps": 1}) == "lcm, 1 step"
+    assert counted(1, "cell") == "1 cell"
+    assert counted(1024, "pass", "passes") == "1,024 passes"
 
 
 def test_braces_in_a_name_are_text():

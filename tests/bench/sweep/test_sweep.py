@@ -253,7 +253,7 @@ def test_a_model_that_answers_nan_is_degenerate_and_the_others_go_on(tmp_path, c
 def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
     code, out, _ = call(capsys, *tiny(copied, "scheduler=heun", "steps=3", "guidance=4"))
     assert code == 0
-    assert "7 cells of the earlier sweep" in out
+    assert "7 cells of the earlier sweep in" in out
     assert len(results(copied / "tiny")) == 1
     call(capsys, *tiny(copied, *GRID))
     assert len(results(copied / "tiny")) == 8
@@ -305,7 +305,14 @@ def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
     )
     choice = ("prompts=file", f"prompts.path={path}", "samples=4")
     assert call(capsys, *tiny(tmp_path / "runs", *choice))[0] == 0
-    assert "2 of 4 prompts exceed the 24 tokens that shapes-ddpm reads" in caplog.text
+    assert "2 of 4 prompts are longer than the 24 tokens that shapes-ddpm reads" in caplog.text
+    said = "Prompts are longer than the model reads: 2 of 4 of shapes-ddpm."
+    page = tmp_path / "runs" / "tiny" / "report.html"
+    assert said in page.read_text()
+    page.unlink()
+    _, out, _ = call(capsys, "report", tmp_path / "runs" / "tiny")  # from the store alone
+    assert said in out
+    assert said in page.read_text()
 
 
 def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):

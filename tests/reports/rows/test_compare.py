@@ -183,6 +183,35 @@ def test_cells_that_differ_in_nothing_with_a_column_are_chosen_by_their_key(tmp_
     assert find_cell(run, {"key": second.cell.key}).entry is second
 
 
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [
+        ("scheduler=ddim,steps=7", "scheduler=ddim,steps=8 or scheduler=ddim,steps=4"),
+        ("scheduler=dim,steps=8", "scheduler=ddim,steps=8"),
+        ("scheduler=ddim,steps=8,guidance=7.5", "scheduler=ddim,steps=8,guidance=4"),
+    ],
+)
+def test_a_cell_that_there_is_not_is_answered_with_the_nearest(wanted, nearest, tmp_path, capsys):
+    run = fabricate(tmp_path / "run", steps=(4, 8, 32))
+    code, _, err = call(capsys, "compare", run.folder, wanted, wanted)
+    assert code == 2
+    assert err.startswith(
+        f"denoisebench: {wanted}: no cell of {run.folder} is so; the nearest: {nearest}"
+    )
+    assert len(err.splitlines()) == 1
+
+
+def test_a_weight_that_has_no_effect_is_as_any(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(1.0,))
+    weightless = {"guidance": 0.0, "guidance_form": "none"}
+    entries = [replace(e, cell=replace(e.cell, **weightless)) for e in run.entries]
+    run = replace(run, entries=entries)
+    steps = str(entries[0].cell.steps)
+    chosen = find_cell(run, {"steps": steps, "guidance": "4"})
+    assert chosen.entry is entries[0]
+    assert "guidance" not in chosen.name
+
+
 def test_a_weight_is_named_as_it_was_asked_for(tmp_path):
     run = fabricate(tmp_path / "run")
     one = cells(run)[0]

@@ -114,7 +114,8 @@ DDIM = {"scheduler": "ddim", "steps": 16, "call": {"num_inference_steps": 16}}
         (
             [],
             "none; nothing was measured that says which image is better and has a margin: that "
-            "takes CLIP, reference images or a metric of your own",
+            "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images "
+            "or a metric of your own",
         ),
         (
             [default_of("fd_shapes", **DDIM), default_of("clip_score_shapes", **DDIM)],
