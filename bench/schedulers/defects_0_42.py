@@ -130,8 +130,8 @@ DEFECTS = (
         "leading-start",
         _SPACED,
         {"start": 0.24},
-        "leading spacing starts below the last training timestep, where data still have a signal "
-        "that pure noise lacks, and the start moves with the number of steps",
+        "with leading spacing the first step is told less noise than there is, and how much less "
+        "moves with the number of steps: part of a curve shows that alone",
         "set scheduler.flags.timestep_spacing=trailing",
         grids=("leading",),
         hits=partial(_is_spaced, "leading"),

@@ -93,6 +93,7 @@ class _Work:
         self._session, self._console, self._lines = session, console, lines
         self._helpers, self._listener = helpers, listener
         self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
+        self._trajectories: set[int] = set()  # ids of jobs that are made to compare with alone
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -100,9 +101,10 @@ class _Work:
     def complete(self, jobs: Sequence[Job]) -> list[str]:
         """A status of each job."""
         todo = [job for job in in_order(jobs) if not self._session.is_done(job)]
+        self._trajectories |= {id(job.trajectory) for job in jobs if job.trajectory}
         if todo and not self.statuses:  # seconds of imports, once
             models = dict.fromkeys(job.entry.cell.model for job in todo)
-            self.say(f"loading {', '.join(models)} for {counted(len(todo), 'cell')} …")
+            self.say(f"loading {', '.join(models)} for {self._counted(todo)} …")
         self._attempt_all(self._left_by_helpers(todo))
         missing = {job.entry.cell.key for job in todo}
         keys = [job.entry.cell.key for job in jobs]
@@ -111,6 +113,13 @@ class _Work:
             if status == "done":
                 self._session.store.settle(key)
         return statuses
+
+    def _counted(self, todo: Sequence[Job]) -> str:
+        """`2 cells and 1 reference trajectory`."""
+        beside = sum(id(job) in self._trajectories for job in todo)
+        cells = counted(len(todo) - beside, "cell")
+        trajectories = counted(beside, "reference trajectory", "reference trajectories")
+        return f"{cells} and {trajectories}" if beside else cells
 
     def _left_by_helpers(self, todo: Sequence[Job]) -> list[Job]:
         """Jobs of which something is missing still, but for those that cannot be done."""
@@ -141,6 +150,8 @@ class _Work:
         )
         if status is not None:
             words = result_words(store, job, status)
+            if id(job) in self._trajectories:
+                words = f"reference trajectory, {words}"
             progress.cell_done(job, words, before, status=status)
             self.statuses[job.entry.cell.key] = status
         return status is not None
@@ -205,7 +216,7 @@ def result_words(store: Store, job: Job, status: str) -> str:
     known = {name: estimate for name, estimate in estimates if estimate}
     flat = (store.read_record(job.entry.cell.key, "flat") or {}).get("flat", 0)
     flaws = [f"{flat} of {job.entry.samples} images show nothing"] if flat else []
-    return ", ".join([*(f"{name} {known[name]}" for name in leading(known)), *flaws])
+    return ", ".join([*(f"{name} {known[name]}" for name in leading(known)), *flaws]) or status
 
 
 def _record_given(plan: Plan, run: Run) -> None:

@@ -44,7 +44,8 @@ def cautions(frame: pd.DataFrame) -> list[str]:
     if uneven:
         texts.append(
             f"Timings are uneven: {'; '.join(uneven)}. Other work on the machine does that; "
-            "savings are given in NFE, and latencies are best measured again when it is quiet."
+            "savings are counted in evaluations of the network (NFE), and latencies are best "
+            "measured again when it is quiet."
         )
     return [text for text in texts if text]
 
@@ -112,9 +113,8 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     if pd.isna(prompts) or prompts >= FEWEST:
         return ""
     return (
-        f"Only {counted(prompts, 'different prompt')}: errors of means are those of other prompts "
-        "like them. "
-        f"By a mean over fewer than {FEWEST} nothing is decided. {_cure(frame, prompts)}"
+        f"Only {counted(prompts, 'different prompt')}: a mean over fewer than {FEWEST} decides "
+        f"nothing. {_cure(frame, prompts)}"
     )
 
 

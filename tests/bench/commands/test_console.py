@@ -49,7 +49,7 @@ def test_a_warning_that_names_the_override_is_not_said_again_at_the_end(tmp_path
     code, out, _ = call(capsys, *tiny(tmp_path, "steps=2,3", "samples=4"))
     assert code == 0
     lines = out.splitlines()
-    assert lines[:2] == ["reading the grid …", "checking 2 jobs: schedulers, models, metrics …"]
+    assert lines[:2] == ["reading the grid …", "checking 2 cells: schedulers, models, metrics …"]
     assert len([line for line in lines if "timestep_spacing=trailing" in line]) == 1
     assert "loading shapes-ddpm for 2 cells …" in lines
     assert lines[-2].startswith("answer: nothing is proven yet for shapes-ddpm")

@@ -149,7 +149,7 @@ def test_a_sweep_over_tasks_and_strengths(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=img2img strength=0.3", "leaves no step to run; ask for 4 steps or more"),
+        ("task=img2img strength=0.3", "leaves no step to run; give steps=4 or more"),
         ("task=img2img strength=0", "strength=0: must be greater than 0"),
         ("task=img2img strength=1.5", "strength=1.5: must be less than or equal to 1"),
         ("task=inpant", "did you mean inpaint"),

@@ -193,7 +193,7 @@ def test_what_an_experiment_gives_to_the_call_is_an_option(tmp_path, capsys):
         ("grid.sigmas=[2,1] model=shapes-flow", "2 is beyond the 1 that shapes-flow knows"),
         ("grid.timesteps=[5,9] scheduler=euler", "timesteps fall from first to last, such as grid"),
         ("grid.timesteps=[] scheduler=euler", "timesteps fall from first to last"),
-        ("grid.sigmas=3 scheduler=euler", "sigmas are a list of numbers, such as grid.sigmas=[14"),
+        ("grid.sigmas=3 scheduler=euler", "steps=2: grid.sigmas has 1; give steps=1"),
         ("grid.sigmas=[a] scheduler=euler", "sigmas are a list of numbers"),
         ("grid.levels=[3]", "give native or matched, or one of grid.timesteps=[…] and grid.sigmas"),
         ("grid=natve", "grid=natve: give native or matched"),

@@ -69,7 +69,7 @@ def test_few_prompts_are_said(frame):
         frame["distinct_prompts"] = prompts
         said = " ".join(cautions(frame))
         assert (f"Only {prompts} different prompts" in said) == is_said
-        assert ("By a mean over fewer than 32 nothing is decided" in said) == is_said
+        assert ("a mean over fewer than 32 decides nothing" in said) == is_said
 
 
 def test_of_which_prompts_distances_are_is_said_where_prompts_repeat(frame):
