@@ -73,18 +73,32 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def has_mps() -> bool:
+    """Whether torch can compute on a GPU of Apple's, by its Metal Performance Shaders. Only on a
+    Mac is torch asked."""
+    if sys.platform != "darwin":
+        return False
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
 def has_driver() -> bool:
     """Whether Linux has a driver of an accelerator."""
     return any(Path(sign).exists() for sign in _SIGNS_OF_A_DRIVER)
 
 
 def device_of(choice: str) -> str:
-    """The kind of device that `device=auto`, `cpu` or `cuda` means on this machine.
+    """The kind of device that `device=auto`, `cpu`, `cuda` or `mps` means on this machine.
 
-    Raises UserError when cuda is asked for in vain.
+    Raises UserError when cuda or mps is asked for in vain.
     """
     if choice == "cpu":
         return "cpu"
+    if choice == "mps":
+        if not has_mps():
+            raise UserError("device=mps: torch sees no GPU of Apple's here; use device=cpu")
+        return "mps"
     if has_cuda():
         return "cuda"
     if choice == "cuda":
@@ -99,5 +113,5 @@ def devices() -> list[str]:
     import torch
 
     cards = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    apple = ["mps"] if torch.backends.mps.is_available() else []
+    apple = ["mps"] if has_mps() else []
     return [f"cpu {processor()}", *cards, *apple]

@@ -1,10 +1,11 @@
-"""`device=cuda:0,cuda:1`: the accelerators of a sweep, one worker on each."""
+"""`device=cuda:0,cuda:1`: the accelerators of a sweep, one worker on each; `device=mps`."""
 
 import os
 import re
 from collections.abc import MutableMapping, Sequence
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.machine import device_of
 from denoisebench.bench.records.names import counted
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"  # CUDA's own way to choose devices; libraries count from 0 then
@@ -16,9 +17,12 @@ def with_chosen_devices(
     """The overrides with `device=cuda` for devices by number, which alone are visible from now on,
     and a worker for each of several. Nothing may have used CUDA before.
 
-    Raises UserError for numbers that the environment does not show.
+    Raises UserError for numbers that the environment does not show, and for mps where there is
+    none, before torch is imported to say so.
     """
     changed = [*overrides]
+    if "device=mps" in overrides:
+        device_of("mps")
     for place, override in enumerate(overrides):
         name, _, value = override.partition("=")
         devices = value.strip("[]").split(",")

@@ -62,6 +62,8 @@ def synchronise(device: torch.device) -> None:
     """Waits until the device has done what was asked, so that a clock read means something."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 @contextmanager

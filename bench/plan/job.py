@@ -19,9 +19,14 @@ from denoisebench.bench.settings.job import LatencySettings, Settings
 class Machine:
     """What a job runs on, and how."""
 
-    device: str  # "cpu" or "cuda"
+    device: str  # "cpu", "cuda" or "mps"
     threads: int  # of the CPU; 0 leaves torch's choice
     batch_size: int  # images generated at once in the quality pass
+
+    @property
+    def scoring_device(self) -> str:
+        """Where metrics are computed: in double precision, which GPUs of Apple's lack."""
+        return "cpu" if self.device == "mps" else self.device
 
 
 @dataclass(frozen=True)

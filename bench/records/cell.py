@@ -10,7 +10,7 @@ from typing import Any
 
 from denoisebench.bench.paths import hash_of
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "mps")
 WEIGHTLESS = ("ignored", "none")  # forms of guidance in which a weight has no effect
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 

@@ -138,6 +138,8 @@ class PromptSettings(Strict):
     split: str | None = None  # of a data set on the hub
     revision: str | None = None  # of the same
     shuffle: NotNegative | None = None  # seed of a random order; None: their own
+    # Labels of the model's classes. The plan's, which reads them off the model: no setting.
+    classes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
     def label(self) -> str:
@@ -235,7 +237,7 @@ class Settings(Strict):
     seed: Annotated[NotNegative, Field(lt=2**63)]  # of a column of whole numbers
     samples: Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
     batch_size: Count
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[NotNegative, Field(le=1024)]
     # Processes that share the work; None: this one does it, 0: others, by `denoisebench work`.
     workers: Annotated[NotNegative, Field(le=1024)] | None = None

@@ -114,7 +114,7 @@ class JobScoring:
         from denoisebench.bench.score.scorer import Scorer
 
         if self._scorer is None:
-            self._scorer = Scorer(self.store, job.machine.device)
+            self._scorer = Scorer(self.store, job.machine.scoring_device)
         return self._scorer
 
 

@@ -15,7 +15,8 @@ from denoisebench.bench.generate.probes import synchronise
 
 VERSION = 3  # raise it when the workload changes: its times are other times then
 _CHANNELS, _HEADS, _DEPTH = 128, 4, 12  # about 8 million weights, which no inner cache holds
-_SIDES = {"cpu": 4, "cuda": 64}  # of the state: long enough to time, short beside an image
+# Of the state: long enough to time, short beside an image.
+_SIDES = {"cpu": 4, "cuda": 64, "mps": 64}
 _TOKENS, _SAMPLES = 16, 2  # of a prompt, of a guided evaluation
 _WARMUP = 3  # passes
 
