@@ -55,6 +55,16 @@ def pipeline_folder(
     return folder
 
 
+def whole_in_cache(
+    repo: str, revision: str | None, *, variant: str | None, configs_only: bool
+) -> Path | None:
+    """The folder of a pipeline of the hub in the local cache; None where a file of it lacks."""
+    folder = cached(repo, revision, [INDEX])
+    if folder is None or not (folder / INDEX).exists():
+        return None
+    return None if any(_lacks(folder, variant, configs_only)) else folder
+
+
 def is_hub_id(path: str) -> bool:
     """Whether a path reads as ORG/NAME and nothing lies there."""
     return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
@@ -134,6 +144,12 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
         ) from error
 
 
+def part_config(folder: Path, part: str) -> dict[str, Any]:
+    """The config of a part of a pipeline; empty where it has none."""
+    file = folder / part / "config.json"
+    return read_json(file, f"config of the {part}") if file.exists() else {}
+
+
 def scheduler_config(folder: Path) -> dict[str, Any]:
     """The config of the model's own scheduler, of the class that the pipeline's index names.
 
@@ -195,8 +211,8 @@ def _hub_folder(
     repo: str, revision: str | None, label: str, *, variant: str | None, configs_only: bool
 ) -> Path:
     """The repository's folder in the cache; what lacks is downloaded: the index, then its files."""
-    folder = cached(repo, revision, [INDEX])
-    if folder and (folder / INDEX).exists() and not any(_lacks(folder, variant, configs_only)):
+    folder = whole_in_cache(repo, revision, variant=variant, configs_only=configs_only)
+    if folder:
         return folder
     index = _hub_index(repo, revision, label)
     if not (index / INDEX).exists():

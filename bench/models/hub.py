@@ -13,6 +13,18 @@ _failed: dict[tuple[str, str | None, str], Exception] = {}  # by repository, rev
 Choose = Callable[[list[str]], list[str]]  # of the names of a repository's files, those needed
 
 
+class NotHere(UserError):
+    """Files of the hub that are neither in the cache nor can be downloaded now."""
+
+    def __init__(self, lack: str, command: str):
+        super().__init__(f"{lack}: run `{command}` where there is a network, or name a folder")
+        self.lack = lack
+
+    def cured_by(self, command: str) -> "NotHere":
+        """The same lack with a command that gets all that is wanted, not these files alone."""
+        return NotHere(self.lack, command)
+
+
 def cache_folder() -> Path:
     """The folder of the local cache; it may not be there yet."""
     from huggingface_hub.constants import HF_HUB_CACHE
@@ -60,7 +72,7 @@ def download(
         raise
     except Exception as error:  # of many kinds: no network, no such name, no licence accepted
         _failed[key] = error
-        raise UserError(_not_there(label, repo, revision, kind=kind, error=error)) from error
+        raise _not_there(label, repo, revision, kind=kind, error=error) from error
     return Path(folder)
 
 
@@ -76,7 +88,7 @@ def missing_files(
             repo, repo_type=kind, revision=revision, timeout=_PATIENCE, files_metadata=True
         )
     except Exception as error:  # as above
-        raise UserError(_not_there(label, repo, revision, kind=kind, error=error)) from error
+        raise _not_there(label, repo, revision, kind=kind, error=error) from error
     sizes = {file.rfilename: file.size or 0 for file in info.siblings}
     return {
         name: sizes[name]
@@ -92,11 +104,13 @@ def _literal(name: str) -> str:
     return re.sub(r"([\[*?])", r"[\1]", name)
 
 
-def _not_there(label: str, repo: str, revision: str | None, *, kind: str, error: Exception) -> str:
+def _not_there(
+    label: str, repo: str, revision: str | None, *, kind: str, error: Exception
+) -> UserError:
     from huggingface_hub.errors import GatedRepoError
 
     if isinstance(error, GatedRepoError):
-        return (
+        return UserError(
             f"{label}: {repo} wants its licence accepted: do so at https://huggingface.co/{repo} "
             "and log in with `hf auth login`"
         )
@@ -106,8 +120,8 @@ def _not_there(label: str, repo: str, revision: str | None, *, kind: str, error:
     else:
         command = [f"denoisebench fetch model.path={repo}"]
         command += [f"model.revision={revision}"] if revision else []
-    return (
+    lack = (
         f"{label}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
-        f"cache and cannot be downloaded ({type(error).__name__}): run "
-        f"`{' '.join(command)}` where there is a network, or name a folder"
+        f"cache and cannot be downloaded ({type(error).__name__})"
     )
+    return NotHere(lack, " ".join(command))

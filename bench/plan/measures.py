@@ -23,7 +23,7 @@ from denoisebench.bench.score.references import (
     read_reference_image,
 )
 from denoisebench.bench.score.registry import Subject, metrics_of, needs_reference_features
-from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.job import PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
 
@@ -33,14 +33,32 @@ _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of e
 
 def asked_metrics(settings: Settings) -> dict[str, Metric]:
     """All that a job asks for of its own images, by column; of optional metrics without those that
-    read prompts, where there are none. Raises UserError for equal columns."""
+    read captions, where prompts are none. Raises UserError for equal columns."""
+    unread = without_captions(settings)
+    return {name: metric for name, metric in _metrics(settings).items() if name not in unread}
+
+
+def without_captions(settings: Settings) -> dict[str, str]:
+    """A sentence for each optional metric that is left out because it reads prompts as captions of
+    the images, by column."""
+    why = _no_captions(settings.prompts)
+    if not (why and settings.metrics.optional):
+        return {}
+    metrics = _metrics(settings).items()
+    unread = [name for name, metric in metrics if isinstance(metric, OfPrompts)]
+    return {name: f"{name} is left out: {why}" for name in unread}
+
+
+def _metrics(settings: Settings) -> dict[str, Metric]:
     prompts = given_prompts(settings)
-    metrics = metrics_of(
-        settings.metrics, Subject(settings.task.name, settings.model.size, prompts)
-    )
-    if settings.metrics.optional and settings.prompts.path == UNCONDITIONAL:
-        return {name: m for name, m in metrics.items() if not isinstance(m, OfPrompts)}
-    return metrics
+    return metrics_of(settings.metrics, Subject(settings.task.name, settings.model.size, prompts))
+
+
+def _no_captions(prompts: PromptSettings) -> str:
+    """Why no image can match the prompts; empty where one can."""
+    if prompts.path == UNCONDITIONAL:
+        return "images are made of no prompt"
+    return "prompts are names of classes, not captions" if prompts.classes else ""
 
 
 def given_prompts(settings: Settings) -> tuple[str, ...]:

@@ -13,19 +13,21 @@ from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of, library_version
+from denoisebench.bench.models.hub import NotHere
 from denoisebench.bench.models.load import FoundModel, find_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.completed import completed
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.plan.measures import asked_metrics, check_measures
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.own_scheduler import with_own_class
 from denoisebench.bench.plan.race import RaceRules, check_race, race_notices, race_rules
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.plan.trajectory import with_convergence
+from denoisebench.bench.plan.wanted import fetch_command
 from denoisebench.bench.plan.whole import (
     check_workers,
     conflicts,
@@ -43,7 +45,6 @@ from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import (
-    ModelSettings,
     RaySettings,
     Settings,
     SlurmSettings,
@@ -131,11 +132,15 @@ class _Models:
     def __init__(self) -> None:
         self._found: dict[str, FoundModel] = {}
 
-    def find(self, settings: ModelSettings) -> FoundModel:
-        """Raises UserError as find_model does."""
-        key = settings.model_dump_json()
+    def find(self, settings: Settings) -> FoundModel:
+        """Raises UserError as find_model does; the cure of files that the hub has is a command that
+        gets all that the job wants."""
+        key = settings.model.model_dump_json()
         if key not in self._found:
-            self._found[key] = find_model(settings)
+            try:
+                self._found[key] = find_model(settings.model)
+            except NotHere as error:
+                raise error.cured_by(fetch_command(settings)) from error
         return self._found[key]
 
 
@@ -149,10 +154,10 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         return None, str(error).splitlines()
     problems = list(unfit(settings))
     try:
-        model = models.find(settings.model)
+        model = models.find(settings)
         settings = completed(settings, model)
         problems = list(unfit(settings))
-        metrics = asked_metrics(settings)
+        metrics, unread = asked_metrics(settings), without_captions(settings)
         check_measures(settings, metrics)
         if settings.latents:
             width, height = settings.model.size
@@ -163,7 +168,12 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         scheduler = asked(settings.scheduler) if reasons else chosen(settings.scheduler, config)
         job = _measured(settings, model, scheduler, asked_for=metrics)
         refused = "\n".join(reason.text for reason in reasons)
-        job = replace(job, reasons=tuple(reasons), entry=replace(job.entry, unsupported=refused))
+        job = replace(
+            job,
+            reasons=tuple(reasons),
+            entry=replace(job.entry, unsupported=refused),
+            unmeasured=(*unread.values(), *job.unmeasured),
+        )
         return (with_convergence(job) if settings.metrics.convergence else job), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]

@@ -1,20 +1,24 @@
 """What a sweep needs that is not on this machine: from the hub with its size, or by hand."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import HUB, PromptSet, hub_files
-from denoisebench.bench.models.files import hub_choice, is_hub_id
-from denoisebench.bench.models.hub import DATASET, MODEL, Choose, download, missing_files
-from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.models.files import hub_choice, is_hub_id, whole_in_cache
+from denoisebench.bench.models.hub import DATASET, MODEL, Choose, cached, download, missing_files
+from denoisebench.bench.paths import CLOSED_FORM, conf_group, existing
+from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.score.networks import Named, hub_weights, weights_of
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import ModelSettings, PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
 _NO_FILES = (RENDERS, "none")  # references that are none
+_ADDRESS = ("path", "revision", "variant", "lora", "lora_file", "lora_revision")
+_USUAL_METRICS = "own"  # of a model that is given by its path
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,59 @@ class Wanted:
             choose=lambda _: [*self.files],
             kind=self.kind,
         )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files of one repository of the hub, as far as that is known without asking it."""
+
+    title: str
+    repository: str
+    revision: str | None
+
+
+def absent_of_model(model: ModelSettings) -> list[Place]:
+    """What a sweep lacks of a model on the hub, by what lies in the local cache alone."""
+    places = []
+    if is_hub_id(model.path) and not whole_in_cache(
+        model.path,
+        model.revision,
+        variant=model.variant,
+        configs_only=model.weights == RANDOM,
+    ):
+        places.append(Place(f"weights of model {model.name}", model.path, model.revision))
+    if model.lora and is_hub_id(model.lora):
+        folder = cached(model.lora, model.lora_revision, [model.lora_file])
+        if folder is None or not (folder / model.lora_file).exists():
+            places.append(Place(f"LoRA of model {model.name}", model.lora, model.lora_revision))
+    return places
+
+
+def absent_of_metrics(metrics: MetricsSettings) -> list[Place]:
+    """What it lacks of its metrics' networks, likewise."""
+    places = []
+    for title, repository, names in _on_hub(metrics):
+        folder = cached(repository, None, names)
+        if folder is None or not all((folder / name).exists() for name in names):
+            places.append(Place(title, repository, None))
+    return places
+
+
+def fetch_command(settings: Settings) -> str:
+    """What gets all that a sweep lacks of its model, and of its metrics where these lack something.
+
+    It names the model by its address, which every machine knows.
+    """
+    model, defaults = settings.model.model_dump(), ModelSettings.model_fields
+    given = {name: model[name] for name in _ADDRESS if model[name] != defaults[name].default}
+    if not model["lora"]:
+        given = {name: value for name, value in given.items() if not name.startswith("lora")}
+    words = [f"model.{name}={value}" for name, value in given.items()]
+    metrics = settings.metrics.name
+    is_ready = conf_group("metrics").joinpath(f"{metrics}.yaml").is_file()
+    if is_ready and metrics != _USUAL_METRICS and absent_of_metrics(settings.metrics):
+        words.append(f"metrics={metrics}")
+    return shlex.join(["denoisebench", "fetch", *words])
 
 
 def wanted(settings: Settings) -> list[Wanted]:
@@ -134,13 +191,17 @@ def _repositories(
 
 
 def _of_metrics(metrics: MetricsSettings) -> Iterator[Wanted]:
+    for title, repository, names in _on_hub(metrics):
+        files = missing_files(title, repository, None, choose=_named(*names))
+        yield Wanted(title, repository, None, files)
+
+
+def _on_hub(metrics: MetricsSettings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Title, repository and files of each network that the hub has."""
     for network in _networks(metrics):
         place = hub_weights(network)
         if place:
-            repository, names = place
-            title = f"weights of metric {network.name}"
-            files = missing_files(title, repository, None, choose=_named(*names))
-            yield Wanted(title, repository, None, files)
+            yield f"weights of metric {network.name}", *place
 
 
 def _networks(metrics: MetricsSettings) -> list[Named]:

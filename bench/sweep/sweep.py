@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.machine import environment
@@ -18,7 +17,7 @@ from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.records.columns import DONE, UNSCORED
-from denoisebench.bench.records.names import cell_name, counted
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
@@ -187,24 +186,6 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
             soft_wrap=True,
             highlight=False,
         )
-
-
-def grid_table(plan: Plan) -> Table:
-    """The grid with the expected number of denoiser evaluations, for --dry-run."""
-    table = Table("cell", "samples", "NFE", "network passes", title=f"cells: {len(plan.jobs)}")
-    generated = in_order(plan.jobs)
-    trajectories = {id(job.trajectory) for job in plan.jobs}
-    for job in generated:
-        samples = str(job.entry.samples)
-        name = cell_name(job.entry.asked)
-        name += " (reference trajectory)" if id(job) in trajectories else ""
-        table.add_row(name, samples, str(job.expected_nfe), str(job.expected_passes))
-    for entry in plan.entries:
-        if entry.unsupported:
-            table.add_row(cell_name(entry.asked), "unsupported", "", "")
-    total = sum(job.expected_passes * job.entry.samples for job in generated)
-    table.caption = f"{total:,} samples through the denoiser, latency passes not counted"
-    return table
 
 
 def result_words(store: Store, job: Job, status: str) -> str:
