@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from functools import partial, wraps
+from functools import wraps
 from inspect import signature
 from typing import Any
 
@@ -25,14 +25,28 @@ def sample_generators(seed: int, start: int, stop: int) -> list[torch.Generator]
 def seed_noise(scheduler: Any, generators: Sequence[torch.Generator]) -> None:
     """Lets the noise that steps add to a sample come from that sample's generator alone.
 
-    Pipelines of flow models hand their steps no generator, and a Brownian tree takes seeds: without
-    this a sample would depend on its batch and on the process.
+    Pipelines of flow models and DiT's hand their steps no generator, and a Brownian tree takes
+    seeds: without this a sample would depend on its batch and on the process.
     """
     if hasattr(scheduler, "noise_sampler_seed"):
         scheduler.noise_sampler_seed = [generator.initial_seed() for generator in generators]
         scheduler.step = _within_tree(scheduler.step)
     elif "generator" in signature(scheduler.step).parameters:
-        scheduler.step = partial(scheduler.step, generator=list(generators))
+        scheduler.step = _seeded(scheduler.step, generators)
+
+
+def _seeded(step: Any, generators: Sequence[torch.Generator]) -> Any:
+    """The step with a generator for each row of its samples. Where a pipeline keeps its states
+    twice under guidance, as DiT's does, both copies of a sample draw the same."""
+
+    @wraps(step)  # pipelines ask the signature what a step takes
+    def seeded(*args: Any, **kwargs: Any) -> Any:
+        rows = len(args[2] if len(args) > 2 else kwargs["sample"])
+        copies = rows // len(generators) - 1
+        twins = [generator.clone_state() for _ in range(copies) for generator in generators]
+        return step(*args, **{**kwargs, "generator": [*generators, *twins]})
+
+    return seeded
 
 
 def _within_tree(step: Any) -> Any:

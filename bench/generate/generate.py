@@ -1,4 +1,4 @@
-"""Prompts and noise to images through a diffusers pipeline."""
+"""Prompts, or classes, and noise to images through a diffusers pipeline."""
 
 import inspect
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from denoisebench.bench.schedulers.training import config_of
 def generate(
     pipeline: Any,
     cell: Cell,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | Sequence[int],
     *,
     start: int,
     inputs: Inputs | None = None,
@@ -30,6 +30,7 @@ def generate(
 ) -> np.ndarray:
     """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
+    prompts: [N] texts, or numbers of classes where the pipeline is told those.
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     Raises ValueError for images of another size.
     """
@@ -66,11 +67,15 @@ def generate(
     return _to_uint8(images)
 
 
-def _prompt_arguments(pipeline: Any, prompts: Sequence[str]) -> dict[str, Any]:
-    """Pipelines that take no prompt are told how many images to make."""
-    if "prompt" in inspect.signature(type(pipeline).__call__).parameters:
+def _prompt_arguments(pipeline: Any, prompts: Sequence[str] | Sequence[int]) -> dict[str, Any]:
+    """Pipelines that take no prompt are told the class of each image, if any, and how many images
+    to make, if they ask."""
+    taken = inspect.signature(type(pipeline).__call__).parameters
+    if "prompt" in taken:
         return {"prompt": list(prompts)}
-    return {"batch_size": len(prompts)}
+    numbers = [prompt for prompt in prompts if isinstance(prompt, int)]
+    arguments: dict[str, Any] = {"class_labels": numbers} if numbers else {}
+    return arguments | ({"batch_size": len(prompts)} if "batch_size" in taken else {})
 
 
 def _latents_argument(latents: np.ndarray | None, pipeline: Any, count: int) -> dict[str, Tensor]:
@@ -105,7 +110,7 @@ def _image_arguments(pipeline: Any, cell: Cell, inputs: Inputs | None) -> dict[s
 @torch.no_grad()
 def encode(pipeline: Any, images: Tensor) -> Tensor:
     """Latents [N, ...] of images [N, 3, H, W] uint8: the mode that the pipeline's VAE gives, in the
-    units of the denoiser but not shifted."""
+    units of the denoiser but not shifted, where the images are."""
     vae, dtype = pipeline.vae, pipeline.vae.dtype
     overflows = dtype == torch.float16 and vae.config.get("force_upcast", False)
     try:
@@ -122,7 +127,7 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
     )
     std = vae.config.get("latents_std") or 1.0  # of each channel
     scale: Tensor = vae.config.get("scaling_factor", 1.0) / torch.tensor(std, device=latents.device)
-    return latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))
+    return (latents.float() * scale.view(-1, *[1] * (latents.ndim - 2))).to(images.device)
 
 
 def _to_uint8(images: Tensor) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.classes import Labels, class_names, class_number
 from denoisebench.bench.inputs.records import (
     PARQUET,
     read_records,
@@ -27,6 +28,7 @@ from denoisebench.bench.shapes.world import PROMPT_SEED, captions, draw_scenes
 # Prompts of closed-form models, told apart by number, so that each is a sample of its own.
 COMPONENTS = "components"  # a component drawn at random; each model takes the number modulo its own
 UNCONDITIONAL = "unconditional"  # no component asked for
+CLASSES = "classes"  # all those of a model that is told classes
 EVERYDAY = "bundled:everyday.txt"  # what a model of one's own is asked for unless told otherwise
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
 HUB = "hf:"  # before the id of a data set
@@ -44,7 +46,10 @@ class PromptSet:
     out. shuffle is the seed of a random order, None for the set's own; what is drawn at random to
     begin with, as captions of the embedded world and components are, has no other.
 
-    Its methods raise UserError for what cannot be read or holds no prompt.
+    classes: labels of the model's, where it is told classes. Prompts are then names of classes,
+    whatever a file calls them; path CLASSES means all of them.
+
+    Its methods raise UserError for what cannot be read, holds no prompt or names no class.
     """
 
     path: str | None
@@ -53,10 +58,11 @@ class PromptSet:
     split: str | None = None
     revision: str | None = None
     shuffle: int | None = None
+    classes: Labels = ()
 
     @classmethod
     def of(cls, settings: PromptSettings) -> "PromptSet":
-        return cls(**settings.model_dump(exclude={"name"}))
+        return cls(**settings.model_dump(exclude={"name"}), classes=settings.classes)
 
     @property
     def is_drawn(self) -> bool:
@@ -66,6 +72,11 @@ class PromptSet:
     def first(self, samples: int) -> tuple[str, ...]:
         """The prompts of the first samples; a shorter set repeats."""
         return _first(self, samples)
+
+    def for_pipeline(self, samples: int) -> tuple[str, ...] | tuple[int, ...]:
+        """What a pipeline is told of the first samples: their prompts, or the numbers of their
+        classes."""
+        return _for_pipeline(self, samples)
 
     def count(self) -> int | None:
         """Number of prompts before the set repeats; None for one that is drawn without end."""
@@ -86,6 +97,8 @@ class PromptSet:
 
     def records(self) -> tuple[str, ...]:
         """A text of each record, empty where it has none."""
+        if self.path == CLASSES:
+            return class_names(self.classes)
         return _set_texts(
             str(self.path),
             self.column,
@@ -105,6 +118,15 @@ def _first(prompts: PromptSet, samples: int) -> tuple[str, ...]:
     return tuple(texts[i % len(texts)] for i in range(samples))
 
 
+@lru_cache(maxsize=16)  # as above
+def _for_pipeline(prompts: PromptSet, samples: int) -> tuple[str, ...] | tuple[int, ...]:
+    first = prompts.first(samples)
+    if not prompts.classes:
+        return first
+    numbers = {name: number for number, name in enumerate(class_names(prompts.classes))}
+    return tuple(numbers[name] for name in first)
+
+
 @cache
 def _identity(prompts: PromptSet) -> str:
     return digest(prompts.first(1000) if prompts.is_drawn else prompts.texts(), 16)
@@ -112,10 +134,25 @@ def _identity(prompts: PromptSet) -> str:
 
 @cache
 def _in_order(prompts: PromptSet) -> tuple[str, ...]:
-    texts = list(filter(None, prompts.records()))
+    records = prompts.records()
+    if prompts.classes:
+        records = tuple(_named_class(prompts, n, text) for n, text in enumerate(records, 1))
+    texts = list(filter(None, records))
+    if not texts and prompts.path == CLASSES:
+        raise UserError("prompts=classes: the model is told no classes; choose other prompts")
     if not texts:
         raise UserError(f"prompt file {prompts.path} holds no prompt")
     return shuffled(texts, prompts.shuffle)
+
+
+def _named_class(prompts: PromptSet, number: int, text: str) -> str:
+    """The name of the class that a record names."""
+    if not text:
+        return text
+    try:
+        return class_names(prompts.classes)[class_number(text, prompts.classes)]
+    except UserError as error:
+        raise UserError(f"prompt file {prompts.path}: record {number}: {error}") from error
 
 
 def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:

@@ -80,8 +80,8 @@ def verify(
 
     flags: arguments of the class. The others are facts that you state of it, as own.… of the
     command line: its order of convergence, denoiser evaluations, whether it adds noise, its family
-    (diffusion, flow or edm). Raises UserError for a class that cannot be driven as diffusers'
-    schedulers are, and for a fact that is not so.
+    (diffusion, flow, edm or consistency). Raises UserError for a class that cannot be driven as
+    diffusers' schedulers are, and for a fact that is not so.
     """
     from denoisebench.bench.verify.record import make_record
     from denoisebench.bench.verify.verify import verify_case

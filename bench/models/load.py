@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.models.classes import class_labels
 from denoisebench.bench.models.files import (
     AS_USUAL,
     INDEX,
@@ -17,6 +18,7 @@ from denoisebench.bench.models.files import (
     loaded_variants,
     one_file,
     own_code,
+    part_config,
     parts_of,
     pipeline_folder,
     read_json,
@@ -45,7 +47,7 @@ class FoundModel:
 
     source: Path | str  # folder of a pipeline, one file, or the name of a closed-form model
     weights: str  # content hash, 16 hex digits; after RANDOM that of the configs alone
-    family: str  # of noise paths: diffusion, edm, flow, or the name of a scheduler of its own kind
+    family: str  # as family_of names it, or the name of a scheduler of its own kind
     train_timesteps: int  # length of the training grid: the most steps a scheduler can take
     scheduler_config: str  # JSON: what the schedulers that drive it are built from
     pipeline_class: str  # of diffusers, or ours in closed form
@@ -56,6 +58,7 @@ class FoundModel:
     guidance_form: str = "standard"
     loading: Loading = AS_USUAL
     size: tuple[int, int] | None = None  # of its images unasked, width and height; None: not known
+    classes: tuple[str, ...] = ()  # labels by number of those that it is told in place of a text
 
 
 def find_model(settings: ModelSettings) -> FoundModel:
@@ -110,14 +113,14 @@ def find_model(settings: ModelSettings) -> FoundModel:
         guidance_form=guidance_form,
         loading=loading,
         size=stated_size(folder, pipeline_class)[0],
+        classes=class_labels(folder, facts),
     )
 
 
 def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
     """What becomes of the variance that a network of twice its channels predicts."""
     for part in ("unet", "transformer"):
-        file = folder / part / "config.json"
-        network = read_json(file, f"config of the {part}") if file.exists() else {}
+        network = part_config(folder, part)
         channels = network.get("in_channels")
         if channels and network.get("out_channels") == 2 * channels:
             return {"variance": variance_of(pipeline_class), "channels": channels}
@@ -126,12 +129,10 @@ def _variance(folder: Path, pipeline_class: str) -> dict[str, Any]:
 
 def _guidance_form(folder: Path, pipeline_class: str) -> str:
     """A Flux transformer that was distilled without guidance has no input for it."""
-    form = form_of(pipeline_class)
-    network = folder / "transformer" / "config.json"
-    if pipeline_class != "FluxPipeline" or not network.exists():
+    form, network = form_of(pipeline_class), part_config(folder, "transformer")
+    if pipeline_class != "FluxPipeline" or not network:
         return form
-    config = read_json(network, "config of the transformer")
-    return form if config.get("guidance_embeds") else "ignored"
+    return form if network.get("guidance_embeds") else "ignored"
 
 
 def closed_form_model(name: str, path: str) -> FoundModel:

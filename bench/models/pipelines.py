@@ -16,9 +16,11 @@ from denoisebench.bench.schedulers.trial import ASKED, DROPPED, PASSED
 _CUTS = ("# learned sigma", "noise_pred.chunk(2, dim=1)")  # by which a pipeline drops it
 _ASKED_FOR = ("num_inference_steps", "generator", "output_type")  # in each call of a sweep
 _NETWORKS = ("unet", "transformer")
+_SHOWS = {"prompt", "class_labels"}  # arguments that say what an image shows
 # Arguments of calls that start from an image, and of those that make something else.
 _FROM_IMAGES = re.compile(r"(control_|mask_|reference_|input_|gligen_inpaint_)?images?")
 _MAKES_OTHERS = re.compile(r".*video|num_frames|frames|video_length|frame_size")
+_NO_CLASS = re.compile(r"class_null = torch\.tensor\(\[(\d+)\]")
 _EDITS = re.compile(r".*(Edit|ControlNet|Adapter|Refiner|Upscale)(Plus)?(PAG)?Pipeline")  # by name
 _OWN_WAYS = {
     "StableDiffusionPix2PixZeroPipeline": "needs embeddings of what it is to edit",
@@ -61,8 +63,10 @@ class Argument:
 class PipelineFacts:
     """What a sweep needs to know of a pipeline class."""
 
-    problem: str = ""  # why it cannot be driven by a prompt, steps and a scheduler
+    problem: str = ""  # why it cannot be driven by a prompt or a class, steps and a scheduler
     unconditional: bool = False  # makes a batch of images of no prompt at all
+    takes_classes: bool = False  # numbers of classes, which its network may know
+    no_class: int | None = None  # the number that stands for none, which guidance leads away from
     handed: Handed | str = Handed()  # or SEVERAL
     scales: bool = True  # its states by scheduler.scale_model_input
     starts: bool = True  # at the scheduler's init_noise_sigma
@@ -80,6 +84,8 @@ def facts_of(name: str) -> PipelineFacts | None:
     return PipelineFacts(
         problem=_problem(name, call, methods["__init__"]),
         unconditional=_is_unconditional(call),
+        takes_classes="class_labels" in _arguments(call),
+        no_class=int(none[1]) if (none := _NO_CLASS.search(source)) else None,
         handed=_handed(call),
         scales="scale_model_input" in source,
         starts="init_noise_sigma" in source,
@@ -189,23 +195,20 @@ def _problem(name: str, call: ast.FunctionDef, init: ast.FunctionDef) -> str:
 
 
 def _problems(call: ast.FunctionDef, init: ast.FunctionDef) -> Iterator[str]:
-    """Why prompts, steps and a scheduler alone do not drive a pipeline."""
+    """Why prompts or classes, steps and a scheduler alone do not drive a pipeline."""
     takes, parts = _arguments(call), _arguments(init)
     needed = takes[1 : len(call.args.args) - len(call.args.defaults)]
     lacking = [name for name in _ASKED_FOR if name not in takes]
-    if "class_labels" in takes:
-        yield "is told classes, and a sweep has prompts alone"
-    if "prompt" not in takes and not _is_unconditional(call):
+    if not _SHOWS & set(takes) and not _is_unconditional(call):
         yield "takes no prompt"
-    if set(needed) - {"prompt"}:
-        yield f"needs {', '.join(name for name in needed if name != 'prompt')}"
+    if set(needed) - _SHOWS:
+        yield f"needs {', '.join(name for name in needed if name not in _SHOWS)}"
     if lacking:
         yield f"takes no {', '.join(lacking)}"
     if [name for name in parts if name.endswith("scheduler")] != ["scheduler"]:
         yield "does not run one scheduler alone"
-    if any(_MAKES_OTHERS.fullmatch(name) for name in takes) or not {"height", "batch_size"} & set(
-        takes
-    ):
+    sized = {"height", "batch_size", "class_labels"} & set(takes)
+    if not sized or any(_MAKES_OTHERS.fullmatch(name) for name in takes):
         yield "makes no single images"
     if any(_is_needed_image(name, call) for name in takes):
         yield "starts from an image"

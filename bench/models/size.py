@@ -2,9 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
-from denoisebench.bench.models.files import read_json
+from denoisebench.bench.models.files import part_config
 from denoisebench.bench.models.pipelines import call_arguments, class_source
 
 _DENOISERS = ("unet", "transformer")
@@ -35,7 +34,7 @@ def stated_size(folder: Path, pipeline_class: str) -> tuple[tuple[int, int] | No
         edge = int(latents[1]) * scale
         return ((edge, edge), f"{pipeline_class}, vae/config.json") if scale else (None, "")
     for part in _DENOISERS:
-        sample = _config(folder, part).get("sample_size")
+        sample = part_config(folder, part).get("sample_size")
         if sample:
             height, width = sample if isinstance(sample, list) else (sample, sample)
             scale = _scale(folder, source)
@@ -54,15 +53,10 @@ def _scale(folder: Path, source: str) -> int:
     if _OTHERWISE.search(source):
         return 0
     for part in _DECODERS:
-        config = _config(folder, part)
+        config = part_config(folder, part)
         if "temperal_downsample" in config:  # diffusers' spelling
             return int(2 ** len(config["temperal_downsample"]))
         channels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
         if channels:
             return int(2 ** (len(channels) - 1))
     return 1
-
-
-def _config(folder: Path, part: str) -> dict[str, Any]:
-    file = folder / part / "config.json"
-    return read_json(file, f"config of the {part}") if file.exists() else {}

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from denoisebench.bench.inputs.images import input_problems
-from denoisebench.bench.inputs.prompts import CLOSED_FORM_PROMPTS, UNCONDITIONAL
+from denoisebench.bench.inputs.prompts import CLASSES, CLOSED_FORM_PROMPTS, UNCONDITIONAL
 from denoisebench.bench.inputs.tasks import (
     DISTILLED_TIMESTEPS,
     WITH_INPUTS,
@@ -14,7 +14,7 @@ from denoisebench.bench.inputs.tasks import (
     task_class,
 )
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.models.pipelines import PipelineFacts, facts_of
+from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.options import option_problems
 from denoisebench.bench.records.cell import RANDOM
@@ -144,27 +144,57 @@ def _pipeline(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"model={name}: its pipeline ({model.pipeline_class}) {facts.problem}; "
             "choose a model that makes an image of a prompt by one scheduler"
         )
+    elif not settings.model.path.startswith(CLOSED_FORM):
+        yield from _prompts_of_another_kind(model, settings)
+        yield from _missing_arguments(model, settings)
+
+
+def _prompts_of_another_kind(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Prompts, and metrics that read them, of a model that is told something else."""
+    name, prompts = settings.model.name, settings.prompts
+    facts = facts_of(model.pipeline_class) or PipelineFacts()
+    if model.classes:
+        if prompts.path is None or prompts.path in CLOSED_FORM_PROMPTS:
+            yield (
+                f"prompts={prompts.label}: {name} is told classes; use prompts=classes, or "
+                "prompts=file with the name or number of a class in each line"
+            )
+        yield from _metrics_of_prompts(settings, "is told classes, not captions")
     elif facts.unconditional:
-        yield from _without_prompts(model, settings)
-    elif settings.prompts.path == UNCONDITIONAL and not settings.model.path.startswith(CLOSED_FORM):
+        if prompts.path != UNCONDITIONAL:
+            yield f"model={name}: {model.pipeline_class} takes no prompt; use prompts=unconditional"
+        yield from _metrics_of_prompts(settings, "takes no prompt")
+    elif prompts.path in (UNCONDITIONAL, CLASSES):
         yield (
-            f"prompts={settings.prompts.label}: {name} is told what to show; choose prompts that "
-            "say it, as prompts=file"
+            f"prompts={prompts.label}: {name} is told what to show; choose prompts that say it, as "
+            "prompts=file"
         )
 
 
-def _without_prompts(model: FoundModel, settings: Settings) -> Iterator[str]:
-    """What has no meaning where images are made of noise alone."""
-    name = settings.model.name
-    if settings.prompts.path != UNCONDITIONAL:
-        yield f"model={name}: {model.pipeline_class} takes no prompt; use prompts=unconditional"
+def _metrics_of_prompts(settings: Settings, why: str) -> Iterator[str]:
     metrics = settings.metrics
-    cosines = [head for head in metrics.heads if head.head is None]
-    reads_prompts = metrics.clip_score or metrics.accuracy or cosines
-    if reads_prompts and not settings.metrics.optional:
-        yield f"metrics={settings.metrics.name}: {name} takes no prompt that an image could match"
-    if settings.latents:
-        yield f"latents: {model.pipeline_class} takes none; leave latents out"
+    cosines = [head.name for head in metrics.heads if head.head is None]
+    cures = {
+        "metrics.clip_score=[]": metrics.clip_score,
+        "metrics.accuracy=null": metrics.accuracy,
+        f"metrics.heads without {', '.join(cosines)}": cosines,
+    }
+    needed = [cure for cure, reads_prompts in cures.items() if reads_prompts]
+    if needed and not metrics.optional:
+        yield (
+            f"metrics={metrics.name}: {settings.model.name} {why} that an image could match; give "
+            f"{' '.join(needed)}"
+        )
+
+
+def _missing_arguments(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Settings that the pipeline's call has no argument for."""
+    known = call_arguments(model.pipeline_class)
+    guided = guidance_of(settings, model.guidance_form).on
+    given = {"latents": settings.latents, "negative_prompt": guided and settings.negative_prompt}
+    for name, value in given.items():
+        if value and known is not None and name not in known:
+            yield f"{name}: {model.pipeline_class} takes none; leave {name} out"
 
 
 def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
@@ -180,6 +210,13 @@ def _guidance(model: FoundModel, settings: Settings) -> Iterator[str]:
         yield (
             f"model.guidance_form={guidance.form}: {model.pipeline_class} takes its weight in the "
             f"form {model.guidance_form}; leave model.guidance_form out"
+        )
+    facts = facts_of(model.pipeline_class) or PipelineFacts()
+    if guidance.on and facts.no_class not in (None, len(model.classes)):
+        yield (
+            f"guidance={guidance.weight:g}: {model.pipeline_class} leads away from class "
+            f"{facts.no_class}, and {settings.model.name} has {len(model.classes)} classes; use "
+            "guidance=1"
         )
     if settings.negative_prompt and settings.model.path.startswith(CLOSED_FORM):
         yield "negative_prompt: closed-form models have no negative prompt; leave it out"

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from denoisebench.bench.inputs.classes import class_names
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.machine import library_version
 from denoisebench.bench.models.files import INDEX, size_words, weights_bytes
@@ -20,7 +21,8 @@ from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.settings.job import SchedulerSettings, Settings
 
 _SCHEDULER, _FORMULA = "scheduler/scheduler_config.json", "its formula"
-_STEPS = 20  # with which schedulers are tried; fewer or more where they take no 20
+_SHOWN = 3  # names of classes
+_STEPS = 20  # with which schedulers are tried; fewer or more where they or the model take no 20
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:
     form = given.guidance_form or model.guidance_form
     meaning = FORMS[form].meaning if form in FORMS else "not known: give model.guidance_form"
     yield Fact("guidance", f"{form or 'unknown'}: {meaning}", library)
-    yield Fact("prompts", _prompts(model, settings), library)
+    source = f"{INDEX}, config of its network" if model.classes else library
+    yield Fact("prompts", _prompts(model, settings), source)
     for name, argument in (("steps", "num_inference_steps"), ("guidance", "guidance_scale")):
         default = (call_arguments(model.pipeline_class) or {}).get(argument)
         if default is not None and isinstance(default.default, int | float):
@@ -103,6 +106,9 @@ def _prompts(model: FoundModel, settings: Settings) -> str:
     facts = facts_of(model.pipeline_class) or PipelineFacts()
     if facts.problem:
         return f"cannot be driven: its pipeline {facts.problem}"
+    if model.classes:
+        count, names = len(model.classes), class_names(model.classes)
+        return f"no text: one of {count:,} classes ({'; '.join(names[:_SHOWN])}; …)"
     if facts.unconditional or settings.prompts.path == UNCONDITIONAL:
-        return "none: it makes images of noise alone"
+        return "no text: it makes images of noise alone"
     return f"yes; a sweep asks for those of prompts={settings.prompts.label} unless told otherwise"

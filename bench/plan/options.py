@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "prompt": "prompts",
     "prompt_2": "prompts",
     "prompt_3": "prompts",
+    "class_labels": "prompts=file with names or numbers of classes",
     "height": "model.height",
     "width": "model.width",
     "num_images_per_prompt": "samples",

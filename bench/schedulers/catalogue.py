@@ -64,6 +64,11 @@ CLASSES = {
     ),
     "LCMScheduler": ClassFacts("consistency", _VP, (), ("timesteps",), "generator"),
     "TCDScheduler": ClassFacts("consistency", _VP, (), ("timesteps",), "generator"),
+    # What it calls timesteps are places on its training grid, counted from noise: the last is run
+    # first.
+    "CMStochasticIterativeScheduler": ClassFacts(
+        "consistency", ("epsilon",), (), ("timesteps",), "generator"
+    ),
     # What it calls sigmas are places in [0, 1] on its own grid.
     "EDMEulerScheduler": ClassFacts("euler", _VP[:2], seeded_by="generator"),
     "EDMDPMSolverMultistepScheduler": ClassFacts("dpm-solver++", _VP[:2], seeded_by="generator"),
@@ -93,12 +98,17 @@ class SchedulerSpec:
     min_steps: int = 1
     max_steps: int | None = None
     family: str = "diffusion"  # of the models it can drive; on another it gives noise, no error
-    distilled: bool = False  # expects a consistency function, not a denoiser
+    distilled: bool = False  # expects a consistency function that was made of a denoiser
 
     @property
     def kind(self) -> str:
         """Kind of the models that it drives: `diffusion`, `distilled flow`, …"""
         return f"distilled {self.family}" if self.distilled else self.family
+
+    @property
+    def expects_ends(self) -> bool:
+        """Whether it takes what a network says for where the flow ends, not for the data's mean."""
+        return self.distilled or self.family == "consistency"
 
     def serves(self, steps: int) -> bool:
         return self.min_steps <= steps <= (self.max_steps or steps)
@@ -168,6 +178,9 @@ SCHEDULERS = {
     # Their steps are chosen of the 50 that were distilled (original_inference_steps).
     "lcm": SchedulerSpec("LCMScheduler", "LCM", stochastic=True, max_steps=50, distilled=True),
     "tcd": SchedulerSpec("TCDScheduler", "TCD", stochastic=True, max_steps=50, distilled=True),
+    "cm_stochastic_iterative": SchedulerSpec(
+        "CMStochasticIterativeScheduler", "CM", stochastic=True, family="consistency"
+    ),
     "edm_euler": SchedulerSpec("EDMEulerScheduler", "EDM Euler", order=1, family="edm"),
     "edm_dpmpp_2m": SchedulerSpec(
         "EDMDPMSolverMultistepScheduler", "EDM DPM++ 2M", order=2, family="edm"

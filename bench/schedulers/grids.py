@@ -160,6 +160,8 @@ def training_timesteps(passed: Sequence[float], scheduler: Any) -> list[float]:
 def noise_level(timestep: float, scheduler: Any) -> float:
     """Noise over signal on a variance-preserving path, sigma itself on the others."""
     name = class_like(type(scheduler))
+    if name.startswith("CMStochastic"):
+        return math.exp(timestep / 250)
     if name.startswith("EDM") or scheduler.config.get("timestep_type") == "continuous":
         return math.exp(4 * timestep)
     trained: int = scheduler.config.num_train_timesteps

@@ -11,9 +11,6 @@ _INVERSE = "runs from an image to noise; nothing is generated"
 NOT_RUN = {
     "AmusedScheduler": _TOKENS,
     "BlockRefinementScheduler": _TOKENS,
-    "CMStochasticIterativeScheduler": (
-        "for consistency models on Karras' sigmas, of which none is at hand"
-    ),
     "CogVideoXDDIMScheduler": (
         "DDIM's steps on CogVideoX's own noise schedule; scheduler=ddim takes the schedule of a "
         "CogVideoX model from its config"

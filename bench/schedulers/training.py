@@ -35,6 +35,8 @@ _OF_TRAINING = (
     "timestep_type",
 )
 _EVERYWHERE = ("linear", "scaled_linear", "squaredcos_cap_v2")  # schedules that every class knows
+_KARRAS = ("edm", "consistency")  # families on the noise levels of Karras et al. (2022)
+_CLIP = ("clip_sample", "clip_denoised")  # what classes call the switch
 _LARGEST = 8.3  # half log-SNR of what stands for none: some classes keep a signal of 2^-12
 _NEARLY = 0.01  # of half log-SNR: rounding in single precision
 
@@ -43,11 +45,11 @@ _NEARLY = 0.01  # of half log-SNR: rounding in single precision
 class Training:
     """What a scheduler assumes of the training of the model that it drives."""
 
-    family: str  # of noise paths: diffusion, edm, flow; a class of its own kind has its own name
+    family: str  # of models, as family_of names it
     timesteps: int
     predicts: str
     told: str  # what the model is told at a step: a discrete timestep, or a continuous level
-    levels: tuple[float, ...]  # half log-SNR by timestep; of edm its sigmas; of a flow none
+    levels: tuple[float, ...]  # half log-SNR by timestep; ends of Karras' sigmas; of a flow none
     clips: float | None  # size to which estimates of clean data are cut
     thresholds: tuple[float, float] | None  # quantile and largest size of dynamic thresholding
 
@@ -94,7 +96,8 @@ def completed(config: Config) -> Config:
 
 
 def family_of(class_name: str, config: Mapping[str, Any]) -> str:
-    """The family of models that a scheduler with such a config drives; on others it gives noise.
+    """The family of models that a scheduler with such a config drives; on others it gives noise:
+    diffusion, edm, consistency or flow.
 
     A class whose noise schedule cannot be read is a family by itself.
     """
@@ -102,6 +105,8 @@ def family_of(class_name: str, config: Mapping[str, Any]) -> str:
         return "flow"
     if class_name.startswith("EDM"):
         return "edm"
+    if class_name.startswith("CMStochastic"):
+        return "consistency"
     return "diffusion" if _has_betas(class_name) else class_name
 
 
@@ -125,7 +130,7 @@ def training_of(scheduler: Any) -> Training:
         predicts=says.get("prediction_type", _usual_prediction(family, type(scheduler))),
         told=says.get("timestep_type", "discrete"),
         levels=_levels(family, scheduler),
-        clips=says.get("clip_sample_range", 1.0) if says.get("clip_sample") else None,
+        clips=says.get("clip_sample_range", 1.0) if any(map(says.get, _CLIP)) else None,
         thresholds=limits if says.get("thresholding") else None,
     )
 
@@ -153,7 +158,7 @@ def differences(own: Training, built: Training) -> Iterator[Difference]:
     if own.clips != built.clips:
         yield Difference(
             f"{_clipping(built.clips)} and the model's own {_clipping(own.clips)}",
-            ("clip_sample", "clip_sample_range"),
+            (*_CLIP, "clip_sample_range"),
         )
     if own.thresholds != built.thresholds:
         yield Difference(
@@ -189,7 +194,7 @@ def _own_betas(config: str) -> Config:
 
 
 def _levels(family: str, scheduler: Any) -> tuple[float, ...]:
-    if family == "edm":
+    if family in _KARRAS:
         config = scheduler.config
         return config.sigma_min, config.sigma_max, config.sigma_data
     if family != "diffusion":
@@ -215,7 +220,7 @@ def _ends(training: Training) -> str:
         return "a flow"
     if not training.levels:
         return training.family
-    if training.family == "edm":
+    if training.family in _KARRAS:
         return "sigma {:.3g} to {:.3g}".format(*training.levels[:2])
     last = f"{np.exp(-training.levels[-1]):.3g}" if _has_signal(training) else "no signal"
     return f"sigma {np.exp(-training.levels[0]):.3g} to {last}"

@@ -186,7 +186,7 @@ class Session:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
         from denoisebench.bench.generate.generate import generate
 
-        prompts = job.prompts.first(job.entry.samples)[first:last]
+        prompts = job.prompts.for_pipeline(job.entry.samples)[first:last]
         inputs = job.inputs.load(first, last) if job.inputs else None
         latents = _latents(job)
         with self._pipelines.watched(job) as (pipeline, stages):
@@ -210,11 +210,11 @@ class Session:
 
         pipeline = self._pipelines.of(job)
         self._scoring.warm_up(job)
-        prompts = job.prompts.first(job.entry.samples)
+        prompts = job.prompts.for_pipeline(job.entry.samples)
         latency = measure_latency(
             pipeline,
             job.entry.cell,
-            [prompts[i % len(prompts)] for i in range(count)],
+            (prompts * -(-count // len(prompts)))[:count],
             inputs=job.inputs.load(0, count) if job.inputs else None,
             latents=_latents(job),
             warmup_runs=job.latency.warmup_runs,

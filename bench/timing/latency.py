@@ -35,7 +35,7 @@ def latency_kind(settings: Mapping[str, int], threads: int, device: str) -> str:
 def measure_latency(
     pipeline: Any,
     cell: Cell,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | Sequence[int],
     *,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
@@ -79,7 +79,7 @@ def measure_latency(
 def _timed_run(
     pipeline: Any,
     cell: Cell,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | Sequence[int],
     *,
     inputs: Inputs | None,
     latents: np.ndarray | None,

@@ -18,7 +18,11 @@ from denoisebench.bench.verify.subject import Subject
 from denoisebench.bench.verify.trajectory import Drive, Trajectory, follow
 
 # They take the network's output for a sample, so they are given one: the end of the exact flow.
-_CONSISTENCY_SAMPLERS = {"LCMScheduler", "FlowMatchLCMScheduler"}
+_CONSISTENCY_SAMPLERS = {
+    "LCMScheduler",
+    "FlowMatchLCMScheduler",
+    "CMStochasticIterativeScheduler",
+}
 _PLAIN = (str, int, float, bool)
 DATA = bands()
 TWO = torch.tensor([[0.0], [1.0]]).double().expand(2, 1 + len(BANDS))
@@ -97,7 +101,7 @@ class Case:
         if noise is None:
             noise = start(1 + len(BANDS)) if self.random else TWO
         consistent = not self.subject.classes.isdisjoint(_CONSISTENCY_SAMPLERS)
-        data = problem or (Distilled(DATA) if consistent else DATA)
+        data = problem or (Distilled(DATA, self.path.end) if consistent else DATA)
         drive = Drive(data, self.path, self.prediction_type, by_timestep, double, seed)
         with draws or nullcontext():
             run = self._follow(steps, noise, drive)

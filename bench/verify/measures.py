@@ -74,9 +74,9 @@ def probe(case: Case, steps: int) -> dict[str, float] | None:
     offset_max, offset_mean: true timestep minus the one told, in training timesteps. Where noise is
     added, sampling may hide small offsets: there the offsets are those of the scheduler's own grid,
     and level_error is the distance of the states from it, as |log sigma| or |alpha|, less what
-    chance explains where the draws could not be made exact. residual:
-    noise left in the result, as the standard deviation on a point mass. start: alpha that the model
-    is told at the first call.
+    chance explains where the draws could not be made exact. residual: noise left in the result
+    beyond that of the path's end, as the standard deviation on a point mass. start: alpha that the
+    model is told at the first call.
     """
     run = case.run(steps, by_timestep=False)
     if not run.trajectory:
@@ -91,13 +91,18 @@ def probe(case: Case, steps: int) -> dict[str, float] | None:
     levels = {
         "offset_max": max(offsets, key=abs, default=0.0),
         "offset_mean": sum(offsets) / max(len(offsets), 1),
-        "residual": float(moments(run.trajectory.final)[1][0]),
+        "residual": _beyond(float(moments(run.trajectory.final)[1][0]), case.path.end.sigma),
         "start": calls[0].level.alpha / calls[0].level.radius,
     }
     if case.random:
         largest = max(_level_error(_true_level(call), call.grid) for call in calls)
         levels["level_error"] = largest if run.exact else max(0.0, largest - _CHANCE)
     return levels
+
+
+def _beyond(noise: float, sigma: float) -> float:
+    """Standard deviation of what noise has more than that of sigma."""
+    return math.sqrt(max(noise**2 - sigma**2, 0.0))
 
 
 def _level_error(true: Level, grid: Level) -> float:
@@ -174,7 +179,7 @@ def last_step_error(case: Case, steps: int) -> float | None:
     extrapolation from earlier steps, or noise that is kept, is not.
     """
     run = case.run(steps, by_timestep=False)
-    if not run.trajectory or case.subject.spec.distilled:
+    if not run.trajectory or case.subject.spec.expects_ends:
         return None
     last = run.trajectory.calls[-1]
     return _size(run.trajectory.final - DATA.denoise(last.state, last.grid))

@@ -22,10 +22,11 @@ def ends_error(case: Case, steps: int) -> float | None:
     """|log| of the first and of the last noise level over those of the grid, whichever is larger.
 
     Of the two ways in which diffusers' classes count leading and evenly spaced timesteps, the one
-    that comes closer. None of a distilled scheduler, which takes its steps from others.
+    that comes closer. None of a scheduler of consistency functions, which takes its steps from
+    others.
     """
     run = case.run(steps, by_timestep=False)
-    if not run.trajectory or case.subject.spec.distilled:
+    if not run.trajectory or case.subject.spec.expects_ends:
         return None
     calls = run.trajectory.calls
     return min(_apart(calls, ends, case.path) for ends in _ends(case, steps))

@@ -12,8 +12,8 @@ from denoisebench.bench.models.analytic import Level, prediction
 
 TRAIN_TIMESTEPS = 1000
 SIGMA_DATA = 0.5  # of EDM's preconditioning
-_EDM_START, _EDM_END = math.log(80.0) / 4, 0.002  # timestep of sigma_max; sigma_min
-_EDM_UNITS = TRAIN_TIMESTEPS / (math.log(80.0 / _EDM_END) / 4)  # training timesteps in one of EDM's
+_SIGMA_MIN, _SIGMA_MAX = 0.002, 80.0  # of EDM and of consistency models
+_TIMES = {"edm": 0.25, "consistency": 250.0}  # by which they multiply log sigma, for a timestep
 _SD = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 _DDPM = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
 
@@ -22,7 +22,7 @@ _DDPM = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
 class Path:
     """How data are noised, and what a network trained on it can predict."""
 
-    family: str  # of the models: "diffusion", "flow" or "edm"
+    family: str  # of the models: "diffusion", "flow", "edm" or "consistency"
     config: dict[str, Any] = field(hash=False)  # of a scheduler
     predictions: tuple[str, ...]  # the usual one first
 
@@ -30,24 +30,32 @@ class Path:
         """The level that a timestep stands for; fractions interpolate log(sigma/alpha)."""
         if self.family == "flow":
             return Level.flow(timestep / TRAIN_TIMESTEPS)
-        if self.family == "edm":
-            return _edm(math.exp(4 * timestep))
+        if self.family in _TIMES:
+            return _edm(math.exp(timestep / _TIMES[self.family]))
         table = _log_ratios(tuple(self.config.items()))
         return Level.vp_from_ratio(math.exp(np.interp(timestep, np.arange(len(table)), table)))
 
     @property
     def ends(self) -> tuple[float, float]:
         """The last training timestep, of most noise, and the one nearest to clean data."""
+        if self.family in _TIMES:
+            unit = _TIMES[self.family]
+            return unit * math.log(_SIGMA_MAX), unit * math.log(_SIGMA_MIN)
         return {
             "diffusion": (TRAIN_TIMESTEPS - 1.0, 0.0),
             "flow": (float(TRAIN_TIMESTEPS), 1.0),
-            "edm": (_EDM_START, math.log(_EDM_END) / 4),
         }[self.family]
 
     @property
     def start(self) -> Level:
         """The level of the last training timestep, where generation should start."""
         return self.level_at(self.ends[0])
+
+    @property
+    def end(self) -> Level:
+        """Where generation ends: at clean data, or at the level at which consistency functions say
+        what they are given (Song et al., 2023)."""
+        return Level(1.0, _SIGMA_MIN if self.family == "consistency" else 0.0)
 
     @property
     def smallest(self) -> float:
@@ -60,26 +68,29 @@ class Path:
         if self.family == "flow":
             return TRAIN_TIMESTEPS * level.sigma / (level.alpha + level.sigma)
         ratio = math.log(max(level.sigma, 1e-30) / max(level.alpha, 1e-30))
-        if self.family == "edm":
-            return ratio / 4
+        if self.family in _TIMES:
+            return ratio * _TIMES[self.family]
         table = _log_ratios(tuple(self.config.items()))
         return float(np.interp(ratio, table, np.arange(len(table))))
 
     def offset(self, level: Level, timestep: float) -> float:
         """How far a level is from that of a timestep, in training timesteps."""
-        unit = _EDM_UNITS if self.family == "edm" else 1.0
+        unit = 1.0
+        if self.family in _TIMES:
+            unit = TRAIN_TIMESTEPS / (self.ends[0] - self.ends[1])
         return unit * (self.timestep(level) - timestep)
 
     def at(self, sigma: float) -> Level:
         """The level of an entry of scheduler.sigmas, as the model sees it."""
         if self.family == "flow":
             return Level.flow(sigma)
-        return _edm(sigma) if self.family == "edm" else Level.vp_from_ratio(sigma)
+        return _edm(sigma) if self.family in _TIMES else Level.vp_from_ratio(sigma)
 
     def output(self, denoised: Tensor, x: Tensor, level: Level, *, prediction_type: str) -> Tensor:
         """The network output that expresses the result `denoised` of a denoiser."""
-        if self.family == "edm":
-            return _edm_output(denoised, x, level)
+        if self.family in _TIMES:
+            start = _SIGMA_MIN if self.family == "consistency" else 0.0
+            return _edm_output(denoised, x, level, start=start)
         return prediction(denoised, x, level, prediction_type=prediction_type)
 
 
@@ -94,6 +105,8 @@ PATHS = {
     "flow": Path("flow", {"shift": 1.0}, ("flow_prediction",)),
     "flow_shift3": Path("flow", {"shift": 3.0}, ("flow_prediction",)),
     "edm": Path("edm", {}, ("epsilon",)),
+    # As many levels as others have, so that every number of steps can be asked for.
+    "consistency": Path("consistency", {"num_train_timesteps": TRAIN_TIMESTEPS}, ("epsilon",)),
 }
 
 
@@ -103,11 +116,15 @@ def _edm(sigma: float) -> Level:
     return Level(scale, scale * sigma)
 
 
-def _edm_output(denoised: Tensor, x: Tensor, level: Level) -> Tensor:
-    """F in D = c_skip x / c_in + c_out F, for the scaled state x that the network is given."""
+def _edm_output(denoised: Tensor, x: Tensor, level: Level, *, start: float) -> Tensor:
+    """F in D = c_skip x / c_in + c_out F, for the scaled state x that the network is given.
+
+    start: sigma at which D is x itself, whatever F is: 0 of a denoiser, the smallest of a
+    consistency function (Song et al., 2023, appendix C).
+    """
     sigma = level.sigma / level.alpha
-    skip = SIGMA_DATA**2 / (sigma**2 + SIGMA_DATA**2)
-    out = sigma * SIGMA_DATA / math.hypot(sigma, SIGMA_DATA)
+    skip = SIGMA_DATA**2 / ((sigma - start) ** 2 + SIGMA_DATA**2)
+    out = (sigma - start) * SIGMA_DATA / math.hypot(sigma, SIGMA_DATA)
     return (denoised - skip * x / level.alpha) / out
 
 

@@ -43,9 +43,9 @@ class Bands:
     def state(self, noise: Tensor, level: Level) -> Tensor:
         return level.alpha * self.data.means[0] + self.spread(level) * noise
 
-    def carried(self, state: Tensor, level: Level) -> Tensor:
-        """The clean data that the exact flow takes a state to."""
-        return exact_flow(self.data, state, level, end=CLEAN)
+    def carried(self, state: Tensor, level: Level, *, end: Level = CLEAN) -> Tensor:
+        """Where the exact flow takes a state: to clean data, or to the level of the end."""
+        return exact_flow(self.data, state, level, end=end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +81,10 @@ class Distilled:
     """A perfect consistency model: it returns the end of the exact flow, not the data's mean."""
 
     bands: Bands
+    end: Level  # to which the flow is followed
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
-        return self.bands.carried(x, level)
+        return self.bands.carried(x, level, end=self.end)
 
     def state(self, noise: Tensor, level: Level) -> Tensor:
         return self.bands.state(noise, level)

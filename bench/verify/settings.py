@@ -29,7 +29,7 @@ class OwnSettings(BaseModel):
     evaluations: tuple[_Count, int] | None
     period: _Count | None
     stochastic: bool | None
-    family: Literal["diffusion", "flow", "edm"] | None
+    family: Literal["diffusion", "flow", "edm", "consistency"] | None
 
 
 class VerifySettings(BaseModel):

@@ -13,7 +13,7 @@ from denoisebench.bench.verify.judge import Check, judge, worst
 from denoisebench.bench.verify.subject import NATIVE, SPACINGS, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
-_SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native"}
+_SMOOTH = {"diffusion": "karras", "edm": "native", "flow": "native", "consistency": "native"}
 # The error of diffusers' classes for a prediction type that they do not know.
 _UNSUPPORTED = re.compile(r"(NotImplemented|Value)Error: prediction_type")
 _SLOW = {  # more than a millisecond a step: the scan is thinned
@@ -124,7 +124,7 @@ def _closer(cases: list[Case], usual_grid: bool) -> dict[str, Any]:
     """Numbers that are measured on the usual path alone."""
     numbers: dict[str, Any] = {"disagreement": measures.disagreement(cases)}
     numbers |= _noising(cases[0])
-    if not cases[0].subject.spec.distilled:
+    if not cases[0].subject.spec.expects_ends:
         numbers["wrong_mode"] = measures.wrong_mode_rate(cases[0])
     if usual_grid:
         numbers["determinism"] = measures.determinism(cases[0])

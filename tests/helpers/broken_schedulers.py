@@ -2,6 +2,7 @@
 
 import torch
 from diffusers import (
+    CMStochasticIterativeScheduler,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
@@ -166,3 +167,35 @@ class NeverEnds(EulerDiscreteScheduler):
             except Exception:
                 continue
         return super().step(model_output, timestep, sample)
+
+
+class WholeNoise(CMStochasticIterativeScheduler):
+    """Adds as much noise as clean data would need, to data that hold the smallest level's."""
+
+    def step(self, model_output, timestep, sample, **how):
+        sigma = self.sigmas[self.step_index + 1]
+        least = self.config.sigma_min
+        more = float(sigma / (sigma**2 - least**2).sqrt()) if sigma > 1.001 * least else 1.0
+        denoised = self._denoised(model_output, sample)
+        result = super().step(model_output, timestep, sample, **how)
+        result.prev_sample = denoised + more * (result.prev_sample - denoised)
+        return result
+
+    def _denoised(self, model_output, sample):
+        c_skip, c_out = self.get_scalings_for_boundary_condition(self.sigmas[self.step_index])
+        return c_out * model_output + c_skip * sample
+
+
+class NoBoundary(CMStochasticIterativeScheduler):
+    """Reads the output by EDM's scalings, which are no consistency function's at the end."""
+
+    def get_scalings_for_boundary_condition(self, sigma):
+        return self.get_scalings(sigma)
+
+
+class NoisyEnd(CMStochasticIterativeScheduler):
+    """Adds noise to the last state too, as if there were another step."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None, timesteps=None):
+        super().set_timesteps(num_inference_steps, device, timesteps)
+        self.sigmas[-1] = 2 * self.config.sigma_min

@@ -13,4 +13,5 @@ USUAL = {
     },
     "flow": {"num_train_timesteps": 1000, "shift": 3.0},
     "edm": {},
+    "consistency": {},
 }

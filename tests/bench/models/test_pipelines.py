@@ -64,10 +64,10 @@ UNCONDITIONAL = {
     "LDMPipeline",
     "PNDMPipeline",
 }
+# Those that are told a class, the first one if its network knows any.
+OF_CLASSES = {"ConsistencyModelPipeline", "DiTPipeline"}
 WITHOUT_PROMPTS = {
-    "ConsistencyModelPipeline": "is told classes, and a sweep has prompts alone",
     "DanceDiffusionPipeline": "takes no output_type",
-    "DiTPipeline": "is told classes, and a sweep has prompts alone",
     "ScoreSdeVePipeline": "leaves its steps to other pipelines",
 }
 UNKNOWN = {
@@ -108,7 +108,9 @@ FORM = {
     "AuraFlowPipeline": "standard",
     "ChromaPipeline": "separate",
     "CogView4Pipeline": "separate",
+    "ConsistencyModelPipeline": "none",
     "Cosmos2TextToImagePipeline": "offset_above_1",
+    "DiTPipeline": "separate",  # one batch, but the class's half first
     "Flux2Pipeline": "embedded",
     "HunyuanDiTPAGPipeline": "separate",
     "HunyuanDiTPipeline": "standard",
@@ -145,10 +147,15 @@ def test_every_text_to_image_pipeline_is_driven_refused_with_reason_or_unknown()
     verdicts = {name: verdict(name) for name in text_to_image()}
     said = {name: text for name, text in verdicts.items() if text not in NO_TEXT_TO_IMAGE}
     assert said == {
-        **dict.fromkeys(DRIVEN | UNCONDITIONAL, "driven"),
+        **dict.fromkeys(DRIVEN | UNCONDITIONAL | OF_CLASSES, "driven"),
         **{name: f"refused: {why}" for name, why in (REFUSED | WITHOUT_PROMPTS).items()},
         **dict.fromkeys(UNKNOWN, "unknown"),
     }
+
+
+def test_those_that_are_told_a_class_are_known_by_their_call():
+    told = {name for name in text_to_image() if (facts := facts_of(name)) and facts.takes_classes}
+    assert told == OF_CLASSES
 
 
 def test_every_text_to_image_pipeline_of_the_automatic_one_is_known():

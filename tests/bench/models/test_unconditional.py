@@ -1,6 +1,4 @@
-"""Pipelines that make images of no prompt, and those that are told a class."""
-
-import json
+"""Pipelines that make images of no prompt."""
 
 import numpy as np
 import pandas as pd
@@ -91,14 +89,6 @@ def test_a_model_that_is_told_what_to_show_needs_prompts(tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path, "prompts=unconditional", "--dry-run"))
     assert code == 2
     assert "shapes-ddpm is told what to show; choose prompts that say it" in err
-
-
-def test_a_model_that_is_told_a_class_is_refused_at_planning(cats, tmp_path, capsys):
-    index = cats / "model_index.json"
-    index.write_text(json.dumps({**json.loads(index.read_text()), "_class_name": "DiTPipeline"}))
-    code, _, err = sweep(capsys, tmp_path, cats, "prompts=unconditional", "scheduler=ddim")
-    assert code == 2
-    assert "its pipeline (DiTPipeline) is told classes, and a sweep has prompts alone" in err
 
 
 def test_a_learned_variance_goes_to_the_scheduler_that_reads_it(tmp_path, capsys):

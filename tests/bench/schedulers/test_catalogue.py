@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -94,12 +95,17 @@ def test_prediction_types_are_those_that_a_step_reads(class_name):
     if "prediction_type" in inspect.signature(cls).parameters:
         assert read == set(facts.predicts)
     else:  # what it is told of the prediction type it ignores
-        assert facts.predicts == ("flow_prediction",)
+        own = {"flow": "flow_prediction", "consistency": "epsilon"}
+        assert facts.predicts == (own[SCHEDULERS[OF_CLASS[class_name]].family],)
 
 
 def own_levels(name, what):
     """Five levels of one's own in the form that the class wants, and what should come out."""
     flow = SCHEDULERS[name].family == "flow"
+    if name == "cm_stochastic_iterative":  # places on its training grid
+        ends, places = [level ** (1 / 7) for level in (80.0, 0.002)], [39, 22, 10, 5, 0]
+        sigmas = [(ends[0] + place / 39 * (ends[1] - ends[0])) ** 7 for place in places]
+        return places, [250 * math.log(sigma) for sigma in sigmas]
     if what == "timesteps":
         return [900, 700, 500, 300, 100], [900, 700, 500, 300, 100]
     sigmas = [0.9, 0.7, 0.5, 0.3, 0.1] if flow else [10.0, 5.0, 2.0, 1.0, 0.5]

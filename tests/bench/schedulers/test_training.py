@@ -122,6 +122,7 @@ def test_a_model_that_is_told_continuous_levels_is_driven_by_classes_that_tell_t
     [
         ("EDMDPMSolverMultistepScheduler", {}, "edm"),
         ("EDMEulerScheduler", {}, "edm"),
+        ("CMStochasticIterativeScheduler", {}, "consistency"),
         ("FlowMatchHeunDiscreteScheduler", {}, "flow"),
         ("DPMSolverMultistepScheduler", {"use_flow_sigmas": True}, "flow"),
         ("CogVideoXDDIMScheduler", {}, "diffusion"),
@@ -129,8 +130,8 @@ def test_a_model_that_is_told_continuous_levels_is_driven_by_classes_that_tell_t
         *(
             (name, {}, name)
             for name in (
-                *("DDPMWuerstchenScheduler", "SCMScheduler", "CMStochasticIterativeScheduler"),
-                *("VQDiffusionScheduler", "IPNDMScheduler", "NotOfDiffusers", "AmusedScheduler"),
+                *("DDPMWuerstchenScheduler", "SCMScheduler", "VQDiffusionScheduler"),
+                *("IPNDMScheduler", "NotOfDiffusers", "AmusedScheduler"),
             )
         ),
     ],
