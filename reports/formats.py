@@ -28,6 +28,12 @@ def significant(value: float, digits: int = 3) -> str:
     return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
 
 
+def short(value: float) -> str:
+    """A positive number to three significant digits, without zeros behind them: `12`, `0.5`."""
+    text = significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def times(ratio: float, digits: int = 3) -> str:
     """A ratio with the sign of multiplication, as in `1.8x`."""
     if not math.isfinite(ratio):

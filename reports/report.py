@@ -19,6 +19,7 @@ from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
 from denoisebench.reports.page.contact_sheet import sheets
+from denoisebench.reports.page.decision import decision_figures
 from denoisebench.reports.page.figures import figures
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
@@ -50,7 +51,7 @@ def report_of(run: Run, frame: pd.DataFrame) -> Path:
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
-    for drawn in content.figures.values():
+    for drawn in ([*content.decision_figures.values()], *content.figures.values()):
         _write_figures(drawn, folder / "figures")
     script = javascript_bundle()
     _write_sheets(content.blocks, folder / "figures")
@@ -65,6 +66,7 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
     decisions = decide(frame, estimates, run.margins, races=run.races)
     return Content(
         decisions=decisions,
+        decision_figures=decision_figures(records(frame), decisions),
         observations={
             metric: observations(frame, metric, values, decisions=decisions)
             for metric, values in estimates.items()

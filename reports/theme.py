@@ -31,7 +31,8 @@ SHAPES = (
 DASHES = ([1, 0], [6, 4], [1, 0], [2, 3])
 SIZES = (110, 40)  # of marks, square pixels, from the first scheduler to the last
 WIDTHS = (2.8, 1.4)  # of lines, pixels, likewise
-INK, QUIET, FAINT, _GRID = "#1f2328", "#59636e", "#b1bac4", "#e9ebee"
+INK, QUIET, FAINT, AXIS, _GRID = "#1f2328", "#59636e", "#b1bac4", "#8c959f", "#e9ebee"
+CHOSEN = "#fff1c2"  # behind what is recommended
 LABEL_SIZE = 11  # pixels
 PANEL_WIDTHS = {1: 640, 2: 400, 3: 270}  # pixels, by panels side by side
 PANEL_HEIGHT = 300
@@ -43,8 +44,8 @@ CONFIG = {
     "view": {"stroke": None},
     "axis": {
         "gridColor": _GRID,
-        "domainColor": "#8c959f",
-        "tickColor": "#8c959f",
+        "domainColor": AXIS,
+        "tickColor": AXIS,
         "labelColor": QUIET,
         "labelFontSize": LABEL_SIZE,
         "titleColor": INK,

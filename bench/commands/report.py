@@ -36,21 +36,22 @@ def report(folder: Path, as_json: bool) -> int:
     """
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.run import load_run
+    from denoisebench.reports.decide.answer import answer
     from denoisebench.reports.report import report_of
-    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.rows.cautions import cautions, timings_are_even
     from denoisebench.reports.rows.frame import load_frame
-    from denoisebench.reports.rows.summary import answer
 
     run = load_run(folder)
     frame = load_frame(run)
     page = report_of(run, frame)
     defaults = read_defaults(page.parent / "defaults.yaml")
+    words = answer(defaults, is_even=timings_are_even(frame))
     if as_json:
         print_json(
             {
                 "run": str(folder),
                 "page": str(page),
-                "answer": answer(defaults),
+                "answer": words,
                 "defaults": defaults,
                 "cautions": cautions(frame),
                 "cells": frame["status"].value_counts().to_dict(),
@@ -58,7 +59,7 @@ def report(folder: Path, as_json: bool) -> int:
         )
         return 0
     print_cautions(cautions(frame))
-    terminal().print(f"answer: {answer(defaults)}", highlight=False, markup=False, soft_wrap=True)
+    terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 

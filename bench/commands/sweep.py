@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _launcher_of_hydra = re.compile(r"^hydra/launcher=(?=(ray|slurm)$)")  # as Hydra's plugins are named
 
 
-_CURE = re.compile(r"\w+(?:\.\w+)+=\w+")  # scheduler.flags.timestep_spacing=trailing
 _KEPT = "the same command goes on where it stopped, `denoisebench report RUN` shows what is done"
 
 
@@ -167,9 +166,10 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
-    from denoisebench.reports.rows.cautions import cautions
+    from denoisebench.reports.decide.answer import answer, default_line
+    from denoisebench.reports.rows.cautions import beyond, cautions, timings_are_even
     from denoisebench.reports.rows.frame import done, frame_of
-    from denoisebench.reports.rows.summary import answer, default_line, summary_table
+    from denoisebench.reports.rows.summary import summary_table
 
     run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
     folder = run.folder
@@ -184,7 +184,7 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
     decided = read_defaults(defaults)
     console.print(summary_table(frame))
     warnings = cautions(frame)
-    print_cautions(_not_said(warnings, plan.warnings))
+    print_cautions(beyond(warnings, plan.warnings))
     for default in decided:
         line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -200,12 +200,7 @@ def _finish(outcome: "Outcome", plan: "Plan") -> None:
             soft_wrap=True,
         )
     is_lost = done(frame).empty
-    words = "none; every cell failed" if is_lost else answer(decided)
+    is_even = timings_are_even(frame)
+    words = "none; every cell failed" if is_lost else answer(decided, is_even=is_even)
     console.print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
-
-
-def _not_said(cautions: Sequence[str], warnings: Sequence[str]) -> list[str]:
-    """Cautions but for those whose cure, an override, a warning has named before the sweep."""
-    cures = {cure for warning in warnings for cure in _CURE.findall(warning)}
-    return [caution for caution in cautions if cures.isdisjoint(_CURE.findall(caution))]

@@ -64,10 +64,9 @@ class Results:
     def cautions(self) -> list[str]:
         """What to know before believing the numbers, as the report's page says it: known defects
         of schedulers that cells hit, too few samples, uneven times."""
-        from denoisebench.reports.rows.cautions import cautions
+        from denoisebench.reports.rows.cautions import all_cautions
 
-        warnings = self._run.warnings
-        return [*warnings, *cautions(self._frame)]
+        return all_cautions(self._frame, self._run.warnings)
 
     def compare(self, a: Cell, b: Cell, *, other: "Results | None" = None) -> "pd.DataFrame":
         """a - b by each metric that both cells have, paired by prompt and noise: a row with the

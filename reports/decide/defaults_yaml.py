@@ -65,18 +65,25 @@ def defaults_yaml(
     run: Run, rows: Sequence[FrameRow], decisions: Decisions, *, cautions: Sequence[str] = ()
 ) -> str:
     """rows: of the run's frame, in its order; cautions: what to know before believing them."""
-    recommendations = decisions.recommendations
-    varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
     content = {
         "schema": SCHEMA,
         "run": run.name,
         "margins": {name: _declared(margin) for name, margin in run.margins.items()},
         "environment": run.environment,
         **({"cautions": [*cautions]} if cautions else {}),
-        "defaults": [_record(run, rows, r, varied=varied) for r in recommendations],
+        "defaults": default_records(run, rows, decisions),
     }
     text: str = yaml.dump(content, None, _Dumper, **_YAML)
     return _HEADER + text
+
+
+def default_records(
+    run: Run, rows: Sequence[FrameRow], decisions: Decisions
+) -> list[dict[str, Any]]:
+    """The defaults of the file, one for each recommendation. rows: of the run's frame."""
+    recommendations = decisions.recommendations
+    varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
+    return [_record(run, rows, r, varied=varied) for r in recommendations]
 
 
 def saving(rows: Sequence[FrameRow], row: FrameRow) -> Saving | None:

@@ -19,7 +19,9 @@ from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
+from denoisebench.reports.decide.answer import NOTHING, answers, snippet
 from denoisebench.reports.decide.decisions import Decisions
+from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
 from denoisebench.reports.decide.returns import Return, return_lines
 from denoisebench.reports.decide.words import (
@@ -30,11 +32,12 @@ from denoisebench.reports.decide.words import (
 )
 from denoisebench.reports.formats import MISSING, duration, number, plus_minus, times
 from denoisebench.reports.page.gallery import Block, tile_uri
-from denoisebench.reports.rows.cautions import cautions, curve_notes
+from denoisebench.reports.rows.cautions import all_cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import (
     LOST,
     NOT_DONE,
+    done,
     frame_metrics,
     has_guidance,
     records,
@@ -45,6 +48,7 @@ from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
+_MODULES = ("charts.js", "copy.js", "table.js")  # each uses what those before it define
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -53,6 +57,7 @@ class Content:
     """What a page shows, beside the run and its frame."""
 
     decisions: Decisions
+    decision_figures: dict[str, Figure]  # by panel
     observations: dict[str, list[Observation]]  # by metric
     figures: dict[str, list[Figure]]  # by metric
     returns: dict[str, list[Return]]  # by metric
@@ -72,6 +77,8 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             bundle=inline_script(script),
             summary=_summary(frame),
             claims=run.claims,
+            answers=_answers(run, frame, content),
+            nothing=NOTHING if len(done(frame)) else "every cell failed",
             facts=_facts(frame),
             margins=margin_words(content.decisions),
             plateaus=plateau_lines(content.decisions),
@@ -87,11 +94,33 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             whole=WHOLE,
             failures=with_status(frame, *NOT_DONE).to_dict("records"),
             unsupported=_unsupported(frame),
-            cautions=[*cautions(frame), *(f"{warning}." for warning in run.warnings)],
+            cautions=all_cautions(frame, run.warnings),
             environment=run.environment,
             config=_config(run),
         )
     )
+
+
+def _answers(run: Run, frame: pd.DataFrame, content: Content) -> list[dict[str, Any]]:
+    """What to run: a sentence, the lines that do it, and the chart of the decision."""
+    recommendations = content.decisions.recommendations
+    defaults = default_records(run, records(frame), content.decisions)
+    blocks = []
+    for part in answers(defaults, is_even=timings_are_even(frame)):
+        decided = [recommendations[place] for place in part.places]
+        panels = dict.fromkeys(recommendation.panel for recommendation in decided)
+        drawn = [content.decision_figures.get(panel) for panel in panels]
+        blocks.append(
+            {
+                "about": part.about,
+                "head": part.head[0].upper() + part.head[1:],
+                "rest": part.rest,
+                "notes": dict.fromkeys(r.note for r in decided if r.note),
+                "snippet": snippet(defaults[part.places[0]], defaults),
+                "figures": [figure for figure in drawn if figure is not None],
+            }
+        )
+    return blocks
 
 
 def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -122,8 +151,14 @@ def page_environment(folder: Path) -> jinja2.Environment:
     )
     environment.filters["tile_uri"] = tile_uri
     environment.globals["style"] = (_HERE / "report.css").read_text()
-    environment.globals["script"] = inline_script((_HERE / "report.js").read_text())
+    environment.globals["script"] = inline_script(page_script())
     return environment
+
+
+def page_script() -> str:
+    """The page's own script: its modules in one scope, which the charts' library cannot see."""
+    code = "\n".join((_HERE / name).read_text() for name in _MODULES)
+    return f'"use strict";\n(() => {{\n{code}}})();\n'
 
 
 def inline_script(code: str) -> str:

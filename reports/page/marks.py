@@ -80,7 +80,7 @@ def _default_label(costs: pd.Series, cost: Cost) -> dict[str, Any]:
 
 
 def zero_line() -> alt.Chart:
-    line: alt.Chart = alt.Chart().mark_rule(color="#8c959f").encode(y=alt.datum(0))
+    line: alt.Chart = alt.Chart().mark_rule(color=theme.AXIS).encode(y=alt.datum(0))
     return line
 
 

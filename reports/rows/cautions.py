@@ -1,6 +1,7 @@
 """What to know before believing the numbers of a run: too few samples, uneven timings."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -27,6 +28,7 @@ _FEW = 0.1  # share of cells that may be jumpy by chance
 _START_SPREAD = 1.02  # largest to smallest start of a curve
 _IDLE = 0.1  # of an even step: a flow's last step that is shorter does next to nothing
 Curve = tuple[str, str, str]  # model, scheduler, grid
+_CURE = re.compile(r"\w+(?:\.\w+)+=\w+")  # scheduler.flags.timestep_spacing=trailing
 _SAME_WORK = ("model", "dtype", "height", "width")
 
 
@@ -48,6 +50,17 @@ def cautions(frame: pd.DataFrame) -> list[str]:
             "measured again when it is quiet."
         )
     return [text for text in texts if text]
+
+
+def all_cautions(frame: pd.DataFrame, warnings: Sequence[str]) -> list[str]:
+    """What a run was warned of before it began, and what else its numbers need: each said once."""
+    return [*(f"{warning}." for warning in warnings), *beyond(cautions(frame), warnings)]
+
+
+def beyond(texts: Sequence[str], warnings: Sequence[str]) -> list[str]:
+    """Cautions but for those whose cure, an override, a warning has named before."""
+    cures = {cure for warning in warnings for cure in _CURE.findall(warning)}
+    return [text for text in texts if cures.isdisjoint(_CURE.findall(text))]
 
 
 def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:

@@ -23,6 +23,7 @@ def test_a_report_leaves_page_tables_figures_and_galleries(tmp_path):
     assert page == folder / "report.html"
     stems = ("vs_steps", "vs_nfe", "vs_seconds", "gain_per_step", "vs_latency_pareto")
     expected = {f"{m}_{s}.{kind}" for m in (FD, CLIP) for s in stems for kind in ("svg", "png")}
+    expected |= {"decision.svg", "decision.png"}
     expected |= {"gallery_guidance_1.png", "gallery_guidance_4.png"}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
     text = page.read_text()

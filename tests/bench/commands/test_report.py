@@ -20,7 +20,7 @@ def test_a_report_is_made_again_from_the_store_alone(run_folder, capsys):
     code, out, _ = call(capsys, "report", run_folder)
     assert code == 0
     *_, answer, page = out.splitlines()
-    assert answer.startswith("answer: nothing is proven yet for shapes-ddpm")
+    assert answer.startswith("answer: shapes-ddpm: nothing is proven yet")
     assert page == f"report: {products[0]}"
     assert products[1].read_text() == before
     assert products[0].exists()

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.bench.records.run import CurveNote
+from denoisebench.reports.decide.answer import answers
+from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.page.html import render_html
 from denoisebench.reports.report import content_of
-from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame
+from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame, records
 from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.pages import ATTACKS, Page
 
@@ -75,11 +77,11 @@ def test_hostile_names_and_prompts_inject_nothing(hostile):
 
 def test_charts_carry_hostile_names_as_data(hostile):
     charts = [text for attributes, text in hostile.scripts if "type" in attributes]
-    assert len(charts) == 10
+    assert len(charts) == 10 + len(ATTACKS[1:])  # a decision of each model
     for text in charts:
         assert "<" not in text
-        records = json.loads(text)["datasets"]["cells"]
-        assert {record["scheduler"] for record in records} == set(ATTACKS[:2])
+        (points,) = json.loads(text)["datasets"].values()
+        assert {point["scheduler"] for point in points} == set(ATTACKS[:2])
 
 
 def test_only_the_pages_own_scripts_may_run_and_nothing_is_loaded(hostile):
@@ -126,6 +128,50 @@ def test_the_table_at_a_glance_names_the_default_of_the_cards_and_no_other(run):
     assert "Its last steps brought" in undeclared
 
 
+def section_of(text, name):
+    """The HTML of one section of a page."""
+    start = text.index(f'<section id="{name}">')
+    return text[start : text.index("</section>", start)]
+
+
+def test_the_page_begins_with_the_sentence_of_the_terminal_and_the_lines_to_copy(run):
+    text = rendered(run)
+    answer = Page(section_of(text, "answer"))
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    defaults = default_records(run, records(frame), content_of(run, frame, estimates).decisions)
+    (said,) = answers(defaults, is_even=True)
+    assert f"{said.head[1:]}{said.rest}" in re.sub(r" (?=[:;])", "", answer.text)
+    assert 'denoisebench.apply(pipe, "defaults.yaml")' in answer.text
+    tags = [tag for tag, _ in answer.elements]
+    assert tags.index("figure") < tags.index("details") if "details" in tags else "figure" in tags
+    assert text.index('<section id="answer">') < text.index('<section id="defaults">')
+
+
+def test_a_page_without_a_default_says_why(run, tmp_path):
+    assert "No default: nothing was measured" in Page(rendered(replace(run, margins={}))).text
+    grid = {"schedulers": ("ddim",), "steps": (2, 4), "guidances": (4.0,)}
+    lost = fabricate(tmp_path / "lost", **grid, failed=[("ddim", 2), ("ddim", 4)])
+    assert "No default: every cell failed." in Page(rendered(lost)).text
+
+
+def test_cautions_are_folded_under_the_answer_each_said_once(run, tmp_path):
+    warning = "ddim at 4 steps: starts late; scheduler.flags.timestep_spacing=trailing mends it"
+    frame = load_frame(run)
+    frame.loc[frame["steps"] == 4, "sigma_start"] *= 2
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+
+    def cautions_of(one):
+        content = content_of(one, frame, estimates)
+        text = render_html(one, frame, content, script="")
+        return re.findall("<li>(.*?)</li>", section_of(text, "answer"))
+
+    (caution,) = [text for text in cautions_of(run) if "timestep_spacing=trailing" in text]
+    assert caution.startswith("The noise that a run starts from moves")
+    warned = cautions_of(replace(run, warnings=(warning,)))
+    assert [text for text in warned if "timestep_spacing=trailing" in text] == [f"{warning}."]
+
+
 def test_failed_cells_are_shown_with_their_messages(run, page):
     assert "2 failed." in page.text
     assert page.text.count("IndexError: index 33 is out of bounds & <sad>") == 2
@@ -136,7 +182,7 @@ def test_failed_cells_are_shown_with_their_messages(run, page):
 
 def test_every_cell_has_a_row_and_every_figure_a_title(run, page):
     labels = [a["aria-label"] for tag, a in page.elements if a.get("class") == "canvas"]
-    assert len(labels) == 10
+    assert len(labels) == 11
     keys = [a for tag, a in page.elements if tag == "td" and "data-key" in a]
     assert len(keys) % len(run.entries) == 0
     assert {a["id"] for tag, a in page.elements if tag == "figure" and "id" in a} >= {
@@ -145,7 +191,9 @@ def test_every_cell_has_a_row_and_every_figure_a_title(run, page):
 
 
 def test_every_entry_of_the_navigation_lands_on_its_own_section(page):
-    targets = [a["href"][1:] for tag, a in page.elements if a.get("href", "").startswith("#")]
+    links = [a for tag, a in page.elements if a.get("href", "").startswith("#")]
+    skip, *targets = [link["href"][1:] for link in links if link["href"] != "#defaults"]
+    assert skip == "answer"
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
     assert targets == sections
 

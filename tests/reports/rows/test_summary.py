@@ -1,11 +1,10 @@
 import io
 
-import pytest
 from rich.console import Console
 
-from denoisebench.reports.formats import NEVER, plus_minus
+from denoisebench.reports.formats import plus_minus
 from denoisebench.reports.rows.frame import load_frame
-from denoisebench.reports.rows.summary import answer, default_line, summary_table
+from denoisebench.reports.rows.summary import summary_table
 from tests.helpers.fake_run import fabricate
 
 
@@ -55,95 +54,3 @@ def test_failures_are_counted_and_a_curve_without_scores_says_failed(tmp_path):
 def test_markup_in_names_is_shown_as_it_is(tmp_path):
     text = printed(fabricate(tmp_path / "run", schedulers=("[red]x[/red]",)))
     assert "[red]x[/red]" in text
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        (
-            {"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}, "held": {"seed": 1}},
-            "one, seed 1 by Fréchet distance (shapes): ddim, 8 steps, guidance 4 (PASS)",
-        ),
-        (
-            {
-                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
-                "vendor_default": {"steps": 50},
-                "saving": {"evaluations": 6.25},
-            },
-            "guidance 4 (PASS, 6.25 times fewer evaluations than its own 50 steps)",
-        ),
-        (
-            {
-                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
-                "vendor_default": {"steps": 50, "latency_is": "estimated from time per evaluation"},
-                "saving": {"evaluations": 6.249},
-            },
-            "(PASS, 6.25 times fewer evaluations than its own 50 steps, not measured here)",
-        ),
-        (
-            {
-                "outcome": "UNDECIDED",
-                "guidance": 4.0,
-                "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90},
-            },
-            "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps, guidance 4 may "
-            "be, with about 90 more samples",
-        ),
-        (
-            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
-            "UNDECIDED, no cell is proven to be within all margins; that is not decidable in "
-            "practice",
-        ),
-    ],
-)
-def test_a_default_is_one_line(found, said):
-    line = default_line({"model": "one", "default_for": "fd_shapes", "outcome": "PASS", **found})
-    assert said in line
-
-
-def default_of(metric, **fields):
-    return {"model": "m", "default_for": metric, "guidance": 4.0, "outcome": "PASS", **fields}
-
-
-DDIM = {"scheduler": "ddim", "steps": 16, "call": {"num_inference_steps": 16}}
-
-
-@pytest.mark.parametrize(
-    ("defaults", "words"),
-    [
-        (
-            [],
-            "none; nothing was measured that says which image is better and has a margin: that "
-            "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images "
-            "or a metric of your own",
-        ),
-        (
-            [default_of("fd_shapes", **DDIM), default_of("clip_score_shapes", **DDIM)],
-            "m with ddim, 16 steps, guidance 4 is the cheapest proven to be within the margins by "
-            "Fréchet distance (shapes) and CLIP score (shapes)",
-        ),
-        (
-            [
-                default_of(
-                    "fd_shapes",
-                    **DDIM,
-                )
-                | {"outcome": "NO-PLATEAU"},
-                default_of(
-                    "clip_score_shapes", outcome="UNDECIDED", undecided={"heun, 4 steps": 96}
-                ),
-            ],
-            "m with ddim, 16 steps, guidance 4 is the cheapest proven to be within the margins by "
-            "Fréchet distance (shapes), though its curve still gains there; nothing is proven yet "
-            "for m by CLIP score (shapes); heun, 4 steps, guidance 4 may be, with about 96 more "
-            "samples",
-        ),
-        (
-            [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
-            + [default_of("fd_shapes", outcome="UNDECIDED")],
-            "3 of 4 defaults are proven, see defaults.yaml beside the page",
-        ),
-    ],
-)
-def test_the_answer_is_one_sentence_of_all_defaults(defaults, words):
-    assert answer(defaults) == words

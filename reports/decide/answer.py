@@ -1,0 +1,227 @@
+"""What to run, in a sentence, of the defaults of a run: for the terminal, the page and JSON alike.
+
+Says nothing that is not proven: a loss by its upper bound, rounded up, a cost as it was counted.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from denoisebench.bench.records.cell import STEERING
+from denoisebench.bench.records.defaults_file import NAMED_BY
+from denoisebench.bench.records.names import cell_name, counted
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.formats import NEVER, more, number, places_of, short, significant, times
+
+Default = Mapping[str, Any]  # a record of defaults.yaml
+NOTHING = (
+    "nothing was measured that says which image is better and has a margin: that takes CLIP's "
+    "weights (`denoisebench fetch metrics=clip` gets them), reference images or a metric of your own"
+)
+_NO_CELL = "no cell is proven to be within the margins of every other one"
+_FEW = 3  # parts of a sentence
+_AS_MUCH = 0.05  # of a cost, by which another is not worth a word
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of defaults of one group of cells, those of which the same is true."""
+
+    about: str  # the cells among which they were chosen, and the metrics where others chose else
+    head: str  # how the sentence begins, in lower case: what to run
+    rest: str  # how it goes on, and what is open
+    places: list[int]  # of the defaults among all
+
+
+def answers(defaults: Sequence[Default], *, is_even: bool) -> list[Answer]:
+    """One for each different thing to say; is_even: whether latencies can be compared."""
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for place, default in enumerate(defaults):
+        key = (group_name(default), *_words(default, is_even=is_even))
+        alike.setdefault(key, []).append(place)
+    groups = [group for group, *_ in alike]
+    return [
+        Answer(
+            group if groups.count(group) == 1 else f"{group}, by {_metrics(defaults, places)}",
+            head,
+            rest,
+            places,
+        )
+        for (group, head, rest), places in alike.items()
+    ]
+
+
+def answer(defaults: Sequence[Default], *, is_even: bool) -> str:
+    """All answers in a line, or where they stand if they are many."""
+    if not defaults:
+        return f"none; {NOTHING}"
+    parts = answers(defaults, is_even=is_even)
+    if len(parts) > _FEW:
+        decided = sum("call" in default for default in defaults)
+        return (
+            f"{decided} of {len(defaults)} defaults are proven, see defaults.yaml beside the page"
+        )
+    return " ".join(f"{part.about}: {part.head}{part.rest}" for part in parts)
+
+
+def default_line(default: Default) -> str:
+    """One of the defaults in a line."""
+    about = f"{group_name(default)} by {metric_spec(default['default_for']).label}: "
+    if "call" not in default:
+        no_cell = "no cell is proven to be within all margins"
+        return f"{about}{default['outcome']}, {no_cell}{_waiting(default)}"
+    saved = ""
+    if "saving" in default:
+        vendor, ratio = default["vendor_default"], significant(default["saving"]["evaluations"])
+        own = counted(vendor["steps"], "step")
+        where = "" if _is_measured(vendor) else ", not measured here"
+        saved = f", {ratio} times fewer evaluations than its own {own}{where}"
+    return f"{about}{_setting(default)} ({default['outcome']}{saved})"
+
+
+def snippet(default: Default, defaults: Sequence[Default]) -> str:
+    """Python that puts a default on a pipeline; empty where denoisebench.apply would refuse it.
+
+    It names what tells the default from the others of the file."""
+    if "call" not in default or any(default.get(name) for name in STEERING):
+        return ""
+    named = ", ".join(["pipe", '"defaults.yaml"', *_keywords(default, defaults)])
+    image = "prompt" if default["task"] == "txt2img" else "prompt, image=image"
+    return "\n".join(
+        [
+            "import denoisebench",
+            "",
+            f"call = denoisebench.apply({named})",
+            f"image = pipe({image}, **call).images[0]",
+        ]
+    )
+
+
+def _keywords(default: Default, defaults: Sequence[Default]) -> Iterator[str]:
+    """`seed=0`: as denoisebench.apply narrows a file down; the first metric need not be named."""
+    own, known = _selectors(default), [_selectors(other) for other in defaults]
+    varied = [name for name in own if any(other.get(name) != own[name] for other in known)]
+    held = [name for name in varied if name != "default_for"]
+    rivals = [other for other in known if all(other.get(name) == own[name] for name in held)]
+    if rivals[0]["default_for"] == own["default_for"]:
+        varied = held
+    for name in varied:
+        yield f"{name}={own[name]!r}"
+
+
+def _selectors(default: Default) -> dict[str, Any]:
+    named = {name: default[name] for name in NAMED_BY if name in default}
+    return {**named, **default.get("held", {})}
+
+
+def group_name(default: Default) -> str:
+    """The cells among which a default was chosen."""
+    held = default.get("held", {})
+    fixed = {name: default[name] for name in ("model", "task", "strength") if name in default}
+    return cell_name(fixed | held, also=[*held, "strength"])
+
+
+def _metrics(defaults: Sequence[Default], places: Collection[int]) -> str:
+    return " and ".join(metric_spec(defaults[i]["default_for"]).short for i in places)
+
+
+def _setting(default: Default) -> str:
+    """`ddim, 16 steps, guidance 4`."""
+    names = ("scheduler", "steps", "guidance")
+    return cell_name({name: default[name] for name in names if name in default})
+
+
+def _words(default: Default, *, is_even: bool) -> tuple[str, str]:
+    """The head and the rest of what is said of a default."""
+    if "call" not in default:
+        waiting = _waiting(default)
+        return ("nothing is proven yet", f"{waiting}.") if waiting else (_NO_CELL, ".")
+    grows = default["outcome"] == NO_PLATEAU
+    parts = [
+        "its curve still gains there, so sweep more steps" if grows else "",
+        _saving(default, is_even=is_even),
+        _loss(default["evidence"]),
+    ]
+    facts = "; ".join(part for part in parts if part)
+    return f"use {_setting(default)}", f": {facts}.{_cheaper(default)}"
+
+
+def _saving(default: Default, *, is_even: bool) -> str:
+    """How much faster it is than the pipeline's own default where both were timed alike; else how
+    many fewer evaluations, which are counted."""
+    if "saving" not in default:
+        return ""
+    vendor, saving = default["vendor_default"], default["saving"]
+    own = f"the pipeline's own {counted(vendor['steps'], 'step')}"
+    if is_even and _is_measured(vendor) and (saving["latency"] or 0) > 1 + _AS_MUCH:
+        return f"{times(saving['latency'], 2)} faster than {own}"
+    where = "" if _is_measured(vendor) else " (not run here)"
+    ratio = saving["evaluations"]
+    if ratio > 1 + _AS_MUCH:
+        return f"{times(ratio, 2)} fewer evaluations than {own}{where}"
+    if ratio < 1 - _AS_MUCH:
+        return f"{times(1 / ratio, 2)} the evaluations of {own}{where}"
+    return f"as many evaluations as {own}{where}"
+
+
+def _is_measured(vendor: Mapping[str, Any]) -> bool:
+    return vendor.get("latency_is", "measured") == "measured"
+
+
+def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:
+    """`loses at most 10.3 of the 12 FD and 0.31 of the 0.5 CLIP allowed`; of many metrics the one
+    that comes nearest to its margin."""
+    names = [*evidence]
+    if len(names) > _FEW:
+        names = [max(names, key=lambda name: _share(evidence[name]))]
+    parts = [_at_most(name, evidence[name]) for name in names]
+    others = len(evidence) - len(names)
+    beyond = f", and a smaller share of {others} other margins" if others else ""
+    return f"loses at most {' and '.join(parts)} allowed{beyond}"
+
+
+def _share(held: Mapping[str, Any]) -> float:
+    """The part of its margin that a loss may take."""
+    return float(held["loss_interval"][1] / (held["margin"] or math.inf))
+
+
+def _at_most(metric: str, held: Mapping[str, Any]) -> str:
+    low, high = held["loss_interval"]
+    places = places_of((high - low) / 2)
+    bound = math.ceil(max(high, 0.0) * 10.0**places) / 10.0**places
+    margin, label = short(held["margin"]), metric_spec(metric).short
+    return f"{number(bound, max(places, 0))} of the {margin} {label}"
+
+
+def _cheaper(default: Default) -> str:
+    """Which cheaper setting may do, and what it would take to know."""
+    samples = _undecided(default)
+    if not samples:
+        return ""
+    name, further = min(samples.items(), key=itemgetter(1))
+    return f" {name} would be cheaper: undecided, {more(further)}."
+
+
+def _waiting(default: Default) -> str:
+    """Why a default is not decided, or what may be decided soonest."""
+    if "note" in default:
+        note = default["note"].removesuffix(".")
+        return f"; {note[0].lower()}{note[1:]}"
+    samples = _undecided(default)
+    if not samples:
+        return ""
+    name, further = min(samples.items(), key=itemgetter(1))
+    if math.isinf(further):
+        return f"; that is {NEVER}"
+    guidance = default.get("guidance")
+    setting = name if guidance is None else f"{name}, guidance {guidance:g}"
+    return f"; {setting} may be, with {more(further)}"
+
+
+def _undecided(default: Default) -> dict[str, float]:
+    """Samples that would probably decide, by setting; infinite where they are too many."""
+    undecided = default.get("undecided", {})
+    return {name: math.inf if n == NEVER else float(n) for name, n in undecided.items()}

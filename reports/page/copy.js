@@ -1,0 +1,17 @@
+/* Text to the clipboard, with a word on the button that did it. */
+async function copyText(text, button) {
+  const name = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed: select it";
+  }
+  setTimeout(() => (button.textContent = name), 1500);
+}
+
+document.querySelectorAll(".snippet").forEach((snippet) => {
+  const button = snippet.querySelector("button");
+  const text = snippet.querySelector("pre").textContent;
+  button.addEventListener("click", () => copyText(text, button));
+});

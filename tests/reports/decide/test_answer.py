@@ -1,0 +1,236 @@
+"""What to run in a sentence, as terminal and page say it."""
+
+import pytest
+
+from denoisebench.bench.apply import apply
+from denoisebench.bench.errors import UserError
+from denoisebench.reports.decide.answer import answer, answers, default_line, snippet
+from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.decide.defaults_yaml import default_records
+from denoisebench.reports.formats import NEVER
+from denoisebench.reports.rows.cautions import timings_are_even
+from denoisebench.reports.rows.frame import load_estimates, load_frame, records
+from tests.helpers.fake_run import CLIP, FD, fabricate
+
+X = "\N{MULTIPLICATION SIGN}"
+
+
+@pytest.mark.parametrize(
+    ("default", "words"),
+    [
+        (
+            {"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}, "held": {"seed": 1}},
+            "one, seed 1 by Fréchet distance (shapes): ddim, 8 steps, guidance 4 (PASS)",
+        ),
+        (
+            {
+                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
+                "vendor_default": {"steps": 50},
+                "saving": {"evaluations": 6.25},
+            },
+            "guidance 4 (PASS, 6.25 times fewer evaluations than its own 50 steps)",
+        ),
+        (
+            {
+                **{"scheduler": "ddim", "steps": 8, "guidance": 4.0, "call": {}},
+                "vendor_default": {"steps": 50, "latency_is": "estimated from time per evaluation"},
+                "saving": {"evaluations": 6.249},
+            },
+            "(PASS, 6.25 times fewer evaluations than its own 50 steps, not measured here)",
+        ),
+        (
+            {
+                "outcome": "UNDECIDED",
+                "guidance": 4.0,
+                "undecided": {"ddim, 8 steps": 1200, "ddim, 16 steps": 90},
+            },
+            "UNDECIDED, no cell is proven to be within all margins; ddim, 16 steps, guidance 4 may "
+            "be, with about 90 more samples",
+        ),
+        (
+            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
+            "UNDECIDED, no cell is proven to be within all margins; that is not decidable in "
+            "practice",
+        ),
+    ],
+)
+def test_a_default_is_one_line(default, words):
+    line = default_line({"model": "one", "default_for": "fd_shapes", "outcome": "PASS", **default})
+    assert words in line
+
+
+def default_of(metric, **fields):
+    return {
+        **{"model": "m", "task": "txt2img", "default_for": metric},
+        **{"guidance": 4.0, "outcome": "PASS", **fields},
+    }
+
+
+def lost(low, high, margin):
+    return {"loss_interval": [low, high], "margin": margin}
+
+
+DDIM = {
+    **{"scheduler": "ddim", "steps": 16, "call": {"num_inference_steps": 16}},
+    "evidence": {"fd_shapes": lost(9.9, 10.24, 12.0), "clip_score_shapes": lost(-0.2, 0.3, 0.5)},
+}
+LOSS = "loses at most 10.24 of the 12 FD (shapes) and 0.30 of the 0.5 CLIP (shapes) allowed"
+OPEN = {"undecided": {"ddim, 8 steps": 840, "heun, 4 steps": NEVER}}
+
+
+def vendor(evaluations, latency=None, **fields):
+    return {
+        "vendor_default": {"steps": 50, "latency_is": "measured", **fields},
+        "saving": {"evaluations": evaluations, "latency": latency},
+    }
+
+
+@pytest.mark.parametrize(
+    ("default", "words"),
+    [
+        (DDIM, f"use ddim, 16 steps, guidance 4: {LOSS}."),
+        (
+            DDIM | vendor(3.125, 2.96) | OPEN,
+            f"use ddim, 16 steps, guidance 4: 3.0{X} faster than the pipeline's own 50 steps; "
+            f"{LOSS}. ddim, 8 steps would be cheaper: undecided, about 840 more samples.",
+        ),
+        (
+            DDIM | vendor(3.125, 2.96, latency_is="estimated from time per evaluation"),
+            f"use ddim, 16 steps, guidance 4: 3.1{X} fewer evaluations than the pipeline's own 50 "
+            f"steps (not run here); {LOSS}.",
+        ),
+        (
+            DDIM | vendor(0.5),
+            f"use ddim, 16 steps, guidance 4: 2.0{X} the evaluations of the pipeline's own 50 "
+            f"steps; {LOSS}.",
+        ),
+        (
+            DDIM | vendor(1.0, 1.02),
+            "use ddim, 16 steps, guidance 4: as many evaluations as the pipeline's own 50 steps; "
+            f"{LOSS}.",
+        ),
+        (
+            DDIM | {"outcome": "NO-PLATEAU"},
+            "use ddim, 16 steps, guidance 4: its curve still gains there, so sweep more steps; "
+            f"{LOSS}.",
+        ),
+        (
+            {"outcome": "UNDECIDED", **OPEN},
+            "nothing is proven yet; ddim, 8 steps, guidance 4 may be, with about 840 more samples.",
+        ),
+        (
+            {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
+            "nothing is proven yet; that is not decidable in practice.",
+        ),
+        (
+            {"outcome": "UNDECIDED"},
+            "no cell is proven to be within the margins of every other one.",
+        ),
+    ],
+)
+def test_the_answer_says_what_is_proven_and_no_more(default, words):
+    assert answer([default_of("fd_shapes", **default)], is_even=True) == f"m: {words}"
+
+
+def test_uneven_timings_say_nothing_of_speed():
+    (said,) = answers([default_of("fd_shapes", **DDIM | vendor(3.125, 2.96))], is_even=False)
+    assert f"3.1{X} fewer evaluations than" in said.rest
+    assert "faster" not in said.rest
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (lost(-3.0, -1.0, 12.0), "0.0 of the 12 FD (shapes) allowed"),
+        (lost(0.0, 0.0, 0.0), "0.00 of the 0 FD (shapes) allowed"),
+        (lost(100, 1234.2, 2000.0), "1,240 of the 2,000 FD (shapes) allowed"),
+    ],
+)
+def test_a_bound_is_rounded_up_and_never_below_nought(held, words):
+    (said,) = answers(
+        [default_of("fd_shapes", **DDIM | {"evidence": {"fd_shapes": held}})], is_even=True
+    )
+    assert said.rest == f": loses at most {words}."
+
+
+def test_of_many_metrics_the_one_nearest_to_its_margin_is_named():
+    held = {name: lost(0.0, share, 1.0) for name, share in (("fid", 0.2), ("kid", 0.9))}
+    evidence = held | {"clip_score_a": lost(0.0, 0.1, 1.0), "clip_score_b": lost(0.0, 0.3, 1.0)}
+    (said,) = answers([default_of("fid", **DDIM | {"evidence": evidence})], is_even=True)
+    assert said.rest == (
+        ": loses at most 0.90 of the 1 KID allowed, and a smaller share of 3 other margins."
+    )
+
+
+def test_metrics_that_chose_the_same_share_a_sentence_and_others_are_named():
+    same = [default_of(metric, **DDIM) for metric in ("fd_shapes", "clip_score_shapes")]
+    (said,) = answers(same, is_even=True)
+    assert (said.about, said.places) == ("m", [0, 1])
+    other = default_of("clip_score_shapes", outcome="UNDECIDED")
+    assert answer([same[0], other], is_even=True) == (
+        f"m, by FD (shapes): use ddim, 16 steps, guidance 4: {LOSS}. m, by CLIP (shapes): no cell "
+        "is proven to be within the margins of every other one."
+    )
+
+
+def test_no_default_and_many_are_a_line_each():
+    assert answer([], is_even=True) == (
+        "none; nothing was measured that says which image is better and has a margin: that "
+        "takes CLIP, reference images or a metric of your own"
+    )
+    many = [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
+    undecided = default_of("fd_shapes", outcome="UNDECIDED")
+    assert answer([*many, undecided], is_even=True) == (
+        "3 of 4 defaults are proven, see defaults.yaml beside the page"
+    )
+
+
+def test_the_lines_to_copy_name_what_tells_a_default_from_the_others():
+    def lines(place, *defaults):
+        return snippet(defaults[place], defaults).splitlines()[2:]
+
+    one, other = (default_of(metric, **DDIM) for metric in ("fd_shapes", "clip_score_shapes"))
+    assert lines(0, one) == [
+        'call = denoisebench.apply(pipe, "defaults.yaml")',
+        "image = pipe(prompt, **call).images[0]",
+    ]
+    assert lines(0, one, other)[0] == 'call = denoisebench.apply(pipe, "defaults.yaml")'
+    assert lines(1, one, other)[0].endswith("\"defaults.yaml\", default_for='clip_score_shapes')")
+    held = [one | {"held": {"seed": seed}} for seed in (0, 1)]
+    assert lines(1, *held)[0].endswith('"defaults.yaml", seed=1)')
+    image = {"task": "img2img", "strength": 0.5}
+    assert lines(1, one, one | image) == [
+        "call = denoisebench.apply(pipe, \"defaults.yaml\", task='img2img', strength=0.5)",
+        "image = pipe(prompt, image=image, **call).images[0]",
+    ]
+    assert snippet(default_of("fd_shapes", outcome="UNDECIDED"), [one]) == ""
+    assert snippet(one | {"guidance_start": 0.2}, [one]) == ""
+
+
+def test_the_lines_of_a_run_choose_one_default_of_its_file(tmp_path):
+    """The arguments are taken by denoisebench.apply, which gets as far as the pipeline."""
+    from denoisebench.reports.report import write_report
+
+    run = fabricate(tmp_path / "run", models=("one", "two"), seeds=(0, 1), samples=256)
+    write_report(run.folder)
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    defaults = default_records(run, records(frame), decide(frame, estimates, run.margins))
+    assert timings_are_even(frame)
+    for default in defaults:
+        (line,) = [x for x in snippet(default, defaults).splitlines() if x.startswith("call")]
+        names = {"denoisebench": Module(run.folder), "pipe": object()}
+        with pytest.raises(UserError) as error:
+            exec(line, names)
+        assert "several defaults" not in str(error.value)
+        assert f"{default['model']}" in str(error.value)
+
+
+class Module:
+    """denoisebench, called in the run's folder."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def apply(self, pipeline, name, **held):
+        return apply(pipeline, self._folder / name, **held)
