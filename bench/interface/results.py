@@ -120,8 +120,8 @@ class Results:
             for one in figures(self._frame, metric, estimates, decisions=self._decisions)
         }
         if figure not in drawn:
-            known = suggestion(figure, drawn) if drawn else "no cell of it is done"
-            raise UserError(f"{figure}: no figure of {metric}; {known}")
+            others = suggestion(figure, drawn) if drawn else "no cell of it is done"
+            raise UserError(f"{figure}: no figure of {metric}; {others}")
         return to_chart(drawn[figure])
 
     def images(self, cell: Cell, samples: Sequence[int]) -> "list[Image]":

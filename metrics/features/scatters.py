@@ -142,7 +142,8 @@ def _fits(
 
 def _cross(fit: _Fit) -> Tensor:
     """No eigenvectors are needed, half of the work."""
-    return torch.linalg.eigvalsh(fit.inner).clamp(min=0).sqrt().sum()
+    values: Tensor = torch.linalg.eigvalsh(fit.inner)
+    return values.clamp(min=0).sqrt().sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,22 +170,27 @@ class _Form:
         """What does not depend on the sample."""
         fit = self.fit
         of_means = fit.growth * (fit.mean @ fit.mean - fit.along @ self.matrix @ fit.along)
-        return of_means - 2 * fit.mean @ fit.shift - fit.trace + self.roots.sum()
+        constant: Tensor = of_means - 2 * fit.mean @ fit.shift - fit.trace + self.roots.sum()
+        return constant
 
 
 def _influence(whole: Whole, rows: Tensor, forms: Sequence[tuple[float, _Form]]) -> np.ndarray:
     """The sum of scaled influences [n] of samples that are in all of the parts."""
     z, y = whole.centred[rows], whole.scaled[rows]
     scaled = [(scale * form.fit.growth, scale, form) for scale, form in forms]
-    matrix = sum(grown * form.matrix for grown, _, form in scaled)
-    of_y = sum(2 * grown * form.matrix @ form.fit.along for grown, _, form in scaled)
-    of_z = sum(
-        2 * scale * form.fit.shift - 2 * grown * form.fit.mean for grown, scale, form in scaled
+    matrix = _total([grown * form.matrix for grown, _, form in scaled])
+    of_y = _total([2 * grown * form.matrix @ form.fit.along for grown, _, form in scaled])
+    of_z = _total(
+        [2 * scale * form.fit.shift - 2 * grown * form.fit.mean for grown, scale, form in scaled]
     )
     of_square = sum(grown for grown, _, _ in scaled)
-    constant = sum(scale * form.constant for scale, form in forms)
+    constant = _total([scale * form.constant for scale, form in forms])
     quadratic = (y @ matrix).mul_(y).sum(1)
     influence: np.ndarray = (
         of_square * z.square().sum(1) - quadratic + y @ of_y + z @ of_z + constant
     ).numpy()
     return influence
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack([*parts]).sum(0)

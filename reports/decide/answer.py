@@ -19,7 +19,8 @@ from denoisebench.reports.formats import NEVER, more, number, places_of, short, 
 Default = Mapping[str, Any]  # a record of defaults.yaml
 NOTHING = (
     "nothing was measured that says which image is better and has a margin: that takes CLIP's "
-    "weights (`denoisebench fetch metrics=clip` gets them), reference images or a metric of your own"
+    "weights (`denoisebench fetch metrics=clip` gets them), reference images or a metric of your "
+    "own"
 )
 _NO_CELL = "no cell is proven to be within the margins of every other one"
 _FEW = 3  # parts of a sentence
@@ -168,7 +169,7 @@ def _saving(default: Default, *, is_even: bool) -> str:
 
 
 def _is_measured(vendor: Mapping[str, Any]) -> bool:
-    return vendor.get("latency_is", "measured") == "measured"
+    return bool(vendor.get("latency_is", "measured") == "measured")
 
 
 def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:

@@ -119,7 +119,7 @@ def _layers(records: Sequence[dict[str, Any]]) -> list[alt.Chart]:
     base = plain.encode(**_look(metrics), opacity=_opacity())
     y = _axis(ends)
     default = plain.transform_filter("datum.recommended")
-    marks = {"size": 62, "strokeWidth": 1.8}
+    marks: dict[str, Any] = {"size": 62, "strokeWidth": 1.8}
     points = base.encode(y=y("loss"), tooltip=_tooltip())
     return [
         default.mark_bar(color=theme.CHOSEN, width=alt.RelativeBandSize(1)).encode(
