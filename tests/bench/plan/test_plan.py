@@ -30,7 +30,7 @@ from tests.helpers.cli import call, dry_rows, model_at, tiny
         ("samples=1", "samples=1: must be greater than or equal to 2"),
         ("seed=-1", "seed=-1: must be greater than or equal to 0"),
         ("batch_size=0", "batch_size=0: must be"),
-        ("device=tpu", "device=tpu: must be 'auto', 'cpu' or 'cuda'"),
+        ("device=tpu", "device=tpu: must be 'auto', 'cpu', 'cuda' or 'mps'"),
         ("model=shapes-dpm", "did you mean shapes-ddpm or"),
         ("scheduler=eular", "did you mean euler"),
         ("metrics=shape", "did you mean shapes or shapes_full?"),

@@ -122,7 +122,6 @@ def test_an_edm_model_is_driven_by_edm_schedulers_on_its_own_sigmas(
     [
         {"_class_name": "DDPMWuerstchenScheduler"},
         {"_class_name": "SCMScheduler"},
-        {"_class_name": "CMStochasticIterativeScheduler"},
         {"_class_name": "VQDiffusionScheduler", "num_vec_classes": 8},
     ],
 )
