@@ -114,7 +114,7 @@ def test_inspect_says_classes_and_no_text(zoo, capsys):
     assert "model_index.json" in row
     drivers = next(line for line in out.splitlines() if line.startswith("schedulers that drive"))
     assert {"ddim", "dpmpp_2m", "unipc"} <= set(drivers.replace(",", "").split())
-    assert "euler:" in out, "DiT's pipeline starts from noise of variance one"
+    assert "not lms, euler, " in out, "DiT's pipeline starts from noise of variance one"
 
 
 @pytest.mark.parametrize(
