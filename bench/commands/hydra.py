@@ -221,7 +221,8 @@ def _unknown_choice(group: str, name: str, options: Iterable[str]) -> str:
     if meant := meant_by_choice(group, name):
         return f"{group}={name}: no ready-made one is called so; give {meant}"
     cure = (unknown_scheduler if group == "scheduler" else suggestion)(name, options)
-    return f"{group}={name}: unknown; {cure}"
+    own = f"; one of your own is given as {group}.path=…" if group in ("model", "prompts") else ""
+    return f"{group}={name}: unknown; {cure}{own}"
 
 
 def _one_line(error: Exception, config_name: str) -> str:

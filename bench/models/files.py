@@ -76,7 +76,11 @@ def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
         folder = cached(path, revision, [name])
         if folder is None or not (folder / name).exists():
             folder = download(
-                label, path, revision, choose=lambda files: [f for f in files if f == name]
+                label,
+                path,
+                revision,
+                choose=lambda files: [f for f in files if f == name],
+                command=f"denoisebench fetch model.lora={path}",
             )
         file = folder / name
     else:

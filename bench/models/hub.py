@@ -53,9 +53,16 @@ def cached(
 
 
 def download(
-    label: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
+    label: str,
+    repo: str,
+    revision: str | None,
+    *,
+    choose: Choose,
+    kind: str = MODEL,
+    command: str = "",
 ) -> Path:
-    """Folder with the files chosen. Raises UserError that says how else to get them.
+    """Folder with the files chosen. Raises UserError that says how else to get them. command: what
+    downloads them, where it is not that of a model's own path.
 
     A download that failed is not tried again: each try waits until the hub counts as out of reach.
     """
@@ -72,12 +79,18 @@ def download(
         raise
     except Exception as error:  # of many kinds: no network, no such name, no licence accepted
         _failed[key] = error
-        raise _not_there(label, repo, revision, kind=kind, error=error) from error
+        raise _not_there(label, repo, revision, kind=kind, error=error, command=command) from error
     return Path(folder)
 
 
 def missing_files(
-    label: str, repo: str, revision: str | None, *, choose: Choose, kind: str = MODEL
+    label: str,
+    repo: str,
+    revision: str | None,
+    *,
+    choose: Choose,
+    kind: str = MODEL,
+    command: str = "",
 ) -> dict[str, int]:
     """Bytes of the files chosen that the cache lacks, by name, as the hub tells them. Raises
     UserError as `download` does."""
@@ -88,7 +101,7 @@ def missing_files(
             repo, repo_type=kind, revision=revision, timeout=_PATIENCE, files_metadata=True
         )
     except Exception as error:  # as above
-        raise _not_there(label, repo, revision, kind=kind, error=error) from error
+        raise _not_there(label, repo, revision, kind=kind, error=error, command=command) from error
     sizes = {file.rfilename: file.size or 0 for file in info.siblings}
     return {
         name: sizes[name]
@@ -105,7 +118,7 @@ def _literal(name: str) -> str:
 
 
 def _not_there(
-    label: str, repo: str, revision: str | None, *, kind: str, error: Exception
+    label: str, repo: str, revision: str | None, *, kind: str, error: Exception, command: str
 ) -> UserError:
     from huggingface_hub.errors import GatedRepoError
 
@@ -115,13 +128,13 @@ def _not_there(
             "and log in with `hf auth login`"
         )
     if kind == DATASET:
-        command = ["hf download", repo, "--repo-type dataset"]
-        command += [f"--revision {revision}"] if revision else []
+        words = ["hf download", repo, "--repo-type dataset"]
+        words += [f"--revision {revision}"] if revision else []
     else:
-        command = [f"denoisebench fetch model.path={repo}"]
-        command += [f"model.revision={revision}"] if revision else []
+        words = [f"denoisebench fetch model.path={repo}"]
+        words += [f"model.revision={revision}"] if revision else []
     lack = (
         f"{label}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
         f"cache and cannot be downloaded ({type(error).__name__})"
     )
-    return NotHere(lack, " ".join(command))
+    return NotHere(lack, command or " ".join(words))

@@ -11,7 +11,7 @@ from denoisebench.bench.models.files import hub_choice, is_hub_id, whole_in_cach
 from denoisebench.bench.models.hub import DATASET, MODEL, Choose, cached, download, missing_files
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, existing
 from denoisebench.bench.records.cell import RANDOM
-from denoisebench.bench.score.networks import Named, hub_weights, weights_of
+from denoisebench.bench.score.networks import Named, fetch_of_network, hub_weights, weights_of
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import ModelSettings, PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
@@ -30,6 +30,7 @@ class Wanted:
     revision: str | None
     files: dict[str, int]  # bytes by name
     kind: str = MODEL  # of the repository: MODEL or DATASET
+    command: str = ""  # that fetches them, where it is not that of a model's own path
 
     @property
     def size(self) -> int:
@@ -44,6 +45,7 @@ class Wanted:
             self.revision,
             choose=lambda _: [*self.files],
             kind=self.kind,
+            command=self.command,
         )
 
 
@@ -76,10 +78,10 @@ def absent_of_model(model: ModelSettings) -> list[Place]:
 def absent_of_metrics(metrics: MetricsSettings) -> list[Place]:
     """What it lacks of its metrics' networks, likewise."""
     places = []
-    for title, repository, names in _on_hub(metrics):
+    for network, repository, names in _on_hub(metrics):
         folder = cached(repository, None, names)
         if folder is None or not all((folder / name).exists() for name in names):
-            places.append(Place(title, repository, None))
+            places.append(Place(_title(network), repository, None))
     return places
 
 
@@ -165,8 +167,9 @@ def _lora(model: ModelSettings) -> str:
 
 def _of_model(model: ModelSettings) -> Iterator[Wanted]:
     for path, revision, title, choose in _repositories(model):
-        files = missing_files(title, path, revision, choose=choose())
-        yield Wanted(title, path, revision, files)
+        command = f"denoisebench fetch model.lora={path}" if path == model.lora else ""
+        files = missing_files(title, path, revision, choose=choose(), command=command)
+        yield Wanted(title, path, revision, files, command=command)
 
 
 def _repositories(
@@ -191,17 +194,22 @@ def _repositories(
 
 
 def _of_metrics(metrics: MetricsSettings) -> Iterator[Wanted]:
-    for title, repository, names in _on_hub(metrics):
-        files = missing_files(title, repository, None, choose=_named(*names))
-        yield Wanted(title, repository, None, files)
+    for network, repository, names in _on_hub(metrics):
+        title, command = _title(network), fetch_of_network(network)
+        files = missing_files(title, repository, None, choose=_named(*names), command=command)
+        yield Wanted(title, repository, None, files, command=command)
 
 
-def _on_hub(metrics: MetricsSettings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Title, repository and files of each network that the hub has."""
+def _on_hub(metrics: MetricsSettings) -> Iterator[tuple[Named, str, tuple[str, ...]]]:
+    """Each network that the hub has, its repository and files."""
     for network in _networks(metrics):
         place = hub_weights(network)
         if place:
-            yield f"weights of metric {network.name}", *place
+            yield network, *place
+
+
+def _title(network: Named) -> str:
+    return f"weights of metric {network.name}"
 
 
 def _networks(metrics: MetricsSettings) -> list[Named]:

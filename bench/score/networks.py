@@ -59,11 +59,23 @@ def hub_weights(network: Named) -> tuple[str, tuple[str, ...]] | None:
 
         place = open_clip_on_the_hub(network.model, network.weights)
         return (place[0], (place[1],)) if place else None
-    if network.kind == "dinov2" and not resolve(network.model or "").is_dir():
+    is_folder = network.model is not None and resolve(network.model).is_dir()
+    if network.kind == "dinov2" and not is_folder:
         from denoisebench.metrics.networks.dinov2 import DINOV2, FILES
 
         return network.model or DINOV2, FILES
     return None
+
+
+def fetch_of_network(network: Named) -> str:
+    """The command that downloads what `hub_weights` names."""
+    if network.kind == "dinov2":
+        from denoisebench.metrics.networks.dinov2 import DINOV2, fetch_dinov2
+
+        return fetch_dinov2(network.model or DINOV2)
+    from denoisebench.metrics.networks.extractors import fetch_open_clip
+
+    return fetch_open_clip(network.model or "", network.weights or "")
 
 
 def shards_of(prefix: str, network: Named, column: str) -> str:

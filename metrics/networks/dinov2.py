@@ -57,14 +57,15 @@ def dinov2_weights(model: str = DINOV2) -> Path:
     for file, path in zip(FILES, paths, strict=True):
         if path is None or not path.is_file():
             raise MissingWeights(
-                f"{model} is no folder with {file} and not on this machine: `{_fetch(model)}` gets "
-                f"it, or give the folder that holds {' and '.join(FILES)}"
+                f"{model} is no folder with {file} and not on this machine: "
+                f"`{fetch_dinov2(model)}` gets it, or give the folder that holds "
+                f"{' and '.join(FILES)}"
             )
     assert paths[0] is not None
     return paths[0]
 
 
-def _fetch(model: str) -> str:
+def fetch_dinov2(model: str) -> str:
     """The command that downloads the weights."""
     named = "" if model == DINOV2 else f",model:{model}"
     distance = f"{{name:dinov2,kind:dinov2{named}}}"

@@ -298,11 +298,12 @@ def _cached(address: str, model: str, tag: str) -> Path:
         if path := in_hub_cache(repository, name):
             return path
     raise MissingWeights(
-        f"the weights {tag} of {model} are not on this machine: `{_fetch(model, tag)}` gets them"
+        f"the weights {tag} of {model} are not on this machine: "
+        f"`{fetch_open_clip(model, tag)}` gets them"
     )
 
 
-def _fetch(model: str, tag: str) -> str:
+def fetch_open_clip(model: str, tag: str) -> str:
     """The command that downloads the weights of a tag."""
     if (model, tag) == USUAL_CLIP:
         return "denoisebench fetch metrics=clip"

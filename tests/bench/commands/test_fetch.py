@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 
 import pytest
@@ -63,6 +64,17 @@ def test_what_is_nowhere_is_a_line(hub, tmp_path):
     assert code == 2
     assert "weights of model absent: org/absent at revision main is neither here" in err
     assert len(err.splitlines()) == 1
+
+
+def test_weights_of_metrics_that_are_out_of_reach_name_their_own_command(tmp_path):
+    commands = (
+        ("metrics=clip",),
+        ("metrics=none", "metrics.frechet=[{name:dinov2,kind:dinov2}]"),
+    )
+    for words in commands:
+        code, _, err = ended(tmp_path, "http://127.0.0.1:9", "fetch", *words)
+        assert code == 2
+        assert f"run `denoisebench fetch {shlex.join(words)}` where there is a network" in err
 
 
 def test_what_a_sweep_waits_for_is_said(hub, tmp_path):

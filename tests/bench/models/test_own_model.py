@@ -120,6 +120,7 @@ def test_nothing_speaks_of_a_weight_that_has_no_effect(form, mine, cats, tmp_pat
     texts = [out, dry, str(records), (folder / "report.html").read_text()]
     assert [text for text in texts if re.search("guidance 4|guidance=4|'guidance'", text)] == []
     assert "guidance" not in out + dry
+    assert f"Only 4 {'samples' if form == 'unconditional' else 'different prompts'}: a mean" in out
     cells = ("scheduler=ddim,steps=2,guidance=4", "scheduler=ddim,steps=4,guidance=4")
     assert call(capsys, "compare", folder, *cells)[0] == 0
 
