@@ -22,8 +22,16 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## Sweep the embedded model and write its report
 	$(BIN)/denoisebench demo
 
+# Cells of the demo, of which the picture of the gate is; after them someone changed the spacing.
+GATED := scheduler=ddim steps=4,8 guidance=4 latency.timed_runs=0
+
 pictures: demo ## Copy the demo's pictures into docs/pictures, where README shows them
 	mkdir -p docs/pictures
+	$(BIN)/denoisebench sweep experiment=demo $(GATED) store=runs/demo run=before
+	$(BIN)/denoisebench sweep experiment=demo $(GATED) scheduler.flags.timestep_spacing=trailing run=after
+	$(BIN)/denoisebench pack runs/before -o runs/baseline.dbpack
+	$(BIN)/python -m benchmarks.terminal_picture docs/pictures/gate.svg check --baseline runs/baseline.dbpack \
+		--candidate runs/after --only=quality,images
 	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
 		runs/demo/figures/gallery_guidance_4.png docs/pictures/
 
