@@ -12,9 +12,11 @@ class VendorDefault:
     scheduler: str  # class
     steps: int | None
     guidance: float | None
+    shows_by: str = "prompt"  # argument that says what an image shows; empty where none does
 
 
-def vendor_default(pipeline: Any) -> VendorDefault:
+def vendor_default(pipeline: Any, *, of_classes: bool = False) -> VendorDefault:
+    """What a pipeline runs with; of_classes: whether its network is told classes."""
     parameters = signature(type(pipeline).__call__).parameters
 
     def number(name: str) -> Any:
@@ -22,4 +24,6 @@ def vendor_default(pipeline: Any) -> VendorDefault:
         return default if isinstance(default, int | float) else None
 
     scheduler = type(pipeline.scheduler).__name__
-    return VendorDefault(scheduler, number("num_inference_steps"), number("guidance_scale"))
+    shows_by = "prompt" if "prompt" in parameters else "class_labels" if of_classes else ""
+    steps, guidance = number("num_inference_steps"), number("guidance_scale")
+    return VendorDefault(scheduler, steps, guidance, shows_by)

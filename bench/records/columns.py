@@ -35,6 +35,8 @@ _MEASURED = {
     "vendor_scheduler": "class of the model's own scheduler",
     "vendor_steps": "steps that its pipeline runs when it is not told",
     "vendor_guidance": "weight that its pipeline takes when it is not told",
+    "vendor_shows_by": "argument of its call that says what an image shows: prompt, class_labels, "
+    "or empty where none does",
     "latency_batch_size": "images per timed batch",
     "latency_p50_s": "median seconds per image: batch wall time / batch size",
     "latency_p95_s": "95th percentile of the same: of five timed runs about the slowest",

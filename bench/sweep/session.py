@@ -259,7 +259,8 @@ def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples:
         grid = executed_grid(visited, stages.scheduler)
         store.write_record(key, "grid", asdict(grid))
     if store.read_record(key, "vendor") is None:
-        store.write_record(key, "vendor", asdict(vendor_default(pipeline)))
+        default = vendor_default(pipeline, of_classes=bool(job.prompts.classes))
+        store.write_record(key, "vendor", asdict(default))
 
 
 def _latents(job: Job) -> npt.NDArray[np.float32] | None:

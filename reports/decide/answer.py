@@ -24,6 +24,8 @@ NOTHING = (
 )
 _NO_CELL = "no cell is proven to be within the margins of every other one"
 _FEW = 3  # parts of a sentence
+# Of a call, what says what an image shows, as shows_by of a default names it.
+_SHOWN_BY = {"prompt": ["prompt"], "class_labels": ["class_labels=class_labels"], "": []}
 _AS_MUCH = 0.05  # of a cost, by which another is not worth a word
 
 
@@ -90,13 +92,14 @@ def snippet(default: Default, defaults: Sequence[Default]) -> str:
     if "call" not in default or any(default.get(name) for name in STEERING):
         return ""
     named = ", ".join(["pipe", '"defaults.yaml"', *_keywords(default, defaults)])
-    image = "prompt" if default["task"] == "txt2img" else "prompt, image=image"
+    arguments = [*_SHOWN_BY[default.get("shows_by", "prompt")]]
+    arguments += [] if default["task"] == "txt2img" else ["image=image"]
     return "\n".join(
         [
             "import denoisebench",
             "",
             f"call = denoisebench.apply({named})",
-            f"image = pipe({image}, **call).images[0]",
+            f"image = pipe({', '.join([*arguments, '**call'])}).images[0]",
         ]
     )
 

@@ -186,6 +186,7 @@ def _record(
         "runner_up": None if runner_up is None else _short(rows, recommendation, runner_up),
         **tail,
         **_noise_levels(run, run.entries[i]),
+        **_shows_by(run, run.entries[i]),
         "provenance": _provenance(run.entries[i], _race_of(run, recommendation)),
     }
 
@@ -298,6 +299,13 @@ def _short(rows: Sequence[FrameRow], recommendation: Recommendation, place: int)
 def _guidance(row: FrameRow) -> dict[str, Any]:
     """The weight, where it has an effect."""
     return {} if row["guidance_form"] in WEIGHTLESS else {"guidance": row["guidance"]}
+
+
+def _shows_by(run: Run, entry: Entry) -> dict[str, str]:
+    """The argument of the pipeline's call that says what an image shows, where that is no prompt:
+    class_labels, or none at all."""
+    shows_by = (run.store.read_record(entry.cell.key, "vendor") or {}).get("shows_by", "prompt")
+    return {} if shows_by == "prompt" else {"shows_by": shows_by}
 
 
 def _noise_levels(run: Run, entry: Entry) -> dict[str, Any]:

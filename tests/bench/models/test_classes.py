@@ -175,7 +175,7 @@ def test_labels_that_are_none_are_refused(tmp_path, capsys):
 @pytest.fixture
 def swept_zoo(zoo, nothing_kept, tmp_path, capsys):
     """A run by its path alone, with what it said."""
-    more = ("metrics=own", "samples=4", "metrics.convergence_steps=8", "steps=2,4")
+    more = ("metrics=own", "samples=32", "metrics.convergence_steps=8", "steps=2,4")
     code, out, err = sweep(capsys, tmp_path, zoo, *more, "scheduler=ddim")
     assert (code, err) == (0, "")
     return tmp_path / "runs" / "tiny", out
@@ -189,17 +189,18 @@ def test_a_report_defaults_pack_and_check_as_of_any_model(swept_zoo, zoo, tmp_pa
     assert not [name for name in frame if name.startswith("clip_score")]
     assert call(capsys, "report", folder)[0] == 0
     assert {*frame["prompts"]} == {"classes"}
-    assert {*frame["distinct_prompts"]} == {4}
+    assert {*frame["distinct_prompts"]} == {32}
     pack = tmp_path / "zoo.dbpack"
     assert call(capsys, "pack", folder, "-o", pack)[0] == 0
     given = ("--baseline", pack, "--candidate", pack, "--only=images", f"--out={tmp_path / 'c'}")
     code, out, err = call(capsys, "check", *given)
     assert (code, err) == (0, ""), out
-    decided = [default for default in read_defaults(folder / "defaults.yaml") if "call" in default]
-    for default in decided:
-        pipeline = DiTPipeline.from_pretrained(zoo)
-        arguments = apply(pipeline, folder / "defaults.yaml", default_for=default["default_for"])
-        assert set(arguments) == {"num_inference_steps", "guidance_scale"}
+    (default,) = read_defaults(folder / "defaults.yaml")
+    assert default["shows_by"] == "class_labels"
+    pipeline = DiTPipeline.from_pretrained(zoo)
+    arguments = apply(pipeline, folder / "defaults.yaml")
+    assert set(arguments) == {"num_inference_steps", "guidance_scale"}
+    assert "pipe(class_labels=class_labels, **call)" in (folder / "report.html").read_text()
 
 
 # Consistency models.

@@ -203,6 +203,9 @@ def test_the_lines_to_copy_name_what_tells_a_default_from_the_others():
         "call = denoisebench.apply(pipe, \"defaults.yaml\", task='img2img', strength=0.5)",
         "image = pipe(prompt, image=image, **call).images[0]",
     ]
+    classes, nothing = (one | {"shows_by": argument} for argument in ("class_labels", ""))
+    assert lines(0, classes)[1] == "image = pipe(class_labels=class_labels, **call).images[0]"
+    assert lines(0, nothing)[1] == "image = pipe(**call).images[0]"
     assert snippet(default_of("fd_shapes", outcome="UNDECIDED"), [one]) == ""
     assert snippet(one | {"guidance_start": 0.2}, [one]) == ""
 
