@@ -16,16 +16,17 @@ COLOURS = (
     "#882255",
     "#7F4F24",
 )
+# Outlines in a square from -1 to 1, for charts and for the legends beside them.
 SHAPES = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "triangle-right",
-    "triangle-left",
-    "M0,-1L.29,-.4L.95,-.31L.47,.15L.59,.81L0,.5L-.59,.81L-.47,.15L-.95,-.31L-.29,-.4Z",  # a star
+    "M1,0A1,1,0,1,1,-1,0A1,1,0,1,1,1,0Z",  # circle
+    "M-.9,-.9L.9,-.9L.9,.9L-.9,.9Z",  # square
+    "M0,-1L1.05,.85L-1.05,.85Z",  # triangle
+    "M0,-1.2L1,0L0,1.2L-1,0Z",  # diamond
+    "M-.4,-1.1L.4,-1.1L.4,-.4L1.1,-.4L1.1,.4L.4,.4L.4,1.1L-.4,1.1L-.4,.4L-1.1,.4L-1.1,-.4L-.4,-.4Z",
+    "M0,1L1.05,-.85L-1.05,-.85Z",  # triangle, point down
+    "M1,0L-.85,1.05L-.85,-1.05Z",  # triangle, point right
+    "M-1,0L.85,1.05L.85,-1.05Z",  # triangle, point left
+    "M0,-1.2L.35,-.48L1.14,-.37L.57,.18L.71,.97L0,.6L-.71,.97L-.57,.18L-1.14,-.37L-.35,-.48Z",
 )
 # What coincides is drawn over each other: later lines have gaps, later marks and lines are smaller.
 DASHES = ([1, 0], [6, 4], [1, 0], [2, 3])

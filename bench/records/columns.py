@@ -69,7 +69,7 @@ def _columns() -> dict[str, str]:
     return {name: texts[name] for name in order}
 
 
-COLUMNS = _columns()  # what each holds; the order is that of results.csv
+COLUMNS = _columns()  # what each holds; the order is that of results.parquet
 
 # What is the same for all cells that differ in scheduler and steps alone: a panel of curves, and
 # one race.

@@ -34,9 +34,13 @@ class Answer:
     """What is said of defaults of one group of cells, those of which the same is true."""
 
     about: str  # the cells among which they were chosen, and the metrics where others chose else
-    head: str  # how the sentence begins, in lower case: what to run
-    rest: str  # how it goes on, and what is open
+    head: str  # what to run, in lower case
+    rest: str  # what that saves and may lose, and what is open; may be empty
     places: list[int]  # of the defaults among all
+
+    @property
+    def words(self) -> str:
+        return f"{self.head}: {self.rest}" if self.rest else f"{self.head}."
 
 
 def answers(defaults: Sequence[Default], *, is_even: bool) -> list[Answer]:
@@ -67,7 +71,7 @@ def answer(defaults: Sequence[Default], *, is_even: bool) -> str:
         return (
             f"{decided} of {len(defaults)} defaults are proven, see defaults.yaml beside the page"
         )
-    return " ".join(f"{part.about}: {part.head}{part.rest}" for part in parts)
+    return " ".join(f"{part.about}: {part.words}" for part in parts)
 
 
 def default_line(default: Default) -> str:
@@ -141,8 +145,8 @@ def _setting(default: Default) -> str:
 def _words(default: Default, *, is_even: bool) -> tuple[str, str]:
     """The head and the rest of what is said of a default."""
     if "call" not in default:
-        waiting = _waiting(default)
-        return ("nothing is proven yet", f"{waiting}.") if waiting else (_NO_CELL, ".")
+        is_open = "note" in default or _undecided(default)
+        return ("nothing is proven yet", _open(default)) if is_open else (_NO_CELL, "")
     grows = default["outcome"] == NO_PLATEAU
     parts = [
         "its curve still gains there, so sweep more steps" if grows else "",
@@ -150,7 +154,7 @@ def _words(default: Default, *, is_even: bool) -> tuple[str, str]:
         _loss(default["evidence"]),
     ]
     facts = "; ".join(part for part in parts if part)
-    return f"use {_setting(default)}", f": {facts}.{_cheaper(default)}"
+    return f"use {_setting(default)}", f"{facts}.{_cheaper(default)}"
 
 
 def _saving(default: Default, *, is_even: bool) -> str:
@@ -165,9 +169,9 @@ def _saving(default: Default, *, is_even: bool) -> str:
     where = "" if _is_measured(vendor) else " (not run here)"
     ratio = saving["evaluations"]
     if ratio > 1 + _AS_MUCH:
-        return f"{times(ratio, 2)} fewer evaluations than {own}{where}"
+        return f"{times(ratio)} fewer evaluations than {own}{where}"
     if ratio < 1 - _AS_MUCH:
-        return f"{times(1 / ratio, 2)} the evaluations of {own}{where}"
+        return f"{times(1 / ratio)} the evaluations of {own}{where}"
     return f"as many evaluations as {own}{where}"
 
 
@@ -202,27 +206,49 @@ def _at_most(metric: str, held: Mapping[str, Any]) -> str:
 
 def _cheaper(default: Default) -> str:
     """Which cheaper setting may do, and what it would take to know."""
-    samples = _undecided(default)
-    if not samples:
+    if not _undecided(default):
         return ""
-    name, further = min(samples.items(), key=itemgetter(1))
-    return f" {name} would be cheaper: undecided, {more(further)}."
+    setting, further = _soonest(default)
+    needs = more(further) if math.isinf(further) else f"undecided, {more(further)}"
+    return f" {setting} would be cheaper: {needs}."
+
+
+def _open(default: Default) -> str:
+    """Why a default is not decided, or what would decide soonest."""
+    if "note" in default:
+        return _noted(default) + "."
+    setting, further = _soonest(default)
+    if math.isinf(further):
+        return f"it is {NEVER}."
+    return f"{more(further)} of {setting}{_weight(default)} would probably decide."
 
 
 def _waiting(default: Default) -> str:
-    """Why a default is not decided, or what may be decided soonest."""
+    """Why a default is not decided, or what may be decided soonest, at the end of a line."""
     if "note" in default:
-        note = default["note"].removesuffix(".")
-        return f"; {note[0].lower()}{note[1:]}"
-    samples = _undecided(default)
-    if not samples:
+        return f"; {_noted(default)}"
+    if not _undecided(default):
         return ""
-    name, further = min(samples.items(), key=itemgetter(1))
+    setting, further = _soonest(default)
     if math.isinf(further):
         return f"; that is {NEVER}"
-    guidance = default.get("guidance")
-    setting = name if guidance is None else f"{name}, guidance {guidance:g}"
-    return f"; {setting} may be, with {more(further)}"
+    return f"; {setting}{_weight(default)} may be, with {more(further)}"
+
+
+def _noted(default: Default) -> str:
+    """The note of a default, as it goes on in a sentence."""
+    note: str = default["note"].removesuffix(".")
+    return note[0].lower() + note[1:]
+
+
+def _weight(default: Default) -> str:
+    """`, guidance 4`; nothing where the weight has no effect."""
+    return f", guidance {default['guidance']:g}" if "guidance" in default else ""
+
+
+def _soonest(default: Default) -> tuple[str, float]:
+    """The setting that would be decided by the fewest further samples, and their number."""
+    return min(_undecided(default).items(), key=itemgetter(1))
 
 
 def _undecided(default: Default) -> dict[str, float]:

@@ -12,10 +12,13 @@ from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports import theme
 from denoisebench.reports.formats import duration, number, places_of, plus_minus
 from denoisebench.reports.rows.curves import sign
 
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
+_RIGHT = 0.85  # of the longest axis value of a panel, from which a curve ends at its right
+_LONGEST = 18  # letters of a name that is written at the end of a curve
 
 
 def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:
@@ -65,6 +68,32 @@ def front_labels(
         i = front.index
         height[i] = stacked(*(v[i].to_numpy() for v in (start, start + length, away * y)))
     return points.assign(label=text, label_dx=start - x, label_dy=y - away * height)
+
+
+def end_names(
+    points: pd.DataFrame, along: str, x: str, *, logarithmic: bool, own_axes: bool
+) -> pd.Series:
+    """The scheduler at the last point of each curve that ends at the right of its panel, where no
+    other curve ends within a line of text; None elsewhere.
+
+    along, x: the fields along which curves run, and of the horizontal axis."""
+    scale = np.log if logarithmic else np.positive
+    names: pd.Series = pd.Series(None, index=points.index, dtype=object)
+    for _, panel in points.groupby("panel", sort=False):
+        shown = (panel if own_axes else points)[["value", "low", "high"]]
+        last = panel.loc[panel.groupby("scheduler")[along].idxmax()]
+        y = _pixels(scale(last["value"]), scale(shown), theme.PANEL_HEIGHT).to_numpy()
+        nearest = np.abs(y[:, None] - y) + np.where(np.eye(len(y)), np.inf, 0.0)
+        fits = nearest.min(axis=1, initial=np.inf) >= _LINE
+        fits &= (last["scheduler"].str.len() <= _LONGEST).to_numpy()
+        fits &= (last[x] >= _RIGHT * panel[x].max()).to_numpy(dtype=bool)
+        names[last.index[fits]] = last["scheduler"][fits]
+    return names
+
+
+def room_for(names: pd.Series) -> int:
+    """Pixels that names take right of their curves."""
+    return max((_LETTER * (len(name) + 2) for name in names.dropna()), default=0)
 
 
 def stacked(start: np.ndarray, end: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -15,3 +15,10 @@ document.querySelectorAll(".snippet").forEach((snippet) => {
   const text = snippet.querySelector("pre").textContent;
   button.addEventListener("click", () => copyText(text, button));
 });
+
+/* What is folded is printed; charts that are folded are not drawn, and their details stay so. */
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((details) => {
+    if (!details.querySelector(".chart, pre")) details.open = true;
+  });
+});

@@ -24,6 +24,8 @@ _HEIGHT = 210  # pixels of a panel
 _WIDTHS = {1: 420, 2: 250, 3: 190}  # by panels side by side
 _COLUMNS = 4
 _ROOM = 1.25  # by which an axis is longer than what it holds
+_FAR = 100  # margins
+_SIZE = 62  # of marks, square pixels
 _PALE = 0.35  # opacity of what was not tested
 
 
@@ -85,7 +87,8 @@ def _figure(
     first = rows[recommendation.rows[0]]
     title = "Loss against the best, in margins"
     subtitle = f"{cell_name(first, without=('scheduler', 'steps'))} · below the line is allowed"
-    schedulers = list(dict.fromkeys(record["scheduler"] for record in records))
+    chosen_first = sorted(records, key=lambda record: not record["recommended"])
+    schedulers = list(dict.fromkeys(record["scheduler"] for record in chosen_first))
     columns = min(len(schedulers), _COLUMNS)
     chart = (
         alt.layer(*_layers(records), data=alt.NamedData("losses"))
@@ -95,7 +98,7 @@ def _figure(
     )
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"losses": records}, "config": theme.CONFIG}
-    spec |= {"usermeta": {"narrowest": 130, "widest": 420}}  # pixels of a panel on the page
+    spec |= {"usermeta": {"narrowest": 105, "widest": 420}}  # pixels of a panel on the page
     return Figure(stem, title, _note(decisions), spec)
 
 
@@ -116,27 +119,31 @@ def _layers(records: Sequence[dict[str, Any]]) -> list[alt.Chart]:
     metrics = list(dict.fromkeys(record["metric"] for record in records))
     steps = alt.X("steps:O", title="Steps", axis=alt.Axis(labelAngle=0, labelOverlap="greedy"))
     plain = alt.Chart().encode(x=steps)
-    base = plain.encode(**_look(metrics), opacity=_opacity())
+    look = _look(metrics)
+    shape = look.pop("shape")
+    base = plain.encode(**look, opacity=_opacity())
     y = _axis(ends)
     default = plain.transform_filter("datum.recommended")
-    marks: dict[str, Any] = {"size": 62, "strokeWidth": 1.8}
-    points = base.encode(y=y("loss"), tooltip=_tooltip())
-    return [
+    points = base.encode(y=y("loss"), shape=shape, tooltip=_tooltip())
+    band = [
         default.mark_bar(color=theme.CHOSEN, width=alt.RelativeBandSize(1)).encode(
             y=alt.YDatum(ends[0]), y2=alt.Y2Datum(ends[1])
         ),
+        default.mark_text(
+            text="default", fontSize=theme.LABEL_SIZE, fontWeight="bold", dy=9, color=theme.INK
+        ).encode(y=alt.YDatum(ends[1])),
+    ]
+    return [
+        *(band if any(record["recommended"] for record in records) else []),
         alt.Chart().mark_rule(color=theme.AXIS).encode(y=alt.YDatum(0)),
         alt.Chart()
         .mark_rule(color=theme.INK, strokeDash=[5, 3], strokeWidth=1.4)
         .encode(y=alt.YDatum(1)),
         base.mark_rule(strokeWidth=2).encode(y=y("low"), y2="high:Q"),
-        points.transform_filter(f"datum.outcome == '{PASS}'").mark_point(filled=True, **marks),
+        points.transform_filter(f"datum.outcome == '{PASS}'").mark_point(filled=True, size=_SIZE),
         points.transform_filter(f"datum.outcome != '{PASS}'").mark_point(
-            filled=True, fill="white", **marks
+            filled=False, fill="white", size=_SIZE, strokeWidth=1.8
         ),
-        default.mark_text(
-            text="default", fontSize=theme.LABEL_SIZE, fontWeight="bold", dy=9, color=theme.INK
-        ).encode(y=alt.YDatum(ends[1])),
     ]
 
 
@@ -181,15 +188,19 @@ def _axis(ends: tuple[float, float]) -> Any:
     """The same y encoding for every field: linear about 0, compressed beyond the margin."""
     scale = alt.Scale(type="symlog", constant=1, domain=[*ends], nice=False)
     axis = alt.Axis(
-        values=loss_ticks(ends), labelExpr="datum.value == 1 ? 'margin' : datum.label", format="~r"
+        values=loss_ticks(ends),
+        labelExpr="datum.value == 1 ? 'margin' : datum.label",
+        format="~r",
+        labelOverlap=False,
     )
     return lambda field: alt.Y(f"{field}:Q", title="Loss, in margins", scale=scale, axis=axis)
 
 
 def loss_ticks(ends: tuple[float, float]) -> list[float]:
-    """0, 1, 2, 5, 10, 20, … to either side, as far as the axis goes."""
+    """0, 1, 2, 5, 10, … to either side, as far as the axis goes; tens alone where it goes far."""
     reach = max(abs(end) for end in ends)
     decades = range(math.ceil(math.log10(reach)) + 1)
-    sizes = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    digits = (1, 2, 5) if reach < _FAR else (1,)
+    sizes = [digit * 10.0**decade for decade in decades for digit in digits]
     ticks = [*(-size for size in reversed(sizes)), 0.0, *sizes]
     return [tick for tick in ticks if ends[0] <= tick <= ends[1]]

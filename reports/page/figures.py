@@ -31,26 +31,30 @@ from denoisebench.reports.page.axes import (
 )
 from denoisebench.reports.page.chart_data import (
     changes,
+    end_names,
     front_labels,
     gain_records,
     point_records,
+    room_for,
     subtitle,
 )
+from denoisebench.reports.page.looks import Look, looks_of, shown_first
 from denoisebench.reports.page.marks import (
     bands,
+    channels,
     decision_marks,
+    end_labels,
     highlight,
     intervals,
-    look_of,
     markers,
     point_labels,
-    schedulers_of,
     zero_line,
 )
 from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
 from denoisebench.reports.rows.frame import frame_metrics, records
 from denoisebench.reports.rows.pareto import with_front
 
+_GAP = 20  # pixels between panels
 _OWN_AXES = " Each panel has a value axis of its own."
 
 
@@ -72,41 +76,64 @@ def figures(
     decisions: Decisions = NOTHING,
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
-    placed = _placed(curve_points(frame, metric))
-    points = decided(placed, metric, decisions)
-    by_strength = strength_points(frame, metric)
-    points, by_strength = _with_default(points), _placed(by_strength)
-    is_full = metric in drawn_in_full(frame_metrics(frame))
+    looks, is_full = looks_of(frame), metric in drawn_in_full(frame_metrics(frame))
+    points = decided(_placed(curve_points(frame, metric), looks), metric, decisions)
+    points, by_strength = _with_default(points), _placed(strength_points(frame, metric), looks)
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
     drawn = [
-        _curves(frame, metric, points[points[cost.field].notna()], cost=cost)
+        _curves(frame, metric, points[points[cost.field].notna()], cost=cost, looks=looks)
         for cost in costs
         if points[cost.field].notna().any()
     ]
     if len(by_strength):
-        drawn.append(_curves(frame, metric, by_strength, cost=STRENGTH))
+        drawn.append(_curves(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):
-        drawn.append(_gains(frame, metric, gains))
+        drawn.append(_gains(frame, metric, _placed(gains, looks), looks=looks))
     timed = with_front(points, sign(metric))
     if len(timed):
-        drawn.append(_front(frame, metric, timed))
+        drawn.append(_front(frame, metric, timed, looks=looks))
     return drawn
 
 
-def _placed(points: pd.DataFrame) -> pd.DataFrame:
-    """The points with `place`: the number of the scheduler."""
-    return points.assign(place=pd.factorize(points["scheduler"])[0])
+def _placed(points: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
+    """The points with `place`: the number of the scheduler among all of the run."""
+    places = {name: place for place, name in enumerate(looks)}
+    return points.assign(place=points["scheduler"].map(places))
 
 
-def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cost) -> Figure:
+def _best_first(points: pd.DataFrame, metric: str) -> list[str]:
+    """Schedulers by their best value."""
+    spec = metric_spec(metric)
+    quality = -points["value"].abs() if spec.is_signed else sign(metric) * points["value"]
+    best = quality.groupby(points["scheduler"]).max()
+    return [str(name) for name in best.sort_values(ascending=False).index]
+
+
+def _curves(
+    frame: pd.DataFrame,
+    metric: str,
+    points: pd.DataFrame,
+    *,
+    cost: Cost,
+    looks: Mapping[str, Look],
+) -> Figure:
     own_axes = needs_own_axes(metric, points)
     x, y = cost_axis(points, cost), value_axis(metric, points, own_axes=own_axes)
-    look, (pick, shown) = look_of(points), highlight()
+    look = channels([*looks.values()])
+    names = end_names(
+        points,
+        cost.order,
+        cost.field,
+        logarithmic=is_logarithmic(metric, points),
+        own_axes=own_axes,
+    )
+    points = points.assign(end=names)
+    pick, shown = highlight(shown_first(points, _best_first(points, metric)))
     base = alt.Chart().encode(x=x, color=look["color"])
     lines = base.mark_line().encode(
         y=y("value"),
@@ -120,12 +147,13 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
     banded = cost is not SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
     layers = [
         *(
-            bands(base, y, pick, count=len(schedulers_of(points)))
+            bands(base, y, pick, count=points["scheduler"].nunique())
             if banded
             else [intervals(base, y).encode(opacity=shown)]
         ),
         lines,
         marks.add_params(pick),
+        *([end_labels(base, y, shown)] if names.notna().any() else []),
         *decision_marks(base, y, look, points=points, cost=cost),
         *([zero_line()] if metric_spec(metric).is_signed else []),
     ]
@@ -139,7 +167,7 @@ def _curves(frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, cost: Cos
         f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
         f"{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, drawn, layers, words=words, own_axes=own_axes)
+    return _figure(metric, drawn, layers, words=words, own_axes=own_axes, beside=room_for(names))
 
 
 def _cut_words(metric: str, points: pd.DataFrame) -> str:
@@ -152,20 +180,24 @@ def _cut_words(metric: str, points: pd.DataFrame) -> str:
     return ends + unknown
 
 
-def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
-    look, label = look_of(gains), metric_spec(metric).label
+def _gains(
+    frame: pd.DataFrame, metric: str, gains: pd.DataFrame, *, looks: Mapping[str, Look]
+) -> Figure:
+    look, label = channels([*looks.values()]), metric_spec(metric).label
     gains = gains.assign(change=changes(gains))
     order = gains.sort_values(["steps_to", "steps_from"])["change"].unique().tolist()
     y = signed_axis(f"Gain in {label} per step", gains)
+    points = curve_points(frame, metric)
+    pick, shown = highlight(shown_first(points, _best_first(points, metric)))
     base = alt.Chart().encode(
         x=alt.X("change:O", title="Steps, from → to", sort=order, axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("scheduler:N", sort=schedulers_of(gains)),
+        xOffset=alt.XOffset("scheduler:N", sort=[*looks]),
         color=look["color"],
     )
     layers = [
         zero_line(),
-        intervals(base, y),
-        markers(base, look, along="change").encode(y=y("gain")),
+        intervals(base, y).encode(opacity=shown),
+        markers(base, look, along="change").encode(y=y("gain"), opacity=shown).add_params(pick),
     ]
     words = _Words(
         "gain_per_step",
@@ -178,8 +210,10 @@ def _gains(frame: pd.DataFrame, metric: str, gains: pd.DataFrame) -> Figure:
     return _figure(metric, gain_records(gains), layers, words=words)
 
 
-def _front(frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> Figure:
-    look, y = look_of(points), value_axis(metric, points)
+def _front(
+    frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, looks: Mapping[str, Look]
+) -> Figure:
+    look, y = channels([*looks.values()]), value_axis(metric, points)
     width = theme.PANEL_WIDTHS[_columns(points["panel"].nunique())]
     size, logarithmic = (width, theme.PANEL_HEIGHT), is_logarithmic(metric, points)
     points = front_labels(points, metric, size, logarithmic=logarithmic)
@@ -215,8 +249,10 @@ def _figure(
     *,
     words: _Words,
     own_axes: bool = False,
+    beside: int = 0,
 ) -> Figure:
-    """Layers over the records, one panel beside the other, with own_axes each with its own y."""
+    """Layers over the records, one panel beside the other, with own_axes each with its own y;
+    beside: pixels that stay free right of each panel."""
     panels = list(dict.fromkeys(record["panel"] for record in records))
     columns = _columns(len(panels))
     chart = (
@@ -229,6 +265,8 @@ def _figure(
         chart = chart.resolve_scale(y="independent")
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"cells": records}, "config": theme.CONFIG}
+    if beside:
+        spec |= {"spacing": {"column": _GAP + beside, "row": _GAP}, "usermeta": {"beside": beside}}
     return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
 
 

@@ -32,6 +32,8 @@ from denoisebench.reports.decide.words import (
 )
 from denoisebench.reports.formats import MISSING, duration, number, plus_minus, times
 from denoisebench.reports.page.gallery import Block, tile_uri
+from denoisebench.reports.page.looks import families, looks_of
+from denoisebench.reports.page.on_page import on_page, subtitle_of
 from denoisebench.reports.rows.cautions import all_cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import (
@@ -86,6 +88,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             cards=recommendation_cards(rows, content.decisions),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
+            legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
             blocks=content.blocks,
             has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
@@ -113,14 +116,18 @@ def _answers(run: Run, frame: pd.DataFrame, content: Content) -> list[dict[str, 
         blocks.append(
             {
                 "about": part.about,
-                "head": part.head[0].upper() + part.head[1:],
-                "rest": part.rest,
+                "head": _capital(part.head),
+                "rest": _capital(part.rest),
                 "notes": dict.fromkeys(r.note for r in decided if r.note),
                 "snippet": snippet(defaults[part.places[0]], defaults),
                 "figures": [figure for figure in drawn if figure is not None],
             }
         )
     return blocks
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -149,7 +156,7 @@ def page_environment(folder: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["tile_uri"] = tile_uri
+    environment.filters |= {"tile_uri": tile_uri, "on_page": on_page, "subtitle_of": subtitle_of}
     environment.globals["style"] = (_HERE / "report.css").read_text()
     environment.globals["script"] = inline_script(page_script())
     return environment

@@ -9,7 +9,9 @@ import pandas as pd
 from denoisebench.reports import theme
 from denoisebench.reports.formats import PERCENT
 from denoisebench.reports.page.axes import Cost, ValueAxis
+from denoisebench.reports.page.looks import Look
 
+ENDS = "ends"  # the layer that narrow pages leave out
 _RING_SIZE, _DEFAULT_SIZE = 260, 190  # square pixels; those of the other marks are theme.SIZES
 
 
@@ -46,9 +48,16 @@ def decision_marks(
         return []
     ring, label = _rings(base, y), _default_label(points[cost.field], cost)
     named = base.transform_filter("datum.recommended").encode(y=y("value"))
+    flat, recommended = points["flat"], points["recommended"]
+    rings = {
+        "datum.flat && !datum.recommended": flat & ~recommended,
+        "datum.flat && datum.recommended": flat & recommended,
+    }
+    drawn = [ring.transform_filter(test) for test, found in rings.items() if found.any()]
+    if not recommended.any():  # an empty layer has no extent, and the browser is warned of it
+        return drawn
     return [
-        ring.transform_filter("datum.flat && !datum.recommended"),
-        ring.transform_filter("datum.flat && datum.recommended"),
+        *drawn,
         named.mark_point(
             filled=True, size=_DEFAULT_SIZE, opacity=1, stroke=theme.INK, strokeWidth=1.5
         ).encode(shape=look["shape"]),
@@ -97,9 +106,20 @@ def point_labels(base: alt.Chart) -> list[alt.Chart]:
     rule = base.mark_rule(color=theme.QUIET, strokeWidth=0.6, y2Offset=dy)
     return [
         rule.encode(y2="value:Q"),
-        texts(stroke="white", strokeWidth=3),
+        texts(color="white", stroke="white", strokeWidth=3),
         texts(color=theme.INK),
     ]
+
+
+def end_labels(base: alt.Chart, y: ValueAxis, shown: Any) -> alt.Chart:
+    """Names beside the last points of curves, those of chart_data.end_names."""
+    labels: alt.Chart = (
+        base.transform_filter("isValid(datum.end)")
+        .mark_text(align="left", baseline="middle", dx=9, fontSize=theme.LABEL_SIZE)
+        .encode(y=y("value"), text="end:N", color=alt.value(theme.INK), opacity=shown)
+        .properties(name=ENDS)
+    )
+    return labels
 
 
 def markers(base: alt.Chart, look: dict[str, Any], along: str = "steps") -> alt.Chart:
@@ -121,19 +141,21 @@ def markers(base: alt.Chart, look: dict[str, Any], along: str = "steps") -> alt.
     return points
 
 
-def look_of(points: pd.DataFrame) -> dict[str, Any]:
+def channels(looks: Sequence[Look]) -> dict[str, Any]:
     """Colour and shape of each scheduler, in one legend; dash, size and width of its `place`."""
-    names = schedulers_of(points)
-    legend = alt.Legend(orient="top", columns=theme.LEGEND_COLUMNS, symbolOpacity=1)
+    names = [look.name for look in looks]
+    columns = max(1, min(theme.LEGEND_COLUMNS, len(names)))
+    legend = alt.Legend(orient="top", columns=columns, symbolOpacity=1, symbolLimit=0)
 
-    def cycle(domain: list[Any], looks: Sequence[Any]) -> alt.Scale:
-        return alt.Scale(domain=domain, range=[looks[i % len(looks)] for i in range(len(domain))])
+    def scale(domain: list[Any], outcomes: list[Any]) -> alt.Scale:
+        return alt.Scale(domain=domain, range=outcomes)
 
     def falling(ends: tuple[float, float]) -> alt.Scale:
         return alt.Scale(domain=[0, max(1, len(names) - 1)], range=ends)
 
-    dashes = cycle([*range(len(names))], theme.DASHES)
-    colours, shapes = cycle(names, theme.COLOURS), cycle(names, theme.SHAPES)
+    colours = scale(names, [look.colour for look in looks])
+    shapes = scale(names, [look.shape for look in looks])
+    dashes = scale([*range(len(names))], [look.dash for look in looks])
     return {
         "color": alt.Color("scheduler:N", title=None, legend=legend, scale=colours),
         "shape": alt.Shape("scheduler:N", title=None, legend=legend, scale=shapes),
@@ -143,11 +165,9 @@ def look_of(points: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def schedulers_of(points: pd.DataFrame) -> list[str]:
-    return points["scheduler"].unique().tolist()
-
-
-def highlight() -> tuple[alt.Parameter, Any]:
-    """A click on the legend keeps one scheduler and fades the others."""
-    pick = alt.selection_point(fields=["scheduler"], bind="legend")
+def highlight(shown: Sequence[str] = ()) -> tuple[alt.Parameter, Any]:
+    """A click on the legend keeps one scheduler and fades the others; `shown` ones are kept from
+    the start."""
+    value = [{"scheduler": name} for name in shown] or alt.Undefined
+    pick = alt.selection_point(name="pick", fields=["scheduler"], bind="legend", value=value)
     return pick, alt.condition(pick, alt.value(1), alt.value(0.12))

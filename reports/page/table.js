@@ -1,4 +1,4 @@
-/* Tables that are sorted by a click on a heading. */
+/* The table of all cells: sorted, searched, its columns chosen, copied as it is shown. */
 
 /** Numbers by value, texts by letters, empty cells always last. */
 function compare(a, b, numeric, direction) {
@@ -18,8 +18,104 @@ function sortBy(table, heading, index) {
   table.tBodies[0].append(...rows);
 }
 
+/** Whether each word is part of a name of a row, or one of the numbers that name it. */
+function matches(row, words, searched) {
+  const cells = searched.map((index) => row.cells[index]);
+  const has = (cell, word) => {
+    const text = cell.textContent.toLowerCase();
+    return cell.classList.contains("number") ? text === word : text.includes(word);
+  };
+  return words.every((word) => cells.some((cell) => has(cell, word)));
+}
+
+/** What a table shows: titles, which columns are numbers, and rows of texts. */
+function shownOf(table) {
+  const shown = (row) => [...row.cells].filter((cell) => !cell.hidden);
+  const headings = shown(table.tHead.rows[0]);
+  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  return {
+    titles: headings.map((cell) => [...cell.children].map((part) => part.textContent).join(", ")),
+    numeric: headings.map((cell) => cell.classList.contains("number")),
+    rows: rows.map((row) => shown(row).map((cell) => cell.textContent)),
+  };
+}
+
+/** A number as programs read it; nothing for a dash. */
+function plain(text) {
+  return text === "\u2013" ? "" : text.replaceAll(",", "").replaceAll("\u2212", "-");
+}
+
+/** Values and their errors in columns of their own. */
+function csv({ titles, numeric, rows }) {
+  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const twofold = titles.map((_, i) => numeric[i] && rows.some((row) => row[i].includes(" \u00b1 ")));
+  const cells = (text, i) => {
+    if (!numeric[i]) return [text];
+    const [value, error = ""] = text.split(" \u00b1 ");
+    return twofold[i] ? [plain(value), plain(error)] : [plain(value)];
+  };
+  const head = titles.flatMap((title, i) => (twofold[i] ? [title, `${title}, error`] : [title]));
+  return [head, ...rows.map((row) => row.flatMap(cells))]
+    .map((line) => line.map(quoted).join(","))
+    .join("\n");
+}
+
+function markdown({ titles, numeric, rows }) {
+  const line = (cells) => `| ${cells.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  const rule = line(numeric.map((isNumber) => (isNumber ? "---:" : "---")));
+  return [line(titles), rule, ...rows.map(line)].join("\n");
+}
+
+function latex({ titles, numeric, rows }) {
+  const named = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+  const escaped = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => named[sign] ?? `\\${sign}`);
+  const number = (text) =>
+    plain(text) === "" ? "--" : `$${plain(escaped(text)).replace("\u00b1", "\\pm")}$`;
+  const line = (cells) => `${cells.join(" & ")} \\\\`;
+  return [
+    `\\begin{tabular}{${numeric.map((isNumber) => (isNumber ? "r" : "l")).join("")}}`,
+    "\\toprule",
+    line(titles.map(escaped)),
+    "\\midrule",
+    ...rows.map((row) => line(row.map((text, i) => (numeric[i] ? number(text) : escaped(text))))),
+    "\\bottomrule",
+    "\\end{tabular}",
+  ].join("\n");
+}
+
+const FORMS = { csv, markdown, latex };
+
+function equip(table, tools) {
+  const rows = [...table.tBodies[0].rows];
+  const headings = [...table.tHead.rows[0].cells];
+  const searched = headings.flatMap((cell, i) => ("searched" in cell.dataset ? [i] : []));
+  const search = () => {
+    const text = tools.querySelector("[type=search]").value.toLowerCase();
+    const words = text.split(/\s+/).filter(Boolean);
+    rows.forEach((row) => (row.hidden = !matches(row, words, searched)));
+    const found = rows.filter((row) => !row.hidden).length;
+    const all = `${rows.length} cells`;
+    tools.querySelector("output").textContent = found < rows.length ? `${found} of ${all}` : all;
+  };
+  tools.querySelector("[type=search]").addEventListener("input", search);
+  tools.querySelectorAll("[type=checkbox]").forEach((box, index) => {
+    const show = () =>
+      [table.tHead.rows[0], ...rows].forEach((row) => (row.cells[index].hidden = !box.checked));
+    box.addEventListener("change", show);
+    if (box.checked === headings[index].hidden) show(); // a reload keeps what was chosen
+  });
+  tools.querySelectorAll("[data-form]").forEach((button) => {
+    button.addEventListener("click", () =>
+      copyText(FORMS[button.dataset.form](shownOf(table)), button),
+    );
+  });
+}
+
 document.querySelectorAll("table.sortable").forEach((table) => {
   table.querySelectorAll("thead th").forEach((heading, index) => {
     heading.querySelector("button").addEventListener("click", () => sortBy(table, heading, index));
   });
+});
+document.querySelectorAll(".tools").forEach((tools) => {
+  equip(tools.parentElement.querySelector("table"), tools);
 });

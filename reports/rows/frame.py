@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
-from denoisebench.bench.records.cell import WEIGHTLESS
+from denoisebench.bench.records.cell import FACTS, WEIGHTLESS
 from denoisebench.bench.records.columns import COLUMNS, UNSCORED, WHOLE
 from denoisebench.bench.records.rows import metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
@@ -26,6 +26,18 @@ _COUNTS = (
     "latency_batch_size",
     "peak_memory_bytes",
     "threads",
+)
+# Of results.csv, as of the page's table of all cells.
+_FIRST = (
+    "model",
+    "task",
+    "strength",
+    "scheduler",
+    "steps",
+    "guidance",
+    "seed",
+    "samples",
+    "status",
 )
 LOST = ("failed", "degenerate")  # statuses of cells that raised, or whose images show nothing
 NOT_DONE = (*LOST, UNSCORED)  # and of those that lack a metric of the user's own
@@ -87,7 +99,17 @@ def write_results(frame: pd.DataFrame, folder: Path) -> None:
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False).encode()
+    """What a reader looks for comes first: the cell, its scores with their errors; the rest follows
+    in the order of the frame. What was measured has six significant digits."""
+    scores = [name + suffix for name in frame_metrics(frame) for suffix in ("", "_se")]
+    order = dict.fromkeys([*_FIRST, *scores, *frame.columns])
+    measured = [name for name in frame.select_dtypes("float").columns if name not in FACTS]
+    rounded = frame.assign(**{name: frame[name].map(_six_digits) for name in measured})
+    return rounded[[*order]].to_csv(index=False).encode()
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def varying(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

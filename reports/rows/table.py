@@ -1,7 +1,7 @@
 """The table of all cells as texts with sort keys. Units are chosen once per column."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -22,6 +22,8 @@ class Column:
     texts: list[str]
     sort_keys: list[float | str]
     full_title: str = ""  # where the title is a short form
+    is_shown: bool = True  # before a reader chooses columns
+    is_searched: bool = False  # it names a cell, or says what became of it
 
 
 _TITLES = {"scheduler": "Scheduler", "steps": "Steps", "guidance": "Guidance"}
@@ -47,7 +49,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     frame = frame.assign(guidance=frame["guidance"].where(is_guided))
     return [
         *(_plain(frame, name) for name in names),
-        *(_metric(frame, name) for name in drawn_in_full(frame_metrics(frame))),
+        *_metrics(frame),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", text="{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", text="{:.0f}".format),
@@ -58,15 +60,23 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     ]
 
 
+def _metrics(frame: pd.DataFrame) -> Iterator[Column]:
+    """Those that are drawn in full first; the others are shown when they are asked for."""
+    metrics = frame_metrics(frame)
+    full = drawn_in_full(metrics)
+    for name in sorted(metrics, key=lambda name: name not in full):
+        yield replace(_metric(frame, name), is_shown=name in full)
+
+
 def _plain(frame: pd.DataFrame, name: str) -> Column:
     title = _TITLES.get(name, name.capitalize())
     if pd.api.types.is_numeric_dtype(frame[name]):
-        return _measured(frame[name], title, "", text="{:g}".format)
+        return replace(_measured(frame[name], title, "", text="{:g}".format), is_searched=True)
     return _column(title, frame[name].tolist())
 
 
 def _column(title: str, texts: list[str]) -> Column:
-    return Column(title, "", False, texts, [text.lower() for text in texts])
+    return Column(title, "", False, texts, [text.lower() for text in texts], is_searched=True)
 
 
 def _measured(

@@ -96,12 +96,12 @@ def vendor(evaluations, latency=None, **fields):
         ),
         (
             DDIM | vendor(3.125, 2.96, latency_is="estimated from time per evaluation"),
-            f"use ddim, 16 steps, guidance 4: 3.1{X} fewer evaluations than the pipeline's own 50 "
+            f"use ddim, 16 steps, guidance 4: 3.12{X} fewer evaluations than the pipeline's own 50 "
             f"steps (not run here); {LOSS}.",
         ),
         (
             DDIM | vendor(0.5),
-            f"use ddim, 16 steps, guidance 4: 2.0{X} the evaluations of the pipeline's own 50 "
+            f"use ddim, 16 steps, guidance 4: 2.00{X} the evaluations of the pipeline's own 50 "
             f"steps; {LOSS}.",
         ),
         (
@@ -116,11 +116,12 @@ def vendor(evaluations, latency=None, **fields):
         ),
         (
             {"outcome": "UNDECIDED", **OPEN},
-            "nothing is proven yet; ddim, 8 steps, guidance 4 may be, with about 840 more samples.",
+            "nothing is proven yet: about 840 more samples of ddim, 8 steps, guidance 4 would "
+            "probably decide.",
         ),
         (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
-            "nothing is proven yet; that is not decidable in practice.",
+            "nothing is proven yet: it is not decidable in practice.",
         ),
         (
             {"outcome": "UNDECIDED"},
@@ -134,7 +135,7 @@ def test_the_answer_says_what_is_proven_and_no_more(default, words):
 
 def test_uneven_timings_say_nothing_of_speed():
     (said,) = answers([default_of("fd_shapes", **DDIM | vendor(3.125, 2.96))], is_even=False)
-    assert f"3.1{X} fewer evaluations than" in said.rest
+    assert f"3.12{X} fewer evaluations than" in said.rest
     assert "faster" not in said.rest
 
 
@@ -150,7 +151,7 @@ def test_a_bound_is_rounded_up_and_never_below_nought(held, words):
     (said,) = answers(
         [default_of("fd_shapes", **DDIM | {"evidence": {"fd_shapes": held}})], is_even=True
     )
-    assert said.rest == f": loses at most {words}."
+    assert said.rest == f"loses at most {words}."
 
 
 def test_of_many_metrics_the_one_nearest_to_its_margin_is_named():
@@ -158,7 +159,7 @@ def test_of_many_metrics_the_one_nearest_to_its_margin_is_named():
     evidence = held | {"clip_score_a": lost(0.0, 0.1, 1.0), "clip_score_b": lost(0.0, 0.3, 1.0)}
     (said,) = answers([default_of("fid", **DDIM | {"evidence": evidence})], is_even=True)
     assert said.rest == (
-        ": loses at most 0.90 of the 1 KID allowed, and a smaller share of 3 other margins."
+        "loses at most 0.90 of the 1 KID allowed, and a smaller share of 3 other margins."
     )
 
 
@@ -207,7 +208,7 @@ def test_the_lines_to_copy_name_what_tells_a_default_from_the_others():
     assert lines(0, classes)[1] == "image = pipe(class_labels=class_labels, **call).images[0]"
     assert lines(0, nothing)[1] == "image = pipe(**call).images[0]"
     assert snippet(default_of("fd_shapes", outcome="UNDECIDED"), [one]) == ""
-    assert snippet(one | {"guidance_start": 0.2}, [one]) == ""
+    assert snippet(one | {"guidance_rescale": 0.2}, [one]) == ""
 
 
 def test_the_lines_of_a_run_choose_one_default_of_its_file(tmp_path):

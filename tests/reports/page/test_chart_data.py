@@ -1,14 +1,17 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from denoisebench.reports.page.axes import is_logarithmic
 from denoisebench.reports.page.chart_data import (
     batch_words,
+    end_names,
     front_labels,
     gain_records,
     point_records,
+    room_for,
     stacked,
     subtitle,
 )
@@ -43,6 +46,27 @@ def test_gain_records_name_the_change(run):
     frame = load_frame(run)
     gains = marginal_gains(frame, FD, load_estimates(run, FD))
     assert [r["change"] for r in gain_records(gains)[:3]] == ["2 → 4", "4 → 8", "8 → 16"]
+
+
+def ends(**curves):
+    """Names at the ends of curves, given as their points: (steps, value) pairs."""
+    rows = [
+        {"panel": "", "scheduler": name, "steps": steps, "value": v, "low": v - 1, "high": v + 1}
+        for name, points in curves.items()
+        for steps, v in points
+    ]
+    points = pd.DataFrame(rows)
+    names = end_names(points, "steps", "steps", logarithmic=False, own_axes=False)
+    assert room_for(names) == max([6 * (len(name) + 2) for name in names.dropna()], default=0)
+    return [(int(points["steps"][i]), name) for i, name in names.dropna().items()]
+
+
+def test_curves_are_named_at_their_ends_where_no_other_ends_near_by():
+    far, near = [(2, 9.0), (16, 5.0)], [(2, 8.0), (16, 1.2)]
+    assert ends(a=far, b=near) == [(16, "a"), (16, "b")]
+    assert ends(a=far, b=near, c=[(2, 7.0), (16, 1.3)]) == [(16, "a")]
+    assert ends(a=far, b=[(2, 8.0), (8, 1.0)]) == [(16, "a")]  # b ends where a still runs
+    assert ends(**{"a": far, "n" * 30: near}) == [(16, "a")]
 
 
 @pytest.mark.parametrize("seed", range(10))

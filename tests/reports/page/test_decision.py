@@ -92,3 +92,4 @@ def test_nothing_decided_draws_nothing(run):
 def test_ticks_are_round_and_within_the_axis():
     assert loss_ticks((-0.6, 2.5)) == [0, 1, 2]
     assert loss_ticks((-2.5, 30.0)) == [-2, -1, 0, 1, 2, 5, 10, 20]
+    assert loss_ticks((-2.5, 300.0)) == [-1, 0, 1, 10, 100]

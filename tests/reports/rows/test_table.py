@@ -44,6 +44,20 @@ def test_a_status_is_shown_only_where_a_cell_failed(frame):
     assert "Status" not in [one.title for one in cells_table(finished)]
 
 
+def test_further_metrics_have_columns_that_are_not_shown_at_first(tmp_path):
+    frame = load_frame(fabricate(tmp_path / "run", tasks=("inpaint",)))
+    frame["recall_shapes"], frame["recall_shapes_se"] = 0.5, 0.01
+    shown = {one.title: one.is_shown for one in cells_table(frame)}
+    assert not shown["Recall (shapes)"]
+    assert shown["FD (shapes)"]
+    assert shown["NFE"]
+
+
+def test_scores_stand_next_to_what_names_a_cell(frame):
+    titles = [one.title for one in cells_table(frame)]
+    assert titles[:6] == ["Scheduler", "Steps", "Guidance", "FD (shapes)", "CLIP (tiny)", "NFE"]
+
+
 def test_what_all_cells_share_has_no_column(frame):
     titles = [one.title for one in cells_table(frame)]
     assert "Model" not in titles
