@@ -1,6 +1,6 @@
 """What a command prints in a terminal, as a picture: for README.
 
-python -m benchmarks.terminal_picture FILE.svg ARGUMENT …    the arguments of denoisebench
+    python -m benchmarks.terminal_picture FILE.svg ARGUMENT …    the arguments of denoisebench
 """
 
 import io
