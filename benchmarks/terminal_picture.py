@@ -1,6 +1,8 @@
 """What a command prints in a terminal, as a picture: for README.
 
-    python -m benchmarks.terminal_picture FILE.svg ARGUMENT …    the arguments of denoisebench
+    python -m benchmarks.terminal_picture FILE.svg ARGUMENT …
+
+ARGUMENT …: those of denoisebench. `make pictures` calls it.
 """
 
 import io

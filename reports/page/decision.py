@@ -37,7 +37,9 @@ def decision_figures(rows: Sequence[FrameRow], decisions: Decisions) -> dict[str
         records = [*_records(rows, of_panels[panel])]
         if records:
             stem = "decision" if len(of_panels) == 1 else f"decision_{len(figures) + 1}"
-            figures[panel] = _figure(stem, records, rows, of_panels[panel], decisions=decisions)
+            figures[panel] = _figure(
+                stem, records, of_panels[panel], rows=rows, decisions=decisions
+            )
     return figures
 
 
@@ -79,9 +81,9 @@ def _loss_text(verdict: Verdict) -> str:
 def _figure(
     stem: str,
     records: list[dict[str, Any]],
-    rows: Sequence[FrameRow],
     recommendation: Recommendation,
     *,
+    rows: Sequence[FrameRow],
     decisions: Decisions,
 ) -> Figure:
     first = rows[recommendation.rows[0]]

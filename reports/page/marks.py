@@ -53,7 +53,7 @@ def decision_marks(
         "datum.flat && !datum.recommended": flat & ~recommended,
         "datum.flat && datum.recommended": flat & recommended,
     }
-    drawn = [ring.transform_filter(test) for test, found in rings.items() if found.any()]
+    drawn = [ring.transform_filter(test) for test, held in rings.items() if held.any()]
     if not recommended.any():  # an empty layer has no extent, and the browser is warned of it
         return drawn
     return [

@@ -177,7 +177,8 @@ def test_metrics_that_chose_the_same_share_a_sentence_and_others_are_named():
 def test_no_default_and_many_are_a_line_each():
     assert answer([], is_even=True) == (
         "none; nothing was measured that says which image is better and has a margin: that "
-        "takes CLIP, reference images or a metric of your own"
+        "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images or a "
+        "metric of your own"
     )
     many = [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
     undecided = default_of("fd_shapes", outcome="UNDECIDED")
