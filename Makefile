@@ -31,7 +31,7 @@ pictures: demo ## Copy the demo's pictures into docs/pictures, where README show
 	$(BIN)/denoisebench sweep experiment=demo $(GATED) scheduler.flags.timestep_spacing=trailing run=after
 	$(BIN)/denoisebench pack runs/before -o runs/baseline.dbpack
 	$(BIN)/python -m benchmarks.terminal_picture docs/pictures/gate.svg check --baseline runs/baseline.dbpack \
-		--candidate runs/after --only=quality,images
+		--candidate runs/after --by=steps,guidance --only=quality,images
 	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
 		runs/demo/figures/gallery_guidance_4.png docs/pictures/
 
