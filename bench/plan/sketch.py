@@ -61,7 +61,7 @@ def sketched(configs: Sequence[Mapping[str, Any]]) -> Sketch | None:
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
     grid = [with_own_class(settings) for settings in grid]
-    cells = {cell.name: cell for cell in map(_cell, grid)}
+    cells = {settings.model_dump_json(): _cell(settings) for settings in grid}
     return Sketch(
         [*cells.values()],
         list(dict.fromkeys(settings.model.name for settings in missing.values())),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from denoisebench.bench.records.cell import TRACKED, Cell, Cost, Entry, digest, fields_with
-from denoisebench.bench.records.columns import COLUMNS
+from denoisebench.bench.records.columns import COLUMNS, WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 
@@ -105,7 +105,7 @@ def _measured(run: Run, records: Sequence[dict[str, Any]]) -> list[Measured]:
     for entry, row in zip(run.entries, records, strict=True):
         status = run.store.read_record(entry.cell.key, entry.status_kind)
         finished = run.store.read_record(entry.cell.key, "finished")
-        if finished and status and status["status"] == "done":
+        if finished and status and status["status"] in WHOLE:
             measured.append(Measured(entry, row, round(1000 * finished["unix_s"])))
     return measured
 

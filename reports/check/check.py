@@ -91,7 +91,7 @@ class Check:
     rows: list[Comparison]
     problems: list[Problem]
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
-    omitted: list[str]  # metrics of the user's own that are not compared, and why
+    omitted: list[str]  # what is not compared, and why
     pairs: list[Pair]  # that were compared
 
     @property
@@ -149,11 +149,11 @@ def check(
     unknown = [pair for pair in whole if drift and drifts(pair) is None]
     _refuse_emptiness(pending, problems, only, why=_NO_FEATURES if unknown else "")
     notes = [*_about_runs(baseline, candidate), *_about_pairs(pairs, whole)]
-    if unknown:
-        notes.append(f"{len(unknown)} of {len(whole)} cells: {_NO_FEATURES}")
     if SPEED in families:
         notes += _about_times(whole)
-    omitted = _about_own_metrics(whole, margins) if QUALITY in families else []
+    omitted = [*_about_own_metrics(whole, margins)] if QUALITY in families else []
+    if unknown:
+        omitted.append(f"{len(unknown)} of {len(whole)} cells: {_NO_FEATURES}")
     return Check(
         baseline.name,
         candidate.name,
@@ -161,7 +161,7 @@ def check(
         rows=_judged(pending),
         problems=problems,
         notes=notes,
-        omitted=[*omitted],
+        omitted=omitted,
         pairs=whole,
     )
 

@@ -82,10 +82,12 @@ def default_line(default: Default) -> str:
         return f"{about}{default['outcome']}, {no_cell}{_waiting(default)}"
     saved = ""
     if "saving" in default:
-        vendor, ratio = default["vendor_default"], significant(default["saving"]["evaluations"])
+        vendor, ratio = default["vendor_default"], default["saving"]["evaluations"]
         own = counted(vendor["steps"], "step")
         where = "" if _is_measured(vendor) else ", not measured here"
-        saved = f", {ratio} times fewer evaluations than its own {own}{where}"
+        saved = f", {significant(ratio)} times fewer evaluations than its own {own}{where}"
+        if ratio < 1:
+            saved = f", {significant(1 / ratio)} times the evaluations of its own {own}{where}"
     return f"{about}{_setting(default)} ({default['outcome']}{saved})"
 
 

@@ -64,8 +64,8 @@ class Decisions:
 
 NOTHING = Decisions({}, [], [])
 _NO_GUIDANCE = (
-    "Closeness to many steps does not say which guidance is better: sweep one guidance, or add a "
-    "metric that does, such as CLIP score."
+    "Closeness to many steps does not say which guidance is better: sweep one guidance, or give a "
+    "margin to a metric that does, such as CLIP score."
 )
 
 

@@ -163,7 +163,8 @@ def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[st
     where = "" if beside_vendor.measured else " (not measured here)"
     own = counted(beside_vendor.steps, "step")
     beside = f"the pipeline's own {own} of {beside_vendor.scheduler}{where}"
-    parts = [f"{times(beside_vendor.evaluations)} fewer evaluations"]
+    ratio = beside_vendor.evaluations
+    parts = [f"{times(ratio)} fewer evaluations" if ratio >= 1 else f"{times(1 / ratio)} as many"]
     if is_even and math.isfinite(beside_vendor.latency):
         against = duration(beside_vendor.latency_p50_s)
         parts.append(f"{times(beside_vendor.latency, 2)} faster than {against}")

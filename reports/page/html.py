@@ -118,7 +118,6 @@ def _answers(run: Run, frame: pd.DataFrame, content: Content) -> list[dict[str, 
                 "about": part.about,
                 "head": _capital(part.head),
                 "rest": _capital(part.rest),
-                "notes": dict.fromkeys(r.note for r in decided if r.note),
                 "snippet": snippet(defaults[part.places[0]], defaults),
                 "figures": [figure for figure in drawn if figure is not None],
             }
@@ -176,10 +175,11 @@ def inline_script(code: str) -> str:
 def _summary(frame: pd.DataFrame) -> str:
     """`24 cells: 3 schedulers, 4 step counts, 2 guidance scales. 1 failed.`"""
     counts = {"model": "model", "scheduler": "scheduler", "steps": "step count"}
-    counts |= {"guidance": "guidance scale"} if has_guidance(frame).all() else {}
+    counts |= {"guidance": "guidance scale"} if has_guidance(frame).any() else {}
     counts |= {"seed": "seed"}
     counts |= {"task": "task", "strength": "strength"} if _has_inputs(frame) else {}
-    parts = [_count(frame[name].nunique(), word) for name, word in counts.items()]
+    known = frame.assign(guidance=frame["guidance"].where(has_guidance(frame)))
+    parts = [_count(known[name].nunique(), word) for name, word in counts.items()]
     lost = [
         f" {len(with_status(frame, *LOST))} failed.",
         f" {len(with_status(frame, UNSCORED))} without a metric that failed.",

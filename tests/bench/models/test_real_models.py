@@ -87,7 +87,7 @@ def test_a_ready_config_runs(name, models, tmp_path, capsys):
         assert row["nfe"] == expected
         assert row["network_passes"] == expected * (2 if form in GUIDED else 1)
     for scheduler, grid in grids(tmp_path).items():
-        assert rows["sigma_start"][scheduler] == grid["sigmas"][0]
+        assert rows["sigma_start"][scheduler] == pytest.approx(grid["sigmas"][0], rel=1e-5)
         if grid["scheduler_sigmas"]:
             own = [sigma for sigma in grid["scheduler_sigmas"] if sigma > 0]
             ends = grid["sigmas"][0], grid["sigmas"][-1]

@@ -329,7 +329,7 @@ def all_gone(queue):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("workers=13", "workers=13: there are 12 pieces of work, batches of 8 samples of a cell"),
+        ("workers=13", "workers=13: the work has 12 pieces, batches of 8 samples of a cell"),
         ("workers=-1", "workers=-1: must be greater than or equal to 0"),
         ("workers=1,2", "workers: a sweep has one"),
         ("store=gs://bucket", "store=gs://bucket: is an address of another kind"),

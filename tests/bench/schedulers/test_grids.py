@@ -54,8 +54,8 @@ def test_sigmas_are_those_of_the_scheduler(recorded):
 def test_start_and_end_are_columns_of_the_results(recorded):
     frame = pd.read_csv(recorded / "results.csv").set_index(["scheduler", "steps"])
     found = grids(recorded)["ddim", 4]
-    assert frame.loc[("ddim", 4), "sigma_start"] == pytest.approx(found.sigmas[0])
-    assert frame.loc[("ddim", 4), "sigma_end"] == pytest.approx(found.sigmas[-1])
+    assert frame.loc[("ddim", 4), "sigma_start"] == pytest.approx(found.sigmas[0], rel=1e-5)
+    assert frame.loc[("ddim", 4), "sigma_end"] == pytest.approx(found.sigmas[-1], rel=1e-5)
     assert frame.loc[("ddim", 4), "sigma_start"] == pytest.approx(14.61, abs=0.01)
 
 
@@ -83,7 +83,7 @@ def test_a_lost_grid_is_counted_again_without_new_images(recorded, capsys):
 def test_a_start_that_moves_with_the_steps_is_said(copied):
     """shapes-ddpm has leading spacing."""
     page = (copied / "tiny" / "report.html").read_text()
-    assert "The noise that a run starts from moves with the number of steps" in page
+    assert "how much less moves with the number of steps" in page
     assert re.search(r"<li>ddim, heun: starts at sigma [\d.]+, [\d.]+ for 2, 3 steps\.</li>", page)
     starts = pd.read_csv(copied / "tiny" / "results.csv").groupby("steps")["sigma_start"].first()
     assert math.log(starts[3] / starts[2]) > 0.5

@@ -163,7 +163,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_loads(tmp_path, caps
         (f"metrics.reference={stats}", f"+metrics.cmmd=[{clip}]"): "give a folder of images",
         ("metrics.distances=[manifold]", "metrics.reference_samples=5"): "need more than 5",
         ("metrics.distances=[fid]",): "must be 'fd', 'kernel' or 'manifold'",
-        ("+metrics.reference_features=3",): "metrics.reference_features=3: must be greater than 5",
+        ("metrics.reference_features=3",): "metrics.reference_features=3: must be greater than 5",
         ("model=mixture", f"+metrics.cmmd=[{clip}]"): "exact statistics are of pixels",
     }
     for choice, said in refusals.items():
