@@ -50,6 +50,7 @@ from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
+_STYLES = ("report.css",)
 _MODULES = ("charts.js", "copy.js", "table.js")  # each uses what those before it define
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
@@ -156,7 +157,7 @@ def page_environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"tile_uri": tile_uri, "on_page": on_page, "subtitle_of": subtitle_of}
-    environment.globals["style"] = (_HERE / "report.css").read_text()
+    environment.globals["style"] = "\n".join((_HERE / name).read_text() for name in _STYLES)
     environment.globals["script"] = inline_script(page_script())
     return environment
 
