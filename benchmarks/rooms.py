@@ -28,6 +28,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "apply",
         "queue",
         "sweep",
+        "imported",
         "plan",
         "score",
         "timing",

@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": "verify:verify",
     "inspect": "inspect:inspect",
     "fetch": "fetch:fetch",
+    "score": "score:score",
     "report": "report:report",
     "open": "open:open_page",
     "compare": "report:compare",

@@ -141,7 +141,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
 
         with helpers_of(plan, console) as helpers:
             outcome = run_sweep(plan, console, helpers)
-    _finish(outcome, plan)
+    finish(outcome, plan)
     return 1 if outcome.failed else 0
 
 
@@ -159,7 +159,7 @@ def _sketched(configs: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _finish(outcome: "Outcome", plan: "Plan") -> None:
+def finish(outcome: "Outcome", plan: "Plan") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is. The
     last lines are the answer and where the page is."""
     from denoisebench.bench.apply import read_defaults

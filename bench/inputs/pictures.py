@@ -23,6 +23,7 @@ READING = "seen 1"  # raise it when a file is read as another image: what was ma
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # that are looked for, whatever the suffix says
 _LARGEST = 2**26  # pixels
+_LOSSLESS_WEBP = b"VP8L"  # the name of the chunk that holds the pixels
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # grey in 16 bits
 # How each of PIL's modes becomes one of 8 bits that a colour profile can be of. Others, such as I
 # and F, whose range no file tells, are refused; CMYK is seen through its profile alone.
@@ -76,6 +77,15 @@ def size_of(path: Path, label: str) -> tuple[int, int]:
         in_head = picture.format != "PNG" or "exif" in picture.info  # else all of it would be read
         lies = in_head and picture.getexif().get(_ORIENTATION) in _TURNED
         return (height, width) if lies else (width, height)
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file was compressed so that its pixels are others than were saved: JPEG, and WebP
+    but for its form that loses nothing. Raises UserError like read_picture."""
+    with _opened(path, "image") as picture:
+        if picture.format != "WEBP":
+            return picture.format in ("JPEG", "MPO")
+    return _LOSSLESS_WEBP not in path.read_bytes()
 
 
 @contextmanager

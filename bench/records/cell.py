@@ -177,6 +177,9 @@ class Cell:
         default="", metadata=facts("model.call", "{}", AXIS | {JSON}, after="negative_prompt")
     )
 
+    # Hash of the files, 16 hex digits, where another program made the images; see bench/imported.
+    given: str = field(default="", metadata=facts(roles={MADE}))
+
     @cached_property
     def flags(self) -> Mapping[str, Any]:
         """Flags of the scheduler, by name."""
@@ -258,8 +261,9 @@ def as_set(name: str, value: Any) -> Any:
 class Cost:
     """Work per sample, as counted by hooks on the denoiser while generating."""
 
-    nfe: int  # denoiser evaluations; a guided evaluation counts once
-    network_passes: int  # samples through the network: nfe x 2 under guidance
+    # Denoiser evaluations; a guided evaluation counts once. None: nobody counted.
+    nfe: int | None
+    network_passes: int | None  # samples through the network: nfe x 2 under guidance
     executed_steps: int | None = None  # of the solver; older records do not say
 
 
@@ -361,6 +365,9 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
     apart from how many there were: other numbers of samples are still of one experiment."""
     of = f"from{first}_n{samples}" if first else f"n{samples}"
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
+
+
+SECONDS_KIND = "seconds"  # names the record of what images took that another program made
 
 
 def cut_kind(samples: int) -> str:

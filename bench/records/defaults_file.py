@@ -10,7 +10,7 @@ from denoisebench.bench.paths.guarded import read_yaml
 from denoisebench.bench.settings.job import Dtype
 
 SCHEMA = 1
-DTYPES: tuple[str, ...] = get_args(Dtype)
+DTYPES: tuple[str, ...] = (*get_args(Dtype), "unknown")  # the last of images made elsewhere
 # What tells the defaults of a file apart, beside what the sweep varied, which stands under `held`.
 NAMED_BY = ("model", "task", "default_for", "strength")
 

@@ -57,6 +57,8 @@ def _in_words(name: str, text: str) -> str:
 
 def plain(name: str, value: object) -> str:
     """The value of a setting as it stands in a name: `eta=1` of options, `none` of no levels."""
+    if name == "steps" and value == 0:
+        return ""  # not known
     if isinstance(value, list | tuple) and not value:
         return "no options" if name == "options" else "none"
     if name == "options" and value:

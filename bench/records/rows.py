@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from denoisebench.bench.records.cell import Cell, Cost, Entry, Latency, cut_kind
+from denoisebench.bench.records.cell import (
+    SECONDS_KIND,
+    Cell,
+    Cost,
+    Entry,
+    Latency,
+    cut_kind,
+)
 from denoisebench.bench.records.columns import COLUMNS, PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.run import Run
@@ -101,6 +108,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **_grid_columns(store.read_record(key, "grid")),
         **_vendor_columns(store.read_record(key, "vendor")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
+        **(_seconds_columns(store.read_record(key, SECONDS_KIND)) if cell.given else {}),
     }
     prompts = []  # closeness to many steps reads fewer samples than others, and fewer prompts
     for metric in entry.metrics:
@@ -126,13 +134,13 @@ def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     if not record:
         return {}
     cost = Cost(**record)
-    if cost.executed_steps is None:
+    if cost.executed_steps is None or cost.network_passes is None:
         return {"nfe": cost.nfe, "network_passes": cost.network_passes}
     return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 
 def _grid_columns(record: dict[str, Any] | None) -> dict[str, Any]:
-    if not record:
+    if not (record and record["sigmas"]):
         return {}
     return {"sigma_start": record["sigmas"][0], "sigma_end": record["sigmas"][-1]}
 
@@ -162,6 +170,20 @@ def _latency_columns(record: dict[str, Any] | None) -> dict[str, Any]:
         "throughput_images_per_s": 1 / p50,
         "peak_memory_bytes": latency.peak_memory_bytes,
         "threads": latency.threads,
+    }
+
+
+def _seconds_columns(record: dict[str, Any] | None) -> dict[str, Any]:
+    """What images of another program took, one by one, as its user says."""
+    if not record:
+        return {}
+    seconds = np.array(record["seconds"])
+    p50, p95 = float(np.median(seconds)), float(np.quantile(seconds, 0.95))
+    return {
+        "latency_batch_size": 1,
+        "latency_p50_s": p50,
+        "latency_p95_s": p95,
+        "throughput_images_per_s": 1 / p50,
     }
 
 

@@ -21,7 +21,7 @@ from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Plateau, Verdi
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import is_of_convergence, leading
 from denoisebench.reports.rows.curves import with_panels
-from denoisebench.reports.rows.frame import done
+from denoisebench.reports.rows.frame import done, work
 
 HELD = tuple(name for name in PANEL_FIELDS if name != "guidance")  # fixed for a default
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
@@ -126,7 +126,7 @@ def _candidates(
             Candidate(
                 curve=row["scheduler"],
                 steps=int(row["steps"]),
-                cost=float(row["network_passes"]),
+                cost=work(row),
                 estimates={metric: estimates[metric][int(i)] for metric in gating},
             ),
         )

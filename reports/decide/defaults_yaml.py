@@ -18,6 +18,7 @@ from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.formats import NEVER
+from denoisebench.reports.rows.frame import work
 
 _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
@@ -137,11 +138,11 @@ def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) 
     """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
     each with how many more that would probably take; infinite if too many in practice."""
     chosen = recommendation.choice.chosen
-    limit = math.inf if chosen is None else rows[recommendation.rows[chosen]]["network_passes"]
+    limit = math.inf if chosen is None else work(rows[recommendation.rows[chosen]])
     return {
         setting_name(rows[i]): max(verdict.further for verdict in standing.worst.values())
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
-        if standing.outcome == UNDECIDED and rows[i]["network_passes"] < limit
+        if standing.outcome == UNDECIDED and work(rows[i]) < limit
     }
 
 

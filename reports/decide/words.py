@@ -174,6 +174,8 @@ def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[st
 def _cost_words(row: FrameRow) -> str:
     timed = row["latency_p50_s"]
     latency = f", {duration(timed)} per image" if math.isfinite(timed) else ""
+    if pd.isna(row["nfe"]):
+        return f"{counted(row['steps'], 'step')}{latency}"
     evaluations = counted(row["nfe"], "evaluation")
     return f"{evaluations}, {counted(row['network_passes'], 'pass', 'passes')}{latency}"
 

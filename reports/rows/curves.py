@@ -130,6 +130,7 @@ def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _scored(frame: pd.DataFrame, metric: str, along: str) -> pd.DataFrame:
     finished = done(with_panels(frame, along))
+    finished = finished[finished[along] > 0]  # steps of images from elsewhere may not be known
     scored = finished[np.isfinite(finished[metric].astype(float))]
     return scored.drop_duplicates(["panel", "scheduler", along])
 

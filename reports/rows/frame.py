@@ -1,7 +1,7 @@
 """A run as a pandas DataFrame, and as results.parquet and results.csv. No statistics here."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def frame_metrics(frame: pd.DataFrame) -> list[str]:
     """Quality metrics of a frame: the columns that have a standard error beside them."""
     return [name for name in frame.columns if f"{name}_se" in frame.columns]
+
+
+def work(row: Mapping[str, Any]) -> float:
+    """What a sample of a row takes: passes through the network, or steps where nobody counted."""
+    passes = row["network_passes"]
+    return float(row["steps"] if pd.isna(passes) else passes)
 
 
 def has_guidance(frame: pd.DataFrame) -> pd.Series:

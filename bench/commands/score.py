@@ -1,0 +1,147 @@
+"""`denoisebench score`: images that another program made, as a run. Heavy libraries are imported
+inside."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from denoisebench.bench.commands.completion import SETTING
+from denoisebench.bench.commands.console import terminal
+from denoisebench.bench.commands.hydra import composed_as_typed
+from denoisebench.bench.commands.parser import RUN, Command, Words, folders, paths
+from denoisebench.bench.commands.sweep import finish
+from denoisebench.bench.commands.typed import PROMPT_FILES
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.names import counted
+
+# Settings that say how images are scored and where the run is kept; all else is of making them.
+_TAKEN = ("metrics", "margins", "tracking", "prompts.")
+_TAKEN += ("device", "threads", "batch_size", "images", "runs", "run", "store")
+
+
+def _positive(text: str) -> float:
+    return float(text)
+
+
+@click.command(
+    cls=Command,
+    wants="name one folder of images: denoisebench score FOLDER --prompts=prompts.txt",
+    example="score images/ --prompts=prompts.txt --name=my-engine\n"
+    "denoisebench score images/ --like=runs/demo --same-noise",
+)
+@click.argument(
+    "folder",
+    metavar="FOLDER",
+    type=Words(".+", "a folder", read=Path, offers=folders),
+    help="images, with manifest.csv or .jsonl beside them, or numbered as the prompts are",
+)
+@click.argument(
+    "settings", metavar="[KEY=VALUE ...]", nargs=-1, type=SETTING, help="such as metrics=clip"
+)
+@click.option(
+    "--prompts",
+    metavar="FILE",
+    type=Words(".+", "a file", offers=lambda word: paths(word, PROMPT_FILES)),
+    help="Prompts in the order of the samples; `unconditional` for images made of none.  "
+    "[default: as the images say]",
+)
+@click.option(
+    "--like",
+    metavar="RUN",
+    type=RUN,
+    help="A run whose prompts, metrics and margins are taken: sample i is of its prompt i.",
+)
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    type=Words(".+", "a file", read=Path, offers=lambda word: paths(word, (".csv", ".jsonl"))),
+    help="A record for each image: file, prompt, index, seed, model, scheduler, steps, guidance, "
+    "seconds.  [default: manifest.csv or .jsonl of the folder]",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    type=Words(r"\w[\w.\-+]*", "a name of letters, digits and . - + _"),
+    help="Of what made them.  [default: the folder's]",
+)
+@click.option(
+    "--seconds",
+    metavar="S",
+    type=Words(r"\d*\.?\d+(e-?\d+)?", "seconds that an image took", read=_positive),
+    help="What each image took.  [default: as the manifest says]",
+)
+@click.option(
+    "--samples",
+    metavar="N",
+    type=Words(r"[2-9]|[1-9]\d{1,7}", "a number of samples, 2 or more", read=int),
+    help="How many of each cell are scored, the first ones.  [default: all]",
+)
+@click.option(
+    "--same-noise",
+    is_flag=True,
+    help="Sample i began with the same noise in every cell, and in the run of --like.",
+)
+def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **options: Any) -> int:
+    """Scores images that another program made.
+
+    They become a run like any other: cells by the manifest's scheduler, steps and guidance, with
+    all metrics, curves, defaults, pack and check. Images are read once and kept in the run.
+    """
+    from denoisebench.bench.imported.plan import Asked, plan_of
+    from denoisebench.bench.imported.store import import_pictures
+    from denoisebench.bench.records.run import load_run
+    from denoisebench.bench.records.store import Store
+    from denoisebench.bench.sweep.sweep import run_sweep
+
+    console = terminal()
+    console.print("reading the folder …", highlight=False)
+    run = load_run(like) if like else None
+    asked = Asked(folder, like=run, **options)
+    given = plan_of(asked, _config(settings, like))
+    plan = given.plan
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+
+    def begin(images: int) -> None:
+        cells = counted(len(plan.jobs), "cell")
+        console.print(f"reading {counted(images, 'image')} of {cells} …", highlight=False)
+
+    store = Store.make(plan.store_root)
+    import_pictures(given, store, seconds=asked.seconds, begin=begin)
+    outcome = run_sweep(plan, console)
+    finish(outcome, plan)
+    return 1 if outcome.failed else 0
+
+
+def _config(words: tuple[str, ...], like: Path | None) -> dict[str, Any]:
+    """The settings of a sweep, of which images are scored by those in _TAKEN."""
+    for word in words:
+        name = word.partition("=")[0].lstrip("+")
+        if not any(name == taken or name.startswith(f"{taken.rstrip('.')}.") for taken in _TAKEN):
+            raise UserError(
+                f"{word}: score takes settings of metrics, margins, tracking, prompts.column, "
+                "device, batch_size, runs, run and store; what made the images is in the manifest"
+            )
+    groups = {word.partition("=")[0] for word in words}
+    usual = [f"{group}=own" for group in ("metrics", "margins") if group not in groups]
+    configs = composed_as_typed([*([] if like else usual), *words])
+    if len(configs) != 1:
+        raise UserError("score takes one value of each setting")
+    if like is None:
+        return configs[0]
+    changed = {word.partition("=")[0].partition(".")[0] for word in words}
+    kept = {n: v for n, v in _recorded(like).items() if n not in changed}
+    return {**configs[0], **kept}
+
+
+def _recorded(run: Path) -> dict[str, Any]:
+    """Metrics and margins of a run, as its sweep was told them."""
+    from denoisebench.bench.paths.guarded import read_yaml
+
+    path = run / "config.yaml"
+    try:
+        config = read_yaml(path)
+        return {name: config[name] for name in ("metrics", "margins")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: run its sweep again, its store is kept") from error

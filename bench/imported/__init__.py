@@ -1,0 +1,1 @@
+"""Images that another program made, as cells of a run."""

@@ -1,0 +1,204 @@
+"""What is known of each image of a folder: from a manifest, from the file itself, or by its name.
+
+manifest.csv, .tsv, .jsonl   a record for each image; COLUMNS says what it may hold
+PNG text                     as Stable Diffusion web UI and ComfyUI write it: png_text.py
+else                         the last number in the file's name is the sample
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.png_text import settings_in
+from denoisebench.bench.inputs.pictures import pictures_in
+from denoisebench.bench.inputs.records import read_records
+from denoisebench.bench.paths.guarded import Unreadable
+
+MANIFESTS = ("manifest.csv", "manifest.tsv", "manifest.jsonl")
+UNKNOWN = "unknown"  # what a scheduler is called that nobody names
+_NUMBER = re.compile(r"\d+(?!.*\d)")  # the last one in a name
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What images of one cell share."""
+
+    model: str = ""  # empty: that of the folder
+    scheduler: str = UNKNOWN
+    steps: int = 0  # 0: not known
+    guidance: float | None = None  # None: not known, or there is none
+
+    @property
+    def words(self) -> str:
+        """`euler, 8 steps, guidance 4`, as far as it is known."""
+        steps = f"{self.steps} steps" if self.steps else ""
+        guidance = "" if self.guidance is None else f"guidance {self.guidance:g}"
+        return ", ".join(filter(None, [self.model, self.scheduler, steps, guidance]))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image file with what is known of it."""
+
+    file: Path
+    setting: Setting = Setting()
+    index: int | None = None  # of its sample
+    prompt: str | None = None
+    seed: int | None = None  # of its noise
+    seconds: float | None = None  # that it took, from the request to the image
+
+
+COLUMNS = (
+    "file",
+    *(part.name for part in fields(Setting)),
+    *(part.name for part in fields(Picture) if part.name not in ("file", "setting")),
+)
+
+
+def manifest_in(folder: Path) -> Path | None:
+    """The manifest that lies in a folder; None where there is none. Raises UserError for two."""
+    present = [folder / name for name in MANIFESTS if (folder / name).exists()]
+    if len(present) > 1:
+        names = " and ".join(path.name for path in present)
+        raise UserError(f"{folder}: holds {names}; give the one that is meant with --manifest")
+    return present[0] if present else None
+
+
+def listed(manifest: Path, folder: Path) -> list[Picture]:
+    """The images of a manifest, in its order; files are looked for in the folder.
+
+    Raises UserError for a record that names no image, one that is not there, or a value of another
+    kind than its column holds.
+    """
+    try:
+        records = read_records(manifest, "file")
+    except Unreadable as error:
+        raise UserError(f"manifest {manifest} cannot be read: {error}") from error
+    if not records:
+        raise UserError(f"manifest {manifest}: names no image")
+    pictures = [_of_record(record, n, manifest, folder) for n, record in enumerate(records, 1)]
+    _refuse_twice([picture.file for picture in pictures], manifest)
+    return pictures
+
+
+def unread_columns(manifest: Path) -> list[str]:
+    """Names in a manifest that mean nothing here."""
+    records = [record for record in read_records(manifest, "file") if isinstance(record, Mapping)]
+    return list(dict.fromkeys(name for record in records for name in record if name not in COLUMNS))
+
+
+def _refuse_twice(files: Sequence[Path], manifest: Path) -> None:
+    seen: set[Path] = set()
+    for file in files:
+        if file in seen:
+            raise UserError(f"manifest {manifest}: names {file.name} twice; leave one out")
+        seen.add(file)
+
+
+def _of_record(record: Any, number: int, manifest: Path, folder: Path) -> Picture:
+    where = f"manifest {manifest}: record {number}"
+    if not isinstance(record, Mapping) or not record.get("file"):
+        raise UserError(f"{where} names no file; give its path in a column `file`")
+    file = folder / str(record["file"])
+    if not file.exists():
+        raise UserError(f"{where}: there is no {file}; mend the name or take the record out")
+    values = {name: _value(name, record.get(name), where) for name in COLUMNS if name != "file"}
+    known = {name: value for name, value in values.items() if value is not None}
+    shared = {part.name: known.pop(part.name) for part in fields(Setting) if part.name in known}
+    return Picture(file, Setting(**shared), **known)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _count(least: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        number = float(value)
+        if isinstance(value, bool) or not number.is_integer() or number < least:
+            raise ValueError
+        return int(value) if isinstance(value, int | str) and str(value).isdigit() else int(number)
+
+    return read
+
+
+def _amount(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number) or number < 0:
+        raise ValueError
+    return number
+
+
+def _seconds(value: Any) -> float:
+    number = _amount(value)
+    if number == 0:
+        raise ValueError
+    return number
+
+
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "model": (_text, "a name"),
+    "scheduler": (_text, "a name"),
+    "prompt": (_text, "a text"),
+    "steps": (_count(1), "a whole number from 1 on"),
+    "index": (_count(0), "a whole number from 0 on"),
+    "seed": (_count(0), "a whole number from 0 on"),
+    "guidance": (_amount, "a number from 0 on"),
+    "seconds": (_seconds, "a number above 0"),
+}
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    """What a column holds; None where it holds nothing."""
+    if value is None or value == "":
+        return None
+    read, wanted = _READERS[name]
+    try:
+        return read(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{where}: {name}={value!r} is not {wanted}") from error
+
+
+def found_in(folder: Path) -> list[Picture]:
+    """All images of a folder by what they hold: text of other tools, or a number in the name.
+
+    Raises UserError for a folder without images, and where some hold such text and others do not.
+    """
+    files = pictures_in(folder)
+    if not files:
+        raise UserError(f"{folder}: holds no image; PNG, JPEG, WebP and BMP are read")
+    texts = {file: settings_in(file) for file in files}
+    without = [file for file, text in texts.items() if text is None]
+    if len(without) == len(files):
+        return [*_by_name(files)]
+    if without:
+        raise UserError(
+            f"{folder}: {len(files) - len(without)} images hold the settings that made them, and "
+            f"{without[0].name} does not; write {MANIFESTS[0]}, with a record for each image"
+        )
+    return [_of_text(file, text) for file, text in texts.items() if text is not None]
+
+
+def _of_text(file: Path, text: Mapping[str, Any]) -> Picture:
+    where = f"{file}: the text it holds"
+    values = {name: _value(name, value, where) for name, value in text.items()}
+    known = {name: value for name, value in values.items() if value is not None}
+    shared = {part.name: known.pop(part.name) for part in fields(Setting) if part.name in known}
+    return Picture(file, Setting(**shared), **known)
+
+
+def _by_name(files: Sequence[Path]) -> Iterator[Picture]:
+    for file in files:
+        number = _NUMBER.search(file.stem)
+        if number is None:
+            raise UserError(
+                f"{file}: its name has no number that says which sample it is; number the files as "
+                f"the prompts are, or write {MANIFESTS[0]} with the columns file and prompt"
+            )
+        yield Picture(file, index=int(number[0]))

@@ -1,0 +1,287 @@
+"""The plan of a run whose images are there: what `denoisebench score` does with a folder."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.pictures import (
+    UNKNOWN,
+    Picture,
+    Setting,
+    found_in,
+    listed,
+    manifest_in,
+    unread_columns,
+)
+from denoisebench.bench.imported.samples import Arranged, arranged, seeds_differ
+from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, size_of
+from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.machine import device_of
+from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.paths import file_name, write_atomically
+from denoisebench.bench.paths.guarded import read_yaml
+from denoisebench.bench.plan.job import Job, Machine
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
+from denoisebench.bench.plan.plan import Plan
+from denoisebench.bench.plan.whole import idle_margins
+from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.run import Run
+from denoisebench.bench.score.registry import measured
+from denoisebench.bench.settings.job import PromptSettings, Settings, check_settings
+
+ENGINE = "another program"
+# What is taken of a config; all else is of images that are made here.
+_KEPT = ("prompts", "metrics", "margins", "tracking", "device", "threads", "batch_size", "images")
+_PROMPTS = "prompts.jsonl"  # of the run's folder
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user says of a folder of images."""
+
+    folder: Path
+    manifest: Path | None = None  # None: the folder's own, if there is one
+    prompts: str | None = None  # a file, or UNCONDITIONAL; None: as the images say, or as `like`
+    like: Run | None = None  # whose prompts are taken
+    name: str | None = None  # of the model; None: the folder's
+    seconds: float | None = None  # that each image took; None: as the manifest says
+    samples: int | None = None  # of each cell, the first ones; None: all
+    same_noise: bool = False  # whether sample i had the same noise in every cell
+
+
+@dataclass(frozen=True)
+class Given:
+    """A plan, with the image files of each of its jobs by the key of its cell."""
+
+    plan: Plan
+    files: dict[str, tuple[Picture, ...]]
+
+
+def plan_of(asked: Asked, config: Mapping[str, Any]) -> Given:
+    """Reads names and heads of all files, and no pixels; writes the prompts that manifests say into
+    the run's folder. config: of a sweep, as composed; what concerns images that are made here is
+    not read.
+
+    Raises UserError for what cannot be scored.
+    """
+    if not asked.folder.is_dir():
+        raise UserError(f"{asked.folder}: there is no such folder of images")
+    manifest = asked.manifest or manifest_in(asked.folder)
+    pictures = listed(manifest, asked.folder) if manifest else found_in(asked.folder)
+    settings = _settings(asked, config, _size(pictures))
+    prompts = PromptSet.of(settings.prompts)
+    if asked.like:
+        _check_like(asked.like, prompts)
+    texts = _texts(asked, prompts, len(pictures))
+    cells = arranged(pictures, texts, asked.samples)
+    if asked.same_noise and (why := seeds_differ(cells.cells)):
+        raise UserError(f"--same-noise: {why}; leave it out")
+    if texts is None:
+        said = _said_prompts(settings, cells.prompts)
+        settings = settings.model_copy(update={"prompts": said})
+    planner = _Planner(asked, settings, PromptSet.of(settings.prompts))
+    jobs = [planner.job(setting, files) for setting, files in cells.cells.items()]
+    if problems := [*idle_margins(jobs)]:
+        raise UserError("\n".join(problems))
+    folder = _folder(settings)
+    plan = Plan(
+        jobs=jobs,
+        entries=[job.entry for job in jobs],
+        run_folder=folder,
+        store_root=settings.store or folder,
+        race=None,
+        margins=settings.margins.model_dump()["gating"],
+        claims={},
+        config=[_record(settings)],
+        tracking=settings.tracking,
+        is_dry_run=False,
+        workers=None,
+        launcher="here",
+        slurm=settings.slurm,
+        ray=settings.ray,
+        warnings=[*_warnings(asked, cells, manifest), *jobs[0].unmeasured],
+        curve_notes=[],
+    )
+    keys = [job.entry.cell.key for job in jobs]
+    return Given(plan, dict(zip(keys, cells.cells.values(), strict=True)))
+
+
+def _size(pictures: Sequence[Picture]) -> tuple[int, int]:
+    """Width and height of all images. Raises UserError where they differ."""
+    first, *others = [(size_of(p.file, "image"), p.file) for p in pictures]
+    for size, file in others:
+        if size != first[0]:
+            raise UserError(
+                f"images of one run have one size: {first[1].name} is {_times(first[0])}, "
+                f"{file.name} is {_times(size)}; score each size by itself"
+            )
+    return first[0]
+
+
+def _times(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))
+
+
+def _settings(asked: Asked, config: Mapping[str, Any], size: tuple[int, int]) -> Settings:
+    """The settings of a sweep with what is known of the images; what is theirs alone, such as their
+    steps, is not in there."""
+    model = {**config["model"], "name": asked.name or file_name(str(asked.folder))}
+    model |= {"path": str(asked.folder), "width": size[0], "height": size[1]}
+    metrics = {**config["metrics"], "convergence": []}  # to more steps, that are not made here
+    prompts = _prompts_of(asked, config["prompts"])
+    settings, problems = check_settings(
+        {**config, "model": model, "metrics": metrics, "prompts": prompts}
+    )
+    if settings is None:
+        raise UserError("\n".join(problems))
+    return settings
+
+
+def _prompts_of(asked: Asked, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the prompts: those of the run to be like, or the file that was given."""
+    if asked.like is None:
+        return {**given, "name": None, "path": asked.prompts or ""}
+    if asked.prompts:
+        raise UserError("--like and --prompts both say the prompts: give one")
+    path = asked.like.folder / "config.yaml"
+    try:
+        recorded = read_yaml(path)["prompts"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: run its sweep again, its store is kept") from error
+    if not isinstance(recorded, dict):
+        raise UserError(f"--like={asked.like.folder}: has several sets of prompts; take another")
+    return recorded
+
+
+def _check_like(run: Run, prompts: PromptSet) -> None:
+    """Raises UserError for a run of inputs, and for one whose prompts are others by now."""
+    cells = [entry.cell for entry in run.entries]
+    if tasks := {cell.task for cell in cells} - {"txt2img"}:
+        names = ", ".join(sorted(tasks))
+        raise UserError(f"--like={run.folder}: is of {names}; take a run of txt2img alone")
+    if {cell.prompts_hash for cell in cells} != {prompts.identity()}:
+        raise UserError(
+            f"--like={run.folder}: {prompts.path} holds other prompts than when it was swept; put "
+            "them back"
+        )
+
+
+def _texts(asked: Asked, prompts: PromptSet, images: int) -> Sequence[str] | None:
+    """The prompts that were given, as many as samples could be; None where images say them."""
+    if not (asked.like or asked.prompts):
+        return None
+    return prompts.first(images) if prompts.is_drawn or asked.like else prompts.texts()
+
+
+def _said_prompts(settings: Settings, texts: Sequence[str]) -> PromptSettings:
+    """The prompts that images say, written where the run is kept."""
+    path = _folder(settings) / _PROMPTS
+    write_atomically(path, "".join(f"{json.dumps(text)}\n" for text in texts).encode())
+    return PromptSettings(name=settings.model.name, path=str(path), column=None)
+
+
+def _folder(settings: Settings) -> Path:
+    return Path(settings.runs) / (settings.run or settings.model.name)
+
+
+def _record(settings: Settings) -> dict[str, Any]:
+    """What a run's config.yaml says."""
+    record = settings.model_dump(mode="json")
+    return {name: record[name] for name in _KEPT}
+
+
+@dataclass(frozen=True)
+class _Planner:
+    asked: Asked
+    settings: Settings
+    prompts: PromptSet
+
+    def job(self, setting: Setting, files: Sequence[Picture]) -> Job:
+        """What there is to score of a cell."""
+        settings, samples = self.settings.model_copy(update={"samples": len(files)}), len(files)
+        asked_for, unread = asked_metrics(settings), without_captions(settings)
+        check_measures(settings, asked_for)
+        metrics, lacks = measured(asked_for, optional=settings.metrics.optional)
+        kinds = {name: metric.estimate_kind(samples) for name, metric in metrics.items()}
+        machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
+        return Job(
+            settings=settings,
+            entry=Entry(self._cell(setting, files), samples, kinds),
+            model=_nothing_to_load(self.asked.folder),
+            guidance=_guidance(setting),
+            expected_nfe=0,
+            expected_passes=1,  # images count alike
+            base="",
+            scheduler_config={},
+            prompts=self.prompts,
+            inputs=None,
+            latents=None,
+            metrics=metrics,
+            machine=machine,
+            latency=settings.latency.model_copy(update={"timed_runs": 0}),
+            may_be_flat=False,
+            pictures=settings.images,
+            unmeasured=(*unread.values(), *lacks),
+        )
+
+    def _cell(self, setting: Setting, files: Sequence[Picture]) -> Cell:
+        content = pictures_hash(tuple(picture.file for picture in files))
+        like, noise = self.asked.like, "" if self.asked.same_noise else f"{UNKNOWN} {content}"
+        guidance, (width, height) = _guidance(setting), self.settings.model.size
+        return Cell(
+            model=setting.model or self.settings.model.name,
+            weights="",
+            task="txt2img",
+            scheduler=setting.scheduler,
+            scheduler_class="",
+            scheduler_flags="{}",
+            steps=setting.steps,
+            guidance=guidance.weight,
+            guidance_form=guidance.form,
+            seed=like.entries[0].cell.seed if like and self.asked.same_noise else 0,
+            prompts=self.settings.prompts.label,
+            prompts_hash=self.prompts.identity(),
+            height=height,
+            width=width,
+            dtype=UNKNOWN,
+            engine=ENGINE,
+            latents=noise,
+            given=content,
+        )
+
+
+def _guidance(setting: Setting) -> Guidance:
+    if setting.guidance is None:
+        return Guidance("none", 0.0)
+    return Guidance("standard", setting.guidance)
+
+
+def _nothing_to_load(folder: Path) -> FoundModel:
+    return FoundModel(
+        folder, "", family="", train_timesteps=0, scheduler_config="{}", pipeline_class=""
+    )
+
+
+def _warnings(asked: Asked, cells: Arranged, manifest: Path | None) -> Iterator[str]:
+    """What to know of the images before believing their numbers."""
+    pictures = [picture for files in cells.cells.values() for picture in files]
+    if cells.note:
+        yield cells.note
+    unread = unread_columns(manifest) if manifest else []
+    if unread:
+        yield f"{manifest}: columns that mean nothing here are not read: {', '.join(unread)}"
+    lossy = sum(is_lossy(picture.file) for picture in pictures)
+    if lossy:
+        yield (
+            f"{lossy} of {len(pictures)} images were stored with loss, as JPEG or WebP do: that "
+            "moves Fréchet distances and the looks of an image; export PNG"
+        )
+    if not asked.same_noise and len(cells.cells) + (asked.like is not None) > 1:
+        yield (
+            "the noise of a sample is not known to be the same in all cells: they are paired by "
+            "prompt alone, and differences are less sharp; give --same-noise if it is"
+        )

@@ -1,0 +1,156 @@
+"""Which sample of its cell each image is: sample i has the same prompt in every cell."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.pictures import Picture, Setting
+from denoisebench.bench.records.names import counted
+
+_LISTED = 5  # samples by number
+_SHOWN = 60  # letters of a prompt
+_GIVE_PROMPTS = (
+    "give --prompts=FILE, a manifest with a column prompt, --like=RUN, or --prompts=unconditional "
+    "for images that were made of none"
+)
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """The images of each cell by sample, and the prompt of each sample."""
+
+    cells: dict[Setting, tuple[Picture, ...]]
+    prompts: tuple[str, ...]  # as many as a cell has samples
+    note: str = ""  # what was assumed
+
+
+def arranged(
+    pictures: Sequence[Picture], prompts: Sequence[str] | None, samples: int | None = None
+) -> Arranged:
+    """Puts the images of each cell in the order of its samples.
+
+    prompts: those that images were made of, in order; None: as the images themselves say. samples:
+    how many of each cell count; None: all.
+
+    A sample is known by its index, or else by its prompt, where the k-th image of a prompt, by its
+    seed, is a sample of the k-th round through the prompts. Raises UserError where cells lack
+    samples, have one twice, have some that no prompt is of, or differ in a prompt.
+    """
+    pictures, note = _from_zero(pictures)
+    is_numbered = [picture.index is not None for picture in pictures]
+    if any(is_numbered) != all(is_numbered):
+        file = next(p.file for p in pictures if p.index is None)
+        raise UserError(f"{file} has no index, and others have: give one to each or to none")
+    if prompts is None and any(picture.prompt is None for picture in pictures):
+        raise UserError(f"the prompts are not known: {_GIVE_PROMPTS}")
+    texts = [*(prompts if prompts is not None else _prompts_of(pictures))]
+    if not all(is_numbered):
+        pictures = [*_numbered(pictures, texts)]
+    groups: dict[Setting, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.setting].append(picture)
+    wanted = samples or max(_number(picture) for picture in pictures) + 1
+    cells = {setting: _in_order(setting, group, wanted) for setting, group in groups.items()}
+    rounds = -(-wanted // len(texts)) if prompts is None else 1
+    of_samples = (texts * rounds)[:wanted]
+    if len(of_samples) < wanted:
+        raise UserError(
+            f"there are {counted(len(texts), 'prompt')} and {counted(wanted, 'sample')} of a cell: "
+            f"give a prompt to each, or --samples={len(texts)}"
+        )
+    for setting, ordered in cells.items():
+        _check_prompts(setting, ordered, of_samples)
+    return Arranged(cells, tuple(of_samples), note)
+
+
+def _from_zero(pictures: Sequence[Picture]) -> tuple[list[Picture], str]:
+    """The images with indices from 0 on, where all are numbered from 1 on."""
+    numbers = [picture.index for picture in pictures if picture.index is not None]
+    if not numbers or min(numbers) != 1:
+        return [*pictures], ""
+    moved = [
+        picture if picture.index is None else replace(picture, index=picture.index - 1)
+        for picture in pictures
+    ]
+    return moved, "images are numbered from 1: number 1 is taken to be of the first prompt"
+
+
+def _prompts_of(pictures: Sequence[Picture]) -> list[str]:
+    """The prompts that images say: in the order of their indices, or in which they come."""
+    if all(picture.index is None for picture in pictures):
+        return list(dict.fromkeys(str(picture.prompt) for picture in pictures))
+    by_index = {_number(picture): str(picture.prompt) for picture in pictures}
+    return [by_index.get(number, "") for number in range(max(by_index) + 1)]
+
+
+def _numbered(pictures: Sequence[Picture], texts: Sequence[str]) -> Iterator[Picture]:
+    """Images that say their prompts, with the index of their sample."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, text in enumerate(texts):
+        places[text].append(place)
+    groups: dict[tuple[Setting, str], list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        if picture.prompt is None:
+            raise UserError(f"{picture.file} says neither an index nor a prompt: give it one")
+        if picture.prompt not in places:
+            raise UserError(
+                f"{picture.file}: its prompt “{_short(picture.prompt)}” is none of those given"
+            )
+        groups[picture.setting, picture.prompt].append(picture)
+    for (_, prompt), group in groups.items():
+        here = places[prompt]
+        ordered = sorted(group, key=lambda p: (p.seed is None, p.seed or 0, str(p.file)))
+        for number, picture in enumerate(ordered):
+            turn, place = divmod(number, len(here))
+            yield replace(picture, index=here[place] + turn * len(texts))
+
+
+def _in_order(setting: Setting, group: Sequence[Picture], wanted: int) -> tuple[Picture, ...]:
+    by_index: dict[int, Picture] = {}
+    for picture in group:
+        other = by_index.setdefault(_number(picture), picture)
+        if other is not picture:
+            raise UserError(
+                f"{setting.words}: {other.file} and {picture.file} are both sample "
+                f"{picture.index}; leave one out, or tell their cells apart in a manifest"
+            )
+    missing = [number for number in range(wanted) if number not in by_index]
+    if missing:
+        listed = ", ".join(map(str, missing[:_LISTED])) + (", …" if missing[_LISTED:] else "")
+        first = f", or --samples={missing[0]} for those before" if missing[0] > 1 else ""
+        raise UserError(
+            f"{setting.words}: {len(missing)} of {counted(wanted, 'sample')} have no image "
+            f"({listed}, counted from 0); add them{first}"
+        )
+    return tuple(by_index[number] for number in range(wanted))
+
+
+def _check_prompts(setting: Setting, ordered: Sequence[Picture], texts: Sequence[str]) -> None:
+    for number, (picture, text) in enumerate(zip(ordered, texts, strict=True)):
+        if picture.prompt is not None and picture.prompt != text:
+            raise UserError(
+                f"{setting.words}: sample {number} is of “{_short(picture.prompt)}” in "
+                f"{picture.file}, and elsewhere of “{_short(text)}”: a sample has one prompt"
+            )
+
+
+def _number(picture: Picture) -> int:
+    return -1 if picture.index is None else picture.index
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def seeds_differ(cells: dict[Setting, tuple[Picture, ...]]) -> str:
+    """Why cells do not share their noise, as far as their seeds tell; empty where they may."""
+    (first, one), *others = cells.items()
+    for setting, other in others:
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            if None not in (a.seed, b.seed) and a.seed != b.seed:
+                return (
+                    f"sample {number} has seed {a.seed} in {first.words} and {b.seed} in "
+                    f"{setting.words}"
+                )
+    return ""
