@@ -61,6 +61,11 @@ def apply(
         raise UserError(
             f"{path}: no default of {_name(default)} was decided ({default['outcome']}): {why}"
         )
+    if not default["scheduler_class"]:
+        raise UserError(
+            f"{path}: {_name(default)} was measured on images that another program made: set "
+            f"{default['scheduler']} and {default['call'][_STEPS]} steps there"
+        )
     steered = [name for name in STEERING if default.get(name)]
     if steered:
         raise UserError(

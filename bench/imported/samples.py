@@ -52,7 +52,7 @@ def arranged(
         groups[picture.setting].append(picture)
     wanted = samples or max(_number(picture) for picture in pictures) + 1
     cells = {setting: _in_order(setting, group, wanted) for setting, group in groups.items()}
-    rounds = -(-wanted // len(texts)) if prompts is None else 1
+    rounds = 1 if all(is_numbered) else -(-wanted // len(texts))
     of_samples = (texts * rounds)[:wanted]
     if len(of_samples) < wanted:
         raise UserError(

@@ -1,0 +1,99 @@
+"""What is known of the images of a folder."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.pictures import (
+    Picture,
+    Setting,
+    found_in,
+    listed,
+    manifest_in,
+    unread_columns,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    return tmp_path
+
+
+def manifest(folder, text, name="manifest.csv"):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_manifest_says_all_that_is_known(folder):
+    path = manifest(
+        folder,
+        "file,index,prompt,seed,model,scheduler,steps,guidance,seconds,note\n"
+        'a.png,0,"a cat, wet",7,mine,euler,8,4.5,0.25,x\n'
+        "b.png,,,,,,,,,\n",
+    )
+    assert listed(path, folder) == [
+        Picture(folder / "a.png", Setting("mine", "euler", 8, 4.5), 0, "a cat, wet", 7, 0.25),
+        Picture(folder / "b.png"),
+    ]
+    assert unread_columns(path) == ["note"]
+
+
+def test_the_same_in_json_lines(folder):
+    record = {"file": "a.png", "steps": 8, "guidance": 4, "seed": 2**63 + 1, "prompt": "é"}
+    path = manifest(folder, json.dumps(record), "manifest.jsonl")
+    (picture,) = listed(path, folder)
+    assert picture == Picture(
+        folder / "a.png", Setting(steps=8, guidance=4.0), prompt="é", seed=2**63 + 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a.png,x,", "record 1: steps='x' is not a whole number from 1 on"),
+        ("a.png,0,", "record 1: steps='0'"),
+        ("a.png,2.5,", "record 1: steps='2.5'"),
+        ("a.png,nan,", "record 1: steps='nan'"),
+        ("a.png,2,-1", "record 1: guidance='-1' is not a number from 0 on"),
+        ("a.png,2,inf", "record 1: guidance='inf'"),
+        ("gone.png,2,1", "there is no .*gone.png"),
+        (",2,1", "names no file"),
+        ("a.png,2,1\na.png,2,1", "names a.png twice"),
+    ],
+)
+def test_a_record_that_is_wrong_is_named(row, reason, folder):
+    path = manifest(folder, f"file,steps,guidance\n{row}\n")
+    with pytest.raises(UserError, match=reason):
+        listed(path, folder)
+
+
+def test_the_manifest_of_a_folder_is_found_and_two_are_refused(folder):
+    assert manifest_in(folder) is None
+    path = manifest(folder, "file\na.png\n")
+    assert manifest_in(folder) == path
+    manifest(folder, "{}", "manifest.jsonl")
+    with pytest.raises(UserError, match="--manifest"):
+        manifest_in(folder)
+
+
+def test_without_a_manifest_the_last_number_of_a_name_is_the_sample(tmp_path):
+    for name in ("run2_00010.png", "run2_00002.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert [(p.file.name, p.index) for p in found_in(tmp_path)] == [
+        ("run2_00002.png", 2),
+        ("run2_00010.png", 10),
+    ]
+
+
+def test_a_name_without_a_number_is_refused(folder):
+    with pytest.raises(UserError, match="has no number"):
+        found_in(folder)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no image"):
+        found_in(tmp_path)
