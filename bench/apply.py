@@ -12,11 +12,11 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import path_of
 from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
-from denoisebench.bench.records.names import describe
+from denoisebench.bench.records.names import describe, with_article
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
 from denoisebench.bench.schedulers.own import class_like, is_own, like
-from denoisebench.bench.schedulers.training import config_of, family_of
+from denoisebench.bench.schedulers.training import FAMILIES, config_of, family_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
 _ALWAYS_SAID = ("model", "task", "default_for")
@@ -29,8 +29,9 @@ _SETTING_TYPES = {
 _STEPS = "num_inference_steps"
 _LEVELS = ("sigmas", "timesteps")  # what a scheduler has of them, and a file may say
 _MOST_STEPS = 10_000
-# On a scheduler that was set here: the config of the one before it, without a default's flags.
-_CONFIG_BEFORE = "denoisebench_config_before"
+# On a scheduler that was set here: config and family of the one before it, without a default's
+# flags.
+_BEFORE = "denoisebench_before"
 _NEARLY = 0.01  # by which levels of one spacing may differ: rounding, half precision
 _ANEW = "`denoisebench report RUN` writes the file anew"
 _UNBUILDABLE = (TypeError, ValueError, AssertionError, AttributeError, NotImplementedError)
@@ -183,9 +184,21 @@ def _damages(default: dict[str, Any]) -> Iterator[str]:
         unknown = [flag for flag in default["scheduler_flags"] if flag not in takes]
         if unknown:
             yield f"{default['scheduler_class']} has no flag {', '.join(unknown)}; {_ANEW}"
+    family = default.get("scheduler_family")  # files of before have none
+    if family is not None and not _is_family_of(default, family):
+        yield f"{default['scheduler_class']} drives no {family} models; {_ANEW}"
     levels = default.get("noise_levels", {})
     if not isinstance(levels, dict) or not all(map(_are_levels, levels.items())):
         yield f"noise_levels are no lists of numbers; {_ANEW}"
+
+
+def _is_family_of(default: dict[str, Any], family: Any) -> bool:
+    """Whether a default's scheduler may drive a family of models; of a class of the user's own its
+    source tells more."""
+    name = default["scheduler_class"]
+    if name in CLASSES:
+        return bool(family == family_of(name, default["scheduler_flags"]))
+    return family in FAMILIES
 
 
 def _is_sensible(name: str, value: Any) -> bool:
@@ -216,17 +229,16 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
     scheduler: Any = getattr(pipeline, "scheduler", None)
     if not hasattr(scheduler, "config"):
         yield f"{kind} has no scheduler to set"
-    elif unknown := _unknown_class(scheduler, default):
+    elif unknown := _unknown_class(default):
         yield unknown
     elif default["grid"] not in ("native", "matched") and not given_levels(default["grid"]):
         yield f"grid {default['grid']} is none that this version knows"
     else:
-        driven = _driven_family(scheduler)
-        family = family_of(like(name), default["scheduler_flags"])
+        (_, driven), family = _before(scheduler), _measured_family(default)
         if driven != family:
             yield (
-                f"{name} was measured on a {family} model, and {kind} with its "
-                f"{type(scheduler).__name__} is a {driven} one"
+                f"{name} was measured on {with_article(family)} model, and {kind} with its "
+                f"{type(scheduler).__name__} is {with_article(driven)} one"
             )
     if callable(pipeline):
         takes = inspect.signature(pipeline).parameters
@@ -236,7 +248,7 @@ def _misfits(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
                 yield f"{kind} takes no {', '.join(lacking)}"
 
 
-def _unknown_class(scheduler: Any, default: dict[str, Any]) -> str:
+def _unknown_class(default: dict[str, Any]) -> str:
     """Why no scheduler of a default's class can be made, and what to do; empty where one can."""
     name = default["scheduler_class"]
     if not is_own(name):
@@ -244,15 +256,25 @@ def _unknown_class(scheduler: Any, default: dict[str, Any]) -> str:
     from denoisebench.bench.plan.own_scheduler import recall
 
     try:
-        recall(name, default["scheduler_flags"], family=_driven_family(scheduler))
+        recall(name, default["scheduler_flags"], family=default.get("scheduler_family"))
     except UserError as error:
         return str(error)
     return ""
 
 
-def _driven_family(scheduler: Any) -> str:
-    """The family of the models that a scheduler drives."""
-    return family_of(class_like(type(scheduler)), scheduler.config)
+def _measured_family(default: dict[str, Any]) -> str:
+    """The family of the models that a default was measured on, once its class is known."""
+    stated: str | None = default.get("scheduler_family")
+    return stated or family_of(like(default["scheduler_class"]), default["scheduler_flags"])
+
+
+def _before(scheduler: Any) -> tuple[dict[str, Any], str]:
+    """Config of the scheduler that a pipeline had before any default, and the family of the models
+    that it drives."""
+    if hasattr(scheduler, _BEFORE):
+        before: tuple[dict[str, Any], str] = getattr(scheduler, _BEFORE)
+        return before
+    return config_of(scheduler), family_of(class_like(type(scheduler)), scheduler.config)
 
 
 def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
@@ -262,7 +284,7 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
     would stay in the config of the scheduler that it set.
     """
     before = pipeline.scheduler
-    config = getattr(before, _CONFIG_BEFORE, None) or config_of(before)
+    config, family = _before(before)
     arguments = default["scheduler_class"], default["scheduler_flags"], config
     build = partial(build_scheduler, *arguments, grid=default["grid"])
     kind = type(pipeline).__name__
@@ -281,7 +303,7 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
             f"{default['scheduler_class']} other {differs} than were measured; give the pipeline "
             "the scheduler that its model came with"
         )
-    setattr(scheduler, _CONFIG_BEFORE, config)
+    setattr(scheduler, _BEFORE, (config, family))
     return scheduler
 
 
@@ -312,7 +334,7 @@ def _differs(scheduler: Any, default: dict[str, Any]) -> str:
     """
     levels = default.get("noise_levels", {})
     given = {"sigmas", "timesteps", "original_inference_steps"}.intersection(default["call"])
-    if not levels or given or _driven_family(scheduler) == "flow":
+    if not levels or given or _measured_family(default) == "flow":
         return ""
     scheduler.set_timesteps(default["call"][_STEPS])
     for name, measured in levels.items():

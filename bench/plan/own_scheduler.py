@@ -17,7 +17,8 @@ from denoisebench.bench.schedulers.catalogue import (
     SchedulerSpec,
     add_own,
 )
-from denoisebench.bench.schedulers.own import dotted_name, like, own_name, remember
+from denoisebench.bench.schedulers.own import PLAINEST, dotted_name, like, own_name, remember
+from denoisebench.bench.schedulers.training import family_of
 from denoisebench.bench.settings.job import SchedulerSettings, Settings
 
 _STEPS = (6, 12, 24)  # of which timesteps are counted
@@ -49,16 +50,17 @@ def _named(scheduler: SchedulerSettings, dotted: str) -> SchedulerSettings:
     name = cls.__name__ if is_usual else scheduler.name
     if name in SCHEDULERS:
         raise UserError(f"scheduler.class={dotted}: {name} is in the catalogue; give it a name")
-    add_own(name, replace(spec, label=name), _facts(spec, cls))
+    _add(name, replace(spec, label=name), cls)
     return scheduler.model_copy(update={"name": name})
 
 
-def recall(class_name: str, flags: Mapping[str, Any], *, family: str) -> None:
+def recall(class_name: str, flags: Mapping[str, Any], *, family: str | None) -> None:
     """Makes a class of the user's own known that a file names, where the process has imported it
     and its source is the one that was measured. Nothing is imported for what a file says.
 
-    family: of the pipeline that it is for, where the class drives several or does not tell.
-    Raises UserError with the lines that go on from there.
+    family: of the models that it was measured on, as the file says; None in files of before, where
+    the class of the catalogue that it is made from tells. Raises UserError with the lines that go
+    on from there.
     """
     from denoisebench.bench.verify.own import catalogue_class
 
@@ -74,10 +76,28 @@ def recall(class_name: str, flags: Mapping[str, Any], *, family: str) -> None:
             f"as it is now: `{line}; pipe.scheduler = {name}.from_config(pipe.scheduler.config"
             f"{given})`"
         )
-    families = _families(cls, catalogue_class(cls))
-    driven = family if family in families or not families else families[0]
-    _, spec = _known(dotted, class_name, cls, family=driven)
-    add_own(class_name, spec, _facts(spec, cls))
+    base = catalogue_class(cls)
+    family = family or (family_of(base, flags) if base else None)
+    if family is None:
+        raise UserError(
+            f"{dotted}: the file does not say on which family of models it was measured; the same "
+            "sweep again writes it anew, and generates nothing"
+        )
+    if family not in {*PLAINEST, *_families(cls, base)}:
+        raise UserError(
+            f"{dotted}: drives no {family} models; `denoisebench report RUN` writes the file anew"
+        )
+    _, spec = _known(dotted, class_name, cls, family=family)
+    _add(class_name, spec, cls)
+
+
+def _add(name: str, spec: SchedulerSpec, cls: Any) -> None:
+    """Makes a scheduler of the user's own known by its name; of a class that drives several
+    families, the last."""
+    from denoisebench.bench.verify.own import catalogue_class
+
+    remember(spec.class_name, cls, base=catalogue_class(cls), family=spec.family)
+    add_own(name, spec, _facts(spec, cls))
 
 
 @cache

@@ -226,8 +226,14 @@ def _entry(settings: Settings, cell: Cell, kinds: dict[str, str], *, machine: Ma
     latency = _latency_kind(settings, machine)
     if cell.is_random:  # one sample, to count evaluations and see the grid
         return Entry(cell, 1, kinds, latency)
-    asked_guidance = settings.guidance if settings.guidance != cell.guidance else None
-    return Entry(cell, settings.samples, kinds, latency, asked_guidance=asked_guidance)
+    return Entry(
+        cell,
+        settings.samples,
+        kinds,
+        latency,
+        asked_guidance=settings.guidance if settings.guidance != cell.guidance else None,
+        scheduler_family=spec_of(settings.scheduler.of).family,
+    )
 
 
 def _latency_kind(settings: Settings, machine: Machine) -> str:

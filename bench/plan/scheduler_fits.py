@@ -7,6 +7,7 @@ from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.plan.options import eta_is_vain
 from denoisebench.bench.plan.refusals import refusal
+from denoisebench.bench.records.names import with_article
 from denoisebench.bench.schedulers.catalogue import (
     SCHEDULERS,
     class_facts,
@@ -54,7 +55,7 @@ def _another_kind(model: FoundModel, settings: Settings) -> Reason:
         )
     return Reason(
         f"scheduler={name}: drives {spec_of(name).kind} models and {settings.model.name} is "
-        f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} model",
+        f"{with_article(kind)} model",
         by_scheduler=True,
     )
 

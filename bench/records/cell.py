@@ -320,6 +320,7 @@ class Entry:
     cap: int | None = None  # samples asked for, where a race may stop sooner
     # Of a race: kinds of the estimates at smaller rungs, by metric and number of samples as text.
     earlier: dict[str, dict[str, str]] = field(default_factory=dict)
+    scheduler_family: str = ""  # of the models that its scheduler drives; not in runs of before
 
     @property
     def scored(self) -> int:

@@ -43,6 +43,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def with_article(noun: str) -> str:
+    """`a flow`, `an edm`."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def _is_told(name: str, values: Mapping[str, Any]) -> bool:
     known = FACTS.get(name)
     if known is None or not known.word or name not in values:

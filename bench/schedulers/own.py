@@ -11,7 +11,8 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.plugins.modules import class_hash
 
 _MARK = "@"  # between a class and the hash of its source
-_LIKE = {"diffusion": "DDIMScheduler", "flow": "FlowMatchEulerDiscreteScheduler"}
+# The plainest class of each family of models that a class made from none of diffusers can drive.
+PLAINEST = {"diffusion": "DDIMScheduler", "flow": "FlowMatchEulerDiscreteScheduler"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def dotted_name(class_name: str) -> str:
 
 def remember(name: str, cls: Any, *, base: str, family: str) -> None:
     """Makes a class known by its name. base: of the catalogue's classes, the one that it is made
-    from; empty where there is none."""
-    _known[name] = OwnClass(name, cls, base or _LIKE[family])
+    from; empty where there is none, and then family is one of PLAINEST."""
+    _known[name] = OwnClass(name, cls, base or PLAINEST[family])
 
 
 def is_own(class_name: str) -> bool:

@@ -17,6 +17,7 @@ from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.own import class_like, is_of_user
 
 Config = dict[str, Any]
+FAMILIES = ("diffusion", "flow", "edm", "consistency")  # of models, by what drives them
 # Off in a class that has no such argument. A key that a model's config lacks means what the
 # model's own class does, whatever the default of the class that is built.
 SWITCHES = ("clip_sample", "thresholding", "rescale_betas_zero_snr")

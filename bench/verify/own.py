@@ -15,10 +15,10 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.plugins.modules import imported
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, SchedulerSpec
 from denoisebench.bench.schedulers.not_run import SAME_STEPS
-from denoisebench.bench.schedulers.training import family_of
+from denoisebench.bench.schedulers.training import FAMILIES, family_of
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.problems import BANDS
-from denoisebench.bench.verify.subject import FAMILIES, Subject
+from denoisebench.bench.verify.subject import Subject
 
 _METHODS = {  # what they are called with, by position
     "set_timesteps": ("num_inference_steps",),

@@ -19,7 +19,6 @@ from denoisebench.bench.verify.paths import PATHS, Path
 SPACINGS = ("trailing", "linspace", "leading")
 NATIVE = "native"
 CONFIGURED = "as configured"  # the scheduler's own flags choose a grid that has no other name
-FAMILIES = ("diffusion", "flow", "edm", "consistency")
 _SIGMA_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 # Off, whatever the class's default: they change samples and are no part of the solver.
 _NO_CLIPPING = {"clip_sample": False, "clip_denoised": False, "thresholding": False}

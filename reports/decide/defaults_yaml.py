@@ -232,6 +232,7 @@ def _setting(entry: Entry) -> dict[str, Any]:
         "scheduler": cell.scheduler,
         "scheduler_class": cell.scheduler_class,
         "scheduler_flags": dict(cell.flags),
+        **({"scheduler_family": entry.scheduler_family} if entry.scheduler_family else {}),
         "grid": cell.grid,
         "steps": cell.steps,
         **({"guidance": entry.guidance} if cell.has_guidance else {}),

@@ -6,7 +6,12 @@ from contextlib import suppress
 import pytest
 import torch
 import yaml
-from diffusers import DiffusionPipeline
+from diffusers import (
+    CMStochasticIterativeScheduler,
+    DiffusionPipeline,
+    EDMEulerScheduler,
+    FlowMatchEulerDiscreteScheduler,
+)
 
 from denoisebench import UserError, apply
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
@@ -97,11 +102,12 @@ def test_the_line_that_mends_mixed_networks_is_said_and_mends_them(
     assert torch.isfinite(image_of(pipeline, path)).all()  # without a warning, which would raise
 
 
-def default_of_own(class_name, path, **flags):
-    """A file with a default of a class of the user's own."""
+def default_of_own(class_name, path, *, family="diffusion", **flags):
+    """A file with a default of a class of the user's own; family None: as of before."""
     text = default_of("euler", path).read_text()
     (one,) = yaml.safe_load(text)["defaults"]
     one |= {"scheduler_class": class_name, "scheduler_flags": flags}
+    one |= {"scheduler_family": family} if family else {}
     path.write_text(yaml.safe_dump({"schema": 1, "defaults": [one]}))
     return path
 
@@ -140,7 +146,75 @@ def test_a_class_that_has_changed_is_made_by_the_lines_that_are_said(folders, tm
     assert pipeline.scheduler.config["beta_end"] == 0.011
 
 
-def test_a_class_of_another_family_is_refused(folders, tmp_path):
-    name = own_name(f"{OWN}:Crisp", own_schedulers.Crisp)
-    with pytest.raises(UserError, match="was measured on a diffusion model, and Stable"):
-        apply(loaded(folders["flow"]), default_of_own(name, tmp_path / "defaults.yaml"))
+def named(cls):
+    """A class of the user's own as cells name it."""
+    return own_name(f"{OWN}:{cls.__name__}", cls)
+
+
+def refusal(pipeline, path):
+    """The line by which a default is refused; the pipeline keeps its scheduler."""
+    before = pipeline.scheduler
+    with pytest.raises(UserError) as raised:
+        apply(pipeline, path)
+    assert pipeline.scheduler is before
+    (line,) = str(raised.value).splitlines()
+    return line
+
+
+OTHERS = {
+    "flow": FlowMatchEulerDiscreteScheduler,
+    "edm": EDMEulerScheduler,
+    "consistency": CMStochasticIterativeScheduler,
+}
+
+
+@pytest.mark.parametrize("driven", OTHERS)
+@pytest.mark.parametrize("cls", [own_schedulers.Crisp, own_schedulers.Plain, own_schedulers.Either])
+def test_a_class_of_ones_own_is_refused_on_models_of_another_family(cls, driven, folders, tmp_path):
+    pipeline = loaded(folders["diffusion"])
+    pipeline.scheduler = OTHERS[driven]()
+    line = refusal(pipeline, default_of_own(named(cls), tmp_path / "defaults.yaml"))
+    article = "an" if driven == "edm" else "a"
+    assert "was measured on a diffusion model, and StableDiffusionPipeline with its" in line
+    assert line.endswith(f"is {article} {driven} one")
+
+
+def test_a_class_that_drives_what_it_was_measured_on_follows_the_file(folders, tmp_path):
+    name, path = named(own_schedulers.Either), tmp_path / "defaults.yaml"
+    for driven, other in (("flow", "diffusion"), ("diffusion", "flow"), ("flow", "diffusion")):
+        default_of_own(name, path, family=driven)
+        assert f"measured on a {driven} model" in refusal(loaded(folders[other]), path)
+        pipeline = loaded(folders[driven])
+        for _ in range(2):  # again on the scheduler that it set
+            apply(pipeline, path)
+            assert type(pipeline.scheduler) is own_schedulers.Either
+            assert f"measured on a {other} model" in refusal(
+                pipeline, default_of_own(name, tmp_path / "other.yaml", family=other)
+            )
+
+
+@pytest.mark.parametrize(
+    ("cls", "family", "words"),
+    [
+        (own_schedulers.Plain, None, "does not say on which family of models it was measured"),
+        (own_schedulers.Plain, "edm", "drives no edm models"),
+        (own_schedulers.Crisp, "consistency", "drives no consistency models"),
+        (own_schedulers.Plain, "flows", "drives no flows models"),
+        (own_schedulers.Plain, ["flow"], "drives no ['flow'] models"),
+    ],
+)
+def test_a_family_that_is_not_known_is_refused(cls, family, words, folders, tmp_path):
+    path = default_of_own(named(cls), tmp_path / "defaults.yaml", family=family)
+    assert words in refusal(loaded(folders["diffusion"]), path)
+
+
+def test_a_family_that_a_class_of_diffusers_does_not_drive_is_refused(folders, tmp_path):
+    path = default_of_own("EulerDiscreteScheduler", tmp_path / "defaults.yaml", family="flow")
+    line = refusal(loaded(folders["flow"]), path)
+    assert "EulerDiscreteScheduler drives no flow models" in line
+
+
+def test_a_class_made_from_one_of_diffusers_needs_no_family_in_the_file(folders, tmp_path):
+    pipeline, name = loaded(folders["diffusion"]), named(own_schedulers.Crisp)
+    apply(pipeline, default_of_own(name, tmp_path / "defaults.yaml", family=None))
+    assert type(pipeline.scheduler) is own_schedulers.Crisp

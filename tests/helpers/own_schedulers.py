@@ -77,3 +77,12 @@ class Untold(SchedulerMixin, ConfigMixin):
         size = float(self.timesteps[0]) / 1000 / len(self.timesteps)
         moved = sample - size * model_output
         return SchedulerOutput(moved) if return_dict else (moved,)
+
+
+class Either(Untold):
+    """Could drive models of either family, and says of none."""
+
+    @register_to_config
+    def __init__(self, num_train_timesteps=1000):
+        super().__init__(num_train_timesteps)
+        self.alphas_cumprod = torch.linspace(0.999, 0.001, num_train_timesteps)

@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
+from denoisebench import UserError, apply, read_defaults
 from denoisebench.bench.records.store import Store
 from tests.helpers.cli import call
 from tests.helpers.plugins import gaussian, write
@@ -118,6 +121,20 @@ def test_a_family_that_cannot_be_read_is_asked_for(capsys):
     code, _, err = gaussian(capsys, f"scheduler.class={MODULE}:Untold", "scheduler.family=flow")
     assert code == 2
     assert "drives flow models and gaussian is a diffusion model" in err
+
+
+def test_a_default_says_the_family_that_its_class_was_measured_on(capsys):
+    given = (f"scheduler.class={MODULE}:Untold", "scheduler.family=flow", "steps=4,8")
+    margins = "margins.gating={fd_pixels:{absolute:1000}}"
+    assert gaussian(capsys, "model=mixture-flow", *given, *EXACT, "samples=512", margins)[0] == 0
+    (default,) = read_defaults("runs/own/defaults.yaml")
+    assert default["scheduler_family"] == "flow"
+    pipeline = SimpleNamespace(scheduler=EulerDiscreteScheduler())
+    with pytest.raises(UserError, match="was measured on a flow model, and SimpleNamespace"):
+        apply(pipeline, "runs/own/defaults.yaml")
+    pipeline.scheduler = FlowMatchEulerDiscreteScheduler()
+    apply(pipeline, "runs/own/defaults.yaml")
+    assert type(pipeline.scheduler).__name__ == "Untold"
 
 
 @pytest.mark.parametrize(
