@@ -45,7 +45,7 @@ def report(folder: Path, as_json: bool) -> int:
     frame = load_frame(run)
     page = report_of(run, frame)
     defaults = read_defaults(page.parent / "defaults.yaml")
-    words = answer(defaults, is_even=timings_are_even(frame))
+    words = answer(defaults, statuses=frame["status"], is_even=timings_are_even(frame))
     if as_json:
         print_json(
             {

@@ -168,7 +168,7 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
     from denoisebench.reports.current import is_current
     from denoisebench.reports.decide.answer import answer, default_line
     from denoisebench.reports.rows.cautions import beyond, cautions, timings_are_even
-    from denoisebench.reports.rows.frame import done, frame_of
+    from denoisebench.reports.rows.frame import frame_of
     from denoisebench.reports.rows.summary import summary_table
 
     run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
@@ -199,8 +199,6 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
             style="bold red",
             soft_wrap=True,
         )
-    is_lost = done(frame).empty
-    is_even = timings_are_even(frame)
-    words = "none; every cell failed" if is_lost else answer(decided, is_even=is_even)
+    words = answer(decided, statuses=frame["status"], is_even=timings_are_even(frame))
     console.print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

@@ -4,20 +4,23 @@ Says nothing that is not proven: a loss by its upper bound, rounded up, a cost a
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from denoisebench.bench.records.cell import STEERING
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import NEVER, more, number, places_of, short, significant, times
+from denoisebench.reports.rows.frame import LOST
 
 Default = Mapping[str, Any]  # a record of defaults.yaml
-NOTHING = (
+_NOTHING = (
     "nothing was measured that says which image is better and has a margin: that takes CLIP's "
     "weights (`denoisebench fetch metrics=clip` gets them), reference images or a metric of your "
     "own"
@@ -61,10 +64,10 @@ def answers(defaults: Sequence[Default], *, is_even: bool) -> list[Answer]:
     ]
 
 
-def answer(defaults: Sequence[Default], *, is_even: bool) -> str:
-    """All answers in a line, or where they stand if they are many."""
+def answer(defaults: Sequence[Default], *, statuses: Iterable[str], is_even: bool) -> str:
+    """All answers in a line, or where they stand if they are many. statuses: of the run's cells."""
     if not defaults:
-        return f"none; {NOTHING}"
+        return f"none; {why_none(statuses)}"
     parts = answers(defaults, is_even=is_even)
     if len(parts) > _FEW:
         decided = sum("call" in default for default in defaults)
@@ -72,6 +75,19 @@ def answer(defaults: Sequence[Default], *, is_even: bool) -> str:
             f"{decided} of {len(defaults)} defaults are proven, see defaults.yaml beside the page"
         )
     return " ".join(f"{part.about}: {part.words}" for part in parts)
+
+
+def why_none(statuses: Iterable[str]) -> str:
+    """Why a run has no default at all, by the statuses of its cells: none is done, or what was
+    measured decides nothing."""
+    counts = Counter(statuses)
+    failed, waiting = (sum(counts[one] for one in some) for some in (LOST, ("missing",)))
+    if any(counts[status] for status in WHOLE):
+        return _NOTHING
+    if not waiting:
+        return "every cell failed"
+    rest = f"{failed} failed and {waiting} were not run" if failed else "none was run"
+    return f"no cell is done yet, {rest}: the same command of `denoisebench sweep` goes on"
 
 
 def default_line(default: Default) -> str:

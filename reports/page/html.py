@@ -19,7 +19,7 @@ from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.decide.answer import NOTHING, answers, snippet
+from denoisebench.reports.decide.answer import answers, snippet, why_none
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
@@ -39,7 +39,6 @@ from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import (
     LOST,
     NOT_DONE,
-    done,
     frame_metrics,
     has_guidance,
     records,
@@ -81,7 +80,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             summary=_summary(frame),
             claims=run.claims,
             answers=_answers(run, frame, content),
-            nothing=NOTHING if len(done(frame)) else "every cell failed",
+            nothing=why_none(frame["status"]),
             facts=_facts(frame),
             margins=margin_words(content.decisions),
             plateaus=plateau_lines(content.decisions),

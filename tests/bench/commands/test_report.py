@@ -1,5 +1,7 @@
 """`denoisebench report` through the real command line."""
 
+import shutil
+
 import pytest
 import yaml
 
@@ -25,6 +27,18 @@ def test_a_report_is_made_again_from_the_store_alone(run_folder, capsys):
     assert products[1].read_text() == before
     assert products[0].exists()
     assert products[2].exists()
+
+
+def test_a_run_that_was_stopped_before_its_first_cell_has_not_failed(run_folder, capsys):
+    for cell in (run_folder / "cells").iterdir():
+        shutil.rmtree(cell)
+    code, out, _ = call(capsys, "report", run_folder)
+    assert code == 0
+    *_, answer, _ = out.splitlines()
+    assert answer == (
+        "answer: none; no cell is done yet, none was run: the same command of `denoisebench sweep` "
+        "goes on"
+    )
 
 
 @pytest.mark.parametrize("command", ["report", "log"])

@@ -16,6 +16,22 @@ X = "\N{MULTIPLICATION SIGN}"
 
 
 @pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        ("missing missing unsupported", "no cell is done yet, none was run: the same command of"),
+        ("failed missing degenerate missing", "yet, 2 failed and 2 were not run: the same command"),
+        ("failed degenerate unsupported", "every cell failed"),
+        ("failed done missing", "nothing was measured that says which image is better and has a"),
+        ("unscored failed", "nothing was measured that says which image is better and has a"),
+    ],
+)
+def test_why_there_is_no_default_tells_apart_what_was_not_run_failed_or_decides_nothing(
+    statuses, words
+):
+    assert words in answer([], statuses=statuses.split(), is_even=True)
+
+
+@pytest.mark.parametrize(
     ("default", "words"),
     [
         (
@@ -130,7 +146,10 @@ def vendor(evaluations, latency=None, **fields):
     ],
 )
 def test_the_answer_says_what_is_proven_and_no_more(default, words):
-    assert answer([default_of("fd_shapes", **default)], is_even=True) == f"m: {words}"
+    assert (
+        answer([default_of("fd_shapes", **default)], statuses=["done"], is_even=True)
+        == f"m: {words}"
+    )
 
 
 def test_uneven_timings_say_nothing_of_speed():
@@ -168,21 +187,21 @@ def test_metrics_that_chose_the_same_share_a_sentence_and_others_are_named():
     (said,) = answers(same, is_even=True)
     assert (said.about, said.places) == ("m", [0, 1])
     other = default_of("clip_score_shapes", outcome="UNDECIDED")
-    assert answer([same[0], other], is_even=True) == (
+    assert answer([same[0], other], statuses=["done"], is_even=True) == (
         f"m, by FD (shapes): use ddim, 16 steps, guidance 4: {LOSS}. m, by CLIP (shapes): no cell "
         "is proven to be within the margins of every other one."
     )
 
 
 def test_no_default_and_many_are_a_line_each():
-    assert answer([], is_even=True) == (
+    assert answer([], statuses=["done"], is_even=True) == (
         "none; nothing was measured that says which image is better and has a margin: that "
         "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images or a "
         "metric of your own"
     )
     many = [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
     undecided = default_of("fd_shapes", outcome="UNDECIDED")
-    assert answer([*many, undecided], is_even=True) == (
+    assert answer([*many, undecided], statuses=["done"], is_even=True) == (
         "3 of 4 defaults are proven, see defaults.yaml beside the page"
     )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from denoisebench.bench.records.run import CurveNote
+from denoisebench.bench.records.store import Store
 from denoisebench.reports.decide.answer import answers
 from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.page.html import render_html
@@ -153,6 +154,8 @@ def test_a_page_without_a_default_says_why(run, tmp_path):
     grid = {"schedulers": ("ddim",), "steps": (2, 4), "guidances": (4.0,)}
     lost = fabricate(tmp_path / "lost", **grid, failed=[("ddim", 2), ("ddim", 4)])
     assert "No default: every cell failed." in Page(rendered(lost)).text
+    stopped = replace(lost, store=Store.make(tmp_path / "empty"))
+    assert "No default: no cell is done yet, none was run: the same" in Page(rendered(stopped)).text
 
 
 def test_cautions_are_folded_under_the_answer_each_said_once(run, tmp_path):
