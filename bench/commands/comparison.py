@@ -57,6 +57,6 @@ def one_side(text: str, last: int, tracking: str | None) -> "Pack":
 def packs_named(text: str, last: int, tracking: str | None) -> "list[Pack]":
     """Packs that a text names, those of MLflow from the runs folder's own unless it is named."""
     from denoisebench.bench.commands.sources import load_packs
-    from denoisebench.bench.tracking.publish import default_uri
+    from denoisebench.bench.tracking.database import default_uri
 
     return load_packs(text, last, tracking or default_uri(Path("runs")))

@@ -32,7 +32,7 @@ def doctor(runs: Path, tracking: str | None) -> int:
     with its cure. The exit code is 1 when sweeps would fail.
     """
     from denoisebench.bench.commands.checkup import findings
-    from denoisebench.bench.tracking.publish import default_uri
+    from denoisebench.bench.tracking.database import default_uri
 
     console, faults = terminal(), 0
     for finding in findings(runs, tracking or default_uri(runs)):

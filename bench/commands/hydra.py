@@ -77,8 +77,9 @@ def without_unknown_choices(
     for override in overrides:
         group, _, choice = override.partition("=")
         options = choices_of(group)
-        is_plain = options and re.fullmatch(r"[\w.,+ /~:-]+", choice)
-        names = [name.strip() for name in choice.split(",")] if is_plain else []
+        listed = choice.removeprefix("[").removesuffix("]")
+        is_plain = options and re.fullmatch(r"[\w.,+ /~:-]+", listed)
+        names = [name.strip() for name in listed.split(",")] if is_plain else []
         unknown = [name for name in names if name not in options]
         problems += [_unknown_choice(group, name, options) for name in unknown]
         if not unknown:

@@ -1,4 +1,4 @@
-"""`denoisebench log`: a run to MLflow, as a sweep does at its end."""
+"""`denoisebench log`: a run to its trackers, as a sweep does at its end."""
 
 import sys
 from collections.abc import Sequence
@@ -31,65 +31,60 @@ _CHANGE = Words(
     metavar="[KEY=VALUE]...",
     nargs=-1,
     type=_CHANGE,
-    help="tracking.uri=, .experiment=, .pack= or .baseline=, where the sweep said otherwise",
+    help="tracking=, tracking.uri=, .experiment=, .pack= or .baseline=, in place of the sweep's",
 )
 def log(folder: Path, changes: tuple[str, ...]) -> int:
-    """Publishes a run to MLflow again.
+    """Publishes a run to its trackers again: MLflow, TensorBoard, Weights & Biases.
 
-    Where it was meant to go, or where tracking.uri=... says.
+    Where it was meant to go, or where tracking.uri=... says; to MLflow where it had no tracker.
     """
     from denoisebench.bench.paths.guarded import read_yaml
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
-    from denoisebench.bench.settings.job import tracking_settings
+    from denoisebench.bench.tracking.trackers import check_installed, with_changes
     from denoisebench.reports.current import is_current
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions
     from denoisebench.reports.rows.frame import frame_of
 
     run = load_run(folder)
-    foreign = [c for c in changes if not c.startswith("tracking.") or "=" not in c]
+    foreign = [c for c in changes if not c.startswith(("tracking.", "tracking=")) or "=" not in c]
     if foreign:
         raise UserError(
-            f"{foreign[0]}: log takes tracking.uri=…, .experiment=…, .pack=… and .baseline=…"
+            f"{foreign[0]}: log takes tracking.uri=…, .experiment=…, .pack=…, .baseline=… and "
+            "tracking=mlflow,tensorboard,wandb"
         )
     path = run.folder / "config.yaml"
     try:
-        recorded = read_yaml(path)["tracking"]
+        recorded = dict(read_yaml(path)["tracking"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run the sweep again, its store is kept") from error
-    changed = dict(change.removeprefix("tracking.").partition("=")[::2] for change in changes)
-    settings = tracking_settings({**recorded, "kind": "mlflow", **changed})
+    settings = with_changes(recorded, dict(change.partition("=")[::2] for change in changes))
+    check_installed(settings)
     records = rows(run)
     frame = frame_of(run, records)
     if not is_current(run, frame):
         report_of(run, frame)  # what is published is whole
-    return 0 if publish_run(run, settings, records, cautions=cautions(frame)) else 1
+    return 0 if publish(run, settings, records, cautions=cautions(frame)) else 1
 
 
-def publish_run(
+def publish(
     run: "Run",
     tracking: "TrackingSettings",
     records: list[dict[str, Any]],
     *,
     cautions: Sequence[str],
 ) -> bool:
-    """True when MLflow has the run; a server that is down is said once and stops nothing. records:
-    the run's rows."""
-    from denoisebench.bench.tracking.publish import TrackingDown, publish
+    """True when every tracker has the run; one that is down is said once and stops nothing.
+    records: the run's rows."""
+    from denoisebench.bench.tracking.trackers import publish_run
 
-    try:
-        where = publish(
-            run,
-            tracking.uri,
-            tracking.experiment,
-            pack=tracking.pack,
-            baseline=tracking.baseline,
-            cautions=cautions,
-            records=records,
-        )
-    except TrackingDown as error:
-        print(f"denoisebench: {error}", file=sys.stderr)
-        return False
-    terminal().print(f"mlflow: {where}", highlight=False, soft_wrap=True)
-    return True
+    outcomes = []
+    for outcome in publish_run(run, tracking, records, cautions=cautions):
+        outcomes.append(outcome.has_run)
+        if outcome.has_run:
+            line = f"{outcome.tracker}: {outcome.line}"
+            terminal().print(line, highlight=False, soft_wrap=True)
+        else:
+            print(f"denoisebench: {outcome.line}", file=sys.stderr)
+    return all(outcomes)

@@ -17,7 +17,7 @@ from denoisebench.bench.commands.hydra import (
     refuse_malformed,
     without_unknown_choices,
 )
-from denoisebench.bench.commands.log import publish_run
+from denoisebench.bench.commands.log import publish
 from denoisebench.bench.commands.parser import Command, Overrides
 from denoisebench.bench.commands.typed import refuse_strays
 from denoisebench.bench.errors import UserError
@@ -188,8 +188,7 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
     for default in decided:
         line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if plan.tracking.kind == "mlflow":
-        publish_run(run, plan.tracking, records, cautions=warnings)
+    publish(run, plan.tracking, records, cautions=warnings)
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
     if outcome.failed:

@@ -26,6 +26,7 @@ PATHS: dict[str, tuple[str, ...]] = {
 }
 _TEXTS = (*PATHS, "negative_prompt")  # in which a blank or a comma can be part of the value
 _LISTS = ("guidance_interval", "grid.timesteps", "grid.sigmas")  # beside those of metrics
+_TOGETHER = "tracking"  # group of which several files are no axis, but laid over each other
 _FUNCTION = re.compile(r"[\w.]+:\w+")  # of the user's own, module:name
 _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 _PLAIN_PATH = re.compile(r"[\w./~+:@-]+")  # that Hydra reads as it stands
@@ -47,6 +48,8 @@ def as_meant(word: str) -> str:
     setting = name.lstrip("+")
     if not joined or not value:
         return word
+    if setting == _TOGETHER and re.fullmatch(r"\w+(,\w+)+", value):
+        return f"{name}=[{value}]"
     if _is_list(setting) and value != "null" and not re.search(r"\[|\(|\$\{", value):
         return f"{name}=[{value}]"
     if setting in PATHS and not _PLAIN_PATH.fullmatch(value) and _is_there(value):

@@ -122,24 +122,14 @@ def _finish(folder: Path, tracking: "TrackingSettings") -> None:
     frame = frame_of(run, records)
     if not is_current(run, frame):
         report_of(run, frame)
-    if tracking.kind == "mlflow":
-        _publish(run, tracking, records, cautions=cautions(frame))
+    _publish(run, tracking, records, cautions=cautions(frame))
 
 
 def _publish(
     run: "Run", tracking: "TrackingSettings", records: list[dict[str, Any]], *, cautions: list[str]
 ) -> None:
-    from denoisebench.bench.tracking.publish import TrackingDown, publish
+    from denoisebench.bench.tracking.trackers import publish_run
 
-    try:
-        publish(
-            run,
-            tracking.uri,
-            tracking.experiment,
-            pack=tracking.pack,
-            baseline=tracking.baseline,
-            cautions=cautions,
-            records=records,
-        )
-    except TrackingDown as error:
-        warnings.warn(str(error), stacklevel=5)
+    for outcome in publish_run(run, tracking, records, cautions=cautions):
+        if not outcome.has_run:
+            warnings.warn(outcome.line, stacklevel=5)

@@ -51,6 +51,7 @@ from denoisebench.bench.settings.job import (
     TrackingSettings,
     check_settings,
 )
+from denoisebench.bench.tracking.trackers import check_installed
 
 GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 
@@ -101,6 +102,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
     jobs, grid = _grouped(distinct(jobs)), _grouped(distinct(grid))
     settings = jobs[0].settings
     check_workers(jobs)
+    check_installed(settings.tracking)
     race = race_rules(settings) if settings.sampling.name == "race" else None
     if race:
         check_race(jobs, race)

@@ -147,8 +147,13 @@ class PromptSettings(Strict):
 
 
 class TrackingSettings(Strict):
-    kind: Literal["mlflow", "none"]
-    uri: str | None = None
+    """Trackers that get a copy of a run, as tracking=mlflow,tensorboard lays their files over each
+    other."""
+
+    mlflow: bool = False
+    tensorboard: bool = False
+    wandb: bool = False
+    uri: str | None = None  # of MLflow
     experiment: str = "denoisebench"
     pack: bool = False  # with what a later check needs
     baseline: Annotated[str, Field(pattern=r"^[^@/:]+@[^@/:]+$")] | None = None  # NAME@ALIAS

@@ -1,1 +1,1 @@
-"""MLflow: a copy of a run, and packs that it keeps."""
+"""Trackers: a copy of a run in MLflow, TensorBoard or Weights & Biases; packs that MLflow keeps."""

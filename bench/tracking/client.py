@@ -1,4 +1,4 @@
-"""MLflow kept quiet, its calls bounded in time, and its errors in a line."""
+"""MLflow and wandb kept quiet, MLflow's calls bounded in time, and its errors in a line."""
 
 import logging
 import os
@@ -24,6 +24,8 @@ _SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",  # as the command line has it; read on MLflow's import
+    "WANDB_ERROR_REPORTING": "false",
+    "WANDB_SILENT": "true",
 }
 
 
@@ -38,7 +40,7 @@ _CAUSES = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """MLflow neither logs, warns, prints nor waits long; settings are as before afterwards."""
+    """A tracker neither logs, warns, prints nor waits long; settings are as before afterwards."""
     added = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
     level = logging.root.manager.disable
     os.environ.update(added)

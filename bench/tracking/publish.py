@@ -6,48 +6,47 @@ has. MLflow stays a copy: whatever is wrong with it becomes one TrackingDown, an
 completes what is missing. For the driver alone; workers know nothing of MLflow.
 """
 
-import fcntl
 import re
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING
 
 from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.tracking.client import _without_password, cause, client_of, quiet
+from denoisebench.bench.tracking.database import (
+    SQLITE,
+    alone,
+    default_uri,
+    remove_stray_folder,
+    sqlite_path,
+)
+from denoisebench.bench.tracking.down import TrackingDown
 from denoisebench.bench.tracking.packs import log_pack
-from denoisebench.bench.tracking.targets import Measured, Target, targets
+from denoisebench.bench.tracking.targets import FILES, Target, targets
+from denoisebench.bench.tracking.values import Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
     from mlflow.entities import Run as MlflowRun
 
-_FILES = (
-    "report.html",
-    "claims.html",
-    "results.csv",
-    "results.parquet",
-    "defaults.yaml",
-    "config.yaml",
-    "sweep.json",
+_NOTE = "mlflow.note.content"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow opens it with its charts
+_ABOUT = (  # of an experiment
+    "Sweeps of denoisebench: diffusion models x schedulers x steps x guidance.\n\n"
+    "A run of kind `curve` holds the cells that differ in steps alone; `step` is their number of "
+    "inference steps. `quality/NAME_lo` and `_hi` are the ends of the 95 % interval of "
+    "`quality/NAME`. Under `by_nfe/` step is the number of denoiser evaluations, under `by_ms/` "
+    "milliseconds per image, rounded.\n\n"
+    "A run of kind `summary` holds the report and the proven defaults: search for "
+    "`tags.kind = 'summary' and params.default_scheduler = 'ddim'`, sort by "
+    "`metrics.default_latency_p50_s`."
 )
-_BATCH = 800  # metrics in one call; MLflow takes 1000 of metrics, params and tags together
-_SQLITE = "sqlite:///"
+_METRICS, _PARAMS = 800, 100  # in one call; MLflow takes 1000 of metrics, params and tags together
 _TAG_CHARACTERS = 5000  # that every MLflow server takes
-
-
-class TrackingDown(Exception):
-    """MLflow did not take the run. The message is one line and says how to publish it later."""
-
-
-def default_uri(runs: Path) -> str:
-    """The tracking URI of the SQLite file in the folder that holds the run folders."""
-    path = str(runs.resolve() / "mlflow.db")
-    return f"{_SQLITE}{re.sub(r'[%?#]', lambda sign: quote(sign[0]), path)}"
 
 
 def trouble_with(uri: str) -> str:
@@ -67,21 +66,19 @@ def publish(
     *,
     pack: bool = False,
     baseline: str | None = None,
-    cautions: Sequence[str] = (),
-    records: Sequence[dict[str, Any]] | None = None,
+    wanted: Sequence[Target] | None = None,
 ) -> str:
     """Brings the run to an MLflow experiment; uri None means default_uri. Returns where to look.
 
-    pack: with what a later check needs; baseline NAME@ALIAS: under that address too. cautions: what
-    the page says of the numbers, a tag of each run. records: the run's rows where they were read
-    before.
+    pack: with what a later check needs; baseline NAME@ALIAS: under that address too. wanted: the
+    run's targets where they were made before.
 
     Raises TrackingDown when MLflow is absent, cannot be reached or refuses.
     """
     uri = uri or default_uri(run.folder.parent)
-    wanted = targets(run, rows(run) if records is None else records, cautions)
+    wanted = targets(run, rows(run)) if wanted is None else wanted
     try:
-        with quiet(), _alone(uri, run):
+        with quiet(), alone(uri, run):
             return _publish(
                 run,
                 wanted,
@@ -92,20 +89,26 @@ def publish(
             )
     except Exception as error:  # MLflow's, SQLAlchemy's, requests': none may cost a sweep
         raise TrackingDown(
-            f"MLflow at {_without_password(uri)}: {cause(error)}; nothing is lost, "
-            f"publish later with `denoisebench log {run.folder}`"
+            f"MLflow at {_without_password(uri)}: {cause(error)}", run.folder
         ) from error
 
 
 def _publish(
-    run: Run, wanted: list[Target], uri: str, *, experiment: str, pack: bool, baseline: str | None
+    run: Run,
+    wanted: Sequence[Target],
+    uri: str,
+    *,
+    experiment: str,
+    pack: bool,
+    baseline: str | None,
 ) -> str:
     client = client_of(uri)
-    _remove_stray_folder(uri)
+    remove_stray_folder(uri)
     experiment_id = _experiment_id(client, uri, experiment)
     for target in wanted:
         run_id = _bring(client, experiment_id, target)
-        if target is wanted[-1]:
+        if target.is_summary:
+            _retire_others(client, experiment_id, target, run_id=run_id)
             _log_files(client, run_id, run.folder)
             if pack:
                 log_pack(client, run_id, run, baseline=baseline)
@@ -117,9 +120,9 @@ def _where(uri: str, page: str) -> str:
     uri = _without_password(uri)
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}/{page}"
-    path = Path(uri.removeprefix(_SQLITE))
-    if uri.startswith(_SQLITE) and path.is_relative_to(Path.cwd()):
-        uri = f"{_SQLITE}{path.relative_to(Path.cwd())}"
+    path = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and path.is_relative_to(Path.cwd()):
+        uri = f"{SQLITE}{path.relative_to(Path.cwd())}"
     return f"`mlflow server --backend-store-uri {uri}`, then http://127.0.0.1:5000/{page}"
 
 
@@ -127,26 +130,29 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
     """Makes the target's run, or adds to it what it lacks. Returns its id."""
     from mlflow.entities import Param, RunTag
 
-    times = [point.time_ms for point in target.points]
     metrics = _metrics(target.points)
     tags = {
         **target.tags,
         "identity": target.identity,
         "mlflow.runName": target.name,
         "mlflow.source.name": "denoisebench",
+        **({_NOTE: target.note} if target.note else {}),
     }
     tags = {_sanitised(name): text[:_TAG_CHARACTERS] for name, text in tags.items()}
     mlflow_run = _find(client, experiment_id, target, metrics=metrics)
     if mlflow_run and mlflow_run.data.tags.get("content") == target.content:
         return str(mlflow_run.info.run_id)
-    mlflow_run = mlflow_run or client.create_run(experiment_id, min(times, default=None), tags)
+    mlflow_run = mlflow_run or client.create_run(experiment_id, target.span_ms[0], tags)
     run_id: str = mlflow_run.info.run_id
-    params = [Param(name, text) for name, text in target.params.items()]
-    client.log_batch(run_id, metrics[:_BATCH], params, [RunTag(*tag) for tag in tags.items()])
-    for start in range(_BATCH, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics[start : start + _BATCH])
+    params = [Param(_sanitised(name), text) for name, text in target.params.items()]
+    run_tags = [RunTag(*tag) for tag in tags.items()]
+    client.log_batch(run_id, metrics[:_METRICS], params[:_PARAMS], run_tags)
+    for start in range(_METRICS, len(metrics), _METRICS):
+        client.log_batch(run_id, metrics[start : start + _METRICS])
+    for start in range(_PARAMS, len(params), _PARAMS):
+        client.log_batch(run_id, params=params[start : start + _PARAMS])
     status = "FINISHED" if target.complete else "FAILED"
-    client.set_terminated(run_id, status, max(times, default=None))
+    client.set_terminated(run_id, status, target.span_ms[1])
     client.set_tag(run_id, "content", target.content)  # last: it says that the rest is there
     return run_id
 
@@ -154,31 +160,56 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
 def _find(
     client: "MlflowClient", experiment_id: str, target: Target, *, metrics: list["Metric"]
 ) -> "MlflowRun | None":
-    """The run to add to: of that identity, and with no other value at a step of ours.
+    """The run to add to: of that identity, with no other param and no other value at a step of
+    ours.
 
-    So a cell measured anew, or by someone else under the same name, starts another run instead of
-    putting a second value at the same step.
+    So a cell measured anew, by someone else under the same name, or another default starts another
+    run instead of putting a second value at the same step.
     """
-    for candidate in client.search_runs([experiment_id], f"tags.identity = '{target.identity}'"):
+    params = {_sanitised(name): text for name, text in target.params.items()}
+    for candidate in _runs_of(client, experiment_id, target):
         if candidate.data.tags.get("content") == target.content:
             return candidate
-        ours = {(m.key, m.step): (m.value, m.timestamp) for m in metrics}
-        names = candidate.data.metrics.keys() & {m.key for m in metrics}
-        theirs = [
-            m for name in names for m in client.get_metric_history(candidate.info.run_id, name)
-        ]
-        shared = [m for m in theirs if (m.key, m.step) in ours]
-        agree = all(ours[m.key, m.step] == (m.value, m.timestamp) for m in shared)
-        if agree and (shared or not theirs):
+        theirs = candidate.data.params
+        if any(theirs[name] != params[name] for name in theirs.keys() & params.keys()):
+            continue
+        if _agree(client, candidate, metrics):
             return candidate
     return None
 
 
-def _metrics(points: Sequence[Measured]) -> list["Metric"]:
+def _runs_of(client: "MlflowClient", experiment_id: str, target: Target) -> list["MlflowRun"]:
+    return list(client.search_runs([experiment_id], f"tags.identity = '{target.identity}'"))
+
+
+def _agree(client: "MlflowClient", candidate: "MlflowRun", metrics: Sequence["Metric"]) -> bool:
+    """Whether a run has no value but ours at the steps of ours, and some of ours or none at all."""
+    ours: dict[tuple[str, int], set[tuple[float, int]]] = defaultdict(set)
+    for m in metrics:  # several at a step are of cells that take as long, to a millisecond
+        ours[m.key, m.step].add((m.value, m.timestamp))
+    names = candidate.data.metrics.keys() & {m.key for m in metrics}
+    theirs = [m for name in names for m in client.get_metric_history(candidate.info.run_id, name)]
+    shared = [m for m in theirs if (m.key, m.step) in ours]
+    agree = all((m.value, m.timestamp) in ours[m.key, m.step] for m in shared)
+    return agree and bool(shared or not theirs)
+
+
+def _retire_others(
+    client: "MlflowClient", experiment_id: str, target: Target, *, run_id: str
+) -> None:
+    """Names summaries with defaults that are no more: params of MLflow cannot be changed."""
+    for other in _runs_of(client, experiment_id, target):
+        if other.info.run_id != run_id and other.data.tags.get("kind") == "summary":
+            client.set_tag(other.info.run_id, "content", "")  # so that it can come back
+            client.set_tag(other.info.run_id, "kind", "earlier summary")
+            client.set_tag(other.info.run_id, "mlflow.runName", f"{target.name}, earlier")
+
+
+def _metrics(points: Sequence[Point]) -> list["Metric"]:
     from mlflow.entities import Metric
 
     return [
-        Metric(_sanitised(name), value, point.time_ms, point.entry.cell.steps)
+        Metric(_sanitised(name), value, point.time_ms, round(point.along(name)))
         for point in points
         for name, value in point.values.items()
     ]
@@ -190,7 +221,7 @@ def _sanitised(name: str) -> str:
 
 
 def _log_files(client: "MlflowClient", run_id: str, folder: Path) -> None:
-    for name in _FILES:
+    for name in FILES:
         if (folder / name).is_file():
             client.log_artifact(run_id, str(folder / name))
     if (folder / "figures").is_dir():
@@ -198,53 +229,19 @@ def _log_files(client: "MlflowClient", run_id: str, folder: Path) -> None:
 
 
 def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
-    """Makes the experiment if need be; with a SQLite file its artifacts lie beside that file."""
+    """Makes the experiment if need be; with a SQLite file its artifacts lie beside that file. One
+    without a description gets ours."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        database = _sqlite_path(uri)
+        database = sqlite_path(uri)
         artifacts = (database.parent / "mlflow-artifacts").as_uri() if database else None
         with suppress(MlflowException):  # another publisher was first
-            return client.create_experiment(name, artifacts)
+            return client.create_experiment(name, artifacts, {_NOTE: _ABOUT} | _KIND)
         experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage == "deleted":
         raise ValueError(f"experiment {name!r} is deleted: restore it or set tracking.experiment")
+    if not experiment.tags.get(_NOTE):
+        client.set_experiment_tag(experiment.experiment_id, _NOTE, _ABOUT)
     return experiment.experiment_id
-
-
-@contextmanager
-def _alone(uri: str, run: Run) -> Iterator[None]:
-    """One publisher at a time: per SQLite file, whose creation two would corrupt, else per run."""
-    database = _sqlite_path(uri)
-    lock = database.with_name(f"{database.name}.lock") if database else run.folder / "tracking.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # the system releases it when the process dies
-        if database:
-            _use_write_ahead_log(database)
-        yield
-
-
-def _use_write_ahead_log(database: Path) -> None:
-    """Halves the time of a write and lets a server read meanwhile; some network disks cannot."""
-    connection = sqlite3.connect(database)
-    try:
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
-
-
-def _remove_stray_folder(uri: str) -> None:
-    """MLflow makes the folder of the address as it is written, then uses the one that is meant."""
-    database = _sqlite_path(uri)
-    if database and "%" in uri:
-        with suppress(OSError):  # not empty, or not there
-            Path(uri.partition(":///")[2]).parent.rmdir()
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite:/// URI, else None."""
-    match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
-    return Path(unquote(match[1])).resolve() if match and match[1] != ":memory:" else None

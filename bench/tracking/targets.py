@@ -1,74 +1,59 @@
 """What a tracker is told of a run: its curves and a summary, as plain records. Knows no tracker."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from denoisebench.bench.records.cell import TRACKED, Cell, Cost, Entry, digest, fields_with
-from denoisebench.bench.records.columns import COLUMNS, WHOLE
+from denoisebench.bench.records.cell import TRACKED, Entry, digest, fields_with
+from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
+from denoisebench.bench.tracking.defaults import Default, read_tracked
+from denoisebench.bench.tracking.values import Point, point_of
 
-_NO_MEASUREMENT = {
-    *Cell.__dataclass_fields__,
-    "key",
-    "samples",
-    "asked_samples",
-    "distinct_prompts",
-    "status",
-    "message",
-    "traceback",
-    "guidance_weight",
-}
+FILES = (  # of a run's folder that a summary holds, beside the figures
+    "report.html",
+    "claims.html",
+    "results.csv",
+    "results.parquet",
+    "defaults.yaml",
+    "config.yaml",
+    "sweep.json",
+)
 _DIGITS = 20  # of the hashes by which a tracker knows a curve again
-_WORK = (*Cost.__dataclass_fields__, "passes_per_step")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The row of a finished cell and when it was measured."""
-
-    entry: Entry
-    row: dict[str, Any]
-    time_ms: int  # Unix time
-
-    @property
-    def values(self) -> dict[str, float]:
-        """Finite measurements by their grouped names."""
-        numbers = {k: v for k, v in self.row.items() if isinstance(v, int | float)}
-        return {
-            self._grouped(name): value
-            for name, value in numbers.items()
-            if name not in _NO_MEASUREMENT and math.isfinite(value)
-        }
-
-    def _grouped(self, column: str) -> str:
-        """The column behind a group: MLflow charts groups as sections, by the alphabet."""
-        if column in self.entry.metrics:
-            return f"quality/{column}"
-        if column not in COLUMNS:
-            return f"uncertainty/{column}"
-        return f"work/{column}" if column in _WORK else f"speed/{column}"
+_EMPTY = {"", "None", "()", "[]", "{}"}  # params that say nothing
 
 
 @dataclass(frozen=True)
 class Target:
-    """One MLflow run as it should be."""
+    """One run of a tracker as it should be."""
 
     name: str
     identity: str  # hash by which it is found again
-    params: dict[str, str]
+    params: dict[str, str]  # none is empty
     tags: dict[str, str]
-    points: Sequence[Measured] = ()
+    span_ms: tuple[int, int]  # Unix times: its first and its last cell finished
+    points: Sequence[Point] = ()
+    note: str = ""  # Markdown: what the run is
     complete: bool = True  # every cell is finished
+    is_summary: bool = False  # the one that holds the files of the report
 
     @property
     def content(self) -> str:
         """Hash of all that is published but the files."""
-        points = [(point.entry.cell.steps, point.time_ms, point.values) for point in self.points]
-        return digest([self.name, self.params, self.tags, points, self.complete], _DIGITS)
+        points = [asdict(point) for point in self.points]
+        everything = [self.name, self.params, self.tags, self.span_ms, points, self.note]
+        return digest([*everything, self.complete], _DIGITS)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The row of a finished cell and when it was measured."""
+
+    entry: Entry
+    row: dict[str, Any] = field(repr=False)
+    time_ms: int  # Unix time
 
 
 def targets(
@@ -80,14 +65,14 @@ def targets(
     if not measured:
         return []
     wanted = Counter(digest(_shared(entry), _DIGITS) for entry in _runnable(run))
-    curves: dict[str, list[Measured]] = defaultdict(list)
-    for point in measured:
-        curves[digest(_shared(point.entry), _DIGITS)].append(point)
+    curves: dict[str, list[_Measured]] = defaultdict(list)
+    for cell in measured:
+        curves[digest(_shared(cell.entry), _DIGITS)].append(cell)
     varying = _varying(run.entries)
     plain = [
         *(
-            _curve(run, points, varying, complete=len(points) == wanted[key])
-            for key, points in curves.items()
+            _curve(run, cells, varying, complete=len(cells) == wanted[key])
+            for key, cells in curves.items()
         ),
         _summary(run, measured),
     ]
@@ -100,53 +85,76 @@ def _runnable(run: Run) -> list[Entry]:
     return [entry for entry in run.entries if not entry.unsupported]
 
 
-def _measured(run: Run, records: Sequence[dict[str, Any]]) -> list[Measured]:
+def _measured(run: Run, records: Sequence[dict[str, Any]]) -> list[_Measured]:
     measured = []
     for entry, row in zip(run.entries, records, strict=True):
         status = run.store.read_record(entry.cell.key, entry.status_kind)
         finished = run.store.read_record(entry.cell.key, "finished")
         if finished and status and status["status"] in WHOLE:
-            measured.append(Measured(entry, row, round(1000 * finished["unix_s"])))
+            measured.append(_Measured(entry, row, round(1000 * finished["unix_s"])))
     return measured
 
 
-def _curve(run: Run, points: list[Measured], varying: Sequence[str], *, complete: bool) -> Target:
-    params = _shared(points[0].entry)
+def _curve(run: Run, cells: list[_Measured], varying: Sequence[str], *, complete: bool) -> Target:
+    shared = _shared(cells[0].entry)
+    points = [point_of(run.store, cell.entry, cell.row, time_ms=cell.time_ms) for cell in cells]
     return Target(
-        name=cell_name(points[0].entry.asked, without=("steps",), also=varying),
-        identity=digest([run.name, params], _DIGITS),
-        params=params,
+        name=cell_name(cells[0].entry.asked, without=("steps",), also=varying),
+        identity=digest([run.name, shared], _DIGITS),
+        params={name: text for name, text in shared.items() if text not in _EMPTY},
         tags={
             "kind": "curve",
-            **{name: params[name] for name in ("model", "task", "scheduler", "guidance", "seed")},
+            **{name: shared[name] for name in ("model", "task", "scheduler", "guidance", "seed")},
         },
-        points=points,
+        span_ms=_span_ms(cells),
+        points=sorted(points, key=lambda point: point.axes["steps"]),
         complete=complete,
     )
 
 
-def _summary(run: Run, done: Sequence[Measured]) -> Target:
-    """The run that holds the files, known by the cell finished first: resuming keeps that one."""
-    first = min((point.time_ms, point.row["key"]) for point in done)
+def _summary(run: Run, done: Sequence[_Measured]) -> Target:
+    """The run that holds the files and the defaults, known by the cell finished first: resuming
+    keeps that one."""
+    first = min((cell.time_ms, cell.row["key"]) for cell in done)
+    times_ms = {cell.row["key"]: cell.time_ms for cell in done}
+    defaults = read_tracked(run.folder)
+    points = [_point_of_default(default, times_ms) for default in defaults if default.values]
     return Target(
         name=f"{run.name} summary",
         identity=digest([run.name, "summary", first], _DIGITS),
-        params={},
+        params={name: text for default in defaults for name, text in default.params.items()},
         tags={
             "kind": "summary",
             "cells": str(len(run.entries)),
             "cells_done": str(len(done)),
             **{f"environment.{name}": str(text) for name, text in run.environment.items()},
-            "mlflow.note.content": "The curves of this sweep: "
-            f"`tags.sweep_id = '{_sweep_id(run)}'`. "
-            "Report, figures and tables are among the artifacts.",
         },
+        span_ms=_span_ms(done),
+        points=points,
+        note="\n\n".join(
+            [
+                *(default.sentence for default in defaults),
+                f"The curves of this sweep: `tags.sweep_id = '{_sweep_id(run)}'`. "
+                "Report, figures and tables are among the artifacts.",
+            ]
+        ),
         complete=len(done) == len(_runnable(run)),
+        is_summary=True,
     )
 
 
+def _span_ms(cells: Sequence[_Measured]) -> tuple[int, int]:
+    times_ms = [cell.time_ms for cell in cells]
+    return min(times_ms), max(times_ms)
+
+
+def _point_of_default(default: Default, times_ms: dict[str, int]) -> Point:
+    """The numbers of a default, at no step and at the time of its cell."""
+    return Point({"steps": 0}, default.values, times_ms.get(default.key, max(times_ms.values())))
+
+
 def _shared(entry: Entry) -> dict[str, str]:
-    """What all points of a curve have in common, as MLflow params."""
+    """What all points of a curve have in common, as texts."""
     fields = {**asdict(entry.cell), "samples": entry.asked_samples}
     return {name: str(value) for name, value in fields.items() if name != "steps"}
 

@@ -10,7 +10,8 @@ from denoisebench.bench.commands.sources import load_packs
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import load_pack, write_pack
-from denoisebench.bench.tracking.publish import default_uri, publish
+from denoisebench.bench.tracking.database import default_uri
+from denoisebench.bench.tracking.publish import publish
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.check.check import check

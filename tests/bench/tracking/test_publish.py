@@ -10,7 +10,10 @@ import pytest
 
 from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.tracking.publish import TrackingDown, default_uri, publish
+from denoisebench.bench.tracking.database import default_uri
+from denoisebench.bench.tracking.down import TrackingDown
+from denoisebench.bench.tracking.publish import publish
+from denoisebench.bench.tracking.targets import targets
 from tests.helpers.published import (
     EXPERIMENT,
     STEPS,
@@ -22,22 +25,22 @@ from tests.helpers.published import (
     runs_of,
 )
 
+SCORES = {"quality/fd_shapes", "by_nfe/fd_shapes", "by_ms/fd_shapes"}
 MEASURED = {
-    "quality/fd_shapes",
     "uncertainty/fd_shapes_se",
     "work/nfe",
     "work/network_passes",
-    "speed/latency_batch_size",
-    "speed/threads",
+    "work/peak_memory_bytes",
+    "diagnostics/latency_batch_size",
+    "diagnostics/threads",
+    "diagnostics/calibration_s",
     "speed/latency_p50_s",
     "speed/latency_p95_s",
     "speed/latency_prepare_s",
     "speed/latency_text_s",
     "speed/latency_denoise_s",
     "speed/latency_decode_s",
-    "speed/calibration_s",
     "speed/throughput_images_per_s",
-    "speed/peak_memory_bytes",
 }
 
 
@@ -62,7 +65,8 @@ def test_every_measured_value_lies_at_its_number_of_steps(tmp_path: Path, uri: s
     assert set(curves) == {"ddim", "euler"}
     for scheduler, found in curves.items():
         mine = [row for row in rows(run) if row["scheduler"] == scheduler]
-        assert set(found.data.metrics) == MEASURED
+        bands = {"quality/fd_shapes_lo", "quality/fd_shapes_hi"}
+        assert set(found.data.metrics) == {*MEASURED, *SCORES, *bands}
         for metric in MEASURED:
             expected = [(row["steps"], row[metric.split("/")[-1]]) for row in mine]
             assert history(uri, found.info.run_id, metric) == expected
@@ -72,7 +76,8 @@ def test_every_measured_value_lies_at_its_number_of_steps(tmp_path: Path, uri: s
 
 
 def test_what_the_page_warns_of_is_a_tag_of_each_run(tmp_path: Path, uri: str):
-    publish(make_run(tmp_path / "demo"), None, EXPERIMENT, cautions=["too few", "uneven"])
+    run = make_run(tmp_path / "demo")
+    publish(run, None, EXPERIMENT, wanted=targets(run, rows(run), ["too few", "uneven"]))
     for kind in ("curve", "summary"):
         assert {run.data.tags["cautions"] for run in runs_of(uri, kind)} == {"too few\nuneven"}
 

@@ -18,7 +18,8 @@ import pytest
 
 from denoisebench.bench.commands.sources import load_packs
 from denoisebench.bench.records.run import load_run
-from denoisebench.bench.tracking.publish import TrackingDown, publish
+from denoisebench.bench.tracking.down import TrackingDown
+from denoisebench.bench.tracking.publish import publish
 from tests.helpers.published import (
     EXPERIMENT,
     STEPS,

@@ -93,10 +93,11 @@ def _refuse_empty(axes: Sequence[Override]) -> None:
 
 
 def _refuse_lists(choices: Sequence[Override]) -> None:
-    """Hydra would lay the files of a list over one another, and the last would be all that runs."""
+    """Hydra would lay the files of a list over one another, and the last would be all that runs.
+    Trackers are meant so."""
     for choice in choices:
         names = choice.value()
-        if isinstance(names, list):
+        if isinstance(names, list) and choice.key_or_group != "tracking":
             key, several = choice.key_or_group, ",".join(map(str, names))
             raise HydraException(
                 f"{key}=[{several}]: names of config files are no list; give {key}={several}"
