@@ -51,6 +51,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "reports": (
         "report",
         "current",
+        "several",
         "check",
         "claims",
         "verify",

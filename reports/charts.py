@@ -1,8 +1,10 @@
 """A chart to SVG and PNG."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -38,6 +40,14 @@ def to_svg(figure: Figure) -> str:
 def to_png(svg: str) -> bytes:
     """The SVG at twice its size in pixels."""
     return vl_convert.svg_to_png(svg, scale=2)
+
+
+def write_figures(figures: Iterable[Figure], folder: Path) -> None:
+    """Writes each as SVG and PNG, by its name."""
+    for figure in figures:
+        svg = to_svg(figure)
+        write_atomically(folder / f"{figure.name}.svg", svg.encode())
+        write_atomically(folder / f"{figure.name}.png", to_png(svg))
 
 
 def javascript_bundle() -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.run import Run, load_run
-from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
+from denoisebench.reports.charts import javascript_bundle, write_figures
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
 from denoisebench.reports.claims.page import write_claims
@@ -52,7 +52,7 @@ def report_of(run: Run, frame: pd.DataFrame) -> Path:
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
     for drawn in ([*content.decision_figures.values()], *content.figures.values()):
-        _write_figures(drawn, folder / "figures")
+        write_figures(drawn, folder / "figures")
     script = javascript_bundle()
     _write_sheets(content.blocks, folder / "figures")
     page = folder / "report.html"
@@ -79,13 +79,6 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
         },
         blocks=gallery(run, frame),
     )
-
-
-def _write_figures(drawn: Sequence[Figure], folder: Path) -> None:
-    for figure in drawn:
-        svg = to_svg(figure)
-        write_atomically(folder / f"{figure.name}.svg", svg.encode())
-        write_atomically(folder / f"{figure.name}.png", to_png(svg))
 
 
 def _write_sheets(blocks: Sequence[Block], folder: Path) -> None:

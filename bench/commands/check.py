@@ -252,8 +252,7 @@ def history(
 
     Those of a folder, or those named, in the order of time; a figure of each metric and cell.
     """
-    from denoisebench.bench.paths import write_atomically
-    from denoisebench.reports.charts import to_png, to_svg
+    from denoisebench.reports.charts import write_figures
     from denoisebench.reports.check.history import course_record, courses, history_table
     from denoisebench.reports.check.history_figure import history_figures
 
@@ -264,10 +263,7 @@ def history(
     declared = declared_margins(margins, latest)
     measured = courses(packs, declared["margins"], declared["slower"])
     console = terminal()
-    for figure in history_figures(measured):
-        svg = to_svg(figure)
-        write_atomically(out / f"{figure.name}.svg", svg.encode())
-        write_atomically(out / f"{figure.name}.png", to_png(svg))
+    write_figures(history_figures(measured), out)
     if as_json:
         print_json([*map(course_record, measured)])
         return 0

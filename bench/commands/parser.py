@@ -17,6 +17,10 @@ from denoisebench.bench.errors import UserError, suggestion
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 WANTS_A_RUN = "name one run folder, such as runs/demo; `denoisebench list runs` names the runs"
+WANTS_RUNS = (
+    "name a run folder, such as runs/demo, or several for one page of them; `denoisebench list "
+    "runs` names the runs"
+)
 _SHORT_WITH_VALUE = re.compile(r"-\w=")
 
 
@@ -142,7 +146,9 @@ class Words(click.ParamType[Any]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        return [CompletionItem(word) for word in self._offers(incomplete)]
+        given = ctx.params.get(param.name or "")  # those before it, of an argument that repeats
+        before = {str(value) for value in given} if isinstance(given, tuple) else set()
+        return [CompletionItem(word) for word in self._offers(incomplete) if word not in before]
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], Iterable[str]]:
@@ -199,4 +205,16 @@ def run_argument(function: Function) -> Function:
     """The argument RUN of a command, as `folder`."""
     return click.argument(
         "folder", metavar="RUN", type=RUN, help="folder of a run, such as runs/demo"
+    )(function)
+
+
+def runs_argument(function: Function) -> Function:
+    """The argument RUN... of a command, one or more, as `folders`."""
+    return click.argument(
+        "folders",
+        metavar="RUN...",
+        nargs=-1,
+        required=True,
+        type=RUN,
+        help="folders of runs, such as runs/demo",
     )(function)

@@ -1,6 +1,7 @@
 """`denoisebench report` and `compare`: what a run shows, from its store alone."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import click
 
 from denoisebench.bench.commands.console import print_cautions, print_json, terminal
 from denoisebench.bench.commands.parser import (
-    WANTS_A_RUN,
+    FOLDER,
+    WANTS_RUNS,
     Command,
     Words,
     json_option,
-    run_argument,
     runs,
+    runs_argument,
 )
 from denoisebench.bench.errors import UserError
 
@@ -26,14 +28,35 @@ _WANTS_CELLS = (
 _WORD = Words(".*", "a run or a cell", offers=runs)
 
 
-@click.command(cls=Command, wants=WANTS_A_RUN, example="report runs/demo")
-@run_argument
+@click.command(
+    cls=Command,
+    wants=WANTS_RUNS,
+    example="report runs/demo\ndenoisebench report runs/monday runs/tuesday -o runs/both",
+)
+@runs_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=FOLDER,
+    help="Folder of the page of several runs.  [default: runs/A+B of runs/A and runs/B]",
+)
 @json_option
-def report(folder: Path, as_json: bool) -> int:
-    """Writes results, figures, defaults and page again.
+def report(folders: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
+    """Writes the page of a run again, or one page of several runs.
 
-    They are made from the store alone: nothing is generated or scored.
+    Of one run: results, figures, defaults and page, in its folder. Of several: their defaults side
+    by side, their curves over each other, and the differences of the cells that they share. All is
+    made from the stores alone: nothing is generated or scored.
     """
+    if len(folders) > 1:
+        return _report_several(folders, output, as_json)
+    if output is not None:
+        raise UserError("--output is for several runs: the page of one lies in its own folder")
+    return _report_one(folders[0], as_json)
+
+
+def _report_one(folder: Path, as_json: bool) -> int:
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
@@ -61,6 +84,42 @@ def report(folder: Path, as_json: bool) -> int:
     print_cautions(cautions(frame))
     terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _report_several(folders: Sequence[Path], output: Path | None, as_json: bool) -> int:
+    from denoisebench.reports.decide.answer import answer
+    from denoisebench.reports.rows.cautions import timings_are_even
+    from denoisebench.reports.several.page import contrast_record
+    from denoisebench.reports.several.write import write_several
+
+    written = write_several(folders, output)
+    content = written.content
+    words = {
+        side.label: answer(side.defaults, is_even=timings_are_even(side.frame))
+        for side in written.sides
+    }
+    if as_json:
+        print_json(
+            {
+                "runs": {side.label: str(side.run.folder) for side in written.sides},
+                "page": str(written.page),
+                "answers": words,
+                "defaults": {side.label: side.defaults for side in written.sides},
+                "differences": [
+                    contrast_record(section.common, contrast)
+                    for section in content.sections
+                    for contrast in section.contrasts
+                ],
+                "cautions": content.all_cautions,
+            }
+        )
+        return 0
+    print_cautions(content.all_cautions)
+    for label, text in words.items():
+        line = f"answer of {label}: {text}"
+        terminal().print(line, highlight=False, markup=False, soft_wrap=True)
+    terminal().print(f"report: {written.page}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.records.cell import FACTS, NAMED, PAIRED, Cell, fields_with
@@ -22,6 +22,19 @@ _EXPERIMENT = {name: known.experiment for name, known in FACTS.items() if known.
 _OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side makes for itself
 _SETTINGS = fields_with(PAIRED)
 _SIDES = ("baseline", "candidate")
+
+
+class HasSettings(Protocol):
+    """An entry of a run, or a cell of a pack."""
+
+    @property
+    def cell(self) -> Cell: ...
+
+    @property
+    def asked(self) -> dict[str, Any]: ...
+
+
+_Side = TypeVar("_Side", bound=HasSettings)
 _Group = tuple[list[PackedCell], list[PackedCell]]  # of the baseline, of the candidate
 
 
@@ -111,7 +124,7 @@ def match(
         raise UserError(_nothing_shared(packs, with_model))
     if collision := next(_collisions(groups, with_model), None):
         raise UserError(_cannot_be_told_apart(collision, matching))
-    partners = {id(old): new for group in groups for old, new in _partners(*group)}
+    partners = {id(old): new for group in groups for old, new in partners(*group)}
     named = list(zip(_names(baseline.cells, with_model), baseline.cells, strict=True))
     pairs = [Pair(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
     _refuse_foreign(pairs)
@@ -130,7 +143,7 @@ def _groups(packs: tuple[Pack, Pack], matching: Matching, with_model: bool) -> l
     return [group for group in alike.values() if all(group)]
 
 
-def settings_of(packed: PackedCell, with_model: bool = True) -> tuple[Any, ...]:
+def settings_of(packed: HasSettings, with_model: bool = True) -> tuple[Any, ...]:
     """What makes a cell the same experiment's, whatever was changed: cells are paired by it."""
     settings = packed.asked if with_model else {**packed.asked, "model": ""}
     return tuple(settings[name] for name in _SETTINGS)
@@ -151,7 +164,7 @@ class _Collision(NamedTuple):
 
 
 def _collisions(groups: Sequence[_Group], with_model: bool) -> Iterator[_Collision]:
-    """Cells that differ in no setting, as those of two seeds, collide with none: `_partners` tells
+    """Cells that differ in no setting, as those of two seeds, collide with none: `partners` tells
     them apart."""
     for group in groups:
         for side, (first, *rest) in _beside(*group):
@@ -169,9 +182,7 @@ def _cannot_be_told_apart(collision: _Collision, matching: Matching) -> str:
     return f"{names} of the {collision.side} match the same cell: {cure}"
 
 
-def _partners(
-    olds: Sequence[PackedCell], news: Sequence[PackedCell]
-) -> Iterator[tuple[PackedCell, PackedCell]]:
+def partners(olds: Sequence[_Side], news: Sequence[_Side]) -> Iterator[tuple[_Side, _Side]]:
     """Pairs of cells with the same settings, such as those of two seeds or of two values of a
     flag: the most alike first, each once."""
     left = [*olds], [*news]

@@ -77,30 +77,30 @@ def figures(
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
     looks, is_full = looks_of(frame), metric in drawn_in_full(frame_metrics(frame))
-    points = decided(_placed(curve_points(frame, metric), looks), metric, decisions)
-    points, by_strength = _with_default(points), _placed(strength_points(frame, metric), looks)
+    points = decided(placed(curve_points(frame, metric), looks), metric, decisions)
+    points, by_strength = _with_default(points), placed(strength_points(frame, metric), looks)
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
     drawn = [
-        _curves(frame, metric, points[points[cost.field].notna()], cost=cost, looks=looks)
+        curves_figure(frame, metric, points[points[cost.field].notna()], cost=cost, looks=looks)
         for cost in costs
         if points[cost.field].notna().any()
     ]
     if len(by_strength):
-        drawn.append(_curves(frame, metric, by_strength, cost=STRENGTH, looks=looks))
+        drawn.append(curves_figure(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
     gains = marginal_gains(frame, metric, estimates)
     if len(gains):
-        drawn.append(_gains(frame, metric, _placed(gains, looks), looks=looks))
+        drawn.append(_gains(frame, metric, placed(gains, looks), looks=looks))
     timed = with_front(points, sign(metric))
     if len(timed):
         drawn.append(_front(frame, metric, timed, looks=looks))
     return drawn
 
 
-def _placed(points: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
+def placed(points: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
     """The points with `place`: the number of the scheduler among all of the run."""
     places = {name: place for place, name in enumerate(looks)}
     return points.assign(place=points["scheduler"].map(places))
@@ -114,7 +114,7 @@ def _best_first(points: pd.DataFrame, metric: str) -> list[str]:
     return [str(name) for name in best.sort_values(ascending=False).index]
 
 
-def _curves(
+def curves_figure(
     frame: pd.DataFrame,
     metric: str,
     points: pd.DataFrame,
@@ -122,6 +122,7 @@ def _curves(
     cost: Cost,
     looks: Mapping[str, Look],
 ) -> Figure:
+    """Curves of a metric against a cost, one for each look in each panel. points: as placed."""
     own_axes = needs_own_axes(metric, points)
     x, y = cost_axis(points, cost), value_axis(metric, points, own_axes=own_axes)
     look = channels([*looks.values()])

@@ -149,7 +149,7 @@ def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def page_environment(folder: Path) -> jinja2.Environment:
     """The templates of a folder, with the style and the script that all pages share."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, _HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

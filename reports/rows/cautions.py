@@ -19,7 +19,7 @@ from denoisebench.reports.formats import duration, significant
 from denoisebench.reports.rows.frame import done, frame_metrics, records, varying
 
 _LISTED = 5  # cells by name
-_UNCONDITIONAL = "unconditional"  # what the prompts of a model are called that takes none
+UNCONDITIONAL = "unconditional"  # what the prompts of a model are called that takes none
 _ROUND = 16  # a number of samples that is told in advance is a multiple of it
 # Ratios beyond which a machine was busy while it was timed.
 _CALIBRATION_SPREAD = 1.2  # slowest to fastest cell
@@ -126,7 +126,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     prompts = frame["distinct_prompts"].min()
     if pd.isna(prompts) or prompts >= FEWEST:
         return ""
-    is_of_noise = (frame["prompts"] == _UNCONDITIONAL).all()
+    is_of_noise = (frame["prompts"] == UNCONDITIONAL).all()
     few = counted(prompts, "sample" if is_of_noise else "different prompt")
     cure = "Give more." if is_of_noise else _cure(frame, prompts)
     return f"Only {few}: a mean over fewer than {FEWEST} decides nothing. {cure}"

@@ -20,6 +20,7 @@ from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import MetricSpec, metric_spec
 from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
+from denoisebench.reports.rows.cautions import UNCONDITIONAL
 
 # Cells are chosen by these, as results.csv shows them. The key tells those apart that differ in
 # something else, such as arguments of the pipeline's call.
@@ -50,10 +51,10 @@ def compare_cells(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     have no difference.
     """
     estimates = _estimate(a, metric), _estimate(b, metric)
-    if not _is_comparable(a.entry, b.entry, metric):
+    if not is_comparable(a.entry, b.entry, metric):
         names = " and ".join(_names(a, b))
         raise UserError(f"{names} cannot be compared by {metric}: {_OTHER_RULER}")
-    return difference_of(*estimates, _mismatch(a.entry.cell, b.entry.cell))
+    return difference_of(*estimates, mismatch(a.entry.cell, b.entry.cell))
 
 
 def _names(a: MeasuredCell, b: MeasuredCell) -> tuple[str, str]:
@@ -87,7 +88,7 @@ def _lack(one: MeasuredCell, metric: str) -> str:
     return f"{one.name} has no {metric}; it is {row['status']}{message}"
 
 
-def _is_comparable(a: Entry, b: Entry, metric: str) -> bool:
+def is_comparable(a: Entry, b: Entry, metric: str) -> bool:
     """Whether a metric is the same of both, as far as can be told: the kind of an estimate says all
     that went into it, its samples too, so that those of other samples have another kind anyway.
     What is measured against a cell's own reference trajectory has one for each curve."""
@@ -96,7 +97,10 @@ def _is_comparable(a: Entry, b: Entry, metric: str) -> bool:
     return a.metrics.get(metric) == b.metrics.get(metric)
 
 
-def _mismatch(a: Cell, b: Cell) -> str:
+def mismatch(a: Cell, b: Cell) -> str:
+    """Why sample i of two cells is not the same one of both; empty where it is."""
+    if a.seed != b.seed and {a.prompts, b.prompts} == {UNCONDITIONAL}:
+        return "different noise, and no prompts"
     if a.prompts_hash != b.prompts_hash:
         return "different prompts"
     return "different input images" if a.inputs != b.inputs else ""
@@ -228,7 +232,7 @@ def _record(metric: str, difference: Difference | str) -> dict[str, object]:
         "high": high,
         "p": difference.p,
         "units": difference.units,
-        "a_is": _standing(metric_spec(metric), difference),
+        "a_is": a_is(metric_spec(metric), difference),
         "note": f"unpaired: {difference.unpaired}" if difference.unpaired else "",
     }
 
@@ -241,7 +245,7 @@ def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Differ
         raise UserError(f"{' and '.join(_names(a, b))} share no metric")
     for metric in shared:
         why = next(filter(None, (_failure(one, metric) for one in (a, b))), "")
-        if not (why or _is_comparable(a.entry, b.entry, metric)):
+        if not (why or is_comparable(a.entry, b.entry, metric)):
             why = _OTHER_RULER
         yield metric, why or compare_cells(a, b, metric)
 
@@ -264,7 +268,7 @@ def _line(spec: MetricSpec, difference: Difference) -> list[str]:
         plus_minus(difference.value, difference.se),
         f"{number(low, decimals)} to {number(high, decimals)}" if math.isfinite(low) else MISSING,
         _p_words(difference.p),
-        _standing(spec, difference),
+        a_is(spec, difference),
         f"unpaired: {difference.unpaired}"
         if difference.unpaired
         else f"{difference.units:,} paired",
@@ -277,7 +281,7 @@ def _p_words(p: float) -> str:
     return f"< {_SMALLEST_P:.0e}" if p < _SMALLEST_P else f"{p:.2g}"
 
 
-def _standing(spec: MetricSpec, difference: Difference) -> str:
+def a_is(spec: MetricSpec, difference: Difference) -> str:
     """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
     low, high = difference.interval()
     if math.isnan(low):

@@ -84,6 +84,11 @@ def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.Dat
     distributions ends at 0. It is nan where what is left is unknown.
     Keeps the row numbers of the frame, so a point finds its estimate.
     """
+    return points_of(with_panels(frame, along), metric, along)
+
+
+def points_of(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
+    """The points of curve_points of a frame that has its panels named."""
     points = _scored(frame, metric, along)
     reach = Z95 * points[f"{metric}_se"] + _reach_of_bias(points, metric)
     least = 0.0 if is_between_distributions(metric) else -math.inf
@@ -129,7 +134,7 @@ def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _scored(frame: pd.DataFrame, metric: str, along: str) -> pd.DataFrame:
-    finished = done(with_panels(frame, along))
+    finished = done(frame)
     finished = finished[finished[along] > 0]  # steps of images from elsewhere may not be known
     scored = finished[np.isfinite(finished[metric].astype(float))]
     return scored.drop_duplicates(["panel", "scheduler", along])

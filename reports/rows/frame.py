@@ -60,6 +60,15 @@ def frame_of(run: Run, records: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype({name: "Int64" for name in _COUNTS})
 
 
+def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several frames as one, with the columns of all."""
+    frames = [*frames]
+    columns = dict.fromkeys(name for frame in frames for name in frame.columns)
+    rows = [row for frame in frames for row in records(frame)]
+    frame = pd.DataFrame.from_records(rows, columns=[*columns])
+    return frame.astype({name: "Int64" for name in _COUNTS})
+
+
 def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:
     """Estimates of a metric by row number of the frame; rows without one are left out."""
     estimates = {i: read_estimate(run.store, entry, metric) for i, entry in enumerate(run.entries)}
