@@ -26,6 +26,7 @@ class Figure:
     title: str
     note: str  # how to read it
     spec: dict[str, Any]  # Vega-Lite, data included
+    finding: str = ""  # a sentence with the numbers that it shows; empty where none can be said
 
 
 def to_chart(figure: Figure) -> Chart:

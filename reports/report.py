@@ -8,6 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.run import Run, load_run
+from denoisebench.metrics.specs import drawn_in_full
 from denoisebench.reports.charts import javascript_bundle, write_figures
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
@@ -31,6 +32,7 @@ from denoisebench.reports.rows.frame import (
     records,
     write_results,
 )
+from denoisebench.reports.rows.pareto import front_lines, front_of
 
 
 def write_report(folder: Path) -> Path:
@@ -76,6 +78,12 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
         },
         returns={
             m: returns(frame, m, values, decisions=decisions) for m, values in estimates.items()
+        },
+        fronts={
+            m: front_lines(
+                front_of(frame, m, estimates[m], reaches=decisions.reaches), m, estimates[m]
+            )
+            for m in drawn_in_full(estimates)
         },
         blocks=gallery(run, frame),
     )

@@ -100,8 +100,8 @@ class Results:
         """A figure of the report as an Altair chart, which a notebook shows.
 
         metric: a column of the frame that has a standard error beside it. figure: vs_steps, vs_nfe,
-        vs_seconds, gain_per_step, vs_latency_pareto or vs_strength. Raises UserError, with the
-        nearest names, for what the run has no numbers for.
+        vs_seconds, gain_per_step, vs_latency_pareto, vs_nfe_pareto or vs_strength. Raises
+        UserError, with the nearest names, for what the run has no numbers for.
         """
         from denoisebench.reports.charts import to_chart
         from denoisebench.reports.formats import slug

@@ -5,6 +5,7 @@ The rules are those of metrics/decide/, verdicts.py and choose.py; here they mee
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,17 @@ import pandas as pd
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RaceRecord
-from denoisebench.metrics.decide.choose import Candidate, Choice, Gate, choose, plateau_of
+from denoisebench.metrics.decide.choose import (
+    Candidate,
+    Choice,
+    Gate,
+    Reaches,
+    choose,
+    plateau_of,
+)
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.racing import tightest_at
-from denoisebench.metrics.decide.sequential import Reach, fixed_reach, sequential_reach
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach, sequential_reach
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Plateau, Verdict
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import is_of_convergence, leading
@@ -60,6 +68,7 @@ class Decisions:
     gates: dict[str, Gate]
     curves: list[CurvePlateau]
     recommendations: list[Recommendation]
+    reaches: Reaches = fixed_reach  # of bounds that hold at the numbers of samples of the run
 
 
 NOTHING = Decisions({}, [], [])
@@ -84,15 +93,18 @@ def decide(
     gating = gates(margins, estimates, _features(frame, estimates))
     if not gating:
         return NOTHING
-    reach = sequential_reach(tightest_at(gating, races[0].design)) if races else fixed_reach()
+    reaches = (
+        partial(sequential_reach, tightest_at(gating, races[0].design)) if races else fixed_reach
+    )
     all_cells = with_panels(frame)
     cells = _judged_cells(done(all_cells), estimates, gating)
     candidates = dict(_candidates(cells, estimates, gating))
     raced = [_Raced.of(race, all_cells) for race in races]
     return Decisions(
         gating,
-        list(_curves(cells, candidates, gating, reach=reach)),
+        list(_curves(cells, candidates, gating, reach=reaches(LEVEL))),
         list(_defaults(cells, candidates, gating, races=raced)),
+        reaches,
     )
 
 

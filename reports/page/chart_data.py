@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
-from denoisebench.metrics.specs import metric_spec
+from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.formats import duration, number, places_of, plus_minus
 from denoisebench.reports.rows.curves import sign
+from denoisebench.reports.rows.pareto import Front
 
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 _RIGHT = 0.85  # of the longest axis value of a panel, from which a curve ends at its right
@@ -48,24 +49,25 @@ def changes(gains: pd.DataFrame) -> list[str]:
 
 
 def front_labels(
-    points: pd.DataFrame, metric: str, panel: tuple[float, float], *, logarithmic: bool
+    front: Front, metric: str, panel: tuple[float, float], *, logarithmic: bool
 ) -> pd.DataFrame:
-    """Points (of pareto.with_front) with `label` and its shift label_dx, label_dy.
+    """The points of a front with `label` and its shift label_dx, label_dy.
 
     Shifts are in pixels, panel is its width and height in pixels. A label lies on the side of the
     front where points are beaten, and beyond the labels right of it that it would cover.
     logarithmic: whether the value axis is.
     """
+    points, cost = front.points, front.points[front.cost].astype(float)
     away = -sign(metric)  # upwards, along the value axis, where lower is better
     scale = np.log if logarithmic else np.positive
-    x = _pixels(np.log(points["latency_p50_s"]), np.log(points["latency_p50_s"]), panel[0])
+    x = _pixels(np.log(cost), np.log(cost), panel[0])
     y = _pixels(scale(points["value"]), scale(points[["value", "low", "high"]]), panel[1])
     text = points["scheduler"] + " " + points["steps"].astype(str)
     length = _LETTER * text.str.len()
     start = (x + 6).clip(upper=panel[0] - length)
     height = pd.Series(math.nan, index=points.index)
-    for _, front in points[points["front"]].sort_values("latency_p50_s").groupby("panel"):
-        i = front.index
+    for _, cells in points[points["front"]].sort_values(front.cost).groupby("panel"):
+        i = cells.index
         height[i] = stacked(*(v[i].to_numpy() for v in (start, start + length, away * y)))
     return points.assign(label=text, label_dx=start - x, label_dy=y - away * height)
 
@@ -112,6 +114,16 @@ def subtitle(frame: pd.DataFrame, metric: str, *, is_timed: bool = False) -> str
     per_cell = " per cell" if shared["samples"] else ""
     timed = f" · {batch_words(frame)}" if is_timed else ""
     return f"{words}{per_cell} · {metric_spec(metric).direction}{timed}"
+
+
+def cut_words(metric: str, points: pd.DataFrame) -> str:
+    """What intervals are not: below 0, where no distance is, and drawn where they are unknown."""
+    cut = is_between_distributions(metric) and (points["low"] == 0).any()
+    ends = " They are cut at 0: no distance is below, though an estimate can be." if cut else ""
+    unknown = (
+        " A value without one has too few samples to know it." if points["low"].isna().any() else ""
+    )
+    return ends + unknown
 
 
 def _only_value(column: pd.Series) -> object:

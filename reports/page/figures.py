@@ -4,17 +4,14 @@ A specification holds its data; names taken from the user are data and titles, n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import drawn_in_full, is_between_distributions, metric_spec
-from denoisebench.reports import theme
-from denoisebench.reports.charts import Figure, chart_title
+from denoisebench.metrics.specs import drawn_in_full, metric_spec
+from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import PERCENT, slug
 from denoisebench.reports.page.axes import (
@@ -26,19 +23,19 @@ from denoisebench.reports.page.axes import (
     cost_axis,
     is_logarithmic,
     needs_own_axes,
-    signed_axis,
     value_axis,
 )
 from denoisebench.reports.page.chart_data import (
-    changes,
+    cut_words,
     end_names,
-    front_labels,
-    gain_records,
     point_records,
     room_for,
     subtitle,
 )
-from denoisebench.reports.page.looks import Look, looks_of, shown_first
+from denoisebench.reports.page.facets import Words, faceted
+from denoisebench.reports.page.front import front_figure
+from denoisebench.reports.page.gains import gains_figure
+from denoisebench.reports.page.looks import Look, best_first, looks_of, placed, shown_first
 from denoisebench.reports.page.marks import (
     bands,
     channels,
@@ -47,25 +44,12 @@ from denoisebench.reports.page.marks import (
     highlight,
     intervals,
     markers,
-    point_labels,
     zero_line,
 )
-from denoisebench.reports.rows.curves import curve_points, marginal_gains, sign, strength_points
+from denoisebench.reports.rows.curves import curve_points, strength_points
 from denoisebench.reports.rows.frame import frame_metrics, records
-from denoisebench.reports.rows.pareto import with_front
 
-_GAP = 20  # pixels between panels
 _OWN_AXES = " Each panel has a value axis of its own."
-
-
-@dataclass(frozen=True)
-class _Words:
-    """The texts of a figure."""
-
-    stem: str
-    title: str
-    subtitle: str
-    note: str
 
 
 def figures(
@@ -91,27 +75,9 @@ def figures(
         drawn.append(curves_figure(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
-    gains = marginal_gains(frame, metric, estimates)
-    if len(gains):
-        drawn.append(_gains(frame, metric, placed(gains, looks), looks=looks))
-    timed = with_front(points, sign(metric))
-    if len(timed):
-        drawn.append(_front(frame, metric, timed, looks=looks))
-    return drawn
-
-
-def placed(points: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
-    """The points with `place`: the number of the scheduler among all of the run."""
-    places = {name: place for place, name in enumerate(looks)}
-    return points.assign(place=points["scheduler"].map(places))
-
-
-def _best_first(points: pd.DataFrame, metric: str) -> list[str]:
-    """Schedulers by their best value."""
-    spec = metric_spec(metric)
-    quality = -points["value"].abs() if spec.is_signed else sign(metric) * points["value"]
-    best = quality.groupby(points["scheduler"]).max()
-    return [str(name) for name in best.sort_values(ascending=False).index]
+    gains = gains_figure(frame, metric, estimates, looks=looks)
+    front = front_figure(frame, metric, estimates, looks=looks, reaches=decisions.reaches)
+    return drawn + [figure for figure in (gains, front) if figure is not None]
 
 
 def curves_figure(
@@ -134,7 +100,7 @@ def curves_figure(
         own_axes=own_axes,
     )
     points = points.assign(end=names)
-    pick, shown = highlight(shown_first(points, _best_first(points, metric)))
+    pick, shown = highlight(shown_first(points, best_first(points, metric)))
     base = alt.Chart().encode(x=x, color=look["color"])
     lines = base.mark_line().encode(
         y=y("value"),
@@ -159,121 +125,16 @@ def curves_figure(
         *([zero_line()] if metric_spec(metric).is_signed else []),
     ]
     drawn = point_records(points)
-    words = _Words(
-        f"vs_{cost.stem}",
+    words = Words(
+        f"{slug(metric)}_vs_{cost.stem}",
         f"{metric_spec(metric).label} against {cost.words}",
         subtitle(frame, metric, is_timed=cost is SECONDS),
         f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
-        f"than these suggest.{_cut_words(metric, points)}{_decided_words(points)}"
+        f"than these suggest.{cut_words(metric, points)}{_decided_words(points)}"
         f"{_OWN_AXES if own_axes else ''}",
     )
-    return _figure(metric, drawn, layers, words=words, own_axes=own_axes, beside=room_for(names))
-
-
-def _cut_words(metric: str, points: pd.DataFrame) -> str:
-    """What intervals are not: below 0, where no distance is, and drawn where they are unknown."""
-    cut = is_between_distributions(metric) and (points["low"] == 0).any()
-    ends = " They are cut at 0: no distance is below, though an estimate can be." if cut else ""
-    unknown = (
-        " A value without one has too few samples to know it." if points["low"].isna().any() else ""
-    )
-    return ends + unknown
-
-
-def _gains(
-    frame: pd.DataFrame, metric: str, gains: pd.DataFrame, *, looks: Mapping[str, Look]
-) -> Figure:
-    look, label = channels([*looks.values()]), metric_spec(metric).label
-    gains = gains.assign(change=changes(gains))
-    order = gains.sort_values(["steps_to", "steps_from"])["change"].unique().tolist()
-    y = signed_axis(f"Gain in {label} per step", gains)
-    points = curve_points(frame, metric)
-    pick, shown = highlight(shown_first(points, _best_first(points, metric)))
-    base = alt.Chart().encode(
-        x=alt.X("change:O", title="Steps, from → to", sort=order, axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("scheduler:N", sort=[*looks]),
-        color=look["color"],
-    )
-    layers = [
-        zero_line(),
-        intervals(base, y).encode(opacity=shown),
-        markers(base, look, along="change").encode(y=y("gain"), opacity=shown).add_params(pick),
-    ]
-    words = _Words(
-        "gain_per_step",
-        f"{label}: gain per extra step",
-        f"{subtitle(frame, metric)} · above zero is an improvement",
-        "Change between neighbouring step counts, divided by the steps added; above zero is an "
-        f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
-        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved.",
-    )
-    return _figure(metric, gain_records(gains), layers, words=words)
-
-
-def _front(
-    frame: pd.DataFrame, metric: str, points: pd.DataFrame, *, looks: Mapping[str, Look]
-) -> Figure:
-    look, y = channels([*looks.values()]), value_axis(metric, points)
-    width = theme.PANEL_WIDTHS[_columns(points["panel"].nunique())]
-    size, logarithmic = (width, theme.PANEL_HEIGHT), is_logarithmic(metric, points)
-    points = front_labels(points, metric, size, logarithmic=logarithmic)
-    base = alt.Chart().encode(x=cost_axis(points, SECONDS))
-    beaten = base.transform_filter("!datum.front").encode(color=alt.value(theme.FAINT))
-    front = base.transform_filter("datum.front")
-    coloured = front.encode(color=look["color"])
-    layers = [
-        front.mark_line(interpolate="step-after", color=theme.QUIET, strokeWidth=1.2).encode(
-            y=y("value"), order=f"{SECONDS.field}:Q"
-        ),
-        intervals(beaten, y),
-        markers(beaten, look).encode(y=y("value")),
-        intervals(coloured, y),
-        markers(coloured, look).encode(y=y("value"), size=alt.value(theme.SIZES[0])),
-        *point_labels(front.encode(y=y("value"))),
-    ]
-    words = _Words(
-        "vs_latency_pareto",
-        f"{metric_spec(metric).label} against latency, with the Pareto front",
-        subtitle(frame, metric, is_timed=True),
-        "In colour, with scheduler and steps: cells that no other cell beats on both axes, as "
-        f"measured. Bars: 95{PERCENT} confidence intervals of the value."
-        f"{_cut_words(metric, points)}",
-    )
-    return _figure(metric, point_records(points), layers, words=words)
-
-
-def _figure(
-    metric: str,
-    records: list[dict[str, Any]],
-    layers: list[alt.Chart],
-    *,
-    words: _Words,
-    own_axes: bool = False,
-    beside: int = 0,
-) -> Figure:
-    """Layers over the records, one panel beside the other, with own_axes each with its own y;
-    beside: pixels that stay free right of each panel."""
-    panels = list(dict.fromkeys(record["panel"] for record in records))
-    columns = _columns(len(panels))
-    chart = (
-        alt.layer(*layers, data=alt.NamedData("cells"))
-        .properties(width=theme.PANEL_WIDTHS[columns], height=theme.PANEL_HEIGHT)
-        .facet(alt.Facet("panel:N", title=None, sort=panels), columns=columns)
-        .properties(title=chart_title(words.title, words.subtitle))
-    )
-    if own_axes:
-        chart = chart.resolve_scale(y="independent")
-    spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
-    spec |= {"datasets": {"cells": records}, "config": theme.CONFIG}
-    if beside:
-        spec |= {"spacing": {"column": _GAP + beside, "row": _GAP}, "usermeta": {"beside": beside}}
-    return Figure(f"{slug(metric)}_{words.stem}", words.title, words.note, spec)
-
-
-def _columns(panels: int) -> int:
-    """How many panels stand side by side."""
-    return {1: 1, 2: 2, 4: 2}.get(panels, 3)
+    return faceted(drawn, layers, words, own_axes=own_axes, beside=room_for(names))
 
 
 def _with_default(points: pd.DataFrame) -> pd.DataFrame:

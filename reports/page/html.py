@@ -35,7 +35,6 @@ from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.page.looks import families, looks_of
 from denoisebench.reports.page.on_page import on_page, subtitle_of
 from denoisebench.reports.rows.cautions import all_cautions, curve_notes, timings_are_even
-from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import (
     LOST,
     NOT_DONE,
@@ -44,7 +43,6 @@ from denoisebench.reports.rows.frame import (
     records,
     with_status,
 )
-from denoisebench.reports.rows.pareto import front_lines, with_front
 from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
@@ -63,6 +61,7 @@ class Content:
     observations: dict[str, list[Observation]]  # by metric
     figures: dict[str, list[Figure]]  # by metric
     returns: dict[str, list[Return]]  # by metric
+    fronts: dict[str, list[dict[str, str]]]  # by metric, lines of pareto.front_lines
     blocks: Sequence[Block]  # of the gallery
 
 
@@ -232,10 +231,7 @@ def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict
     full, lead = drawn_in_full(metrics), leading(metrics)
     return [
         _metric_section(metric, frame, content)
-        | {
-            "leads": metric in lead,
-            "front": _front(metric, frame) if main else [],
-        }
+        | {"leads": metric in lead, "front": content.fronts.get(metric, [])}
         for metric in metrics
         if (metric in full) == main
     ]
@@ -253,11 +249,6 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[
         "figures": content.figures[metric],
         "returns": return_lines(content.returns[metric]),
     }
-
-
-def _front(metric: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    points = with_front(curve_points(frame, metric), sign(metric))
-    return front_lines(points, sign(metric))
 
 
 def _headlines(observations: Sequence[Observation]) -> list[dict[str, Any]]:

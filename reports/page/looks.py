@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
+from denoisebench.reports.rows.curves import sign
 from denoisebench.reports.rows.frame import done
 
 MANY = 12  # curves, beyond which a figure shows a few in full and the others pale
@@ -60,6 +62,20 @@ def families(looks: Mapping[str, Look]) -> dict[str, list[Look]]:
     for look in looks.values():
         grouped.setdefault(look.family, []).append(look)
     return grouped
+
+
+def placed(points: pd.DataFrame, looks: Mapping[str, Look]) -> pd.DataFrame:
+    """The points with `place`: the number of the scheduler among all of the run."""
+    places = {name: place for place, name in enumerate(looks)}
+    return points.assign(place=points["scheduler"].map(places))
+
+
+def best_first(points: pd.DataFrame, metric: str) -> list[str]:
+    """Schedulers by their best value."""
+    spec = metric_spec(metric)
+    quality = -points["value"].abs() if spec.is_signed else sign(metric) * points["value"]
+    best = quality.groupby(points["scheduler"]).max()
+    return [str(name) for name in best.sort_values(ascending=False).index]
 
 
 def shown_first(points: pd.DataFrame, best_first: Sequence[str]) -> list[str]:

@@ -1,7 +1,10 @@
-"""Which cells are not beaten on both cost and quality, drawn and in a table."""
+"""Which cells are on the Pareto front of cost and quality: as measured, and proven.
+
+The rule of what is proven is that of metrics/decide/front.py; here it meets the rows of a run.
+"""
 
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +12,33 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
-from denoisebench.reports.formats import duration, number, places_of, plus_minus
+from denoisebench.metrics.decide.choose import Reaches
+from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.front import OPEN, front_places
+from denoisebench.metrics.decide.sequential import fixed_reach
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import AMPLE_SAMPLES
+from denoisebench.reports.formats import duration, number, plus_minus
+from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
+from denoisebench.reports.rows.curves import curve_points, sign
 from denoisebench.reports.rows.frame import records
+
+SECONDS, NFE = "latency_p50_s", "nfe"
+EQUAL_TIMES = 0.05  # share by which two medians may differ and count as equally fast
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """The cells of a metric's panels beside their fronts."""
+
+    # Columns of curve_points; front, whether a cell is on its panel's front as measured; verdict,
+    # what is proven of it; rival, the row number of the cell that shows it (-1: none).
+    points: pd.DataFrame
+    cost: str  # SECONDS, or NFE where latencies cannot be compared
+
+    @property
+    def is_timed(self) -> bool:
+        return self.cost == SECONDS
 
 
 def pareto_mask(cost: ArrayLike, loss: ArrayLike) -> np.ndarray:
@@ -31,44 +59,92 @@ def pareto_mask(cost: ArrayLike, loss: ArrayLike) -> np.ndarray:
     return mask
 
 
-def with_front(points: pd.DataFrame, direction: int) -> pd.DataFrame:
-    """Points (of curves.curve_points) with a latency, and `front`: on their panel's front or not.
+def front_of(
+    frame: pd.DataFrame,
+    metric: str,
+    estimates: Mapping[int, Estimate],
+    *,
+    reaches: Reaches = fixed_reach,
+) -> Front:
+    """The fronts of a metric: against seconds where timings are even, else against evaluations.
 
-    direction is curves.sign of the metric.
+    Cells whose cost is unknown are left out. Where samples are too few to name a best cell, nothing
+    is proven. reaches: of bounds that hold at the run's numbers of samples.
     """
-    timed = points[np.isfinite(points["latency_p50_s"].astype(float))]
-    front = pd.Series(False, index=timed.index)
-    for _, group in timed.groupby("panel", sort=False):
-        front[group.index] = pareto_mask(
-            group["latency_p50_s"].to_numpy(), -direction * group["value"].to_numpy()
+    cost = front_cost(frame)
+    points = curve_points(frame, metric)
+    points = points[np.isfinite(points[cost].astype(float))]
+    is_ample = samples_per_dim(frame, metric) >= AMPLE_SAMPLES
+    front = pd.Series(False, index=points.index)
+    verdicts = pd.Series(OPEN, index=points.index, dtype=object)
+    rivals = pd.Series(-1, index=points.index)
+    for _, group in points.groupby("panel", sort=False):
+        costs, rows = group[cost].astype(float).to_numpy(), group.index
+        front[rows] = pareto_mask(costs, -sign(metric) * group["value"].to_numpy())
+        places = front_places(
+            [estimates[row] for row in rows],
+            costs.tolist(),
+            sign=sign(metric),
+            tolerance=EQUAL_TIMES if cost == SECONDS else 0.0,
+            reaches=reaches,
         )
-    return timed.assign(front=front)
+        rivals[rows] = [-1 if place.rival is None else rows[place.rival] for place in places]
+        if is_ample:
+            verdicts[rows] = [place.verdict for place in places]
+    return Front(points.assign(front=front, verdict=verdicts, rival=rivals), cost)
 
 
-def front_lines(points: pd.DataFrame, direction: int) -> list[dict[str, Any]]:
-    """Texts of a table of the front, from cheap to dear: what each cell buys beyond the one before.
+def front_cost(frame: pd.DataFrame) -> str:
+    """The cost that cells of a run can be compared by."""
+    is_timed = frame[SECONDS].notna().any() and timings_are_even(frame)
+    return SECONDS if is_timed else NFE
 
-    points of with_front; direction as there.
-    """
+
+def front_lines(
+    front: Front, metric: str, estimates: Mapping[int, Estimate]
+) -> list[dict[str, Any]]:
+    """Texts of a table of all cells, from cheap to dear: what is proven, and against which cell."""
     lines: list[dict[str, Any]] = []
-    for panel, group in points[points["front"]].groupby("panel", sort=False):
-        front = records(group.sort_values("latency_p50_s"))
-        gains = ["", *(_bought(a, b, direction) for a, b in pairwise(front))]
+    names = setting_names(front.points)
+    for _, group in front.points.groupby("panel", sort=False):
+        ordered = group.sort_values(front.cost, kind="stable")
         lines += [
             {
-                "panel": panel,
-                "setting": describe(cell, ("scheduler", "steps")),
+                "panel": cell["panel"],
+                "setting": names[row],
                 "value": plus_minus(cell["value"], cell["se"]),
-                "latency": duration(cell["latency_p50_s"]),
-                "gain": gain,
+                "cost_title": "Latency" if front.is_timed else "NFE",
+                "cost": duration(cell[SECONDS]) if front.is_timed else number(cell[NFE], 0),
+                "verdict": cell["verdict"],
+                "against": _against(row, cell["rival"], names, metric=metric, estimates=estimates),
             }
-            for cell, gain in zip(front, gains, strict=True)
+            for row, cell in zip(ordered.index, records(ordered), strict=True)
         ]
     return lines
 
 
-def _bought(before: Mapping[Any, Any], after: Mapping[Any, Any], direction: int) -> str:
-    """`0.31 better for 12 ms more`"""
-    gain = direction * (after["value"] - before["value"])
-    extra = after["latency_p50_s"] - before["latency_p50_s"]
-    return f"{number(gain, places_of(after['se']))} better for {duration(extra)} more"
+def setting_names(points: pd.DataFrame) -> dict[int, str]:
+    """`ddim, 8 steps` by row number."""
+    rows = zip(points.index, records(points), strict=True)
+    return {row: describe(cell, ("scheduler", "steps")) for row, cell in rows}
+
+
+def better_by(a: Estimate, b: Estimate, metric: str) -> Difference:
+    """How much better a is than b."""
+    return difference_of(a, b) if sign(metric) > 0 else difference_of(b, a)
+
+
+def _against(
+    row: int,
+    rival: int,
+    names: Mapping[int, str],
+    *,
+    metric: str,
+    estimates: Mapping[int, Estimate],
+) -> str:
+    """`3.1 ± 0.4 worse than euler, 8 steps`"""
+    if rival < 0:
+        return "nothing costs as little"
+    gain = better_by(estimates[row], estimates[rival], metric)
+    size = plus_minus(abs(gain.value), gain.se)
+    return f"{size} {'better' if gain.value > 0 else 'worse'} than {names[rival]}"

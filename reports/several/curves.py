@@ -10,8 +10,8 @@ from denoisebench.bench.records.names import describe
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.page.axes import NFE, SECONDS, STEPS, STRENGTH, Cost
-from denoisebench.reports.page.figures import curves_figure, placed
-from denoisebench.reports.page.looks import Look, looks_of
+from denoisebench.reports.page.figures import curves_figure
+from denoisebench.reports.page.looks import Look, looks_of, placed
 from denoisebench.reports.rows.curves import panel_names, points_of
 from denoisebench.reports.rows.frame import done, joined, records, varying
 from denoisebench.reports.several.metrics import Common

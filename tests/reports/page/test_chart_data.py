@@ -17,7 +17,7 @@ from denoisebench.reports.page.chart_data import (
 )
 from denoisebench.reports.rows.curves import curve_points, marginal_gains
 from denoisebench.reports.rows.frame import load_estimates, load_frame
-from denoisebench.reports.rows.pareto import with_front
+from denoisebench.reports.rows.pareto import front_of
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
@@ -83,9 +83,10 @@ def test_labels_of_a_front_never_cover_each_other(seed):
 
 @pytest.mark.parametrize(("metric", "direction"), [(FD, -1), (CLIP, 1)])
 def test_labels_lie_on_the_beaten_side_and_within_the_panel(run, metric, direction):
-    points = curve_points(load_frame(run), metric)
+    frame = load_frame(run)
+    points = curve_points(frame, metric)
     labelled = front_labels(
-        with_front(points, direction),
+        front_of(frame, metric, load_estimates(run, metric)),
         metric,
         (400, 300),
         logarithmic=is_logarithmic(metric, points),

@@ -89,13 +89,14 @@ def test_later_marks_are_smaller_and_every_second_line_has_gaps(tmp_path):
     assert marks["size"]["scale"]["range"] == [110, 40]
 
 
-def test_points_on_the_front_are_named_and_drawn_last(tmp_path):
-    front = drawn(fabricate(tmp_path / "run"), CLIP)[-1]
+def test_the_measured_front_is_named_and_what_is_proven_on_it_drawn_last(tmp_path):
+    front = drawn(fabricate(tmp_path / "run", samples=256), CLIP)[-1]
     names = {r["label"] for r in front.spec["datasets"]["cells"] if r["front"]}
     assert names <= set(ElementTree.fromstring(to_svg(front)).itertext())
     layers = front.spec["spec"]["layer"]
-    points = [one["transform"][0]["filter"] for one in layers if one["mark"]["type"] == "point"]
-    assert points == ["!datum.front", "datum.front"]
+    drawn_of = [one["transform"][0]["filter"] for one in layers if one["mark"]["type"] == "point"]
+    assert drawn_of == [f"datum.verdict == '{verdict}'" for verdict in ("off", "undecided", "on")]
+    alt.Chart.from_dict(front.spec).to_dict(validate=True)
 
 
 def test_a_wide_range_of_gains_says_what_its_axis_is(tmp_path):
@@ -111,7 +112,11 @@ def test_figures_without_numbers_are_not_drawn(tmp_path):
     frame = load_frame(run)
     frame["latency_p50_s"] = float("nan")
     made = figures(frame, FD, load_estimates(run, FD))
-    assert [figure.name for figure in made] == [f"{FD}_vs_steps", f"{FD}_vs_nfe"]
+    assert [figure.name for figure in made] == [
+        f"{FD}_vs_steps",
+        f"{FD}_vs_nfe",
+        f"{FD}_vs_nfe_pareto",
+    ]
 
 
 def test_pictures_are_drawn_and_hostile_names_stay_text(tmp_path):

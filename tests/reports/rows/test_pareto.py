@@ -1,8 +1,11 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from denoisebench.reports.rows.pareto import pareto_mask, with_front
+from denoisebench.metrics.decide.difference import difference_of
+from denoisebench.metrics.estimate import paired_difference, plus_minus
+from denoisebench.reports.rows.frame import load_estimates, load_frame
+from denoisebench.reports.rows.pareto import front_lines, front_of, pareto_mask
+from tests.helpers.fake_run import CLIP, FD, fabricate
 
 
 def by_brute_force(cost, loss):
@@ -35,13 +38,75 @@ def test_no_points_have_no_front():
     assert pareto_mask([], []).tolist() == []
 
 
-def test_fronts_are_per_panel_and_follow_the_direction_of_the_metric():
-    points = pd.DataFrame(
-        {
-            "panel": ["a", "a", "b", "b"],
-            "latency_p50_s": [1.0, 2.0, 3.0, np.nan],
-            "value": [5.0, 6.0, 1.0, 2.0],
-        }
-    )
-    assert with_front(points, direction=1)["front"].tolist() == [True, True, True]
-    assert with_front(points, direction=-1)["front"].tolist() == [True, False, True]
+def front(run, metric=CLIP, frame=None):
+    frame = load_frame(run) if frame is None else frame
+    return front_of(frame, metric, load_estimates(run, metric))
+
+
+def test_fronts_are_per_panel_and_follow_the_direction_of_the_metric(tmp_path):
+    run = fabricate(tmp_path / "run", samples=64)
+    for metric in (CLIP, FD):
+        for _, group in front(run, metric).points.groupby("panel"):
+            loss = (-1 if metric == CLIP else 1) * group["value"]
+            expected = by_brute_force([*group["latency_p50_s"]], [*loss])
+            assert group["front"].tolist() == expected
+
+
+def test_verdicts_agree_with_pairs_compared_one_by_one(tmp_path):
+    """12 cells a panel: the level of each of their 66 pairs is 2.5 % / 66."""
+    run = fabricate(tmp_path / "run", samples=256)
+    estimates = load_estimates(run, CLIP)
+    made = front(run).points
+    assert {"on", "off", "undecided"} == {*made["verdict"]}
+    for _, group in made.groupby("panel"):
+        for row, cell in group.iterrows():
+            no_dearer = group[group["latency_p50_s"] <= 1.05 * cell["latency_p50_s"]].index
+            bounds = [
+                difference_of(estimates[row], estimates[rival]).bounds(0.025 / 66)
+                for rival in no_dearer
+                if rival != row
+            ]
+            is_off = any(high < 0 for _, high in bounds)
+            is_on = all(low > 0 for low, _ in bounds)
+            verdict = "off" if is_off else "on" if is_on else "undecided"
+            assert cell["verdict"] == verdict
+
+
+def test_uneven_or_missing_timings_are_replaced_by_evaluations(tmp_path):
+    run = fabricate(tmp_path / "run", samples=64)
+    frame = load_frame(run)
+    assert front(run).cost == "latency_p50_s"
+    busy = frame.assign(calibration_s=frame["calibration_s"] * (1 + frame["steps"]))
+    untimed = frame.assign(latency_p50_s=float("nan"))
+    for changed in (busy, untimed):
+        made = front(run, frame=changed)
+        assert made.cost == "nfe"
+        lines = front_lines(made, CLIP, load_estimates(run, CLIP))
+        assert {line["cost_title"] for line in lines} == {"NFE"}
+        assert lines[0]["cost"] == "2"
+
+
+def test_too_few_samples_a_dimension_prove_nothing(tmp_path):
+    run = fabricate(tmp_path / "run", samples=256)
+    frame = load_frame(run)
+    assert {*front(run, FD).points["verdict"]} > {"off"}
+    few = frame.assign(**{f"{FD}_n_per_dim": 3.9})
+    assert {*front(run, FD, few).points["verdict"]} == {"undecided"}
+
+
+def test_the_table_says_what_each_cell_is_held_against(tmp_path):
+    run = fabricate(tmp_path / "run", samples=256)
+    made, estimates = front(run), load_estimates(run, CLIP)
+    lines = front_lines(made, CLIP, estimates)
+    assert len(lines) == len(made.points)
+    row = next(i for i, cell in made.points.iterrows() if cell["verdict"] == "off")
+    name, rival = (made.points.loc[i] for i in (row, made.points.loc[row, "rival"]))
+    (line,) = [
+        line
+        for line in lines
+        if line["panel"] == name["panel"]
+        and line["setting"] == f"{name['scheduler']}, {name['steps']} steps"
+    ]
+    difference = paired_difference(estimates[rival.name], estimates[row])
+    size = plus_minus(difference.value, difference.se)
+    assert line["against"] == f"{size} worse than {rival['scheduler']}, {rival['steps']} steps"

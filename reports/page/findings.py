@@ -1,0 +1,108 @@
+"""What a figure shows, in one sentence with its numbers: written below it.
+
+A sentence says what is proven by bounds that hold together for all that it could have said of its
+figure, and that it is undecided where it is.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import pandas as pd
+
+from denoisebench.metrics.decide.difference import Difference
+from denoisebench.metrics.decide.front import OFF, ON, OPEN
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.specs import metric_spec
+from denoisebench.reports.formats import plus_minus
+from denoisebench.reports.rows.curves import sign
+from denoisebench.reports.rows.pareto import Front, better_by, setting_names
+
+
+class Change(NamedTuple):
+    """What more steps brought on a curve."""
+
+    steps_from: int
+    steps_to: int
+    gain: Difference  # above zero is better
+
+    @property
+    def span(self) -> str:
+        return f"from {self.steps_from} to {self.steps_to} steps"
+
+    @property
+    def size(self) -> str:
+        return plus_minus(abs(self.gain.value), self.gain.se)
+
+
+def steps_finding(points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]) -> str:
+    """The last gain that is resolved on the curve of the best measured cell.
+
+    points: of curve_points. Empty where no curve has two step counts, or no error is known."""
+    curves = [curve for _, curve in points.groupby(["panel", "scheduler"], sort=False)]
+    curves = [curve for curve in curves if curve["steps"].nunique() > 1]
+    if not curves:
+        return ""
+    level = LEVEL / sum(len(curve) - 1 for curve in curves)
+    curve = max(curves, key=lambda curve: (sign(metric) * curve["value"]).max())
+    known = [change for change in _changes(curve, metric, estimates) if change.gain.se >= 0]
+    if not known:
+        return ""
+    first = curve.iloc[0]
+    text = _last_gain(known, level, first["scheduler"], label=metric_spec(metric).short)
+    return f"With {first['panel']}, {text}"
+
+
+def _changes(
+    curve: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
+) -> Iterator[Change]:
+    """Between neighbouring step counts, from few to many."""
+    for before, after in pairwise(curve.itertuples()):
+        gain = better_by(estimates[after.Index], estimates[before.Index], metric)
+        yield Change(before.steps, after.steps, gain)
+
+
+def resolved(difference: Difference, level: float) -> int:
+    """1 where a difference is proven to be above 0, -1 where below, else 0."""
+    low, high = difference.bounds(level)
+    return 0 if difference.is_few else int(low > 0) - int(high < 0)
+
+
+def _last_gain(changes: list[Change], level: float, scheduler: str, *, label: str) -> str:
+    signs = [resolved(change.gain, level) for change in changes]
+    gains = [change for change, way in zip(changes, signs, strict=True) if way > 0]
+    if not gains:
+        most = max(changes, key=lambda change: change.gain.value)
+        seen = f"; the largest seen is {most.size}, {most.span}" if most.gain.value > 0 else ""
+        return f"no gain of {scheduler} in {label} is resolved: undecided{seen}."
+    last = gains[-1]
+    beyond = changes[changes.index(last) + 1 :]
+    losses = [change for change in beyond if resolved(change.gain, level) < 0]
+    if losses:
+        rest = f"; {losses[0].span} it loses {losses[0].size}"
+    else:
+        rest = "; beyond that no gain is resolved" if beyond else ", its most steps"
+    return f"{last.span} {scheduler} gains {last.size} in {label}{rest}."
+
+
+def front_finding(front: Front, metric: str, estimates: Mapping[int, Estimate]) -> str:
+    """How many cells of the panel with the best measured cell are proven on the front or off it,
+    and what the dearest that is on it has over the cells that cost no more."""
+    quality = sign(metric) * front.points["value"]
+    panel = front.points.loc[quality.idxmax(), "panel"]
+    points = front.points[front.points["panel"] == panel]
+    counts = points["verdict"].value_counts()
+    parts = {ON: "proven on the front", OFF: "proven off it", OPEN: "undecided"}
+    numbers = ", ".join(f"{counts[v]} {words}" for v, words in parts.items() if v in counts)
+    text = f"With {panel}, of {len(points)} cells {numbers}"
+    on = points[(points["verdict"] == ON) & (points["rival"] >= 0)]
+    if on.empty:
+        return f"{text}."
+    row = int(on[front.cost].astype(float).idxmax())
+    rival, names = int(on.loc[row, "rival"]), setting_names(points)
+    gain = better_by(estimates[row], estimates[rival], metric)
+    return (
+        f"{text}: the dearest on it, {names[row]}, is better than all that cost no more, the best "
+        f"of which is {names[rival]}, by {plus_minus(gain.value, gain.se)}."
+    )

@@ -1,0 +1,119 @@
+"""What is proven of a Pareto front: the rule on exact cells, and how often it is wrong."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from denoisebench.metrics.decide.front import OFF, ON, OPEN, front_places
+from denoisebench.metrics.decide.sequential import sequential_reach
+from denoisebench.metrics.estimate import Estimate, mean_estimate
+
+SAMPLES = 64
+
+
+def cells(values, seed=0, spread=0.1):
+    """Cells of these means that share half of their noise."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal(SAMPLES)
+    noises = [shared + rng.standard_normal(SAMPLES) for _ in values]
+    return [
+        mean_estimate(value + spread * (noise - noise.mean()))
+        for value, noise in zip(values, noises, strict=True)
+    ]
+
+
+def places(values, costs, **options):
+    found = front_places(cells(values), costs, **{"sign": 1, **options})
+    return [(place.verdict, place.rival) for place in found]
+
+
+def test_each_cell_that_is_clearly_better_than_all_cheaper_ones_is_on_the_front():
+    assert places([1, 2, 3], [1, 2, 4]) == [(ON, None), (ON, 0), (ON, 1)]
+    assert places([3, 2, 1], [1, 2, 4], sign=-1) == [(ON, None), (ON, 0), (ON, 1)]
+
+
+def test_a_cell_is_off_the_front_by_the_best_of_those_that_are_better_and_cost_no_more():
+    assert places([2, 3, 1], [1, 1, 2]) == [(OFF, 1), (ON, 0), (OFF, 1)]
+
+
+def test_a_plateau_is_undecided_whatever_it_costs():
+    assert places([1, 3, 3.0001], [1, 2, 4]) == [(ON, None), (ON, 0), (OPEN, 1)]
+
+
+def test_the_cheapest_cell_is_on_the_front_however_bad_it_is_and_so_is_one_alone():
+    assert places([0, 5], [1, 2])[0] == (ON, None)
+    assert places([0], [1]) == [(ON, None)]
+    assert front_places([], [], sign=1) == []
+
+
+def test_costs_within_the_tolerance_count_as_equal():
+    assert places([1, 2], [1.0, 1.04]) == [(ON, None), (ON, 0)]
+    assert places([1, 2], [1.0, 1.04], tolerance=0.05) == [(OFF, 1), (ON, 0)]
+
+
+def test_few_samples_and_unknown_biases_prove_nothing_but_of_costs():
+    few = [mean_estimate(value + np.linspace(-1, 1, 31)) for value in (0.0, 90.0)]
+    unknown = [Estimate(value, np.linspace(-1, 1, 99), left=np.nan) for value in (0.0, 90.0)]
+    for pair in (few, unknown):
+        pair[1] = Estimate(90.0, pair[1].influence[::-1].copy(), left=pair[1].left)
+        assert [place.verdict for place in front_places(pair, [1, 1], sign=1)] == [OPEN, OPEN]
+        assert [place.verdict for place in front_places(pair, [1, 2], sign=1)] == [ON, OPEN]
+
+
+def test_bounds_that_hold_at_all_looks_of_a_race_decide_less():
+    values = [0, 0.055]
+    assert places(values, [1, 2])[1] == (ON, 0)
+    assert places(values, [1, 2], reaches=partial(sequential_reach, SAMPLES))[1] == (OPEN, 0)
+
+
+def _normal(rng, shape):
+    return rng.standard_normal(shape)
+
+
+def _skewed(rng, shape):
+    """Lognormal: a few samples lose much."""
+    return rng.lognormal(0, 1, shape) - np.exp(0.5)
+
+
+def _counted(rng, shape):
+    """Right or wrong answers, most of them right."""
+    return (rng.random(shape) < 0.1) - 0.1
+
+
+def false_and_open(values, costs, draw, *, families):
+    """Shares of families with any false statement, and of cells that stay undecided."""
+    rng, wrong, undecided = np.random.default_rng(0), 0, 0
+    for _ in range(families):
+        noise = draw(rng, (len(values), SAMPLES)) + draw(rng, SAMPLES)
+        drawn = [mean_estimate(v + row) for v, row in zip(values, noise, strict=True)]
+        found = front_places(drawn, costs, sign=1)
+        wrong += any(is_false(i, place, values, costs) for i, place in enumerate(found))
+        undecided += sum(place.verdict == OPEN for place in found)
+    return wrong / families, undecided / (families * len(values))
+
+
+def is_false(i, place, values, costs):
+    rivals = [j for j in range(len(costs)) if j != i and costs[j] <= costs[i]]
+    if place.verdict == ON:
+        return any(values[j] >= values[i] for j in rivals)
+    return place.verdict == OFF and not values[place.rival] > values[i]
+
+
+TWINS = (1, 1, 2, 2, 4, 4, 8, 8)  # costs
+EQUAL, RISING, FLAT = (0,) * 8, (0, 0.4, 2, 2, 3, 3.2, 3.3, 3.3), (0, 0, 1, 1, 2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("draw", [_normal, _skewed, _counted])
+@pytest.mark.parametrize("values", [EQUAL, RISING, FLAT])
+def test_no_more_than_one_family_in_twenty_holds_a_false_statement(values, draw):
+    wrong, undecided = false_and_open(values, TWINS, draw, families=100)
+    assert wrong <= 0.05
+    assert undecided > 0.99 or values is not EQUAL
+
+
+def test_large_differences_are_decided():
+    wrong, undecided = false_and_open((0, 2, 4, 6), (1, 2, 3, 4), _normal, families=50)
+    assert (wrong, undecided) == (0, 0)
+    wrong, undecided = false_and_open((6, 4, 2, 0), (1, 2, 3, 4), _normal, families=50)
+    assert (wrong, undecided) == (0, 0)
