@@ -55,6 +55,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "check",
         "claims",
         "verify",
+        "paper",
         "page",
         "decide",
         "rows",

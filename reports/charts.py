@@ -1,4 +1,4 @@
-"""A chart to SVG and PNG."""
+"""A chart to SVG, PNG and PDF."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -49,6 +49,11 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> None:
         svg = to_svg(figure)
         write_atomically(folder / f"{figure.name}.svg", svg.encode())
         write_atomically(folder / f"{figure.name}.png", to_png(svg))
+
+
+def to_pdf(svg: str) -> bytes:
+    """The SVG as one page; a pixel of its size is a point."""
+    return vl_convert.svg_to_pdf(svg)
 
 
 def javascript_bundle() -> str:

@@ -11,7 +11,15 @@ from denoisebench.bench.records.run import RECORDS, Run
 from denoisebench.reports.rows.frame import csv_bytes
 
 _HASHES = "report.json"  # of the files of a report, by which a later sweep knows them as whole
-_VIEWS = ("results.*", "defaults.yaml", "report.html", "claims.*", "figures/*", "prompts.json")
+_VIEWS = (
+    "results.*",
+    "defaults.yaml",
+    "report.html",
+    "claims.*",
+    "figures/*",
+    "paper/*",
+    "prompts.json",
+)
 
 
 def is_current(run: Run, frame: pd.DataFrame) -> bool:

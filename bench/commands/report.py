@@ -14,8 +14,8 @@ from denoisebench.bench.commands.parser import (
     Command,
     Words,
     json_option,
+    one_of,
     runs,
-    runs_argument,
 )
 from denoisebench.bench.errors import UserError
 
@@ -25,15 +25,25 @@ _WANTS_CELLS = (
     "before the second cell compares across runs"
 )
 
+_PAPER = "figures=paper"
 _WORD = Words(".*", "a run or a cell", offers=runs)
 
 
 @click.command(
     cls=Command,
     wants=WANTS_RUNS,
-    example="report runs/demo\ndenoisebench report runs/monday runs/tuesday -o runs/both",
+    example="report runs/demo figures=paper\n"
+    "denoisebench report runs/monday runs/tuesday -o runs/both",
 )
-@runs_argument
+@click.argument(
+    "words",
+    metavar="RUN... [figures=paper]",
+    nargs=-1,
+    required=True,
+    type=Words(".+", "a folder", offers=lambda word: [*one_of([_PAPER])(word), *runs(word)]),
+    help="folders of runs, such as runs/demo; with figures=paper also paper/ in that of the run: "
+    "figures in PDF and SVG in the widths of columns, tables in LaTeX",
+)
 @click.option(
     "-o",
     "--output",
@@ -42,21 +52,35 @@ _WORD = Words(".*", "a run or a cell", offers=runs)
     help="Folder of the page of several runs.  [default: runs/A+B of runs/A and runs/B]",
 )
 @json_option
-def report(folders: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
+def report(words: tuple[str, ...], output: Path | None, as_json: bool) -> int:
     """Writes the page of a run again, or one page of several runs.
 
     Of one run: results, figures, defaults and page, in its folder. Of several: their defaults side
     by side, their curves over each other, and the differences of the cells that they share. All is
     made from the stores alone: nothing is generated or scored.
     """
+    folders = [Path(word) for word in words if not word.startswith("figures=")]
+    for_paper = _asks_for_paper([word for word in words if word.startswith("figures=")])
+    if not folders:
+        raise UserError(WANTS_RUNS)
     if len(folders) > 1:
+        if for_paper:
+            raise UserError(f"{_PAPER} is for one run: give each by itself")
         return _report_several(folders, output, as_json)
     if output is not None:
         raise UserError("--output is for several runs: the page of one lies in its own folder")
-    return _report_one(folders[0], as_json)
+    return _report_one(folders[0], as_json, for_paper=for_paper)
 
 
-def _report_one(folder: Path, as_json: bool) -> int:
+def _asks_for_paper(words: Sequence[str]) -> bool:
+    """Raises UserError for other figures than those of a paper."""
+    for word in words:
+        if word != _PAPER:
+            raise UserError(f"{word}: give {_PAPER}")
+    return bool(words)
+
+
+def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
@@ -66,7 +90,7 @@ def _report_one(folder: Path, as_json: bool) -> int:
 
     run = load_run(folder)
     frame = load_frame(run)
-    page = report_of(run, frame)
+    page = report_of(run, frame, for_paper=for_paper)
     defaults = read_defaults(page.parent / "defaults.yaml")
     words = answer(defaults, statuses=frame["status"], is_even=timings_are_even(frame))
     if as_json:
@@ -74,6 +98,7 @@ def _report_one(folder: Path, as_json: bool) -> int:
             {
                 "run": str(folder),
                 "page": str(page),
+                "paper": str(page.parent / "paper") if figures else None,
                 "answer": words,
                 "defaults": defaults,
                 "cautions": cautions(frame),
@@ -84,6 +109,8 @@ def _report_one(folder: Path, as_json: bool) -> int:
     print_cautions(cautions(frame))
     terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
+    if figures:
+        terminal().print(f"paper: {page.parent / 'paper'}", highlight=False, soft_wrap=True)
     return 0
 
 

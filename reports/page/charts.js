@@ -65,7 +65,8 @@ async function embed(figure, spec) {
   const canvas = figure.querySelector(".canvas");
   const options = { actions: false, ast: true, renderer: "svg" };
   try {
-    const { view } = await window.vegaEmbed(canvas, fitted(spec, canvas.clientWidth), options);
+    const width = canvas.clientWidth || figure.closest("section").clientWidth;
+    const { view } = await window.vegaEmbed(canvas, fitted(spec, width), options);
     const drawing = drawings.get(figure);
     if (drawing) emphasise(Object.assign(drawing, { view }));
   } catch (error) {
@@ -79,6 +80,8 @@ function draw(figure) {
   const shown = spec.usermeta?.shown;
   if (shown) drawings.set(figure, { legend: legendOf(figure, spec), shown });
   let width = 0;
+  // What is folded is drawn too, when there is time: it may be printed.
+  if (!canvas.clientWidth) (window.requestIdleCallback ?? setTimeout)(() => embed(figure, spec));
   new ResizeObserver(() => {
     if (Math.abs(canvas.clientWidth - width) < 8) return;
     width = canvas.clientWidth;

@@ -1,9 +1,10 @@
-"""The sample grid of one panel drawn as a single image, for a README."""
+"""The first samples' grids of one panel drawn as a single image, for a README."""
 
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.reports.page.gallery import Block, Grid, Tile, enlarged
 from denoisebench.reports.rows.curves import STRENGTH
 
@@ -14,13 +15,14 @@ _INK, _QUIET, _EMPTY = "#1f2328", "#59636e", "#f0f1f3"
 
 
 def sheets(blocks: Sequence[Block]) -> dict[str, Image.Image]:
-    """One image per panel: its grids, one below the other, each under its prompt."""
+    """One image per panel: its first grids, one below the other, each under its prompt."""
     panels = dict.fromkeys(grid.panel for block in blocks for grid in block.grids)
     return {panel: _sheet(panel, _of_panel(blocks, panel)) for panel in panels}
 
 
 def _of_panel(blocks: Sequence[Block], panel: str) -> list[tuple[str, Grid]]:
-    return [(b.caption, grid) for b in blocks for grid in b.grids if grid.panel == panel]
+    grids = [(b.caption, grid) for b in blocks for grid in b.grids if grid.panel == panel]
+    return grids[:SAMPLES_SHOWN]
 
 
 def _sheet(panel: str, grids: list[tuple[str, Grid]]) -> Image.Image:

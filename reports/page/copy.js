@@ -16,9 +16,11 @@ document.querySelectorAll(".snippet").forEach((snippet) => {
   button.addEventListener("click", () => copyText(text, button));
 });
 
-/* What is folded is printed; charts that are folded are not drawn, and their details stay so. */
+/* What is folded is printed, but for long texts and choices of the page, and folded again. */
+let unfolded = [];
 addEventListener("beforeprint", () => {
-  document.querySelectorAll("details").forEach((details) => {
-    if (!details.querySelector(".chart, pre")) details.open = true;
-  });
+  const folded = [...document.querySelectorAll("details:not([open], .columns)")];
+  unfolded = folded.filter((details) => !details.querySelector("pre"));
+  unfolded.forEach((details) => (details.open = true));
 });
+addEventListener("afterprint", () => unfolded.forEach((details) => (details.open = false)));

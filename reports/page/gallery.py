@@ -21,7 +21,9 @@ from denoisebench.reports.rows.curves import STEPS, STRENGTH, with_panels
 
 _log = logging.getLogger(__name__)
 _MOST_TILES = 1500  # in one page; fewer prompts are shown rather than more tiles
+_MOST_SAMPLES = 8  # in one page; of tasks with inputs those whose inputs are kept
 _THUMBNAIL = 128  # pixels, longest side of a tile
+LARGEST = 256  # pixels, longest side of an image that is kept for the page
 _STRIPES = 16  # of the hatching over what inpainting repaints, along the short side
 _SMALL = 64  # pixels, up to here tiles are stored without loss and enlarged without smoothing
 
@@ -40,8 +42,9 @@ _ABSENT = {
 class Tile:
     """One sample of one cell."""
 
-    image: np.ndarray | None  # [3, H, W] uint8, None when the cell has no images
+    image: np.ndarray | None  # [3, H, W] uint8 up to LARGEST, None when the cell has no images
     missing: str  # why there is none, a value of _ABSENT, or "" when it was not swept
+    row: int | None = None  # of the frame, None when it was not swept
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ class Block:
 
 
 def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
-    """The first prompts of each prompt set; empty when no cell has images."""
+    """The first samples, each of all prompt sets; empty when no cell has images."""
     only_strengths = frame["steps"].nunique() == 1 < frame["strength"].nunique()
     along = STRENGTH if only_strengths else STEPS
     frame = with_panels(frame, along)
-    count = max(1, min(SAMPLES_SHOWN, _MOST_TILES // max(len(frame), 1)))
+    has_inputs = any(entry.cell.inputs for entry in run.entries)
+    most = SAMPLES_SHOWN if has_inputs else _MOST_SAMPLES
+    count = max(1, min(most, _MOST_TILES // max(len(frame), 1)))
     images = _read_images(run, frame, count)
     if not images:
         return []
@@ -82,16 +87,17 @@ def gallery(run: Run, frame: pd.DataFrame) -> list[Block]:
                 for cells in _panels(group)
             ],
         )
+        for i in range(count)
         for name, group in frame.groupby("prompts", sort=False)
-        for i in range(min(count, int(group["samples"].max())))
+        if i < int(group["samples"].max())
     ]
 
 
-def tile_uri(image: np.ndarray) -> str:
-    """A WebP data URI of an image [3, H, W] uint8, made smaller where it is large."""
+def tile_uri(image: np.ndarray, side: int = _THUMBNAIL) -> str:
+    """A WebP data URI of an image [3, H, W] uint8, its longest side at most `side` pixels."""
     picture = picture_of(image)
-    lossless = max(picture.size) <= _SMALL
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
+    lossless = max(picture.size) <= min(side, _SMALL)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", lossless=lossless, quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -121,16 +127,24 @@ def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _read_images(run: Run, frame: pd.DataFrame, count: int) -> dict[int, np.ndarray]:
-    """Images [n, 3, H, W] uint8 of the first samples, by row number; done cells only."""
+    """Images [n, 3, H, W] uint8 of the first samples, by row number, none longer than LARGEST."""
     pictures = {}
     for i, entry in enumerate(run.entries):
         if frame.loc[i, "status"] in _MADE:
             try:
                 wanted = min(count, entry.samples)
-                pictures[i] = run.store.read(entry.cell.key, "images", wanted)["images"]
+                stored = run.store.read(entry.cell.key, "images", wanted)["images"]
+                pictures[i] = np.stack([_kept(image) for image in stored])
             except LookupError:
                 continue  # its tile says so
     return pictures
+
+
+def _kept(image: np.ndarray) -> np.ndarray:
+    """The image, made smaller where it is large: a page of a thousand cells is made in memory."""
+    picture = picture_of(image)
+    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return np.asarray(picture).transpose(2, 0, 1)
 
 
 def _grid(cells: pd.DataFrame, images: dict[int, np.ndarray], sample: int, *, along: str) -> Grid:
@@ -167,8 +181,8 @@ def _tile(place: tuple[int, str] | None, images: dict[int, np.ndarray], sample: 
         return Tile(None, "")
     row, status = place
     if row in images and sample < len(images[row]):
-        return Tile(images[row][sample], "")
-    return Tile(None, _ABSENT[status])
+        return Tile(images[row][sample], "", row)
+    return Tile(None, _ABSENT[status], row)
 
 
 def _prompts(run: Run) -> dict[str, Sequence[str]]:

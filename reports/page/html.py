@@ -34,6 +34,7 @@ from denoisebench.reports.formats import MISSING, duration, number, plus_minus, 
 from denoisebench.reports.page.gallery import Block, tile_uri
 from denoisebench.reports.page.looks import families, looks_of
 from denoisebench.reports.page.on_page import on_page, subtitle_of
+from denoisebench.reports.page.samples import samples_of
 from denoisebench.reports.rows.cautions import all_cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.frame import (
     LOST,
@@ -47,8 +48,13 @@ from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
-_STYLES = ("report.css",)
-_MODULES = ("charts.js", "copy.js", "table.js")  # each uses what those before it define
+_STYLES = ("report.css", "gallery.css")
+_MODULES = (
+    "charts.js",
+    "copy.js",
+    "table.js",
+    "gallery.js",
+)  # each uses what those before it define
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -89,8 +95,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             further=_sections(frame, content, main=False),
             legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
-            blocks=content.blocks,
-            has_inputs=any(g.given is not None for b in content.blocks for g in b.grids),
+            samples=samples_of(run, frame, content.blocks, defaults=_default_rows(content)),
             columns=cells_table(supported),
             statuses=supported["status"].tolist(),
             whole=WHOLE,
@@ -101,6 +106,11 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             config=_config(run),
         )
     )
+
+
+def _default_rows(content: Content) -> list[int]:
+    rows = [part.chosen_row for part in content.decisions.recommendations]
+    return [row for row in rows if row is not None]
 
 
 def _answers(run: Run, frame: pd.DataFrame, content: Content) -> list[dict[str, Any]]:

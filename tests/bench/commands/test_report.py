@@ -66,3 +66,13 @@ def test_what_the_page_warns_of_is_said_by_report_compare_and_defaults(run_folde
     assert caution in out.splitlines()
     (line,) = [line for line in out.splitlines() if line.startswith("Fréchet")]
     assert cells_of(line)[2:5] == [MISSING, MISSING, "undecided"]
+
+
+def test_figures_for_a_paper_are_asked_for_by_a_word(run_folder, capsys):
+    code, _, err = call(capsys, "report", run_folder, "figures=papr")
+    assert code == 2
+    assert err.splitlines() == ["denoisebench: figures=papr: give figures=paper"]
+    code, out, _ = call(capsys, "report", run_folder, "figures=paper")
+    assert code == 0
+    assert out.splitlines()[-1] == f"paper: {run_folder / 'paper'}"
+    assert (run_folder / "paper" / "cells.tex").exists()

@@ -8,7 +8,7 @@ from denoisebench.bench.records.rows import read_inputs
 from denoisebench.reports.page.contact_sheet import sheets
 from denoisebench.reports.page.gallery import enlarged, gallery, tile_uri
 from denoisebench.reports.rows.frame import load_frame
-from tests.helpers.fake_run import PROMPTS, fabricate
+from tests.helpers.fake_run import PROMPTS, fabricate, with_images
 
 
 def decoded(uri):
@@ -20,7 +20,7 @@ def decoded(uri):
 def test_every_tile_is_the_stored_sample_under_its_prompt(tmp_path):
     run = fabricate(tmp_path / "run")
     blocks = gallery(run, load_frame(run))
-    assert [block.caption for block in blocks] == [*PROMPTS, PROMPTS[0]]
+    assert [block.caption for block in blocks] == [*PROMPTS, *PROMPTS, *PROMPTS[:2]]
     entry = next(e for e in run.entries if (e.cell.scheduler, e.cell.steps) == ("euler", 8))
     stored = run.store.read(entry.cell.key, "images", 3)["images"][2]
     grid = blocks[2].grids[0]
@@ -43,6 +43,13 @@ def test_failed_and_missing_cells_leave_marked_tiles(tmp_path):
 def test_small_images_survive_their_data_uri_unchanged():
     image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
     np.testing.assert_array_equal(decoded(tile_uri(image)), image.transpose(1, 2, 0))
+
+
+def test_large_images_are_kept_as_large_as_a_page_shows_them(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(2,), guidances=(1.0,))
+    with_images(run, np.zeros((32, 3, 300, 600), np.uint8))
+    (block, *_) = gallery(run, load_frame(run))
+    assert block.grids[0].rows[0][1][0].image.shape == (3, 128, 256)
 
 
 def test_large_images_become_thumbnails():

@@ -204,7 +204,7 @@ def test_every_entry_of_the_navigation_lands_on_its_own_section(page):
 def test_prompts_keep_their_writing_direction_to_themselves(page):
     tags = [tag for tag, _ in page.elements]
     prompts = [i for i, (tag, _) in enumerate(page.elements) if tag == "bdi"]
-    assert len(prompts) == 4
+    assert len(prompts) == 8
     assert {tags[i - 1] for i in prompts} == {"figcaption"}
 
 
