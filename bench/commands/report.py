@@ -98,7 +98,7 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
             {
                 "run": str(folder),
                 "page": str(page),
-                "paper": str(page.parent / "paper") if figures else None,
+                "paper": str(page.parent / "paper") if for_paper else None,
                 "answer": words,
                 "defaults": defaults,
                 "cautions": cautions(frame),
@@ -109,7 +109,7 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
     print_cautions(cautions(frame))
     terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
-    if figures:
+    if for_paper:
         terminal().print(f"paper: {page.parent / 'paper'}", highlight=False, soft_wrap=True)
     return 0
 
