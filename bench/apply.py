@@ -127,8 +127,7 @@ def _choose(
     """The one default that all selectors are true of. Raises UserError for none and for several."""
     if not defaults:
         raise UserError(
-            f"{path}: its sweep has no default: it measured nothing that has a margin; add CLIP "
-            "score, reference images or a metric of your own (metrics=…, metrics.own=…)"
+            f"{path}: its sweep has no default; `denoisebench report RUN` says why, and what to do"
         )
     known = _distinct(name for default in defaults for name in _selectors(default))
     unknown = [name for name in selectors if name not in known]

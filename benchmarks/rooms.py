@@ -70,6 +70,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "images",
         "estimate",
         "specs",
+        "built_in",
         "networks",
     ),
 }
@@ -81,7 +82,7 @@ BETWEEN: dict[tuple[str, str], tuple[tuple[str, ...] | None, tuple[str, ...] | N
     ("bench", "metrics"): (None, None),
     ("bench", "reports"): ((*DOORS["bench"], "interface", "commands"), None),
     ("reports", "bench"): (None, ("records", "paths", "errors")),
-    ("reports", "metrics"): (None, ("decide", "estimate", "specs")),
+    ("reports", "metrics"): (None, ("decide", "estimate", "specs", "built_in")),
 }
 
 # Figures of the plan for the rooms, and of the flat folders before it, where a file was a room.

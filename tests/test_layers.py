@@ -58,6 +58,7 @@ WITHOUT_TORCH = (
     "metrics/decide/",
     "metrics/estimate.py",
     "metrics/specs.py",
+    "metrics/built_in.py",
 )
 
 

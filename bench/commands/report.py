@@ -84,6 +84,7 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
     from denoisebench.bench.apply import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
+    from denoisebench.reports.decide.no_default import no_default
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions, timings_are_even
     from denoisebench.reports.rows.frame import load_frame
@@ -92,7 +93,8 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
     frame = load_frame(run)
     page = report_of(run, frame, for_paper=for_paper)
     defaults = read_defaults(page.parent / "defaults.yaml")
-    words = answer(defaults, statuses=frame["status"], is_even=timings_are_even(frame))
+    is_even = timings_are_even(frame)
+    words = answer(defaults, is_even=is_even, no_default=no_default(run, frame))
     if as_json:
         print_json(
             {

@@ -111,7 +111,7 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
     import_pictures(given, store, seconds=asked.seconds, begin=begin)
     outcome = run_sweep(plan, console)
     finish(outcome, plan)
-    return 1 if outcome.failed else 0
+    return 1 if outcome.lost else 0
 
 
 def _config(words: tuple[str, ...], like: Path | None) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
         with helpers_of(plan, console) as helpers:
             outcome = run_sweep(plan, console, helpers)
     finish(outcome, plan)
-    return 1 if outcome.failed else 0
+    return 1 if outcome.lost else 0
 
 
 def _sketched(configs: list[dict[str, Any]]) -> bool:
@@ -163,12 +163,14 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is. The
     last lines are the answer and where the page is."""
     from denoisebench.bench.apply import read_defaults
+    from denoisebench.bench.records.margins import gates
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
     from denoisebench.reports.decide.answer import answer, default_line
-    from denoisebench.reports.rows.cautions import beyond, cautions, timings_are_even
-    from denoisebench.reports.rows.frame import frame_of
+    from denoisebench.reports.decide.no_default import no_default
+    from denoisebench.reports.rows.cautions import cautions, timings_are_even
+    from denoisebench.reports.rows.frame import frame_metrics, frame_of
     from denoisebench.reports.rows.summary import summary_table
 
     run, console = load_run(outcome.run.folder), terminal()  # as any later report reads it
@@ -182,22 +184,21 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
 
         report_of(run, frame)
     decided = read_defaults(defaults)
-    console.print(summary_table(frame))
-    warnings = cautions(frame)
-    print_cautions(beyond(warnings, plan.warnings))
+    console.print(summary_table(frame, gates(run.margins, frame_metrics(frame), {})))
+    print_cautions(cautions(frame, plan.warnings))
     for default in decided:
         line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    publish(run, plan.tracking, records, cautions=warnings)
+    publish(run, plan.tracking, records, cautions=cautions(frame))
     if not outcome.computed:
         console.print("every cell was already in the store: nothing was generated", highlight=False)
-    if outcome.failed:
+    if outcome.lost:
         console.print(
-            f"{outcome.failed} of {len(plan.jobs)} cells failed: see their messages in the report; "
-            "the same command tries them again",
+            f"{outcome.lost}: see their messages in the report; the same command tries them again",
             style="bold red",
             soft_wrap=True,
         )
-    words = answer(decided, statuses=frame["status"], is_even=timings_are_even(frame))
+    is_even = timings_are_even(frame)
+    words = answer(decided, is_even=is_even, no_default=no_default(run, frame))
     console.print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

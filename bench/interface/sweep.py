@@ -50,10 +50,9 @@ def sweep(
         overrides += overrides_of({"hydra.searchpath": (f"file://{folder}",)})
     with kept_environment():
         outcome = _swept(overrides, progress)
-    if outcome.failed:
+    if outcome.lost:
         warnings.warn(
-            f"{outcome.failed} of {len(outcome.run.entries)} cells failed: see their messages in "
-            "the frame; the same call tries them again",
+            f"{outcome.lost}: see their messages in the frame; the same call tries them again",
             stacklevel=2,
         )
     return load(outcome.run.folder)

@@ -25,7 +25,7 @@ from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import Settings
-from denoisebench.metrics.specs import PRECISION_NEIGHBOURS
+from denoisebench.metrics.built_in import PRECISION_NEIGHBOURS
 
 
 def unfit(settings: Settings) -> Iterator[str]:

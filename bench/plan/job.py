@@ -54,6 +54,7 @@ class Job:
     # them. Random weights show nothing.
     may_be_flat: bool
     pictures: Format  # how the store keeps its images
+    margins: dict[str, dict[str, float | None]]  # declared losses, by metric
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     reasons: tuple[Reason, ...] = ()  # why it cannot be run
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py

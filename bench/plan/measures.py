@@ -25,7 +25,7 @@ from denoisebench.bench.score.references import (
 from denoisebench.bench.score.registry import Subject, metrics_of, needs_reference_features
 from denoisebench.bench.settings.job import PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
-from denoisebench.metrics.specs import DENSITY_NEIGHBOURS
+from denoisebench.metrics.built_in import DENSITY_NEIGHBOURS
 
 _NONE = "none"  # no reference at all
 _DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor

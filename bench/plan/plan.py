@@ -220,6 +220,7 @@ def _measured(
         latency=settings.latency,
         may_be_flat=may_be_flat,
         pictures=settings.images,
+        margins=settings.margins.model_dump()["gating"],
         unmeasured=tuple(lacks),
     )
 

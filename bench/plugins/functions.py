@@ -10,7 +10,8 @@ from denoisebench.bench.plugins.declared import declared
 from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.plugins.interpreter import Interpreter
 from denoisebench.bench.plugins.modules import imported, source_hash, sources_of_name
-from denoisebench.metrics.specs import MetricSpec, declare
+from denoisebench.metrics.built_in import MetricSpec
+from denoisebench.metrics.specs import declare
 
 
 @dataclass(frozen=True)

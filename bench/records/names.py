@@ -48,6 +48,12 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+def lost_words(cells: int, *, failed: int, unscored: int) -> str:
+    """`1 of 8 cells failed, 2 of 8 cells without a metric that failed`; empty for none."""
+    parts = {"failed": failed, "without a metric that failed": unscored}
+    return ", ".join(f"{n} of {counted(cells, 'cell')} {word}" for word, n in parts.items() if n)
+
+
 def _is_told(name: str, values: Mapping[str, Any]) -> bool:
     known = FACTS.get(name)
     if known is None or not known.word or name not in values:

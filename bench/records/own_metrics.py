@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from denoisebench.metrics.specs import OWN, MetricSpec, declare
+from denoisebench.metrics.built_in import MetricSpec
+from denoisebench.metrics.specs import OWN, declare
 
 Facts = Mapping[str, Mapping[str, Any]]  # by column
 _FACTS = ("label", "unit", "better", "meaning")

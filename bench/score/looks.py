@@ -14,8 +14,9 @@ from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
 from denoisebench.bench.score.networks import SCORING
 from denoisebench.bench.score.references import Reference
+from denoisebench.metrics.built_in import octaves_of
 from denoisebench.metrics.estimate import mean_estimate
-from denoisebench.metrics.specs import metric_spec, octaves_of
+from denoisebench.metrics.specs import metric_spec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -26,7 +26,8 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.own import own_metric
 from denoisebench.bench.score.references import RENDERS, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
-from denoisebench.metrics.specs import metric_spec, octaves_of
+from denoisebench.metrics.built_in import octaves_of
+from denoisebench.metrics.specs import metric_spec
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plugins.functions import own_function
 from denoisebench.bench.settings.fields import Count, Name, Strict
-from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, SPECS, MetricSpec, declare
+from denoisebench.metrics.built_in import DENSITY_NEIGHBOURS, SPECS, MetricSpec
+from denoisebench.metrics.specs import declare
 
 
 class FrechetSettings(Strict):

@@ -17,7 +17,8 @@ from denoisebench.bench.plan.job import Job, in_order
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.race import RaceRules, groups
 from denoisebench.bench.records.columns import DONE, UNSCORED
-from denoisebench.bench.records.names import counted
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.names import counted, lost_words
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
@@ -35,7 +36,13 @@ class Outcome:
 
     run: Run
     computed: int  # cells of which something was missing
-    failed: int  # of them, those of which something still is
+    failed: int  # of them, those that have no images or numbers
+    unscored: int  # of them, those that lack only a metric of the user's own, which failed
+
+    @property
+    def lost(self) -> str:
+        """What is missing still, `1 of 8 cells failed`; empty where nothing is."""
+        return lost_words(len(self.run.entries), failed=self.failed, unscored=self.unscored)
 
 
 Helpers = Callable[[Sequence[Job]], dict[str, str]]  # do what they can of jobs; a status by key
@@ -74,7 +81,9 @@ def run_sweep(
     else:
         work.complete(plan.jobs)
     statuses = [*work.statuses.values()]
-    return Outcome(run, computed=len(statuses), failed=len(statuses) - statuses.count("done"))
+    unscored = statuses.count(UNSCORED)
+    failed = len(statuses) - statuses.count(DONE) - unscored
+    return Outcome(run, computed=len(statuses), failed=failed, unscored=unscored)
 
 
 class _Work:
@@ -197,7 +206,10 @@ def result_words(store: Store, job: Job, status: str) -> str:
     known = {name: estimate for name, estimate in estimates if estimate}
     flat = (store.read_record(job.entry.cell.key, "flat") or {}).get("flat", 0)
     flaws = [f"{flat} of {job.entry.samples} images show nothing"] if flat else []
-    return ", ".join([*(f"{name} {known[name]}" for name in leading(known)), *flaws]) or status
+    gating = gates(job.margins, known, {})
+    return (
+        ", ".join([*(f"{name} {known[name]}" for name in leading(known, gating)), *flaws]) or status
+    )
 
 
 def _record_given(plan: Plan, run: Run) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from denoisebench.metrics.built_in import DENSITY_NEIGHBOURS, PRECISION_NEIGHBOURS
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 from denoisebench.metrics.features.moments import check_same_dim, checked_features
-from denoisebench.metrics.specs import DENSITY_NEIGHBOURS, PRECISION_NEIGHBOURS
 
 _BLOCK = 2**22  # distances at once
 

@@ -15,10 +15,16 @@ from denoisebench.bench.records.cell import FACTS, NAMED, PAIRED, Cell, fields_w
 from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.pack import Pack, PackedCell
+from denoisebench.metrics.specs import OWN
 from denoisebench.reports.check.losses import Pair
 
 # What may not differ: samples would not be the same ones.
 _EXPERIMENT = {name: known.experiment for name, known in FACTS.items() if known.experiment}
+_OTHER_RULER = "another extractor, reference or resize convention"
+_OTHER_OWN = (
+    "this metric of your own has changed: its source, settings or files. Where that is meant, the "
+    "baseline's own sweep, run again, scores its stored images anew: pack that"
+)
 _OWN_REFERENCE = "_converged"  # metrics against a trajectory that each side makes for itself
 _SETTINGS = fields_with(PAIRED)
 _SIDES = ("baseline", "candidate")
@@ -290,4 +296,4 @@ def _foreign(pairs: Sequence[Pair]) -> Iterator[str]:
         for metric in old.metrics.keys() & new.metrics.keys():
             kinds = {packed.metrics[metric].kind for packed in (old, new)}
             if len(kinds) > 1 and not metric.endswith(_OWN_REFERENCE):
-                yield f"{metric}: another extractor, reference or resize convention"
+                yield f"{metric}: {_OTHER_OWN if metric in OWN else _OTHER_RULER}"

@@ -4,27 +4,19 @@ Says nothing that is not proven: a loss by its upper bound, rounded up, a cost a
 """
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from denoisebench.bench.records.cell import STEERING
-from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import NEVER, more, number, places_of, short, significant, times
-from denoisebench.reports.rows.frame import LOST
 
 Default = Mapping[str, Any]  # a record of defaults.yaml
-_NOTHING = (
-    "nothing was measured that says which image is better and has a margin: that takes CLIP's "
-    "weights (`denoisebench fetch metrics=clip` gets them), reference images or a metric of your "
-    "own"
-)
 _NO_CELL = "no cell is proven to be within the margins of every other one"
 _FEW = 3  # parts of a sentence
 # Of a call, what says what an image shows, as shows_by of a default names it.
@@ -64,10 +56,11 @@ def answers(defaults: Sequence[Default], *, is_even: bool) -> list[Answer]:
     ]
 
 
-def answer(defaults: Sequence[Default], *, statuses: Iterable[str], is_even: bool) -> str:
-    """All answers in a line, or where they stand if they are many. statuses: of the run's cells."""
+def answer(defaults: Sequence[Default], *, is_even: bool, no_default: str) -> str:
+    """All answers in a line, or where they stand if they are many. no_default: why there is none
+    where there is none."""
     if not defaults:
-        return f"none; {why_none(statuses)}"
+        return f"none; {no_default}"
     parts = answers(defaults, is_even=is_even)
     if len(parts) > _FEW:
         decided = sum("call" in default for default in defaults)
@@ -75,19 +68,6 @@ def answer(defaults: Sequence[Default], *, statuses: Iterable[str], is_even: boo
             f"{decided} of {len(defaults)} defaults are proven, see defaults.yaml beside the page"
         )
     return " ".join(f"{part.about}: {part.words}" for part in parts)
-
-
-def why_none(statuses: Iterable[str]) -> str:
-    """Why a run has no default at all, by the statuses of its cells: none is done, or what was
-    measured decides nothing."""
-    counts = Counter(statuses)
-    failed, waiting = (sum(counts[one] for one in some) for some in (LOST, ("missing",)))
-    if any(counts[status] for status in WHOLE):
-        return _NOTHING
-    if not waiting:
-        return "every cell failed"
-    rest = f"{failed} failed and {waiting} were not run" if failed else "none was run"
-    return f"no cell is done yet, {rest}: the same command of `denoisebench sweep` goes on"
 
 
 def default_line(default: Default) -> str:
@@ -200,6 +180,13 @@ def _is_measured(vendor: Mapping[str, Any]) -> bool:
 
 
 def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:
+    """`loses at most 10.3 of the 12 FD allowed; the best measured by CLIP`, and what that means."""
+    best = [name for name, held in evidence.items() if held["loss_interval"][1] <= 0]
+    losing = {name: held for name, held in evidence.items() if name not in best}
+    return "; ".join([*([_allowed(losing)] if losing else []), *([_best(best)] if best else [])])
+
+
+def _allowed(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """`loses at most 10.3 of the 12 FD and 0.31 of the 0.5 CLIP allowed`; of many metrics the one
     that comes nearest to its margin."""
     names = [*evidence]
@@ -211,6 +198,12 @@ def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     return f"loses at most {' and '.join(parts)} allowed{beyond}"
 
 
+def _best(metrics: Sequence[str]) -> str:
+    labels = [metric_spec(name).short for name in metrics]
+    by = " and ".join(labels) if len(labels) <= _FEW else f"{len(labels)} metrics"
+    return f"the best measured by {by}: what it was compared with is proven to be no better"
+
+
 def _share(held: Mapping[str, Any]) -> float:
     """The part of its margin that a loss may take."""
     return float(held["loss_interval"][1] / (held["margin"] or math.inf))
@@ -220,7 +213,7 @@ def at_most(metric: str, held: Mapping[str, Any]) -> str:
     """`10.3 of the 12 FD`: the upper bound of a loss, rounded up, beside the margin."""
     low, high = held["loss_interval"]
     places = places_of((high - low) / 2)
-    bound = math.ceil(max(high, 0.0) * 10.0**places) / 10.0**places
+    bound = math.ceil(high * 10.0**places) / 10.0**places
     margin, label = short(held["margin"]), metric_spec(metric).short
     return f"{number(bound, max(places, 0))} of the {margin} {label}"
 

@@ -72,6 +72,10 @@ class Decisions:
 
 
 NOTHING = Decisions({}, [], [])
+_ALONE = (
+    "Only one setting was measured, so there is nothing to compare it with; sweep more steps or "
+    "another scheduler."
+)
 _NO_GUIDANCE = (
     "Closeness to many steps does not say which guidance is better: sweep one guidance, or give a "
     "margin to a metric that does, such as CLIP score."
@@ -166,7 +170,7 @@ def _defaults(
 ) -> Iterator[Recommendation]:
     """One for each leading metric, of each group that differs in guidance, scheduler and steps
     alone."""
-    targets = leading(gating)
+    targets = leading(gating, gating)
     for _, group in cells.groupby([*HELD], sort=False, dropna=False):
         for target in targets:
             yield _recommendation(target, group, candidates, gating=gating, races=races)
@@ -189,16 +193,19 @@ def _recommendation(
     }
     cells = group[group["guidance"] == guidance]
     panel = cells["panel"].iloc[0]
-    for race in races:
-        if race.panel == panel:
-            choice, note = race.choice_among({*cells.index})
-            return Recommendation(target, panel, choice, race.rows, gaps, note)
-    choice = choose([candidates[i] for i in cells.index], gating)
+    race = next((race for race in races if race.panel == panel), None)
+    if race is None:
+        rows, note = [*cells.index], ""
+        choice = choose([candidates[i] for i in rows], gating)
+    else:
+        rows, (choice, note) = race.rows, race.choice_among({*cells.index})
     if other_guidances and is_of_convergence(target):
-        return Recommendation(
-            target, panel, _without_choice(choice), [*cells.index], {}, _NO_GUIDANCE
-        )
-    return Recommendation(target, panel, choice, [*cells.index], gaps)
+        gaps, note = {}, _NO_GUIDANCE
+    elif not note and choice.chosen is None and len(cells) == 1:
+        note = _ALONE
+    return Recommendation(
+        target, panel, _without_choice(choice) if note else choice, rows, gaps, note
+    )
 
 
 def _best_by_guidance(
@@ -245,8 +252,8 @@ class _Raced:
         elif choice.chosen is not None and self.rows[choice.chosen] not in finished:
             why = "The winner failed after it was chosen: the same command tries it again."
         else:
-            return choice, ""
-        return _without_choice(choice), why
+            why = ""
+        return choice, why
 
 
 def _without_choice(choice: Choice) -> Choice:

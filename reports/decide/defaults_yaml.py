@@ -27,6 +27,7 @@ _HEADER = (
     "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
 )
 FrameRow = dict[str, Any]  # of a run's frame
+EVERY_OTHER = "every other cell"
 
 
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
@@ -149,6 +150,15 @@ def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) 
 def setting_name(row: FrameRow) -> str:
     """`ddim, 8 steps`: among the cells of its panel."""
     return cell_name(row, without=PANEL_FIELDS)
+
+
+def rival_name(
+    rows: Sequence[FrameRow], recommendation: Recommendation, *, place: int, metric: str
+) -> str:
+    """The rival by which a candidate comes nearest to its margin; of one that is proven to lose to
+    none by the metric, all of them."""
+    rival = recommendation.choice.standings[place].rivals[metric]
+    return EVERY_OTHER if rival == place else setting_name(rows[recommendation.rows[rival]])
 
 
 def _varied(firsts: Sequence[FrameRow]) -> list[str]:
@@ -275,7 +285,7 @@ def _evidence(
             "value": _plain(row[metric]),
             "se": _plain(row[f"{metric}_se"]),
             **_verdict(verdict),
-            "against": setting_name(rows[recommendation.rows[standing.rivals[metric]]]),
+            "against": rival_name(rows, recommendation, place=place, metric=metric),
         }
         for metric, verdict in standing.worst.items()
     }

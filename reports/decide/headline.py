@@ -70,7 +70,7 @@ def observations(
     """One per panel that has a scored cell; none where bias can turn the order of cells around, and
     none by a metric that does not lead, such as closeness to an input."""
     if (
-        metric not in leading(frame_metrics(frame))
+        metric not in leading(frame_metrics(frame), decisions.gates)
         or samples_per_dim(frame, metric) < AMPLE_SAMPLES
     ):
         return []
@@ -138,10 +138,10 @@ def _observe(panel: _Panel, recommendation: Recommendation | None, *, is_even: b
     default, no_default = None, ""
     if recommendation is not None:
         row = recommendation.chosen_row
-        if recommendation.panel != panel.name:
+        if row is None:
+            no_default = recommendation.note or "none is proven within all margins"
+        elif recommendation.panel != panel.name:
             no_default = f"decided at {recommendation.panel}"
-        elif row is None:
-            no_default = "none is proven within all margins"
         else:
             default = _beside_best(panel, row, is_even=is_even)
     best, last_steps = panel.setting(panel.best), _last_steps(panel)

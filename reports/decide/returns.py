@@ -31,7 +31,7 @@ def returns(
     frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
 ) -> list[Return]:
     """Curves of at least two step counts, of a metric that is drawn in full."""
-    if metric not in drawn_in_full(frame_metrics(frame)):
+    if metric not in drawn_in_full(frame_metrics(frame), decisions.gates):
         return []
     gains = marginal_gains(frame, metric, estimates)
     if gains.empty:

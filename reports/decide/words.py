@@ -17,6 +17,7 @@ from denoisebench.reports.decide.decisions import HELD, CurvePlateau, Decisions,
 from denoisebench.reports.decide.defaults_yaml import (
     FrameRow,
     cheaper_undecided,
+    rival_name,
     saving,
     setting_name,
 )
@@ -189,17 +190,13 @@ def _evidence(
 ) -> list[dict[str, Any]]:
     """A line per metric: a candidate beside the rival by which it comes nearest to the margin."""
     row, standing = rows[recommendation.rows[place]], recommendation.choice.standings[place]
-    rivals = {
-        metric: "every other cell" if i == place else setting_name(rows[recommendation.rows[i]])
-        for metric, i in standing.rivals.items()
-    }
     return [
         {
             "metric": metric_spec(metric).short,
             "value": _value(metric, row),
             "loss": _loss(verdict),
             "margin": _margin(verdict, gates[metric]),
-            "rival": rivals[metric],
+            "rival": rival_name(rows, recommendation, place=place, metric=metric),
         }
         for metric, verdict in standing.worst.items()
     ]
@@ -215,7 +212,9 @@ def _value(metric: str, row: FrameRow) -> str:
 
 
 def _loss(verdict: Verdict) -> str:
-    """`0.12, at most 0.31`."""
+    """`0.12, at most 0.31`; of what is proven to lose to none, `none`."""
+    if verdict.high <= 0:
+        return "none: the best measured"
     half = (verdict.high - verdict.low) / 2
     decimals = places_of(half / 2)
     return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"

@@ -16,7 +16,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import Decisions, Recommendation
-from denoisebench.reports.decide.defaults_yaml import FrameRow, setting_name
+from denoisebench.reports.decide.defaults_yaml import FrameRow, rival_name
 from denoisebench.reports.decide.words import margin_words
 from denoisebench.reports.formats import number, places_of, short
 
@@ -30,12 +30,13 @@ _PALE = 0.35  # opacity of what was not tested
 
 
 def decision_figures(rows: Sequence[FrameRow], decisions: Decisions) -> dict[str, Figure]:
-    """A figure for each panel that a default was looked for in, by its name. rows: of the frame."""
+    """A figure for each panel in which settings were compared for a default, by its name. rows: of
+    the frame."""
     of_panels = {r.panel: r for r in reversed(decisions.recommendations)}
     figures: dict[str, Figure] = {}
     for panel in dict.fromkeys(r.panel for r in decisions.recommendations):
         records = [*_records(rows, of_panels[panel])]
-        if records:
+        if records and len(of_panels[panel].rows) > 1:
             stem = "decision" if len(of_panels) == 1 else f"decision_{len(figures) + 1}"
             figures[panel] = _figure(
                 stem, records, of_panels[panel], rows=rows, decisions=decisions
@@ -52,7 +53,6 @@ def _records(rows: Sequence[FrameRow], recommendation: Recommendation) -> Iterat
             loss, low, high = map(verdict.in_margins, (verdict.loss, verdict.low, verdict.high))
             if not math.isfinite(loss):
                 continue
-            rival = standing.rivals[metric]
             yield {
                 "scheduler": row["scheduler"],
                 "steps": int(row["steps"]),
@@ -62,13 +62,9 @@ def _records(rows: Sequence[FrameRow], recommendation: Recommendation) -> Iterat
                 "high": high if math.isfinite(high) else None,
                 "outcome": UNTESTED if standing.outcome == UNTESTED else verdict.outcome,
                 "loss_text": _loss_text(verdict),
-                "rival": "every other" if rival == place else _rival(rows, recommendation, rival),
+                "rival": rival_name(rows, recommendation, place=place, metric=metric),
                 "recommended": place == choice.chosen and order == 0,
             }
-
-
-def _rival(rows: Sequence[FrameRow], recommendation: Recommendation, place: int) -> str:
-    return setting_name(rows[recommendation.rows[place]])
 
 
 def _loss_text(verdict: Verdict) -> str:

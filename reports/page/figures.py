@@ -60,7 +60,8 @@ def figures(
     decisions: Decisions = NOTHING,
 ) -> list[Figure]:
     """All figures of a metric for which the frame has numbers; of a further one only its curves."""
-    looks, is_full = looks_of(frame), metric in drawn_in_full(frame_metrics(frame))
+    looks = looks_of(frame)
+    is_full = metric in drawn_in_full(frame_metrics(frame), decisions.gates)
     points = decided(placed(curve_points(frame, metric), looks), metric, decisions)
     points, by_strength = _with_default(points), placed(strength_points(frame, metric), looks)
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]

@@ -19,10 +19,11 @@ from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.decide.answer import answers, snippet, why_none
+from denoisebench.reports.decide.answer import answers, snippet
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
+from denoisebench.reports.decide.no_default import no_default
 from denoisebench.reports.decide.returns import Return, return_lines
 from denoisebench.reports.decide.words import (
     margin_words,
@@ -85,7 +86,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             summary=_summary(frame),
             claims=run.claims,
             answers=_answers(run, frame, content),
-            nothing=why_none(frame["status"]),
+            no_default="" if content.decisions.recommendations else no_default(run, frame),
             facts=_facts(frame),
             margins=margin_words(content.decisions),
             plateaus=plateau_lines(content.decisions),
@@ -96,7 +97,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
             samples=samples_of(run, frame, content.blocks, defaults=_default_rows(content)),
-            columns=cells_table(supported),
+            columns=cells_table(supported, content.decisions.gates),
             statuses=supported["status"].tolist(),
             whole=WHOLE,
             failures=with_status(frame, *NOT_DONE).to_dict("records"),
@@ -238,7 +239,8 @@ def _values(column: pd.Series) -> str:
 def _sections(frame: pd.DataFrame, content: Content, *, main: bool) -> list[dict[str, Any]]:
     """Those of the metrics that are drawn in full, or of all others."""
     metrics = frame_metrics(frame)
-    full, lead = drawn_in_full(metrics), leading(metrics)
+    gating = content.decisions.gates
+    full, lead = drawn_in_full(metrics, gating), leading(metrics, gating)
     return [
         _metric_section(metric, frame, content)
         | {"leads": metric in lead, "front": content.fronts.get(metric, [])}

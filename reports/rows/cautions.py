@@ -29,12 +29,13 @@ _FEW = 0.1  # share of cells that may be jumpy by chance
 _START_SPREAD = 1.02  # largest to smallest start of a curve
 _IDLE = 0.1  # of an even step: a flow's last step that is shorter does next to nothing
 Curve = tuple[str, str, str]  # model, scheduler, grid
-_CURE = re.compile(r"\w+(?:\.\w+)+=\w+")  # scheduler.flags.timestep_spacing=trailing
+_KEEPS_START = "scheduler.flags.timestep_spacing=trailing"
 _SAME_WORK = ("model", "dtype", "height", "width")
 
 
-def cautions(frame: pd.DataFrame) -> list[str]:
-    """Sentences for the top of a page."""
+def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
+    """Sentences for the top of a page, without what warnings of the sweep said of the same
+    curves."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
     texts += [
         _flat_images(frame),
@@ -42,7 +43,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
         _few_prompts(frame),
         _repeated_prompts(frame),
     ]
-    texts.append(_late_starts(frame))
+    texts.append(_late_starts(frame, warnings))
     uneven = list(_unevenness(frame))
     if uneven:
         texts.append(
@@ -55,13 +56,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
 
 def all_cautions(frame: pd.DataFrame, warnings: Sequence[str]) -> list[str]:
     """What a run was warned of before it began, and what else its numbers need: each said once."""
-    return [*(f"{warning}." for warning in warnings), *beyond(cautions(frame), warnings)]
-
-
-def beyond(texts: Sequence[str], warnings: Sequence[str]) -> list[str]:
-    """Cautions but for those whose cure, an override, a warning has named before."""
-    cures = {cure for warning in warnings for cure in _CURE.findall(warning)}
-    return [text for text in texts if cures.isdisjoint(_CURE.findall(text))]
+    return [*(f"{warning}." for warning in warnings), *cautions(frame, warnings)]
 
 
 def samples_per_dim(frame: pd.DataFrame, metric: str) -> float:
@@ -180,16 +175,25 @@ def curve_notes(frame: pd.DataFrame, notes: Sequence[CurveNote]) -> list[str]:
     return [f"{', '.join(names)}: {text}." for text, names in curves.items()]
 
 
-def _late_starts(frame: pd.DataFrame) -> str:
-    curves = _moving_starts(frame)
-    if not curves:
+def _late_starts(frame: pd.DataFrame, warnings: Sequence[str]) -> str:
+    """Curves whose start moves, but for those that a warning has named with the same cure."""
+    warned = _warned_of(_KEEPS_START, warnings)
+    names = [scheduler for _, scheduler, _ in _moving_starts(frame) if scheduler not in warned]
+    if not names:
         return ""
-    names = ", ".join(dict.fromkeys(scheduler for _, scheduler, _ in curves))
     return (
-        f"The noise that a run starts from moves with the number of steps: {names}. Part of what "
-        "these curves show is the start, not the steps; where it lies is said beside the charts. "
-        "scheduler.flags.timestep_spacing=trailing keeps it, and so does grid=matched."
+        "The noise that a run starts from moves with the number of steps: "
+        f"{', '.join(dict.fromkeys(names))}. Part of what these curves show is the start, not the "
+        "steps; where it lies is said beside the charts. "
+        f"{_KEEPS_START} keeps it, and so does grid=matched."
     )
+
+
+def _warned_of(cure: str, warnings: Sequence[str]) -> set[str]:
+    """Words before the colon of those warnings that name a cure: `ddim, euler at 4, 8 steps: …`.
+    The names of the schedulers are among them."""
+    heads = [warning.partition(": ")[0] for warning in warnings if cure in warning]
+    return {word for head in heads for word in re.split(r"[,;]? ", head)}
 
 
 def _moving_starts(frame: pd.DataFrame) -> dict[Curve, pd.Series]:

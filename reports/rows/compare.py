@@ -16,9 +16,10 @@ from denoisebench.bench.records.columns import PANEL_FIELDS, UNSCORED
 from denoisebench.bench.records.names import cell_name, plain
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
+from denoisebench.metrics.built_in import MetricSpec
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import MetricSpec, metric_spec
+from denoisebench.metrics.specs import OWN, metric_spec
 from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
 from denoisebench.reports.rows.cautions import UNCONDITIONAL
 
@@ -28,6 +29,7 @@ _NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
 _FEW = 3  # cells by name
 _SMALLEST_P = 1e-16  # below, the normal tail is lost in rounding
 _OTHER_RULER = "extractor, reference or convention differ"
+_OTHER_OWN = "this metric of your own changed between the two: its source, settings or files"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def compare_cells(a: MeasuredCell, b: MeasuredCell, metric: str) -> Difference:
     estimates = _estimate(a, metric), _estimate(b, metric)
     if not is_comparable(a.entry, b.entry, metric):
         names = " and ".join(_names(a, b))
-        raise UserError(f"{names} cannot be compared by {metric}: {_OTHER_RULER}")
+        raise UserError(f"{names} cannot be compared by {metric}: {_other_ruler(metric)}")
     return difference_of(*estimates, mismatch(a.entry.cell, b.entry.cell))
 
 
@@ -246,8 +248,13 @@ def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Differ
     for metric in shared:
         why = next(filter(None, (_failure(one, metric) for one in (a, b))), "")
         if not (why or is_comparable(a.entry, b.entry, metric)):
-            why = _OTHER_RULER
+            why = _other_ruler(metric)
         yield metric, why or compare_cells(a, b, metric)
+
+
+def _other_ruler(metric: str) -> str:
+    """Why two cells cannot be compared that were scored in other ways."""
+    return _OTHER_OWN if metric in OWN else _OTHER_RULER
 
 
 def _failure(one: MeasuredCell, metric: str) -> str:

@@ -1,16 +1,20 @@
 """The end of a sweep in a terminal: one line per curve, its best step count. No statistics."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from denoisebench.bench.records.columns import UNSCORED
+from denoisebench.bench.records.names import lost_words
 from denoisebench.metrics.specs import AMPLE_SAMPLES, leading, metric_spec
 from denoisebench.reports.formats import MISSING, duration, plus_minus
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
 from denoisebench.reports.rows.frame import (
-    NOT_DONE,
+    LOST,
     done,
     frame_metrics,
     has_guidance,
@@ -18,14 +22,15 @@ from denoisebench.reports.rows.frame import (
 )
 
 
-def summary_table(frame: pd.DataFrame) -> Table:
+def summary_table(frame: pd.DataFrame, gating: Collection[str] = ()) -> Table:
     """One line per curve, at the step count that is best by the first of the leading metrics: a
     Fréchet distance of too few samples names none.
 
-    Columns that hold a single value are named in the title instead.
+    Columns that hold a single value are named in the title instead. gating: metrics that have a
+    margin.
     """
     frame = with_panels(frame)
-    metrics = leading(frame_metrics(frame))
+    metrics = leading(frame_metrics(frame), gating)
     ranking = [m for m in metrics if samples_per_dim(frame, m) >= AMPLE_SAMPLES][:1]
     names = [*panel_names(frame), "scheduler"]
     table = Table(title=Text(_title(frame, ranking)), title_justify="left", caption=_caption(frame))
@@ -54,8 +59,16 @@ def _title(frame: pd.DataFrame, ranking: list[str]) -> str:
 
 
 def _caption(frame: pd.DataFrame) -> Text | None:
-    bad = len(with_status(frame, *NOT_DONE))
-    return Text(f"{bad} of {len(frame)} cells failed", style="red") if bad else None
+    failed, unscored = len(with_status(frame, *LOST)), len(with_status(frame, UNSCORED))
+    words = lost_words(len(frame), failed=failed, unscored=unscored)
+    return Text(words, style="red") if words else None
+
+
+def _state(curve: pd.DataFrame) -> str:
+    """Why a curve has no best cell."""
+    if len(with_status(curve, *LOST)):
+        return "failed"
+    return UNSCORED if len(with_status(curve, UNSCORED)) else MISSING
 
 
 def _line(
@@ -68,8 +81,7 @@ def _line(
         texts[names.index("guidance")] = MISSING
     scored = done(curve).dropna(subset=ranking[:1])
     if scored.empty or not ranking:
-        state = "failed" if len(with_status(curve, *NOT_DONE)) else MISSING
-        return [*texts, state, *[MISSING] * (len(metrics) + 1)]
+        return [*texts, _state(curve), *[MISSING] * (len(metrics) + 1)]
     best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
     values = [plus_minus(best[metric], best[f"{metric}_se"]) for metric in metrics]
     return [*texts, str(best["steps"]), *values, duration(best["latency_p50_s"])]

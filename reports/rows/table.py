@@ -1,7 +1,7 @@
 """The table of all cells as texts with sort keys. Units are chosen once per column."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -39,8 +39,11 @@ _LATENCIES = {
 }
 
 
-def cells_table(frame: pd.DataFrame) -> list[Column]:
-    """What names a cell (as far as it varies), its scores and cost; statuses where one failed."""
+def cells_table(frame: pd.DataFrame, gating: Collection[str] = ()) -> list[Column]:
+    """What names a cell (as far as it varies), its scores and cost; statuses where one failed.
+
+    gating: metrics that have a margin.
+    """
     statuses = frame["status"].tolist()
     fields = [name for name in (*PANEL_FIELDS, "samples") if name not in _NAMED_ELSEWHERE]
     is_guided = has_guidance(frame)
@@ -49,7 +52,7 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     frame = frame.assign(guidance=frame["guidance"].where(is_guided))
     return [
         *(_plain(frame, name) for name in names),
-        *_metrics(frame),
+        *_metrics(frame, gating),
         *(_shortened(frame) if (frame["task"] != "txt2img").any() else []),
         _measured(frame["nfe"], "NFE", "per image", text="{:.0f}".format),
         _measured(frame["network_passes"], "Passes", "per image", text="{:.0f}".format),
@@ -60,10 +63,10 @@ def cells_table(frame: pd.DataFrame) -> list[Column]:
     ]
 
 
-def _metrics(frame: pd.DataFrame) -> Iterator[Column]:
+def _metrics(frame: pd.DataFrame, gating: Collection[str]) -> Iterator[Column]:
     """Those that are drawn in full first; the others are shown when they are asked for."""
     metrics = frame_metrics(frame)
-    full = drawn_in_full(metrics)
+    full = drawn_in_full(metrics, gating)
     for name in sorted(metrics, key=lambda name: name not in full):
         yield replace(_metric(frame, name), is_shown=name in full)
 

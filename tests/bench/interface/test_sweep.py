@@ -137,7 +137,7 @@ def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
         raise ValueError("no image today")
 
     monkeypatch.setattr(generate, "generate", failing)
-    with pytest.warns(UserWarning, match="1 of 1 cells failed") as warned:
+    with pytest.warns(UserWarning, match="1 of 1 cell failed") as warned:
         run = db.sweep(**{**QUICK, "runs": tmp_path})
     assert Path(warned[0].filename) == Path(__file__)
     row = run.frame().iloc[0]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from denoisebench.bench.records.store import Store
-from denoisebench.metrics.specs import SPECS, MetricSpec
+from denoisebench.metrics.built_in import SPECS, MetricSpec
 from tests.helpers.cli import call, tiny
 
 

@@ -195,6 +195,33 @@ def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
     assert checked(capsys)[0] == 0
 
 
+def test_a_metric_that_changed_is_named_by_a_check_and_by_compare(tmp_path, capsys):
+    grid = (OWN_WARMTH, "metrics=exact", "samples=64", "margins.gating.warmth.absolute=20")
+    assert gaussian(capsys, *grid, "run=before")[0] == 0
+    write(tmp_path / "own_numbers.py", WARMTH.replace("return", "return 2 *"))
+    assert gaussian(capsys, *grid, "run=now")[0] == 0
+    code, _, err = call(capsys, "check", "--baseline=runs/before", "--candidate=runs/now")
+    assert code == 2
+    assert "warmth: this metric of your own has changed: its source, settings or files" in err
+    assert "extractor" not in err
+    cell = "scheduler=ddim,steps=2,guidance=1"
+    code, out, _ = call(capsys, "compare", "runs/before", cell, "runs/now", cell)
+    assert code == 0
+    assert "this metric of your own changed between the two" in " ".join(out.split())
+
+
+def test_a_metric_whose_cells_all_lack_it_is_named_in_the_answer(tmp_path, capsys):
+    write(tmp_path / "own_numbers.py", WARMTH.replace("return", "raise ValueError('cold')  #"))
+    grid = (OWN_WARMTH, "steps=2,4", "margins.gating.warmth.absolute=20")
+    code, out, _ = gaussian(capsys, *grid)
+    said = " ".join(out.split())
+    assert code == 1
+    assert "answer: none; Warmth decides too, as it has a margin, and no cell has all" in said
+    assert "(warmth raised ValueError: cold): mend the metric and run the same command" in said
+    assert "2 of 2 cells without a metric that failed: see their messages" in said
+    assert "cells failed" not in said
+
+
 def test_a_metric_without_a_margin_is_said_to_be_left_out_of_a_check(capsys):
     grid = (OWN_WARMTH, "metrics=exact", "samples=64")
     for run in ("before", "now"):

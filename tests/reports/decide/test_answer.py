@@ -16,22 +16,6 @@ X = "\N{MULTIPLICATION SIGN}"
 
 
 @pytest.mark.parametrize(
-    ("statuses", "words"),
-    [
-        ("missing missing unsupported", "no cell is done yet, none was run: the same command of"),
-        ("failed missing degenerate missing", "yet, 2 failed and 2 were not run: the same command"),
-        ("failed degenerate unsupported", "every cell failed"),
-        ("failed done missing", "nothing was measured that says which image is better and has a"),
-        ("unscored failed", "nothing was measured that says which image is better and has a"),
-    ],
-)
-def test_why_there_is_no_default_tells_apart_what_was_not_run_failed_or_decides_nothing(
-    statuses, words
-):
-    assert words in answer([], statuses=statuses.split(), is_even=True)
-
-
-@pytest.mark.parametrize(
     ("default", "words"),
     [
         (
@@ -91,6 +75,7 @@ DDIM = {
     "evidence": {"fd_shapes": lost(9.9, 10.24, 12.0), "clip_score_shapes": lost(-0.2, 0.3, 0.5)},
 }
 LOSS = "loses at most 10.24 of the 12 FD (shapes) and 0.30 of the 0.5 CLIP (shapes) allowed"
+BEST = "what it was compared with is proven to be no better"
 OPEN = {"undecided": {"ddim, 8 steps": 840, "heun, 4 steps": NEVER}}
 
 
@@ -147,8 +132,7 @@ def vendor(evaluations, latency=None, **fields):
 )
 def test_the_answer_says_what_is_proven_and_no_more(default, words):
     assert (
-        answer([default_of("fd_shapes", **default)], statuses=["done"], is_even=True)
-        == f"m: {words}"
+        answer([default_of("fd_shapes", **default)], is_even=True, no_default="") == f"m: {words}"
     )
 
 
@@ -161,16 +145,25 @@ def test_uneven_timings_say_nothing_of_speed():
 @pytest.mark.parametrize(
     ("held", "words"),
     [
-        (lost(-3.0, -1.0, 12.0), "0.0 of the 12 FD (shapes) allowed"),
-        (lost(0.0, 0.0, 0.0), "0.00 of the 0 FD (shapes) allowed"),
-        (lost(100, 1234.2, 2000.0), "1,240 of the 2,000 FD (shapes) allowed"),
+        (lost(-1.0, 0.0001, 12.0), "loses at most 0.01 of the 12 FD (shapes) allowed"),
+        (lost(100, 1234.2, 2000.0), "loses at most 1,240 of the 2,000 FD (shapes) allowed"),
+        (lost(-3.0, -1.0, 12.0), f"the best measured by FD (shapes): {BEST}"),
+        (lost(0.0, 0.0, 0.0), f"the best measured by FD (shapes): {BEST}"),
     ],
 )
-def test_a_bound_is_rounded_up_and_never_below_nought(held, words):
+def test_a_bound_is_rounded_up_and_no_loss_is_said_as_none(held, words):
     (said,) = answers(
         [default_of("fd_shapes", **DDIM | {"evidence": {"fd_shapes": held}})], is_even=True
     )
-    assert said.rest == f"loses at most {words}."
+    assert said.rest == f"{words}."
+
+
+def test_what_is_best_by_some_metrics_alone_is_said_after_what_it_may_lose():
+    evidence = {"fid": lost(-3.0, -1.0, 12.0), "clip_score_a": lost(0.0, 0.3, 0.5)}
+    (said,) = answers([default_of("fid", **DDIM | {"evidence": evidence})], is_even=True)
+    assert said.rest == (
+        f"loses at most 0.30 of the 0.5 CLIP (a) allowed; the best measured by FID: {BEST}."
+    )
 
 
 def test_of_many_metrics_the_one_nearest_to_its_margin_is_named():
@@ -187,21 +180,17 @@ def test_metrics_that_chose_the_same_share_a_sentence_and_others_are_named():
     (said,) = answers(same, is_even=True)
     assert (said.about, said.places) == ("m", [0, 1])
     other = default_of("clip_score_shapes", outcome="UNDECIDED")
-    assert answer([same[0], other], statuses=["done"], is_even=True) == (
+    assert answer([same[0], other], is_even=True, no_default="") == (
         f"m, by FD (shapes): use ddim, 16 steps, guidance 4: {LOSS}. m, by CLIP (shapes): no cell "
         "is proven to be within the margins of every other one."
     )
 
 
 def test_no_default_and_many_are_a_line_each():
-    assert answer([], statuses=["done"], is_even=True) == (
-        "none; nothing was measured that says which image is better and has a margin: that "
-        "takes CLIP's weights (`denoisebench fetch metrics=clip` gets them), reference images or a "
-        "metric of your own"
-    )
+    assert answer([], is_even=True, no_default="every cell failed") == "none; every cell failed"
     many = [default_of("fd_shapes", **DDIM) | {"model": name} for name in "abc"]
     undecided = default_of("fd_shapes", outcome="UNDECIDED")
-    assert answer([*many, undecided], statuses=["done"], is_even=True) == (
+    assert answer([*many, undecided], is_even=True, no_default="") == (
         "3 of 4 defaults are proven, see defaults.yaml beside the page"
     )
 

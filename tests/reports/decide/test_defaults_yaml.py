@@ -330,7 +330,7 @@ def test_a_file_that_is_damaged_or_of_something_else_is_refused_in_a_line(conten
 def test_a_file_without_defaults_says_that_it_has_none(tmp_path):
     path = tmp_path / "defaults.yaml"
     path.write_text("schema: 1\ndefaults: []")
-    assert "its sweep has no default: it measured nothing that has a margin" in refused(path)
+    assert "its sweep has no default; `denoisebench report RUN` says why" in refused(path)
     assert "its sweep has no default" in refused(path, seed=0)
 
 

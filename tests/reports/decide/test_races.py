@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from denoisebench.bench.apply import read_defaults
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.metrics.decide.racing import Design, Race, Runner
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.reports.decide.answer import answer
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.report import write_report
 from denoisebench.reports.rows.frame import load_estimates, load_frame
@@ -84,3 +86,34 @@ def test_what_is_compared_with_nothing_is_no_default(tmp_path):
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
     for found in decide(load_frame(run), estimates, MARGINS).recommendations:
         assert (found.choice.outcome, found.choice.chosen) == (UNDECIDED, None)
+        assert "nothing to compare it with" in found.note
+
+
+def test_one_setting_alone_is_promised_no_decision_by_more_samples(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(8,), schedulers=("ddim",), guidances=(1.0, 4.0))
+    page = write_report(run.folder).read_text()
+    words = "nly one setting was measured, so there is nothing to compare it with"
+    for default in read_defaults(run.folder / "defaults.yaml"):
+        assert words in default["note"]
+        assert "undecided" not in default
+        text = answer([default], is_even=True, no_default="")
+        assert words in text
+        assert "more samples" not in text
+    answered, cards = page.split('<section id="defaults">')
+    assert words in answered
+    assert words in cards
+    assert 'id="decision"' not in page  # a chart of a cell beside itself
+
+
+@pytest.mark.parametrize("is_raced", [False, True])
+def test_closeness_chooses_no_guidance_in_a_race_either(is_raced, tmp_path):
+    run, race = raced(tmp_path / "raced")
+    run = fabricate(tmp_path / "run", guidances=(4.0, 1.0), samples=400)
+    frame, closeness = load_frame(run), "ssim_converged"
+    estimates = {closeness: load_estimates(run, CLIP)}
+    margins, races = {closeness: {"absolute": 0.5}}, [race] if is_raced else []
+    frame = frame.rename(columns={CLIP: closeness, f"{CLIP}_se": f"{closeness}_se"})
+    for found in decide(frame, estimates, margins, races=races).recommendations:
+        assert (found.choice.outcome, found.choice.chosen) == (UNDECIDED, None)
+        assert "does not say which guidance is better" in found.note
+        assert found.other_guidances == {}

@@ -150,7 +150,7 @@ def test_the_page_begins_with_the_sentence_of_the_terminal_and_the_lines_to_copy
 
 
 def test_a_page_without_a_default_says_why(run, tmp_path):
-    assert "No default: nothing was measured" in Page(rendered(replace(run, margins={}))).text
+    assert "would choose, but nothing has a margin" in Page(rendered(replace(run, margins={}))).text
     grid = {"schedulers": ("ddim",), "steps": (2, 4), "guidances": (4.0,)}
     lost = fabricate(tmp_path / "lost", **grid, failed=[("ddim", 2), ("ddim", 4)])
     assert "No default: every cell failed." in Page(rendered(lost)).text

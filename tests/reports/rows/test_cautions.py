@@ -4,7 +4,7 @@ import pytest
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.reports.decide.decisions import NOTHING, decide
 from denoisebench.reports.decide.headline import observations
-from denoisebench.reports.rows.cautions import cautions, curve_notes, timings_are_even
+from denoisebench.reports.rows.cautions import all_cautions, cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
@@ -116,6 +116,18 @@ def test_a_moving_start_is_said_by_curve_and_those_alike_in_one_line(frame):
     assert f"{starts.iloc[0]:.3g}" in line
     (text,) = [text for text in cautions(frame) if "starts from moves" in text]
     assert f"steps: {schedulers[0]}, {schedulers[1]}. " in text
+
+
+def test_a_warning_silences_what_it_says_itself_and_nothing_of_other_curves(frame):
+    frame["sigma_start"] = 100 / (20 - frame["steps"].clip(upper=10))
+    one, other, third = frame["scheduler"].unique()
+    cure = "set scheduler.flags.timestep_spacing=trailing"
+    warning = f"{one} at 4, 8 steps; {other} at 8 steps: told less noise than there is; {cure}"
+    (text,) = cautions(frame, [warning])
+    assert f"steps: {third}. " in text
+    assert cautions(frame, [warning, f"{third} at 4 steps: jumps; {cure}"]) == []
+    assert cautions(frame, [f"{one}, {other}, {third} at 4 steps: jumps"]) == cautions(frame)
+    assert all_cautions(frame, [warning]) == [f"{warning}.", text]
 
 
 def test_a_last_step_of_a_flow_that_does_nothing_is_said(frame):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.metrics.specs import OCTAVES, metric_spec, octaves_of
+from denoisebench.metrics.built_in import OCTAVES, octaves_of
+from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import NOTHING
 from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.page.figures import figures

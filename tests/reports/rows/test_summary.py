@@ -51,6 +51,19 @@ def test_failures_are_counted_and_a_curve_without_scores_says_failed(tmp_path):
     assert len([line for line in text.splitlines() if "heun" in line and "failed" in line]) == 2
 
 
+def test_cells_without_a_metric_that_failed_are_no_failed_ones(tmp_path):
+    frame = load_frame(fabricate(tmp_path / "run", failed=[("heun", 2)]))
+    unscored = frame["scheduler"] == "ddim"
+    frame.loc[unscored, "status"] = "unscored"
+    frame.loc[unscored, ["fd_shapes", "fd_shapes_se"]] = float("nan")
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(summary_table(frame))
+    text = stream.getvalue()
+    assert "2 of 24 cells failed, 8 of 24 cells without a metric that failed" in text
+    lines = [line for line in text.splitlines() if "ddim" in line and "│" in line]
+    assert all("unscored" in line and "failed" not in line for line in lines)
+
+
 def test_markup_in_names_is_shown_as_it_is(tmp_path):
     text = printed(fabricate(tmp_path / "run", schedulers=("[red]x[/red]",)))
     assert "[red]x[/red]" in text
