@@ -113,12 +113,13 @@ def curves_figure(
     marks = markers(base, look, cost.order).encode(y=y("value"), size=look["size"], opacity=shown)
     # A band runs along x: it needs two points, and costs that grow with the steps as the line does.
     banded = cost is not SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
+    spans = (
+        bands(base, y, pick, count=points["scheduler"].nunique())
+        if banded
+        else [intervals(base, y).encode(opacity=shown)]
+    )
     layers = [
-        *(
-            bands(base, y, pick, count=points["scheduler"].nunique())
-            if banded
-            else [intervals(base, y).encode(opacity=shown)]
-        ),
+        *(spans if points["low"].notna().any() else []),  # the browser is warned of an empty layer
         lines,
         marks.add_params(pick),
         *([end_labels(base, y, shown)] if names.notna().any() else []),

@@ -34,7 +34,6 @@ class Contrast:
     """A cell of a later run less the same one of the first, by one metric."""
 
     cell: str
-    steps: int
     side: str  # the later run
     first: Estimate
     later: Estimate
@@ -51,6 +50,32 @@ def contrasts(common: Common) -> list[Contrast]:
         for shared in shared_cells(first, later)
         for contrast in _contrasts(common.name, shared, (first, later))
     ]
+
+
+def default_contrasts(common: Common) -> list[Contrast]:
+    """The default of each later run by the metric against that of the first, whatever their
+    settings, where both have one."""
+    first, *others = common.sides
+    return [
+        contrast
+        for later in others
+        for shared in _defaults(common.name, first, later)
+        for contrast in _contrasts(common.name, shared, (first, later))
+    ]
+
+
+def _defaults(metric: str, first: Side, later: Side) -> Iterator[Shared]:
+    """The chosen cells of both, where each run has just one that was chosen by the metric."""
+    chosen = [
+        [r.chosen_row for r in side.decisions.recommendations if r.target == metric]
+        for side in (first, later)
+    ]
+    if any(len(rows) != 1 for rows in chosen):
+        return
+    (a,), (b,) = chosen
+    if a is not None and b is not None:
+        names = [cell_name(first.run.entries[a].asked), cell_name(later.run.entries[b].asked)]
+        yield Shared(f"{names[1]} less {names[0]}", a, b)
 
 
 def shared_cells(first: Side, later: Side) -> list[Shared]:
@@ -115,7 +140,7 @@ def _contrasts(name: str, shared: Shared, sides: tuple[Side, Side]) -> Iterator[
         footing = f"unpaired: {apart}"
     else:
         footing = _footing(a.cell, b.cell)
-    yield Contrast(shared.name, a.cell.steps, sides[1].label, first, later, difference, footing)
+    yield Contrast(shared.name, sides[1].label, first, later, difference, footing)
 
 
 def _not_compared(a: Entry, b: Entry, metric: str) -> str:

@@ -36,7 +36,8 @@ class Section:
 
     common: Common
     figures: list[Figure]
-    contrasts: list[Contrast]
+    contrasts: list[Contrast]  # cell by cell
+    defaults: list[Contrast]  # one default against the other
     is_full: bool  # whether it is shown at once; the others are folded
 
 
@@ -60,6 +61,7 @@ class Content:
 def render(sides: Sequence[Side], content: Content, *, folder: Path, script: str) -> str:
     """The page as HTML. folder: that of the page, which links lead from; script: defines
     window.vegaEmbed."""
+    sections = {section.common.name: section for section in content.sections}
     environment = page_environment(_HERE)
     environment.globals["style"] += (_HERE / "several.css").read_text()
     return environment.get_template("several.html.j2").render(
@@ -68,6 +70,11 @@ def render(sides: Sequence[Side], content: Content, *, folder: Path, script: str
         bundle=inline_script(script),
         runs=[_run(side, folder) for side in sides],
         defaults=[line for side in sides for line in _default_lines(side)],
+        defaults_apart=[
+            {**_line(name, contrast), "metric": metric_spec(name).short}
+            for name, section in sections.items()
+            for contrast in section.defaults
+        ],
         sections=[_section(section) for section in content.sections],
         legend=_legend(sides, content.looks),
         unlike=content.unlike,

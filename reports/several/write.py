@@ -8,7 +8,12 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.metrics.specs import drawn_in_full
 from denoisebench.reports.charts import javascript_bundle, write_figures
 from denoisebench.reports.several.curves import overlays, run_looks
-from denoisebench.reports.several.matched import contrasts, nothing_shared, shared_cells
+from denoisebench.reports.several.matched import (
+    contrasts,
+    default_contrasts,
+    nothing_shared,
+    shared_cells,
+)
 from denoisebench.reports.several.metrics import common_metrics
 from denoisebench.reports.several.page import Content, Section, render
 from denoisebench.reports.several.place import PAGE, joint_folder, refuse_to_overwrite
@@ -56,6 +61,7 @@ def content_of(sides: Sequence[Side]) -> Content:
                 metric,
                 overlays(metric, looks, in_full=metric.name in full, is_timed=is_timed),
                 contrasts(metric),
+                default_contrasts(metric),
                 is_full=metric.name in full,
             )
             for metric in common

@@ -32,6 +32,19 @@ def test_a_folder_without_a_page_is_told_how_to_make_one(opened, tmp_path, capsy
     assert f"`denoisebench report {tmp_path}` makes that of a run" in err
 
 
+def test_of_several_runs_the_page_that_they_have_together_is_opened(opened, tmp_path, capsys):
+    runs = [tmp_path / name for name in ("a", "b")]
+    code, _, err = call(capsys, "open", *runs)
+    assert (code, opened) == (2, [])
+    assert f"`denoisebench report {runs[0]} {runs[1]}` makes it" in err
+    page = tmp_path / "a+b" / "report.html"
+    page.parent.mkdir()
+    page.write_text("")
+    code, out, _ = call(capsys, "open", *runs)
+    assert (code, out) == (0, f"opened: {page}\n")
+    assert opened == [page.as_uri()]
+
+
 def test_where_no_browser_can_be_started_the_page_is_named(tmp_path, capsys, monkeypatch):
     (tmp_path / "report.html").write_text("")
     monkeypatch.setattr(webbrowser, "open", lambda url: False)

@@ -49,7 +49,15 @@ def test_a_folder_that_is_no_run_is_a_usage_error(command, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
     code, _, err = call(capsys, command)
     assert code == 2
-    assert "name one run folder" in err
+    assert "run folder, such as runs/demo" in err
+
+
+def test_help_shows_one_run_and_several(capsys):
+    code, out, _ = call(capsys, "report", "--help")
+    assert code == 0
+    *_, one, several = out.splitlines()
+    assert one == "  denoisebench report runs/demo"
+    assert several == "  denoisebench report runs/monday runs/tuesday -o runs/both"
 
 
 def test_what_the_page_warns_of_is_said_by_report_compare_and_defaults(run_folder, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.run import load_run, save_run
+from denoisebench.reports.formats import plus_minus
 from denoisebench.reports.report import write_report
 from denoisebench.reports.rows.compare import compare_cells, find_cell
 from denoisebench.reports.several import write
@@ -150,6 +151,20 @@ def test_two_models_share_cells_by_all_else(made, capsys):
     text = page_of(record).text
     assert "Model shapes-ddpm shapes-flow" in text
     assert "Schedulers ddim, euler ddim" in text
+
+
+def test_one_default_is_held_against_the_other_though_no_cell_is_shared(made, capsys):
+    runs = made(a={"samples": 512}, b={"samples": 512, "steps": (8, 16)})
+    record = report(capsys, *runs)
+    chosen = [next(d for d in record["defaults"][name] if d["default_for"] == FD) for name in "ab"]
+    a, b = (
+        find_cell(load_run(folder), {"scheduler": d["scheduler"], "steps": str(d["steps"])})
+        for folder, d in zip(runs, chosen, strict=True)
+    )
+    difference = compare_cells(b, a, FD)
+    shown = plus_minus(difference.value, difference.se)
+    assert f"b {b.name} less {a.name} {shown}" in page_of(record).text
+    assert record["differences"] == []
 
 
 def test_three_runs_are_held_against_the_first(made, capsys):
