@@ -25,6 +25,8 @@ OWNERS = {
     "hydra": ("bench/_plugins", "bench/commands", "bench/interface"),
     "omegaconf": ("bench/_plugins", "bench/commands", "bench/interface"),
     "mlflow": ("bench/tracking",),
+    "tensorboard": ("bench/tracking",),
+    "wandb": ("bench/tracking",),
     "diffusers": ("bench/inputs", "bench/models", "bench/schedulers", "bench/verify"),
     "transformers": ("bench/models", "metrics/networks"),
     "huggingface_hub": ("bench/models", "metrics/networks"),

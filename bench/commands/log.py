@@ -79,12 +79,11 @@ def publish(
     records: the run's rows."""
     from denoisebench.bench.tracking.trackers import publish_run
 
-    outcomes = []
-    for outcome in publish_run(run, tracking, records, cautions=cautions):
-        outcomes.append(outcome.has_run)
+    outcomes = publish_run(run, tracking, records, cautions=cautions)
+    for outcome in outcomes:
         if outcome.has_run:
             line = f"{outcome.tracker}: {outcome.line}"
             terminal().print(line, highlight=False, soft_wrap=True)
         else:
             print(f"denoisebench: {outcome.line}", file=sys.stderr)
-    return all(outcomes)
+    return all(outcome.has_run for outcome in outcomes)

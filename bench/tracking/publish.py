@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 _NOTE = "mlflow.note.content"
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow opens it with its charts
+# Of an experiment; what MLflow 3 opens without it is about language models.
+_CHARTS = "runs?workflowType=machine_learning&compareRunsMode=CHART"
+# Of curves, in their order: MLflow draws by chance, and two in one colour. By Okabe and Ito.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
 _ABOUT = (  # of an experiment
     "Sweeps of denoisebench: diffusion models x schedulers x steps x guidance.\n\n"
     "A run of kind `curve` holds the cells that differ in steps alone; `step` is their number of "
@@ -105,14 +108,15 @@ def _publish(
     client = client_of(uri)
     remove_stray_folder(uri)
     experiment_id = _experiment_id(client, uri, experiment)
-    for target in wanted:
-        run_id = _bring(client, experiment_id, target)
+    for number, target in enumerate(wanted):
+        colour = _COLOURS[number % len(_COLOURS)]
+        run_id = _bring(client, experiment_id, target, colour=colour)
         if target.is_summary:
             _retire_others(client, experiment_id, target, run_id=run_id)
             _log_files(client, run_id, run.folder)
             if pack:
                 log_pack(client, run_id, run, baseline=baseline)
-    return _where(uri, f"#/experiments/{experiment_id}")
+    return _where(uri, f"#/experiments/{experiment_id}/{_CHARTS}")
 
 
 def _where(uri: str, page: str) -> str:
@@ -126,7 +130,7 @@ def _where(uri: str, page: str) -> str:
     return f"`mlflow server --backend-store-uri {uri}`, then http://127.0.0.1:5000/{page}"
 
 
-def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
+def _bring(client: "MlflowClient", experiment_id: str, target: Target, *, colour: str) -> str:
     """Makes the target's run, or adds to it what it lacks. Returns its id."""
     from mlflow.entities import Param, RunTag
 
@@ -135,6 +139,7 @@ def _bring(client: "MlflowClient", experiment_id: str, target: Target) -> str:
         **target.tags,
         "identity": target.identity,
         "mlflow.runName": target.name,
+        "mlflow.runColor": colour,
         "mlflow.source.name": "denoisebench",
         **({_NOTE: target.note} if target.note else {}),
     }
@@ -238,7 +243,7 @@ def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
         database = sqlite_path(uri)
         artifacts = (database.parent / "mlflow-artifacts").as_uri() if database else None
         with suppress(MlflowException):  # another publisher was first
-            return client.create_experiment(name, artifacts, {_NOTE: _ABOUT} | _KIND)
+            return client.create_experiment(name, artifacts, {_NOTE: _ABOUT})
         experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage == "deleted":
         raise ValueError(f"experiment {name!r} is deleted: restore it or set tracking.experiment")

@@ -1,6 +1,6 @@
 """The trackers that a run can be copied to, and a run brought to those that its settings choose."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -64,15 +64,20 @@ def publish_run(
     records: Sequence[dict[str, Any]],
     *,
     cautions: Sequence[str],
-) -> Iterator[Published]:
+) -> list[Published]:
     """Brings the run to each chosen tracker; one that does not take it stops nothing. records: the
     run's rows; cautions: what the page says of the numbers."""
     wanted = targets(run, records, cautions)
-    for name in chosen(settings):
-        try:
-            yield Published(name, _WRITERS[name](run, wanted, settings), has_run=True)
-        except TrackingDown as error:
-            yield Published(name, str(error), has_run=False)
+    return [_published(name, run, wanted, settings=settings) for name in chosen(settings)]
+
+
+def _published(
+    name: str, run: Run, wanted: Sequence[Target], *, settings: TrackingSettings
+) -> Published:
+    try:
+        return Published(name, _WRITERS[name](run, wanted, settings), has_run=True)
+    except TrackingDown as error:
+        return Published(name, str(error), has_run=False)
 
 
 def _mlflow(run: Run, wanted: Sequence[Target], settings: TrackingSettings) -> str:

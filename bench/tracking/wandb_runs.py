@@ -80,16 +80,16 @@ def _write(run: Run, target: Target, *, mode: str, run_id: str, project: str) ->
 
 def _log(started: "wandb.Run", points: Sequence[Point], *, is_summary: bool) -> None:
     """A row of a curve's history for each cell, or the numbers of a summary, which has no axis."""
-    for point in points:
-        if is_summary:
+    if is_summary:
+        for point in points:
             started.summary.update(dict(point.values))
-        else:
-            started.log({**point.axes, **point.values})
-    if not is_summary:
-        for axis in (STEPS, *AXES.values()):
-            started.define_metric(axis, hidden=True)
-        for name in sorted({name for point in points for name in point.values}):
-            started.define_metric(name, step_metric=axis_of(name))
+        return
+    for axis in (STEPS, *AXES.values()):
+        started.define_metric(axis, hidden=True)
+    for name in sorted({name for point in points for name in point.values}):
+        started.define_metric(name, step_metric=axis_of(name))
+    for point in points:
+        started.log({**point.axes, **point.values})
 
 
 def _log_files(started: "wandb.Run", run: Run) -> None:

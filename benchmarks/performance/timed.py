@@ -30,7 +30,7 @@ WATCHED = (  # module, what it holds, and the part of a command's time that it i
     ("denoisebench.bench.score.scorer", "Scorer.warm_up", "loading"),
     ("denoisebench.bench.score.scorer", "Scorer.score", "scoring"),
     ("denoisebench.reports.report", "report_of", "report"),
-    ("denoisebench.bench.tracking.publish", "publish", "tracking"),
+    ("denoisebench.bench.tracking.trackers", "publish_run", "tracking"),
 )
 
 

@@ -4,7 +4,10 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.defaults_file import SCHEMA
 from denoisebench.bench.records.run import Run, save_run
 from denoisebench.bench.records.store import Store
 
@@ -114,3 +117,17 @@ def files_under(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def write_defaults(run: Run, *, steps: int, latency_s: float = 0.5) -> None:
+    """A file of two defaults: one decided, of the run's first cell, and one that is not."""
+    cost = {"nfe": steps, "latency_p50_s": latency_s, "network_passes": None}
+    evidence = {"fd_shapes": {"value": 20.0, "loss_interval": [-1.5, 6.5]}}
+    decided = {
+        **{"model": "shapes", "default_for": "fd_shapes", "outcome": "PASS"},
+        **{"scheduler": "ddim", "steps": steps, "guidance": 4.0},
+        **{"cost": cost, "evidence": evidence, "provenance": {"cell": run.entries[0].cell.key}},
+    }
+    open_ = {"model": "shapes", "default_for": "clip_score", "outcome": "UNDECIDED"}
+    content = {"schema": SCHEMA, "defaults": [decided, open_]}
+    (run.folder / "defaults.yaml").write_text(yaml.safe_dump(content))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from denoisebench.bench.records.rows import rows
+from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.tracking.database import default_uri
 from denoisebench.bench.tracking.down import TrackingDown
@@ -23,9 +23,16 @@ from tests.helpers.published import (
     history,
     make_run,
     runs_of,
+    write_defaults,
 )
 
 SCORES = {"quality/fd_shapes", "by_nfe/fd_shapes", "by_ms/fd_shapes"}
+
+
+def curves_of(uri: str, scheduler: str) -> list:
+    return [run for run in runs_of(uri, "curve") if run.data.tags["scheduler"] == scheduler]
+
+
 MEASURED = {
     "uncertainty/fd_shapes_se",
     "work/nfe",
@@ -80,6 +87,104 @@ def test_what_the_page_warns_of_is_a_tag_of_each_run(tmp_path: Path, uri: str):
     publish(run, None, EXPERIMENT, wanted=targets(run, rows(run), ["too few", "uneven"]))
     for kind in ("curve", "summary"):
         assert {run.data.tags["cautions"] for run in runs_of(uri, kind)} == {"too few\nuneven"}
+
+
+def test_the_ends_of_intervals_lie_beside_the_value(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    publish(run, None, EXPERIMENT)
+    [ddim] = curves_of(uri, "ddim")
+    estimates = [read_estimate(run.store, entry, "fd_shapes") for entry in run.entries[:3]]
+    lows, highs = zip(*(estimate.interval() for estimate in estimates), strict=True)
+    assert min(lows) < 0  # no distance is, so the band ends at 0
+    low, high = (history(uri, ddim.info.run_id, f"quality/fd_shapes_{end}") for end in ("lo", "hi"))
+    assert low == [(n, max(0.0, end)) for n, end in zip(STEPS, lows, strict=True)]
+    assert high == list(zip(STEPS, highs, strict=True))
+
+
+def test_the_same_curve_is_drawn_by_evaluations_and_by_milliseconds(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    run.store.write_record(run.entries[0].cell.key, "cost", {"nfe": 3, "network_passes": 6})
+    publish(run, None, EXPERIMENT)
+    [ddim] = curves_of(uri, "ddim")
+    assert history(uri, ddim.info.run_id, "by_nfe/fd_shapes") == [(3, 5.0), (4, 2.5), (8, 1.25)]
+    # Half of 0.1 s a step: a batch has two images.
+    in_ms = [(100, 5.0), (200, 2.5), (400, 1.25)]
+    assert history(uri, ddim.info.run_id, "by_ms/fd_shapes") == in_ms
+
+
+def test_cells_that_take_as_many_milliseconds_are_both_kept(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    for entry, seconds in zip(run.entries[:3], (0.0102, 0.0098, 0.02), strict=True):
+        latency = run.store.read_record(entry.cell.key, "latency-1")
+        run.store.write_record(
+            entry.cell.key, "latency-1", latency | {"total_s": [2 * seconds] * 3}
+        )
+    publish(run, None, EXPERIMENT)
+    before = contents(uri)
+    [ddim] = curves_of(uri, "ddim")
+    both = [(10, 2.5), (10, 5.0), (20, 1.25)]
+    assert history(uri, ddim.info.run_id, "by_ms/fd_shapes") == both
+    publish(run, None, EXPERIMENT)
+    assert contents(uri) == before
+
+
+def test_params_are_never_empty_and_the_experiment_says_what_it_holds(tmp_path: Path, uri: str):
+    publish(make_run(tmp_path / "demo"), None, EXPERIMENT)
+    for run in (*runs_of(uri, "curve"), *runs_of(uri, "summary")):
+        assert not {"", "None", "{}", "()"} & set(run.data.params.values())
+    client = client_of(uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert "by_ms/" in experiment.tags["mlflow.note.content"]
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    publish(make_run(tmp_path / "other"), None, EXPERIMENT)
+    assert client.get_experiment_by_name(EXPERIMENT).tags["mlflow.note.content"] == "mine"
+
+
+def test_summaries_are_searched_and_sorted_by_their_defaults(tmp_path: Path, uri: str):
+    for name, steps, latency_s in (("slow", 16, 0.5), ("quick", 16, 0.1), ("short", 8, 0.05)):
+        run = make_run(tmp_path / name)
+        write_defaults(run, steps=steps, latency_s=latency_s)
+        publish(run, None, EXPERIMENT)
+    client = client_of(uri)
+    experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    runs = client.search_runs(
+        [experiment_id],
+        "params.default_steps = '16' and metrics.default_nfe < 20",
+        order_by=["metrics.default_latency_p50_s"],
+    )
+    assert [found.info.run_name for found in runs] == ["quick summary", "slow summary"]
+    quick = runs[0].data
+    assert quick.params == {
+        "default_model": "shapes",
+        "default_for": "fd_shapes",
+        "default_scheduler": "ddim",
+        "default_steps": "16",
+        "default_guidance": "4.0",
+        "default_outcome": "PASS",
+        "default_2_model": "shapes",
+        "default_2_for": "clip_score",
+        "default_2_outcome": "UNDECIDED",
+    }
+    assert quick.metrics == {
+        "default_fd_shapes": 20.0,
+        "default_fd_shapes_loss_bound": 6.5,
+        "default_nfe": 16.0,
+        "default_latency_p50_s": 0.1,
+    }
+    assert "ddim, 16 steps, guidance 4 (PASS)." in quick.tags["mlflow.note.content"]
+
+
+def test_a_default_that_changed_leaves_one_summary_and_comes_back(tmp_path: Path, uri: str):
+    run = make_run(tmp_path / "demo")
+    for steps in (16, 8, 16):
+        write_defaults(run, steps=steps)
+        publish(run, None, EXPERIMENT)
+        [summary] = runs_of(uri, "summary")
+        assert summary.data.params["default_steps"] == str(steps)
+        assert summary.info.run_name == "demo summary"
+    [earlier] = runs_of(uri, "earlier summary")
+    assert earlier.data.params["default_steps"] == "8"
+    assert earlier.info.run_name == "demo summary, earlier"
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path: Path, uri: str):
