@@ -26,6 +26,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "interface",
         "commands",
         "apply",
+        "watch",
         "queue",
         "sweep",
         "imported",

@@ -19,6 +19,7 @@ COMMANDS = {
     "score": "score:score",
     "report": "report:report",
     "open": "open:open_page",
+    "watch": "watch:watch",
     "compare": "report:compare",
     "pack": "check:pack",
     "check": "check:check",

@@ -1,6 +1,7 @@
 """`denoisebench sweep`. Heavy libraries are imported inside, so that --help is quick."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,7 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     is_question = asks_hydra(flags)
     shows_config = flags.pop("--show-config", None) is not None
+    command = _command_line(flags, overrides)
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]
     refuse_malformed(overrides)
     refuse_strays(overrides)
@@ -103,7 +105,15 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
             raise UserError("\n".join([*known, str(error)])) from error
     if not configs:
         return 0
-    return _show_config(configs, unknown) if shows_config else _sweep_grid(configs, unknown)
+    if shows_config:
+        return _show_config(configs, unknown)
+    return _sweep_grid(configs, unknown, command)
+
+
+def _command_line(flags: dict[str, str], overrides: Sequence[str]) -> str:
+    """What does the same again in a shell."""
+    words = [f"{name}={value}" if value else name for name, value in flags.items()]
+    return shlex.join(["denoisebench", "sweep", *words, *overrides])
 
 
 def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
@@ -115,11 +125,12 @@ def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> in
     return 0
 
 
-def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int:
+def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str], command: str) -> int:
     console = terminal()
     cells = counted(len(configs), "cell")
     console.print(f"checking {cells}: schedulers, models, metrics …", highlight=False)
     from denoisebench.bench.plan.plan import plan_sweep
+    from denoisebench.bench.sweep.account import accounted
     from denoisebench.bench.sweep.cost import cost_lines
     from denoisebench.bench.sweep.grid import grid_table
     from denoisebench.bench.sweep.sweep import run_sweep
@@ -134,14 +145,18 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str]) -> int
         for line in cost_lines(plan.jobs):
             console.print(line, highlight=False, soft_wrap=True)
         return 0
-    if plan.workers is None:
-        outcome = run_sweep(plan, console)
-    else:
-        from denoisebench.bench.queue.driver import helpers_of
+    if console.is_terminal:
+        watching = f"`denoisebench watch {plan.run_folder}` shows more, in another terminal"
+        console.print(watching, highlight=False, soft_wrap=True)
+    with accounted(plan.run_folder, command) as account:
+        if plan.workers is None:
+            outcome = run_sweep(plan, console, account=account)
+        else:
+            from denoisebench.bench.queue.driver import helpers_of
 
-        with helpers_of(plan, console) as helpers:
-            outcome = run_sweep(plan, console, helpers)
-    finish(outcome, plan)
+            with helpers_of(plan, console, account=account) as helpers:
+                outcome = run_sweep(plan, console, helpers, account=account)
+        finish(outcome, plan)
     return 1 if outcome.lost else 0
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from denoisebench.bench.plan.plan import Plan
     from denoisebench.bench.records.run import Run
     from denoisebench.bench.settings.job import TrackingSettings
+    from denoisebench.bench.sweep.account import Account
     from denoisebench.bench.sweep.progress import Listener
     from denoisebench.bench.sweep.sweep import Outcome
 
@@ -76,12 +77,14 @@ def _swept(overrides: list[str], progress: "Listener | None") -> "Outcome":
     from denoisebench.bench.interface.compose import grid_of
     from denoisebench.bench.models.quiet import quiet_libraries
     from denoisebench.bench.plan.plan import plan_sweep
+    from denoisebench.bench.sweep.account import accounted
 
     _forget_files()
     plan = plan_sweep(*grid_of(overrides))
-    with quiet_libraries():
-        outcome = _run(plan, progress)
-    _finish(outcome.run.folder, plan.tracking)
+    with accounted(plan.run_folder) as account:
+        with quiet_libraries():
+            outcome = _run(plan, account, progress)
+        _finish(outcome.run.folder, plan.tracking)
     return outcome
 
 
@@ -95,16 +98,20 @@ def _forget_files() -> None:
                     value.cache_clear()
 
 
-def _run(plan: "Plan", progress: "Listener | None") -> "Outcome":
+def _run(plan: "Plan", account: "Account", progress: "Listener | None") -> "Outcome":
     from rich.console import Console
 
     from denoisebench.bench.queue.driver import helpers_of
     from denoisebench.bench.sweep.sweep import run_sweep
 
     console = Console(file=io.StringIO(), force_terminal=False, force_jupyter=False)
-    shared = plan.workers is not None
-    with helpers_of(plan, console, listener=progress) if shared else nullcontext() as helpers:
-        return run_sweep(plan, console, helpers, listener=progress)
+    queue = (
+        nullcontext()
+        if plan.workers is None
+        else helpers_of(plan, console, account=account, listener=progress)
+    )
+    with queue as helpers:
+        return run_sweep(plan, console, helpers, account=account, listener=progress)
 
 
 def _finish(folder: Path, tracking: "TrackingSettings") -> None:

@@ -31,6 +31,7 @@ from denoisebench.bench.queue.order import (
 )
 from denoisebench.bench.queue.worker import POLL_S
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.account import Account
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.sweep import Helpers, result_words
 
@@ -39,7 +40,7 @@ _SAY_AGAIN_S = 600.0  # that nobody works
 
 @contextmanager
 def helpers_of(
-    plan: Plan, console: Console, *, listener: Listener | None = None
+    plan: Plan, console: Console, *, account: Account, listener: Listener | None = None
 ) -> Iterator[Helpers]:
     """What hands jobs to workers, `plan.workers` of which are started; they end with it. listener:
     called with each cell that they finish.
@@ -58,7 +59,14 @@ def helpers_of(
         try:
             crew = Crew(plan.workers or 0, starter, partial(_say, console))
             driver = _Driver(
-                plan, store, leases, item=item, crew=crew, console=console, listener=listener
+                plan,
+                store,
+                leases,
+                item=item,
+                crew=crew,
+                console=console,
+                account=account,
+                listener=listener,
             )
             try:
                 yield driver.complete
@@ -121,11 +129,12 @@ class _Driver:
         item: str,
         crew: Crew,
         console: Console,
+        account: Account,
         listener: Listener | None,
     ):
         self.crew = crew
         self._store, self._leases = store, leases
-        self._console, self._listener = console, listener
+        self._console, self._account, self._listener = console, account, listener
         self._orders = orders_of(plan.run_folder, store.place)
         self._help = _helping(plan, store)
         grid = grid_of(plan)
@@ -151,7 +160,9 @@ class _Driver:
             return {}
         self.crew.start()
         statuses: dict[str, str] = {}
-        progress = SweepProgress([*wanted.values()], self._console, listener=self._listener)
+        progress = SweepProgress(
+            [*wanted.values()], self._console, account=self._account, listener=self._listener
+        )
         with progress.bar:
             for task, status in self._ending():
                 job = wanted[task]

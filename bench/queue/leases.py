@@ -140,13 +140,25 @@ class Leases:
         names = {heart.base.removesuffix(".beat") for heart in hearts} - {self.member, *besides}
         return any(self._may_be_of_the_group(name) and not self.is_gone(name) for name in names)
 
+    def members(self) -> list[str]:
+        """Members of the group that have not said that they end: alive, paused or killed."""
+        hearts = self.place.files("members", "*.beat")
+        names = [heart.base.removesuffix(".beat") for heart in hearts]
+        return [name for name in names if self._may_be_of_the_group(name)]
+
+    def held(self) -> dict[str, str]:
+        """The holder of every item that is not free."""
+        items = [file.base for file in self.place.files("leases", "*") if "." not in file.base]
+        holders = {item: self.holder(item) for item in items}
+        return {item: holder for item, holder in holders.items() if holder is not None}
+
     def _may_be_of_the_group(self, member: str) -> bool:
         _, space, group = self._beat_of(member).decode().partition(" ")
         return not space or group == self.group
 
     def is_gone(self, member: str) -> bool:
         """Whether a member has ended, or seems so to this observer, who may have to ask again."""
-        process = _process_here(member)
+        process = process_here(member)
         if process is not None and not is_running(process):
             return True
         now = time.monotonic()
@@ -159,7 +171,7 @@ class Leases:
 
     def _is_alive_here(self, member: str | None) -> bool:
         """Whether a member is a process of this machine that runs."""
-        process = _process_here(member or "")
+        process = process_here(member or "")
         return process is not None and is_running(process)
 
     def _take_over(self, item: str, holder: str) -> bool:
@@ -194,7 +206,7 @@ class Leases:
                 self._beat(number)
 
 
-def _process_here(member: str) -> int | None:
+def process_here(member: str) -> int | None:
     """The number of a member's process; None for one of another machine."""
     space, _, rest = member.partition("-")
     number = rest.partition("-")[0]

@@ -86,11 +86,12 @@ def _keep(path: Path, content: bytes) -> None:
         write_atomically(path, content)
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path, *, is_watched: bool = False) -> Run:
     """The run of a folder: its cells, margins, environment and notes; no images, no numbers.
 
-    What was measured is in the folder's results.parquet. Raises UserError when the folder is not a
-    run that this version can read.
+    What was measured is in the folder's results.parquet. is_watched: a sweep may be at it, and the
+    store is read alone: nothing is written there or put aside. Raises UserError when the folder is
+    not a run that this version can read.
     """
     folder = path_of(folder, "folder")
     path = folder / "sweep.json"
@@ -106,7 +107,7 @@ def load_run(folder: str | Path) -> Run:
             declare_recorded(own_metrics)
             return Run(
                 folder,
-                Store(named_from(folder, record["store"])),
+                Store(named_from(folder, record["store"]), is_watched=is_watched),
                 entries,
                 record["environment"],
                 warnings=tuple(record.get("warnings", ())),

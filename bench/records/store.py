@@ -31,6 +31,7 @@ from denoisebench.bench.paths.place import (
     name_of,
 )
 from denoisebench.bench.paths.places import place_of
+from denoisebench.bench.paths.watched import Watched
 from denoisebench.bench.records.packing import Format, pack, unpack
 
 SCHEMA = 1
@@ -53,9 +54,10 @@ class Store:
     """Shards and records by cell key. Raises UserError for a foreign schema, a full disk, a bucket
     that does not answer."""
 
-    def __init__(self, root: Address, *, is_new: bool = False):
-        """Opens a store. Raises UserError when there is none at root, unless it may be new."""
-        self.place = place_of(root)
+    def __init__(self, root: Address, *, is_new: bool = False, is_watched: bool = False):
+        """Opens a store, one that is watched to read alone. Raises UserError when there is none at
+        root, unless it may be new."""
+        self.place = Watched(place_of(root)) if is_watched else place_of(root)
         self.root = self.place.address
         self._files = _CheckedFiles(self.place)
         _check_schema(self.place, is_new=is_new)
@@ -77,6 +79,13 @@ class Store:
         """What is missing by the names of files alone, which is quickly seen: none is read, and so
         none is found to be damaged."""
         return _gaps(self._named(key, kind), samples)
+
+    def written(self, kind: str) -> dict[str, list[Shard]]:
+        """Shards of a kind of all cells, by key and first sample; by the names of files alone."""
+        shards: dict[str, list[Shard]] = {}
+        for file in self.place.files(_CELLS, f"*/{kind}-????????-????????-*.safetensors"):
+            shards.setdefault(PurePosixPath(file.name).parts[-2], []).append(_parse(file))
+        return shards
 
     def kinds(self, key: str, prefix: str) -> list[str]:
         """Kinds of a cell's shards that begin so, in order."""
@@ -233,6 +242,11 @@ def _check_schema(place: Place, *, is_new: bool) -> None:
             f"the store {place.address} has schema {schema}, this version reads {SCHEMA}: "
             "use the version that wrote it, or choose another run folder"
         )
+
+
+def covered(shards: Iterable[Shard], samples: int) -> int:
+    """How many of the first samples are in shards, of shards by their first sample."""
+    return samples - sum(stop - start for start, stop in _gaps(shards, samples))
 
 
 def _gaps(shards: Iterable[Shard], samples: int) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.sweep.account import Account
 
 _SMALL_BATCH = 5  # a pass in a small batch costs about so many passes in a large one
 
@@ -35,10 +36,12 @@ class SweepProgress:
         console: Console,
         lines: bool = True,
         *,
+        account: Account,
         listener: Listener | None = None,
     ):
         self._console, self._lines = console, lines and not console.is_terminal
-        self._listener = listener
+        self._listener, self._account = listener, account
+        self._places = {id(job): place for place, job in enumerate(jobs)}
         self._work = sum(map(job_work, jobs))
         self.work_done = 0.0
         self._cells, self._finished = len(jobs), 0
@@ -54,33 +57,46 @@ class SweepProgress:
             disable=not console.is_terminal,
         )
         self._task = self.bar.add_task("cells", total=self._cells, left="")
+        account.begin(jobs)
 
     def samples_done(self, job: Job, samples: int) -> None:
         """Counts images that were just generated."""
         self.work_done += samples * job.expected_passes
-        self.bar.update(self._task, left=self._left(), description=cell_name(job.entry.asked))
+        left_s = self._left_s()
+        self.bar.update(self._task, left=left_words(left_s), description=cell_name(job.entry.asked))
+        self._account.go_on(left_s)
 
     def cell_done(self, job: Job, said: str, work_before: float, *, status: str) -> None:
         """Counts a finished cell, whatever part of it had to be done."""
         self._finished += 1
         self.work_done = work_before + job_work(job)
         self._first = self._first or (time.monotonic(), self.work_done)
-        self.bar.update(self._task, completed=self._finished, left=self._left())
+        left_s = self._left_s()
+        left = left_words(left_s)
+        self.bar.update(self._task, completed=self._finished, left=left)
+        self._account.end_cell(self._places[id(job)], status, left_s)
         if self._lines:
             line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {said}"
-            line = "; ".join(filter(None, [line, self._left()]))
+            line = "; ".join(filter(None, [line, left]))
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         if self._listener:
             name = cell_name(job.entry.asked)
             self._listener(CellDone(self._finished, self._cells, name, status))
 
-    def _left(self) -> str:
+    def _left_s(self) -> float | None:
+        """Seconds left at the pace of this sweep; None before two cells have shown one."""
         if self._first is None or self.work_done <= self._first[1]:
-            return ""
+            return None
         started, before = self._first
         pace = (time.monotonic() - started) / (self.work_done - before)
-        left = pace * max(self._work - self.work_done, 0)
-        return f"{left / 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"
+        return pace * max(self._work - self.work_done, 0)
+
+
+def left_words(left_s: float | None) -> str:
+    """`3 min left`; nothing where it is not known."""
+    if left_s is None:
+        return ""
+    return f"{left_s / 60:.0f} min left" if left_s >= 120 else f"{left_s:.0f} s left"
 
 
 def job_work(job: Job) -> float:

@@ -1,7 +1,6 @@
 """Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +22,7 @@ from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
+from denoisebench.bench.sweep.account import Account, without_passwords
 from denoisebench.bench.sweep.cost import timed
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group
@@ -53,10 +53,11 @@ def run_sweep(
     console: Console,
     helpers: Helpers | None = None,
     *,
+    account: Account,
     listener: Listener | None = None,
 ) -> Outcome:
-    """Does what is missing, or what helpers leave of it: the times. listener: called with each
-    cell that this process finishes.
+    """Does what is missing, or what helpers leave of it: the times. account: is kept up to date.
+    listener: called with each cell that this process finishes.
 
     Raises UserError for what stops the whole sweep; finished shards are kept.
     """
@@ -75,7 +76,14 @@ def run_sweep(
     _say_what_is_replaced(run, console)
     save_run(run)
     session = Session(store, is_shared=helpers is not None)
-    work = _Work(session, console, lines=plan.race is None, helpers=helpers, listener=listener)
+    work = _Work(
+        session,
+        console,
+        lines=plan.race is None,
+        helpers=helpers,
+        account=account,
+        listener=listener,
+    )
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
     else:
@@ -96,10 +104,11 @@ class _Work:
         lines: bool,
         *,
         helpers: Helpers | None,
+        account: Account,
         listener: Listener | None,
     ):
         self._session, self._console, self._lines = session, console, lines
-        self._helpers, self._listener = helpers, listener
+        self._helpers, self._account, self._listener = helpers, account, listener
         self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
         self._trajectories: set[int] = set()  # ids of jobs that are made to compare with alone
 
@@ -142,7 +151,9 @@ class _Work:
         return status == DONE or (status == UNSCORED and bool(job.entry.latency))
 
     def _attempt_all(self, todo: Sequence[Job]) -> None:
-        progress = SweepProgress([*todo], self._console, self._lines, listener=self._listener)
+        progress = SweepProgress(
+            [*todo], self._console, self._lines, account=self._account, listener=self._listener
+        )
         with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.
             taken = [job for job in todo if not self._attempt(job, progress, wait=False)]
@@ -220,9 +231,7 @@ def _record_given(plan: Plan, run: Run) -> None:
         prompts[name] = max(prompts.get(name, ()), texts, key=len)
         _keep_inputs(run.store, job)
     write_atomically(run.folder / "prompts.json", json.dumps(prompts, indent=0).encode())
-    text = re.sub(
-        r"//[^/@\s]*@", "//", yaml.safe_dump(_folded(plan.config))
-    )  # no passwords of URIs
+    text = without_passwords(yaml.safe_dump(_folded(plan.config)))
     write_atomically(run.folder / "config.yaml", text.encode())
 
 

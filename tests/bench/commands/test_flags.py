@@ -133,6 +133,6 @@ def test_flags_have_their_values_wherever_they_stand():
 
 def test_a_later_value_of_an_empty_axis_wins(monkeypatch, capsys):
     steps = []
-    monkeypatch.setattr(sweep, "_sweep_grid", lambda grid, _: steps.append(grid[0]["steps"]) or 0)
+    monkeypatch.setattr(sweep, "_sweep_grid", lambda grid, *_: steps.append(grid[0]["steps"]) or 0)
     assert call(capsys, "sweep", "steps=range(3,1)", "steps=2")[0] == 0
     assert steps == [2]

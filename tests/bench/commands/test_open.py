@@ -56,7 +56,7 @@ def test_where_no_browser_can_be_started_the_page_is_named(tmp_path, capsys, mon
 def test_the_demo_is_the_sweep_of_its_experiment(capsys, monkeypatch, tmp_path):
     grids = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sweep, "_sweep_grid", lambda configs, _: grids.append(configs) or 0)
+    monkeypatch.setattr(sweep, "_sweep_grid", lambda configs, *_: grids.append(configs) or 0)
     assert call(capsys, "demo", "samples=64", "--dry-run")[0] == 0
     assert call(capsys, "sweep", "experiment=demo", "samples=64", "--dry-run")[0] == 0
     demo, swept = grids
@@ -66,7 +66,7 @@ def test_the_demo_is_the_sweep_of_its_experiment(capsys, monkeypatch, tmp_path):
 
 
 def test_a_demo_that_is_stopped_says_how_to_go_on(capsys, monkeypatch):
-    def stopped(configs, problems):
+    def stopped(configs, problems, command):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweep, "_sweep_grid", stopped)

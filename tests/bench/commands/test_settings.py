@@ -43,7 +43,7 @@ def choices(group):
 def composed(monkeypatch):
     """The configs of the sweeps that are asked for, none of which is run."""
     configs = []
-    monkeypatch.setattr(command, "_sweep_grid", lambda grid, known: configs.extend(grid) or 0)
+    monkeypatch.setattr(command, "_sweep_grid", lambda grid, *_: configs.extend(grid) or 0)
     return configs
 
 

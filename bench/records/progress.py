@@ -1,0 +1,60 @@
+"""How far a sweep is: progress.json of its run's folder. The sweep writes it whole, again and
+again; who watches reads it. What was made lies in the store, not here.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from denoisebench.bench.paths import write_atomically
+from denoisebench.bench.paths.guarded import Unreadable, read_mapping
+
+SCHEMA = 1
+_NAME = "progress.json"
+RUNNING, DONE, STOPPED = "running", "done", "stopped"  # states of a sweep
+
+
+@dataclass(frozen=True)
+class CellToDo:
+    """A cell of which something was missing when the sweep looked: in a race, at this rung."""
+
+    key: str
+    name: str  # such as `ddim, 8 steps, guidance 4`
+    samples: int
+    status: str = ""  # how it ended; empty until it has
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a sweep says of itself."""
+
+    process: str  # its machine as process_space names it, a dash, and its number there
+    command: str  # the command line that goes on; empty where a Python program called
+    folder: str  # where it was called
+    state: str = RUNNING
+    cells: tuple[CellToDo, ...] = ()  # in the order they are begun
+    left_s: float | None = None  # time left, as measured; None before a cell is finished
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Replaces the progress of a run. Raises UserError for a disk that is full or closed."""
+    record = {"schema": SCHEMA, **asdict(progress)}
+    write_atomically(folder / _NAME, json.dumps(record, indent=1).encode())
+
+
+def age_s(folder: Path) -> float:
+    """Seconds since a run's progress was written, as the clock of this machine has them."""
+    return max(time.time() - (folder / _NAME).stat().st_mtime, 0.0)
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """The progress of a run; None where none is kept, or another version keeps it."""
+    try:
+        record = read_mapping(folder / _NAME)
+        if record.pop("schema") != SCHEMA:
+            return None
+        cells = tuple(CellToDo(**cell) for cell in record.pop("cells"))
+        return Progress(**record, cells=cells)
+    except (Unreadable, KeyError, TypeError):
+        return None

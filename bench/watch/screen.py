@@ -1,0 +1,108 @@
+"""A sight as a screen of text: as many lines as there is room for, each cut at the edge."""
+
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from denoisebench.bench.records.names import counted
+from denoisebench.bench.watch.sight import LOST, OVER, Curve, Sight, curves
+from denoisebench.bench.watch.sparkline import ASCII, BLOCKS, Scale, sparkline
+from denoisebench.bench.watch.words import (
+    cell_words,
+    counts_words,
+    in_ascii,
+    making_lines,
+    member_words,
+    pace_words,
+    printable,
+    score_words,
+    state_words,
+)
+from denoisebench.metrics.specs import metric_spec
+
+_BAR = 48  # characters
+_MOST = 4  # lines of what is being made, of failures
+_LEAST = 3  # lines of curves, however low the screen
+_NAME = 44  # characters of a curve's name at most
+_Line = tuple[str, str]  # text and style
+
+
+def screen(sight: Sight, *, height: int, is_ascii: bool, footer: str) -> Group:
+    """Everything that is seen, in at most so many lines."""
+    parts: list[_Line] = [
+        (f"{sight.folder}: {sight.models}", "bold"),
+        (_bar(sight, "#-" if is_ascii else "█░"), ""),
+        (", ".join(filter(None, [counts_words(sight), pace_words(sight)])), ""),
+        (state_words(sight), "bold" if sight.state in OVER else ""),
+        *((f"now {line}", "") for line in _at_most(_MOST, making_lines(sight))),
+        *_others(sight),
+        ("", ""),
+    ]
+    room = max(height - len(parts) - 2, _LEAST)
+    parts += _curve_lines(sight, room, marks=ASCII if is_ascii else BLOCKS)
+    lines = parts[: max(height - 2, 1)]
+    lines += [("", ""), (footer, "dim")] if footer else []
+    return Group(*(_text(*line, is_ascii=is_ascii) for line in lines))
+
+
+def _bar(sight: Sight, marks: str) -> str:
+    """How many of the cells have ended. marks: one for those, one for the rest."""
+    ended = (sight.done + sight.failed) * _BAR // max(sight.wanted, 1)
+    return marks[0] * ended + marks[1] * (_BAR - ended)
+
+
+def _text(text: str, style: str, *, is_ascii: bool) -> Text:
+    shown = printable(in_ascii(text) if is_ascii else text)
+    return Text(shown, style=style, no_wrap=True, overflow="ellipsis" if not is_ascii else "crop")
+
+
+def _at_most(most: int, lines: Sequence[str]) -> list[str]:
+    if len(lines) <= most:
+        return [*lines]
+    return [*lines[: most - 1], f"and {len(lines) - most + 1} more"]
+
+
+def _others(sight: Sight) -> list[_Line]:
+    """Members of the queue, the race, and what failed."""
+    failed = [f"{cell.name}: {cell_words(cell)}" for cell in sight.cells if cell.status in LOST]
+    members = [(member_words(m), "yellow" if m.is_gone else "") for m in sight.members]
+    return [
+        *members,
+        *((line, "") for line in sight.lines),
+        *((line, "red") for line in _at_most(_MOST, failed)),
+    ]
+
+
+def _curve_lines(sight: Sight, room: int, *, marks: str) -> list[_Line]:
+    """A line for each curve of the first leading metric, below what they show."""
+    if not sight.metrics:
+        return []
+    metric = sight.metrics[0]
+    drawn = curves(sight.cells, metric)
+    steps = sorted({n for curve in drawn for n in curve.steps})
+    scale, spec = Scale.of(drawn, metric), metric_spec(metric)
+    logarithmic = ", logarithmic" if scale and scale.is_logarithmic else ""
+    title = f"{spec.label}, {spec.direction}{logarithmic}; along {_listed(steps)} steps"
+    names = {curve: ", ".join(filter(None, [curve.panel, curve.scheduler])) for curve in drawn}
+    width = min(max(map(len, names.values()), default=0), _NAME)
+    texts = [
+        f"{names[curve][:width]:{width}}  {sparkline(curve, steps, scale, marks=marks)}  "
+        f"{_last(curve)}"
+        for curve in drawn
+    ]
+    return [(title, "bold"), *((text, "") for text in _at_most(room - 1, texts))]
+
+
+def _listed(steps: Sequence[int]) -> str:
+    texts = [str(n) for n in steps]
+    return ", ".join(texts if len(texts) <= 12 else [*texts[:5], "…", *texts[-5:]])
+
+
+def _last(curve: Curve) -> str:
+    """The score at the most steps that are known."""
+    known = [(n, s) for n, s in zip(curve.steps, curve.scores, strict=True) if s is not None]
+    if not known:
+        return "no score yet"
+    steps, score = known[-1]
+    return f"{score_words(score)} at {counted(steps, 'step')}"
