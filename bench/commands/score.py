@@ -1,6 +1,7 @@
 """`denoisebench score`: images that another program made, as a run. Heavy libraries are imported
 inside."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
     from denoisebench.bench.imported.store import import_pictures
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.records.store import Store
+    from denoisebench.bench.sweep.account import accounted
     from denoisebench.bench.sweep.sweep import run_sweep
 
     console = terminal()
@@ -109,9 +111,18 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
 
     store = Store.make(plan.store_root)
     import_pictures(given, store, seconds=asked.seconds, begin=begin)
-    outcome = run_sweep(plan, console)
-    finish(outcome, plan)
+    command = _command_line(folder, settings, {**options, "like": like})
+    with accounted(plan.run_folder, command) as account:
+        outcome = run_sweep(plan, console, account=account)
+        finish(outcome, plan)
     return 1 if outcome.lost else 0
+
+
+def _command_line(folder: Path, settings: tuple[str, ...], options: dict[str, Any]) -> str:
+    """What does the same again in a shell."""
+    given = {name.replace("_", "-"): value for name, value in options.items() if value}
+    words = [f"--{n}" if value is True else f"--{n}={value}" for n, value in given.items()]
+    return shlex.join(["denoisebench", "score", str(folder), *words, *settings])
 
 
 def _config(words: tuple[str, ...], like: Path | None) -> dict[str, Any]:
