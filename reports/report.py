@@ -21,6 +21,7 @@ from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
 from denoisebench.reports.page.contact_sheet import sheets
 from denoisebench.reports.page.decision import decision_figures
+from denoisebench.reports.page.explore import exploration
 from denoisebench.reports.page.figures import figures
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
@@ -58,7 +59,11 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
     for drawn in ([*content.decision_figures.values()], *content.figures.values()):
         write_figures(drawn, folder / "figures")
     if for_paper or (folder / "paper").exists():  # what was asked for once does not grow old
-        drawn = [figure for m in leading(content.figures) for figure in content.figures[m]]
+        drawn = [
+            figure
+            for m in leading(content.figures, content.decisions.gates)
+            for figure in content.figures[m]
+        ]
         drawn += content.decision_figures.values()
         write_paper(folder, frame, content.decisions, figures=drawn)
     script = javascript_bundle()
@@ -89,8 +94,9 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
             m: front_lines(
                 front_of(frame, m, estimates[m], reaches=decisions.reaches), m, estimates[m]
             )
-            for m in drawn_in_full(estimates)
+            for m in drawn_in_full(estimates, decisions.gates)
         },
+        exploration=exploration(run, frame, estimates, decisions=decisions),
         blocks=gallery(run, frame),
     )
 

@@ -56,11 +56,13 @@ function legendOf(figure, spec) {
     const names = chosen ?? drawings.get(figure).shown;
     chosen = names.includes(name) ? names.filter((other) => other !== name) : [...names, name];
     drawings.forEach(emphasise);
+    document.dispatchEvent(new Event("chosen"));
   });
   figure.querySelector(".canvas").before(legend);
   return legend;
 }
 
+/** Draws a figure; gives its view, and none where that fails, as the page then says. */
 async function embed(figure, spec) {
   const canvas = figure.querySelector(".canvas");
   const options = { actions: false, ast: true, renderer: "svg" };
@@ -68,25 +70,48 @@ async function embed(figure, spec) {
     const width = canvas.clientWidth || figure.closest("section").clientWidth;
     const { view } = await window.vegaEmbed(canvas, fitted(spec, width), options);
     const drawing = drawings.get(figure);
+    drawing?.view?.finalize();
     if (drawing) emphasise(Object.assign(drawing, { view }));
+    return view;
   } catch (error) {
     canvas.textContent = `This chart could not be drawn: ${error.message}`;
   }
 }
 
+/** Rows of what a page holds as columns, by field. */
+function rowsOfColumns(columns) {
+  const fields = Object.entries(columns);
+  return fields[0][1].map((_, i) => Object.fromEntries(fields.map(([name, values]) => [name, values[i]])));
+}
+
 function draw(figure) {
   const canvas = figure.querySelector(".canvas");
   const spec = JSON.parse(figure.querySelector("script").textContent);
+  for (const [name, columns] of Object.entries(spec.datasets)) {
+    spec.datasets[name] = rowsOfColumns(columns);
+  }
   const shown = spec.usermeta?.shown;
   if (shown) drawings.set(figure, { legend: legendOf(figure, spec), shown });
+  atEachWidth(canvas, () => embed(figure, spec));
+}
+
+let turns = Promise.resolve();
+
+/** One drawing after the other: in between the page answers. */
+function inTurn(redraw) {
+  turns = turns.then(() => new Promise((go) => setTimeout(go))).then(redraw);
+}
+
+/** Draws when a box has a width, as one that is folded has not, and again when that changes. */
+function atEachWidth(canvas, redraw) {
   let width = 0;
   // What is folded is drawn too, when there is time: it may be printed.
   if (!canvas.clientWidth) (window.requestIdleCallback ?? setTimeout)(() => embed(figure, spec));
   new ResizeObserver(() => {
     if (Math.abs(canvas.clientWidth - width) < 8) return;
     width = canvas.clientWidth;
-    requestAnimationFrame(() => embed(figure, spec));
+    inTurn(redraw);
   }).observe(canvas);
 }
 
-document.querySelectorAll("figure.chart").forEach(draw);
+document.querySelectorAll("figure.chart:has(> script)").forEach(draw);

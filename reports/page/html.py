@@ -49,13 +49,18 @@ from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
 _NAMED = r"scheduler=\S+: "  # at the start of a reason that is named in another column
-_STYLES = ("report.css", "gallery.css")
+_STYLES = ("report.css", "explore.css", "gallery.css")
+# Each uses what those before it define.
 _MODULES = (
     "charts.js",
+    "explore_spec.js",
+    "explore.js",
     "copy.js",
     "table.js",
     "gallery.js",
-)  # each uses what those before it define
+)
+# Figures that stand in the chart to ask, and beside the page as files.
+_EXPLORED = ("_vs_steps", "_vs_nfe", "_vs_seconds", "_vs_strength")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -69,6 +74,7 @@ class Content:
     figures: dict[str, list[Figure]]  # by metric
     returns: dict[str, list[Return]]  # by metric
     fronts: dict[str, list[dict[str, str]]]  # by metric, lines of pareto.front_lines
+    exploration: dict[str, Any] | None  # of the chart to ask
     blocks: Sequence[Block]  # of the gallery
 
 
@@ -94,6 +100,13 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             cards=recommendation_cards(rows, content.decisions),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
+            exploration=content.exploration,
+            files=[
+                figure
+                for drawn in content.figures.values()
+                for figure in drawn
+                if figure.name.endswith(_EXPLORED)
+            ],
             legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
             samples=samples_of(run, frame, content.blocks, defaults=_default_rows(content)),
@@ -258,7 +271,7 @@ def _metric_section(metric: str, frame: pd.DataFrame, content: Content) -> dict[
         "meaning": spec.meaning,
         "direction": spec.direction,
         "rows": _headlines(content.observations[metric]),
-        "figures": content.figures[metric],
+        "figures": [f for f in content.figures[metric] if not f.name.endswith(_EXPLORED)],
         "returns": return_lines(content.returns[metric]),
     }
 

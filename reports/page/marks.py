@@ -46,18 +46,29 @@ def decision_marks(
     """
     if "flat" not in points:
         return []
-    ring, label = _rings(base, y), _default_label(points[cost.field], cost)
-    named = base.transform_filter("datum.recommended").encode(y=y("value"))
+    ring, align = rings(base, y), _align_of_name(points[cost.field], cost)
     flat, recommended = points["flat"], points["recommended"]
-    rings = {
+    tests = {
         "datum.flat && !datum.recommended": flat & ~recommended,
         "datum.flat && datum.recommended": flat & recommended,
     }
-    drawn = [ring.transform_filter(test) for test, held in rings.items() if held.any()]
+    drawn = [ring.transform_filter(test) for test, held in tests.items() if held.any()]
     if not recommended.any():  # an empty layer has no extent, and the browser is warned of it
         return drawn
     return [
         *drawn,
+        *named_default(base.transform_filter("datum.recommended"), y, look, align=align),
+    ]
+
+
+def named_default(
+    base: alt.Chart, y: ValueAxis, look: dict[str, Any], *, align: str
+) -> list[alt.Chart]:
+    """Recommended cells, large, with their names above them; align: an expression of a row."""
+    named = base.encode(y=y("value"))
+    label: dict[str, Any] = {"dy": -18, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
+    label["align"] = alt.expr(align)
+    return [
         named.mark_point(
             filled=True, size=_DEFAULT_SIZE, opacity=1, stroke=theme.INK, strokeWidth=1.5
         ).encode(shape=look["shape"]),
@@ -68,24 +79,23 @@ def decision_marks(
     ]
 
 
-def _rings(base: alt.Chart, y: ValueAxis) -> alt.Chart:
-    rings: alt.Chart = base.mark_point(
+def rings(base: alt.Chart, y: ValueAxis) -> alt.Chart:
+    """A ring around each point."""
+    marks: alt.Chart = base.mark_point(
         shape="circle", size=_RING_SIZE, filled=False, strokeWidth=2, opacity=1
     ).encode(y=y("value"))
-    return rings
+    return marks
 
 
-def _default_label(costs: pd.Series, cost: Cost) -> dict[str, Any]:
-    """How the default's name is written: above its marker, and inwards near an end of the axis."""
+def _align_of_name(costs: pd.Series, cost: Cost) -> str:
+    """The side of its marker on which the default's name lies: inwards near an end of the axis."""
     low, high = float(costs.min()), float(costs.max())
     share = (
         f"log(datum.{cost.field} / {low}) / log({high / low})"
         if cost.base and high > low
         else "0.5"
     )
-    align = f"{share} < 0.3 ? 'left' : {share} > 0.7 ? 'right' : 'center'"
-    look = {"dy": -18, "fontWeight": "bold", "fontSize": theme.LABEL_SIZE}
-    return {"align": alt.expr(align), **look}
+    return f"{share} < 0.3 ? 'left' : {share} > 0.7 ? 'right' : 'center'"
 
 
 def zero_line() -> alt.Chart:

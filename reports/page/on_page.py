@@ -3,6 +3,8 @@
 There they wrap on a narrow page, are read out, and choose curves in all figures at once.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from denoisebench.reports.charts import Figure
@@ -11,7 +13,7 @@ _NEVER = "never"  # an event that no browser sends: the legend of the page choos
 
 
 def on_page(figure: Figure) -> dict[str, Any]:
-    """The specification without title, background and legend of schedulers.
+    """The specification without title, background and legend of schedulers; its data as columns.
 
     usermeta.shown: what the figure shows in full; absent where nothing can be chosen."""
     spec = {name: value for name, value in figure.spec.items() if name != "title"}
@@ -20,11 +22,17 @@ def on_page(figure: Figure) -> dict[str, Any]:
     shown = [value["scheduler"] for pick in picks for value in pick.get("value", ())]
     return {
         **spec,
+        "datasets": {name: _columns(rows) for name, rows in spec["datasets"].items()},
         "spec": {**spec["spec"], "layer": layers},
         "config": {**spec["config"], "background": "transparent"},
         "usermeta": {**spec.get("usermeta", {}), **({"shown": shown} if picks else {})},
         **({"params": [_by_the_page(pick) for pick in picks]} if picks else {}),
     }
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values by field: a name stands once for all rows."""
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain(*rows))}
 
 
 def subtitle_of(figure: Figure) -> str:

@@ -99,6 +99,21 @@ def is_comparable(a: Entry, b: Entry, metric: str) -> bool:
     return a.metrics.get(metric) == b.metrics.get(metric)
 
 
+def difference_words(
+    a: Entry, b: Entry, metric: str, *, estimates: tuple[Estimate, Estimate]
+) -> str:
+    """`+3.1 ± 1.2, worse`: a - b with its standard error, and what a is beside b.
+
+    It says so where samples could not be paired, or where the two have no difference."""
+    if not is_comparable(a, b, metric):
+        return f"not comparable: {_other_ruler(metric)}"
+    difference = difference_of(*estimates, mismatch(a.cell, b.cell))
+    plus = "+" if difference.value > 0 else ""
+    value = plus_minus(difference.value, difference.se)
+    note = f"; not paired: {difference.unpaired}" if difference.unpaired else ""
+    return f"{plus}{value}, {_standing(metric_spec(metric), difference)}{note}"
+
+
 def mismatch(a: Cell, b: Cell) -> str:
     """Why sample i of two cells is not the same one of both; empty where it is."""
     if a.seed != b.seed and {a.prompts, b.prompts} == {UNCONDITIONAL}:

@@ -88,7 +88,7 @@ def test_a_page_says_nothing_and_asks_for_nothing(opened, file, many, tmp_path):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_charts_are_drawn_at_once_and_fit_the_page(opened, file, width):
     page = opened(file, viewport={"width": width, "height": 800}).page
-    assert len(boxes(page, "figure.chart svg.marks")) == 11
+    assert len(boxes(page, "figure.chart svg.marks")) == 6
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     for left, _, right, _ in boxes(page, "figure.chart svg.marks, figure.chart h3, .sentence"):
         assert 0 <= left < right <= width
@@ -118,29 +118,28 @@ def in_full(page, figure, *colours):
 def test_a_scheduler_that_is_pressed_stands_out_in_all_figures(opened, file):
     page = opened(file).page
     blue, orange, green = theme.COLOURS[:3]
-    figures = ("fd_shapes_vs_steps", "clip_score_tiny_vs_nfe")
-    buttons = page.locator("#fd_shapes_vs_steps .legend button")
+    figures = ("explorer", "clip_score_tiny_gain_per_step")
+    buttons = page.locator("#explorer .legend button")
     assert buttons.all_inner_texts() == ["ddim", "euler", "heun"]
     buttons.nth(1).click()
     for name in figures:
         pressed = page.locator(f"#{name} .legend button[aria-pressed=true]")
         assert pressed.all_inner_texts() == ["euler"]
-        in_full(page, name, orange, orange)  # in two panels
+    in_full(page, "explorer", orange, orange)  # in two panels
     buttons.nth(1).click()
-    for name in figures:
-        in_full(page, name, *2 * (blue, orange, green))
+    in_full(page, "explorer", *2 * (blue, orange, green))
 
 
 def test_of_many_schedulers_a_few_stand_out_until_a_reader_chooses(opened, many):
     page = opened(many).page
-    legend = page.locator("#fd_shapes_vs_steps .legend")
+    legend = page.locator("#explorer .legend")
     assert legend.locator("button").count() == 14
     pressed = legend.locator("button[aria-pressed=true]")
     assert pressed.count() == 6
     keys = pressed.locator("path[stroke]").evaluate_all(
         "(all) => all.map((e) => e.getAttribute('stroke'))"
     )
-    in_full(page, "fd_shapes_vs_steps", *keys)
+    in_full(page, "explorer", *keys)
 
 
 def test_the_lines_to_copy_are_copied(opened, file):

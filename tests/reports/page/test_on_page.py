@@ -49,7 +49,12 @@ def test_the_page_draws_a_figure_without_title_and_legend(tmp_path):
     run = fabricate(tmp_path / "run")
     figure = figures(load_frame(run), FD, load_estimates(run, FD))[0]
     spec = on_page(figure)
-    alt.Chart.from_dict(spec).to_dict(validate=True)
+    (columns,) = spec["datasets"].values()
+    rows = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    assert rows == figure.spec["datasets"]["cells"]
+    alt.Chart.from_dict({**spec, "datasets": {"cells": rows}}).to_dict(validate=True)
     assert "title" not in spec
     assert subtitle_of(figure).endswith("lower is better")
     encodings = [layer["encoding"] for layer in spec["spec"]["layer"]]

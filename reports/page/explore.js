@@ -1,0 +1,178 @@
+/* The chart to ask: its controls, its address, and the cell that is pinned below it. */
+const ADDRESS = "#explore?";
+const PANELS = 12; // beyond which cells are not split by all that is held fixed at first
+const AXES = { linear: "linear", log: "logarithmic", near: "near the plateau" };
+
+/** The images that the gallery of the page has of a cell, each with its prompt. */
+function samplesOf({ cells, schedulers }, cell) {
+  const grids = [...document.querySelectorAll("#samples table.grid")];
+  return Object.entries({ steps: cells.panel, strength: cells.across }).flatMap(([along, panel]) =>
+    grids
+      .filter((grid) => grid.caption.textContent === panel[cell])
+      .flatMap((grid) => [...grid.querySelectorAll("img")])
+      .filter(({ alt }) => alt === `${schedulers[cells.scheduler[cell]]}, ${along} ${cells[along][cell]}`)
+      .map((image) => [image, image.closest("figure").querySelector("figcaption").textContent]),
+  );
+}
+
+/** An element with texts or elements inside. */
+function element(tag, ...inside) {
+  const made = document.createElement(tag);
+  made.append(...inside);
+  return made;
+}
+
+/** Facts and samples of a pinned cell. */
+function factsOf(data, cell) {
+  const { cells, costs, metrics } = data;
+  const fact = (title, ...texts) =>
+    element("div", element("dt", title), ...texts.map((text) => element("dd", `${text ?? "\u2013"}`)));
+  const scores = Object.values(metrics).filter((metric) => metric.value[cell] !== null);
+  const samples = samplesOf(data, cell).map(([image, prompt]) =>
+    element("figure", image.cloneNode(), element("figcaption", prompt)),
+  );
+  const facts = [
+    ...scores.map((metric) => {
+      const interval = `95\u00a0% interval: ${metric.interval[cell]}`;
+      return fact(metric.label, metric.text[cell], interval, `less the default: ${againstOf(metric, cell)}`);
+    }),
+    ...Object.values(costs)
+      .filter(({ name }) => name !== "latency_p50_s")
+      .map(({ name, words }) => fact(words, cells[name][cell])),
+    fact("latency per image", cells.latency[cell]),
+    fact("samples", cells.samples[cell]),
+  ];
+  return { facts, tiles: samples.length ? samples : ["No samples of it are on this page."] };
+}
+
+function explore(section) {
+  const data = JSON.parse(section.querySelector("script").textContent);
+  for (const list of ["costs", "metrics"]) {
+    data[list] = Object.fromEntries(data[list].map((one) => [one.name, one]));
+  }
+  const { cells, costs, facets, metrics, schedulers } = data;
+  const [figure, form] = [section.querySelector("figure"), section.querySelector("form")];
+  const [canvas, controls] = [figure.querySelector(".canvas"), form.elements];
+  const part = (name) => section.querySelector(`.${name}`);
+  const options = {
+    x: Object.values(costs).map(({ name, words }) => [name, words]),
+    y: Object.values(metrics).map(({ name, label }) => [name, label]),
+    axis: Object.entries(AXES),
+    panels: [["all", "all that is held fixed"], ...facets.map((f) => [f, f]), ["none", "one panel"]],
+    pin: [["", "none"], ...cells.id.map((id, cell) => [id, cells.name[cell]])],
+  };
+  const few = distinct(cells.panel).length <= PANELS;
+  const usual = {
+    x: options.x[0][0],
+    y: options.y[0][0],
+    axis: "", // that of the metric
+    panels: few ? "all" : (facets[0] ?? "none"),
+    pin: "",
+    bands: true,
+  };
+  const drawing = { legend: null, shown: [], view: null };
+  let view; // what is chosen
+  let rows = []; // what is drawn of it
+
+  /** The view of an address; what is missing or unknown there is as usual. */
+  function read(address) {
+    const words = new URLSearchParams(address.startsWith(ADDRESS) ? address.slice(ADDRESS.length) : "");
+    const names = distinct(words.getAll("s")).filter((name) => schedulers.includes(name));
+    if (names.length) chosen = names;
+    const known = Object.entries(options).map(([name, list]) => {
+      const value = list.map(([option]) => option).find((option) => option === words.get(name));
+      return [name, value ?? usual[name]];
+    });
+    return { ...Object.fromEntries(known), bands: words.get("bands") !== "0" };
+  }
+
+  function write() {
+    const changed = Object.entries(view).filter(([name, value]) => value !== usual[name]);
+    const words = new URLSearchParams(changed.map(([name, value]) => [name, value || "0"]));
+    (chosen ?? []).forEach((name) => words.append("s", name));
+    history.replaceState(null, "", `${ADDRESS}${words}`);
+  }
+
+  /** Draws the view, with its words and its controls. */
+  async function show() {
+    const metric = metrics[view.y];
+    const axis = view.axis in metric.axes ? view.axis : metric.axis;
+    const all = rowsOf(data, view);
+    rows = axis === "near" ? nearPlateau(all, metric) : all;
+    for (const name of ["x", "y", "panels", "pin"]) controls[name].value = view[name];
+    for (const option of controls.axis.options) option.disabled = !(option.value in metric.axes);
+    controls.axis.value = axis;
+    controls.bands.checked = view.bands;
+    figure.querySelector("h3").textContent = `${metric.label} against ${costs[view.x].words}`;
+    part("subtitle").textContent = metric.subtitle;
+    part("cut").textContent = metric.note;
+    const beyond = `${all.length - rows.length} of ${all.length} cells lie beyond this axis`;
+    const several = groups(rows, "line").length > distinct(rows.map((r) => r.scheduler + r.panel)).length;
+    part("beyond").textContent = [
+      axis === "near" ? `${beyond}, and intervals are cut where it ends. ` : "",
+      several ? "Curves of one scheduler differ in what is held fixed: point at a cell to see it. " : "",
+    ].join("");
+    drawing.shown = metric.first;
+    tell();
+    pin();
+    if (!rows.length) return canvas.replaceChildren("No cell has both numbers.");
+    const drawn = await embed(figure, specOf(data, { ...view, axis }, rows));
+    drawn?.addEventListener("click", (event, item) => {
+      const id = cells.id[item?.datum?.cell];
+      if (id !== undefined) choose({ pin: id === view.pin ? "" : id });
+    });
+    mark();
+  }
+
+  /** The sentence of what is shown in full. */
+  function tell() {
+    part("gains").textContent = sentenceOf(data, view, rows, chosen ?? drawing.shown);
+  }
+
+  /** An edge around the marker of the pinned cell. */
+  function mark() {
+    const fields = [{ type: "E", field: "cell" }];
+    const pinned = view.pin ? [{ fields, values: [cells.id.indexOf(view.pin)] }] : [];
+    drawing.view?.data("pin_store", pinned).runAsync();
+  }
+
+  function pin() {
+    part("pinned").hidden = !view.pin;
+    controls.pin.value = view.pin;
+    if (!view.pin) return;
+    const cell = cells.id.indexOf(view.pin);
+    const { facts, tiles } = factsOf(data, cell);
+    part("pinned").querySelector("h3").textContent = cells.name[cell];
+    part("facts").replaceChildren(...facts);
+    part("tiles").replaceChildren(...tiles);
+  }
+
+  function choose(change) {
+    view = { ...view, ...change };
+    write();
+    if (!("pin" in change)) return inTurn(show);
+    pin();
+    mark();
+  }
+
+  function restore() {
+    view = read(location.hash);
+    if (location.hash.startsWith(ADDRESS)) section.scrollIntoView();
+    drawings.forEach(emphasise);
+  }
+
+  for (const [name, list] of Object.entries(options)) {
+    controls[name].append(...list.map(([value, text]) => new Option(text, value)));
+  }
+  drawing.legend = legendOf(figure, { datasets: { "": schedulers.map((scheduler) => ({ scheduler })) } });
+  drawings.set(figure, drawing);
+  form.addEventListener("change", ({ target }) => {
+    choose({ [target.name]: target.type === "checkbox" ? target.checked : target.value });
+  });
+  document.addEventListener("chosen", () => (write(), tell()));
+  addEventListener("hashchange", () => (restore(), inTurn(show)));
+  restore();
+  atEachWidth(canvas, show);
+}
+
+document.querySelectorAll("#explore").forEach(explore);
