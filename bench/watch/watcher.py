@@ -16,6 +16,7 @@ from denoisebench.bench.queue.leases import process_here
 from denoisebench.bench.records import progress as progresses
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
+from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.progress import CellToDo, Progress, age_s, read_progress
 from denoisebench.bench.records.race_words import race_lines
@@ -80,7 +81,7 @@ class Watcher:
             state=state,
             cells=cells,
             making=_making(open_cells, busy, shards),
-            metrics=tuple(leading(metric_names(run))),
+            metrics=tuple(_leading(run)),
             images_per_s=self._pace.seen(_images(run, progress, shards), time.monotonic()),
             left_s=progress.left_s if progress and state == RUNNING else None,
             heard_s=age_s(self.folder) if is_elsewhere else None,
@@ -113,7 +114,7 @@ class Watcher:
         self, run: Run, shards: _Shards, *, statuses: Mapping[str, str], busy: Collection[str]
     ) -> tuple[SeenCell, ...]:
         """The cells of a run in its order. statuses: as the sweep says them."""
-        fields, metrics = _panel_fields(run.entries), leading(metric_names(run))
+        fields, metrics = _panel_fields(run.entries), _leading(run)
         cells = []
         for entry in run.entries:
             key, kept = entry.cell.key, (entry.cell.key, entry.status_kind)
@@ -161,6 +162,12 @@ class Pace:
             return None
         (first_s, before), (last_s, after) = came[0], came[-1]
         return (after - before) / (last_s - first_s)
+
+
+def _leading(run: Run) -> list[str]:
+    """The metrics that are shown."""
+    names = metric_names(run)
+    return leading(names, gates(run.margins, names, {}))
 
 
 def _state(progress: Progress | None, members: Sequence[SeenMember], *, is_open: bool) -> str:

@@ -22,6 +22,7 @@ from benchmarks.performance import (
     metric_code,
     overheads,
     renderer,
+    report_page,
     rivals,
     storage,
 )
@@ -34,6 +35,7 @@ SUBJECTS: dict[str, Any] = {
     "rivals": rivals,
     "metric_code": metric_code,
     "overheads": overheads,
+    "report_page": report_page,
     "storage": storage,
     "lockstep": lockstep,
     "renderer": renderer,

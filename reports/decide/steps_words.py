@@ -1,6 +1,7 @@
 """What more steps bring on a curve, in a sentence that says no more than paired intervals do."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -19,17 +20,21 @@ from denoisebench.reports.rows.frame import frame_metrics
 
 
 def steps_sentences(
-    frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
+    frame: pd.DataFrame,
+    metric: str,
+    estimates: Mapping[int, Estimate],
+    *,
+    gating: Collection[str],
 ) -> dict[tuple[str, str], str]:
     """`ddim, guidance 4: 8 → 16 steps gain 3.1 ± 1.2; beyond 16 no gain over 16 is resolved.`, by
     panel and scheduler, of a metric that is drawn in full.
 
     Resolved: the 95 % interval of the paired difference lies above zero. None by a metric of which
     more is not better, where bias can turn the order of cells around, and where samples are not
-    paired or an interval is not known."""
+    paired or an interval is not known. gating: metrics that have a margin."""
     spec = metric_spec(metric)
     is_better = not spec.is_signed and (spec.praise == "better" or is_of_convergence(metric))
-    is_full = metric in drawn_in_full(frame_metrics(frame))
+    is_full = metric in drawn_in_full(frame_metrics(frame), gating)
     if not (is_better and is_full) or samples_per_dim(frame, metric) < AMPLE_SAMPLES:
         return {}
     sentences = {}
@@ -70,4 +75,4 @@ def _gain(few: Estimate, many: Estimate, direction: int) -> Difference:
 
 def _is_known(gain: Difference) -> bool:
     low, high = gain.interval()
-    return not gain.unpaired and low == low and high == high
+    return not gain.unpaired and gain.units > 1 and math.isfinite(low) and math.isfinite(high)

@@ -81,7 +81,7 @@ def exploration(
     cells = finished[np.isfinite(finished[metrics].astype(float)).any(axis=1)]
     if cells.empty:
         return None
-    looks, full = looks_of(frame), drawn_in_full(metrics)
+    looks, full = looks_of(frame), drawn_in_full(metrics, decisions.gates)
     shown = _Shown(run, frame, cells, decisions, [*looks])
     ordered = sorted(metrics, key=lambda metric: metric not in full)
     return {
@@ -177,7 +177,9 @@ def _metric(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> di
         },
         "sentences": {
             f"{shown.schedulers.index(scheduler)} {panel}": words
-            for (panel, scheduler), words in steps_sentences(shown.frame, metric, estimates).items()
+            for (panel, scheduler), words in steps_sentences(
+                shown.frame, metric, estimates, gating=shown.decisions.gates
+            ).items()
         },
     }
 

@@ -108,10 +108,12 @@ def difference_words(
     if not is_comparable(a, b, metric):
         return f"not comparable: {_other_ruler(metric)}"
     difference = difference_of(*estimates, mismatch(a.cell, b.cell))
+    if difference.units < 2:
+        return "not known: one sample has no error"
     plus = "+" if difference.value > 0 else ""
     value = plus_minus(difference.value, difference.se)
     note = f"; not paired: {difference.unpaired}" if difference.unpaired else ""
-    return f"{plus}{value}, {_standing(metric_spec(metric), difference)}{note}"
+    return f"{plus}{value}, {a_is(metric_spec(metric), difference)}{note}"
 
 
 def mismatch(a: Cell, b: Cell) -> str:

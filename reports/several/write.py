@@ -52,7 +52,10 @@ def write_several(folders: Sequence[Path], output: Path | None = None) -> Writte
 def content_of(sides: Sequence[Side]) -> Content:
     """What the page of some runs shows beside what each says by itself."""
     common, not_drawn = common_metrics(sides)
-    full = drawn_in_full([metric.name for metric in common])
+    full = drawn_in_full(
+        [metric.name for metric in common],
+        {name for side in sides for name in side.decisions.gates},
+    )
     looks, is_timed = run_looks(sides), not latency_apart(sides)
     first, *others = sides
     return Content(
