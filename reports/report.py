@@ -23,8 +23,10 @@ from denoisebench.reports.page.contact_sheet import sheets
 from denoisebench.reports.page.decision import decision_figures
 from denoisebench.reports.page.explore import exploration
 from denoisebench.reports.page.figures import figures
+from denoisebench.reports.page.frequency_bands import frequency_bands
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
+from denoisebench.reports.page.latency_split import latency_split
 from denoisebench.reports.paper.write import write_paper
 from denoisebench.reports.rows.cautions import cautions
 from denoisebench.reports.rows.frame import (
@@ -56,7 +58,8 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if run.claims:
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
-    for drawn in ([*content.decision_figures.values()], *content.figures.values()):
+    of_run = [f for f in (content.latency_split, content.frequency_bands) if f is not None]
+    for drawn in ([*content.decision_figures.values()], *content.figures.values(), of_run):
         write_figures(drawn, folder / "figures")
     if for_paper or (folder / "paper").exists():  # what was asked for once does not grow old
         drawn = [
@@ -97,6 +100,8 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
             for m in drawn_in_full(estimates, decisions.gates)
         },
         exploration=exploration(run, frame, estimates, decisions=decisions),
+        latency_split=latency_split(frame, decisions),
+        frequency_bands=frequency_bands(frame, estimates, decisions),
         blocks=gallery(run, frame),
     )
 

@@ -18,7 +18,7 @@ from functools import partial
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.choose import Reaches
-from denoisebench.metrics.decide.difference import difference_of
+from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.estimate import Estimate
 
@@ -64,12 +64,18 @@ def front_places(
     return places
 
 
+def resolved(difference: Difference, reach: Reach) -> int:
+    """1 where a difference is proven to be above 0, -1 where below, else 0."""
+    level = NormalDist().cdf(-reach(difference.units))
+    if difference.is_few or level < _FAINTEST:
+        return 0
+    low, high = difference.bounds(level)
+    return int(low > 0) - int(high < 0)
+
+
 def _is_better(a: Estimate, b: Estimate, *, sign: int, reach: Reach) -> bool:
     """Whether a is proven to be better than b."""
     if not sign * a.value > sign * b.value:
         return False
     difference = difference_of(a, b) if sign > 0 else difference_of(b, a)
-    level = NormalDist().cdf(-reach(difference.units))
-    if difference.is_few or level < _FAINTEST:
-        return False
-    return difference.bounds(level)[0] > 0
+    return resolved(difference, reach) > 0

@@ -28,13 +28,15 @@ def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:
     values = [plus_minus(value, se) for value, se in measured]
     latencies = [duration(seconds) for seconds in points["latency_p50_s"]]
     intervals = _intervals(points, [*map(places_of, points["se"])])
-    return _plain(points.assign(value_text=values, interval_text=intervals, latency_text=latencies))
+    return plain_records(
+        points.assign(value_text=values, interval_text=intervals, latency_text=latencies)
+    )
 
 
 def gain_records(gains: pd.DataFrame) -> list[dict[str, Any]]:
     """Marginal gains with `change` ("8 → 16") and the texts of their tooltips."""
     decimals = [*map(places_of, gains["se"])]
-    return _plain(
+    return plain_records(
         gains.assign(
             change=changes(gains),
             value_text=[number(g, d) for g, d in zip(gains["gain"], decimals, strict=True)],
@@ -149,7 +151,7 @@ def _intervals(table: pd.DataFrame, decimals: list[int]) -> list[str]:
     return [f"{number(low, d)} to {number(high, d)}" for low, high, d in bounds]
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dicts of str, int, float, bool and None, ready for JSON."""
     return [
         {str(name): _scalar(value) for name, value in row.items()}

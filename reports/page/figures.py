@@ -10,7 +10,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import drawn_in_full, metric_spec
+from denoisebench.metrics.specs import drawn_in_full, is_of_convergence, metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import PERCENT, slug
@@ -33,8 +33,10 @@ from denoisebench.reports.page.chart_data import (
     subtitle,
 )
 from denoisebench.reports.page.facets import Words, faceted
+from denoisebench.reports.page.findings import steps_finding
 from denoisebench.reports.page.front import front_figure
 from denoisebench.reports.page.gains import gains_figure
+from denoisebench.reports.page.heat_map import heat_map
 from denoisebench.reports.page.looks import Look, best_first, looks_of, placed, shown_first
 from denoisebench.reports.page.marks import (
     bands,
@@ -67,8 +69,18 @@ def figures(
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
+    finding = "" if is_full else _further_finding(points, metric, estimates, decisions)
+    also = _convergence_words(frame, estimates) if is_of_convergence(metric) else ""
     drawn = [
-        curves_figure(frame, metric, points[points[cost.field].notna()], cost=cost, looks=looks)
+        curves_figure(
+            frame,
+            metric,
+            points[points[cost.field].notna()],
+            cost=cost,
+            looks=looks,
+            finding=finding,
+            also=also,
+        )
         for cost in costs
         if points[cost.field].notna().any()
     ]
@@ -76,9 +88,13 @@ def figures(
         drawn.append(curves_figure(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
-    gains = gains_figure(frame, metric, estimates, looks=looks)
-    front = front_figure(frame, metric, estimates, looks=looks, reaches=decisions.reaches)
-    return drawn + [figure for figure in (gains, front) if figure is not None]
+    shared = {"looks": looks, "reaches": decisions.reaches}
+    beside = (
+        gains_figure(frame, metric, estimates, **shared),
+        front_figure(frame, metric, estimates, **shared),
+        heat_map(frame, metric, estimates, decisions=decisions),
+    )
+    return drawn + [figure for figure in beside if figure is not None]
 
 
 def curves_figure(
@@ -88,8 +104,11 @@ def curves_figure(
     *,
     cost: Cost,
     looks: Mapping[str, Look],
+    finding: str = "",
+    also: str = "",
 ) -> Figure:
-    """Curves of a metric against a cost, one for each look in each panel. points: as placed."""
+    """Curves of a metric against a cost, one for each look in each panel. points: as placed.
+    finding: what it shows, in a sentence. also: what is to be said of this metric alone."""
     own_axes = needs_own_axes(metric, points)
     x, y = cost_axis(points, cost), value_axis(metric, points, own_axes=own_axes)
     look = channels([*looks.values()])
@@ -134,9 +153,31 @@ def curves_figure(
         f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
         f"than these suggest.{cut_words(metric, points)}{_decided_words(points)}"
-        f"{_OWN_AXES if own_axes else ''}",
+        f"{also}{_OWN_AXES if own_axes else ''}",
+        finding,
     )
     return faceted(drawn, layers, words, own_axes=own_axes, beside=room_for(names))
+
+
+def _further_finding(
+    points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
+) -> str:
+    """The last gain of steps, of a metric that has a better side and no figure of gains."""
+    if metric_spec(metric).is_signed:
+        return ""
+    return steps_finding(points, metric, estimates, reaches=decisions.reaches)
+
+
+def _convergence_words(frame: pd.DataFrame, estimates: Mapping[int, Estimate]) -> str:
+    """What a curve of closeness to many steps is of, and what it does not say."""
+    sizes = [estimate.samples for estimate in estimates.values()]
+    is_part = any(size < frame["samples"][i] for i, size in zip(estimates, sizes, strict=True))
+    samples = f" Of the first {min(sizes):,} samples of each cell." if is_part else ""
+    return (
+        f"{samples} Each curve is held against what its own scheduler makes of the same noise in "
+        "many steps: one that is close has converged, which does not say that its images are "
+        "better."
+    )
 
 
 def _with_default(points: pd.DataFrame) -> pd.DataFrame:

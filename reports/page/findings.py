@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from denoisebench.metrics.decide.choose import Reaches
 from denoisebench.metrics.decide.difference import Difference
-from denoisebench.metrics.decide.front import OFF, ON, OPEN
-from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.front import OFF, ON, OPEN, resolved
+from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import plus_minus
@@ -36,21 +37,28 @@ class Change(NamedTuple):
         return plus_minus(abs(self.gain.value), self.gain.se)
 
 
-def steps_finding(points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]) -> str:
-    """The last gain that is resolved on the curve of the best measured cell.
+def steps_finding(
+    points: pd.DataFrame,
+    metric: str,
+    estimates: Mapping[int, Estimate],
+    *,
+    reaches: Reaches = fixed_reach,
+) -> str:
+    """The last gain that is resolved on the curve of the best measured cell, by bounds that hold
+    for all neighbouring step counts of all curves together.
 
     points: of curve_points. Empty where no curve has two step counts, or no error is known."""
     curves = [curve for _, curve in points.groupby(["panel", "scheduler"], sort=False)]
     curves = [curve for curve in curves if curve["steps"].nunique() > 1]
     if not curves:
         return ""
-    level = LEVEL / sum(len(curve) - 1 for curve in curves)
+    reach = reaches(LEVEL / sum(len(curve) - 1 for curve in curves))
     curve = max(curves, key=lambda curve: (sign(metric) * curve["value"]).max())
     known = [change for change in _changes(curve, metric, estimates) if change.gain.se >= 0]
     if not known:
         return ""
     first = curve.iloc[0]
-    text = _last_gain(known, level, first["scheduler"], label=metric_spec(metric).short)
+    text = _last_gain(known, reach, first["scheduler"], label=metric_spec(metric).short)
     return f"With {first['panel']}, {text}"
 
 
@@ -63,14 +71,8 @@ def _changes(
         yield Change(before.steps, after.steps, gain)
 
 
-def resolved(difference: Difference, level: float) -> int:
-    """1 where a difference is proven to be above 0, -1 where below, else 0."""
-    low, high = difference.bounds(level)
-    return 0 if difference.is_few else int(low > 0) - int(high < 0)
-
-
-def _last_gain(changes: list[Change], level: float, scheduler: str, *, label: str) -> str:
-    signs = [resolved(change.gain, level) for change in changes]
+def _last_gain(changes: list[Change], reach: Reach, scheduler: str, *, label: str) -> str:
+    signs = [resolved(change.gain, reach) for change in changes]
     gains = [change for change, way in zip(changes, signs, strict=True) if way > 0]
     if not gains:
         most = max(changes, key=lambda change: change.gain.value)
@@ -78,11 +80,11 @@ def _last_gain(changes: list[Change], level: float, scheduler: str, *, label: st
         return f"no gain of {scheduler} in {label} is resolved: undecided{seen}."
     last = gains[-1]
     beyond = changes[changes.index(last) + 1 :]
-    losses = [change for change in beyond if resolved(change.gain, level) < 0]
+    losses = [change for change in beyond if resolved(change.gain, reach) < 0]
     if losses:
         rest = f"; {losses[0].span} it loses {losses[0].size}"
     else:
-        rest = "; beyond that no gain is resolved" if beyond else ", its most steps"
+        rest = "; beyond that no gain is resolved" if beyond else "; more steps were not run"
     return f"{last.span} {scheduler} gains {last.size} in {label}{rest}."
 
 

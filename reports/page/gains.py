@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from denoisebench.metrics.decide.choose import Reaches
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
@@ -24,6 +25,7 @@ def gains_figure(
     estimates: Mapping[int, Estimate],
     *,
     looks: Mapping[str, Look],
+    reaches: Reaches,
 ) -> Figure | None:
     """The gain per step between neighbouring step counts; None where no curve has two."""
     gains = placed(marginal_gains(frame, metric, estimates), looks)
@@ -51,7 +53,8 @@ def gains_figure(
         f"{subtitle(frame, metric)} · above zero is an improvement",
         "Change between neighbouring step counts, divided by the steps added; above zero is an "
         f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
-        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved.",
-        steps_finding(points, metric, estimates),
+        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved. The "
+        "sentence above is of bounds that hold for all bars together.",
+        steps_finding(points, metric, estimates, reaches=reaches),
     )
     return faceted(gain_records(gains), layers, words)

@@ -75,6 +75,8 @@ class Content:
     returns: dict[str, list[Return]]  # by metric
     fronts: dict[str, list[dict[str, str]]]  # by metric, lines of pareto.front_lines
     exploration: dict[str, Any] | None  # of the chart to ask
+    latency_split: Figure | None
+    frequency_bands: Figure | None
     blocks: Sequence[Block]  # of the gallery
 
 
@@ -107,6 +109,8 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
                 for figure in drawn
                 if figure.name.endswith(_EXPLORED)
             ],
+            latency_split=content.latency_split,
+            frequency_bands=content.frequency_bands,
             legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
             samples=samples_of(run, frame, content.blocks, defaults=_default_rows(content)),

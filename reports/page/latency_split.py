@@ -1,0 +1,166 @@
+"""Where the time of an image goes: stages of the latency pass, as stacked bars."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from denoisebench.reports import theme
+from denoisebench.reports.charts import Figure
+from denoisebench.reports.decide.decisions import Decisions
+from denoisebench.reports.formats import PERCENT, duration, number
+from denoisebench.reports.page.chart_data import batch_words, plain_records
+from denoisebench.reports.page.facets import Words, faceted
+from denoisebench.reports.rows.cautions import timings_are_even
+from denoisebench.reports.rows.curves import panels, with_panels
+from denoisebench.reports.rows.frame import done
+from denoisebench.reports.rows.pareto import SECONDS, setting_names
+
+_BAR = 20  # pixels, height of a row
+_MOST_BARS = 24  # in a panel
+# What is drawn, in the order of the run. The scheduler's steps are part of the denoising loop.
+_STAGES = {
+    "text": "text encoding",
+    "denoise": "denoiser",
+    "scheduler": "scheduler",
+    "decode": "decoder",
+    "prepare": "other",
+}
+_LOOP = "denoiser and scheduler"  # where the two were not told apart
+_COLOURS = {
+    "text encoding": theme.COLOURS[5],
+    "denoiser": theme.COLOURS[0],
+    _LOOP: theme.COLOURS[0],
+    "scheduler": theme.COLOURS[4],
+    "decoder": theme.COLOURS[2],
+    "other": theme.FAINT,
+}
+
+
+def latency_split(frame: pd.DataFrame, decisions: Decisions) -> Figure | None:
+    """The stages of each cell's latency; None where none was timed by stage."""
+    cells = _timed(frame)
+    if cells.empty:
+        return None
+    shown = pd.concat([_at_chosen_steps(cells_of) for _, cells_of in panels(cells)])
+    bars = _bars(shown)
+    words = Words(
+        "latency_by_stage",
+        "Where the time goes",
+        f"median time of an image, {batch_words(shown)}",
+        _note(frame, cells, shown, bars),
+        _finding(shown, bars, decisions),
+    )
+    height = _BAR * int(bars.groupby("panel")["setting"].nunique().max())
+    return faceted(plain_records(bars), _layers(bars), words, height=height)
+
+
+def _timed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cells that were timed by stage, once for each panel, scheduler and step count."""
+    cells = done(with_panels(frame))
+    is_split = cells[[SECONDS, "latency_denoise_s"]].notna().all(axis=1)
+    return cells[is_split].drop_duplicates(["panel", "scheduler", "steps"])
+
+
+def _at_chosen_steps(cells: pd.DataFrame) -> pd.DataFrame:
+    """All cells of a panel if they are few; else those at its fewest, middle and most steps, and at
+    the middle alone where these are many too."""
+    steps = sorted(cells["steps"].unique())
+    middle = steps[(len(steps) - 1) // 2]
+    for chosen in (steps, (steps[0], middle, steps[-1])):
+        part = cells[cells["steps"].isin(chosen)]
+        if len(part) <= _MOST_BARS:
+            return part
+    return cells[cells["steps"] == middle]
+
+
+def _bars(cells: pd.DataFrame) -> pd.DataFrame:
+    """A row for each cell and stage that was measured: its time and its share of all stages."""
+    times = cells[[f"latency_{stage}_s" for stage in _STAGES]].astype(float)
+    times.columns = pd.Index([*_STAGES.values()])
+    is_split = times["scheduler"].notna()
+    loop = times["denoiser"]
+    times["denoiser"] = (loop - times["scheduler"]).clip(lower=0)
+    times[_LOOP] = loop.where(~is_split)
+    names = setting_names(cells)
+    bars = times.assign(
+        panel=cells["panel"], scheduler=cells["scheduler"], setting=pd.Series(names)
+    ).melt(
+        ["panel", "scheduler", "setting"],
+        var_name="stage",
+        value_name="seconds",
+        ignore_index=False,
+    )
+    bars = bars[bars["seconds"] > 0]
+    order = {stage: place for place, stage in enumerate(_COLOURS)}
+    bars = bars.assign(order=bars["stage"].map(order))
+    share = bars["seconds"] / bars.groupby(level=0)["seconds"].transform("sum")
+    texts = [duration(seconds) for seconds in bars["seconds"]]
+    shares = [f"{number(100 * part, 1)}{PERCENT}" for part in share]
+    return bars.assign(ms=1000 * bars["seconds"], share=share, time_text=texts, share_text=shares)
+
+
+def _layers(bars: pd.DataFrame) -> list[alt.Chart]:
+    stages = [stage for stage in _COLOURS if (bars["stage"] == stage).any()]
+    scale = alt.Scale(domain=stages, range=[_COLOURS[stage] for stage in stages])
+    texts = {
+        "setting": "setting",
+        "stage": "stage",
+        "time_text": "time",
+        "share_text": "share",
+    }
+    order = list(dict.fromkeys(bars["setting"]))
+    chart = (
+        alt.Chart()
+        .mark_bar()
+        .encode(
+            x=alt.X("ms:Q", title="Milliseconds per image", stack="zero"),
+            y=alt.Y("setting:N", title=None, sort=order, axis=alt.Axis(labelLimit=200)),
+            color=alt.Color(
+                "stage:N", title=None, scale=scale, legend=alt.Legend(orient="top", columns=5)
+            ),
+            order=alt.Order("order:Q"),
+            tooltip=[alt.Tooltip(f"{name}:N", title=text) for name, text in texts.items()],
+        )
+    )
+    return [chart]
+
+
+def _note(frame: pd.DataFrame, cells: pd.DataFrame, shown: pd.DataFrame, bars: pd.DataFrame) -> str:
+    present = {*bars["stage"]}
+    parts = [
+        "Medians of a latency pass by stage; other: tokens, first noise, and what follows the "
+        "decoder."
+    ]
+    if _LOOP in present:
+        parts.append(
+            "Denoiser and scheduler were not timed apart: on an accelerator a scheduler's step "
+            "ends before its work is done."
+        )
+    absent = [name for name in ("text encoding", "decoder") if name not in present]
+    if absent:
+        parts.append(f"No time was spent or measured in: {', '.join(absent)}.")
+    untimed = len(done(frame)) - len(cells)
+    if untimed:
+        parts.append(f"{untimed} of {len(done(frame))} cells are not drawn: not timed by stage.")
+    if len(shown) < len(cells):
+        steps = ", ".join(str(n) for n in sorted(shown["steps"].unique()))
+        parts.append(f"Drawn at {steps} steps; all times are in the table of all cells.")
+    if not timings_are_even(frame):
+        parts.append("Timings of this run are uneven: shares are more to be trusted than times.")
+    return " ".join(parts)
+
+
+def _finding(cells: pd.DataFrame, bars: pd.DataFrame, decisions: Decisions) -> str:
+    """The shares of the default, else of the cell with the most steps."""
+    defaults = [r.chosen_row for r in decisions.recommendations if r.chosen_row in cells.index]
+    row: Any = defaults[0] if defaults else cells["steps"].idxmax()
+    parts = bars.loc[[row]].sort_values("seconds", ascending=False)
+    shares = ", ".join(
+        f"{stage} {share}" for stage, share in zip(parts["stage"], parts["share_text"], strict=True)
+    )
+    first = cells.loc[row]
+    return (
+        f"{setting_names(cells)[row]} ({first['panel']}), "
+        f"{duration(float(parts['seconds'].sum()))} an image: {shares}."
+    )
