@@ -38,7 +38,7 @@ def heat_map(
     two guidances; None where there are none.
 
     Closeness to many steps has none: each guidance has a trajectory of its own."""
-    if metric not in leading(frame_metrics(frame)) or is_of_convergence(metric):
+    if metric not in leading(frame_metrics(frame), decisions.gates) or is_of_convergence(metric):
         return None
     tiles = _tiles(frame, metric)
     if tiles.empty:
