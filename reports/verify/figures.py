@@ -9,6 +9,7 @@ from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
 
 _ROW_HEIGHT = 17  # pixels, of a chart with a row per scheduler
+_LEGEND_COLUMN = 125  # pixels; as many as a panel holds, so that narrow pages cut none
 _LARGEST_ERROR = 3.0  # drawn; what is worse leaves the chart at its top
 _ERROR_TICKS = [10.0**power for power in range(-8, 4)]
 
@@ -138,8 +139,10 @@ def _gains(record: dict[str, Any]) -> Figure | None:
     )
     true_contrast = alt.Chart().mark_rule(color=theme.QUIET).encode(x=alt.datum(1))
     marks = base.mark_point(filled=True, size=70, opacity=0.9).encode(
-        color=alt.Color("band:N", title="Variance", scale=_scale(bands)),
-        shape=alt.Shape("band:N", title="Variance", scale=alt.Scale(domain=bands)),
+        color=alt.Color("band:N", title="Variance", scale=_scale(bands), legend=_legend()),
+        shape=alt.Shape(
+            "band:N", title="Variance", scale=alt.Scale(domain=bands), legend=_legend()
+        ),
         tooltip=["scheduler:N", "band:N", "gain:Q"],
     )
     return _faceted(
@@ -176,8 +179,10 @@ def _parts(record: dict[str, Any]) -> Figure | None:
         .encode(
             x=_errors(alt.X),
             y=alt.Y("scheduler:N", title=None, sort=None),
-            color=alt.Color("part:N", title="From", scale=_scale(kinds)),
-            shape=alt.Shape("part:N", title="From", scale=alt.Scale(domain=kinds)),
+            color=alt.Color("part:N", title="From", scale=_scale(kinds), legend=_legend()),
+            shape=alt.Shape(
+                "part:N", title="From", scale=alt.Scale(domain=kinds), legend=_legend()
+            ),
             tooltip=["scheduler:N", "part:N", "error:Q"],
         )
     )
@@ -224,8 +229,12 @@ def _lines_and_marks(base: alt.Chart, points: list[dict[str, Any]]) -> list[alt.
 
 def _colour(points: Sequence[dict[str, Any]]) -> alt.Color:
     names = list(dict.fromkeys(point["scheduler"] for point in points))
-    legend = alt.Legend(orient="bottom", columns=theme.LEGEND_COLUMNS, title=None, symbolLimit=0)
-    return alt.Color("scheduler:N", sort=names, scale=_scale(names), legend=legend)
+    return alt.Color("scheduler:N", title=None, sort=names, scale=_scale(names), legend=_legend())
+
+
+def _legend() -> alt.Legend:
+    columns = alt.ExprRef(f"max(1, floor(child_width / {_LEGEND_COLUMN}))")
+    return alt.Legend(orient="bottom", columns=columns, symbolLimit=0)
 
 
 def _scale(names: list[str]) -> alt.Scale:

@@ -39,6 +39,7 @@ def write_verification(record: dict[str, Any], folder: Path) -> Path:
 
 def _render(record: dict[str, Any], figures: list[Figure]) -> str:
     environment = page_environment(_HERE)
+    environment.filters["without_title"] = _without_title
     environment.globals |= {
         "where": where,
         "number_text": number_text,
@@ -56,6 +57,11 @@ def _render(record: dict[str, Any], figures: list[Figure]) -> str:
         matrices=[_matrix(record, summary) for summary in record["schedulers"]],
         counts=_counts(record),
     )
+
+
+def _without_title(figure: Figure) -> dict[str, Any]:
+    """The specification for a page that has the title as HTML, which wraps."""
+    return {name: value for name, value in figure.spec.items() if name != "title"}
 
 
 def _counts(record: dict[str, Any]) -> dict[str, int]:

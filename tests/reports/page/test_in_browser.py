@@ -104,6 +104,28 @@ def test_a_printed_page_holds_every_chart_whole(opened, file):
     assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
 
 
+def test_what_is_folded_is_printed_and_folded_again(opened, tmp_path):
+    run = fabricate(tmp_path / "run", steps=(2, 4, 8), guidances=(4.0,), samples=64)
+    file = write_report(run.folder)
+    chart = re.search(
+        r'<figure class="chart" id="fd_shapes_vs_steps">.*?</figure>', file.read_text(), re.S
+    )
+    folded = chart[0].replace("fd_shapes_vs_steps", "folded")
+    details = f"<section><details><summary>More</summary>{folded}</details></section>"
+    file.write_text(file.read_text().replace("</main>", f"{details}</main>"))
+    page = opened(file).page
+    page.wait_for_function("document.querySelector('#folded svg.marks')")  # drawn out of sight
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    ((left, top, right, bottom),) = boxes(page, "#folded svg.marks")
+    assert right - left > 300
+    assert bottom - top > 100
+    assert page.locator("details[open]").count() > 1
+    assert not page.locator("details.columns").get_attribute("open")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+
+
 LINES = "svg.marks .mark-line path[stroke-width]"
 IN_FULL = f"""([figure, expected]) => [...document.querySelectorAll(`#${{figure}} {LINES}`)]
   .filter((line) => Number(line.getAttribute("opacity") ?? 1) === 1)

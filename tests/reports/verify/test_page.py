@@ -1,6 +1,7 @@
 """The page and the tables of a verification."""
 
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
+from tests.helpers.browser import Opened, chromium
 from tests.helpers.folders import ROOT
 
 
@@ -14,6 +15,16 @@ def test_the_page_stands_alone_and_names_what_was_found(verified):
     assert "https://github.com/huggingface/diffusers/issues/9261" in page
     assert (folder / "figures" / "verify_scan.svg").stat().st_size > 10_000
     assert "## Known defects" in (folder / "schedulers.md").read_text()
+
+
+def test_a_small_screen_holds_charts_legends_and_tables(verified):
+    with chromium() as browser:
+        small = {"width": 390, "height": 800}
+        opened = Opened(browser, verified[0] / "verify.html", viewport=small)
+        assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        for chart in opened.page.locator(".canvas svg.marks").all():
+            assert float(chart.get_attribute("width")) <= 1.1 * small["width"]  # not made tiny
+        assert opened.heard == []
 
 
 def test_evaluations_are_shown_against_those_that_the_catalogue_states(verified):
