@@ -185,8 +185,10 @@ def _ends(records: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def _axis(ends: tuple[float, float]) -> Any:
     """The same y encoding for every field: linear about 0, compressed beyond the margin."""
     scale = alt.Scale(type="symlog", constant=1, domain=[*ends], nice=False)
+    ticks = loss_ticks(ends)
     axis = alt.Axis(
-        values=loss_ticks(ends),
+        values=ticks,
+        tickCount=len(ticks),  # else Vega leaves every second one out, the margin's name among them
         labelExpr="datum.value == 1 ? 'margin' : datum.label",
         format="~r",
         labelOverlap=False,
