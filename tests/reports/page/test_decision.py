@@ -41,7 +41,7 @@ def test_it_is_valid_vega_lite_with_a_panel_for_each_scheduler(run):
     assert {"ddim", "euler", "heun", "margin", "default"} <= set(texts)
 
 
-@pytest.mark.parametrize("margin", [0.3, 1.0, 2.0, 20.0])
+@pytest.mark.parametrize("margin", [0.2, 2.0])
 def test_the_margin_is_named_however_far_losses_go(run, margin):
     declared = {FD: {"absolute": margin}, CLIP: {"absolute": 0.5}}
     (figure,) = decision_figures(*decided(replace(run, margins=declared))).values()
