@@ -17,8 +17,10 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.names import counted
 
 # Settings that say how images are scored and where the run is kept; all else is of making them.
-_TAKEN = ("metrics", "margins", "tracking", "prompts.")
-_TAKEN += ("device", "threads", "batch_size", "images", "runs", "run", "store")
+_TAKEN = (
+    *("metrics", "margins", "tracking", "prompts."),
+    *("device", "threads", "batch_size", "images", "runs", "run", "store"),
+)
 
 
 def _positive(text: str) -> float:

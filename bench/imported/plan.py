@@ -225,6 +225,7 @@ class _Planner:
             latency=settings.latency.model_copy(update={"timed_runs": 0}),
             may_be_flat=False,
             pictures=settings.images,
+            margins=settings.margins.model_dump()["gating"],
             unmeasured=(*unread.values(), *lacks),
         )
 

@@ -300,8 +300,9 @@ def _about_pairs(pairs: Sequence[Pair], whole: Sequence[Pair]) -> Iterator[str]:
 def _about_pair(pair: Pair) -> Iterator[str]:
     """What changed in the work done, which explains quality that changed."""
     _, old, new = pair
-    if old.cost and new.cost and old.cost.nfe != new.cost.nfe:
-        yield f"{counted(old.cost.nfe, 'evaluation')} before, {new.cost.nfe} now"
+    before, now = (side.cost.nfe if side.cost else None for side in (old, new))
+    if before is not None and now is not None and before != now:
+        yield f"{counted(before, 'evaluation')} before, {now} now"
     if old.grid and new.grid:
         yield from _about_levels(old.cell.steps, old.grid.sigmas, new.grid.sigmas)
     for name in fields_with(PAIRED):
