@@ -3,16 +3,14 @@ const ADDRESS = "#explore?";
 const PANELS = 12; // beyond which cells are not split by all that is held fixed at first
 const AXES = { linear: "linear", log: "logarithmic", near: "near the plateau" };
 
-/** The images that the gallery of the page has of a cell, each with its prompt. */
-function samplesOf({ cells, schedulers }, cell) {
-  const grids = [...document.querySelectorAll("#samples table.grid")];
-  return Object.entries({ steps: cells.panel, strength: cells.across }).flatMap(([along, panel]) =>
-    grids
-      .filter((grid) => grid.caption.textContent === panel[cell])
-      .flatMap((grid) => [...grid.querySelectorAll("img")])
-      .filter(({ alt }) => alt === `${schedulers[cells.scheduler[cell]]}, ${along} ${cells[along][cell]}`)
-      .map((image) => [image, image.closest("figure").querySelector("figcaption").textContent]),
-  );
+/** The pictures of the gallery by the key of their cell, each with its prompt. */
+function picturesByCell() {
+  const tiles = [...document.querySelectorAll("#samples .tile[data-cell]")].map((tile) => ({
+    key: tile.dataset.cell,
+    picture: tile.querySelector("img"),
+    prompt: tile.closest("figure").querySelector("figcaption bdi").textContent,
+  }));
+  return Map.groupBy(tiles, ({ key }) => key);
 }
 
 /** An element with texts or elements inside. */
@@ -23,13 +21,13 @@ function element(tag, ...inside) {
 }
 
 /** Facts and samples of a pinned cell. */
-function factsOf(data, cell) {
+function factsOf(data, cell, pictures) {
   const { cells, costs, metrics } = data;
   const fact = (title, ...texts) =>
     element("div", element("dt", title), ...texts.map((text) => element("dd", `${text ?? "\u2013"}`)));
   const scores = Object.values(metrics).filter((metric) => metric.value[cell] !== null);
-  const samples = samplesOf(data, cell).map(([image, prompt]) =>
-    element("figure", image.cloneNode(), element("figcaption", prompt)),
+  const samples = (pictures.get(cells.key[cell]) ?? []).map(({ picture, prompt }) =>
+    element("figure", picture.cloneNode(), element("figcaption", prompt)),
   );
   const facts = [
     ...scores.map((metric) => {
@@ -53,6 +51,7 @@ function explore(section) {
   const { cells, costs, facets, metrics, schedulers } = data;
   const [figure, form] = [section.querySelector("figure"), section.querySelector("form")];
   const [canvas, controls] = [figure.querySelector(".canvas"), form.elements];
+  const pictures = picturesByCell(); // before the gallery lays them out anew
   const part = (name) => section.querySelector(`.${name}`);
   const options = {
     x: Object.values(costs).map(({ name, words }) => [name, words]),
@@ -141,7 +140,7 @@ function explore(section) {
     controls.pin.value = view.pin;
     if (!view.pin) return;
     const cell = cells.id.indexOf(view.pin);
-    const { facts, tiles } = factsOf(data, cell);
+    const { facts, tiles } = factsOf(data, cell, pictures);
     part("pinned").querySelector("h3").textContent = cells.name[cell];
     part("facts").replaceChildren(...facts);
     part("tiles").replaceChildren(...tiles);

@@ -78,7 +78,8 @@ def exploration(
     """What explore.js reads, ready for JSON; None where no cell has a value of any metric."""
     metrics = frame_metrics(frame)
     finished = done(with_panels(frame)).drop_duplicates(["panel", "scheduler", "steps"])
-    cells = finished[np.isfinite(finished[metrics].astype(float)).any(axis=1)]
+    has_values = np.isfinite(finished[metrics].to_numpy(float)).any(axis=1)
+    cells: pd.DataFrame = finished.loc[has_values]
     if cells.empty:
         return None
     looks, full = looks_of(frame), drawn_in_full(metrics, decisions.gates)
@@ -104,7 +105,7 @@ def _costs(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
         costs.sort(key=lambda cost: cost is not STRENGTH)
     batch = f", {batch_words(cells)}" if SECONDS in costs else ""
     for cost in costs:
-        known = cells[cells[cost.field].notna()]
+        known: pd.DataFrame = cells.loc[cells[cost.field].notna()]
         axis = cost_axis(known, cost).to_dict(validate=False)
         yield {
             "name": cost.field,
@@ -125,6 +126,7 @@ def _columns(shown: _Shown) -> dict[str, list[Any]]:
     keys = cells["key"].str[:_KEY]
     twice = keys.duplicated(keep=False)
     return {
+        "key": cells["key"].tolist(),
         "id": keys.where(~twice, keys + "-" + cells["samples"].astype(str)).tolist(),
         "name": [cell_name(row) for row in rows],
         "scheduler": [shown.schedulers.index(name) for name in cells["scheduler"]],
@@ -191,22 +193,25 @@ def _text(value: float, se: float) -> str:
 def _against(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> dict[str, list[Any]]:
     """Columns [cells]: what a cell is beside the default of its group, and that default's name."""
     defaults, entries = shown.defaults(metric), shown.run.entries
-    names: dict[int, str] = {
-        row: cell_name(shown.frame.loc[row].to_dict()) for row in {*defaults.values()}
-    }
-    texts, of = [], []
+    rows = shown.frame.loc[[*defaults.values()]]
+    names = dict(zip(rows.index, map(cell_name, records(rows)), strict=True))
+    texts, places = [], []
     for row in shown.cells.index:
         default = defaults.get(shown.groups[row])
-        if row not in estimates or default not in estimates:
-            text = "" if row not in estimates else "no default is proven"
+        if row not in estimates:
+            text = ""
+        elif default is None:
+            text = "no default is proven"
+        elif default not in estimates:
+            text = "the default has no such value"
         elif row == default:
             text, default = "it is the default", None
         else:
             pair = estimates[row], estimates[default]
             text = difference_words(entries[row], entries[default], metric, estimates=pair)
         texts.append(text)
-        of.append([*names].index(default) if default in names else -1)
-    return {"against": texts, "defaults": [*names.values()], "default": of}
+        places.append(-1 if default is None else [*names].index(default))
+    return {"against": texts, "defaults": [*names.values()], "default": places}
 
 
 def _near_reach(metric: str, points: pd.DataFrame, decisions: Decisions) -> float | None:
