@@ -31,7 +31,7 @@ def estimates(*values, clusters=None):
 
 
 def sentence(frame, metric, *values, **options):
-    return steps_sentences(frame, metric, estimates(*values, **options)).get(
+    return steps_sentences(frame, metric, estimates(*values, **options), gating=()).get(
         ("guidance 4", "ddim"), ""
     )
 
@@ -78,7 +78,7 @@ def test_nothing_is_said_where_samples_are_not_paired_or_errors_are_not_known(fr
     clusters = [halves, thirds, halves, halves]
     assert sentence(frame, CLIP, 20.0, 23.0, 23.0, 23.0, clusters=clusters) == ""
     few = {i: Estimate(20.0 + i, np.zeros(1)) for i in range(4)}
-    assert steps_sentences(frame, CLIP, few) == {}
+    assert steps_sentences(frame, CLIP, few, gating=()) == {}
 
 
 def test_nothing_is_said_where_bias_can_turn_the_order_around(frame):
