@@ -1,7 +1,5 @@
 /* The chart to ask: its controls, its address, and the cell that is pinned below it. */
 const ADDRESS = "#explore?";
-const PANELS = 12; // beyond which cells are not split by all that is held fixed at first
-const AXES = { linear: "linear", log: "logarithmic", near: "near the plateau" };
 
 /** The pictures of the gallery by the key of their cell, each with its prompt. */
 function picturesByCell() {
@@ -34,10 +32,9 @@ function factsOf(data, cell, pictures) {
       const interval = `95\u00a0% interval: ${metric.interval[cell]}`;
       return fact(metric.label, metric.text[cell], interval, `less the default: ${againstOf(metric, cell)}`);
     }),
-    ...Object.values(costs)
-      .filter(({ name }) => name !== "latency_p50_s")
-      .map(({ name, words }) => fact(words, cells[name][cell])),
-    fact("latency per image", cells.latency[cell]),
+    ...Object.values(costs).map(({ name, words }) =>
+      fact(words, name === "latency_p50_s" ? cells.latency[cell] : cells[name][cell]),
+    ),
     fact("samples", cells.samples[cell]),
   ];
   return { facts, tiles: samples.length ? samples : ["No samples of it are on this page."] };
@@ -48,27 +45,14 @@ function explore(section) {
   for (const list of ["costs", "metrics"]) {
     data[list] = Object.fromEntries(data[list].map((one) => [one.name, one]));
   }
-  const { cells, costs, facets, metrics, schedulers } = data;
+  const { cells, costs, metrics, schedulers } = data;
   const [figure, form] = [section.querySelector("figure"), section.querySelector("form")];
   const [canvas, controls] = [figure.querySelector(".canvas"), form.elements];
   const pictures = picturesByCell(); // before the gallery lays them out anew
   const part = (name) => section.querySelector(`.${name}`);
-  const options = {
-    x: Object.values(costs).map(({ name, words }) => [name, words]),
-    y: Object.values(metrics).map(({ name, label }) => [name, label]),
-    axis: Object.entries(AXES),
-    panels: [["all", "all that is held fixed"], ...facets.map((f) => [f, f]), ["none", "one panel"]],
-    pin: [["", "none"], ...cells.id.map((id, cell) => [id, cells.name[cell]])],
-  };
-  const few = distinct(cells.panel).length <= PANELS;
-  const usual = {
-    x: options.x[0][0],
-    y: options.y[0][0],
-    axis: "", // that of the metric
-    panels: few ? "all" : (facets[0] ?? "none"),
-    pin: "",
-    bands: true,
-  };
+  controls.pin.append(...cells.id.map((id, cell) => new Option(cells.name[cell], id)));
+  // An empty axis is that of the metric.
+  const usual = { ...Object.fromEntries(new FormData(form)), axis: "", bands: true };
   const drawing = { legend: null, shown: [], view: null };
   let view; // what is chosen
   let rows = []; // what is drawn of it
@@ -78,11 +62,12 @@ function explore(section) {
     const words = new URLSearchParams(address.startsWith(ADDRESS) ? address.slice(ADDRESS.length) : "");
     const names = distinct(words.getAll("s")).filter((name) => schedulers.includes(name));
     if (names.length) chosen = names;
-    const known = Object.entries(options).map(([name, list]) => {
-      const value = list.map(([option]) => option).find((option) => option === words.get(name));
-      return [name, value ?? usual[name]];
-    });
-    return { ...Object.fromEntries(known), bands: words.get("bands") !== "0" };
+    const known = ([name, value]) => {
+      const list = [...(controls[name].options ?? [])].map((option) => option.value);
+      return [name, list.includes(words.get(name)) ? words.get(name) : value];
+    };
+    const named = Object.entries(usual).map(known);
+    return { ...Object.fromEntries(named), bands: words.get("bands") !== "0" };
   }
 
   function write() {
@@ -106,11 +91,8 @@ function explore(section) {
     part("subtitle").textContent = metric.subtitle;
     part("cut").textContent = metric.note;
     const beyond = `${all.length - rows.length} of ${all.length} cells lie beyond this axis`;
-    const several = groups(rows, "line").length > distinct(rows.map((r) => r.scheduler + r.panel)).length;
-    part("beyond").textContent = [
-      axis === "near" ? `${beyond}, and intervals are cut where it ends. ` : "",
-      several ? "Curves of one scheduler differ in what is held fixed: point at a cell to see it. " : "",
-    ].join("");
+    part("beyond").textContent =
+      axis === "near" ? `${beyond}, and intervals are cut where it ends. ` : "";
     drawing.shown = metric.first;
     tell();
     pin();
@@ -160,9 +142,6 @@ function explore(section) {
     drawings.forEach(emphasise);
   }
 
-  for (const [name, list] of Object.entries(options)) {
-    controls[name].append(...list.map(([value, text]) => new Option(text, value)));
-  }
   drawing.legend = legendOf(figure, { datasets: { "": schedulers.map((scheduler) => ({ scheduler })) } });
   drawings.set(figure, drawing);
   form.addEventListener("change", ({ target }) => {

@@ -45,6 +45,7 @@ _FACETS = ("guidance", "task", "strength", "model")  # settings by which panels 
 _KEY = 12  # letters of a cell's key in an address
 _NEAR = 2  # margins from the best value to which "near the plateau" reaches
 _NEAR_ERRORS = 10  # typical standard errors likewise, of a metric without a margin
+_PANELS = 12  # beyond which cells are not split by all that is held fixed at first
 _FLAT = 0.25  # of the whole axis, below which what is near the plateau is shown first
 
 
@@ -90,6 +91,7 @@ def exploration(
         "schedulers": shown.schedulers,
         "costs": [*_costs(cells)],
         "facets": [name for name in _FACETS if cells[name].nunique() > 1],
+        "are_many": cells["panel"].nunique() > _PANELS,
         "cells": _columns(shown),
         "metrics": [_metric(shown, m, estimates[m]) for m in ordered if cells[m].notna().any()],
     }
@@ -106,7 +108,7 @@ def _costs(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     batch = f", {batch_words(cells)}" if SECONDS in costs else ""
     for cost in costs:
         known: pd.DataFrame = cells.loc[cells[cost.field].notna()]
-        axis = cost_axis(known, cost).to_dict(validate=False)
+        axis: Any = cost_axis(known, cost).to_dict(validate=False)
         yield {
             "name": cost.field,
             "words": cost.words,
