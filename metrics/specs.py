@@ -19,6 +19,13 @@ def is_between_distributions(metric: str) -> bool:
     return metric.split("_")[0] in _BETWEEN_DISTRIBUTIONS
 
 
+def depends_on_samples(metric: str) -> bool:
+    """Whether it is of all samples together, so that its value moves with their number: a bias is
+    left, or it grows."""
+    manifold = ("precision", "recall", "density", "coverage")
+    return is_between_distributions(metric) or metric.split("_")[0] in manifold
+
+
 def metric_spec(name: str) -> MetricSpec:
     """The spec of a quality metric by its column name.
 

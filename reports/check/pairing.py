@@ -130,11 +130,11 @@ def match(
         raise UserError(_nothing_shared(packs, with_model))
     if collision := next(_collisions(groups, with_model), None):
         raise UserError(_cannot_be_told_apart(collision, matching))
-    partners = {id(old): new for group in groups for old, new in partners(*group)}
+    partner_of = {id(old): new for group in groups for old, new in partners(*group)}
     named = list(zip(_names(baseline.cells, with_model), baseline.cells, strict=True))
-    pairs = [Pair(name, old, partners[id(old)]) for name, old in named if id(old) in partners]
+    pairs = [Pair(name, old, partner_of[id(old)]) for name, old in named if id(old) in partner_of]
     _refuse_foreign(pairs)
-    return pairs, [name for name, old in named if id(old) not in partners and old.status in WHOLE]
+    return pairs, [name for name, old in named if id(old) not in partner_of and old.status in WHOLE]
 
 
 def _groups(packs: tuple[Pack, Pack], matching: Matching, with_model: bool) -> list[_Group]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import yaml
 
 from denoisebench.bench.records.cell import made_by
-from denoisebench.metrics.specs import is_of_convergence, metric_spec
+from denoisebench.metrics.specs import depends_on_samples, is_of_convergence, metric_spec
+from denoisebench.reports.rows.frame import done
 from denoisebench.reports.several.sides import Side
-
-Ruler = frozenset[str]  # all that a run measures a metric by: extractor, reference, convention
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,29 @@ def common_metrics(sides: Sequence[Side]) -> tuple[list[Common], list[str]]:
 
 def _groups(name: str, sides: Sequence[Side]) -> list[list[Side]]:
     """The runs that have a metric, those together that measure it alike."""
-    groups: dict[tuple[Ruler, object], list[Side]] = {}
+    groups: dict[tuple[object, ...], list[Side]] = {}
     for side in sides:
         if name in side.metrics:
-            facts = str(side.run.own_metrics.get(name))
-            groups.setdefault((_ruler(name, side), facts), []).append(side)
+            of_all = _samples(side) if depends_on_samples(name) else ""
+            groups.setdefault((*_ruler(name, side), of_all), []).append(side)
     return [*groups.values()]
 
 
-def _ruler(name: str, side: Side) -> Ruler:
-    """What a run's cells are measured by. Each curve has a trajectory of its own to converge to:
-    its number of steps is what runs may share."""
+def _ruler(name: str, side: Side) -> tuple[object, ...]:
+    """What a run's cells are measured by: extractor, reference and convention, and the facts of a
+    metric of the user's own. Each curve has a trajectory of its own to converge to: its number of
+    steps is what runs may share."""
+    facts = str(side.run.own_metrics.get(name))
     if is_of_convergence(name):
-        return frozenset([_trajectory(side)])
-    kinds = (entry.metrics[name] for entry in side.run.entries if name in entry.metrics)
-    return frozenset(re.sub(r"_from\d+$", "", made_by(kind)) for kind in kinds)
+        return facts, _trajectory(side)
+    kinds = [entry.metrics[name] for entry in side.run.entries if name in entry.metrics]
+    return facts, frozenset(re.sub(r"_from\d+$", "", made_by(kind)) for kind in kinds)
+
+
+def _samples(side: Side) -> str:
+    """`96`; `64 to 512` of a race."""
+    counts = sorted(done(side.frame)["samples"].unique())
+    return " to ".join(f"{n:,}" for n in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _trajectory(side: Side) -> str:
@@ -70,16 +77,26 @@ def _trajectory(side: Side) -> str:
 def _left_out(name: str, drawn: Sequence[Side], sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
         if side not in drawn:
-            why = "measures it in another way" if name in side.metrics else "does not have it"
+            why = "does not have it"
+            if name in side.metrics:
+                why = f"measures it otherwise: {_apart(name, [drawn[0], side])}"
             yield f"Not of {side.label}, which {why}."
 
 
 def _not_drawn(name: str, groups: Sequence[Sequence[Side]]) -> str:
     """`FID: not drawn together: …`"""
-    label, labels = metric_spec(name).label, [side.label for group in groups for side in group]
-    if len(labels) == 1:
-        return f"{label}: {labels[0]} alone has it."
-    what = "the reference trajectory has other steps"
-    if not is_of_convergence(name):
-        what = "the extractor, its weights, the reference or the way of resizing differ"
-    return f"{label}: {what} in {' and '.join(labels)}, so that their values are not of one scale."
+    label, sides = metric_spec(name).label, [side for group in groups for side in group]
+    if len(sides) == 1:
+        return f"{label}: {sides[0].label} alone has it."
+    labels = " and ".join(side.label for side in sides)
+    return f"{label} is not drawn together or compared in {labels}: {_apart(name, sides)}."
+
+
+def _apart(name: str, sides: Sequence[Side]) -> str:
+    """What makes values of a metric no values of one scale."""
+    if len({_ruler(name, side) for side in sides}) == 1:
+        numbers = " and ".join(dict.fromkeys(_samples(side) for side in sides))
+        return f"its values move with the number of samples, here {numbers}"
+    if is_of_convergence(name):
+        return "the reference trajectory has other steps"
+    return "the extractor, its weights, the reference or the way of resizing differ"

@@ -38,7 +38,7 @@ _TIMED_BY = {"latency_batch_size": "batch sizes", "threads": "numbers of threads
 class Unlike:
     """One thing that runs differ in; values in their order."""
 
-    what: str
+    title: str
     values: list[str]
 
 
@@ -50,7 +50,7 @@ def differences_of(sides: Sequence[Side]) -> list[Unlike]:
     rows["Margins"] = [_margins(side) for side in sides]
     names = dict.fromkeys(name for side in sides for name in side.run.environment)
     rows |= {name: [side.run.environment.get(name, "unknown") for side in sides] for name in names}
-    return [Unlike(what, values) for what, values in rows.items() if len({*values}) > 1]
+    return [Unlike(title, values) for title, values in rows.items() if len({*values}) > 1]
 
 
 def latency_apart(sides: Sequence[Side]) -> str:

@@ -103,10 +103,16 @@ def test_other_prompts_are_not_paired_and_the_page_says_so(made, capsys):
 
 
 def test_other_numbers_of_samples_are_not_compared(made, capsys):
+    """Nor are distances drawn together, which move with their number; means are."""
     record = report(capsys, *made(a={}, b={"samples": 32}))
+    assert {line["metric"] for line in record["differences"]} == {CLIP}
     for line in record["differences"]:
         assert line["samples"] == "not compared: 64 and 32 samples; sweep as many"
         assert line["difference"] is None
+    assert (
+        "Fréchet distance (shapes) is not drawn together or compared in a and b: its values move "
+        "with the number of samples, here 64 and 32."
+    ) in record["cautions"]
 
 
 def test_a_metric_of_another_reference_is_not_drawn_together(made, capsys):
@@ -116,7 +122,7 @@ def test_a_metric_of_another_reference_is_not_drawn_together(made, capsys):
     record = report(capsys, a, b)
     assert {line["metric"] for line in record["differences"]} == {CLIP}
     (why,) = [text for text in record["cautions"] if text.startswith("Fréchet distance")]
-    assert "the reference or the way of resizing differ in a and b" in why
+    assert why.endswith("weights, the reference or the way of resizing differ.")
     page = page_of(record)
     assert why in page.text
     figures = [of["id"] for tag, of in page.elements if tag == "figure"]
