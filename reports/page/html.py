@@ -113,7 +113,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             frequency_bands=content.frequency_bands,
             legend=families(looks_of(frame)),
             curve_notes=curve_notes(frame, run.curve_notes),
-            samples=samples_of(run, frame, content.blocks, defaults=_default_rows(content)),
+            samples=samples_of(frame, content.blocks, defaults=_default_rows(content)),
             columns=cells_table(supported, content.decisions.gates),
             statuses=supported["status"].tolist(),
             whole=WHOLE,

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from denoisebench.bench.records.names import describe, plain
-from denoisebench.bench.records.run import Run
 from denoisebench.reports.formats import number, significant
 from denoisebench.reports.page.gallery import LARGEST, Block, tile_uri
 from denoisebench.reports.rows.curves import panel_names
@@ -69,7 +68,7 @@ class Samples:
 
 
 def samples_of(
-    run: Run, frame: pd.DataFrame, blocks: Sequence[Block], *, defaults: Collection[int] = ()
+    frame: pd.DataFrame, blocks: Sequence[Block], *, defaults: Collection[int] = ()
 ) -> Samples | None:
     """The section of samples; None without images. defaults: row numbers, the first leads."""
     if not blocks:
@@ -127,7 +126,7 @@ def _pictures(blocks: Sequence[Block]) -> tuple[list[Block], Uris, int]:
 def _is_within(blocks: Sequence[Block], side: int) -> bool:
     """Whether the first samples fit at this size, as some of the tiles tell."""
     images = [*_images(blocks[0]).values()]
-    probed = images[:: math.ceil(len(images) / _PROBED)]
+    probed = images[:: max(1, math.ceil(len(images) / _PROBED))]
     mean = sum(len(tile_uri(image, side)) for image in probed) / max(len(probed), 1)
     return mean * len(images) * min(len(blocks), SEEN) <= MOST_BYTES
 

@@ -16,7 +16,7 @@ POINTS = 72  # in an inch
 _SCALE = 1.5  # pixels of the layout in a point: 12 pixels are text of 8 points, 11 of 7.3
 _NARROWEST = 190  # pixels of a panel, where a figure does not say
 _LOWEST = 200  # pixels of a panel
-_ROUNDS = 4  # of fitting: what stands beside the panels changes a little with their width
+_ROUNDS = 3  # of fitting: what stands beside the panels changes a little with their width
 _SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 _BLACK = "#000000"
 _FRAME = 110  # pixels beside the panels, before they are measured

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.helpers.fake_run import fabricate, with_images
 
 def of_run(run, **options):
     frame = load_frame(run)
-    return samples_of(run, frame, gallery(run, frame), **options)
+    return samples_of(frame, gallery(run, frame), **options)
 
 
 def block(*levels):
@@ -75,9 +76,9 @@ def test_large_images_are_made_smaller_before_samples_are_left_out(tmp_path, mon
     with_images(run, np.random.default_rng(0).integers(0, 256, (32, 3, 256, 256), np.uint8))
     frame = load_frame(run).assign(width=256, height=256)
     blocks = gallery(run, frame)[:4]
-    assert "in full size" in samples_of(run, frame, blocks).size
+    assert "in full size" in samples_of(frame, blocks).size
     monkeypatch.setattr(module, "MOST_BYTES", 100_000)
-    shown = samples_of(run, frame, blocks)
+    shown = samples_of(frame, blocks)
     assert len(shown.blocks) == 4
     (side,) = map(int, re.findall(r"made smaller to (\d+) pixels", shown.size))
     assert 32 <= side < 256
@@ -86,6 +87,16 @@ def test_large_images_are_made_smaller_before_samples_are_left_out(tmp_path, mon
 def test_noise_is_called_the_same_only_where_one_seed_is(tmp_path):
     assert of_run(fabricate(tmp_path / "a" / "run", steps=(2,))).noise == "noise seed 0"
     assert of_run(fabricate(tmp_path / "b" / "run", steps=(2,), seeds=(0, 1))).noise == ""
+
+
+def test_a_first_sample_without_pictures_stands_beside_others(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(2, 4))
+    frame = load_frame(run)
+    first, *others = gallery(run, frame)
+    bare = replace(first, grids=[replace(grid, rows=[]) for grid in first.grids])
+    shown = samples_of(frame, [bare, *others])
+    assert len(shown.blocks) == 8
+    assert {sample for _, sample in shown.uris} == {*range(1, 8)}
 
 
 def test_without_images_there_are_no_samples(tmp_path):
