@@ -107,7 +107,7 @@ def change(block: Block) -> float:
 
 
 def _pictures(blocks: Sequence[Block]) -> tuple[list[Block], Uris, int]:
-    """As many blocks as the budget holds, their pictures, and the longest side of a tile.
+    """Blocks as far as the budget holds them, their pictures, and the longest side of a tile.
 
     Tiles get smaller until some samples fit. Of the first block all is shown that fits.
     """

@@ -69,7 +69,7 @@ def _with_panels(spec: dict[str, Any], columns: int, width: float) -> dict[str, 
 
 
 def _printed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Without title and names beside curves, which have no room here; the legend names them."""
+    """The specification in black, without title and names beside curves: the legend has them."""
     layers = [layer for layer in spec["spec"]["layer"] if layer.get("name") != "ends"]
     config = dict(spec["config"])
     for part, look in _PRINT.items():
