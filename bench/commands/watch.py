@@ -40,7 +40,7 @@ _FOOTER = "Ctrl-C ends this view; the sweep goes on"
     help="Port of the page; a free one unless given.",
 )
 @json_option
-def watch(folder: Path, serve: bool, port: int | None, as_json: bool) -> int:
+def watch(folder: Path, *, serve: bool, port: int | None, as_json: bool) -> int:
     """Shows how a sweep goes while it runs.
 
     What is done, scores so far, time left, and who works on it. It reads what the sweep stores and
@@ -155,4 +155,5 @@ def _fill_screen(
                 live.update(view, refresh=True)
     finally:
         if sight:
-            console.print(screen(sight, height=10_000, is_ascii=is_ascii, footer=""))
+            height = console.size.height
+            console.print(screen(sight, height=height, is_ascii=is_ascii, footer=""))

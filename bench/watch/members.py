@@ -42,6 +42,7 @@ class Crowd:
         cells = {entry.cell.key: cell_name(entry.asked) for entry in entries}
         return tuple(
             SeenMember(
+                key=name,
                 name=_member_name(name),
                 is_driver=name == driver.decode(),
                 is_gone=name in gone,

@@ -62,7 +62,8 @@ class Making:
 class SeenMember:
     """A driver or worker of a queue."""
 
-    name: str
+    key: str  # its name among leases
+    name: str  # in words
     is_driver: bool
     is_gone: bool  # its process ended, or its heartbeat stood still for long enough
     items: tuple[str, ...]  # what it holds, in words

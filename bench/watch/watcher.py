@@ -11,6 +11,7 @@ from pathlib import Path
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import is_running
+from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.queue.leases import process_here
 from denoisebench.bench.records import progress as progresses
@@ -21,7 +22,7 @@ from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.progress import CellToDo, Progress, age_s, read_progress
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import metric_names, read_estimate
-from denoisebench.bench.records.run import Run, load_run
+from denoisebench.bench.records.run import RECORDS, Run, load_run
 from denoisebench.bench.records.store import Shard, Store, covered
 from denoisebench.bench.watch.members import Crowd
 from denoisebench.bench.watch.sight import (
@@ -56,15 +57,16 @@ class Watcher:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        run = load_run(folder, is_watched=True)
-        self.is_remote = is_remote(run.store.root)
-        self._crowd = Crowd(run)
+        self._marks = _marks(folder)
+        self._run = load_run(folder, is_watched=True)
+        self.is_remote = is_remote(self._run.store.root)
+        self._crowd = Crowd(self._run)
         self._ended: dict[tuple[str, str], SeenCell] = {}  # by key and kind of status
         self._pace = Pace()
 
     def look(self) -> Sight:
         """What can be seen now. Raises UserError where the run is gone."""
-        run, progress = self._run(), self._progress()
+        run, progress = self._current(), self._progress()
         members = self._crowd.members(run.entries, progress.process if progress else "")
         open_cells = [cell for cell in progress.cells if not cell.status] if progress else []
         shards = run.store.written("images")
@@ -92,14 +94,14 @@ class Watcher:
             has_page=(self.folder / _PAGE).is_file(),
         )
 
-    def _run(self) -> Run:
-        """The run as recorded. Its files are replaced one after the other: they may be looked at
-        between."""
-        for _ in range(_TRIES - 1):
-            with suppress(UserError):
-                return load_run(self.folder, is_watched=True)
-            time.sleep(_AGAIN_S)
-        return load_run(self.folder, is_watched=True)
+    def _current(self) -> Run:
+        """The run as recorded, read again when that has changed. Its files are replaced one after
+        the other: they may be looked at between."""
+        marks = _marks(self.folder)
+        if marks != self._marks:
+            self._run = _read_patiently(self.folder)
+            self._marks = marks
+        return self._run
 
     def _progress(self) -> Progress | None:
         """What the sweep says now, or said last: it may end between a look at both."""
@@ -168,6 +170,19 @@ def _leading(run: Run) -> list[str]:
     """The metrics that are shown."""
     names = metric_names(run)
     return leading(names, gates(run.margins, names, {}))
+
+
+def _marks(folder: Path) -> list[str]:
+    """What changes whenever a run is recorded anew."""
+    return [Folder(folder).mark(name) for name in RECORDS]
+
+
+def _read_patiently(folder: Path) -> Run:
+    for _ in range(_TRIES - 1):
+        with suppress(UserError):
+            return load_run(folder, is_watched=True)
+        time.sleep(_AGAIN_S)
+    return load_run(folder, is_watched=True)
 
 
 def _state(progress: Progress | None, members: Sequence[SeenMember], *, is_open: bool) -> str:

@@ -155,9 +155,9 @@ def changes(before: Sight | None, after: Sight) -> Iterator[str]:
 
 def _member_changes(before: Sight, after: Sight) -> Iterator[str]:
     """Who came, who gives no sign of life, who left; not what each holds, which changes always."""
-    known = {member.name: member for member in before.members}
+    known = {member.key: member for member in before.members}
     for member in after.members:
-        last = known.pop(member.name, None)
+        last = known.pop(member.key, None)
         if last is None or last.is_gone != member.is_gone:
             yield member_words(member)
     for member in known.values():
@@ -183,8 +183,8 @@ def has_changed(before: Sight | None, after: Sight) -> bool:
             changed_cells(before, after),
             before.state != after.state,
             before.lines != after.lines,
-            [(m.name, m.is_gone) for m in before.members]
-            != [(m.name, m.is_gone) for m in after.members],
+            [(m.key, m.is_gone) for m in before.members]
+            != [(m.key, m.is_gone) for m in after.members],
         )
     )
 
