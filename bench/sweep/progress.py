@@ -54,7 +54,7 @@ class SweepProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal and jobs),
         )
         self._task = self.bar.add_task("cells", total=self._cells, left="")
         account.begin(jobs)

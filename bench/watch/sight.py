@@ -82,6 +82,7 @@ class Sight:
     images_per_s: float | None  # lately; None where too few are stored to say
     left_s: float | None  # as the sweep measured it
     heard_s: float | None = None  # since it last said something, where it is on another machine
+    is_race: bool = False  # so that samples and the time left are of a rung
     lines: tuple[str, ...] = ()  # of races
     members: tuple[SeenMember, ...] = ()
     command: str = ""  # that goes on

@@ -25,6 +25,7 @@ from denoisebench.bench.watch.sight import (
 )
 from denoisebench.metrics.estimate import MISSING, plus_minus
 
+_ENDED = (*WHOLE, *LOST)  # statuses of cells that have ended
 _LONG_S = 120.0  # from which on a time is told in minutes
 _ASCII = str.maketrans({"±": "+-", "…": "...", "→": "->", MISSING: "-", "é": "e"})
 
@@ -47,10 +48,17 @@ def pace_words(sight: Sight) -> str:
     """`5,120 of 81,920 images, 41.2 a second, 3 min left`, as far as they are known."""
     if sight.state in OVER:
         return ""
-    images = f"{sight.images:,} of {counted(sight.samples, 'image')}"
+    of = "" if sight.is_race else f"{sight.images:,} of "
+    images = of + counted(sight.images if sight.is_race else sight.samples, "image")
     pace = sight.images_per_s
     rate = f"{pace:.3g} a second" if pace is not None and sight.state == RUNNING else ""
-    return ", ".join(filter(None, [images, rate, left_words(sight.left_s)]))
+    return ", ".join(filter(None, [images, rate, time_left(sight)]))
+
+
+def time_left(sight: Sight) -> str:
+    """`3 min left`, of a race `3 min left of this rung`."""
+    left = left_words(sight.left_s)
+    return f"{left} of this rung" if left and sight.is_race else left
 
 
 def making_lines(sight: Sight) -> list[str]:
@@ -141,16 +149,24 @@ def changes(before: Sight | None, after: Sight) -> Iterator[str]:
         yield from (f"now {line}" for line in making_lines(after))
         yield from map(member_words, after.members)
     else:
-        done = before.done + before.failed
-        for cell in changed_cells(before, after):
-            if cell.status in (*WHOLE, *LOST):
-                done += 1
-                line = f"[{done}/{after.wanted}] {cell.name}: {cell_words(cell)}"
-                yield "; ".join(filter(None, [line, left_words(after.left_s)]))
+        yield from _cell_changes(before, after)
         yield from _member_changes(before, after)
         yield from (line for line in after.lines if line not in before.lines)
     if before is None or before.state != after.state:
         yield state_words(after)
+
+
+def _cell_changes(before: Sight, after: Sight) -> Iterator[str]:
+    """Cells that ended, by their number; in a race, where each ends at rung after rung, by their
+    samples."""
+    done = before.done + before.failed
+    for cell in changed_cells(before, after):
+        if cell.status in _ENDED:
+            done += 1
+            samples = counted(cell.samples, "sample")
+            line = f"[{samples if after.is_race else f'{done}/{after.wanted}'}] {cell.name}"
+            line = f"{line}: {cell_words(cell)}"
+            yield "; ".join(filter(None, [line, time_left(after)]))
 
 
 def _member_changes(before: Sight, after: Sight) -> Iterator[str]:

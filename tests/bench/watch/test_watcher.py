@@ -8,11 +8,12 @@ import pytest
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Grid, Order, orders_of
 from denoisebench.bench.records.progress import Progress, read_progress, write_progress
-from denoisebench.bench.records.run import load_run
+from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.bench.watch.members import item_words
+from denoisebench.bench.watch.pace import Pace
 from denoisebench.bench.watch.sight import DONE, REPORTING, RUNNING, STOPPED, UNKNOWN, curves
-from denoisebench.bench.watch.watcher import Pace, Watcher
-from denoisebench.bench.watch.words import state_words
+from denoisebench.bench.watch.watcher import Watcher
+from denoisebench.bench.watch.words import pace_words, state_words
 from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.watched import COMMAND, dead, files_of, going_on, here
 
@@ -80,6 +81,25 @@ def test_images_and_scores_without_times_are_to_be_timed(run):
     sight = Watcher(run.folder).look()
     assert [cell.status for cell in sight.cells] == ["done", "making", "untimed", "untimed"]
     assert sight.cells[2].scores.keys() == {FD, CLIP}, "a curve does not lose its marks"
+
+
+def test_a_rung_of_a_race_counts_by_its_own_samples(run):
+    """Before the first rung has ended the list of cells has the samples that were asked for."""
+    entries = [replace(entry, samples=2048) for entry in run.entries]
+    save_run(replace(run, entries=entries))
+    going_on(run, ["done", "", "done", "done"], left_s=60.0)
+    watcher = Watcher(run.folder)
+    sight = watcher.look()
+    assert sight.is_race
+    assert [cell.status for cell in sight.cells] == ["done", "making", "done", "done"]
+    assert {(cell.images, cell.samples) for cell in sight.cells} == {(32, 32)}
+    assert pace_words(sight) == "128 images, 60 s left of this rung"
+    going_on(run, ["done"] * 4)
+    assert [cell.samples for cell in watcher.look().cells] == [32] * 4
+    raced = [replace(entry, cap=2048) for entry in run.entries]
+    save_run(replace(run, entries=raced))
+    going_on(run, ["done"] * 4)
+    assert watcher.look().state == RUNNING, "the next rung is planned"
 
 
 def test_what_a_sweep_is_at_is_what_its_process_is(run):

@@ -1,0 +1,148 @@
+"""The cells of a run as they are seen: in the store, and by what the sweep says of them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
+from denoisebench.bench.records.margins import gates
+from denoisebench.bench.records.names import cell_name, describe
+from denoisebench.bench.records.progress import CellToDo
+from denoisebench.bench.records.rows import metric_names, read_estimate
+from denoisebench.bench.records.run import Run
+from denoisebench.bench.records.store import Shard, Store, covered
+from denoisebench.bench.watch.sight import (
+    LOST,
+    MAKING,
+    UNSUPPORTED,
+    UNTIMED,
+    WAITING,
+    Making,
+    Score,
+    SeenCell,
+)
+from denoisebench.metrics.specs import leading
+
+Shards = Mapping[str, list[Shard]]  # of images, by key
+
+
+class Cells:
+    """Looks at cells again and again; those that are whole are read once."""
+
+    def __init__(self) -> None:
+        self._whole: dict[tuple[str, str], SeenCell] = {}  # by key and kind of status
+
+    def seen(
+        self, run: Run, shards: Shards, todo: Sequence[CellToDo], *, busy: Collection[str]
+    ) -> tuple[SeenCell, ...]:
+        """The cells of a run in its order. todo: as the sweep says them. busy: keys of those that
+        someone is at."""
+        wanted: dict[str, list[CellToDo]] = {}
+        for part in todo:
+            wanted.setdefault(part.key, []).append(part)
+        fields, metrics = _panel_fields(run.entries), shown_metrics(run)
+        cells = []
+        for entry in run.entries:
+            key = entry.cell.key
+            kept, goal = (key, entry.status_kind), _goal(entry, wanted.get(key, []))
+            is_open = goal is not None and not goal.status
+            cell = None if is_open else self._whole.get(kept)
+            if cell is None:
+                cell = _cell(run.store, entry, goal, made=shards.get(key, []), metrics=metrics)
+                cell = replace(cell, panel=describe(entry.asked, fields))
+                if is_open and key in busy:
+                    cell = replace(cell, status=MAKING)
+            if cell.status in WHOLE and cell.samples == entry.samples:
+                self._whole[kept] = cell
+            cells.append(cell)
+        return tuple(cells)
+
+
+def _cell(
+    store: Store,
+    entry: Entry,
+    goal: CellToDo | None,
+    *,
+    made: Sequence[Shard],
+    metrics: Sequence[str],
+) -> SeenCell:
+    """A cell as its store has it, but for its panel; who is at it is not looked at."""
+    has_images = covered(made, entry.samples) == entry.samples
+    scores = _scores(store, entry, metrics) if has_images else {}
+    is_scored = has_images and scores.keys() == {*metrics}
+    status, message = _status(store, entry, goal, is_scored=is_scored)
+    samples = goal.samples if goal else entry.samples
+    return SeenCell(
+        key=entry.cell.key,
+        name=cell_name(entry.asked),
+        panel="",
+        scheduler=entry.cell.scheduler,
+        steps=entry.cell.steps,
+        status=status,
+        message=message,
+        images=covered(made, samples),
+        samples=samples,
+        scores={} if status in LOST else scores,
+    )
+
+
+def shown_metrics(run: Run) -> list[str]:
+    """The metrics whose scores are shown: those that the run's lines speak of."""
+    names = metric_names(run)
+    return leading(names, gates(run.margins, names, {}))
+
+
+def making(todo: Sequence[CellToDo], busy: Collection[str], shards: Shards) -> tuple[Making, ...]:
+    """Cells that someone is at, and reference trajectories."""
+    cells = {cell.key: cell for cell in todo if cell.key in busy and not cell.status}
+    return tuple(
+        Making(cell.name, covered(shards.get(key, []), cell.samples), cell.samples)
+        for key, cell in cells.items()
+    )
+
+
+def stored_images(run: Run, todo: Sequence[CellToDo], shards: Shards) -> int:
+    """All that are stored of the run's cells, and of reference trajectories that it makes."""
+    samples = {cell.key: cell.samples for cell in todo}
+    samples |= {entry.cell.key: entry.samples for entry in run.entries}
+    return sum(covered(shards.get(key, []), count) for key, count in samples.items())
+
+
+def _goal(entry: Entry, todo: Sequence[CellToDo]) -> CellToDo | None:
+    """What the sweep wants of an entry's cell, which may be another's reference trajectory too: a
+    part that is open, or else the one of as many samples."""
+    still = [cell for cell in todo if not cell.status] or todo
+    return next((cell for cell in still if cell.samples == entry.samples), next(iter(still), None))
+
+
+def _status(
+    store: Store, entry: Entry, goal: CellToDo | None, *, is_scored: bool
+) -> tuple[str, str]:
+    """The status of an entry, and why it failed. Of an open cell the record of an earlier sweep
+    counts no more; of one that has ended there may be none yet: times and rungs come last."""
+    if entry.unsupported:
+        return UNSUPPORTED, "; ".join(entry.unsupported.splitlines())
+    is_of_entry = goal is None or goal.samples == entry.samples
+    awaits_times = bool(entry.latency) and is_of_entry
+    if goal is not None and not goal.status:
+        return (UNTIMED if awaits_times and is_scored else WAITING), ""
+    record = store.read_record(entry.cell.key, entry.status_kind)
+    if record is not None and is_of_entry:
+        return record["status"], record["message"]
+    if goal is None:
+        return WAITING, ""
+    return (UNTIMED if awaits_times and goal.status in WHOLE else goal.status), ""
+
+
+def _scores(store: Store, entry: Entry, metrics: Sequence[str]) -> dict[str, Score]:
+    estimates = {
+        name: read_estimate(store, entry, name) for name in metrics if name in entry.metrics
+    }
+    return {name: Score(e.value, e.own_se) for name, e in estimates.items() if e is not None}
+
+
+def _panel_fields(entries: Sequence[Entry]) -> list[str]:
+    """Fields that tell the panels of a run apart; guidance where none does."""
+    settings = [entry.asked for entry in entries]
+    fields = [name for name in PANEL_FIELDS if len({str(values[name]) for values in settings}) > 1]
+    return fields or ["guidance"]
