@@ -1,7 +1,7 @@
 """The defaults of a run as params and numbers of its summary, by which trackers can be searched."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA, read_file
 
 _SETTING = ("outcome", "scheduler", "steps", "guidance")
 _COST = ("nfe", "network_passes", "latency_p50_s")
+_TRACKED = (*NAMED_BY, *_SETTING, "held", "cost", "evidence", "provenance")
 
 
 @dataclass(frozen=True)
 class Default:
-    """One default of defaults.yaml. Names begin with `default_`, those of a second with
-    `default_2_`."""
+    """One default of a run. Names begin with `default_`, those of a second with `default_2_`."""
 
     params: dict[str, str]
     values: dict[str, float]  # quality, bounds of losses and cost; empty where none was decided
@@ -24,14 +24,27 @@ class Default:
 
 
 def read_tracked(folder: Path) -> list[Default]:
-    """The defaults of a run's folder in their order; none where this version has no file there."""
+    """The defaults of a run's folder in their order, those of several metrics that are the same as
+    one; none where this version has no file there."""
     try:
         schema, records = read_file(folder / "defaults.yaml")
     except (OSError, ValueError, KeyError, TypeError):  # no report yet, or a file that was cut
         return []
     if schema != SCHEMA:
         return []
-    return [_default(record, number) for number, record in enumerate(records, 1)]
+    alike: list[dict[str, Any]] = []
+    for record in records:
+        same = [other for other in alike if _but_its_metric(other) == _but_its_metric(record)]
+        if same:
+            same[0]["default_for"] += f", {record['default_for']}"
+        else:
+            alike.append(dict(record))
+    return [_default(record, number) for number, record in enumerate(alike, 1)]
+
+
+def _but_its_metric(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is tracked of a record, but for the metric that it was chosen by."""
+    return {name: record.get(name) for name in _TRACKED if name != "default_for"}
 
 
 def _default(record: Mapping[str, Any], number: int) -> Default:
@@ -39,20 +52,23 @@ def _default(record: Mapping[str, Any], number: int) -> Default:
     named = {name.removeprefix("default_"): record[name] for name in NAMED_BY if name in record}
     setting = {name: record[name] for name in _SETTING if name in record}
     params = {**named, **record.get("held", {}), **setting}
-    values = {name: record["cost"][name] for name in _COST} if "cost" in record else {}
-    for metric, evidence in record.get("evidence", {}).items():
-        values[metric] = evidence["value"]
-        values[f"{metric}_loss_bound"] = evidence["loss_interval"][1]
     return Default(
         params={f"{prefix}{name}": str(value) for name, value in params.items()},
-        values={
-            f"{prefix}{name}": float(value)
-            for name, value in values.items()
-            if value is not None and math.isfinite(value)
-        },
+        values={f"{prefix}{name}": value for name, value in _values(record)},
         key=record.get("provenance", {}).get("cell", ""),
         sentence=_sentence(record),
     )
+
+
+def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Quality, the greatest loss to a rival that the data allow, and cost; what is known of it."""
+    values = {name: record["cost"].get(name) for name in _COST} if "cost" in record else {}
+    for metric, evidence in record.get("evidence", {}).items():
+        values[metric] = evidence["value"]
+        values[f"{metric}_loss_bound"] = evidence["loss_interval"][1]
+    for name, value in values.items():
+        if value is not None and math.isfinite(value):
+            yield name, float(value)
 
 
 def _sentence(record: Mapping[str, Any]) -> str:

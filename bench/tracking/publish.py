@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 _NOTE = "mlflow.note.content"
-# Of an experiment; what MLflow 3 opens without it is about language models.
+# Page of an experiment; what MLflow 3 opens without it is about language models.
 _CHARTS = "runs?workflowType=machine_learning&compareRunsMode=CHART"
 # Of curves, in their order: MLflow draws by chance, and two in one colour. By Okabe and Ito.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")

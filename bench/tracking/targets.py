@@ -135,7 +135,7 @@ def _summary(run: Run, done: Sequence[_Measured]) -> Target:
             [
                 *(default.sentence for default in defaults),
                 f"The curves of this sweep: `tags.sweep_id = '{_sweep_id(run)}'`. "
-                "Report, figures and tables are among the artifacts.",
+                "The summary has report, figures and tables, where a tracker keeps files.",
             ]
         ),
         complete=len(done) == len(_runnable(run)),

@@ -14,7 +14,7 @@ from denoisebench.bench.commands.completion import SCRIPTS
 from denoisebench.bench.commands.program import COMMANDS
 from tests.helpers.cli import call
 
-TRACKING = ("mlflow", "tensorboard", "wandb", "uri", "experiment", "pack", "baseline")
+TRACKING = ("mlflow", "uri", "experiment", "pack", "baseline")
 # The real command completes; any other call prints its words.
 SHELL = """
 denoisebench() {{

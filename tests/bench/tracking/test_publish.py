@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.tracking.database import default_uri
+from denoisebench.bench.tracking.defaults import read_tracked
 from denoisebench.bench.tracking.down import TrackingDown
 from denoisebench.bench.tracking.publish import publish
 from denoisebench.bench.tracking.targets import targets
@@ -172,6 +174,19 @@ def test_summaries_are_searched_and_sorted_by_their_defaults(tmp_path: Path, uri
         "default_latency_p50_s": 0.1,
     }
     assert "ddim, 16 steps, guidance 4 (PASS)." in quick.tags["mlflow.note.content"]
+
+
+def test_one_default_for_several_metrics_stands_once(tmp_path: Path):
+    run = make_run(tmp_path / "demo")
+    write_defaults(run, steps=16)
+    path = run.folder / "defaults.yaml"
+    content = yaml.safe_load(path.read_text())
+    first, second = content["defaults"]
+    content["defaults"] = [first, {**first, "default_for": "clip_score"}, second]
+    path.write_text(yaml.safe_dump(content))
+    both, other = read_tracked(run.folder)
+    assert both.params["default_for"] == "fd_shapes, clip_score"
+    assert other.params["default_2_outcome"] == "UNDECIDED"
 
 
 def test_a_default_that_changed_leaves_one_summary_and_comes_back(tmp_path: Path, uri: str):
