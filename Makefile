@@ -78,6 +78,7 @@ coverage: install ## Replicate intervals on populations of known truth (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulated runs/coverage/simulated.json 200
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_passes runs/coverage/false_passes.json 4000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_alarms runs/coverage/false_alarms.json 4000
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_fronts 500
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.following runs/coverage/following.json 400
 
 race-study: install ## Measure whether a race chooses as a fixed design does (half an hour of generating, resumable)

@@ -69,7 +69,7 @@ def figures(
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
-    finding = "" if is_full else _further_finding(points, metric, estimates, decisions)
+    finding = "" if is_full else _further_finding(points, metric, estimates, decisions=decisions)
     also = _convergence_words(frame, estimates) if is_of_convergence(metric) else ""
     drawn = [
         curves_figure(
@@ -160,7 +160,7 @@ def curves_figure(
 
 
 def _further_finding(
-    points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], decisions: Decisions
+    points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
 ) -> str:
     """The last gain of steps, of a metric that has a better side and no figure of gains."""
     if metric_spec(metric).is_signed:

@@ -65,7 +65,7 @@ def steps_finding(
 def _changes(
     curve: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> Iterator[Change]:
-    """Between neighbouring step counts, from few to many."""
+    """Changes between neighbouring step counts, from few to many."""
     for before, after in pairwise(curve.itertuples()):
         gain = better_by(estimates[after.Index], estimates[before.Index], metric)
         yield Change(before.steps, after.steps, gain)
@@ -89,8 +89,8 @@ def _last_gain(changes: list[Change], reach: Reach, scheduler: str, *, label: st
 
 
 def front_finding(front: Front, metric: str, estimates: Mapping[int, Estimate]) -> str:
-    """How many cells of the panel with the best measured cell are proven on the front or off it,
-    and what the dearest that is on it has over the cells that cost no more."""
+    """Numbers of cells that are proven on the front or off it, of the panel with the best measured
+    cell, and what the dearest that is on it has over the cells that cost no more."""
     quality = sign(metric) * front.points["value"]
     panel = front.points.loc[quality.idxmax(), "panel"]
     points = front.points[front.points["panel"] == panel]

@@ -64,7 +64,7 @@ def frequency_bands(
         "same prompts and noise. Fine detail is short wavelengths. That a band has stopped to "
         "change does not say that it is as in the reference images: their difference is under "
         "each octave below.",
-        _finding(curves, bands, panel, decisions),
+        _finding(curves, bands, panel, decisions=decisions),
     )
     return faceted(
         plain_records(pd.DataFrame(rows)), _layers(rows, [*bands]), words, height=_HEIGHT
@@ -132,6 +132,7 @@ def _finding(
     curves: Sequence[pd.DataFrame],
     bands: Mapping[str, Mapping[int, Estimate]],
     panel: str,
+    *,
     decisions: Decisions,
 ) -> str:
     """What the last steps of a scheduler change, that of the default where there is one, by bounds
@@ -145,13 +146,13 @@ def _finding(
         band: difference_of(estimates[after], estimates[before])
         for band, estimates in bands.items()
     }
-    found = {band: change for band, change in changes.items() if resolved(change, reach)}
+    proven = {band: change for band, change in changes.items() if resolved(change, reach)}
     span = f"from {ordered.loc[before, 'steps']} to {ordered.loc[after, 'steps']} steps"
     start = f"With {panel}, {span} {ordered.loc[after, 'scheduler']}"
-    if not found:
+    if not proven:
         return f"{start} changes the power of no octave as far as is resolved: {_most(changes)}."
-    texts = ", ".join(f"{band} by {_size(change)}" for band, change in found.items())
-    rest = "" if len(found) == len(changes) else "; of other wavelengths no change is resolved"
+    texts = ", ".join(f"{band} by {_size(change)}" for band, change in proven.items())
+    rest = "" if len(proven) == len(changes) else "; of other wavelengths no change is resolved"
     return f"{start} changes the power of {texts}{rest}."
 
 

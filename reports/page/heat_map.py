@@ -152,8 +152,7 @@ def _tooltip() -> list[alt.Tooltip]:
 
 
 def _note(tiles: pd.DataFrame, *, is_ample: bool) -> str:
-    grid = tiles.groupby("panel")[["steps", "guidance"]].nunique().prod(axis=1)
-    is_whole = (grid == tiles.groupby("panel").size()).all()
+    is_whole = len(tiles) == tiles[["panel", "steps", "guidance"]].nunique().prod()
     framed = "recommended" in tiles and tiles["recommended"].any()
     return (
         "Value ± standard error of each cell. Yellow: as good as the best measured; the shade goes "

@@ -1,5 +1,6 @@
 """Where the time of an image goes: stages of the latency pass, as stacked bars."""
 
+from collections.abc import Collection
 from typing import Any
 
 import altair as alt
@@ -28,7 +29,7 @@ _STAGES = {
 }
 _LOOP = "denoiser and scheduler"  # where the two were not told apart
 _COLOURS = {
-    "text encoding": theme.COLOURS[5],
+    "text encoding": theme.COLOURS[3],
     "denoiser": theme.COLOURS[0],
     _LOOP: theme.COLOURS[0],
     "scheduler": theme.COLOURS[4],
@@ -48,7 +49,7 @@ def latency_split(frame: pd.DataFrame, decisions: Decisions) -> Figure | None:
         "latency_by_stage",
         "Where the time goes",
         f"median time of an image, {batch_words(shown)}",
-        _note(frame, cells, shown, bars),
+        _note(frame, cells, shown, stages={*bars["stage"]}),
         _finding(shown, bars, decisions),
     )
     height = _BAR * int(bars.groupby("panel")["setting"].nunique().max())
@@ -82,14 +83,9 @@ def _bars(cells: pd.DataFrame) -> pd.DataFrame:
     loop = times["denoiser"]
     times["denoiser"] = (loop - times["scheduler"]).clip(lower=0)
     times[_LOOP] = loop.where(~is_split)
-    names = setting_names(cells)
-    bars = times.assign(
-        panel=cells["panel"], scheduler=cells["scheduler"], setting=pd.Series(names)
-    ).melt(
-        ["panel", "scheduler", "setting"],
-        var_name="stage",
-        value_name="seconds",
-        ignore_index=False,
+    named = times.assign(panel=cells["panel"], setting=pd.Series(setting_names(cells)))
+    bars = named.melt(
+        ["panel", "setting"], var_name="stage", value_name="seconds", ignore_index=False
     )
     bars = bars[bars["seconds"] > 0]
     order = {stage: place for place, stage in enumerate(_COLOURS)}
@@ -126,18 +122,20 @@ def _layers(bars: pd.DataFrame) -> list[alt.Chart]:
     return [chart]
 
 
-def _note(frame: pd.DataFrame, cells: pd.DataFrame, shown: pd.DataFrame, bars: pd.DataFrame) -> str:
-    present = {*bars["stage"]}
+def _note(
+    frame: pd.DataFrame, cells: pd.DataFrame, shown: pd.DataFrame, *, stages: Collection[str]
+) -> str:
+    """cells: those timed by stage. stages: those that are drawn."""
     parts = [
         "Medians of a latency pass by stage; other: tokens, first noise, and what follows the "
         "decoder."
     ]
-    if _LOOP in present:
+    if _LOOP in stages:
         parts.append(
             "Denoiser and scheduler were not timed apart: on an accelerator a scheduler's step "
             "ends before its work is done."
         )
-    absent = [name for name in ("text encoding", "decoder") if name not in present]
+    absent = [name for name in ("text encoding", "decoder") if name not in stages]
     if absent:
         parts.append(f"No time was spent or measured in: {', '.join(absent)}.")
     untimed = len(done(frame)) - len(cells)

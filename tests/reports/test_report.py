@@ -22,8 +22,9 @@ def test_a_report_leaves_page_tables_figures_and_galleries(tmp_path):
     page = write_report(folder)
     assert page == folder / "report.html"
     stems = ("vs_steps", "vs_nfe", "vs_seconds", "gain_per_step", "vs_latency_pareto")
+    stems += ("steps_and_guidance",)
     expected = {f"{m}_{s}.{kind}" for m in (FD, CLIP) for s in stems for kind in ("svg", "png")}
-    expected |= {"decision.svg", "decision.png"}
+    expected |= {"decision.svg", "decision.png", "latency_by_stage.svg", "latency_by_stage.png"}
     expected |= {"gallery_guidance_1.png", "gallery_guidance_4.png"}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
     text = page.read_text()

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from benchmarks.false_fronts import COSTS, DRAWS, LEVEL, VALUES, replicate
 from denoisebench.metrics.decide.front import OFF, ON, OPEN, front_places
 from denoisebench.metrics.decide.sequential import sequential_reach
 from denoisebench.metrics.estimate import Estimate, mean_estimate
@@ -67,53 +68,15 @@ def test_bounds_that_hold_at_all_looks_of_a_race_decide_less():
     assert places(values, [1, 2], reaches=partial(sequential_reach, SAMPLES))[1] == (OPEN, 0)
 
 
-def _normal(rng, shape):
-    return rng.standard_normal(shape)
+@pytest.mark.parametrize("noise", DRAWS)
+@pytest.mark.parametrize("truth", VALUES)
+def test_no_more_than_one_family_in_twenty_holds_a_false_statement(truth, noise):
+    share = replicate(VALUES[truth], COSTS, DRAWS[noise], samples=SAMPLES, families=60)
+    assert share.wrong <= LEVEL
+    assert share.undecided > 0.99 or truth != "all equal"
 
 
-def _skewed(rng, shape):
-    """Lognormal: a few samples lose much."""
-    return rng.lognormal(0, 1, shape) - np.exp(0.5)
-
-
-def _counted(rng, shape):
-    """Right or wrong answers, most of them right."""
-    return (rng.random(shape) < 0.1) - 0.1
-
-
-def false_and_open(values, costs, draw, *, families):
-    """Shares of families with any false statement, and of cells that stay undecided."""
-    rng, wrong, undecided = np.random.default_rng(0), 0, 0
-    for _ in range(families):
-        noise = draw(rng, (len(values), SAMPLES)) + draw(rng, SAMPLES)
-        drawn = [mean_estimate(v + row) for v, row in zip(values, noise, strict=True)]
-        found = front_places(drawn, costs, sign=1)
-        wrong += any(is_false(i, place, values, costs) for i, place in enumerate(found))
-        undecided += sum(place.verdict == OPEN for place in found)
-    return wrong / families, undecided / (families * len(values))
-
-
-def is_false(i, place, values, costs):
-    rivals = [j for j in range(len(costs)) if j != i and costs[j] <= costs[i]]
-    if place.verdict == ON:
-        return any(values[j] >= values[i] for j in rivals)
-    return place.verdict == OFF and not values[place.rival] > values[i]
-
-
-TWINS = (1, 1, 2, 2, 4, 4, 8, 8)  # costs
-EQUAL, RISING, FLAT = (0,) * 8, (0, 0.4, 2, 2, 3, 3.2, 3.3, 3.3), (0, 0, 1, 1, 2, 2, 2, 2)
-
-
-@pytest.mark.parametrize("draw", [_normal, _skewed, _counted])
-@pytest.mark.parametrize("values", [EQUAL, RISING, FLAT])
-def test_no_more_than_one_family_in_twenty_holds_a_false_statement(values, draw):
-    wrong, undecided = false_and_open(values, TWINS, draw, families=100)
-    assert wrong <= 0.05
-    assert undecided > 0.99 or values is not EQUAL
-
-
-def test_large_differences_are_decided():
-    wrong, undecided = false_and_open((0, 2, 4, 6), (1, 2, 3, 4), _normal, families=50)
-    assert (wrong, undecided) == (0, 0)
-    wrong, undecided = false_and_open((6, 4, 2, 0), (1, 2, 3, 4), _normal, families=50)
-    assert (wrong, undecided) == (0, 0)
+@pytest.mark.parametrize("values", [(0, 2, 4, 6), (6, 4, 2, 0)])
+def test_large_differences_are_decided(values):
+    share = replicate(values, (1, 2, 3, 4), DRAWS["normal"], samples=SAMPLES, families=50)
+    assert share == (0, 0)

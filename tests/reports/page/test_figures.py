@@ -38,6 +38,7 @@ def test_every_figure_is_valid_vega_lite_with_title_units_and_direction(tmp_path
         "_vs_seconds",
         "_gain_per_step",
         "_vs_latency_pareto",
+        "_steps_and_guidance",
     ]
     for figure in made:
         alt.Chart.from_dict(figure.spec).to_dict(validate=True)
@@ -90,7 +91,7 @@ def test_later_marks_are_smaller_and_every_second_line_has_gaps(tmp_path):
 
 
 def test_the_measured_front_is_named_and_what_is_proven_on_it_drawn_last(tmp_path):
-    front = drawn(fabricate(tmp_path / "run", samples=256), CLIP)[-1]
+    *_, front, _ = drawn(fabricate(tmp_path / "run", samples=256), CLIP)
     names = {r["label"] for r in front.spec["datasets"]["cells"] if r["front"]}
     assert names <= set(ElementTree.fromstring(to_svg(front)).itertext())
     layers = front.spec["spec"]["layer"]
