@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from denoisebench.metrics.estimate import MISSING as MISSING
 from denoisebench.metrics.estimate import number as number
@@ -42,10 +43,27 @@ def times(ratio: float, digits: int = 3) -> str:
 
 
 def more(further: float, unit: str = "sample", plural: str = "s") -> str:
-    """`about 840 more samples`, that would probably decide."""
+    """`about 840 more samples`, that would probably decide: two digits, as no more is known."""
     if math.isinf(further):
         return NEVER
+    further = _rounded(math.ceil, further, min(0, places_of(further)))
     return f"about {further:,.0f} more {unit}{plural * (further > 1)}"
+
+
+def at_most(bound: float, error: float) -> str:
+    """An upper bound to two digits of an error, rounded up."""
+    places = places_of(error)
+    return number(_rounded(math.ceil, bound, places), places)
+
+
+def at_least(bound: float, error: float) -> str:
+    """A lower bound to two digits of an error, rounded down."""
+    places = places_of(error)
+    return number(_rounded(math.floor, bound, places), places)
+
+
+def _rounded(towards: Callable[[float], int], value: float, places: int) -> float:
+    return towards(value * 10.0**places) / 10.0**places
 
 
 def mebibytes(size: float) -> str:

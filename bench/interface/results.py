@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from denoisebench.metrics.estimate import Estimate
-    from denoisebench.reports.charts import Chart
+    from denoisebench.reports.charts import Chart, Figure
     from denoisebench.reports.decide.decisions import Decisions
     from denoisebench.reports.rows.compare import MeasuredCell
 
@@ -100,12 +100,11 @@ class Results:
         """A figure of the report as an Altair chart, which a notebook shows.
 
         metric: a column of the frame that has a standard error beside it. figure: vs_steps, vs_nfe,
-        vs_seconds, gain_per_step, vs_latency_pareto, vs_nfe_pareto or vs_strength. Raises
-        UserError, with the nearest names, for what the run has no numbers for.
+        vs_seconds, gain_per_step, vs_latency_pareto, vs_nfe_pareto, vs_strength or decision, which
+        is of the default by the metric; where it has several defaults decision_1, decision_2, … as
+        on the page. Raises UserError, with the nearest names, for what the run has no numbers for.
         """
         from denoisebench.reports.charts import to_chart
-        from denoisebench.reports.formats import slug
-        from denoisebench.reports.page.figures import figures
 
         if not isinstance(metric, str):
             raise wrong_kind("metric", metric, "the name of a metric, a column of the frame")
@@ -114,15 +113,30 @@ class Results:
         folder, known = self._run.folder, self._estimates
         if metric not in known:
             raise UserError(f"{metric}: no metric of {folder}; {suggestion(metric, known)}")
-        estimates = known[metric]
-        drawn = {
-            one.name.removeprefix(f"{slug(metric)}_"): one
-            for one in figures(self._frame, metric, estimates, decisions=self._decisions)
-        }
+        drawn = {**self._figures(metric), **self._charts_of_decisions(metric)}
         if figure not in drawn:
             others = suggestion(figure, drawn) if drawn else "no cell of it is done"
             raise UserError(f"{figure}: no figure of {metric}; {others}")
         return to_chart(drawn[figure])
+
+    def _figures(self, metric: str) -> "dict[str, Figure]":
+        from denoisebench.reports.formats import slug
+        from denoisebench.reports.page.figures import figures
+
+        estimates = self._estimates[metric]
+        drawn = figures(self._frame, metric, estimates, decisions=self._decisions)
+        return {figure.name.removeprefix(f"{slug(metric)}_"): figure for figure in drawn}
+
+    def _charts_of_decisions(self, metric: str) -> "dict[str, Figure]":
+        """Those of the defaults by a metric."""
+        from denoisebench.reports.page.decision import decision_figures
+        from denoisebench.reports.rows.frame import records
+
+        decisions = self._decisions
+        panels = {r.panel for r in decisions.recommendations if r.target == metric}
+        drawn = decision_figures(records(self._frame), decisions).items()
+        charts = [figure for panel, figure in drawn if panel in panels]
+        return {"decision" if len(charts) == 1 else chart.name: chart for chart in charts}
 
     def images(self, cell: Cell, samples: Sequence[int]) -> "list[Image]":
         """Pictures of a cell by the number of the sample, from 0 on: sample i has the same prompt

@@ -14,7 +14,7 @@ from denoisebench.bench.records.defaults_file import NAMED_BY
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.formats import NEVER, more, number, places_of, short, significant, times
+from denoisebench.reports.formats import NEVER, at_most, more, short, significant, times
 
 Default = Mapping[str, Any]  # a record of defaults.yaml
 _NO_CELL = "no cell is proven to be within the margins of every other one"
@@ -212,10 +212,8 @@ def _share(held: Mapping[str, Any]) -> float:
 def at_most(metric: str, held: Mapping[str, Any]) -> str:
     """`10.3 of the 12 FD`: the upper bound of a loss, rounded up, beside the margin."""
     low, high = held["loss_interval"]
-    places = places_of((high - low) / 2)
-    bound = math.ceil(high * 10.0**places) / 10.0**places
     margin, label = short(held["margin"]), metric_spec(metric).short
-    return f"{number(bound, max(places, 0))} of the {margin} {label}"
+    return f"{at_most(high, (high - low) / 2)} of the {margin} {label}"
 
 
 def _cheaper(default: Default) -> str:

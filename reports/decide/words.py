@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import pandas as pd
-
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
@@ -18,34 +16,32 @@ from denoisebench.reports.decide.defaults_yaml import (
     FrameRow,
     cheaper_undecided,
     rival_name,
-    saving,
     setting_name,
 )
 from denoisebench.reports.formats import (
     NEVER,
     PERCENT,
+    at_least,
+    at_most,
     duration,
     more,
     number,
     places_of,
     plus_minus,
     significant,
-    times,
 )
-from denoisebench.reports.rows.cautions import timings_are_even
 
 
 def recommendation_cards(rows: Sequence[FrameRow], decisions: Decisions) -> list[dict[str, Any]]:
-    """One per default: title, outcome, setting, savings, evidence, what else might do. Metrics that
-    chose the same cell share one."""
-    is_even = bool(rows) and timings_are_even(pd.DataFrame.from_records(rows))
+    """One per default: title, outcome, setting, cost, evidence, what else might do. Metrics that
+    chose the same cell share one. What a default saves is said in answer.py."""
     alike: dict[tuple[Any, ...], list[Recommendation]] = {}
     for recommendation in decisions.recommendations:
         choice = recommendation.choice
         cells = recommendation.panel, *recommendation.rows
         same = cells, choice.chosen, choice.outcome, recommendation.note
         alike.setdefault(same, []).append(recommendation)
-    return [_card(rows, group, decisions.gates, is_even=is_even) for group in alike.values()]
+    return [_card(rows, group, decisions.gates) for group in alike.values()]
 
 
 def plateau_lines(decisions: Decisions) -> list[dict[str, Any]]:
@@ -69,13 +65,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _card(
-    rows: Sequence[FrameRow],
-    alike: Sequence[Recommendation],
-    gates: Mapping[str, Gate],
-    *,
-    is_even: bool,
+    rows: Sequence[FrameRow], alike: Sequence[Recommendation], gates: Mapping[str, Gate]
 ) -> dict[str, Any]:
-    """alike: of the metrics that chose the same; is_even: whether latencies can be compared."""
+    """alike: of the metrics that chose the same."""
     first = alike[0]
     row = rows[first.rows[0]]
     named = [] if first.panel.startswith(row["model"]) else [row["model"], row["task"]]
@@ -84,20 +76,19 @@ def _card(
         "target": _listed([metric_spec(recommendation.target).short for recommendation in alike]),
         "outcome": first.choice.outcome,
         "setting": "",
-        "facts": [],
+        "cost": "",
         "evidence": [],
         "notes": [],
     }
     place = first.choice.chosen
-    if place is None:
-        open_notes = _open_notes(first)
-        reason = first.note or _no_choice(cheaper_undecided(first, rows))
-        return card | {"notes": [reason, *open_notes]}
-    chosen = rows[first.rows[place]]
     guidance_notes = chain.from_iterable(map(_guidance_notes, alike))
+    if place is None:
+        reason = first.note or _no_choice(cheaper_undecided(first, rows))
+        return card | {"notes": [reason, *_open_notes(first), *guidance_notes]}
+    chosen = rows[first.rows[place]]
     return card | {
         "setting": cell_name(chosen, without=HELD),
-        "facts": _facts(rows, chosen, is_even=is_even),
+        "cost": _cost_words(chosen),
         "evidence": _evidence(rows, first, place, gates=gates),
         "notes": [*_choice_notes(rows, first), *guidance_notes],
     }
@@ -146,30 +137,14 @@ def _waiting_words(waiting: dict[str, float]) -> str:
 def _guidance_notes(recommendation: Recommendation) -> list[str]:
     """How much worse the best cell of each other guidance is, by the metric that chose."""
     spec = metric_spec(recommendation.target)
+    sign = 1 if spec.better == "lower" else -1
     parts = [
-        f"guidance {guidance:g} {plus_minus(gap.value, gap.se)}"
+        f"{plus_minus(sign * gap.value, gap.se)} at guidance {guidance:g}"
         for guidance, gap in recommendation.other_guidances.items()
     ]
     if not parts:
         return []
-    return [
-        f"{spec.short} of other guidances' best cells less this one's best: {', '.join(parts)}."
-    ]
-
-
-def _facts(rows: Sequence[FrameRow], row: FrameRow, *, is_even: bool) -> list[str]:
-    beside_vendor = saving(rows, row)
-    if beside_vendor is None:
-        return [_cost_words(row)]
-    where = "" if beside_vendor.measured else " (not measured here)"
-    own = counted(beside_vendor.steps, "step")
-    beside = f"the pipeline's own {own} of {beside_vendor.scheduler}{where}"
-    ratio = beside_vendor.evaluations
-    parts = [f"{times(ratio)} fewer evaluations" if ratio >= 1 else f"{times(1 / ratio)} as many"]
-    if is_even and math.isfinite(beside_vendor.latency):
-        against = duration(beside_vendor.latency_p50_s)
-        parts.append(f"{times(beside_vendor.latency, 2)} faster than {against}")
-    return [_cost_words(row), f"{', '.join(parts)}: beside {beside}"]
+    return [f"The best {spec.short} of other guidances is worse by {_listed(parts)}."]
 
 
 def _cost_words(row: FrameRow) -> str:
@@ -216,8 +191,7 @@ def _loss(verdict: Verdict) -> str:
     if verdict.high <= 0:
         return "none: the best measured"
     half = (verdict.high - verdict.low) / 2
-    decimals = places_of(half / 2)
-    return f"{number(verdict.loss, decimals)}, at most {number(verdict.high, decimals)}"
+    return f"{number(verdict.loss, places_of(half / 2))}, at most {at_most(verdict.high, half)}"
 
 
 def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:
@@ -246,9 +220,8 @@ def _stopped(curve: CurvePlateau, steps: int) -> str:
     metric, verdict = max(held.items(), key=lambda pair: pair[1].in_margins(pair[1].loss))
     label = metric_spec(metric).short
     if outcome == FAIL:
-        half = (verdict.high - verdict.low) / 2
-        loss = number(verdict.low, places_of(half / 2))
-        return f"{counted(steps, 'step')}: at least {loss} {label} lost"
+        loss = at_least(verdict.low, (verdict.high - verdict.low) / 2)
+        return f"{counted(steps, 'step')}: proven to lose at least {loss} {label}"
     further = max(v.further for v in held.values())
     return f"{counted(steps, 'step')}: undecided by {label}, {more(further)}"
 

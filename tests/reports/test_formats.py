@@ -22,6 +22,8 @@ from denoisebench.reports.formats import (
     [
         (1, "about 1 more sample"),
         (1200.0, "about 1,200 more samples"),
+        (14_174.0, "about 15,000 more samples"),
+        (99.0, "about 99 more samples"),
         (math.inf, "not decidable in practice"),
     ],
 )

@@ -8,6 +8,7 @@ import denoisebench as db
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.store import Store
 from tests.helpers.cli import call
+from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.plugins import gaussian, write
 
 CONTRAST = """
@@ -67,6 +68,22 @@ def test_a_figure_is_an_altair_chart_of_the_run(run):
     (kind, *_) = chart._repr_mimebundle_()  # what a notebook shows
     assert kind.startswith(("text/html", "application/vnd.vegalite"))
     assert "latency" in run.plot("fd_shapes", "vs_seconds").to_dict()["title"]["text"]
+
+
+def test_the_chart_of_a_decision_is_that_of_the_page(tmp_path):
+    run = fabricate(tmp_path / "one", guidances=(4.0,), samples=256)
+    results = db.load(run.folder)
+    chart = results.plot(CLIP, "decision").to_dict()
+    (default,) = [d for d in results.defaults() if d["default_for"] == CLIP]
+    marked = [loss for loss in chart["datasets"]["losses"] if loss["recommended"]]
+    assert [(loss["scheduler"], loss["steps"]) for loss in marked] == [
+        (default["scheduler"], default["steps"])
+    ]
+    several = fabricate(tmp_path / "two", models=("a", "b"), guidances=(4.0,), samples=256)
+    results = db.load(several.folder)
+    assert "b, guidance 4" in str(results.plot(FD, "decision_2").to_dict()["title"])
+    with pytest.raises(UserError, match="decision: no figure of fd_shapes; did you mean decision_"):
+        results.plot(FD, "decision")
 
 
 def test_images_are_those_of_the_store(run):

@@ -230,13 +230,17 @@ def test_the_lines_of_a_run_choose_one_default_of_its_file(tmp_path):
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
     defaults = default_records(run, records(frame), decide(frame, estimates, run.margins))
     assert timings_are_even(frame)
+    keys = {(d["model"], d["held"]["seed"], d["default_for"]) for d in defaults}
+    assert len(keys) == len(defaults) == 8  # models, seeds, metrics: two each
     for default in defaults:
         (line,) = [x for x in snippet(default, defaults).splitlines() if x.startswith("call")]
         names = {"denoisebench": Module(run.folder), "pipe": object()}
         with pytest.raises(UserError) as error:
             exec(line, names)
-        assert "several defaults" not in str(error.value)
-        assert f"{default['model']}" in str(error.value)
+        chosen = f"{default['model']}, txt2img, seed {default['held']['seed']}"
+        assert str(error.value).endswith(
+            f"defaults.yaml: {chosen}, for {default['default_for']}: object has no scheduler to set"
+        )
 
 
 class Module:

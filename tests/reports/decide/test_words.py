@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from denoisebench.reports.decide.answer import answers
 from denoisebench.reports.decide.decisions import Decisions, decide
+from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.decide.words import plateau_lines, recommendation_cards
-from denoisebench.reports.rows.cautions import timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
@@ -34,7 +35,13 @@ def test_metrics_that_chose_the_same_cell_share_a_card(run):
     (card,) = cards_of(run)
     assert card["target"] == "FD (shapes) and CLIP (tiny)"
     notes = [note for note in card["notes"] if "of other guidances" in note]
-    assert [note.split(" of other")[0] for note in notes] == ["FD (shapes)", "CLIP (tiny)"]
+    for note, recommendation in zip(notes, decisions.recommendations, strict=True):
+        label = {FD: "FD (shapes)", CLIP: "CLIP (tiny)"}[recommendation.target]
+        assert note.startswith(f"The best {label} of other guidances is worse by ")
+        assert note.endswith(" at guidance 1.")
+        gap = float(note.removeprefix(note.split("worse by ")[0] + "worse by ").split()[0])
+        assert gap > 0
+        assert gap == pytest.approx(abs(recommendation.other_guidances[1.0].value), rel=0.05)
 
 
 def test_metrics_that_chose_different_cells_have_a_card_each(run):
@@ -73,20 +80,34 @@ def test_a_curve_is_said_to_be_within_the_margin_and_not_flat(run):
     assert all(text.startswith("within the margin from ") for text in words)
 
 
-def test_latencies_are_compared_only_where_timings_are_even(run):
+def test_a_bound_on_a_card_is_that_of_the_answer(run):
+    """Rounded up, and said with the same digits."""
     frame, decisions = judged(run)
-    (fact,) = recommendation_cards(records(frame), decisions)[0]["facts"][1:]
-    assert timings_are_even(frame)
-    assert "faster than" in fact
-    assert fact.endswith("50 steps of DdimScheduler (not measured here)")
-    frame.loc[0, "calibration_s"] *= 2
-    (fact,) = recommendation_cards(records(frame), decisions)[0]["facts"][1:]
-    assert "faster" not in fact
-    assert fact.startswith("6.25\N{MULTIPLICATION SIGN} fewer evaluations: beside")
+    rows = records(frame)
+    (card,) = recommendation_cards(rows, decisions)
+    (said, *_) = answers(default_records(run, rows, decisions), is_even=True)
+    bounds = [line["loss"].partition("at most ")[2] for line in card["evidence"]]
+    shown = [bound for bound in bounds if bound]
+    assert shown
+    for bound in shown:
+        assert f"{bound} of the " in said.rest
 
 
-def test_a_vendors_default_that_was_run_is_not_called_unmeasured(run):
-    frame, decisions = judged(run)
-    rows = [{**row, "vendor_steps": 16} for row in records(frame)]
-    (fact,) = recommendation_cards(rows, decisions)[0]["facts"][1:]
-    assert fact.endswith("beside the pipeline's own 16 steps of DdimScheduler")
+def test_a_metric_by_which_nothing_is_better_shows_no_loss(run):
+    frame, decisions = judged(run, {FD: {"absolute": 12.5}, CLIP: {"absolute": 0.5}})
+    (first, *_) = decisions.recommendations
+    place = first.choice.chosen
+    standing = first.choice.standings[place]
+    best = replace(
+        standing,
+        worst={**standing.worst, FD: replace(standing.worst[FD], low=0.0, high=0.0, loss=0.0)},
+        rivals={**standing.rivals, FD: place},
+    )
+    standings = [best if i == place else s for i, s in enumerate(first.choice.standings)]
+    first = replace(first, choice=replace(first.choice, standings=standings))
+    decisions = replace(decisions, recommendations=[first])
+    (card,) = recommendation_cards(records(frame), decisions)
+    (line,) = [line for line in card["evidence"] if line["metric"] == "FD (shapes)"]
+    assert (line["loss"], line["rival"]) == ("none: the best measured", "every other cell")
+    (default,) = default_records(run, records(frame), decisions)
+    assert default["evidence"][FD]["against"] == "every other cell"
