@@ -192,7 +192,7 @@ def _allowed(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     names = [*evidence]
     if len(names) > _FEW:
         names = [max(names, key=lambda name: _share(evidence[name]))]
-    parts = [at_most(name, evidence[name]) for name in names]
+    parts = [loss_words(name, evidence[name]) for name in names]
     others = len(evidence) - len(names)
     beyond = f", and a smaller share of {others} other margins" if others else ""
     return f"loses at most {' and '.join(parts)} allowed{beyond}"
@@ -209,7 +209,7 @@ def _share(held: Mapping[str, Any]) -> float:
     return float(held["loss_interval"][1] / (held["margin"] or math.inf))
 
 
-def at_most(metric: str, held: Mapping[str, Any]) -> str:
+def loss_words(metric: str, held: Mapping[str, Any]) -> str:
     """`10.3 of the 12 FD`: the upper bound of a loss, rounded up, beside the margin."""
     low, high = held["loss_interval"]
     margin, label = short(held["margin"]), metric_spec(metric).short

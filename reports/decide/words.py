@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import pandas as pd
+
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines

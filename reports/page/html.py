@@ -173,8 +173,9 @@ def _unsupported(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def page_environment(folder: Path) -> jinja2.Environment:
-    """The templates of a folder, with the style and the script that all pages share."""
+def page_environment(folder: Path, *styles: Path) -> jinja2.Environment:
+    """The templates of a folder, with the style and the script that all pages share, and styles of
+    its own."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _HERE]),
         autoescape=True,
@@ -183,7 +184,8 @@ def page_environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"tile_uri": tile_uri, "on_page": on_page, "subtitle_of": subtitle_of}
-    environment.globals["style"] = "\n".join((_HERE / name).read_text() for name in _STYLES)
+    sheets = [*(_HERE / name for name in _STYLES), *styles]
+    environment.globals["style"] = "\n".join(sheet.read_text() for sheet in sheets)
     environment.globals["script"] = inline_script(page_script())
     return environment
 

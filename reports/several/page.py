@@ -16,7 +16,7 @@ from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.decide.answer import at_most, group_name
+from denoisebench.reports.decide.answer import group_name, loss_words
 from denoisebench.reports.decide.no_default import no_default
 from denoisebench.reports.formats import MISSING, duration, number, places_of, plus_minus
 from denoisebench.reports.page.html import inline_script, page_environment
@@ -63,8 +63,7 @@ def render(sides: Sequence[Side], content: Content, *, folder: Path, script: str
     """The page as HTML. folder: that of the page, which links lead from; script: defines
     window.vegaEmbed."""
     sections = {section.common.name: section for section in content.sections}
-    environment = page_environment(_HERE)
-    environment.globals["style"] += (_HERE / "several.css").read_text()
+    environment = page_environment(_HERE, _HERE / "several.css")
     return environment.get_template("several.html.j2").render(
         name=" + ".join(side.label for side in sides),
         nonce=secrets.token_urlsafe(16),
@@ -122,7 +121,7 @@ def _chosen(default: Mapping[str, Any]) -> dict[str, Any]:
         "nfe": _whole(cost["nfe"]),
         "latency": duration(_known(cost["latency_p50_s"])),
         "quality": plus_minus(_known(held.get("value")), _known(held.get("se"))),
-        "losses": [at_most(metric, line) for metric, line in evidence.items()],
+        "losses": [loss_words(metric, line) for metric, line in evidence.items()],
     }
 
 
