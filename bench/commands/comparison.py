@@ -42,8 +42,9 @@ def declared_margins(name: str | None, baseline: "Pack") -> dict[str, Any]:
     name or file is given."""
     from denoisebench.bench.settings.margins import margins_settings
 
-    settings = margins_settings(name or "default").model_dump(exclude_none=True)
-    gating = settings["gating"] if name else baseline.margins or settings["gating"]
+    is_given = name is not None
+    settings = margins_settings(name if is_given else "default").model_dump(exclude_none=True)
+    gating = settings["gating"] if is_given else baseline.margins or settings["gating"]
     return {"margins": gating, "slower": settings["slower"], "drift": settings.get("drift")}
 
 

@@ -220,7 +220,7 @@ def _unknown_choice(group: str, name: str, options: Iterable[str]) -> str:
     from denoisebench.bench.schedulers.other_names import unknown_scheduler
 
     if meant := meant_by_choice(group, name):
-        return f"{group}={name}: no ready-made one is called so; give {meant}"
+        return f"{group}={name}: no ready-made one is called so; {meant}"
     cure = (unknown_scheduler if group == "scheduler" else suggestion)(name, options)
     own = f"; one of your own is given as {group}.path=…" if group in ("model", "prompts") else ""
     return f"{group}={name}: unknown; {cure}{own}"

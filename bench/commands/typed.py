@@ -116,8 +116,11 @@ def _with_signs(value: str) -> str:
 def _setting_for(word: str) -> str:
     """What to write in place of a value that stands alone."""
     from denoisebench.bench.commands.hydra import choices_of
+    from denoisebench.bench.records.run import is_run, ways_on
     from denoisebench.bench.settings.job import Settings
 
+    if is_run(Path(word)):
+        return ways_on(Path(word))
     groups = [group for group in _GROUPS if word in choices_of(group)]
     if groups:
         return f"write {groups[0]}={word}"
@@ -132,8 +135,17 @@ def _setting_for(word: str) -> str:
 
 
 def meant_by_choice(group: str, name: str) -> str:
-    """The override that is meant by a choice of a group that is none of its files but a path here,
-    an id of the hub or a function; empty where it is none of these."""
+    """What to do in place of a choice of a group that is none of its files but a path here, an id
+    of the hub or a function: mostly `give` an override. Empty where it is none of these."""
+    from denoisebench.bench.records.run import is_run, ways_on
+
+    if is_run(Path(name)):
+        return ways_on(Path(name))
+    override = _override_for(group, name)
+    return f"give {override}" if override else ""
+
+
+def _override_for(group: str, name: str) -> str:
     is_path, is_hub = _is_there(name), bool(_HUB_ID.fullmatch(name))
     if group in ("model", "prompts") and (is_path or is_hub):
         return _override(f"{group}.path", name)

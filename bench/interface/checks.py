@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from denoisebench.bench.errors import wrong_kind
+from denoisebench.bench.errors import UserError, wrong_kind
 from denoisebench.bench.interface.results import Results
 from denoisebench.bench.interface.words import joined_by_commas
 from denoisebench.bench.paths import path_of
@@ -98,11 +98,13 @@ def check(
 
     if not isinstance(margins, str | Path | None):
         raise wrong_kind("margins", margins, "a name or a file")
+    if margins == "":
+        raise UserError("margins: give a name or a file, or leave it out; it is empty")
     return Verdicts(
         compared(
             _named(baseline, "baseline"),
             _named(candidate, "candidate"),
-            margins=str(margins) if margins else None,
+            margins=None if margins is None else str(margins),
             only=joined_by_commas("only", only),
             by=joined_by_commas("by", by),
             renamed=joined_by_commas("map", map),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
+from denoisebench.bench.records.run import is_run, ways_on
 
 _LORA = "pytorch_lora_weights.safetensors"
 _AS_USUAL = "place a folder saved by a diffusers pipeline there or set model.path"
@@ -16,6 +17,8 @@ def next_step(folder: Path, index: str) -> str:
 
 
 def _steps(folder: Path, index: str) -> Iterator[str]:
+    if is_run(folder):
+        yield ways_on(folder)
     if (folder.parent / index).exists():
         yield f"it is a part of a pipeline; give the whole: model.path={_word(folder.parent)}"
     within = [inner.parent for inner in sorted(folder.glob(f"*/{index}"))]

@@ -7,6 +7,7 @@ runs/<name>/store.json, cells/  the store, unless the sweep was told to use anot
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,13 +78,28 @@ def save_run(run: Run) -> None:
         _keep(run.folder / _RACES, races_to_json(run.races))
     else:
         (run.folder / _RACES).unlink(missing_ok=True)
-    _keep(run.folder / "sweep.json", json.dumps(record, indent=1).encode())
+    _keep(run.folder / RECORDS[0], json.dumps(record, indent=1).encode())
 
 
 def _keep(path: Path, content: bytes) -> None:
     """Leaves an equal file as old as it is: what was made from it is still of it."""
     if not path.exists() or path.read_bytes() != content:
         write_atomically(path, content)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (folder / RECORDS[0]).is_file()
+
+
+def ways_on(folder: Path) -> str:
+    """What to do with the folder of a run where something else was meant to stand."""
+    name = shlex.quote(str(folder))
+    return (
+        f"it is a run: `denoisebench report {name}` shows it, `denoisebench check "
+        f"--baseline={name} --candidate=RUN` holds another one against it, and the same "
+        "`denoisebench sweep` that began it goes on with it"
+    )
 
 
 def load_run(folder: str | Path, *, is_watched: bool = False) -> Run:
@@ -94,8 +110,8 @@ def load_run(folder: str | Path, *, is_watched: bool = False) -> Run:
     not a run that this version can read.
     """
     folder = path_of(folder, "folder")
-    path = folder / "sweep.json"
-    if not path.exists():
+    path = folder / RECORDS[0]
+    if not is_run(folder):
         raise UserError(
             f"{folder} is not a run: it has no sweep.json; `denoisebench list runs` names the runs"
         )

@@ -1,6 +1,8 @@
 """What people type for KEY=VALUE, through the real command line: taken as it is meant, or answered
 with what to write."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -61,6 +63,28 @@ def shown(capsys, *words):
 def test_a_word_without_its_key_is_answered_with_what_to_write(words, answer, capsys):
     line = complaint(capsys, "sweep", *words)
     assert answer in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sweep", "runs/demo"),
+        ("sweep", "runs/demo/", "steps=2"),
+        ("sweep", "model=runs/demo"),
+        ("sweep", "model.path=runs/demo"),
+        ("sweep", "model.path=runs/demo", "--dry-run"),
+        ("inspect", "runs/demo"),
+        ("fetch", "runs/demo"),
+    ],
+    ids=" ".join,
+)
+def test_a_run_in_the_place_of_a_model_is_answered_with_what_to_do_with_a_run(words, capsys):
+    folder = Path("runs/demo")
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text("{}")
+    line = complaint(capsys, *words)
+    assert "it is a run: `denoisebench report runs/demo` shows it, `denoisebench check" in line
+    assert "and the same `denoisebench sweep` that began it goes on with it" in line
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,12 @@ def test_what_is_no_side_of_a_check_is_refused(baseline, tmp_path):
         db.check(baseline / "run", tmp_path / "nothing")
 
 
+def test_margins_without_a_name_are_refused_and_not_taken_for_the_usual_ones(baseline):
+    with pytest.raises(db.UserError) as raised:
+        db.check(baseline / "baseline.dbpack", baseline / "worse.dbpack", margins="")
+    assert str(raised.value) == "margins: give a name or a file, or leave it out; it is empty"
+
+
 @pytest.mark.parametrize("only", ["speed", ["speed"], ("speed",)])
 def test_only_the_families_that_are_asked_for_count(baseline, only):
     sides = baseline / "baseline.dbpack", baseline / "worse.dbpack"

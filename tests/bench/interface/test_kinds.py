@@ -149,6 +149,9 @@ def test_a_metric_that_is_declared_wrongly_is_an_error_of_its_module(declare, wo
     says it as what the module raised."""
     with pytest.raises(ValueError, match=re.escape(words)):
         declare()
+
+
+def test_a_metric_that_does_not_say_what_is_better_is_an_error_of_its_module():
     with pytest.raises(TypeError, match="required keyword-only argument: 'better'"):
         db.metric(numbers)
 

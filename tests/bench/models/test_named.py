@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+import yaml
 
 from denoisebench.bench.paths import EMBEDDED, file_name
 from denoisebench.bench.records.run import load_run
+from denoisebench.bench.settings.job import PromptSettings
 from tests.helpers.cli import call, dry_rows, model_at, tiny
 
 DRY = ("--dry-run", "scheduler=flow_euler")
@@ -66,6 +68,25 @@ def test_a_lora_is_part_of_the_name(tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path, *lora))
     assert code == 2
     assert "weights of model stable-diffusion-xl-base-1.0+style:" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ((), "mine"),
+        (("model=local", "model.path=my-flow"), "mine"),
+        (("prompts=everyday",), "mine"),
+        (("prompts=shapes",), "mine"),
+        (("prompts=parti",), "parti"),
+        (("prompts=everyday", "prompts.name=given"), "given"),
+    ],
+)
+def test_prompts_of_a_file_are_called_after_it(words, label, capsys):
+    settings = ("prompts.path=folder/mine.txt", "metrics=none", "--show-config")
+    code, out, err = call(capsys, "sweep", *words, *settings)
+    assert (code, err) == (0, "")
+    prompts = PromptSettings(**yaml.safe_load(out)["prompts"])
+    assert prompts.label == label
 
 
 @pytest.mark.parametrize(

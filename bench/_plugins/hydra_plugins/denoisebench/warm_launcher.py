@@ -155,7 +155,10 @@ class WarmLauncher(Launcher):
         values = [o for o in parsed if not self._is_group(o.key_or_group)]
         choices = [o for o in parsed if self._is_group(o.key_or_group)]
         _refuse_lists(choices)
-        config = self._merged(choices).with_values(values)
+        files = self._merged(choices)
+        if files.has_prompts and any(value.key_or_group == "prompts.path" for value in values):
+            values = [_parsed("++prompts.name=null"), *values]  # what they are called is not theirs
+        config = files.with_values(values)
         if isinstance(config.get("model"), dict):  # verify has none
             config["model"]["call_of_files"] = self._call_of_model(choices)
         return config
@@ -195,6 +198,11 @@ class _Files:
     def __init__(self, config: DictConfig):
         self._config = config
         self._given = set(_INTERPOLATED.findall(OmegaConf.to_yaml(config, resolve=False)))
+
+    @property
+    def has_prompts(self) -> bool:
+        """Whether the files say which prompts there are, and do not wait for a path."""
+        return OmegaConf.select(self._config, "prompts.path", default="???") != "???"
 
     def with_values(self, values: Sequence[Override]) -> dict[str, Any]:
         """The settings under these values, with all interpolations resolved."""
