@@ -22,12 +22,17 @@ def on_page(figure: Figure) -> dict[str, Any]:
     shown = [value["scheduler"] for pick in picks for value in pick.get("value", ())]
     return {
         **spec,
-        "datasets": {name: _columns(rows) for name, rows in spec["datasets"].items()},
+        "datasets": in_columns(spec)["datasets"],
         "spec": {**spec["spec"], "layer": layers},
         "config": {**spec["config"], "background": "transparent"},
         "usermeta": {**spec.get("usermeta", {}), **({"shown": shown} if picks else {})},
         **({"params": [_by_the_page(pick) for pick in picks]} if picks else {}),
     }
+
+
+def in_columns(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification with its data as columns, of which the page's script makes rows again."""
+    return {**spec, "datasets": {name: _columns(rows) for name, rows in spec["datasets"].items()}}
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.reports.charts import Figure, javascript_bundle, to_png, to_svg
 from denoisebench.reports.formats import MISSING
 from denoisebench.reports.page.html import inline_script, page_environment
+from denoisebench.reports.page.on_page import in_columns
 from denoisebench.reports.verify.figures import verify_figures
 from denoisebench.reports.verify.tables import (
     headings,
@@ -60,8 +61,8 @@ def _render(record: dict[str, Any], figures: list[Figure]) -> str:
 
 
 def _without_title(figure: Figure) -> dict[str, Any]:
-    """The specification for a page that has the title as HTML, which wraps."""
-    return {name: value for name, value in figure.spec.items() if name != "title"}
+    """The specification for a page that has the title as HTML, which wraps; its data as columns."""
+    return in_columns({name: value for name, value in figure.spec.items() if name != "title"})
 
 
 def _counts(record: dict[str, Any]) -> dict[str, int]:

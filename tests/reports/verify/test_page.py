@@ -27,6 +27,14 @@ def test_a_small_screen_holds_charts_legends_and_tables(verified):
         assert opened.heard == []
 
 
+def test_every_chart_of_the_page_is_drawn(verified):
+    with chromium() as browser:
+        seen = Opened(browser, verified[0] / "verify.html")
+        charts = seen.page.locator("figure.chart").count()
+        assert seen.page.locator("figure.chart svg.marks").count() == charts > 0
+        assert seen.heard == []
+
+
 def test_evaluations_are_shown_against_those_that_the_catalogue_states(verified):
     table = (verified[0] / "schedulers.md").read_text()
     assert "| ddim | trailing | 0.99 of 1 | 20 of 20 |" in table
