@@ -82,6 +82,7 @@ def _cell(
         message=message,
         images=covered(made, samples),
         samples=samples,
+        scored=entry.scored if scores else 0,
         scores={} if status in LOST else scores,
     )
 

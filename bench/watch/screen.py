@@ -82,8 +82,9 @@ def _curve_lines(sight: Sight, room: int, *, marks: str) -> list[_Line]:
     drawn = curves(sight.cells, metric)
     steps = sorted({n for curve in drawn for n in curve.steps})
     scale, spec = Scale.of(drawn, metric), metric_spec(metric)
-    logarithmic = ", logarithmic" if scale and scale.is_logarithmic else ""
-    title = f"{spec.label}, {spec.direction}{logarithmic}; along {_listed(steps)} steps"
+    kind = ", logarithmic" if scale and scale.is_logarithmic else ""
+    kind += ", of the last whole rung" if sight.is_race else ""
+    title = f"{spec.label}, {spec.direction}{kind}; along {_listed(steps)} steps"
     names = {curve: ", ".join(filter(None, [curve.panel, curve.scheduler])) for curve in drawn}
     width = min(max(map(len, names.values()), default=0), _NAME)
     texts = [

@@ -46,6 +46,7 @@ class SeenCell:
     message: str  # why it failed
     images: int  # that are stored, of `samples`
     samples: int
+    scored: int  # samples that scores are of: while a rung of a race is made, those of the last
     scores: Mapping[str, Score]  # of leading metrics that are known
 
 

@@ -157,15 +157,12 @@ def changes(before: Sight | None, after: Sight) -> Iterator[str]:
 
 
 def _cell_changes(before: Sight, after: Sight) -> Iterator[str]:
-    """Cells that ended, by their number; in a race, where each ends at rung after rung, by their
-    samples."""
+    """Cells that ended; of a race, where each ends at rung after rung, those that failed."""
     done = before.done + before.failed
     for cell in changed_cells(before, after):
-        if cell.status in _ENDED:
+        if cell.status in (LOST if after.is_race else _ENDED):
             done += 1
-            samples = counted(cell.samples, "sample")
-            line = f"[{samples if after.is_race else f'{done}/{after.wanted}'}] {cell.name}"
-            line = f"{line}: {cell_words(cell)}"
+            line = f"[{done}/{after.wanted}] {cell.name}: {cell_words(cell)}"
             yield "; ".join(filter(None, [line, time_left(after)]))
 
 
@@ -225,6 +222,7 @@ def record(before: Sight | None, after: Sight) -> dict[str, Any]:
                 "message": cell.message,
                 "images": cell.images,
                 "samples": cell.samples,
+                "scored_samples": cell.scored,
                 "scores": {name: vars(score) for name, score in cell.scores.items()},
             }
             for cell in changed_cells(before, after)
