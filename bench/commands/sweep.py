@@ -46,7 +46,7 @@ _KEPT = "the same command goes on where it stopped, `denoisebench report RUN` sh
 def sweep(flags: dict[str, str], overrides: list[str]) -> int:
     """Runs a sweep: models x schedulers x steps x guidance.
 
-    Every cell is generated, scored and timed; the run is reported, and logged to MLflow.
+    Every cell is generated, scored and timed; the run is reported, and copied to its trackers.
 
     A setting is given as KEY=VALUE. With commas, steps=2,4,8, it is an axis: model, scheduler,
     scheduler.flags.NAME, steps, guidance, grid, task, strength, seed, samples and prompts may be.

@@ -67,8 +67,9 @@ def publish_run(
 ) -> list[Published]:
     """Brings the run to each chosen tracker; one that does not take it stops nothing. records: the
     run's rows; cautions: what the page says of the numbers."""
-    wanted = targets(run, records, cautions)
-    return [_published(name, run, wanted, settings=settings) for name in chosen(settings)]
+    names = chosen(settings)
+    wanted = targets(run, records, cautions) if names else []
+    return [_published(name, run, wanted, settings=settings) for name in names]
 
 
 def _published(

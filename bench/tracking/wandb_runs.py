@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import wandb
 
 _MODE = "WANDB_MODE"
-_START_S = 30  # that a server may take to answer
+_START_S = 15  # that a server may take to answer
 
 
 def write_wandb_runs(run: Run, wanted: Sequence[Target], *, project: str) -> str:

@@ -108,3 +108,12 @@ def test_a_mode_that_there_is_not_is_one_line(tmp_path: Path, monkeypatch):
         TrackingDown, match=r"^Weights & Biases \(nowhere\): [^\n]*denoisebench log"
     ):
         written(make_run(tmp_path / "demo"))
+
+
+def test_without_a_key_nothing_is_asked(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(TrackingDown, match=r"\(online\): No API key configured; nothing is lost"):
+        written(make_run(tmp_path / "demo"))
