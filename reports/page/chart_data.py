@@ -59,10 +59,10 @@ def front_labels(
     front where points are beaten, and beyond the labels right of it that it would cover.
     logarithmic: whether the value axis is.
     """
-    points, cost = front.points, front.points[front.cost].astype(float)
+    points, cost = front.points, front.points[front.cost].astype(float).map(math.log)
     away = -sign(metric)  # upwards, along the value axis, where lower is better
     scale = np.log if logarithmic else np.positive
-    x = _pixels(np.log(cost), np.log(cost), panel[0])
+    x = _pixels(cost, cost, panel[0])
     y = _pixels(scale(points["value"]), scale(points[["value", "low", "high"]]), panel[1])
     text = points["scheduler"] + " " + points["steps"].astype(str)
     length = _LETTER * text.str.len()

@@ -88,10 +88,10 @@ def figures(
         drawn.append(curves_figure(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
-    shared = {"looks": looks, "reaches": decisions.reaches}
+    reaches = decisions.reaches
     beside = (
-        gains_figure(frame, metric, estimates, **shared),
-        front_figure(frame, metric, estimates, **shared),
+        gains_figure(frame, metric, estimates, looks=looks, reaches=reaches),
+        front_figure(frame, metric, estimates, looks=looks, reaches=reaches),
         heat_map(frame, metric, estimates, decisions=decisions),
     )
     return drawn + [figure for figure in beside if figure is not None]

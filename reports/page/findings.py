@@ -6,7 +6,7 @@ figure, and that it is undecided where it is.
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -66,9 +66,10 @@ def _changes(
     curve: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]
 ) -> Iterator[Change]:
     """Changes between neighbouring step counts, from few to many."""
-    for before, after in pairwise(curve.itertuples()):
-        gain = better_by(estimates[after.Index], estimates[before.Index], metric)
-        yield Change(before.steps, after.steps, gain)
+    cells = zip([*curve.index], curve["steps"].tolist(), strict=True)
+    for (before, steps_from), (after, steps_to) in pairwise(cells):
+        gain = better_by(estimates[after], estimates[before], metric)
+        yield Change(steps_from, steps_to, gain)
 
 
 def _last_gain(changes: list[Change], reach: Reach, scheduler: str, *, label: str) -> str:
@@ -91,8 +92,8 @@ def _last_gain(changes: list[Change], reach: Reach, scheduler: str, *, label: st
 def front_finding(front: Front, metric: str, estimates: Mapping[int, Estimate]) -> str:
     """Numbers of cells that are proven on the front or off it, of the panel with the best measured
     cell, and what the dearest that is on it has over the cells that cost no more."""
-    quality = sign(metric) * front.points["value"]
-    panel = front.points.loc[quality.idxmax(), "panel"]
+    best: Any = (sign(metric) * front.points["value"]).idxmax()
+    panel = front.points.loc[best, "panel"]
     points = front.points[front.points["panel"] == panel]
     counts = points["verdict"].value_counts()
     parts = {ON: "proven on the front", OFF: "proven off it", OPEN: "undecided"}
@@ -101,8 +102,8 @@ def front_finding(front: Front, metric: str, estimates: Mapping[int, Estimate]) 
     on = points[(points["verdict"] == ON) & (points["rival"] >= 0)]
     if on.empty:
         return f"{text}."
-    row = int(on[front.cost].astype(float).idxmax())
-    rival, names = int(on.loc[row, "rival"]), setting_names(points)
+    row: Any = on[front.cost].astype(float).idxmax()
+    rival, names = on["rival"].to_dict()[row], setting_names(points)
     gain = better_by(estimates[row], estimates[rival], metric)
     return (
         f"{text}: the dearest on it, {names[row]}, is better than all that cost no more, the best "

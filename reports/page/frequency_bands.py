@@ -76,7 +76,7 @@ def _band(octave: int) -> str:
 
 
 def _rows(curve: pd.DataFrame, bands: Mapping[str, Mapping[int, Estimate]]) -> list[dict[str, Any]]:
-    last = curve["steps"].idxmax()
+    last: Any = curve["steps"].idxmax()
     rows = []
     for place, (band, estimates) in enumerate(bands.items()):
         for row, scheduler, steps in zip(

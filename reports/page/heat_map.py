@@ -87,7 +87,8 @@ def _beside_best(
     """Tiles with their texts, whether they are the best of their group as measured, how much worse
     they are than it, and `shade`: 0 of the best to 1 of the worst."""
     best = (sign(metric) * tiles["value"]).groupby(tiles["group"]).transform("idxmax")
-    losses = [better_by(estimates[b], estimates[i], metric) for i, b in best.items()]
+    pairs = zip([*tiles.index], best.tolist(), strict=True)
+    losses = [better_by(estimates[other], estimates[row], metric) for row, other in pairs]
     loss = np.array([max(0.0, difference.value) for difference in losses])
     errors = np.array([difference.se for difference in losses])
     errors = errors[np.isfinite(errors) & (errors > 0)]
@@ -170,10 +171,10 @@ def _finding(
     """The best measured cell beside the best of the next best guidance, by bounds that hold for all
     pairs of cells together: both were chosen by what was seen."""
     quality = sign(metric) * tiles["value"]
-    best = int(quality.idxmax())
+    best: Any = quality.idxmax()
     group = tiles[tiles["group"] == tiles.loc[best, "group"]]
     others = quality[group.index][group["guidance"] != group.loc[best, "guidance"]]
-    other = int(others.idxmax())
+    other: Any = others.idxmax()
     gain = better_by(estimates[best], estimates[other], metric)
     if not np.isfinite(gain.se):
         return ""

@@ -72,7 +72,8 @@ def _at_chosen_steps(cells: pd.DataFrame) -> pd.DataFrame:
         part = cells[cells["steps"].isin(chosen)]
         if len(part) <= _MOST_BARS:
             return part
-    return cells[cells["steps"] == middle]
+    part = cells[cells["steps"] == middle]
+    return part
 
 
 def _bars(cells: pd.DataFrame) -> pd.DataFrame:

@@ -76,11 +76,11 @@ def front_of(
     points = points[np.isfinite(points[cost].astype(float))]
     is_ample = samples_per_dim(frame, metric) >= AMPLE_SAMPLES
     front = pd.Series(False, index=points.index)
-    verdicts = pd.Series(OPEN, index=points.index, dtype=object)
-    rivals = pd.Series(-1, index=points.index)
+    verdicts = dict.fromkeys(points.index, OPEN)
+    rivals = dict.fromkeys(points.index, -1)
     for _, group in points.groupby("panel", sort=False):
-        costs, rows = group[cost].astype(float).to_numpy(), group.index
-        front[rows] = pareto_mask(costs, -sign(metric) * group["value"].to_numpy())
+        costs, rows = group[cost].astype(float).to_numpy(), [*group.index]
+        front[group.index] = pareto_mask(costs, -sign(metric) * group["value"].to_numpy())
         places = front_places(
             [estimates[row] for row in rows],
             costs.tolist(),
@@ -88,10 +88,11 @@ def front_of(
             tolerance=EQUAL_TIMES if cost == SECONDS else 0.0,
             reaches=reaches,
         )
-        rivals[rows] = [-1 if place.rival is None else rows[place.rival] for place in places]
-        if is_ample:
-            verdicts[rows] = [place.verdict for place in places]
-    return Front(points.assign(front=front, verdict=verdicts, rival=rivals), cost)
+        for row, place in zip(rows, places, strict=True):
+            rivals[row] = -1 if place.rival is None else rows[place.rival]
+            verdicts[row] = place.verdict if is_ample else OPEN
+    points = points.assign(front=front, verdict=[*verdicts.values()], rival=[*rivals.values()])
+    return Front(points, cost)
 
 
 def front_cost(frame: pd.DataFrame) -> str:
