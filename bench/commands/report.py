@@ -117,22 +117,12 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
 
 
 def _report_several(folders: Sequence[Path], output: Path | None, as_json: bool) -> int:
-    from denoisebench.reports.decide.answer import answer
-    from denoisebench.reports.decide.no_default import no_default
-    from denoisebench.reports.rows.cautions import timings_are_even
     from denoisebench.reports.several.page import contrast_record
     from denoisebench.reports.several.write import write_several
 
     written = write_several(folders, output)
     content = written.content
-    words = {
-        side.label: answer(
-            side.defaults,
-            is_even=timings_are_even(side.frame),
-            no_default=no_default(side.run, side.frame),
-        )
-        for side in written.sides
-    }
+    words = {side.label: side.answer for side in written.sides}
     if as_json:
         print_json(
             {

@@ -17,7 +17,6 @@ from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.answer import group_name, loss_words
-from denoisebench.reports.decide.no_default import no_default
 from denoisebench.reports.formats import MISSING, duration, number, places_of, plus_minus
 from denoisebench.reports.page.html import inline_script, page_environment
 from denoisebench.reports.page.looks import Look
@@ -92,7 +91,7 @@ def _run(side: Side, folder: Path) -> dict[str, Any]:
         "page": Path(link).as_posix() if link else "",
         "cells": counted(len(done(side.frame)), "finished cell"),
         "answers": side.answers,
-        "nothing": "" if side.defaults else no_default(side.run, side.frame),
+        "nothing": side.no_default,
         "cautions": side.cautions,
     }
 

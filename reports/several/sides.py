@@ -13,9 +13,10 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.run import Run, load_run
 from denoisebench.reports import theme
-from denoisebench.reports.decide.answer import Answer, answers
+from denoisebench.reports.decide.answer import Answer, answer, answers
 from denoisebench.reports.decide.decisions import Decisions, Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import default_records
+from denoisebench.reports.decide.no_default import no_default
 from denoisebench.reports.rows.cautions import all_cautions, timings_are_even
 from denoisebench.reports.rows.frame import (
     done,
@@ -43,6 +44,17 @@ class Side:
     @property
     def answers(self) -> list[Answer]:
         return answers(self.defaults, is_even=timings_are_even(self.frame))
+
+    @property
+    def no_default(self) -> str:
+        """Why there is none; empty where something was decided."""
+        return "" if self.defaults else no_default(self.run, self.frame)
+
+    @property
+    def answer(self) -> str:
+        """What to run, in a line."""
+        is_even = timings_are_even(self.frame)
+        return answer(self.defaults, is_even=is_even, no_default=self.no_default)
 
     @property
     def cautions(self) -> list[str]:
