@@ -29,6 +29,11 @@ _PAPER = "figures=paper"
 _WORD = Words(".*", "a run or a cell", offers=runs)
 
 
+def _report_words(word: str) -> list[str]:
+    """Runs; the word for a paper once it is begun, as most lines end with a run."""
+    return [*(one_of([_PAPER])(word) if word else ()), *runs(word)]
+
+
 @click.command(
     cls=Command,
     wants=WANTS_RUNS,
@@ -40,7 +45,7 @@ _WORD = Words(".*", "a run or a cell", offers=runs)
     metavar="RUN... [figures=paper]",
     nargs=-1,
     required=True,
-    type=Words(".+", "a folder", offers=lambda word: [*one_of([_PAPER])(word), *runs(word)]),
+    type=Words(".+", "a folder", offers=_report_words),
     help="folders of runs, such as runs/demo; with figures=paper also paper/ in that of the run: "
     "figures in PDF and SVG in the widths of columns, tables in LaTeX",
 )

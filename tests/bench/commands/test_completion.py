@@ -53,6 +53,7 @@ def offers(capsys, line):
         ("open runs/de", ["runs/deep ", "runs/demo "]),
         ("report runs/demo ", ["runs/deep "]),
         ("report runs/demo runs/d", ["runs/deep "]),
+        ("report runs/demo fig", ["figures=paper"]),
         ("report runs/demo runs/deep -o ru", ["runs/"]),
         ("open runs/deep runs/", ["runs/demo "]),
         ("compare runs/dem", ["runs/demo "]),
