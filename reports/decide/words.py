@@ -141,12 +141,12 @@ def _guidance_notes(recommendation: Recommendation) -> list[str]:
     spec = metric_spec(recommendation.target)
     sign = 1 if spec.better == "lower" else -1
     parts = [
-        f"{plus_minus(sign * gap.value, gap.se)} at guidance {guidance:g}"
+        f"{plus_minus(sign * gap.value, gap.se)} worse at guidance {guidance:g}"
         for guidance, gap in recommendation.other_guidances.items()
     ]
     if not parts:
         return []
-    return [f"The best {spec.short} of other guidances is worse by {_listed(parts)}."]
+    return [f"The best {spec.short} is {_listed(parts)}."]
 
 
 def _cost_words(row: FrameRow) -> str:

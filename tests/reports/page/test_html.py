@@ -122,7 +122,7 @@ def test_the_page_tells_what_was_swept_and_how_to_read_it(page):
 def test_the_table_at_a_glance_names_the_default_of_the_cards_and_no_other(run):
     glance = re.compile(r'<table class="glance">(.*?)</table>', re.DOTALL)
     text = rendered(run)
-    (setting,) = set(re.findall(r'<p class="setting">(.*?), guidance 4</p>', text))
+    (setting,) = set(re.findall(r"<p><strong>(.*?), guidance 4</strong>: ", text))
     defaults = re.findall(r'data-label="Default">(.*?)<', "".join(glance.findall(text)))
     assert set(defaults) == {setting, "the best itself", "decided at guidance 4"}
     undeclared = rendered(replace(run, margins={}))
@@ -160,7 +160,9 @@ def test_a_page_without_a_default_says_why(run, tmp_path):
 
 
 def test_cautions_are_folded_under_the_answer_each_said_once(run, tmp_path):
-    warning = "ddim at 4 steps: starts late; scheduler.flags.timestep_spacing=trailing mends it"
+    warning = (
+        "ddim, euler, heun at 4 steps: late; scheduler.flags.timestep_spacing=trailing mends it"
+    )
     frame = load_frame(run)
     frame.loc[frame["steps"] == 4, "sigma_start"] *= 2
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
