@@ -73,8 +73,8 @@ class Decisions:
 
 NOTHING = Decisions({}, [], [])
 _ALONE = (
-    "Only one setting was measured, so there is nothing to compare it with; sweep more steps or "
-    "another scheduler."
+    "Only one scheduler with one step count was measured, so there is nothing to compare it with; "
+    "sweep more steps or another scheduler."
 )
 _NO_GUIDANCE = (
     "Closeness to many steps does not say which guidance is better: sweep one guidance, or give a "

@@ -139,7 +139,8 @@ def _observe(panel: _Panel, recommendation: Recommendation | None, *, is_even: b
     if recommendation is not None:
         row = recommendation.chosen_row
         if row is None:
-            no_default = recommendation.note or "none is proven within all margins"
+            is_noted = bool(recommendation.note)
+            no_default = "none, see Defaults" if is_noted else "none is proven within all margins"
         elif recommendation.panel != panel.name:
             no_default = f"decided at {recommendation.panel}"
         else:

@@ -92,7 +92,9 @@ def test_what_is_compared_with_nothing_is_no_default(tmp_path):
 def test_one_setting_alone_is_promised_no_decision_by_more_samples(tmp_path):
     run = fabricate(tmp_path / "run", steps=(8,), schedulers=("ddim",), guidances=(1.0, 4.0))
     page = write_report(run.folder).read_text()
-    words = "nly one setting was measured, so there is nothing to compare it with"
+    words = (
+        "nly one scheduler with one step count was measured, so there is nothing to compare it with"
+    )
     for default in read_defaults(run.folder / "defaults.yaml"):
         assert words in default["note"]
         assert "undecided" not in default
