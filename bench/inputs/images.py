@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
-from denoisebench.bench.inputs.prompts import PromptSet, column_texts, shuffled
+from denoisebench.bench.inputs.prompts import PROMPT_FILE, PromptSet, column_texts, shuffled
 from denoisebench.bench.paths import CLOSED_FORM, existing, hash_of
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.settings.job import Settings, TaskSettings
@@ -157,7 +157,7 @@ def _files(inputs: InputSet) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 
 def _listed(source: str, prompts: PromptSet, part: str) -> tuple[Path, ...]:
     if source.startswith(_COLUMN):
-        folder = existing(prompts.path or "", "prompt file").parent
+        folder = existing(prompts.path or "", PROMPT_FILE).parent
         names = column_texts(prompts.path or "", source.removeprefix(_COLUMN), prompts.column)
         return shuffled([folder / name for name in names], prompts.shuffle)
     folder = existing(source, f"task.{part}")

@@ -1,9 +1,8 @@
 """Prompt sets: captions of the embedded world, the lines of a file, or a data set on the hub."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.classes import Labels, class_names, class_number
+from denoisebench.bench.inputs.datasets import data_set
 from denoisebench.bench.inputs.records import (
     PARQUET,
     read_records,
@@ -18,7 +18,6 @@ from denoisebench.bench.inputs.records import (
     refuse_halves,
     refuse_settings,
 )
-from denoisebench.bench.models.hub import DATASET, Choose, cached, download
 from denoisebench.bench.paths import existing
 from denoisebench.bench.paths.guarded import Unreadable
 from denoisebench.bench.records.cell import digest
@@ -31,10 +30,8 @@ UNCONDITIONAL = "unconditional"  # no component asked for
 CLASSES = "classes"  # all those of a model that is told classes
 EVERYDAY = "bundled:everyday.txt"  # what a model of one's own is asked for unless told otherwise
 CLOSED_FORM_PROMPTS = (COMPONENTS, UNCONDITIONAL)
-HUB = "hf:"  # before the id of a data set
-_SPLIT = "train"
+PROMPT_FILE = "prompt file"  # what errors call it
 _T = TypeVar("_T")
-_CONVERTED = "refs/convert/parquet"  # the hub's own copy of a data set, on a branch of this name
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ def _in_order(prompts: PromptSet) -> tuple[str, ...]:
     if not texts and prompts.path == CLASSES:
         raise UserError("prompts=classes: the model is told no classes; choose other prompts")
     if not texts:
-        raise UserError(f"prompt file {prompts.path} holds no prompt")
+        raise UserError(f"{PROMPT_FILE} {prompts.path} holds no prompt")
     return shuffled(texts, prompts.shuffle)
 
 
@@ -152,7 +149,7 @@ def _named_class(prompts: PromptSet, number: int, text: str) -> str:
     try:
         return class_names(prompts.classes)[class_number(text, prompts.classes)]
     except UserError as error:
-        raise UserError(f"prompt file {prompts.path}: record {number}: {error}") from error
+        raise UserError(f"{PROMPT_FILE} {prompts.path}: record {number}: {error}") from error
 
 
 def shuffled(items: Sequence[_T], seed: int | None) -> tuple[_T, ...]:
@@ -173,7 +170,9 @@ def column_texts(path: str, column: str, beside: str | None) -> tuple[str, ...]:
     prompts, texts = (_set_texts(path, name) for name in (beside, column))
     for number, text in enumerate(texts, 1):
         if prompts[number - 1] and not text:
-            raise UserError(f"prompt file {path}: record {number} has no text in column {column!r}")
+            raise UserError(
+                f"{PROMPT_FILE} {path}: record {number} has no text in column {column!r}"
+            )
     return tuple(text for prompt, text in zip(prompts, texts, strict=True) if prompt)
 
 
@@ -194,57 +193,9 @@ def _set_texts(
     revision: str | None = None,
 ) -> tuple[str, ...]:
     """A text of each record of a file, or of all files of a data set; empty where there is none."""
-    if path.startswith(HUB):
-        files = _dataset_files(path.removeprefix(HUB), split or _SPLIT, revision)
-    else:
-        files = [existing(path, "prompt file")]
+    source = data_set(path, split, revision)
+    files = source.parquet_files() if source else [existing(path, PROMPT_FILE)]
     return tuple(text for file in files for text in _file_prompts(file, column, kind))
-
-
-def _dataset_files(name: str, split: str, revision: str | None) -> list[Path]:
-    """Parquet files of a split. Without a revision they are of the hub's own copy in parquet, which
-    it keeps of every data set."""
-    setting, commit = f"prompts.path={HUB}{name}", revision or _CONVERTED
-    of_split = partial(_of_split, split)
-
-    def inside(folder: Path | None) -> list[str]:
-        paths = folder.rglob("*.parquet") if folder else ()
-        return of_split(path.relative_to(folder).as_posix() for path in paths if folder)
-
-    folder = cached(name, commit, _patterns(split), kind=DATASET)
-    if folder is None or not inside(folder):
-        folder = download(setting, name, commit, choose=of_split, kind=DATASET)
-    files = inside(folder)
-    if not files:
-        raise UserError(f"{setting}: has no .parquet file of a split {split}; set prompts.split")
-    subsets = sorted({str(Path(file).parent) for file in files})
-    if len(subsets) > 1:
-        raise UserError(
-            f"{setting}: has {split} in several folders ({', '.join(subsets)}); download one and "
-            "give its file as prompts.path"
-        )
-    return [folder / file for file in files]
-
-
-def hub_files(prompts: PromptSettings) -> tuple[str, str, Choose] | None:
-    """Data set on the hub that prompts are of, its revision, and what chooses its files; None for
-    prompts that lie elsewhere."""
-    path = prompts.path or ""
-    if not path.startswith(HUB):
-        return None
-    choose = partial(_of_split, prompts.split or _SPLIT)
-    return path.removeprefix(HUB), prompts.revision or _CONVERTED, choose
-
-
-def _of_split(split: str, files: Iterable[str]) -> list[str]:
-    patterns = _patterns(split)
-    return sorted(file for file in files if any(fnmatch(file, p) for p in patterns))
-
-
-def _patterns(split: str) -> list[str]:
-    """Names of the files of a split, as data sets have them."""
-    in_folders = [f"{split}/*.parquet", f"*/{split}/*.parquet"]
-    return [*in_folders, f"{split}-*.parquet", f"*/{split}-*.parquet"]
 
 
 def _file_prompts(file: Path, column: str | None, kind: str | None) -> list[str]:
@@ -252,7 +203,7 @@ def _file_prompts(file: Path, column: str | None, kind: str | None) -> list[str]
     try:
         records = read_records(file, column) if kind is None else read_wildcards(file)
     except Unreadable as error:
-        raise UserError(f"prompt file {file} cannot be read: {error}") from error
+        raise UserError(f"{PROMPT_FILE} {file} cannot be read: {error}") from error
     return [_text(record, column, file, number=n) for n, record in enumerate(records, 1)]
 
 
@@ -266,14 +217,14 @@ def _text(record: Any, column: str | None, file: Path, *, number: int) -> str:
     if empty or not isinstance(text, str):
         names = ", ".join(filter(None, record)) if isinstance(record, dict) else "none"
         raise UserError(
-            f"prompt file {file}: record {number} has no text in column {column!r}; "
+            f"{PROMPT_FILE} {file}: record {number} has no text in column {column!r}; "
             f"mend it or give prompts.column=NAME, one of {names}"
         )
     try:
         refuse_settings(text)
         refuse_halves(text)
     except Unreadable as error:
-        raise UserError(f"prompt file {file}: record {number}: {error}") from error
+        raise UserError(f"{PROMPT_FILE} {file}: record {number}: {error}") from error
     return text
 
 

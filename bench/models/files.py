@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.hub import Choose, cached, download
+from denoisebench.bench.models.hub import Choose, cached, download, fetch_of_model
 from denoisebench.bench.models.no_pipeline import next_step
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
@@ -34,6 +34,16 @@ class Loading:
 
 
 AS_USUAL = Loading()
+
+
+def weights_title(name: str) -> str:
+    """What errors call the weights of a model."""
+    return f"weights of model {name}"
+
+
+def lora_title(name: str) -> str:
+    """What errors call the LoRA of a model."""
+    return f"LoRA of model {name}"
 
 
 def pipeline_folder(
@@ -80,7 +90,7 @@ def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
                 path,
                 revision,
                 choose=lambda files: [f for f in files if f == name],
-                command=f"denoisebench fetch model.lora={path}",
+                command=fetch_of_model(lora=path, lora_revision=revision, lora_file=name),
             )
         file = folder / name
     else:
@@ -245,13 +255,15 @@ def _choice(index: Path, variant: str | None, label: str, *, weights: bool) -> C
     return choose
 
 
-def hub_choice(path: str, revision: str | None, label: str, *, variant: str | None) -> Choose:
+def hub_choice(
+    path: str, revision: str | None, label: str, *, variant: str | None, configs_only: bool
+) -> Choose:
     """What chooses the files of a pipeline on the hub; the index is downloaded for it. Raises
     UserError where it is no pipeline's, or the hub is out of reach."""
     index = _hub_index(path, revision, label)
     if not (index / INDEX).exists():
         raise UserError(f"{label}: {path} has no {INDEX}, which a pipeline of diffusers has")
-    return _choice(index, variant, label, weights=True)
+    return _choice(index, variant, label, weights=not configs_only)
 
 
 def _files(folder: Path) -> list[str]:

@@ -1,11 +1,13 @@
 """Files of the Hugging Face hub: from the local cache, else downloaded where there is a network."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.settings.job import ModelSettings
 
 MODEL, DATASET = "model", "dataset"
 _PATIENCE = 10  # seconds until the hub counts as out of reach
@@ -112,6 +114,14 @@ def missing_files(
     }
 
 
+def fetch_of_model(**settings: str | None) -> str:
+    """The command that gets what settings of a model name; usual values are left out."""
+    usual = {name: field.default for name, field in ModelSettings.model_fields.items()}
+    given = {name: value for name, value in settings.items() if value != usual[name]}
+    words = (f"model.{name}={value}" for name, value in given.items())
+    return shlex.join(["denoisebench", "fetch", *words])
+
+
 def _literal(name: str) -> str:
     """The pattern that matches this name alone."""
     return re.sub(r"([\[*?])", r"[\1]", name)
@@ -131,8 +141,7 @@ def _not_there(
         words = ["hf download", repo, "--repo-type dataset"]
         words += [f"--revision {revision}"] if revision else []
     else:
-        words = [f"denoisebench fetch model.path={repo}"]
-        words += [f"model.revision={revision}"] if revision else []
+        words = [fetch_of_model(path=repo, revision=revision)]
     lack = (
         f"{label}: {repo} at revision {revision or 'main'} is neither here nor in the Hugging Face "
         f"cache and cannot be downloaded ({type(error).__name__})"

@@ -16,6 +16,7 @@ from denoisebench.bench.models.files import (
     Loading,
     absent_parts,
     loaded_variants,
+    lora_title,
     one_file,
     own_code,
     part_config,
@@ -24,6 +25,7 @@ from denoisebench.bench.models.files import (
     read_json,
     scheduler_config,
     weights_hash,
+    weights_title,
 )
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of, variance_of
 from denoisebench.bench.models.single_file import check_parts, single_file
@@ -37,7 +39,7 @@ from denoisebench.bench.schedulers.trial import DROPPED
 from denoisebench.bench.settings.job import ModelSettings
 
 # What the libraries raise for files that are damaged or do not fit together.
-_WRONG_FILES = (OSError, ValueError, KeyError, TypeError, AttributeError)
+WRONG_FILES = (OSError, ValueError, KeyError, TypeError, AttributeError)
 _DISTILLED = ("LCM", "TCD")  # in the class name of a model's own scheduler
 
 
@@ -65,7 +67,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
     """The model of the settings. Raises UserError that names every part that is not there."""
     if settings.path.startswith(CLOSED_FORM):
         return closed_form_model(settings.name, settings.path)
-    label, random = f"weights of model {settings.name}", settings.weights == RANDOM
+    label, random = weights_title(settings.name), settings.weights == RANDOM
     file = single_file(settings, label)
     folder = pipeline_folder(
         settings.config if file and settings.config else settings.path,
@@ -83,7 +85,7 @@ def find_model(settings: ModelSettings) -> FoundModel:
         )
     lora = None
     if settings.lora and not random:
-        of = f"LoRA of model {settings.name}"
+        of = lora_title(settings.name)
         lora = one_file(settings.lora, settings.lora_revision, settings.lora_file, label=of)
     loading = Loading(
         config=folder if file else None,
@@ -192,7 +194,7 @@ def load_pipeline(
         refuse_absent_tensors(pipeline, source)
         if loading.lora:
             _fuse_lora(pipeline, loading.lora)
-    except (*_WRONG_FILES, SafetensorError) as error:
+    except (*WRONG_FILES, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{source} cannot be loaded ({reason}); place its files again") from error
     pipeline.set_progress_bar_config(disable=True)

@@ -104,6 +104,7 @@ def _asked(settings: Settings) -> dict[str, Any]:
     same = {name: kept(name, getattr(settings, name)) for name in FACTS if _is_plain(name)}
     return {
         **same,
+        **({"guidance_form": model.guidance_form} if model.guidance_form else {}),
         "options": kept("options", options),
         "model": model.name,
         "task": settings.task.name,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
-from denoisebench.bench.score.networks import SCORING, Memory, attribute_network
+from denoisebench.bench.score.networks import SCORING, Memory, attribute_network, weights_title
 from denoisebench.bench.settings.metrics import AttributeSettings
 from denoisebench.metrics.estimate import mean_estimate
 
@@ -46,7 +46,7 @@ class Accuracy(Metric):
         return f"attributes_{digest([SCORING, content_hash(self._weights())], 12)}"
 
     def _weights(self) -> Path:
-        return existing(self.network.weights, f"weights of metric {self.column}")
+        return existing(self.network.weights, weights_title(self.column))
 
     def load(self, memory: Memory) -> None:
         attribute_network(self.network, memory)

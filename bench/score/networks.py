@@ -40,42 +40,32 @@ class Memory:
         return value
 
 
+@dataclass(frozen=True)
+class OnHub:
+    """Where the hub has a network."""
+
+    repository: str
+    files: tuple[str, ...]
+    command: str  # that downloads them
+
+
+def on_hub(network: Named) -> OnHub | None:
+    """Where the hub has a network; None where it is not there."""
+    return None if _is_local(network) else _KINDS[network.kind].on_hub(network)
+
+
 def weights_of(network: Named, column: str) -> list[Path]:
     """Files or folders that hold a network, found without loading it.
 
     column: of the metric that asks. Raises UserError that says what to place where when they are
     not there.
     """
-    title = f"weights of metric {column}"
-    return usable(lambda: _KINDS[network.kind].weights(network, title))
+    return usable(lambda: _KINDS[network.kind].weights(network, weights_title(column)))
 
 
-def hub_weights(network: Named) -> tuple[str, tuple[str, ...]] | None:
-    """Repository of the hub and its files that hold a network; None where it is not there."""
-    if (network.model or "").startswith(LOCAL_FOLDER):
-        return None
-    if network.kind == "open_clip" and network.model and network.weights:
-        from denoisebench.metrics.networks.extractors import open_clip_on_the_hub
-
-        place = open_clip_on_the_hub(network.model, network.weights)
-        return (place[0], (place[1],)) if place else None
-    is_folder = network.model is not None and resolve(network.model).is_dir()
-    if network.kind == "dinov2" and not is_folder:
-        from denoisebench.metrics.networks.dinov2 import DINOV2, FILES
-
-        return network.model or DINOV2, FILES
-    return None
-
-
-def fetch_of_network(network: Named) -> str:
-    """The command that downloads what `hub_weights` names."""
-    if network.kind == "dinov2":
-        from denoisebench.metrics.networks.dinov2 import DINOV2, fetch_dinov2
-
-        return fetch_dinov2(network.model or DINOV2)
-    from denoisebench.metrics.networks.extractors import fetch_open_clip
-
-    return fetch_open_clip(network.model or "", network.weights or "")
+def weights_title(column: str) -> str:
+    """What errors call the weights of a metric's network."""
+    return f"weights of metric {column}"
 
 
 def shards_of(prefix: str, network: Named, column: str) -> str:
@@ -131,6 +121,7 @@ class _Kind:
 
     weights: Callable[[Any, str], list[Path]]  # of its settings and of what to call them
     build: Callable[[Any, str], Any]  # of its settings and the device
+    on_hub: Callable[[Any], OnHub | None] = lambda network: None  # of those that are in no folder
 
 
 def _no_weights(network: FrechetSettings, title: str) -> list[Path]:
@@ -166,15 +157,28 @@ def _inception(network: FrechetSettings, device: str) -> Any:
 
 
 def _dinov2_weights(network: FrechetSettings, title: str) -> list[Path]:
-    from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_weights
+    from denoisebench.metrics.networks.dinov2 import dinov2_weights
 
-    return _local(network, title) or [dinov2_weights(network.model or DINOV2)]
+    return _local(network, title) or [dinov2_weights(_dinov2_model(network))]
 
 
 def _dinov2(network: FrechetSettings, device: str) -> Any:
-    from denoisebench.metrics.networks.dinov2 import DINOV2, dinov2_extractor
+    from denoisebench.metrics.networks.dinov2 import dinov2_extractor
 
-    return dinov2_extractor(network.model or DINOV2, network.name, device)
+    return dinov2_extractor(_dinov2_model(network), network.name, device)
+
+
+def _dinov2_on_hub(network: FrechetSettings) -> OnHub | None:
+    from denoisebench.metrics.networks.dinov2 import FILES, fetch_dinov2
+
+    model = _dinov2_model(network)
+    return None if resolve(model).is_dir() else OnHub(model, FILES, fetch_dinov2(model))
+
+
+def _dinov2_model(network: FrechetSettings) -> str:
+    from denoisebench.metrics.networks.dinov2 import DINOV2
+
+    return network.model or DINOV2
 
 
 def _open_clip_weights(network: Named, title: str) -> list[Path]:
@@ -190,14 +194,28 @@ def _open_clip(network: Named, device: str) -> Any:
     from denoisebench.metrics.networks.extractors import open_clip_scorer
 
     model, weights = network.model or "", network.weights
-    if model.startswith(LOCAL_FOLDER):
+    if _is_local(network):
         model, weights = f"{LOCAL_FOLDER}{resolve(model.removeprefix(LOCAL_FOLDER))}", None
     return open_clip_scorer(model, weights, name=network.name, device=device)
 
 
+def _open_clip_on_hub(network: Named) -> OnHub | None:
+    from denoisebench.metrics.networks.extractors import fetch_open_clip, open_clip_on_the_hub
+
+    if not (network.model and network.weights):
+        return None
+    place = open_clip_on_the_hub(network.model, network.weights)
+    command = fetch_open_clip(network.model, network.weights)
+    return OnHub(place[0], (place[1],), command) if place else None
+
+
+def _is_local(network: Named) -> bool:
+    return (network.model or "").startswith(LOCAL_FOLDER)
+
+
 def _local(network: Named, title: str) -> list[Path]:
     """A folder with config and weights, where the network is named by one."""
-    if not (network.model or "").startswith(LOCAL_FOLDER):
+    if not _is_local(network):
         return []
     return [existing((network.model or "").removeprefix(LOCAL_FOLDER), title)]
 
@@ -210,6 +228,6 @@ _KINDS = {
     "pixels": _Kind(_no_weights, _pixels),
     "attributes": _Kind(_attributes_weights, _attributes),
     "inception": _Kind(_inception_weights, _inception),
-    "dinov2": _Kind(_dinov2_weights, _dinov2),
-    "open_clip": _Kind(_open_clip_weights, _open_clip),
+    "dinov2": _Kind(_dinov2_weights, _dinov2, _dinov2_on_hub),
+    "open_clip": _Kind(_open_clip_weights, _open_clip, _open_clip_on_hub),
 }

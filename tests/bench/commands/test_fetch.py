@@ -59,6 +59,33 @@ def test_sizes_come_first_then_the_files_that_a_sweep_reads(hub, tmp_path):
     assert (code, err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model.path=absent.safetensors", "model.config=org/small"),
+        ("model.path=org/small", "model.weights=random"),
+    ],
+)
+def test_of_a_pipeline_whose_weights_are_not_read_its_configs_are_fetched(words, hub, tmp_path):
+    address, served = hub
+    code, out, _ = ended(tmp_path, address, "fetch", *words, "metrics=none")
+    assert code == 0
+    assert "org/small/unet/config.json" in served
+    assert not [name for name in served if name.endswith(".safetensors")]
+    assert "of model" in out
+
+
+def test_a_lora_is_fetched_by_its_file(tmp_path):
+    folder = tmp_path / "style"
+    folder.mkdir()
+    for name in ("mine.safetensors", "other.safetensors"):
+        (folder / name).write_bytes(bytes(8))
+    words = ("model.lora=org/style", "model.lora_file=mine.safetensors", "metrics=none")
+    with hub_of({"org/style": folder}) as (address, served):
+        assert ended(tmp_path, address, "fetch", *words)[0] == 0
+    assert served == ["org/style/mine.safetensors"]
+
+
 def test_what_is_nowhere_is_a_line(hub, tmp_path):
     code, _, err = ended(tmp_path, hub[0], "fetch", "model.path=org/absent", "metrics=none")
     assert code == 2

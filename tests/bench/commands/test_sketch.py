@@ -93,6 +93,33 @@ def test_each_model_that_is_not_here_has_its_command(asked, capsys):
     assert "model.lora=latent-consistency/lcm-lora-sdv1-5 model.lora_revision=cf2fced5" in second
 
 
+def test_a_weight_without_effect_is_in_no_name_as_in_the_sweep_itself(asked, capsys):
+    out, _ = dry_run(capsys, "model=flux-schnell", "steps=4", "seed=1", "metrics=none")
+    ((name, *_),) = dry_rows(out)
+    assert name == "flux-schnell, flow_euler, 4 steps, seed 1"
+
+
+def test_a_file_of_weights_wants_the_configs_of_its_pipeline(asked, tmp_path, capsys):
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(bytes(8))
+    words = (f"model.path={file}", "model.config=org/base", "metrics=none")
+    out, last = dry_run(capsys, *words, "scheduler=ddim", "steps=4")
+    assert "not here: configs of model mine, from org/base" in out
+    assert last == f"denoisebench fetch model.path={file} model.config=org/base"
+
+
+LORA = ("model.lora=org/style", "model.lora_revision=v2", "model.lora_file=mine.safetensors")
+RANDOM = ("model.path=org/absent", "model.weights=random")
+
+
+@pytest.mark.parametrize("words", [LORA, LORA[:2], RANDOM])
+def test_what_cannot_be_fetched_names_all_that_tells_where_it_is(asked, words, capsys):
+    code, _, err = call(capsys, "fetch", *words, "metrics=none")
+    assert code == 2
+    assert f"run `denoisebench fetch {' '.join(words)}` where there is a network" in err
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
