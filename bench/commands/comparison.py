@@ -42,9 +42,9 @@ def declared_margins(name: str | None, baseline: "Pack") -> dict[str, Any]:
     name or file is given."""
     from denoisebench.bench.settings.margins import margins_settings
 
-    is_given = name is not None
-    settings = margins_settings(name if is_given else "default").model_dump(exclude_none=True)
-    gating = settings["gating"] if is_given else baseline.margins or settings["gating"]
+    chosen = margins_settings("default" if name is None else name)
+    settings = chosen.model_dump(exclude_none=True)
+    gating = settings["gating"] if name is not None else baseline.margins or settings["gating"]
     return {"margins": gating, "slower": settings["slower"], "drift": settings.get("drift")}
 
 

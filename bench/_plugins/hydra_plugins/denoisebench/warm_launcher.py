@@ -202,7 +202,7 @@ class _Files:
     @property
     def has_prompts(self) -> bool:
         """Whether the files say which prompts there are, and do not wait for a path."""
-        return OmegaConf.select(self._config, "prompts.path", default="???") != "???"
+        return bool(OmegaConf.select(self._config, "prompts.path", default="???") != "???")
 
     def with_values(self, values: Sequence[Override]) -> dict[str, Any]:
         """The settings under these values, with all interpolations resolved."""
