@@ -1,9 +1,8 @@
 """The pipelines of one process: one model in memory at a time, its tasks sharing its modules."""
 
 import gc
-import inspect
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ class Pipelines:
 
     _pipelines: dict[tuple[object, ...], Any] = field(default_factory=dict)
     _embeddings: dict[Any, Any] = field(default_factory=dict)
-    _cut: dict[Any, int] = field(default_factory=dict)  # prompts that are read in part
+    _cut: dict[Any, int | None] = field(default_factory=dict)  # prompts that are read in part
 
     def of(self, job: Job) -> Any:
         """The pipeline that does the job's task."""
@@ -33,19 +32,23 @@ class Pipelines:
             self._pipelines[*model, cell.task] = task_pipeline(self._pipelines[model], cell.task)
         return self._pipelines[*model, cell.task]
 
-    def cut_prompts(self, job: Job) -> int:
-        """Prompts of a job whose end has no effect on its images; said once of each set of them."""
-        cell = job.entry.cell
-        key = (job.model, job.prompts, job.entry.samples, cell.call, cell.options)
+    def cut_prompts(self, job: Job) -> int | None:
+        """Prompts of a job whose end has no effect on its images, None where that is not known;
+        said once of each set of them."""
+        from denoisebench.bench.models.tokens import read_in_part
+
+        cell, samples = job.entry.cell, job.entry.samples
+        key = (job.model, job.prompts, samples, cell.call, cell.options)
         if key not in self._cut:
-            cut, tokens = _read_in_part(job, self.of(job))
+            prompts = job.prompts.first(samples)
+            cut, tokens = read_in_part(job.model, prompts, cell.arguments) or (None, 0)
             self._cut[key] = cut
             if cut:
                 _log.warning(
                     "%d of %d prompts are longer than the %d tokens that %s reads: their ends have "
                     "no effect",
                     cut,
-                    job.entry.samples,
+                    samples,
                     tokens,
                     cell.model,
                 )
@@ -87,27 +90,3 @@ class Pipelines:
             job.model.source, job.entry.cell.dtype, job.machine.device, loading=job.model.loading
         )
         self._pipelines[key] = pipeline
-
-
-def _read_in_part(job: Job, pipeline: Any) -> tuple[int, int]:
-    """Prompts whose end no text encoder reads, and the tokens that are read of each: encoders
-    ignore what exceeds their context, and diffusers' own warning is silenced."""
-    parts = sorted(pipeline.components.items())
-    tokenizers = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
-    if not tokenizers:
-        return 0, 0
-    prompts: Sequence[str] = job.prompts.first(job.entry.samples)
-    limits = [(_tokens_read(tokenizer, job, pipeline), tokenizer) for tokenizer in tokenizers]
-    most, widest = max(limits, key=lambda pair: pair[0])
-    return sum(len(tokens) > most for tokens in widest(list(prompts)).input_ids), most
-
-
-def _tokens_read(tokenizer: Any, job: Job, pipeline: Any) -> int:
-    """The pipeline's own limit holds for all encoders but CLIP, whose context is its own."""
-    context: int = tokenizer.model_max_length
-    if type(tokenizer).__name__.startswith("CLIP"):
-        return context
-    limit = inspect.signature(pipeline.__call__).parameters.get("max_sequence_length")
-    call = job.entry.cell.arguments
-    wanted = call.get("max_sequence_length", limit.default if limit else None)
-    return min(context, wanted or context)

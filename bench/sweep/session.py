@@ -54,7 +54,7 @@ class Session:
         """Nothing of the job is missing, down to the features its estimates were made from."""
         key, entry, ends = job.entry.cell.key, job.entry, job.trajectory
         status = self.store.read_record(key, entry.status_kind)
-        kinds = ["cell", *_COUNTED, "finished", *entry.metrics.values()]
+        kinds = ["cell", cut_kind(entry.samples), *_COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
         return (
             status is not None
@@ -131,6 +131,7 @@ class Session:
         key = job.entry.cell.key
         if self.store.read_record(key, "cell") is None:
             self.store.write_record(key, "cell", asdict(job.entry.cell))
+        self._record_cut_prompts(job)
         self._generate(job, gaps, progress)
         return "done"
 
@@ -172,8 +173,6 @@ class Session:
             self.store.write(key, "images", first, arrays=kept, pictures=job.pictures)
             progress(last - first)
 
-        if gaps:
-            self._record_cut_prompts(job)
         for start, stop in gaps:
             size = self._sizes.get(load, job.machine.batch_size)
             self._sizes[load] = in_batches(start, stop, size, make=make)

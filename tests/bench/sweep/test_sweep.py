@@ -315,6 +315,19 @@ def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
     assert said in page.read_text()
 
 
+def test_prompts_that_are_cut_are_counted_of_images_that_are_there_already(tmp_path, capsys):
+    path, folder = tmp_path / "long.txt", tmp_path / "runs" / "tiny"
+    path.write_text("a red circle\n" + "a large star " * 20 + "\n")
+    sweep = tiny(tmp_path / "runs", "prompts=file", f"prompts.path={path}", "samples=4")
+    assert call(capsys, *sweep)[0] == 0
+    assert call(capsys, *sweep, "samples=2")[0] == 0  # fewer: nothing is generated
+    assert results(folder).cut_prompts.tolist() == [1]
+    for record in folder.glob("cells/*/cut_*"):
+        record.unlink()
+    assert call(capsys, *sweep)[0] == 0
+    assert results(folder).cut_prompts.tolist() == [2]
+
+
 def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
     folder = broken_model(tmp_path / "incomplete")
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
