@@ -159,14 +159,13 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         model = models.find(settings)
         settings = completed(settings, model)
         problems = list(unfit(settings))
-        metrics, unread = asked_metrics(settings), without_captions(settings)
-        check_measures(settings, metrics)
-        if settings.latents:
-            width, height = settings.model.size
-            check_latents(settings.latents, model, height=height, width=width)
+        reasons = [] if problems else cell_problems(model, settings)
+        # Of a cell that cannot be run nothing is measured: what that lacks is no matter.
+        metrics = {} if reasons else _checked_metrics(settings, model)
+        unread = {} if reasons else without_captions(settings)
         if problems:
             return None, problems
-        reasons, config = cell_problems(model, settings), json.loads(model.scheduler_config)
+        config = json.loads(model.scheduler_config)
         scheduler = asked(settings.scheduler) if reasons else chosen(settings.scheduler, config)
         job = _measured(settings, model, scheduler, asked_for=metrics)
         refused = "\n".join(reason.text for reason in reasons)
@@ -179,6 +178,16 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         return (with_convergence(job) if settings.metrics.convergence else job), []
     except UserError as error:
         return None, [*problems, *str(error).splitlines()]
+
+
+def _checked_metrics(settings: Settings, model: FoundModel) -> dict[str, Metric]:
+    """What a cell is measured by. Raises UserError for what cannot be measured or started from."""
+    metrics = asked_metrics(settings)
+    check_measures(settings, metrics)
+    if settings.latents:
+        width, height = settings.model.size
+        check_latents(settings.latents, model, height=height, width=width)
+    return metrics
 
 
 def _measured(

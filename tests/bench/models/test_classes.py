@@ -123,6 +123,9 @@ def test_inspect_says_classes_and_no_text(zoo, capsys):
         (["prompts=unconditional"], "prompts=unconditional: zoo is told classes; use prompts=cla"),
         (["prompts=shapes"], "prompts=shapes: zoo is told classes; use prompts=classes, or pro"),
         ([CLIP], "metrics=none: zoo is told classes, not captions that an image could match; give"),
+        # Before what such metrics lack here: it is of no use.
+        (["metrics=clip"], "metrics=clip: zoo is told classes, not captions that an image could"),
+        (["metrics=standard", "metrics.reference=nowhere"], "metrics=standard: zoo is told clas"),
         (["negative_prompt=dog"], "negative_prompt: DiTPipeline takes none; leave negative_prom"),
         (["latents=a.npy"], "latents: DiTPipeline takes none"),
         (["model.call.class_labels=[1]"], "model.call.class_labels: is set by the sweep; give pr"),
