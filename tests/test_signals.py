@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli import call, start, tiny
+from tests.helpers.s3 import BUCKET
 
 
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
@@ -24,6 +25,43 @@ def test_a_sweep_that_is_asked_to_end_says_how_to_go_on_whoever_asks(request_to_
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("denoisebench: stopped; the same command goes on")
     assert "Traceback" not in err
+
+
+def silent_from(mark):
+    """A fault of all requests from the first on whose path has a mark."""
+    marked = []
+
+    def fault(method, path, number):
+        marked.extend([path] if mark in path else [])
+        return "silent" if marked else ""
+
+    return fault
+
+
+@pytest.mark.parametrize(("workers", "mark"), [((), "/images-"), (("workers=0",), "ended")])
+def test_a_sweep_whose_bucket_is_silent_ends_at_once_and_goes_on_later(
+    workers, mark, server, tmp_path, monkeypatch
+):
+    address = f"s3://{BUCKET}/{tmp_path.name}"
+    sweep = tiny(tmp_path, "metrics=none", "latency.timed_runs=0", f"store={address}")
+    monkeypatch.setattr(server.faults, "silence_s", 600.0)
+    server.faults.choose = silent_from(mark)
+    environment = {**os.environ, **server.environment()}
+    process = start(*sweep, *workers, env=environment)
+    deadline = time.monotonic() + 120
+    while not server.faults.done["silent"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)  # the client's own patience is twice that
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("denoisebench: stopped; the same command goes on")
+    server.faults.stop()
+    process = start(*sweep, env=environment)
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    names = server.names(f"{tmp_path.name}/")
+    assert len([name for name in names if "/images-" in name]) == 2, "two batches, each once"
+    assert not any(name.startswith("damaged/") for name in names)
 
 
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])

@@ -8,24 +8,27 @@ the hash in its name whenever it is read.
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import cache_folder, write_atomically
 from denoisebench.bench.paths.place import File, is_intact
-from denoisebench.bench.paths.s3 import AT_FIRST, PATIENT, client_of, parts_of, translated
+from denoisebench.bench.paths.s3 import AT_FIRST, PATIENT, answered, client_of, parts_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import S3Store
 
 LAG_S = 10.0  # that a list may be behind
+LEAVING_S = 1.0  # that each request may take after Ctrl-C
+T = TypeVar("T")
 _LIST_KEPT_S = 1.0
 _LOOK_AGAIN_S = 0.5
 _PUTS = 3  # of one that is torn, or under a condition and takes too long
@@ -40,7 +43,9 @@ def open_bucket(address: str) -> "Bucket":
     place = Bucket(address.rstrip("/"), prefix, Names(client_of(bucket, AT_FIRST)))
     place.holds("")
     _drop_old_copies()
-    return replace(place, names=_names(bucket, os.environ.get("AWS_ENDPOINT_URL", "")))
+    names = _names(bucket, os.environ.get("AWS_ENDPOINT_URL", ""))
+    names.is_left.clear()
+    return replace(place, names=names)
 
 
 @cache
@@ -57,6 +62,7 @@ class Names:
     client: "S3Store"
     _put: dict[str, tuple[float, File]] = field(default_factory=dict)  # when, and what
     _last: dict[str, tuple[float, list[File]]] = field(default_factory=dict)  # one list
+    is_left: Event = field(default_factory=Event)  # set by Ctrl-C while the server was asked
 
     def below(self, folder: str) -> list[File]:
         files, above = self._listed(folder), f"{folder}/" if folder else ""
@@ -110,13 +116,12 @@ class Bucket:
         """Does nothing: a bucket has no folders."""
 
     def holds(self, folder: str) -> bool:
-        with translated(self.address):
-            return any(self.names.client.list(self._path(folder), chunk_size=1))
+        below = self._path(folder)
+        return self._answer(lambda: any(self.names.client.list(below, chunk_size=1)))
 
     def files(self, folder: str, pattern: str) -> list[File]:
         above = self._path(folder)
-        with translated(self.address):
-            files = self.names.below(above)
+        files = self._answer(lambda: self.names.below(above))
         matching = (
             replace(file, name=self._name(file.name))
             for file in files
@@ -132,8 +137,9 @@ class Bucket:
             yield
 
     def mark(self, name: str) -> str:
-        with translated(self.address), suppress(FileNotFoundError):
-            return self.names.client.head(self._path(name))["e_tag"] or ""
+        with suppress(FileNotFoundError):
+            head = self._answer(lambda: self.names.client.head(self._path(name)))
+            return head["e_tag"] or ""
         return ""
 
     def read(self, name: str) -> bytes | None:
@@ -151,11 +157,15 @@ class Bucket:
 
     def write(self, name: str, content: bytes) -> None:
         path = self._path(name)
-        with translated(self.address):
+
+        def put() -> str:
             for _ in range(_PUTS):
                 tag = self.names.client.put(path, content)["e_tag"] or ""
                 if self._size(path) in (len(content), None):
                     break  # else it was torn; what stays so is found when it is read
+            return tag
+
+        tag = self._answer(put)
         self.names.add(File(path, len(content), math.inf, tag))
         if name.endswith(_LASTING):
             _keep_copy(name, content)
@@ -171,8 +181,8 @@ class Bucket:
 
     def move(self, name: str, to: str) -> bool:
         try:
-            with translated(self.address):
-                self.names.client.copy(self._path(name), self._path(to))
+            paths = self._path(name), self._path(to)
+            self._answer(lambda: self.names.client.copy(*paths))
         except FileNotFoundError:
             return False
         self.delete(name)
@@ -181,13 +191,25 @@ class Bucket:
     def delete(self, name: str) -> None:
         files = self.files(name.rstrip("/"), "*") if name.endswith("/") else ()
         paths = [self._path(file.name) for file in files] if files else [self._path(name)]
-        with translated(self.address), suppress(FileNotFoundError):
-            self.names.client.delete(paths)
+        with suppress(FileNotFoundError):
+            self._answer(lambda: self.names.client.delete(paths))
         self.names.remove(paths)
 
     def lock(self, folder: str, *, wait: bool, shared: bool) -> AbstractContextManager[bool]:
         """Holds nobody back: a bucket has no locks, and what is done twice is done alike."""
         return nullcontext(True)
+
+    def _answer(self, ask: Callable[[], T]) -> T:
+        """What the server answers. After Ctrl-C, which its silence may be the reason of, what is
+        left to do asks for a moment each."""
+        within_s = LEAVING_S if self.names.is_left.is_set() else None
+        try:
+            return answered(self.address, ask, within_s)
+        except TimeoutError:
+            raise KeyboardInterrupt from None
+        except KeyboardInterrupt:
+            self.names.is_left.set()
+            raise
 
     def _size(self, path: str) -> int | None:
         """Bytes of an object; None where another process took it away."""
@@ -197,9 +219,13 @@ class Bucket:
 
     def _get(self, name: str) -> tuple[bytes | None, str]:
         """The content and its tag."""
-        with translated(self.address), suppress(FileNotFoundError):
+
+        def get() -> tuple[bytes, str]:
             result = self.names.client.get(self._path(name))
             return bytes(result.bytes()), result.meta["e_tag"] or ""
+
+        with suppress(FileNotFoundError):
+            return self._answer(get)
         return None, ""
 
     def _conditional(self, name: str, content: bytes, mode: "PutMode") -> bool:
@@ -208,8 +234,8 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
-            with translated(self.address):
-                self._put_patiently(self._path(name), content, mode)
+            path = self._path(name)
+            self._answer(lambda: self._put_patiently(path, content, mode))
         except FileNotFoundError:  # what was to be replaced
             return False
         except (AlreadyExistsError, PreconditionError):

@@ -3,13 +3,14 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.paths.interruptible import interruptible
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Store
@@ -28,6 +29,7 @@ PATIENT: "RetryConfig" = {
 # Where an address may be wrong.
 AT_FIRST: "RetryConfig" = {"max_retries": 8, "retry_timeout": timedelta(seconds=20)}
 _TIMEOUTS: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
+T = TypeVar("T")
 SILENT_S = 15.0  # after which a user is told what is waited for
 _log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]+)(?P<prefix>(/[\w.+-]+)*)/?", re.ASCII)
@@ -85,16 +87,22 @@ def client_of(bucket: str, retries: "RetryConfig") -> "S3Store":
             "https://HOST"
         )
     is_plain = endpoint.startswith("http://")
-    with translated(f"s3://{bucket}"):
+    with _translated(f"s3://{bucket}"):
         return S3Store(
             bucket, client_options={"allow_http": is_plain, **_TIMEOUTS}, retry_config=retries
         )
 
 
+def answered(address: str, ask: Callable[[], T], within_s: float | None = None) -> T:
+    """What a server answers; Ctrl-C ends the wait for it. Says that it is still asked where that
+    takes long. Raises UserError for what a user can mend, when the client has retried in vain, and
+    TimeoutError where the main thread would wait longer than it is told to."""
+    with _translated(address):
+        return interruptible(ask, within_s)
+
+
 @contextmanager
-def translated(address: str) -> Iterator[None]:
-    """Makes a UserError of what a user can mend, when the client has retried in vain; says that it
-    still tries where that takes long."""
+def _translated(address: str) -> Iterator[None]:
     from obstore.exceptions import (
         AlreadyExistsError,
         BaseError,

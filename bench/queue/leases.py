@@ -32,6 +32,7 @@ from denoisebench.bench.paths.place import Place
 PATIENCE_S = 30.0
 _BEATS = 6  # within the patience
 _POLL_S = 0.5
+_LAST_BEAT_S = 2.0  # that one which is under way is waited for: a silent server holds nobody up
 
 
 @dataclass(eq=False)
@@ -64,7 +65,7 @@ class Leases:
     ) -> None:
         self._ended.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(_LAST_BEAT_S)
         for name in (self._ticket, _heart(self.member)):
             with suppress(OSError, UserError):  # a heart that stays is seen to stand still
                 self.place.delete(name)
