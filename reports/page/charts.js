@@ -102,11 +102,10 @@ function inTurn(redraw) {
   turns = turns.then(() => new Promise((go) => setTimeout(go))).then(redraw);
 }
 
-/** Draws when a box has a width, as one that is folded has not, and again when that changes. */
+/** Draws in the width of a box, and again when that changes; what is folded too, as it is printed. */
 function atEachWidth(canvas, redraw) {
   let width = 0;
-  // What is folded is drawn too, when there is time: it may be printed.
-  if (!canvas.clientWidth) (window.requestIdleCallback ?? setTimeout)(() => embed(figure, spec));
+  if (canvas.closest("details:not([open])")) inTurn(redraw);
   new ResizeObserver(() => {
     if (Math.abs(canvas.clientWidth - width) < 8) return;
     width = canvas.clientWidth;
