@@ -47,7 +47,7 @@ def _none_done(statuses: Iterable[str]) -> str:
 
 
 def _unscored(cells: pd.DataFrame, metrics: Collection[str]) -> str:
-    """Of metrics with a margin that cells lack: no cell has all of them."""
+    """Words of metrics with a margin that cells lack: no cell has all of them."""
     labels = " and ".join(metric_spec(name).label for name in metrics)
     reasons = cells.loc[cells["status"] == UNSCORED, "message"]
     why = "" if reasons.empty else f" ({reasons.iloc[0]})"
