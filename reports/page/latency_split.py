@@ -72,8 +72,7 @@ def _at_chosen_steps(cells: pd.DataFrame) -> pd.DataFrame:
         part = cells[cells["steps"].isin(chosen)]
         if len(part) <= _MOST_BARS:
             return part
-    part = cells[cells["steps"] == middle]
-    return part
+    return cells[cells["steps"].isin([middle])]
 
 
 def _bars(cells: pd.DataFrame) -> pd.DataFrame:

@@ -37,4 +37,5 @@ class Opened:
 
 
 _ALL_DRAWN = """() => [...document.querySelectorAll("figure.chart .canvas")]
-  .every((canvas) => canvas.clientWidth === 0 || canvas.querySelector("svg, canvas"))"""
+  .every((canvas) => canvas.clientWidth === 0 || canvas.closest("details:not([open])")
+    || canvas.querySelector("svg, canvas"))"""
