@@ -68,7 +68,7 @@ def _write(run: Run, target: Target, *, mode: str, run_id: str, project: str) ->
         notes=target.note or None,
         config={**target.params, "tags": target.tags},
         dir=run.folder.parent,
-        mode=mode,  # type: ignore[arg-type]  # of the user's environment: wandb refuses others
+        mode=mode,  # of the user's environment: wandb refuses others
         reinit="create_new",  # beside a run that the caller may have begun
         settings=settings,
     )
