@@ -102,7 +102,7 @@ def _texts_behind(nodes: Mapping[str, Any], link: Any, seen: set[str]) -> Iterat
     if not isinstance(link, list) or not link or str(link[0]) in seen:
         return
     seen.add(str(link[0]))
-    node = nodes.get(str(link[0]))
+    node: Any = nodes.get(str(link[0]))
     if not _class_of(node):
         return
     for name, value in node["inputs"].items():

@@ -29,7 +29,7 @@ from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED, Plateau, Verdi
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import is_of_convergence, leading
 from denoisebench.reports.rows.curves import with_panels
-from denoisebench.reports.rows.frame import done, work
+from denoisebench.reports.rows.frame import done, records, work
 
 HELD = tuple(name for name in PANEL_FIELDS if name != "guidance")  # fixed for a default
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
@@ -136,7 +136,7 @@ def _candidates(
     cells: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
 ) -> Iterator[tuple[int, Candidate]]:
     """Candidates, each after its row number in the frame."""
-    for i, row in zip(cells.index, cells.to_dict("records"), strict=True):
+    for i, row in zip(cells.index, records(cells), strict=True):
         yield (
             int(i),
             Candidate(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,7 +168,7 @@ def _axes(frame: pd.DataFrame, names: Sequence[str], *, first: int) -> tuple[lis
     return axes, [" ".join(map(str, place)) for place in zip(*numbers, strict=True)]
 
 
-def _text(name: str, value: object) -> str:
+def _text(name: str, value: Any) -> str:
     return "none" if pd.isna(value) else plain(name, value) or "none"
 
 

@@ -21,7 +21,7 @@ _SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 _BLACK = "#000000"
 _FRAME = 110  # pixels beside the panels, before they are measured
 _TEXT = 12  # pixels
-_PRINT = {
+_PRINT: dict[str, dict[str, Any]] = {
     "axis": {"labelColor": _BLACK, "titleColor": _BLACK, "domainColor": _BLACK},
     "header": {"labelFontSize": _TEXT, "labelColor": _BLACK},
     "legend": {"labelFontSize": _TEXT, "labelColor": _BLACK, "titleColor": _BLACK},
