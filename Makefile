@@ -25,7 +25,7 @@ demo: install ## Sweep the embedded model and write its report
 # Cells of the demo, of which the picture of the gate is; after them someone changed the spacing.
 GATED := scheduler=ddim steps=4,8 guidance=4 latency.timed_runs=0
 
-pictures: demo ## Copy the demo's pictures into docs/pictures, where README shows them
+pictures: demo ## Copy the demo's pictures into docs/pictures, where README and docs show them
 	mkdir -p docs/pictures
 	$(BIN)/denoisebench sweep experiment=demo $(GATED) store=runs/demo run=before
 	$(BIN)/denoisebench sweep experiment=demo $(GATED) scheduler.flags.timestep_spacing=trailing run=after
@@ -33,7 +33,8 @@ pictures: demo ## Copy the demo's pictures into docs/pictures, where README show
 	$(BIN)/python -m benchmarks.terminal_picture docs/pictures/gate.svg check --baseline runs/baseline.dbpack \
 		--candidate runs/after --by=steps,guidance --only=quality,images
 	cp runs/demo/figures/fd_shapes_vs_steps.svg runs/demo/figures/clip_score_shapes_vs_steps.svg \
-		runs/demo/figures/gallery_guidance_4.png docs/pictures/
+		runs/demo/figures/decision.svg docs/pictures/
+	$(BIN)/python -m benchmarks.page_pictures runs/demo docs/pictures
 
 examples: install ## Run the example notebook and keep what its cells show
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.notebook examples/own_model.ipynb
