@@ -47,12 +47,12 @@ def replicate(
         noise = draw(rng, (len(values), samples)) + draw(rng, (samples,))
         cells = [mean_estimate(v + row) for v, row in zip(values, noise, strict=True)]
         places = front_places(cells, costs, sign=1)
-        wrong += any(is_false(i, place, values, costs) for i, place in enumerate(places))
+        wrong += any(is_false(i, place, values, costs=costs) for i, place in enumerate(places))
         undecided += sum(place.verdict == OPEN for place in places)
     return Share(wrong / families, undecided / (families * len(values)))
 
 
-def is_false(i: int, place: Place, values: tuple[float, ...], costs: tuple[float, ...]) -> bool:
+def is_false(i: int, place: Place, values: tuple[float, ...], *, costs: tuple[float, ...]) -> bool:
     """Whether what is said of cell i is not so."""
     rivals = [j for j in range(len(costs)) if j != i and costs[j] <= costs[i]]
     if place.verdict == ON:
