@@ -38,16 +38,15 @@ def silent_from(mark):
     return fault
 
 
-@pytest.mark.parametrize(("workers", "mark"), [((), "/images-"), (("workers=0",), "ended")])
 def test_a_sweep_whose_bucket_is_silent_ends_at_once_and_goes_on_later(
-    workers, mark, server, tmp_path, monkeypatch
+    server, tmp_path, monkeypatch
 ):
     address = f"s3://{BUCKET}/{tmp_path.name}"
     sweep = tiny(tmp_path, "metrics=none", "latency.timed_runs=0", f"store={address}")
     monkeypatch.setattr(server.faults, "silence_s", 600.0)
-    server.faults.choose = silent_from(mark)
+    server.faults.choose = silent_from("/images-")
     environment = {**os.environ, **server.environment()}
-    process = start(*sweep, *workers, env=environment)
+    process = start(*sweep, env=environment)
     deadline = time.monotonic() + 120
     while not server.faults.done["silent"] and time.monotonic() < deadline:
         time.sleep(0.2)
