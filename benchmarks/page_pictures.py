@@ -15,7 +15,8 @@ PARTS = ("answer", "explore", "samples")  # ids of sections
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _ALL_DRAWN = """() => [...document.querySelectorAll("figure.chart .canvas")]
-  .every((canvas) => canvas.closest("details:not([open])") || canvas.querySelector("svg, canvas"))"""
+  .every((canvas) => canvas.closest("details:not([open])")
+    || canvas.querySelector("svg, canvas"))"""
 
 
 def take(page_file: Path, folder: Path) -> None:

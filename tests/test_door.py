@@ -51,7 +51,7 @@ def test_a_name_of_a_command_that_is_spelt_nearly_so_is_answered_with_it(command
         (("pack", "runs/demo", "--output"), "--output: give it a value"),
         (("pack", "runs/demo", "-o="), "--output=: give a file"),
         (("report", "--help=3"), "--help: takes no value; give it alone"),
-        (("report", "a", "b"), "report a b: name one run folder, such as runs/demo"),
+        (("pack", "a", "b"), "pack a b: name one run folder, such as runs/demo"),
         (("check", "--candidate=a"), "check --candidate=a: give a baseline and a candidate"),
         (("power", "runs/demo", "--last=0"), "--last=0: give a number of packs, 1 or more"),
         (("work", "runs/demo", "--wait=x"), "--wait=x: give seconds, such as --wait=600"),

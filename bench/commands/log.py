@@ -34,7 +34,7 @@ _CHANGE = Words(
     help="tracking=, tracking.uri=, .experiment=, .pack= or .baseline=, in place of the sweep's",
 )
 def log(folder: Path, changes: tuple[str, ...]) -> int:
-    """Publishes a run to its trackers again: MLflow, TensorBoard, Weights & Biases.
+    """Publishes a run to its trackers again.
 
     Where it was meant to go, or where tracking.uri=... says; to MLflow where it had no tracker.
     """

@@ -91,7 +91,7 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
     They become a run like any other: cells by the manifest's scheduler, steps and guidance, with
     all metrics, curves, defaults, pack and check. Images are read once and kept in the run.
     """
-    from denoisebench.bench.imported.plan import Asked, plan_of
+    from denoisebench.bench.imported.plan import Request, plan_of
     from denoisebench.bench.imported.store import import_pictures
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.records.store import Store
@@ -101,8 +101,8 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
     console = terminal()
     console.print("reading the folder …", highlight=False)
     run = load_run(like) if like else None
-    asked = Asked(folder, like=run, **options)
-    given = plan_of(asked, _config(settings, like))
+    request = Request(folder, like=run, **options)
+    given = plan_of(request, _config(settings, like))
     plan = given.plan
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
@@ -112,7 +112,7 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
         console.print(f"reading {counted(images, 'image')} of {cells} …", highlight=False)
 
     store = Store.make(plan.store_root)
-    import_pictures(given, store, seconds=asked.seconds, begin=begin)
+    import_pictures(given, store, seconds=request.seconds, begin=begin)
     command = _command_line(folder, settings, {**options, "like": like})
     with accounted(plan.run_folder, command) as account:
         outcome = run_sweep(plan, console, account=account)

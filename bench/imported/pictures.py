@@ -80,7 +80,10 @@ def listed(manifest: Path, folder: Path) -> list[Picture]:
         raise UserError(f"manifest {manifest} cannot be read: {error}") from error
     if not records:
         raise UserError(f"manifest {manifest}: names no image")
-    pictures = [_of_record(record, n, manifest, folder) for n, record in enumerate(records, 1)]
+    pictures = [
+        _of_record(record, f"manifest {manifest}: record {n}", folder)
+        for n, record in enumerate(records, 1)
+    ]
     _refuse_twice([picture.file for picture in pictures], manifest)
     return pictures
 
@@ -99,8 +102,7 @@ def _refuse_twice(files: Sequence[Path], manifest: Path) -> None:
         seen.add(file)
 
 
-def _of_record(record: Any, number: int, manifest: Path, folder: Path) -> Picture:
-    where = f"manifest {manifest}: record {number}"
+def _of_record(record: Any, where: str, folder: Path) -> Picture:
     if not isinstance(record, Mapping) or not record.get("file"):
         raise UserError(f"{where} names no file; give its path in a column `file`")
     file = folder / str(record["file"])

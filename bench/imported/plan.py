@@ -40,7 +40,7 @@ _PROMPTS = "prompts.jsonl"  # of the run's folder
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What a user says of a folder of images."""
 
     folder: Path
@@ -61,29 +61,29 @@ class Given:
     files: dict[str, tuple[Picture, ...]]
 
 
-def plan_of(asked: Asked, config: Mapping[str, Any]) -> Given:
+def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     """Reads names and heads of all files, and no pixels; writes the prompts that manifests say into
     the run's folder. config: of a sweep, as composed; what concerns images that are made here is
     not read.
 
     Raises UserError for what cannot be scored.
     """
-    if not asked.folder.is_dir():
-        raise UserError(f"{asked.folder}: there is no such folder of images")
-    manifest = asked.manifest or manifest_in(asked.folder)
-    pictures = listed(manifest, asked.folder) if manifest else found_in(asked.folder)
-    settings = _settings(asked, config, _size(pictures))
+    if not request.folder.is_dir():
+        raise UserError(f"{request.folder}: there is no such folder of images")
+    manifest = request.manifest or manifest_in(request.folder)
+    pictures = listed(manifest, request.folder) if manifest else found_in(request.folder)
+    settings = _settings(request, config, _size(pictures))
     prompts = PromptSet.of(settings.prompts)
-    if asked.like:
-        _check_like(asked.like, prompts)
-    texts = _texts(asked, prompts, len(pictures))
-    cells = arranged(pictures, texts, asked.samples)
-    if asked.same_noise and (why := seeds_differ(cells.cells)):
+    if request.like:
+        _check_like(request.like, prompts)
+    texts = _texts(request, prompts, len(pictures))
+    cells = arranged(pictures, texts, request.samples)
+    if request.same_noise and (why := seeds_differ(cells.cells)):
         raise UserError(f"--same-noise: {why}; leave it out")
     if texts is None:
         said = _said_prompts(settings, cells.prompts)
         settings = settings.model_copy(update={"prompts": said})
-    planner = _Planner(asked, settings, PromptSet.of(settings.prompts))
+    planner = _Planner(request, settings, PromptSet.of(settings.prompts))
     jobs = [planner.job(setting, files) for setting, files in cells.cells.items()]
     if problems := [*idle_margins(jobs)]:
         raise UserError("\n".join(problems))
@@ -103,7 +103,7 @@ def plan_of(asked: Asked, config: Mapping[str, Any]) -> Given:
         launcher="here",
         slurm=settings.slurm,
         ray=settings.ray,
-        warnings=[*_warnings(asked, cells, manifest), *jobs[0].unmeasured],
+        warnings=[*_warnings(request, cells, manifest), *jobs[0].unmeasured],
         curve_notes=[],
     )
     keys = [job.entry.cell.key for job in jobs]
@@ -126,13 +126,13 @@ def _times(size: tuple[int, int]) -> str:
     return "x".join(map(str, size))
 
 
-def _settings(asked: Asked, config: Mapping[str, Any], size: tuple[int, int]) -> Settings:
+def _settings(request: Request, config: Mapping[str, Any], size: tuple[int, int]) -> Settings:
     """The settings of a sweep with what is known of the images; what is theirs alone, such as their
     steps, is not in there."""
-    model = {**config["model"], "name": asked.name or file_name(str(asked.folder))}
-    model |= {"path": str(asked.folder), "width": size[0], "height": size[1]}
+    model = {**config["model"], "name": request.name or file_name(str(request.folder))}
+    model |= {"path": str(request.folder), "width": size[0], "height": size[1]}
     metrics = {**config["metrics"], "convergence": []}  # to more steps, that are not made here
-    prompts = _prompts_of(asked, config["prompts"])
+    prompts = _prompts_of(request, config["prompts"])
     settings, problems = check_settings(
         {**config, "model": model, "metrics": metrics, "prompts": prompts}
     )
@@ -141,19 +141,19 @@ def _settings(asked: Asked, config: Mapping[str, Any], size: tuple[int, int]) ->
     return settings
 
 
-def _prompts_of(asked: Asked, given: Mapping[str, Any]) -> dict[str, Any]:
+def _prompts_of(request: Request, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the prompts: those of the run to be like, or the file that was given."""
-    if asked.like is None:
-        return {**given, "name": None, "path": asked.prompts or ""}
-    if asked.prompts:
+    if request.like is None:
+        return {**given, "name": None, "path": request.prompts or ""}
+    if request.prompts:
         raise UserError("--like and --prompts both say the prompts: give one")
-    path = asked.like.folder / "config.yaml"
+    path = request.like.folder / "config.yaml"
     try:
         recorded = read_yaml(path)["prompts"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run its sweep again, its store is kept") from error
     if not isinstance(recorded, dict):
-        raise UserError(f"--like={asked.like.folder}: has several sets of prompts; take another")
+        raise UserError(f"--like={request.like.folder}: has several sets of prompts; take another")
     return recorded
 
 
@@ -170,11 +170,11 @@ def _check_like(run: Run, prompts: PromptSet) -> None:
         )
 
 
-def _texts(asked: Asked, prompts: PromptSet, images: int) -> Sequence[str] | None:
+def _texts(request: Request, prompts: PromptSet, images: int) -> Sequence[str] | None:
     """The prompts that were given, as many as samples could be; None where images say them."""
-    if not (asked.like or asked.prompts):
+    if not (request.like or request.prompts):
         return None
-    return prompts.first(images) if prompts.is_drawn or asked.like else prompts.texts()
+    return prompts.first(images) if prompts.is_drawn or request.like else prompts.texts()
 
 
 def _said_prompts(settings: Settings, texts: Sequence[str]) -> PromptSettings:
@@ -196,7 +196,7 @@ def _record(settings: Settings) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Planner:
-    asked: Asked
+    request: Request
     settings: Settings
     prompts: PromptSet
 
@@ -211,7 +211,7 @@ class _Planner:
         return Job(
             settings=settings,
             entry=Entry(self._cell(setting, files), samples, kinds),
-            model=_nothing_to_load(self.asked.folder),
+            model=_nothing_to_load(self.request.folder),
             guidance=_guidance(setting),
             expected_nfe=0,
             expected_passes=1,  # images count alike
@@ -231,7 +231,7 @@ class _Planner:
 
     def _cell(self, setting: Setting, files: Sequence[Picture]) -> Cell:
         content = pictures_hash(tuple(picture.file for picture in files))
-        like, noise = self.asked.like, "" if self.asked.same_noise else f"{UNKNOWN} {content}"
+        like, noise = self.request.like, "" if self.request.same_noise else f"{UNKNOWN} {content}"
         guidance, (width, height) = _guidance(setting), self.settings.model.size
         return Cell(
             model=setting.model or self.settings.model.name,
@@ -243,7 +243,7 @@ class _Planner:
             steps=setting.steps,
             guidance=guidance.weight,
             guidance_form=guidance.form,
-            seed=like.entries[0].cell.seed if like and self.asked.same_noise else 0,
+            seed=like.entries[0].cell.seed if like and self.request.same_noise else 0,
             prompts=self.settings.prompts.label,
             prompts_hash=self.prompts.identity(),
             height=height,
@@ -267,7 +267,7 @@ def _nothing_to_load(folder: Path) -> FoundModel:
     )
 
 
-def _warnings(asked: Asked, cells: Arranged, manifest: Path | None) -> Iterator[str]:
+def _warnings(request: Request, cells: Arranged, manifest: Path | None) -> Iterator[str]:
     """What to know of the images before believing their numbers."""
     pictures = [picture for files in cells.cells.values() for picture in files]
     if cells.note:
@@ -281,7 +281,7 @@ def _warnings(asked: Asked, cells: Arranged, manifest: Path | None) -> Iterator[
             f"{lossy} of {len(pictures)} images were stored with loss, as JPEG or WebP do: that "
             "moves Fréchet distances and the looks of an image; export PNG"
         )
-    if not asked.same_noise and len(cells.cells) + (asked.like is not None) > 1:
+    if not request.same_noise and len(cells.cells) + (request.like is not None) > 1:
         yield (
             "the noise of a sample is not known to be the same in all cells: they are paired by "
             "prompt alone, and differences are less sharp; give --same-noise if it is"
