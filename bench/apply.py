@@ -62,7 +62,7 @@ def apply(
         raise UserError(
             f"{path}: no default of {_name(default)} was decided ({default['outcome']}): {why}"
         )
-    if not default["scheduler_class"]:
+    if default.get("scheduler_class") == "":
         raise UserError(
             f"{path}: {_name(default)} was measured on images that another program made: set "
             f"{default['scheduler']} and {default['call'][_STEPS]} steps there"

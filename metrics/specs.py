@@ -83,7 +83,17 @@ def _built_in(name: str) -> MetricSpec:
 # read, whose functions need not be there.
 OWN: dict[str, MetricSpec] = {}
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_ENDINGS = ("_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor", "_input", "_converged")
+_ENDINGS = (
+    "_se",
+    "_units",
+    "_left",
+    "_raw",
+    "_infinity",
+    "_n_per_dim",
+    "_floor",
+    "_input",
+    "_converged",
+)
 
 
 def declare(name: str, spec: MetricSpec) -> None:

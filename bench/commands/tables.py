@@ -87,6 +87,11 @@ def columns() -> Table:
         table.add_row(name, escape(meaning))
     table.add_row("<metric>, <metric>_se", "a quality metric and its standard error")
     table.add_row(
+        "<metric>_units",
+        "what its error counts: samples, or prompts where few repeat; a 95 % interval is "
+        "Student's, with one degree of freedom fewer",
+    )
+    table.add_row(
         "<metric>_n_per_dim",
         "of a Fréchet distance: samples, or prompts where few repeat, per feature dimension",
     )
@@ -103,7 +108,8 @@ def columns() -> Table:
     table.add_row(
         "<metric>_left",
         "of a Fréchet distance: the most of its bias that is left in <metric>, which its 95 % "
-        "interval holds beside 1.96 standard errors; where it is unknown, there is neither",
+        "interval holds beside a multiple of the standard error; where it is unknown, there is "
+        "neither",
     )
     table.add_row(
         "<metric>_floor",

@@ -1,7 +1,8 @@
 """A run as tidy rows, one per cell, from the store alone.
 
-Quality metrics add the columns <metric> and <metric>_se; distances between distributions also
-<metric>_floor, and Fréchet distances <metric>_left, _raw, _infinity and _n_per_dim.
+Quality metrics add the columns <metric>, <metric>_se and <metric>_units; distances between
+distributions also <metric>_floor, and Fréchet distances <metric>_left, _raw, _infinity and
+_n_per_dim.
 """
 
 import math
@@ -194,11 +195,12 @@ def _median_per_image(values: list[float] | None, batch_size: int) -> float:
 def _metric_columns(store: Store, entry: Entry, metric: str) -> dict[str, Any]:
     record = store.read_record(entry.cell.key, entry.metrics[metric])
     if record is None:
-        return {metric: math.nan, f"{metric}_se": math.nan}
+        return dict.fromkeys((metric, f"{metric}_se", f"{metric}_units"), math.nan)
     estimate = _estimate(record)
     columns = {
         metric: estimate.value,
         f"{metric}_se": estimate.own_se,
+        f"{metric}_units": len(estimate.units),
         "distinct_prompts": record.get("prompts", len(estimate.units)),
     }
     if "features" in record:

@@ -93,7 +93,7 @@ def snippet(default: Default, defaults: Sequence[Default]) -> str:
     It names what tells the default from the others of the file."""
     if "call" not in default or any(default.get(name) for name in STEERING):
         return ""
-    if not default["scheduler_class"]:  # of images that another program made
+    if default.get("scheduler_class") == "":  # of images that another program made
         return ""
     named = ", ".join(["pipe", '"defaults.yaml"', *_keywords(default, defaults)])
     arguments = [*_SHOWN_BY[default.get("shows_by", "prompt")]]

@@ -13,7 +13,7 @@ from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import drawn_in_full
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
-from denoisebench.reports.rows.curves import Z95, curve_points, marginal_gains
+from denoisebench.reports.rows.curves import curve_points, marginal_gains, multiple_of
 from denoisebench.reports.rows.frame import frame_metrics
 
 
@@ -73,9 +73,11 @@ def _curve_lines(curve: Return) -> list[dict[str, Any]]:
             "panel": curve.panel,
             "scheduler": curve.scheduler,
             "change": f"{gain['steps_from']} → {gain['steps_to']}",
-            "per_step": _interval(gain["gain"], gain["se"]),
-            "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"]),
-            "per_second": _interval(gain["gain_per_second"], gain["gain_per_second_se"]),
+            "per_step": _interval(gain["gain"], gain["se"], gain["units"]),
+            "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"], gain["units"]),
+            "per_second": _interval(
+                gain["gain_per_second"], gain["gain_per_second_se"], gain["units"]
+            ),
             "law": "",
             "span": 0,
         }
@@ -85,12 +87,13 @@ def _curve_lines(curve: Return) -> list[dict[str, Any]]:
     return lines
 
 
-def _interval(value: float, se: float) -> str:
+def _interval(value: float, se: float, units: int) -> str:
     """`0.12 (0.05 to 0.19)`"""
     if not np.isfinite(value):
         return MISSING
     decimals = places_of(se)
-    low, high = number(value - Z95 * se, decimals), number(value + Z95 * se, decimals)
+    reach = multiple_of(units) * se
+    low, high = number(value - reach, decimals), number(value + reach, decimals)
     return f"{number(value, decimals)} ({low} to {high})"
 
 

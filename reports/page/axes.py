@@ -10,7 +10,6 @@ import pandas as pd
 
 from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports import theme
-from denoisebench.reports.rows.curves import Z95
 
 ValueAxis = Callable[[str], alt.Y]  # the same y encoding for every field that is drawn on it
 _SMALLEST_SHARE = 0.2  # of a shared value axis that the points of one panel may fill
@@ -127,7 +126,7 @@ def signed_ticks(gains: pd.DataFrame) -> list[float]:
     of thirty beyond it: a linear axis shows those better.
     """
     reach = float(np.nanmax(np.abs(gains[["gain", "low", "high"]].to_numpy(float))))
-    half_widths = Z95 * gains["se"][gains["se"] > 0]
+    half_widths = ((gains["high"] - gains["low"]) / 2)[gains["se"] > 0]
     if half_widths.empty or reach <= 30 * half_widths.median():
         return []
     start = math.floor(math.log10(half_widths.quantile(0.25)))

@@ -7,8 +7,8 @@ strength (or steps), noise seed, samples asked for, image size, number format an
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,10 @@ import pandas as pd
 
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
-from denoisebench.metrics.estimate import Estimate, paired_difference
+from denoisebench.metrics.estimate import Estimate, paired_difference, students_quantile
 from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports.rows.frame import done, has_guidance, records, varying
 
-Z95 = NormalDist().inv_cdf(0.975)  # half width of a 95 % interval in standard errors
 _Point = Any  # a row of curve_points, as itertuples gives it
 STEPS, STRENGTH = "steps", "strength"  # what a curve runs along
 _POINT_COLUMNS = (
@@ -45,6 +44,7 @@ _GAIN_COLUMNS = (
     "gain_per_nfe_se",
     "gain_per_second",
     "gain_per_second_se",
+    "units",
 )
 
 
@@ -87,10 +87,22 @@ def curve_points(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.Dat
     return points_of(with_panels(frame, along), metric, along)
 
 
+@cache
+def multiple_of(units: float) -> float:
+    """Standard errors in half a 95 % interval of so many samples, or prompts where few repeat."""
+    return students_quantile(0.975, max(1, units - 1)) if math.isfinite(units) else math.nan
+
+
+def _multiples(points: pd.DataFrame, metric: str) -> pd.Series:
+    """Standard errors in half a 95 % interval, by Student's distribution as of Estimate.interval:
+    of few prompts the error is itself an estimate."""
+    return points[f"{metric}_units"].astype(float).map(multiple_of)
+
+
 def points_of(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
     """The points of curve_points of a frame that has its panels named."""
     points = _scored(frame, metric, along)
-    reach = Z95 * points[f"{metric}_se"] + _reach_of_bias(points, metric)
+    reach = _multiples(points, metric) * points[f"{metric}_se"] + _reach_of_bias(points, metric)
     least = 0.0 if is_between_distributions(metric) else -math.inf
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
         value=points[metric],
@@ -151,11 +163,12 @@ def _gain(
     steps = after.steps - before.steps
     change = paired_difference(estimates[after.Index], estimates[before.Index])
     better, se = direction * change.value, change.se
-    gain, reach = better / steps, Z95 * se / steps
+    gain, reach = better / steps, multiple_of(len(change.units)) * se / steps
     interval = (gain, se / steps, gain - reach, gain + reach)
     evaluations, seconds = _rise(before.nfe, after.nfe), _rise(*_latencies(before, after))
     per_cost = (better / evaluations, se / evaluations, better / seconds, se / seconds)
-    return (after.panel, after.scheduler, before.steps, after.steps, *interval, *per_cost)
+    place = (after.panel, after.scheduler, before.steps, after.steps)
+    return (*place, *interval, *per_cost, len(change.units))
 
 
 def _latencies(before: _Point, after: _Point) -> tuple[float, float]:

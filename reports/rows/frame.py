@@ -41,7 +41,7 @@ _FIRST = (
 )
 LOST = ("failed", "degenerate")  # statuses of cells that raised, or whose images show nothing
 NOT_DONE = (*LOST, UNSCORED)  # and of those that lack a metric of the user's own
-_METRIC_SUFFIXES = ("", "_se", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
+_METRIC_SUFFIXES = ("", "_se", "_units", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 
 def load_frame(run: Run) -> pd.DataFrame:
@@ -57,7 +57,12 @@ def frame_of(run: Run, records: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(
         records, columns=[*COLUMNS, *(name for name in extra if name in present)]
     )
-    return frame.astype({name: "Int64" for name in _COUNTS})
+    return _with_counts(frame)
+
+
+def _with_counts(frame: pd.DataFrame) -> pd.DataFrame:
+    units = [name for name in frame.columns if name.endswith("_units")]
+    return frame.astype({name: "Int64" for name in (*_COUNTS, *units)})
 
 
 def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -66,7 +71,7 @@ def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     columns = dict.fromkeys(name for frame in frames for name in frame.columns)
     rows = [row for frame in frames for row in records(frame)]
     frame = pd.DataFrame.from_records(rows, columns=[*columns])
-    return frame.astype({name: "Int64" for name in _COUNTS})
+    return _with_counts(frame)
 
 
 def load_estimates(run: Run, metric: str) -> dict[int, Estimate]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from denoisebench.metrics.decide.power_law import PowerLaw
 from denoisebench.metrics.decide.verdicts import (
@@ -18,7 +19,6 @@ from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.decide.decisions import NOTHING, CurvePlateau
 from denoisebench.reports.decide.returns import return_lines, returns
 from denoisebench.reports.formats import MISSING
-from denoisebench.reports.rows.curves import Z95
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import FD, PSNR, fabricate
 
@@ -28,6 +28,7 @@ VALUES = np.array([20.0, 10.0, 8.0, 7.0, 6.8])
 GAINS = np.array([10.0, 2.0, 1.0, 0.2])  # of a distance: what it fell by
 COMMON, OWN = 3.0, 0.1  # spread of the noise that step counts share, and of each one's own
 SAMPLES = 400
+T95 = t.ppf(0.975, SAMPLES - 1)
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def found_of(frame, estimates, decisions=NOTHING, metric=FD):
     values = {i: e.value for i, e in estimates.items()}
     errors = {i: e.se for i, e in estimates.items()}
     columns = {metric: frame.index.map(values), f"{metric}_se": frame.index.map(errors)}
+    columns |= {f"{metric}_units": [len(e.units) for e in estimates.values()]}
     return returns(frame.assign(**columns), metric, estimates, decisions=decisions)
 
 
@@ -89,8 +91,8 @@ def test_errors_are_of_paired_differences_and_fall_with_the_cost_that_they_are_p
     np.testing.assert_allclose(gains["se"], paired / np.diff(STEPS))
     np.testing.assert_allclose(gains["gain_per_nfe_se"], paired / np.diff(NFE))
     np.testing.assert_allclose(gains["gain_per_second_se"], paired / (0.01 * np.diff(NFE)))
-    np.testing.assert_allclose(gains["low"], gains["gain"] - Z95 * gains["se"])
-    np.testing.assert_allclose(gains["high"], gains["gain"] + Z95 * gains["se"])
+    np.testing.assert_allclose(gains["low"], gains["gain"] - T95 * gains["se"])
+    np.testing.assert_allclose(gains["high"], gains["gain"] + T95 * gains["se"])
 
 
 def test_intervals_of_a_gain_hold_the_truth_as_often_as_they_say(frame):
@@ -125,7 +127,7 @@ def test_lines_name_the_change_and_its_interval_and_the_law_once(frame):
     assert [line["span"] for line in lines] == [4, 0, 0, 0]
     assert [bool(line["law"]) for line in lines] == [True, False, False, False]
     gain = found.gains.iloc[0]
-    reach = Z95 * gain["se"]
+    reach = T95 * gain["se"]
     assert lines[0]["per_step"] == f"5.000 ({5 - reach:.3f} to {5 + reach:.3f})"
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.rows.curves import (
-    Z95,
     curve_points,
     marginal_gains,
     panels,
@@ -31,8 +31,8 @@ def test_gain_per_step_agrees_with_a_computation_by_hand(run):
     # differences b - a: -0.5, -0.5, 0, 1: mean 0, sum of squares 1.5
     se = np.sqrt(1.5 / 3) / np.sqrt(4) / 12
     assert gain["se"] == pytest.approx(se)
-    assert gain["low"] == pytest.approx(0.5 - 1.959964 * se)
-    assert gain["high"] == pytest.approx(0.5 + 1.959964 * se)
+    assert gain["low"] == pytest.approx(0.5 - 3.182446 * se)
+    assert gain["high"] == pytest.approx(0.5 + 3.182446 * se)
 
 
 def test_a_rising_score_is_a_positive_gain_where_higher_is_better(run):
@@ -64,7 +64,8 @@ def test_points_hold_95_percent_intervals_and_keep_row_numbers(run):
     points = curve_points(frame, FD)
     assert len(points) == 22
     np.testing.assert_array_equal(points["value"], frame.loc[points.index, FD])
-    np.testing.assert_allclose(points["high"] - points["low"], 2 * Z95 * points["se"])
+    multiple = t.ppf(0.975, frame.loc[points.index, f"{FD}_units"] - 1)
+    np.testing.assert_allclose(points["high"] - points["low"], 2 * multiple * points["se"])
 
 
 def test_points_are_ordered_by_steps_within_a_curve_whatever_the_order_of_the_sweep(tmp_path):

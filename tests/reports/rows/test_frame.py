@@ -22,8 +22,10 @@ def run(tmp_path):
 
 def test_columns_come_in_the_documented_order_then_the_metrics(run):
     frame = load_frame(run)
-    of_fd = [f"{FD}_{name}" for name in ("se", "left", "raw", "infinity", "n_per_dim", "floor")]
-    tail = [FD, *of_fd, CLIP, f"{CLIP}_se"]
+    of_fd = [
+        f"{FD}_{name}" for name in ("se", "units", "left", "raw", "infinity", "n_per_dim", "floor")
+    ]
+    tail = [FD, *of_fd, CLIP, f"{CLIP}_se", f"{CLIP}_units"]
     assert list(frame.columns) == [*COLUMNS, *tail]
     assert frame_metrics(frame) == [FD, CLIP]
 
