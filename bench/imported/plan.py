@@ -29,7 +29,7 @@ from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.whole import idle_margins
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.guidance import Guidance
-from denoisebench.bench.records.run import Run
+from denoisebench.bench.records.run import Run, is_run, load_run
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import PromptSettings, Settings, check_settings
 
@@ -73,6 +73,7 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     manifest = request.manifest or manifest_in(request.folder)
     pictures = listed(manifest, request.folder) if manifest else found_in(request.folder)
     settings = _settings(request, config, _size(pictures))
+    _refuse_a_sweep(_folder(settings))
     prompts = PromptSet.of(settings.prompts)
     if request.like:
         _check_like(request.like, prompts)
@@ -186,6 +187,12 @@ def _said_prompts(settings: Settings, texts: Sequence[str]) -> PromptSettings:
 
 def _folder(settings: Settings) -> Path:
     return Path(settings.runs) / (settings.run or settings.model.name)
+
+
+def _refuse_a_sweep(folder: Path) -> None:
+    """Raises UserError for the folder of a run whose images were made here: it would be replaced."""
+    if is_run(folder) and any(not entry.cell.given for entry in load_run(folder).entries):
+        raise UserError(f"{folder} is the run of a sweep: give the images another --name")
 
 
 def _record(settings: Settings) -> dict[str, Any]:

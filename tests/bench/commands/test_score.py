@@ -190,6 +190,14 @@ def test_what_cannot_be_scored_is_one_line_and_nothing_is_written(words, reason,
     assert not (made[0] / "refused").exists()
 
 
+def test_the_run_of_a_sweep_is_not_replaced(made, capsys):
+    before = (made[0] / "made" / "sweep.json").read_bytes()
+    code, _, err = scored(capsys, made, *like(made), name="made")
+    assert code == 2
+    assert "is the run of a sweep" in err
+    assert (made[0] / "made" / "sweep.json").read_bytes() == before
+
+
 def test_images_of_two_sizes_are_refused(made, tmp_path, capsys):
     for i, size in enumerate([8, 8, 9]):
         Image.new("RGB", (size, 8)).save(tmp_path / f"{i}.png")
