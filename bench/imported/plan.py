@@ -190,7 +190,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _refuse_a_sweep(folder: Path) -> None:
-    """Raises UserError for the folder of a run whose images were made here: it would be replaced."""
+    """Raises UserError for the folder of a run whose images were made here, which would be lost."""
     if is_run(folder) and any(not entry.cell.given for entry in load_run(folder).entries):
         raise UserError(f"{folder} is the run of a sweep: give the images another --name")
 
