@@ -17,14 +17,11 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.names import counted
 
 # Settings that say how images are scored and where the run is kept; all else is of making them.
+_OF_PROMPTS = ("column", "format", "shuffle", "split", "revision")
 _TAKEN = (
-    *("metrics", "margins", "tracking", "prompts."),
+    *("metrics", "margins", "tracking"),
     *("device", "threads", "batch_size", "images", "runs", "run", "store"),
 )
-
-
-def _positive(text: str) -> float:
-    return float(text)
 
 
 @click.command(
@@ -58,9 +55,11 @@ def _positive(text: str) -> float:
 @click.option(
     "--manifest",
     metavar="FILE",
-    type=Words(".+", "a file", read=Path, offers=lambda word: paths(word, (".csv", ".jsonl"))),
+    type=Words(
+        ".+", "a file", read=Path, offers=lambda word: paths(word, (".csv", ".tsv", ".jsonl"))
+    ),
     help="A record for each image: file, prompt, index, seed, model, scheduler, steps, guidance, "
-    "seconds.  [default: manifest.csv or .jsonl of the folder]",
+    "seconds.  [default: manifest.csv, .tsv or .jsonl of the folder]",
 )
 @click.option(
     "--name",
@@ -71,7 +70,7 @@ def _positive(text: str) -> float:
 @click.option(
     "--seconds",
     metavar="S",
-    type=Words(r"\d*\.?\d+(e-?\d+)?", "seconds that an image took", read=_positive),
+    type=Words(r"\d*\.?\d+(e-?\d+)?", "seconds that an image took", read=float),
     help="What each image took.  [default: as the manifest says]",
 )
 @click.option(
@@ -105,7 +104,8 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
     given = plan_of(request, _config(settings, like))
     plan = given.plan
     for warning in plan.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+        line = f"warning: {warning}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def begin(images: int) -> None:
         cells = counted(len(plan.jobs), "cell")
@@ -131,7 +131,8 @@ def _config(words: tuple[str, ...], like: Path | None) -> dict[str, Any]:
     """The settings of a sweep, of which images are scored by those in _TAKEN."""
     for word in words:
         name = word.partition("=")[0].lstrip("+")
-        if not any(name == taken or name.startswith(f"{taken.rstrip('.')}.") for taken in _TAKEN):
+        taken = [*_TAKEN, *(() if like else (f"prompts.{part}" for part in _OF_PROMPTS))]
+        if not any(name == one or name.startswith(f"{one}.") for one in taken):
             raise UserError(
                 f"{word}: score takes settings of metrics, margins, tracking, prompts.column, "
                 "device, batch_size, runs, run and store; what made the images is in the manifest"

@@ -15,10 +15,11 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.imported.png_text import settings_in
 from denoisebench.bench.inputs.pictures import pictures_in
-from denoisebench.bench.inputs.records import read_records
+from denoisebench.bench.inputs.records import read_records, refuse_halves
 from denoisebench.bench.paths.guarded import Unreadable
 
-MANIFESTS = ("manifest.csv", "manifest.tsv", "manifest.jsonl")
+SUFFIXES = (".csv", ".tsv", ".jsonl")
+MANIFESTS = tuple(f"manifest{suffix}" for suffix in SUFFIXES)
 UNKNOWN = "unknown"  # what a scheduler is called that nobody names
 _NUMBER = re.compile(r"\d+(?!.*\d)")  # the last one in a name
 
@@ -50,12 +51,13 @@ class Picture:
     prompt: str | None = None
     seed: int | None = None  # of its noise
     seconds: float | None = None  # that it took, from the request to the image
+    rest: str = ""  # what else made it, as its file says: the same for all of a cell
 
 
 COLUMNS = (
     "file",
     *(part.name for part in fields(Setting)),
-    *(part.name for part in fields(Picture) if part.name not in ("file", "setting")),
+    *(part.name for part in fields(Picture) if part.name not in ("file", "setting", "rest")),
 )
 
 
@@ -68,30 +70,28 @@ def manifest_in(folder: Path) -> Path | None:
     return present[0] if present else None
 
 
-def listed(manifest: Path, folder: Path) -> list[Picture]:
-    """The images of a manifest, in its order; files are looked for in the folder.
+def listed(manifest: Path, folder: Path) -> tuple[list[Picture], list[str]]:
+    """The images of a manifest, in its order, and the names of columns that mean nothing here;
+    files are looked for in the folder.
 
     Raises UserError for a record that names no image, one that is not there, or a value of another
     kind than its column holds.
     """
+    if manifest.suffix.lower() not in SUFFIXES:
+        raise UserError(f"manifest {manifest}: give one of {', '.join(SUFFIXES)}")
     try:
-        records = read_records(manifest, "file")
+        records = read_records(manifest, None)
     except Unreadable as error:
         raise UserError(f"manifest {manifest} cannot be read: {error}") from error
     if not records:
         raise UserError(f"manifest {manifest}: names no image")
     pictures = [
-        _of_record(record, f"manifest {manifest}: record {n}", folder)
-        for n, record in enumerate(records, 1)
+        _of_record(record, f"manifest {manifest}: record {number}", folder)
+        for number, record in enumerate(records, 1)
     ]
     _refuse_twice([picture.file for picture in pictures], manifest)
-    return pictures
-
-
-def unread_columns(manifest: Path) -> list[str]:
-    """Names in a manifest that mean nothing here."""
-    records = [record for record in read_records(manifest, "file") if isinstance(record, Mapping)]
-    return list(dict.fromkeys(name for record in records for name in record if name not in COLUMNS))
+    names = dict.fromkeys(name for record in records for name in record)
+    return pictures, [str(name) for name in names if name and name not in COLUMNS]
 
 
 def _refuse_twice(files: Sequence[Path], manifest: Path) -> None:
@@ -106,26 +106,40 @@ def _of_record(record: Any, where: str, folder: Path) -> Picture:
     if not isinstance(record, Mapping) or not record.get("file"):
         raise UserError(f"{where} names no file; give its path in a column `file`")
     file = folder / str(record["file"])
-    if not file.exists():
+    if not _is_there(file):
         raise UserError(f"{where}: there is no {file}; mend the name or take the record out")
+    return _picture(file, {name: record.get(name) for name in COLUMNS}, where)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _picture(file: Path, record: Mapping[str, Any], where: str) -> Picture:
+    """An image with what a record says of it. where: of the record, for errors."""
     values = {name: _value(name, record.get(name), where) for name in COLUMNS if name != "file"}
     known = {name: value for name, value in values.items() if value is not None}
     shared = {part.name: known.pop(part.name) for part in fields(Setting) if part.name in known}
-    return Picture(file, Setting(**shared), **known)
+    return Picture(file, Setting(**shared), **known, rest=record.get("rest") or "")
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
-    return value
+    refuse_halves(value)
+    return value.strip()
 
 
 def _count(least: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        number = float(value)
-        if isinstance(value, bool) or not number.is_integer() or number < least:
+        text = str(value).strip()
+        number = int(text) if text.isdecimal() else float(text)  # exact, however large
+        if isinstance(value, bool) or number < least or int(number) != number:
             raise ValueError
-        return int(value) if isinstance(value, int | str) and str(value).isdigit() else int(number)
+        return int(number)
 
     return read
 
@@ -184,15 +198,8 @@ def found_in(folder: Path) -> list[Picture]:
             f"{folder}: {len(files) - len(without)} images hold the settings that made them, and "
             f"{without[0].name} does not; write {MANIFESTS[0]}, with a record for each image"
         )
-    return [_of_text(file, text) for file, text in texts.items() if text is not None]
-
-
-def _of_text(file: Path, text: Mapping[str, Any]) -> Picture:
-    where = f"{file}: the text it holds"
-    values = {name: _value(name, value, where) for name, value in text.items()}
-    known = {name: value for name, value in values.items() if value is not None}
-    shared = {part.name: known.pop(part.name) for part in fields(Setting) if part.name in known}
-    return Picture(file, Setting(**shared), **known)
+    records = {file: text for file, text in texts.items() if text is not None}
+    return [_picture(file, text, f"{file}: the text it holds") for file, text in records.items()]
 
 
 def _by_name(files: Sequence[Path]) -> Iterator[Picture]:

@@ -1,6 +1,6 @@
 """The plan of a run whose images are there: what `denoisebench score` does with a folder."""
 
-import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,21 @@ from denoisebench.bench.imported.pictures import (
     found_in,
     listed,
     manifest_in,
-    unread_columns,
 )
 from denoisebench.bench.imported.samples import Arranged, arranged, seeds_differ
-from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, size_of
+from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, pictures_in, size_of
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.paths import file_name, write_atomically
+from denoisebench.bench.paths import file_name
 from denoisebench.bench.paths.guarded import read_yaml
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.whole import idle_margins
-from denoisebench.bench.records.cell import Cell, Entry
+from denoisebench.bench.records.cell import Cell, Entry, digest
 from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Run, is_run, load_run
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import PromptSettings, Settings, check_settings
@@ -36,7 +36,6 @@ from denoisebench.bench.settings.job import PromptSettings, Settings, check_sett
 ENGINE = "another program"
 # What is taken of a config; all else is of images that are made here.
 _KEPT = ("prompts", "metrics", "margins", "tracking", "device", "threads", "batch_size", "images")
-_PROMPTS = "prompts.jsonl"  # of the run's folder
 
 
 @dataclass(frozen=True)
@@ -62,23 +61,27 @@ class Given:
 
 
 def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
-    """Reads names and heads of all files, and no pixels; writes the prompts that manifests say into
-    the run's folder. config: of a sweep, as composed; what concerns images that are made here is
-    not read.
+    """Reads names and heads of all files, and no pixels; writes nothing. config: of a sweep, as
+    composed; what concerns images that are made here is not read.
 
     Raises UserError for what cannot be scored.
     """
     if not request.folder.is_dir():
         raise UserError(f"{request.folder}: there is no such folder of images")
+    if request.seconds is not None and not 0 < request.seconds < math.inf:
+        raise UserError(f"--seconds={request.seconds:g}: give what an image took, above 0")
     manifest = request.manifest or manifest_in(request.folder)
-    pictures = listed(manifest, request.folder) if manifest else found_in(request.folder)
+    pictures, unread = (
+        listed(manifest, request.folder) if manifest else (found_in(request.folder), [])
+    )
     settings = _settings(request, config, _size(pictures))
     _refuse_a_sweep(_folder(settings))
     prompts = PromptSet.of(settings.prompts)
     if request.like:
         _check_like(request.like, prompts)
     texts = _texts(request, prompts, len(pictures))
-    cells = arranged(pictures, texts, request.samples)
+    is_whole = texts is None or not (request.like or prompts.is_drawn)
+    cells = arranged(pictures, texts, request.samples, ends=is_whole)
     if request.same_noise and (why := seeds_differ(cells.cells)):
         raise UserError(f"--same-noise: {why}; leave it out")
     if texts is None:
@@ -104,7 +107,7 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
         launcher="here",
         slurm=settings.slurm,
         ray=settings.ray,
-        warnings=[*_warnings(request, cells, manifest), *jobs[0].unmeasured],
+        warnings=[*_warnings(request, cells, unread), *jobs[0].unmeasured],
         curve_notes=[],
     )
     keys = [job.entry.cell.key for job in jobs]
@@ -179,10 +182,11 @@ def _texts(request: Request, prompts: PromptSet, images: int) -> Sequence[str] |
 
 
 def _said_prompts(settings: Settings, texts: Sequence[str]) -> PromptSettings:
-    """The prompts that images say, written where the run is kept."""
-    path = _folder(settings) / _PROMPTS
-    write_atomically(path, "".join(f"{json.dumps(text)}\n" for text in texts).encode())
-    return PromptSettings(name=settings.model.name, path=str(path), column=None)
+    """The prompts that images say, which will be kept beside the run."""
+    name = f"prompts-{digest([*texts], 8)}.jsonl"
+    return PromptSettings(
+        name=settings.model.name, path=str(_folder(settings) / name), column=None, said=tuple(texts)
+    )
 
 
 def _folder(settings: Settings) -> Path:
@@ -274,14 +278,20 @@ def _nothing_to_load(folder: Path) -> FoundModel:
     )
 
 
-def _warnings(request: Request, cells: Arranged, manifest: Path | None) -> Iterator[str]:
+def _warnings(request: Request, cells: Arranged, unread: Sequence[str]) -> Iterator[str]:
     """What to know of the images before believing their numbers."""
     pictures = [picture for files in cells.cells.values() for picture in files]
     if cells.note:
         yield cells.note
-    unread = unread_columns(manifest) if manifest else []
     if unread:
-        yield f"{manifest}: columns that mean nothing here are not read: {', '.join(unread)}"
+        yield f"columns of the manifest that mean nothing here are not read: {', '.join(unread)}"
+    others = {*pictures_in(request.folder)} - {picture.file for picture in pictures}
+    if others:
+        yield f"{counted(len(others), 'image')} of {request.folder} are in no cell and not scored"
+    timed = sum(picture.seconds is not None for picture in pictures)
+    if request.seconds is None and 0 < timed < len(pictures):
+        images = counted(len(pictures), "image")
+        yield f"{timed} of {images} say what they took: cells with others have no latency"
     lossy = sum(is_lossy(picture.file) for picture in pictures)
     if lossy:
         yield (

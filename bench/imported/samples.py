@@ -1,8 +1,9 @@
 """Which sample of its cell each image is: sample i has the same prompt in every cell."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.imported.pictures import Picture, Setting
@@ -26,31 +27,35 @@ class Arranged:
 
 
 def arranged(
-    pictures: Sequence[Picture], prompts: Sequence[str] | None, samples: int | None = None
+    pictures: Sequence[Picture],
+    prompts: Sequence[str] | None,
+    samples: int | None = None,
+    *,
+    ends: bool = True,
 ) -> Arranged:
     """Puts the images of each cell in the order of its samples.
 
-    prompts: those that images were made of, in order; None: as the images themselves say. samples:
-    how many of each cell count; None: all.
+    prompts: those that images were made of, in order; None: as the images themselves say. ends:
+    whether these are all prompts, and not the first of more. samples: how many of each cell count;
+    None: all.
 
     A sample is known by its index, or else by its prompt, where the k-th image of a prompt, by its
     seed, is a sample of the k-th round through the prompts. Raises UserError where cells lack
     samples, have one twice, have some that no prompt is of, or differ in a prompt.
     """
-    pictures, note = _from_zero(pictures)
+    pictures, note = _from_zero(pictures, prompts, ends=ends)
     is_numbered = [picture.index is not None for picture in pictures]
     if any(is_numbered) != all(is_numbered):
         file = next(p.file for p in pictures if p.index is None)
         raise UserError(f"{file} has no index, and others have: give one to each or to none")
     if prompts is None and any(picture.prompt is None for picture in pictures):
         raise UserError(f"the prompts are not known: {_GIVE_PROMPTS}")
+    _refuse_other_settings(pictures)
+    groups = _cells(pictures)
+    wanted = samples or _samples(groups)
     texts = [*(prompts if prompts is not None else _prompts_of(pictures))]
     if not all(is_numbered):
-        pictures = [*_numbered(pictures, texts)]
-    groups: dict[Setting, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.setting].append(picture)
-    wanted = samples or max(_number(picture) for picture in pictures) + 1
+        groups = _cells([*_numbered(pictures, texts)])
     cells = {setting: _in_order(setting, group, wanted) for setting, group in groups.items()}
     rounds = 1 if all(is_numbered) else -(-wanted // len(texts))
     of_samples = (texts * rounds)[:wanted]
@@ -64,10 +69,50 @@ def arranged(
     return Arranged(cells, tuple(of_samples), note)
 
 
-def _from_zero(pictures: Sequence[Picture]) -> tuple[list[Picture], str]:
-    """The images with indices from 0 on, where all are numbered from 1 on."""
+def _cells(pictures: Sequence[Picture]) -> dict[Setting, list[Picture]]:
+    groups: dict[Setting, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.setting].append(picture)
+    return dict(groups)
+
+
+def _samples(groups: Mapping[Setting, Sequence[Picture]]) -> int:
+    """Samples of a cell, if all have as many. Raises UserError for an index beyond the images of
+    its cell: others are missing."""
+    for setting, group in groups.items():
+        largest = max(group, key=_number)
+        if _number(largest) >= len(group):
+            raise UserError(
+                f"{setting.words}: {largest.file.name} is sample {largest.index}, and there are "
+                f"{counted(len(group), 'image')}: number them without gaps, name the index of each "
+                "in a manifest, or give --samples=N for the first N"
+            )
+    return max(map(len, groups.values()))
+
+
+def _refuse_other_settings(pictures: Sequence[Picture]) -> None:
+    """Raises UserError where what is known tells apart images that are taken for one cell."""
+    if len({picture.setting.steps > 0 for picture in pictures}) > 1:
+        raise UserError("some images say their steps and others do not: give those of each")
+    rest: dict[Setting, Picture] = {}
+    for picture in pictures:
+        other = rest.setdefault(picture.setting, picture)
+        if other.rest != picture.rest:
+            raise UserError(
+                f"{picture.setting.words}: {other.file.name} and {picture.file.name} were made "
+                "with other settings, as the text in them says; tell their cells apart in a "
+                "manifest, by its columns model and scheduler"
+            )
+
+
+def _from_zero(
+    pictures: Sequence[Picture], prompts: Sequence[str] | None, *, ends: bool
+) -> tuple[list[Picture], str]:
+    """The images with indices from 0 on, where all are numbered from 1 on, up to the number of
+    prompts: else the first one may be missing."""
     numbers = [picture.index for picture in pictures if picture.index is not None]
-    if not numbers or min(numbers) != 1:
+    is_shifted = bool(numbers) and min(numbers) == 1 and ends
+    if not is_shifted or (prompts is not None and max(numbers) != len(prompts)):
         return [*pictures], ""
     moved = [
         picture if picture.index is None else replace(picture, index=picture.index - 1)
@@ -98,12 +143,25 @@ def _numbered(pictures: Sequence[Picture], texts: Sequence[str]) -> Iterator[Pic
                 f"{picture.file}: its prompt “{_short(picture.prompt)}” is none of those given"
             )
         groups[picture.setting, picture.prompt].append(picture)
-    for (_, prompt), group in groups.items():
+    for (setting, prompt), group in groups.items():
         here = places[prompt]
+        _refuse_copies(setting, group)
         ordered = sorted(group, key=lambda p: (p.seed is None, p.seed or 0, str(p.file)))
         for number, picture in enumerate(ordered):
             turn, place = divmod(number, len(here))
             yield replace(picture, index=here[place] + turn * len(texts))
+
+
+def _refuse_copies(setting: Setting, group: Sequence[Picture]) -> None:
+    """Raises UserError for two images of one prompt with one seed, which are one sample."""
+    seeds: dict[int, Picture] = {}
+    for picture in group:
+        other = picture if picture.seed is None else seeds.setdefault(picture.seed, picture)
+        if other is not picture:
+            raise UserError(
+                f"{setting.words}: {other.file.name} and {picture.file.name} have one prompt and "
+                f"one seed, {picture.seed}; leave one out"
+            )
 
 
 def _in_order(setting: Setting, group: Sequence[Picture], wanted: int) -> tuple[Picture, ...]:
@@ -115,13 +173,13 @@ def _in_order(setting: Setting, group: Sequence[Picture], wanted: int) -> tuple[
                 f"{setting.words}: {other.file} and {picture.file} are both sample "
                 f"{picture.index}; leave one out, or tell their cells apart in a manifest"
             )
-    missing = [number for number in range(wanted) if number not in by_index]
+    missing = [*islice((n for n in range(wanted) if n not in by_index), _LISTED + 1)]
     if missing:
         listed = ", ".join(map(str, missing[:_LISTED])) + (", …" if missing[_LISTED:] else "")
         first = f", or --samples={missing[0]} for those before" if missing[0] > 1 else ""
         raise UserError(
-            f"{setting.words}: {len(missing)} of {counted(wanted, 'sample')} have no image "
-            f"({listed}, counted from 0); add them{first}"
+            f"{setting.words}: of {counted(wanted, 'sample')} some have no image ({listed}, "
+            f"counted from 0); add them{first}"
         )
     return tuple(by_index[number] for number in range(wanted))
 
@@ -143,14 +201,17 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def seeds_differ(cells: dict[Setting, tuple[Picture, ...]]) -> str:
+def seeds_differ(cells: Mapping[Setting, Sequence[Picture]]) -> str:
     """Why cells do not share their noise, as far as their seeds tell; empty where they may."""
-    (first, one), *others = cells.items()
-    for setting, other in others:
-        for number, (a, b) in enumerate(zip(one, other, strict=True)):
-            if None not in (a.seed, b.seed) and a.seed != b.seed:
+    first: dict[int, tuple[int, Setting]] = {}
+    for setting, ordered in cells.items():
+        for number, picture in enumerate(ordered):
+            if picture.seed is None:
+                continue
+            seed, other = first.setdefault(number, (picture.seed, setting))
+            if seed != picture.seed:
                 return (
-                    f"sample {number} has seed {a.seed} in {first.words} and {b.seed} in "
+                    f"sample {number} has seed {seed} in {other.words} and {picture.seed} in "
                     f"{setting.words}"
                 )
     return ""

@@ -1,9 +1,11 @@
 """Image files into a store, as cells that are made: all that is left is to score them."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from denoisebench.bench.imported.pictures import Picture
 from denoisebench.bench.imported.plan import Given
 from denoisebench.bench.inputs.pictures import read_picture
+from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import SECONDS_KIND, Cost
 from denoisebench.bench.records.store import Store
@@ -25,11 +28,13 @@ _UNCOUNTED = {
 def import_pictures(
     given: Given, store: Store, *, seconds: float | None, begin: Callable[[int], None]
 ) -> None:
-    """Stores what the store lacks of all jobs. seconds: that each image took; None: as they say.
+    """Stores what the store lacks of all jobs, and beside the run the prompts that images said.
+    seconds: that each image took; None: as they say.
     begin: called once with the number of images of all jobs, where some are to be read.
 
     Raises UserError for a file that cannot be read; what was read before it is kept.
     """
+    _keep_prompts(given)
     has_begun = False
     for job in given.plan.jobs:
         key, files = job.entry.cell.key, given.files[job.entry.cell.key]
@@ -43,9 +48,17 @@ def import_pictures(
             for kind, record in _UNCOUNTED.items():
                 if store.read_record(key, kind) is None:
                     store.write_record(key, kind, record)
-            times = [seconds or picture.seconds for picture in files]
-            if None not in times:
-                store.write_record(key, SECONDS_KIND, {"seconds": times})
+            times = [picture.seconds if seconds is None else seconds for picture in files]
+            known = [] if None in times else times
+            store.write_record(key, SECONDS_KIND, {"seconds": known})
+
+
+def _keep_prompts(given: Given) -> None:
+    """The prompts that images said, as a file of prompts: --like reads it again."""
+    prompts = given.plan.jobs[0].settings.prompts
+    if prompts.said and prompts.path:
+        lines = "".join(f"{json.dumps(text)}\n" for text in prompts.said)
+        write_atomically(Path(prompts.path), lines.encode())
 
 
 def _import(job: Job, files: Sequence[Picture], store: Store, *, first: int) -> None:

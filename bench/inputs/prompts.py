@@ -56,10 +56,13 @@ class PromptSet:
     revision: str | None = None
     shuffle: int | None = None
     classes: Labels = ()
+    said: tuple[str, ...] = ()  # by images of another program: what the file will hold
 
     @classmethod
     def of(cls, settings: PromptSettings) -> "PromptSet":
-        return cls(**settings.model_dump(exclude={"name"}), classes=settings.classes)
+        return cls(
+            **settings.model_dump(exclude={"name"}), classes=settings.classes, said=settings.said
+        )
 
     @property
     def is_drawn(self) -> bool:
@@ -94,6 +97,8 @@ class PromptSet:
 
     def records(self) -> tuple[str, ...]:
         """A text of each record, empty where it has none."""
+        if self.said:
+            return self.said
         if self.path == CLASSES:
             return class_names(self.classes)
         return _set_texts(

@@ -136,7 +136,8 @@ def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     cost = Cost(**record)
     if cost.executed_steps is None or cost.network_passes is None:
-        return {"nfe": cost.nfe, "network_passes": cost.network_passes}
+        counts = {"nfe": cost.nfe, "network_passes": cost.network_passes}
+        return {name: math.nan if count is None else count for name, count in counts.items()}
     return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 
@@ -176,7 +177,7 @@ def _latency_columns(record: dict[str, Any] | None) -> dict[str, Any]:
 
 def _seconds_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     """What images of another program took, one by one, as its user says."""
-    if not record:
+    if not (record and record["seconds"]):
         return {}
     seconds = np.array(record["seconds"])
     p50, p95 = float(np.median(seconds)), float(np.quantile(seconds, 0.95))

@@ -140,6 +140,8 @@ class PromptSettings(Strict):
     shuffle: NotNegative | None = None  # seed of a random order; None: their own
     # Labels of the model's classes. The plan's, which reads them off the model: no setting.
     classes: tuple[str, ...] = Field(default=(), exclude=True)
+    # Texts that images of another program say, until their file is written: no setting.
+    said: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
     def label(self) -> str:

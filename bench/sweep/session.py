@@ -198,6 +198,8 @@ class Session:
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""
         key, kind = job.entry.cell.key, cut_kind(job.entry.samples)
+        if job.entry.cell.given:  # nobody knows what another program reads of a prompt
+            return
         if self.store.read_record(key, kind) is None:
             self.store.write_record(key, kind, {"cut": self._pipelines.cut_prompts(job)})
 

@@ -50,7 +50,9 @@ def made(tmp_path_factory):
 
 def scored(capsys, made, *more, name="scored"):
     runs, images = made
-    words = (f"runs={runs}", "tracking=none", "threads=1")
+    words = [f"runs={runs}", "threads=1"]
+    if not any("tracking" in word for word in more):
+        words.append("tracking=none")
     return call(capsys, "score", images, f"--name={name}", *words, *more)
 
 
@@ -80,6 +82,42 @@ def test_what_nobody_measured_is_left_empty(made, capsys):
     assert rows["latency_p50_s"].to_dict() == pytest.approx(
         {key: 0.1 * key[1] for key in rows.index}
     )
+
+
+def test_seconds_that_are_taken_back_are_gone(made, tmp_path, capsys):
+    images = exported(load_run(made[0] / "made"), tmp_path / "png")
+    scored(capsys, (made[0], images), *like(made, "--seconds=2"), name="timed")
+    assert (rows_of(made[0] / "timed")["latency_p50_s"] == 2).all()
+    scored(capsys, (made[0], images), *like(made), name="timed")
+    assert rows_of(made[0] / "timed")["latency_p50_s"].isna().all()
+
+
+def test_a_tracker_gets_them(made, tmp_path, capsys):
+    address = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
+    code, out, err = scored(capsys, made, *like(made), "tracking=mlflow", address, name="tracked")
+    assert (code, err) == (0, "")
+    assert "mlflow: " in out
+    assert out.splitlines()[-1].startswith("report: ")
+
+
+def test_images_that_no_record_names_are_told_of(made, tmp_path, capsys):
+    images = exported(load_run(made[0] / "made"), tmp_path / "png")
+    Image.new("RGB", (32, 32)).save(images / "extra.png")
+    _, out, _ = scored(capsys, (made[0], images), *like(made), name="extra")
+    assert "1 image of" in out
+
+
+def test_prompts_that_a_manifest_says_are_kept_for_a_next_run(made, tmp_path, capsys):
+    pictures = tmp_path / "png"
+    pictures.mkdir()
+    rows = ["file,prompt"]
+    for i in range(8):
+        Image.effect_noise((32, 32), 60).convert("RGB").save(pictures / f"{i}.png")
+        rows.append(f"{i}.png,a thing {i}")
+    (pictures / "manifest.csv").write_text("\n".join(rows))
+    assert scored(capsys, (made[0], pictures), name="said")[0] == 0
+    again = scored(capsys, (made[0], pictures), f"--like={made[0] / 'said'}", name="said2")
+    assert again[0] == 0, again
 
 
 def test_the_page_says_what_is_not_known(made, capsys):
@@ -179,7 +217,9 @@ def test_a_default_of_another_program_is_not_put_on_a_pipeline(made, capsys):
         (("--prompts=unconditional", "metrics=own,clip"), "one value of each setting"),
         (("--prompts=nowhere.txt",), "nowhere.txt"),
         (("--seconds=fast", "--prompts=unconditional"), "seconds that an image took"),
-        (("--prompts=unconditional", "--samples=13"), "1 of 13 samples have no image"),
+        (("--prompts=unconditional", "--samples=13"), "of 13 samples some have no image"),
+        (("--prompts=unconditional", "--seconds=0"), "--seconds=0: give what an image took"),
+        (("--prompts=unconditional", "prompts.path=x"), "score takes settings of metrics"),
     ],
 )
 def test_what_cannot_be_scored_is_one_line_and_nothing_is_written(words, reason, made, capsys):

@@ -12,7 +12,6 @@ from denoisebench.bench.imported.pictures import (
     found_in,
     listed,
     manifest_in,
-    unread_columns,
 )
 
 
@@ -35,17 +34,18 @@ def test_a_manifest_says_all_that_is_known(folder):
         'a.png,0,"a cat, wet",7,mine,euler,8,4.5,0.25,x\n'
         "b.png,,,,,,,,,\n",
     )
-    assert listed(path, folder) == [
+    pictures, unread = listed(path, folder)
+    assert pictures == [
         Picture(folder / "a.png", Setting("mine", "euler", 8, 4.5), 0, "a cat, wet", 7, 0.25),
         Picture(folder / "b.png"),
     ]
-    assert unread_columns(path) == ["note"]
+    assert unread == ["note"]
 
 
 def test_the_same_in_json_lines(folder):
     record = {"file": "a.png", "steps": 8, "guidance": 4, "seed": 2**63 + 1, "prompt": "é"}
     path = manifest(folder, json.dumps(record), "manifest.jsonl")
-    (picture,) = listed(path, folder)
+    ((picture,), _) = listed(path, folder)
     assert picture == Picture(
         folder / "a.png", Setting(steps=8, guidance=4.0), prompt="é", seed=2**63 + 1
     )
@@ -63,12 +63,24 @@ def test_the_same_in_json_lines(folder):
         ("gone.png,2,1", "there is no .*gone.png"),
         (",2,1", "names no file"),
         ("a.png,2,1\na.png,2,1", "names a.png twice"),
+        (f"{'x' * 300}.png,2,1", "there is no "),
     ],
 )
 def test_a_record_that_is_wrong_is_named(row, reason, folder):
     path = manifest(folder, f"file,steps,guidance\n{row}\n")
     with pytest.raises(UserError, match=reason):
         listed(path, folder)
+
+
+def test_texts_are_stripped_and_large_numbers_exact(folder):
+    path = manifest(folder, "file,seed,scheduler\na.png, 18446744073709551615,euler \n")
+    ((picture,), _) = listed(path, folder)
+    assert (picture.seed, picture.setting.scheduler) == (2**64 - 1, "euler")
+
+
+def test_a_file_of_another_kind_is_no_manifest(folder):
+    with pytest.raises(UserError, match=r"give one of \.csv, \.tsv, \.jsonl"):
+        listed(manifest(folder, "x", "list.parquet"), folder)
 
 
 def test_the_manifest_of_a_folder_is_found_and_two_are_refused(folder):

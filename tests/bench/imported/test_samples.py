@@ -1,5 +1,6 @@
 """Which sample of its cell an image is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,17 @@ def test_a_prompt_that_is_given_twice_has_two_samples():
 @pytest.mark.parametrize(
     ("pictures", "prompts", "reason"),
     [
-        (by_index(FEW, 0, 2), ["a", "b", "c"], r"1 of 3 samples have no image \(1,"),
-        ([*by_index(FEW, 0, 1), *by_index(MANY, 0)], ["a", "b"], "8 steps: 1 of 2"),
+        (by_index(FEW, 0, 2), ["a", "b", "c"], "2_2.png is sample 2, and there are 2 images"),
+        (by_index(FEW, 0, 10**12), ["a", "b"], "is sample 1000000000000"),
+        (by_index(FEW, 1, 2), ["a", "b", "c"], "2_2.png is sample 2"),
+        ([*by_index(FEW, 0, 1), *by_index(MANY, 0)], ["a", "b"], r"8 steps: of 2 samples .* \(1,"),
+        (by_prompt(FEW, ("a", 1), ("a", 1)), ["a"], "have one prompt and one seed"),
+        (
+            [*by_prompt(FEW, ("a", 1)), replace(*by_prompt(FEW, ("a", 2)), rest="x")],
+            ["a"],
+            "were made with other settings",
+        ),
+        ([*by_index(FEW, 0), *by_index(Setting(), 0)], ["a"], "some images say their steps"),
         (by_index(FEW, 0, 1, 2), ["a", "b"], "there are 2 prompts and 3 samples"),
         (by_index(FEW, 0, 0), ["a"], "are both sample 0"),
         (by_index(FEW, 0, 1), None, "the prompts are not known"),
@@ -81,6 +91,11 @@ def test_a_prompt_beside_an_index_must_be_that_of_the_sample():
     picture = Picture(Path("a.png"), FEW, index=0, prompt="dog")
     with pytest.raises(UserError, match="a sample has one prompt"):
         arranged([picture], ["cat"])
+
+
+def test_numbers_from_one_on_of_the_first_prompts_of_more_lack_the_first(tmp_path):
+    with pytest.raises(UserError, match="is sample 2"):
+        arranged(by_index(FEW, 1, 2), ["a", "b"], ends=False)
 
 
 def test_fewer_samples_can_be_asked_for():
