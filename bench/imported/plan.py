@@ -1,6 +1,7 @@
 """The plan of a run whose images are there: what `denoisebench score` does with a folder."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +80,9 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     prompts = PromptSet.of(settings.prompts)
     if request.like:
         _check_like(request.like, prompts)
-    texts = _texts(request, prompts, len(pictures))
-    is_whole = texts is None or not (request.like or prompts.is_drawn)
-    cells = arranged(pictures, texts, request.samples, ends=is_whole)
+    largest = max(Counter(picture.setting for picture in pictures).values())
+    texts = _texts(request, prompts, largest)
+    cells = arranged(pictures, texts, request.samples, ends=request.like is None)
     if request.same_noise and (why := seeds_differ(cells.cells)):
         raise UserError(f"--same-noise: {why}; leave it out")
     if texts is None:
@@ -175,7 +176,8 @@ def _check_like(run: Run, prompts: PromptSet) -> None:
 
 
 def _texts(request: Request, prompts: PromptSet, images: int) -> Sequence[str] | None:
-    """The prompts that were given, as many as samples could be; None where images say them."""
+    """The prompts that were given, all or as many as the largest cell has images; None where images
+    say them."""
     if not (request.like or request.prompts):
         return None
     return prompts.first(images) if prompts.is_drawn or request.like else prompts.texts()

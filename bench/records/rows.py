@@ -104,7 +104,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         "message": status["message"],
         "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
-        "cut_prompts": (store.read_record(key, cut_kind(entry.samples)) or {}).get("cut", math.nan),
+        "cut_prompts": _known((store.read_record(key, cut_kind(entry.samples)) or {}).get("cut")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_vendor_columns(store.read_record(key, "vendor")),
@@ -131,13 +131,18 @@ def _in_a_line(text: str) -> str:
     return "; ".join(text.splitlines())
 
 
+def _known(number: float | None) -> float:
+    """nan for what nobody counted."""
+    return math.nan if number is None else number
+
+
 def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
     if not record:
         return {}
     cost = Cost(**record)
     if cost.executed_steps is None or cost.network_passes is None:
         counts = {"nfe": cost.nfe, "network_passes": cost.network_passes}
-        return {name: math.nan if count is None else count for name, count in counts.items()}
+        return {name: _known(count) for name, count in counts.items()}
     return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
 
 

@@ -198,10 +198,10 @@ class Session:
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""
         key, kind = job.entry.cell.key, cut_kind(job.entry.samples)
-        if job.entry.cell.given:  # nobody knows what another program reads of a prompt
-            return
         if self.store.read_record(key, kind) is None:
-            self.store.write_record(key, kind, {"cut": self._pipelines.cut_prompts(job)})
+            # Nobody knows what another program reads of a prompt.
+            cut = None if job.entry.cell.given else self._pipelines.cut_prompts(job)
+            self.store.write_record(key, kind, {"cut": cut})
 
     def _measure_latency(self, job: Job) -> None:
         kind, count = job.entry.latency, job.latency.batch_size
