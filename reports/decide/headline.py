@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.difference import Difference
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES, leading
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
-from denoisebench.reports.rows.curves import curve_points, panels, sign
+from denoisebench.reports.rows.curves import better_by, curve_points, panels, sign
 from denoisebench.reports.rows.frame import frame_metrics
 
 
@@ -125,8 +125,7 @@ class _Panel:
 
     def best_better_by(self, row: int) -> Difference:
         """How much better the best cell is than another."""
-        best, other = self.estimates[self.best], self.estimates[row]
-        return difference_of(best, other) if self.direction > 0 else difference_of(other, best)
+        return better_by(self.estimates[self.best], self.estimates[row], self.metric)
 
 
 def _known(value: Any) -> float:

@@ -1,10 +1,10 @@
 """What each extra step buys on a curve: gains with intervals, and the power law behind them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from denoisebench.metrics.decide.power_law import PowerLaw, fit_power_law
@@ -12,8 +12,8 @@ from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import drawn_in_full
 from denoisebench.reports.decide.decisions import Decisions
-from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
-from denoisebench.reports.rows.curves import curve_points, marginal_gains, multiple_of
+from denoisebench.reports.formats import number, places_of, plus_minus
+from denoisebench.reports.rows.curves import curve_points, marginal_gains
 from denoisebench.reports.rows.frame import frame_metrics
 
 
@@ -73,11 +73,9 @@ def _curve_lines(curve: Return) -> list[dict[str, Any]]:
             "panel": curve.panel,
             "scheduler": curve.scheduler,
             "change": f"{gain['steps_from']} → {gain['steps_to']}",
-            "per_step": _interval(gain["gain"], gain["se"], gain["units"]),
-            "per_nfe": _interval(gain["gain_per_nfe"], gain["gain_per_nfe_se"], gain["units"]),
-            "per_second": _interval(
-                gain["gain_per_second"], gain["gain_per_second_se"], gain["units"]
-            ),
+            "per_step": _interval(gain),
+            "per_nfe": _interval(gain, "gain_per_nfe"),
+            "per_second": _interval(gain, "gain_per_second"),
             "law": "",
             "span": 0,
         }
@@ -87,13 +85,14 @@ def _curve_lines(curve: Return) -> list[dict[str, Any]]:
     return lines
 
 
-def _interval(value: float, se: float, units: int) -> str:
-    """`0.12 (0.05 to 0.19)`"""
-    if not np.isfinite(value):
-        return MISSING
-    decimals = places_of(se)
-    reach = multiple_of(units) * se
-    low, high = number(value - reach, decimals), number(value + reach, decimals)
+def _interval(gain: Mapping[Any, Any], name: str = "gain") -> str:
+    """`0.12 (0.05 to 0.19)`; the value alone where an end is not known."""
+    stem = "" if name == "gain" else f"{name}_"
+    value, decimals = gain[name], places_of(gain[f"{stem}se"])
+    ends = gain[f"{stem}low"], gain[f"{stem}high"]
+    if not all(map(math.isfinite, ends)):
+        return number(value, decimals)
+    low, high = (number(end, decimals) for end in ends)
     return f"{number(value, decimals)} ({low} to {high})"
 
 

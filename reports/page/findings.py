@@ -17,8 +17,8 @@ from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import plus_minus
-from denoisebench.reports.rows.curves import sign
-from denoisebench.reports.rows.pareto import Front, better_by, setting_names
+from denoisebench.reports.rows.curves import better_by, sign
+from denoisebench.reports.rows.pareto import Front, setting_names
 
 
 class Change(NamedTuple):

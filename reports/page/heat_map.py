@@ -20,9 +20,8 @@ from denoisebench.reports.formats import number, places_of, plus_minus, slug
 from denoisebench.reports.page.chart_data import plain_records, subtitle
 from denoisebench.reports.page.facets import Words, faceted
 from denoisebench.reports.rows.cautions import samples_per_dim
-from denoisebench.reports.rows.curves import panel_names, sign
+from denoisebench.reports.rows.curves import better_by, panel_names, sign
 from denoisebench.reports.rows.frame import done, frame_metrics, has_guidance, records
-from denoisebench.reports.rows.pareto import better_by
 
 _TILE = 54  # pixels, height
 # Of text on tiles, whose colours are the same on a dark page.

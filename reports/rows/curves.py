@@ -16,7 +16,8 @@ import pandas as pd
 
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
-from denoisebench.metrics.estimate import Estimate, paired_difference, students_quantile
+from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.estimate import Estimate, students_quantile
 from denoisebench.metrics.specs import is_between_distributions, metric_spec
 from denoisebench.reports.rows.frame import done, has_guidance, records, varying
 
@@ -42,9 +43,12 @@ _GAIN_COLUMNS = (
     "high",
     "gain_per_nfe",
     "gain_per_nfe_se",
+    "gain_per_nfe_low",
+    "gain_per_nfe_high",
     "gain_per_second",
     "gain_per_second_se",
-    "units",
+    "gain_per_second_low",
+    "gain_per_second_high",
 )
 
 
@@ -69,6 +73,11 @@ def sign(metric: str) -> int:
     """+1 when a higher value is better, -1 when a lower one is. Raises KeyError for a metric that
     has no direction."""
     return {"higher": 1, "lower": -1}[metric_spec(metric).better]
+
+
+def better_by(a: Estimate, b: Estimate, metric: str) -> Difference:
+    """How much better a is than b."""
+    return difference_of(a, b) if sign(metric) > 0 else difference_of(b, a)
 
 
 def _reach_of_bias(points: pd.DataFrame, metric: str) -> pd.Series:
@@ -127,12 +136,13 @@ def marginal_gains(
     neighbouring step counts.
 
     gain = sign · (q(steps_to) - q(steps_from)) / (steps_to - steps_from): positive is better
-    whatever the metric's direction. The 95 % interval is of the paired difference; costs are taken
-    as they were counted and timed. nan where a cost is unknown or did not rise.
+    whatever the metric's direction. The 95 % interval, low to high, is that of the paired
+    difference; costs are taken as they were counted and timed. nan where a cost is unknown or did
+    not rise, and of an end that is not known.
     """
     points = curve_points(frame, metric)
     gains = [
-        _gain(low, high, sign(metric), estimates=estimates)
+        _gain(low, high, metric, estimates=estimates)
         for _, curve in points.groupby(["panel", "scheduler"], sort=False)
         for low, high in pairwise(curve.itertuples())
     ]
@@ -158,21 +168,18 @@ def _ranks(names: pd.Series) -> np.ndarray:
 
 
 def _gain(
-    before: _Point, after: _Point, direction: int, *, estimates: Mapping[int, Estimate]
+    before: _Point, after: _Point, metric: str, *, estimates: Mapping[int, Estimate]
 ) -> tuple[Any, ...]:
-    steps = after.steps - before.steps
-    change = paired_difference(estimates[after.Index], estimates[before.Index])
-    better, se = direction * change.value, change.se
-    gain, reach = better / steps, multiple_of(len(change.units)) * se / steps
-    interval = (gain, se / steps, gain - reach, gain + reach)
-    evaluations, seconds = _rise(before.nfe, after.nfe), _rise(*_latencies(before, after))
-    per_cost = (better / evaluations, se / evaluations, better / seconds, se / seconds)
-    place = (after.panel, after.scheduler, before.steps, after.steps)
-    return (*place, *interval, *per_cost, len(change.units))
-
-
-def _latencies(before: _Point, after: _Point) -> tuple[float, float]:
-    return before.latency_p50_s, after.latency_p50_s
+    """A row of _GAIN_COLUMNS."""
+    change = better_by(estimates[after.Index], estimates[before.Index], metric)
+    ends = [end if math.isfinite(end) else math.nan for end in change.interval()]
+    rises = (
+        after.steps - before.steps,
+        _rise(before.nfe, after.nfe),
+        _rise(before.latency_p50_s, after.latency_p50_s),
+    )
+    per_cost = [part / rise for rise in rises for part in (change.value, change.se, *ends)]
+    return (after.panel, after.scheduler, before.steps, after.steps, *per_cost)
 
 
 def _rise(before: float, after: float) -> float:

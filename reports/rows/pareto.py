@@ -13,14 +13,13 @@ from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.decide.choose import Reaches
-from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.front import OPEN, front_places
 from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES
 from denoisebench.reports.formats import duration, number, plus_minus
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
-from denoisebench.reports.rows.curves import curve_points, sign
+from denoisebench.reports.rows.curves import better_by, curve_points, sign
 from denoisebench.reports.rows.frame import records
 
 SECONDS, NFE = "latency_p50_s", "nfe"
@@ -128,11 +127,6 @@ def setting_names(points: pd.DataFrame) -> dict[int, str]:
     """`ddim, 8 steps` by row number."""
     rows = zip(points.index, records(points), strict=True)
     return {row: describe(cell, ("scheduler", "steps")) for row, cell in rows}
-
-
-def better_by(a: Estimate, b: Estimate, metric: str) -> Difference:
-    """How much better a is than b."""
-    return difference_of(a, b) if sign(metric) > 0 else difference_of(b, a)
 
 
 def _against(

@@ -5,6 +5,7 @@ from scipy.stats import t
 
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.rows.curves import (
+    better_by,
     curve_points,
     marginal_gains,
     panels,
@@ -31,8 +32,42 @@ def test_gain_per_step_agrees_with_a_computation_by_hand(run):
     # differences b - a: -0.5, -0.5, 0, 1: mean 0, sum of squares 1.5
     se = np.sqrt(1.5 / 3) / np.sqrt(4) / 12
     assert gain["se"] == pytest.approx(se)
-    assert gain["low"] == pytest.approx(0.5 - 3.182446 * se)
-    assert gain["high"] == pytest.approx(0.5 + 3.182446 * se)
+
+
+def test_a_bar_is_the_interval_of_the_paired_difference_whatever_it_is_per(run):
+    """With what may be left of the bias; of skewed samples, farther to one side."""
+    frame = load_frame(run).query("scheduler == 'ddim' and guidance == 1.0")
+    samples = np.random.default_rng(0).lognormal(size=(len(frame), 64))
+    estimates = {
+        row: Estimate(frame[FD][row], own - own.mean(), left=0.1 * place)
+        for place, (row, own) in enumerate(zip(frame.index, samples, strict=True))
+    }
+    gains = marginal_gains(frame, FD, estimates).to_dict("records")
+    costs = {"": "steps", "gain_per_nfe_": "nfe", "gain_per_second_": "latency_p50_s"}
+    assert len(gains) == 3
+    for gain, before, after in zip(gains, frame.index[:-1], frame.index[1:], strict=True):
+        change = better_by(estimates[after], estimates[before], FD)
+        low, high = change.interval()
+        assert abs(high + low - 2 * change.value) > 0.01 * change.se
+        for stem, cost in costs.items():
+            ends = gain[f"{stem}low"], gain[f"{stem}high"]
+            rise = frame[cost][after] - frame[cost][before]
+            assert ends == pytest.approx((low / rise, high / rise))
+
+
+def test_samples_of_other_clusters_have_a_gain_and_one_of_unknown_bias_has_no_bar(run):
+    frame = load_frame(run).query("scheduler == 'ddim' and guidance == 1.0")
+    shared, *own = np.random.default_rng(0).standard_normal((1 + len(frame), 64))
+    noise = [shared + 0.1 * part for part in own]
+    rows, values = [*frame.index], [*frame[FD]]
+    paired = dict(zip(rows, map(Estimate, values, noise), strict=True))
+    first = marginal_gains(frame, FD, paired).iloc[0]
+    other = paired | {rows[1]: Estimate(values[1], noise[1], np.arange(64) // 2)}
+    assert marginal_gains(frame, FD, other)["se"].iloc[0] > 3 * first["se"]
+    unknown = paired | {rows[1]: Estimate(values[1], noise[1], left=np.inf)}
+    gain = marginal_gains(frame, FD, unknown).iloc[0]
+    assert gain["gain"] == first["gain"]
+    assert np.isnan([gain["low"], gain["high"]]).all()
 
 
 def test_a_rising_score_is_a_positive_gain_where_higher_is_better(run):
