@@ -182,7 +182,7 @@ def _metric(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> di
         "sentences": {
             f"{shown.schedulers.index(scheduler)} {panel}": words
             for (panel, scheduler), words in steps_sentences(
-                shown.frame, metric, estimates, gating=shown.decisions.gates
+                shown.frame, metric, estimates, points=points, decisions=shown.decisions
             ).items()
         },
     }

@@ -306,9 +306,10 @@ def _p_words(p: float) -> str:
 
 
 def a_is(spec: MetricSpec, difference: Difference) -> str:
-    """What A is beside B. Where zero is best and both of its sides are not, more is not better."""
+    """What A is beside B, undecided of few units. Where zero is best and both of its sides are not,
+    more is not better."""
     low, high = difference.interval()
-    if math.isnan(low):
+    if math.isnan(low) or difference.is_few:
         return "undecided"
     if low <= 0 <= high:
         return "not told apart"

@@ -1,10 +1,18 @@
 """What more steps bring, in a sentence: held against numbers whose errors are known."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from denoisebench.metrics.estimate import Estimate
+from denoisebench.metrics.decide.difference import difference_of
+from denoisebench.metrics.decide.sequential import sequential_reach
+from denoisebench.metrics.estimate import Estimate, mean_estimate
+from denoisebench.reports.decide.decisions import NOTHING
 from denoisebench.reports.decide.steps_words import steps_sentences
+from denoisebench.reports.rows.curves import curve_points
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
@@ -31,9 +39,13 @@ def estimates(*values, clusters=None):
 
 
 def sentence(frame, metric, *values, **options):
-    return steps_sentences(frame, metric, estimates(*values, **options), gating=()).get(
-        ("guidance 4", "ddim"), ""
-    )
+    return said(frame, metric, estimates(*values, **options))
+
+
+def said(frame, metric, of_rows, decisions=NOTHING):
+    points = curve_points(frame, metric)
+    sentences = steps_sentences(frame, metric, of_rows, points=points, decisions=decisions)
+    return sentences.get(("guidance 4", "ddim"), "")
 
 
 def se(a, b):
@@ -77,8 +89,34 @@ def test_nothing_is_said_where_samples_are_not_paired_or_errors_are_not_known(fr
     halves, thirds = np.arange(N) // 2, np.arange(N) // 4
     clusters = [halves, thirds, halves, halves]
     assert sentence(frame, CLIP, 20.0, 23.0, 23.0, 23.0, clusters=clusters) == ""
-    few = {i: Estimate(20.0 + i, np.zeros(1)) for i in range(4)}
-    assert steps_sentences(frame, CLIP, few, gating=()) == {}
+    assert said(frame, CLIP, {i: Estimate(20.0 + i, np.zeros(1)) for i in range(4)}) == ""
+
+
+@pytest.mark.parametrize(("samples", "is_said"), [(6, False), (31, False), (32, True)])
+def test_nothing_is_said_of_fewer_samples_than_decide(samples, is_said, frame):
+    few = {i: mean_estimate(20 + i + 0.01 * own[:samples]) for i, own in enumerate(OWN)}
+    assert bool(said(frame, CLIP, few)) == is_said
+
+
+def test_a_gain_is_resolved_by_bounds_that_hold_for_all_pairs_of_all_curves(frame):
+    """One of 2.4 errors is by itself, and not among six pairs; of 3.2 not among those of nine."""
+    values = 20.0, 20.0 + 2.4 * se(1, 0), 20.0, 20.0
+    before, after, *_ = estimates(*values).values()
+    assert difference_of(after, before).interval()[0] > 0
+    assert "beyond 2 steps no gain" in sentence(frame, CLIP, *values)
+    values = 20.0, 20.0 + 3.2 * se(1, 0), 20.0, 20.0
+    assert "2 → 4 steps gain" in sentence(frame, CLIP, *values)
+    more = pd.concat([frame.assign(scheduler=name) for name in ("ddim", *"abcdefgh")])
+    rows = more.reset_index(drop=True)
+    of_rows = dict(enumerate([*estimates(*values).values()] * 9))
+    assert "beyond 2 steps no gain" in said(rows, CLIP, of_rows)
+
+
+def test_bounds_are_those_of_the_run_such_as_of_a_race(frame):
+    gain = estimates(20.0, 20.0 + 3.2 * se(1, 0), 20.0, 20.0)
+    race = replace(NOTHING, reaches=partial(sequential_reach, 1000))
+    assert "2 → 4 steps gain" in said(frame, CLIP, gain)
+    assert "beyond 2 steps no gain" in said(frame, CLIP, gain, race)
 
 
 def test_nothing_is_said_where_bias_can_turn_the_order_around(frame):

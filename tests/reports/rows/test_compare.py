@@ -8,11 +8,16 @@ import pytest
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.run import Run, load_run, save_run
+from denoisebench.metrics.decide.difference import difference_of
+from denoisebench.metrics.estimate import mean_estimate
+from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.rows.compare import (
     MeasuredCell,
     _names,
+    a_is,
     compare_cells,
     comparison_table,
+    difference_words,
     find_cell,
 )
 from tests.helpers.cli import call, cells_of
@@ -75,6 +80,18 @@ def test_the_command_compares_across_runs(tmp_path, capsys):
     code, out, _ = call(capsys, "compare", first.folder, A, second.folder, A)
     assert code == 0
     assert "not told apart" in out
+
+
+@pytest.mark.parametrize(("samples", "is_said"), [(31, "undecided"), (32, "worse")])
+def test_of_few_samples_nothing_is_said_to_be_better_or_worse(tmp_path, samples, is_said):
+    a, b = cells(fabricate(tmp_path / "run", samples=samples))
+    noise = np.random.default_rng(0).standard_normal((2, samples))
+    estimates = mean_estimate(20 + noise[0]), mean_estimate(30 + noise[1])
+    difference = difference_of(*estimates)
+    assert difference.interval()[1] < 0
+    assert a_is(metric_spec(CLIP), difference) == is_said
+    words = difference_words(a.entry, b.entry, CLIP, estimates=estimates)
+    assert words.endswith(f", {is_said}")
 
 
 def titles(a, b):
