@@ -5,8 +5,9 @@ to be better, and on it when it is proven to be better than all of them; else it
 that has no rival is on the front, as nothing costs less.
 
 All pairs of the cells are compared by one-sided bounds of their paired differences, and LEVEL is
-split between the pairs (Bonferroni). So with a probability of 95 % all intervals of all pairs hold
-together, and then no statement that is made is false, nor is the name of a rival that is better.
+split between the pairs (Bonferroni), of all fronts together that are looked at. So with a
+probability of 95 % all intervals of all pairs hold together, and then no statement that is made is
+false, nor is the name of a rival that is better, nor the choice of the front that is spoken of.
 
 "Not on the front within a margin" would say nothing here: on a plateau every cell is within the
 margin of every other one, however much it costs. Which of them to run is what choose.py decides.
@@ -14,7 +15,7 @@ margin of every other one, however much it costs. Which of them to run is what c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from statistics import NormalDist
 
 from denoisebench.metrics.decide.choose import Reaches
@@ -29,7 +30,8 @@ _FAINTEST = 1e-14  # level, below which Student's tail has lost its digits: noth
 @dataclass(frozen=True)
 class Place:
     """Where a cell stands to the front, and the rival that shows it: the best measured of those
-    that are proven better, else the best measured; None where nothing costs as little."""
+    that are proven better, else of those that are not proven worse, else of all; None where nothing
+    costs as little."""
 
     verdict: str  # ON, OFF or OPEN
     rival: int | None
@@ -42,26 +44,39 @@ def front_places(
     sign: int,
     tolerance: float = 0.0,
     reaches: Reaches = fixed_reach,
+    pairs: int = 0,
 ) -> list[Place]:
     """The place of each cell.
 
     costs: known numbers. tolerance: share by which a cost may be higher and still counts as no
-    more, where costs are measured. sign: 1 where a higher value is better, else -1.
+    more, where costs are measured. sign: 1 where a higher value is better, else -1. pairs: of all
+    fronts that are looked at together; by default of these cells.
     """
-    pairs = len(cells) * (len(cells) - 1) // 2
-    is_better = partial(_is_better, sign=sign, reach=reaches(LEVEL / max(1, pairs)))
+    reach = reaches(LEVEL / max(1, pairs or pairs_of(len(cells))))
+
+    @cache
+    def is_better(a: int, b: int) -> bool:
+        return _is_better(cells[a], cells[b], sign=sign, reach=reach)
+
     best_first = sorted(range(len(cells)), key=lambda i: -sign * cells[i].value)
     places = []
-    for i, cell in enumerate(cells):
+    for i in range(len(cells)):
         most = (1 + tolerance) * costs[i]
         rivals = [j for j in best_first if j != i and costs[j] <= most]
-        better = next((j for j in rivals if is_better(cells[j], cell)), None)
+        better = next((j for j in rivals if is_better(j, i)), None)
+        undecided = next((j for j in rivals if not is_better(i, j)), None)
         if better is not None:
             places.append(Place(OFF, better))
-            continue
-        is_on = all(is_better(cell, cells[j]) for j in rivals)
-        places.append(Place(ON if is_on else OPEN, rivals[0] if rivals else None))
+        elif undecided is not None:
+            places.append(Place(OPEN, undecided))
+        else:
+            places.append(Place(ON, rivals[0] if rivals else None))
     return places
+
+
+def pairs_of(count: int) -> int:
+    """How many pairs so many cells make."""
+    return count * (count - 1) // 2
 
 
 def resolved(difference: Difference, reach: Reach) -> int:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.false_fronts import COSTS, DRAWS, LEVEL, VALUES, replicate
-from denoisebench.metrics.decide.front import OFF, ON, OPEN, front_places
+from denoisebench.metrics.decide import front
+from denoisebench.metrics.decide.difference import difference_of
+from denoisebench.metrics.decide.front import OFF, ON, OPEN, Place, front_places
 from denoisebench.metrics.decide.sequential import sequential_reach
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 
@@ -60,6 +62,37 @@ def test_few_samples_and_unknown_biases_prove_nothing_but_of_costs():
         pair[1] = Estimate(90.0, pair[1].influence[::-1].copy(), left=pair[1].left)
         assert [place.verdict for place in front_places(pair, [1, 1], sign=1)] == [OPEN, OPEN]
         assert [place.verdict for place in front_places(pair, [1, 2], sign=1)] == [ON, OPEN]
+
+
+def test_an_undecided_cell_is_held_against_the_best_rival_that_is_not_proven_worse():
+    """The best measured rival is known exactly, and worse; the next is noisy."""
+    noise = np.random.default_rng(0).standard_normal((3, SAMPLES))
+    noise -= noise.mean(axis=1, keepdims=True)
+    trio = [
+        mean_estimate(value + spread * row)
+        for value, spread, row in zip((2.0, 1.9, 3.0), (0.1, 9.0, 0.1), noise, strict=True)
+    ]
+    assert front_places(trio[::2], [1, 2], sign=1)[1] == Place(ON, 0)
+    assert front_places(trio, [1, 1, 2], sign=1)[2] == Place(OPEN, 1)
+
+
+def test_the_level_is_split_between_the_pairs_of_all_fronts_that_are_looked_at():
+    values = [0, 0.055]
+    assert places(values, [1, 2])[1] == (ON, 0)
+    assert places(values, [1, 2], pairs=200)[1] == (OPEN, 0)
+
+
+def test_a_pair_is_compared_once_however_often_it_is_asked_for(monkeypatch):
+    compared = []
+
+    def counted(a, b):
+        compared.append(1)
+        return difference_of(a, b)
+
+    monkeypatch.setattr(front, "difference_of", counted)
+    plateau = cells(np.linspace(0, 1e-4, 20))
+    assert {place.verdict for place in front_places(plateau, [1] * 20, sign=1)} == {OPEN}
+    assert len(compared) == 190
 
 
 def test_bounds_that_hold_at_all_looks_of_a_race_decide_less():
