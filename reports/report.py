@@ -8,7 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.run import Run, load_run
-from denoisebench.metrics.specs import drawn_in_full, leading
+from denoisebench.metrics.specs import leading, metric_spec
 from denoisebench.reports.charts import javascript_bundle, write_figures
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
@@ -80,6 +80,11 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
 def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
     """What the page shows; estimates: of each metric, by row number of the frame."""
     decisions = decide(frame, estimates, run.margins, races=run.races)
+    fronts = {
+        m: front_of(frame, m, values, reaches=decisions.reaches)
+        for m, values in estimates.items()
+        if metric_spec(m).names_a_best
+    }
     return Content(
         decisions=decisions,
         decision_figures=decision_figures(records(frame), decisions),
@@ -88,17 +93,13 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
             for metric, values in estimates.items()
         },
         figures={
-            m: figures(frame, m, values, decisions=decisions) for m, values in estimates.items()
+            m: figures(frame, m, values, decisions=decisions, front=fronts.get(m))
+            for m, values in estimates.items()
         },
         returns={
             m: returns(frame, m, values, decisions=decisions) for m, values in estimates.items()
         },
-        fronts={
-            m: front_lines(
-                front_of(frame, m, estimates[m], reaches=decisions.reaches), m, estimates[m]
-            )
-            for m in drawn_in_full(estimates, decisions.gates)
-        },
+        fronts={m: front_lines(front, m, estimates[m]) for m, front in fronts.items()},
         exploration=exploration(run, frame, estimates, decisions=decisions),
         latency_split=latency_split(frame, decisions),
         frequency_bands=frequency_bands(frame, estimates, decisions),

@@ -33,7 +33,6 @@ from denoisebench.reports.page.chart_data import (
     subtitle,
 )
 from denoisebench.reports.page.facets import Words, faceted
-from denoisebench.reports.page.findings import steps_finding
 from denoisebench.reports.page.front import front_figure
 from denoisebench.reports.page.gains import gains_figure
 from denoisebench.reports.page.heat_map import heat_map
@@ -50,6 +49,7 @@ from denoisebench.reports.page.marks import (
 )
 from denoisebench.reports.rows.curves import curve_points, strength_points
 from denoisebench.reports.rows.frame import frame_metrics, records
+from denoisebench.reports.rows.pareto import Front, front_of
 
 _OWN_AXES = " Each panel has a value axis of its own."
 
@@ -60,8 +60,10 @@ def figures(
     estimates: Mapping[int, Estimate],
     *,
     decisions: Decisions = NOTHING,
+    front: Front | None = None,
 ) -> list[Figure]:
-    """All figures of a metric for which the frame has numbers; of a further one only its curves."""
+    """All figures of a metric for which the frame has numbers; of a further one only its curves.
+    front: that of a metric that names a best cell, where it is known already."""
     looks = looks_of(frame)
     is_full = metric in drawn_in_full(frame_metrics(frame), decisions.gates)
     points = decided(placed(curve_points(frame, metric), looks), metric, decisions)
@@ -69,7 +71,6 @@ def figures(
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
-    finding = "" if is_full else _further_finding(points, metric, estimates, decisions=decisions)
     also = _convergence_words(frame, estimates) if is_of_convergence(metric) else ""
     drawn = [
         curves_figure(
@@ -78,7 +79,6 @@ def figures(
             points[points[cost.field].notna()],
             cost=cost,
             looks=looks,
-            finding=finding,
             also=also,
         )
         for cost in costs
@@ -89,9 +89,11 @@ def figures(
     if not is_full:
         return drawn
     reaches = decisions.reaches
+    if front is None and metric_spec(metric).names_a_best:
+        front = front_of(frame, metric, estimates, reaches=reaches)
     beside = (
         gains_figure(frame, metric, estimates, looks=looks, reaches=reaches),
-        front_figure(frame, metric, estimates, looks=looks, reaches=reaches),
+        front and front_figure(frame, metric, estimates, front=front, looks=looks),
         heat_map(frame, metric, estimates, decisions=decisions),
     )
     return drawn + [figure for figure in beside if figure is not None]
@@ -104,11 +106,10 @@ def curves_figure(
     *,
     cost: Cost,
     looks: Mapping[str, Look],
-    finding: str = "",
     also: str = "",
 ) -> Figure:
     """Curves of a metric against a cost, one for each look in each panel. points: as placed.
-    finding: what it shows, in a sentence. also: what is to be said of this metric alone."""
+    also: what is to be said of this metric alone."""
     own_axes = needs_own_axes(metric, points)
     x, y = cost_axis(points, cost), value_axis(metric, points, own_axes=own_axes)
     look = channels([*looks.values()])
@@ -154,18 +155,8 @@ def curves_figure(
         "itself. Neighbouring points share prompts and noise, so their difference is known better "
         f"than these suggest.{cut_words(metric, points)}{_decided_words(points)}"
         f"{also}{_OWN_AXES if own_axes else ''}",
-        finding,
     )
     return faceted(drawn, layers, words, own_axes=own_axes, beside=room_for(names))
-
-
-def _further_finding(
-    points: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, decisions: Decisions
-) -> str:
-    """The last gain of steps, of a metric that has a better side and no figure of gains."""
-    if metric_spec(metric).is_signed:
-        return ""
-    return steps_finding(points, metric, estimates, reaches=decisions.reaches)
 
 
 def _convergence_words(frame: pd.DataFrame, estimates: Mapping[int, Estimate]) -> str:

@@ -4,6 +4,7 @@ A sentence says what is proven by bounds that hold together for all that it coul
 figure, and that it is undecided where it is.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -44,17 +45,21 @@ def steps_finding(
     *,
     reaches: Reaches = fixed_reach,
 ) -> str:
-    """The last gain that is resolved on the curve of the best measured cell, by bounds that hold
-    for all neighbouring step counts of all curves together.
+    """The last gain between neighbouring step counts that is resolved on the curve of the best
+    measured cell, by bounds that hold for all neighbours of all curves together.
 
-    points: of curve_points. Empty where no curve has two step counts, or no error is known."""
+    points: of curve_points. Empty where no curve has two step counts, or no error is known, and for
+    a metric that names no best cell."""
+    if not metric_spec(metric).names_a_best:
+        return ""
     curves = [curve for _, curve in points.groupby(["panel", "scheduler"], sort=False)]
     curves = [curve for curve in curves if curve["steps"].nunique() > 1]
     if not curves:
         return ""
     reach = reaches(LEVEL / sum(len(curve) - 1 for curve in curves))
     curve = max(curves, key=lambda curve: (sign(metric) * curve["value"]).max())
-    known = [change for change in _changes(curve, metric, estimates) if change.gain.se >= 0]
+    changes = _changes(curve, metric, estimates)
+    known = [change for change in changes if math.isfinite(change.gain.se)]
     if not known:
         return ""
     first = curve.iloc[0]
@@ -78,28 +83,37 @@ def _last_gain(changes: list[Change], reach: Reach, scheduler: str, *, label: st
     if not gains:
         most = max(changes, key=lambda change: change.gain.value)
         seen = f"; the largest seen is {most.size}, {most.span}" if most.gain.value > 0 else ""
-        return f"no gain of {scheduler} in {label} is resolved: undecided{seen}."
+        gain = f"gain of {scheduler} in {label} between neighbouring step counts"
+        return f"no {gain} is resolved: undecided{seen}."
     last = gains[-1]
     beyond = changes[changes.index(last) + 1 :]
     losses = [change for change in beyond if resolved(change.gain, reach) < 0]
     if losses:
         rest = f"; {losses[0].span} it loses {losses[0].size}"
     else:
-        rest = "; beyond that no gain is resolved" if beyond else "; more steps were not run"
+        none = "; beyond that no gain between neighbouring step counts is resolved"
+        rest = none if beyond else "; more steps were not run"
     return f"{last.span} {scheduler} gains {last.size} in {label}{rest}."
 
 
 def front_finding(front: Front, metric: str, estimates: Mapping[int, Estimate]) -> str:
     """Numbers of cells that are proven on the front or off it, of the panel with the best measured
-    cell, and what the dearest that is on it has over the cells that cost no more."""
+    cell, and what the dearest that is on it has over the cells that cost no more.
+
+    A cell without a rival is on it too, but nothing was tested: it is counted apart."""
     best: Any = (sign(metric) * front.points["value"]).idxmax()
     panel = front.points.loc[best, "panel"]
     points = front.points[front.points["panel"] == panel]
-    counts = points["verdict"].value_counts()
-    parts = {ON: "proven on the front", OFF: "proven off it", OPEN: "undecided"}
-    numbers = ", ".join(f"{counts[v]} {words}" for v, words in parts.items() if v in counts)
+    held = points[points["rival"] >= 0]
+    counts = {
+        "proven on the front": (held["verdict"] == ON).sum(),
+        "proven off it": (held["verdict"] == OFF).sum(),
+        "undecided": (held["verdict"] == OPEN).sum(),
+        "without a rival": len(points) - len(held),
+    }
+    numbers = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
     text = f"With {panel}, of {len(points)} cells {numbers}"
-    on = points[(points["verdict"] == ON) & (points["rival"] >= 0)]
+    on = held[held["verdict"] == ON]
     if on.empty:
         return f"{text}."
     row: Any = on[front.cost].astype(float).idxmax()

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from denoisebench.metrics.decide.choose import Reaches
 from denoisebench.metrics.decide.front import OFF, ON, OPEN
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
@@ -18,7 +17,7 @@ from denoisebench.reports.page.facets import Words, columns_of, faceted
 from denoisebench.reports.page.findings import front_finding
 from denoisebench.reports.page.looks import Look
 from denoisebench.reports.page.marks import channels, intervals, markers, point_labels
-from denoisebench.reports.rows.pareto import EQUAL_TIMES, Front, front_of
+from denoisebench.reports.rows.pareto import EQUAL_TIMES, Front
 
 _SIZES = {ON: 120, OPEN: 70, OFF: 45}  # of marks, square pixels
 
@@ -28,11 +27,10 @@ def front_figure(
     metric: str,
     estimates: Mapping[int, Estimate],
     *,
+    front: Front,
     looks: Mapping[str, Look],
-    reaches: Reaches,
 ) -> Figure | None:
     """Quality against cost; None where no panel has cells of two costs."""
-    front = front_of(frame, metric, estimates, reaches=reaches)
     if not (front.points.groupby("panel")[front.cost].nunique() > 1).any():
         return None
     width = theme.PANEL_WIDTHS[columns_of(front.points["panel"].nunique())]
@@ -87,8 +85,9 @@ def _note(front: Front, metric: str) -> str:
         cost = "take no more evaluations (timings are uneven, or were not taken)"
     return (
         f"The rivals of a cell are those that {cost}. Dark outline: proven to be better than all "
-        "of them. Grey: one of them is proven to be better. Hollow: undecided. By bounds of paired "
-        f"differences that hold for all pairs of a panel together with 95{PERCENT}. Line, with "
-        f"scheduler and steps: the front as measured, which noise moves. Bars: 95{PERCENT} "
-        f"confidence intervals of each value by itself.{cut_words(metric, front.points)}"
+        "of them, or without one, as nothing costs as little. Grey: one of them is proven to be "
+        "better. Hollow: undecided. By bounds of paired differences that hold for all pairs of all "
+        f"panels together with 95{PERCENT}. Line, with scheduler and steps: the front as measured, "
+        f"which noise moves. Bars: 95{PERCENT} confidence intervals of each value by itself."
+        f"{cut_words(metric, front.points)}"
     )

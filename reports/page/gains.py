@@ -36,6 +36,8 @@ def gains_figure(
     order = gains.sort_values(["steps_to", "steps_from"])["change"].unique().tolist()
     y = signed_axis(f"Gain in {label} per step", gains)
     points = curve_points(frame, metric)
+    finding = steps_finding(points, metric, estimates, reaches=reaches)
+    held = " The sentence above is of bounds that hold for all bars together." if finding else ""
     pick, shown = highlight(shown_first(points, best_first(points, metric)))
     base = alt.Chart().encode(
         x=alt.X("change:O", title="Steps, from → to", sort=order, axis=alt.Axis(labelAngle=0)),
@@ -53,8 +55,8 @@ def gains_figure(
         f"{subtitle(frame, metric)} · above zero is an improvement",
         "Change between neighbouring step counts, divided by the steps added; above zero is an "
         f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
-        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved. The "
-        "sentence above is of bounds that hold for all bars together.",
-        steps_finding(points, metric, estimates, reaches=reaches),
+        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved."
+        f"{held}",
+        finding,
     )
     return faceted(gain_records(gains), layers, words)

@@ -9,10 +9,10 @@ import pandas as pd
 
 from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.metrics.decide.choose import Reaches
-from denoisebench.metrics.decide.front import resolved
+from denoisebench.metrics.decide.front import pairs_of, resolved
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import AMPLE_SAMPLES, is_of_convergence, leading, metric_spec
+from denoisebench.metrics.specs import AMPLE_SAMPLES, metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.decisions import Decisions, decided
@@ -21,7 +21,7 @@ from denoisebench.reports.page.chart_data import plain_records, subtitle
 from denoisebench.reports.page.facets import Words, faceted
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import better_by, panel_names, sign
-from denoisebench.reports.rows.frame import done, frame_metrics, has_guidance, records
+from denoisebench.reports.rows.frame import done, has_guidance, records
 
 _TILE = 54  # pixels, height
 # Of text on tiles, whose colours are the same on a dark page.
@@ -37,7 +37,7 @@ def heat_map(
     two guidances; None where there are none.
 
     Closeness to many steps has none: each guidance has a trajectory of its own."""
-    if metric not in leading(frame_metrics(frame), decisions.gates) or is_of_convergence(metric):
+    if not metric_spec(metric).names_a_best:
         return None
     tiles = _tiles(frame, metric)
     if tiles.empty:
@@ -154,11 +154,14 @@ def _tooltip() -> list[alt.Tooltip]:
 def _note(tiles: pd.DataFrame, *, is_ample: bool) -> str:
     is_whole = len(tiles) == tiles[["panel", "steps", "guidance"]].nunique().prod()
     framed = "recommended" in tiles and tiles["recommended"].any()
+    star = "Star: the best measured of these tiles."
+    if tiles["group"].nunique() > 1:
+        star = "Stars: the best measured of these tiles, of those with all else alike."
     return (
         "Value ± standard error of each cell. Yellow: as good as the best measured; the shade goes "
         "with the logarithm of what a cell loses against it beyond the error of that difference, "
-        "so that near the best differences show."
-        f"{' Star: the best measured.' if is_ample else ' Samples are too few to name a best.'}"
+        "so that near the best differences show. "
+        f"{star if is_ample else 'Samples are too few to name a best.'}"
         f"{' Frame: the default by this metric.' if framed else ''}"
         f"{'' if is_whole else ' No tile: the cell has no such score.'}"
     )
@@ -167,23 +170,24 @@ def _note(tiles: pd.DataFrame, *, is_ample: bool) -> str:
 def _finding(
     tiles: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate], *, reaches: Reaches
 ) -> str:
-    """The best measured cell beside the best of the next best guidance, by bounds that hold for all
-    pairs of cells together: both were chosen by what was seen."""
+    """The best measured tile beside those at other guidances, by bounds that hold for all pairs of
+    all groups together: group and tile were chosen by what was seen."""
     quality = sign(metric) * tiles["value"]
     best: Any = quality.idxmax()
     group = tiles[tiles["group"] == tiles.loc[best, "group"]]
     others = quality[group.index][group["guidance"] != group.loc[best, "guidance"]]
+    gains = {row: better_by(estimates[best], estimates[row], metric) for row in others.index}
     other: Any = others.idxmax()
-    gain = better_by(estimates[best], estimates[other], metric)
-    if not np.isfinite(gain.se):
+    nearest = gains[other]
+    if not np.isfinite(nearest.se):
         return ""
-    reach = reaches(LEVEL / (len(group) * (len(group) - 1) / 2))
-    is_proven = resolved(gain, reach) > 0
+    reach = reaches(LEVEL / sum(pairs_of(count) for count in tiles["group"].value_counts()))
+    is_proven = all(resolved(gain, reach) > 0 for gain in gains.values())
     first, second = (_name(group.loc[row]) for row in (best, other))
-    verdict = "proven" if is_proven else "undecided"
     return (
-        f"Best measured is {first}; the best at another guidance, {second}, is worse by "
-        f"{plus_minus(gain.value, gain.se)}: {verdict}."
+        f"Best measured of these tiles is {first}; the best measured at another guidance, {second},"
+        f" is worse by {plus_minus(nearest.value, nearest.se)}. That all at other guidances are "
+        f"worse: {'proven' if is_proven else 'undecided'}."
     )
 
 

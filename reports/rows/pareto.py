@@ -3,6 +3,7 @@
 The rule of what is proven is that of metrics/decide/front.py; here it meets the rows of a run.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from denoisebench.bench.records.names import describe
 from denoisebench.metrics.decide.choose import Reaches
-from denoisebench.metrics.decide.front import OPEN, front_places
-from denoisebench.metrics.decide.sequential import fixed_reach
+from denoisebench.metrics.decide.front import front_places, pairs_of
+from denoisebench.metrics.decide.sequential import Reach, fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES
 from denoisebench.reports.formats import duration, number, plus_minus
@@ -40,21 +41,22 @@ class Front:
         return self.cost == SECONDS
 
 
-def pareto_mask(cost: ArrayLike, loss: ArrayLike) -> np.ndarray:
+def pareto_mask(cost: ArrayLike, loss: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
     """Boolean [N]: no other point is at most as high in both and lower in one.
 
     cost and loss are [N], lower is better. Points that are nan in either are never on the front.
+    tolerance: share by which a cost may be higher and still counts as no more, as of front_places.
     """
     cost, loss = np.asarray(cost, float), np.asarray(loss, float)
-    known = np.isfinite(cost) & np.isfinite(loss)
-    order = np.lexsort([loss, cost])
+    known = np.flatnonzero(np.isfinite(cost) & np.isfinite(loss))
+    order = known[np.argsort(cost[known])]
+    costs, losses = cost[order], loss[order]
+    most = (1 + tolerance) * costs
+    least = np.append(np.inf, np.minimum.accumulate(losses))  # of the first n points
+    no_dearer = least[np.searchsorted(costs, most, side="right")]
+    cheaper = least[np.searchsorted(most, costs, side="left")]
     mask = np.zeros(len(cost), bool)
-    best, best_cost = np.inf, np.nan
-    for i in order[known[order]]:
-        twin = loss[i] == best and cost[i] == best_cost
-        if loss[i] < best or twin:
-            mask[i] = True
-            best, best_cost = loss[i], cost[i]
+    mask[order] = (losses <= no_dearer) & (losses < cheaper)
     return mask
 
 
@@ -67,31 +69,40 @@ def front_of(
 ) -> Front:
     """The fronts of a metric: against seconds where timings are even, else against evaluations.
 
-    Cells whose cost is unknown are left out. Where samples are too few to name a best cell, nothing
-    is proven. reaches: of bounds that hold at the run's numbers of samples.
+    Cells whose cost is unknown are left out. What is proven holds for all panels together. Where
+    samples are too few to name a best cell, no cell is proven better than another. reaches: of
+    bounds that hold at the run's numbers of samples.
     """
     cost = front_cost(frame)
     points = curve_points(frame, metric)
     points = points[np.isfinite(points[cost].astype(float))]
-    is_ample = samples_per_dim(frame, metric) >= AMPLE_SAMPLES
+    if samples_per_dim(frame, metric) < AMPLE_SAMPLES:
+        reaches = _proves_nothing
+    tolerance = EQUAL_TIMES if cost == SECONDS else 0.0
+    pairs = sum(pairs_of(count) for count in points["panel"].value_counts())
     front = pd.Series(False, index=points.index)
-    verdicts = dict.fromkeys(points.index, OPEN)
-    rivals = dict.fromkeys(points.index, -1)
+    verdicts, rivals = dict.fromkeys(points.index, ""), dict.fromkeys(points.index, -1)
     for _, group in points.groupby("panel", sort=False):
         costs, rows = group[cost].astype(float).to_numpy(), [*group.index]
-        front[group.index] = pareto_mask(costs, -sign(metric) * group["value"].to_numpy())
+        loss = -sign(metric) * group["value"].to_numpy()
+        front[group.index] = pareto_mask(costs, loss, tolerance=tolerance)
         places = front_places(
             [estimates[row] for row in rows],
             costs.tolist(),
             sign=sign(metric),
-            tolerance=EQUAL_TIMES if cost == SECONDS else 0.0,
+            tolerance=tolerance,
             reaches=reaches,
+            pairs=pairs,
         )
         for row, place in zip(rows, places, strict=True):
             rivals[row] = -1 if place.rival is None else rows[place.rival]
-            verdicts[row] = place.verdict if is_ample else OPEN
+            verdicts[row] = place.verdict
     points = points.assign(front=front, verdict=[*verdicts.values()], rival=[*rivals.values()])
     return Front(points, cost)
+
+
+def _proves_nothing(level: float) -> Reach:
+    return lambda units: math.inf
 
 
 def front_cost(frame: pd.DataFrame) -> str:

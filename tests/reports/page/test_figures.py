@@ -137,7 +137,6 @@ def test_strengths_make_a_figure_with_a_linear_axis_from_nought_to_one(tmp_path)
     assert list(made) == [
         *(f"{PSNR}_vs_{cost}" for cost in ("steps", "nfe", "seconds", "strength")),
         f"{PSNR}_gain_per_step",
-        f"{PSNR}_vs_latency_pareto",
     ]
     figure = made[f"{PSNR}_vs_strength"]
     alt.Chart.from_dict(figure.spec).to_dict(validate=True)

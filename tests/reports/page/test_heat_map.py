@@ -1,9 +1,12 @@
 """Tiles of steps and guidance: their numbers, the best and the default."""
 
+from dataclasses import replace
+
 import altair as alt
 import numpy as np
 import pytest
 
+from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.estimate import paired_difference, plus_minus
 from denoisebench.reports.charts import to_svg
 from denoisebench.reports.decide.decisions import NOTHING, decide
@@ -81,6 +84,35 @@ def test_the_sentence_compares_the_best_with_the_best_of_another_guidance(run):
     difference = paired_difference(estimates[other], estimates[best])
     assert plus_minus(difference.value, difference.se) in figure.finding
     assert figure.finding.endswith((": proven.", ": undecided."))
+    assert "Star: the best measured of these tiles." in figure.note
+
+
+def test_all_tiles_at_other_guidances_are_worse_only_if_each_is_proven_to_be(tmp_path):
+    """A tile that is worse as measured, and noisy, may be better yet."""
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), samples=256)
+    frame, estimates = load_frame(run), load_estimates(run, CLIP)
+    for row, guidance in frame["guidance"].items():
+        value = float(guidance) + row / 100
+        frame.loc[row, CLIP] = value
+        estimates[row] = type(estimates[row])(value, estimates[row].influence / 100)
+    assert heat_map(frame, CLIP, estimates, decisions=NOTHING).finding.endswith(": proven.")
+    worst = frame[CLIP].idxmin()
+    noisy = type(estimates[worst])(frame.loc[worst, CLIP], estimates[worst].influence * 1e4)
+    spoilt = {**estimates, worst: noisy}
+    assert heat_map(frame, CLIP, spoilt, decisions=NOTHING).finding.endswith(": undecided.")
+
+
+def test_the_level_is_split_between_the_pairs_of_all_groups(tmp_path):
+    run, levels = fabricate(tmp_path / "run", seeds=(0, 1), samples=64), []
+
+    def reaches(level):
+        levels.append(level)
+        return fixed_reach(level)
+
+    frame = load_frame(run)
+    decisions = replace(NOTHING, reaches=reaches)
+    heat_map(frame, CLIP, load_estimates(run, CLIP), decisions=decisions)
+    assert levels == [0.025 / (2 * 24 * 23 / 2)]
 
 
 def test_few_samples_name_no_best(run):
