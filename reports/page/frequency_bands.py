@@ -33,9 +33,10 @@ def frequency_bands(
     frame: pd.DataFrame, estimates: Estimates, decisions: Decisions
 ) -> Figure | None:
     """Power of each octave less that at the most steps, a panel for each scheduler; None where no
-    octave was measured, or no curve has two step counts.
+    octave was measured of all cells that are drawn, or no curve has two step counts.
 
-    Of several panels of curves that of the first default is drawn, else the first."""
+    Of several panels of curves that of the first default is drawn, else the first. Images of
+    different sizes have different octaves."""
     octaves = sorted(
         (int(match[1]), metric) for metric in estimates if (match := _OCTAVE.fullmatch(metric))
     )
@@ -53,7 +54,10 @@ def frequency_bands(
     ]
     if not curves:
         return None
-    bands = {_band(k): estimates[metric] for k, metric in octaves}
+    drawn = {row for curve in curves for row in curve.index}
+    bands = {_band(k): estimates[metric] for k, metric in octaves if drawn <= {*estimates[metric]}}
+    if not bands:
+        return None
     rows = [row for curve in curves for row in _rows(curve, bands)]
     words = Words(
         "power_by_octave",

@@ -1,6 +1,7 @@
 """Octaves that still change with steps: paired differences to the most steps of a curve."""
 
 import altair as alt
+import pandas as pd
 import pytest
 
 from denoisebench.metrics.decide.difference import difference_of
@@ -68,6 +69,33 @@ def test_it_says_undecided_where_no_change_is_resolved(tmp_path):
     run = also_measured(fabricate(tmp_path / "run", samples=64), octaves(fine=0.0))
     figure, _ = drawn(run)
     assert "as far as is resolved: undecided, the most seen is" in figure.finding
+
+
+def test_octaves_that_a_drawn_cell_does_not_have_are_left_out(run):
+    frame = load_frame(run)
+    estimates = {name: load_estimates(run, name) for name in frame_metrics(frame)}
+    lacking = frame.index[(frame["guidance"] == 1) & (frame["scheduler"] == "ddim")]
+    parts = {row: e for row, e in estimates[COARSE].items() if row not in lacking}
+    figure = frequency_bands(frame, estimates | {COARSE: parts}, NOTHING)
+    assert {record["band"] for record in figure.spec["datasets"]["cells"]} == {"2 to 4 px"}
+    some = {row: e for row, e in estimates[FINE].items() if row not in lacking[:1]}
+    assert frequency_bands(frame, {FINE: some}, NOTHING) is None
+
+
+def test_cells_of_two_image_sizes_are_drawn_with_the_octaves_of_their_own(tmp_path):
+    run = fabricate(tmp_path / "run", samples=64, steps=(4, 8), guidances=(4.0,))
+    frame = load_frame(also_measured(run, octaves()))
+    frame = pd.concat([frame.assign(height=16, width=16), frame], ignore_index=True)
+    small, large = frame.index[frame["width"] == 16], frame.index[frame["width"] == 32]
+    frame.loc[small, [COARSE, f"{COARSE}_se"]] = float("nan")
+    of_run = {name: load_estimates(run, name) for name in (FINE, COARSE)}
+    estimates = {
+        FINE: dict(zip(frame.index, [*of_run[FINE].values()] * 2, strict=True)),
+        COARSE: dict(zip(large, of_run[COARSE].values(), strict=True)),
+    }
+    figure = frequency_bands(frame, estimates, NOTHING)
+    assert "16" in figure.spec["title"]["subtitle"]
+    assert {record["band"] for record in figure.spec["datasets"]["cells"]} == {"2 to 4 px"}
 
 
 def test_nothing_is_drawn_where_no_octave_was_measured_or_no_curve_has_steps(tmp_path):
