@@ -3,12 +3,15 @@
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from denoisebench.metrics.estimate import MISSING as MISSING
 from denoisebench.metrics.estimate import number as number
 from denoisebench.metrics.estimate import places_of as places_of
 from denoisebench.metrics.estimate import plus_minus as plus_minus
 
+_DECLARED = 6  # digits that a declared margin has at most
+_MOST_PLACES = 12
 PERCENT = "\N{NO-BREAK SPACE}%"
 NEVER = "not decidable in practice"  # shown for an infinite number of further samples
 
@@ -29,10 +32,10 @@ def significant(value: float, digits: int = 3) -> str:
     return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
 
 
-def short(value: float) -> str:
-    """A positive number to three significant digits, without zeros behind them: `12`, `0.5`."""
-    text = significant(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def margin_text(margin: float) -> str:
+    """A margin as it was declared, never in exponent form: `12.34`, `1,000,000`. One with more
+    than six digits is a share of a measured value, and rounded to these."""
+    return f"{Decimal(f'{margin:.{_DECLARED}g}').normalize():,f}"
 
 
 def times(ratio: float, digits: int = 3) -> str:
@@ -50,9 +53,14 @@ def more(further: float, unit: str = "sample", plural: str = "s") -> str:
     return f"about {further:,.0f} more {unit}{plural * (further > 1)}"
 
 
-def at_most(bound: float, error: float) -> str:
-    """An upper bound to two digits of an error, rounded up."""
+def at_most(bound: float, error: float, margin: float = math.inf) -> str:
+    """An upper bound to two digits of an error, rounded up: to more digits where it would else
+    reach a margin that the bound is below."""
+    if not math.isfinite(bound):
+        return MISSING
     places = places_of(error)
+    while bound < margin <= _rounded(math.ceil, bound, places) and places < _MOST_PLACES:
+        places += 1
     return number(_rounded(math.ceil, bound, places), places)
 
 

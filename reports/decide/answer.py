@@ -14,7 +14,7 @@ from denoisebench.bench.records.defaults_file import NAMED_BY
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.formats import NEVER, at_most, more, short, significant, times
+from denoisebench.reports.formats import NEVER, at_most, margin_text, more, significant, times
 
 Default = Mapping[str, Any]  # a record of defaults.yaml
 _NO_CELL = "no cell is proven to be within the margins of every other one"
@@ -212,8 +212,9 @@ def _share(held: Mapping[str, Any]) -> float:
 def loss_words(metric: str, held: Mapping[str, Any]) -> str:
     """`10.3 of the 12 FD`: the upper bound of a loss, rounded up, beside the margin."""
     low, high = held["loss_interval"]
-    margin, label = short(held["margin"]), metric_spec(metric).short
-    return f"{at_most(high, (high - low) / 2)} of the {margin} {label}"
+    margin = held["margin"]
+    bound = at_most(high, (high - low) / 2, margin)
+    return f"{bound} of the {margin_text(margin)} {metric_spec(metric).short}"
 
 
 def _cheaper(default: Default) -> str:

@@ -1,7 +1,7 @@
 """Decisions in words, for the page. No statistics."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,6 @@ import pandas as pd
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.race_words import race_lines
-from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED, Verdict
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.decide.decisions import HELD, CurvePlateau, Decisions, Recommendation
@@ -26,11 +25,11 @@ from denoisebench.reports.formats import (
     at_least,
     at_most,
     duration,
+    margin_text,
     more,
     number,
     places_of,
     plus_minus,
-    significant,
 )
 
 
@@ -43,7 +42,7 @@ def recommendation_cards(rows: Sequence[FrameRow], decisions: Decisions) -> list
         cells = recommendation.panel, *recommendation.rows
         same = cells, choice.chosen, choice.outcome, recommendation.note
         alike.setdefault(same, []).append(recommendation)
-    return [_card(rows, group, decisions.gates) for group in alike.values()]
+    return [_card(rows, group) for group in alike.values()]
 
 
 def plateau_lines(decisions: Decisions) -> list[dict[str, Any]]:
@@ -55,7 +54,9 @@ def margin_words(decisions: Decisions) -> str:
     """`CLIP score within 0.5; FID within 5 %`."""
     words = []
     for metric, gate in decisions.gates.items():
-        amount = f"{100 * gate.margin:g}{PERCENT}" if gate.relative else f"{gate.margin:g}"
+        amount = (
+            f"{100 * gate.margin:g}{PERCENT}" if gate.relative else f"{margin_text(gate.margin)}"
+        )
         words.append(f"{metric_spec(metric).short} within {amount}")
     return "; ".join(words)
 
@@ -66,9 +67,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _card(
-    rows: Sequence[FrameRow], alike: Sequence[Recommendation], gates: Mapping[str, Gate]
-) -> dict[str, Any]:
+def _card(rows: Sequence[FrameRow], alike: Sequence[Recommendation]) -> dict[str, Any]:
     """alike: of the metrics that chose the same."""
     first = alike[0]
     row = rows[first.rows[0]]
@@ -91,7 +90,7 @@ def _card(
     return card | {
         "setting": cell_name(chosen, without=HELD),
         "cost": _cost_words(chosen),
-        "evidence": _evidence(rows, first, place, gates=gates),
+        "evidence": _evidence(rows, first, place),
         "notes": [*_choice_notes(rows, first), *guidance_notes],
     }
 
@@ -159,11 +158,7 @@ def _cost_words(row: FrameRow) -> str:
 
 
 def _evidence(
-    rows: Sequence[FrameRow],
-    recommendation: Recommendation,
-    place: int,
-    *,
-    gates: Mapping[str, Gate],
+    rows: Sequence[FrameRow], recommendation: Recommendation, place: int
 ) -> list[dict[str, Any]]:
     """A line per metric: a candidate beside the rival by which it comes nearest to the margin."""
     row, standing = rows[recommendation.rows[place]], recommendation.choice.standings[place]
@@ -172,16 +167,11 @@ def _evidence(
             "metric": metric_spec(metric).short,
             "value": _value(metric, row),
             "loss": _loss(verdict),
-            "margin": _margin(verdict, gates[metric]),
+            "margin": margin_text(verdict.margin),
             "rival": rival_name(rows, recommendation, place=place, metric=metric),
         }
         for metric, verdict in standing.worst.items()
     ]
-
-
-def _margin(verdict: Verdict, gate: Gate) -> str:
-    """The margin as it was declared; rounded where it is a share of a measured value."""
-    return significant(verdict.margin) if gate.relative else f"{verdict.margin:g}"
 
 
 def _value(metric: str, row: FrameRow) -> str:
@@ -193,7 +183,8 @@ def _loss(verdict: Verdict) -> str:
     if verdict.high <= 0:
         return "none: the best measured"
     half = (verdict.high - verdict.low) / 2
-    return f"{number(verdict.loss, places_of(half / 2))}, at most {at_most(verdict.high, half)}"
+    bound = at_most(verdict.high, half, verdict.margin)
+    return f"{number(verdict.loss, places_of(half / 2))}, at most {bound}"
 
 
 def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:

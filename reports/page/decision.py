@@ -18,7 +18,7 @@ from denoisebench.reports.charts import Figure, chart_title
 from denoisebench.reports.decide.decisions import Decisions, Recommendation
 from denoisebench.reports.decide.defaults_yaml import FrameRow, rival_name
 from denoisebench.reports.decide.words import margin_words
-from denoisebench.reports.formats import number, places_of, short
+from denoisebench.reports.formats import at_most, margin_text, number, places_of
 
 _HEIGHT = 210  # pixels of a panel
 _WIDTHS = {1: 420, 2: 250, 3: 190}  # by panels side by side
@@ -69,9 +69,10 @@ def _records(rows: Sequence[FrameRow], recommendation: Recommendation) -> Iterat
 
 def _loss_text(verdict: Verdict) -> str:
     """`10.1 (9.9 to 10.3), margin 12`"""
-    places = places_of((verdict.high - verdict.low) / 4)
-    loss, low, high = (number(x, places) for x in (verdict.loss, verdict.low, verdict.high))
-    return f"{loss} ({low} to {high}), margin {short(verdict.margin)}"
+    error = (verdict.high - verdict.low) / 4
+    loss, low = (number(x, places_of(error)) for x in (verdict.loss, verdict.low))
+    high = at_most(verdict.high, error, verdict.margin)
+    return f"{loss} ({low} to {high}), margin {margin_text(verdict.margin)}"
 
 
 def _figure(

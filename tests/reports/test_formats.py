@@ -6,7 +6,9 @@ import pytest
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.formats import (
     MISSING,
+    at_most,
     duration,
+    margin_text,
     mebibytes,
     more,
     number,
@@ -60,6 +62,28 @@ def test_a_value_ends_where_two_digits_of_its_error_do(value, error, text):
 def test_negative_numbers_have_a_minus_sign_and_nan_a_dash():
     assert number(-1.25, 1) == "\N{MINUS SIGN}1.2"
     assert number(math.nan, 1) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("bound", "margin", "text"),
+    [
+        (12.335, 12.34, "12.335"),
+        (12.3399, 12.34, "12.3399"),
+        (12.331, math.inf, "12.34"),
+        (12.34, 12.34, "12.34"),
+        (12.335, 12.33, "12.34"),  # above it already
+        (math.inf, 1.0, MISSING),
+    ],
+)
+def test_a_bound_is_rounded_up_but_not_to_the_margin_that_it_is_below(bound, margin, text):
+    assert at_most(bound, 0.3, margin) == text
+
+
+def test_a_margin_is_written_in_full():
+    margins = (12.34, 12.345, 0.5, 1e6, 2000.0, 0.00002, 0.0, 12.3456789)
+    assert [margin_text(margin) for margin in margins] == [
+        *("12.34", "12.345", "0.5", "1,000,000", "2,000", "0.00002", "0", "12.3457"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,8 @@ def test_uneven_timings_say_nothing_of_speed():
     [
         (lost(-1.0, 0.0001, 12.0), "loses at most 0.01 of the 12 FD (shapes) allowed"),
         (lost(100, 1234.2, 2000.0), "loses at most 1,240 of the 2,000 FD (shapes) allowed"),
+        (lost(11.665, 12.335, 12.34), "loses at most 12.335 of the 12.34 FD (shapes) allowed"),
+        (lost(0.0, 10.0, 1e6), "loses at most 10.0 of the 1,000,000 FD (shapes) allowed"),
         (lost(-3.0, -1.0, 12.0), f"the best measured by FD (shapes): {BEST}"),
         (lost(0.0, 0.0, 0.0), f"the best measured by FD (shapes): {BEST}"),
     ],

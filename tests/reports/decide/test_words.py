@@ -7,7 +7,7 @@ import pytest
 from denoisebench.reports.decide.answer import answers
 from denoisebench.reports.decide.decisions import Decisions, decide
 from denoisebench.reports.decide.defaults_yaml import default_records
-from denoisebench.reports.decide.words import plateau_lines, recommendation_cards
+from denoisebench.reports.decide.words import margin_words, plateau_lines, recommendation_cards
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
@@ -67,11 +67,30 @@ def shown_margin(run, margin):
 
 
 def test_a_margin_is_shown_as_it_was_declared(run):
-    assert [shown_margin(run, {"absolute": width}) for width in (12.5, 200)] == ["12.5", "200"]
+    shown = [shown_margin(run, {"absolute": width}) for width in (12.5, 12.345, 200, 1e6)]
+    assert shown == ["12.5", "12.345", "200", "1,000,000"]
+    _, decisions = judged(run, {FD: {"absolute": 1e6}, CLIP: {"absolute": 0.5}})
+    assert margin_words(decisions) == "FD (shapes) within 1,000,000; CLIP (tiny) within 0.5"
 
 
-def test_a_share_of_a_value_is_shown_to_three_digits(run):
-    assert len(shown_margin(run, {"relative": 1.7}).replace(".", "")) == 3
+def test_a_share_of_a_value_is_shown_to_six_digits_at_most(run):
+    assert len(shown_margin(run, {"relative": 1.7}).replace(".", "")) <= 6
+
+
+def test_the_bound_on_a_card_is_below_the_margin_that_it_passes(run):
+    _, decisions = judged(run)
+    (first, *_) = decisions.recommendations
+    place = first.choice.chosen
+    standing = first.choice.standings[place]
+    narrow = replace(standing.worst[FD], loss=12.0, low=11.665, high=12.335, margin=12.34)
+    passed = replace(standing, worst={FD: narrow})
+    standings = [passed if i == place else s for i, s in enumerate(first.choice.standings)]
+    first = replace(first, choice=replace(first.choice, standings=standings))
+    decisions = replace(decisions, recommendations=[first])
+    (card,) = recommendation_cards(records(load_frame(run)), decisions)
+    (line,) = card["evidence"]
+    assert line["loss"].endswith("at most 12.335")
+    assert line["margin"] == "12.34"
 
 
 def test_a_curve_is_said_to_be_within_the_margin_and_not_flat(run):
