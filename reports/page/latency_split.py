@@ -1,6 +1,5 @@
 """Where the time of an image goes: stages of the latency pass, as stacked bars."""
 
-from collections.abc import Collection
 from typing import Any
 
 import altair as alt
@@ -40,27 +39,27 @@ _COLOURS = {
 
 def latency_split(frame: pd.DataFrame, decisions: Decisions) -> Figure | None:
     """The stages of each cell's latency; None where none was timed by stage."""
-    cells = _timed(frame)
-    if cells.empty:
+    timed = _timed(frame)
+    if timed.empty:
         return None
+    cells = timed.drop_duplicates(["panel", "scheduler", "steps"])
     shown = pd.concat([_at_chosen_steps(cells_of) for _, cells_of in panels(cells)])
     bars = _bars(shown)
     words = Words(
         "latency_by_stage",
         "Where the time goes",
-        f"median time of an image, {batch_words(shown)}",
-        _note(frame, cells, shown, stages={*bars["stage"]}),
-        _finding(shown, bars, decisions),
+        f"median time of each stage of an image, {batch_words(shown)}",
+        _note(frame, timed, are_all=len(shown) == len(cells), bars=bars),
+        _finding(timed, decisions),
     )
     height = _BAR * int(bars.groupby("panel")["setting"].nunique().max())
     return faceted(plain_records(bars), _layers(bars), words, height=height)
 
 
 def _timed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Cells that were timed by stage, once for each panel, scheduler and step count."""
+    """Cells that were timed by stage."""
     cells = done(with_panels(frame))
-    is_split = cells[[SECONDS, "latency_denoise_s"]].notna().all(axis=1)
-    return cells[is_split].drop_duplicates(["panel", "scheduler", "steps"])
+    return cells[cells[[SECONDS, "latency_denoise_s"]].notna().all(axis=1)]
 
 
 def _at_chosen_steps(cells: pd.DataFrame) -> pd.DataFrame:
@@ -122,13 +121,12 @@ def _layers(bars: pd.DataFrame) -> list[alt.Chart]:
     return [chart]
 
 
-def _note(
-    frame: pd.DataFrame, cells: pd.DataFrame, shown: pd.DataFrame, *, stages: Collection[str]
-) -> str:
-    """cells: those timed by stage. stages: those that are drawn."""
+def _note(frame: pd.DataFrame, timed: pd.DataFrame, *, are_all: bool, bars: pd.DataFrame) -> str:
+    """timed: the cells timed by stage. are_all: whether bars has all of them."""
+    stages = {*bars["stage"]}
     parts = [
-        "Medians of a latency pass by stage; other: tokens, first noise, and what follows the "
-        "decoder."
+        "Each stage is the median of its own times, so that their sum is not the median of the "
+        "whole; shares are of that sum. Other: tokens, first noise, and what follows the decoder."
     ]
     if _LOOP in stages:
         parts.append(
@@ -138,27 +136,29 @@ def _note(
     absent = [name for name in ("text encoding", "decoder") if name not in stages]
     if absent:
         parts.append(f"No time was spent or measured in: {', '.join(absent)}.")
-    untimed = len(done(frame)) - len(cells)
+    untimed = len(done(frame)) - len(timed)
     if untimed:
         parts.append(f"{untimed} of {len(done(frame))} cells are not drawn: not timed by stage.")
-    if len(shown) < len(cells):
-        steps = ", ".join(str(n) for n in sorted(shown["steps"].unique()))
+    if not are_all:
+        steps = ", ".join(str(n) for n in sorted(timed.loc[bars.index, "steps"].unique()))
         parts.append(f"Drawn at {steps} steps; all times are in the table of all cells.")
     if not timings_are_even(frame):
         parts.append("Timings of this run are uneven: shares are more to be trusted than times.")
     return " ".join(parts)
 
 
-def _finding(cells: pd.DataFrame, bars: pd.DataFrame, decisions: Decisions) -> str:
-    """The shares of the default, else of the cell with the most steps."""
-    defaults = [r.chosen_row for r in decisions.recommendations if r.chosen_row in cells.index]
-    row: Any = defaults[0] if defaults else cells["steps"].idxmax()
-    parts = bars.loc[[row]].sort_values("seconds", ascending=False)
+def _finding(timed: pd.DataFrame, decisions: Decisions) -> str:
+    """The shares of the default, also where it is not drawn; where no default was timed by stage,
+    of the cell with the most steps."""
+    defaults = [r.chosen_row for r in decisions.recommendations if r.chosen_row is not None]
+    known = [row for row in defaults if row in timed.index]
+    row: Any = known[0] if known else timed["steps"].idxmax()
+    cell = timed.loc[[row]]
+    parts = _bars(cell).sort_values("seconds", ascending=False)
     shares = ", ".join(
         f"{stage} {share}" for stage, share in zip(parts["stage"], parts["share_text"], strict=True)
     )
-    first = cells.loc[row]
-    return (
-        f"{setting_names(cells)[row]} ({first['panel']}), "
-        f"{duration(float(parts['seconds'].sum()))} an image: {shares}."
-    )
+    (panel,), (whole,) = cell["panel"], cell[SECONDS]
+    text = f"{setting_names(cell)[row]} ({panel}), median {duration(whole)} an image: {shares}."
+    is_other = len(defaults) > 0 and not known
+    return f"The default was not timed by stage. {text}" if is_other else text

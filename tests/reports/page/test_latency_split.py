@@ -1,10 +1,14 @@
 """Stages of the latency: what was measured, adding up, and what was not, named."""
 
+from dataclasses import replace
+
 import altair as alt
+import pandas as pd
 import pytest
 
+from denoisebench.metrics.decide.choose import Choice
 from denoisebench.reports.charts import to_svg
-from denoisebench.reports.decide.decisions import NOTHING
+from denoisebench.reports.decide.decisions import NOTHING, Recommendation
 from denoisebench.reports.page.latency_split import latency_split
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import fabricate
@@ -80,6 +84,34 @@ def test_the_sentence_says_the_shares_of_a_cell(frame):
     ]
     for bar in parts:
         assert f"{bar['stage']} {bar['share_text']}" in figure.finding
+
+
+def with_default(row):
+    choice = Choice("PASS", 0, None, [])
+    return replace(NOTHING, recommendations=[Recommendation("", "", choice, [row], {})])
+
+
+def test_the_time_of_the_sentence_is_the_median_of_the_whole(frame):
+    slower = frame.assign(latency_p50_s=0.5)
+    figure = latency_split(slower, NOTHING)
+    assert figure.finding.startswith("ddim, 16 steps (guidance 1), median 500 ms an image: ")
+    assert "their sum is not the median of the whole" in figure.note
+
+
+def test_cells_that_are_drawn_once_are_not_called_untimed(frame):
+    twice = pd.concat([frame, frame], ignore_index=True)
+    assert "not timed by stage" not in latency_split(twice, NOTHING).note
+
+
+def test_the_sentence_is_of_the_default_even_where_it_is_not_drawn(tmp_path, frame):
+    names = tuple(f"solver_{i}" for i in range(9))
+    grid = {"schedulers": names, "steps": (1, 2, 3, 4, 5), "guidances": (4.0,)}
+    many = load_frame(fabricate(tmp_path / "run", samples=8, **grid))
+    (row,) = many.index[(many["scheduler"] == "solver_4") & (many["steps"] == 2)]
+    assert latency_split(many, with_default(row)).finding.startswith("solver_4, 2 steps ")
+    untimed = frame.assign(latency_denoise_s=frame["latency_denoise_s"].where(frame.index != 3))
+    said = latency_split(untimed, with_default(3)).finding
+    assert said.startswith("The default was not timed by stage. ddim, 16 steps")
 
 
 def test_uneven_timings_are_said(frame):
