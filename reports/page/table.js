@@ -67,8 +67,19 @@ function markdown({ titles, numeric, rows }) {
 }
 
 function latex({ titles, numeric, rows }) {
-  const named = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
-  const escaped = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => named[sign] ?? `\\${sign}`);
+  const named = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    "[": "{[}", // after the end of a row LaTeX takes them for its options
+    "*": "{*}",
+    '"': "''",
+  };
+  const escaped = (text) =>
+    text.replace(/[\\&%$#_{}~^<>|[*"]/g, (sign) => named[sign] ?? `\\${sign}`);
   const number = (text) =>
     plain(text) === "" ? "--" : `$${plain(escaped(text)).replace("\u00b1", "\\pm")}$`;
   const line = (cells) => `${cells.join(" & ")} \\\\`;

@@ -76,10 +76,15 @@ def _default_rows(card: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [*head, *(line[name] for name in ("metric", "value", "loss", "margin", "rival"))]
 
 
+def in_markdown(text: str) -> str:
+    """A text of which Markdown makes no marks."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
+
+
 def markdown(table: Table) -> str:
     """A table of GitHub's Markdown."""
     rule = ["---:" if is_number else "---" for is_number in table.numeric]
-    lines = _lines(table, lambda text: _MARKDOWN.sub(r"\\\g<0>", text))
+    lines = _lines(table, in_markdown)
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
 
 

@@ -11,7 +11,7 @@ from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.words import recommendation_cards
 from denoisebench.reports.page.on_page import subtitle_of
 from denoisebench.reports.paper.figures import WIDTHS_IN, in_points, in_print
-from denoisebench.reports.paper.tables import cells, defaults, latex, markdown
+from denoisebench.reports.paper.tables import cells, defaults, in_markdown, latex, markdown
 from denoisebench.reports.rows.frame import records
 
 _CURVES = ("_vs_steps", "_vs_strength", "_vs_seconds")  # ends of the names of figures for a paper
@@ -47,4 +47,6 @@ def _is_decisive(figure: Figure) -> bool:
 def _captions(figures: Iterable[Figure]) -> Iterable[str]:
     """What stands above and below a figure of the page, which its print has no room for."""
     for figure in figures:
-        yield f"`{figure.name}`: {figure.title}. {subtitle_of(figure)}. {figure.note}\n"
+        texts = [f"{figure.title}.", f"{subtitle_of(figure)}.", figure.finding, figure.note]
+        words = " ".join(" ".join(filter(None, texts)).splitlines())
+        yield f"`{figure.name}`: {in_markdown(words)}\n"

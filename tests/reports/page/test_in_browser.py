@@ -235,9 +235,15 @@ def test_signs_of_latex_and_of_tables_are_written_as_text(opened, tmp_path):
     names = ("a_b|50%", 'say "x"')
     run = fabricate(tmp_path / "run", schedulers=names, steps=(2,), guidances=(4.0,))
     page = opened(write_report(run.folder)).page
-    assert copied(page, "LaTeX")[4].startswith(r"a\_b|50\% & ")
+    assert copied(page, "LaTeX")[4].startswith(r"a\_b\textbar{}50\% & ")
     assert copied(page, "Markdown")[2].startswith(r"| a_b\|50% | ")
     assert copied(page, "CSV")[2].startswith('"say ""x""",')
+
+
+def test_a_row_of_latex_does_not_begin_with_an_option_of_the_one_before(opened, tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("[2pt]", "*x"), steps=(2,), guidances=(4.0,))
+    lines = copied(opened(write_report(run.folder)).page, "LaTeX")
+    assert {line.split(" & ")[0] for line in lines[4:6]} == {"{[}2pt]", "{*}x"}
 
 
 def test_a_dark_page_keeps_its_charts_legible(opened, file):

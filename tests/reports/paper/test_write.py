@@ -7,7 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from denoisebench.bench.records.run import load_run
+from denoisebench.reports.charts import Figure
 from denoisebench.reports.paper.tables import Table, latex, markdown
+from denoisebench.reports.paper.write import _captions
 from denoisebench.reports.report import report_of, write_report
 from denoisebench.reports.rows.frame import load_frame
 from tests.helpers.fake_run import CLIP, FD, fabricate
@@ -119,6 +121,13 @@ def test_signs_of_names_are_text_in_latex():
 def test_signs_of_names_are_text_in_markdown():
     (*_, line) = markdown(Table(["a", "b"], [False, True], [["x|<y>*_", "1\n2"]])).splitlines()
     assert line == r"| x\|\<y\>\*\_ | 1 2 |"
+
+
+def test_captions_have_the_sentence_of_a_figure_and_names_are_text_in_them():
+    spec = {"title": {"subtitle": "a_b *c*"}}
+    figure = Figure("decision", "Loss", "Bars: <b>", spec, "With [x]\nit gains.")
+    (line,) = _captions([figure])
+    assert line == "`decision`: Loss. a\\_b \\*c\\*. With \\[x\\] it gains. Bars: \\<b\\>\n"
 
 
 def test_a_folder_for_a_paper_does_not_grow_old(paper):
