@@ -20,6 +20,14 @@ from denoisebench.reports.rows.pareto import Front
 _LETTER, _LINE = 6, 13  # pixels that a label takes, for each letter and in height
 _RIGHT = 0.85  # of the longest axis value of a panel, from which a curve ends at its right
 _LONGEST = 18  # letters of a name that is written at the end of a curve
+# The same for the page's script, which writes such names too.
+END_NAMES = {
+    "letter": _LETTER,
+    "line": _LINE,
+    "right": _RIGHT,
+    "longest": _LONGEST,
+    "height": theme.PANEL_HEIGHT,
+}
 
 
 def point_records(points: pd.DataFrame) -> list[dict[str, Any]]:

@@ -4,6 +4,13 @@ const AXIS = 96; // pixels for the value axis
 const LETTER = 7.5; // pixels of a panel's heading
 const NARROW = 640; // pixels of a box that has no room for names beside the curves
 
+/** A new element: its name, what is in it, its properties. */
+function element(name, content, properties = {}) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...content);
+  return made;
+}
+
 /** Fits the panels of a faceted chart into the width of its box. */
 function fitted(spec, width) {
   const { narrowest = 300, widest = 680, beside = 0 } = spec.usermeta ?? {}; // pixels of one panel

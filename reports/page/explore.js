@@ -11,21 +11,17 @@ function picturesByCell() {
   return Map.groupBy(tiles, ({ key }) => key);
 }
 
-/** An element with texts or elements inside. */
-function element(tag, ...inside) {
-  const made = document.createElement(tag);
-  made.append(...inside);
-  return made;
-}
-
 /** Facts and samples of a pinned cell. */
 function factsOf(data, cell, pictures) {
   const { cells, costs, metrics } = data;
   const fact = (title, ...texts) =>
-    element("div", element("dt", title), ...texts.map((text) => element("dd", `${text ?? "\u2013"}`)));
+    element("div", [
+      element("dt", [title]),
+      ...texts.map((text) => element("dd", [`${text ?? "\u2013"}`])),
+    ]);
   const scores = Object.values(metrics).filter((metric) => metric.value[cell] !== null);
   const samples = (pictures.get(cells.key[cell]) ?? []).map(({ picture, prompt }) =>
-    element("figure", picture.cloneNode(), element("figcaption", prompt)),
+    element("figure", [picture.cloneNode(), element("figcaption", [prompt])]),
   );
   const facts = [
     ...scores.map((metric) => {

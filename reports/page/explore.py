@@ -16,7 +16,7 @@ import pandas as pd
 from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
-from denoisebench.metrics.specs import drawn_in_full, is_between_distributions, metric_spec
+from denoisebench.metrics.specs import drawn_in_full, metric_spec
 from denoisebench.reports.decide.decisions import HELD, Decisions, Estimates, decided
 from denoisebench.reports.decide.steps_words import steps_sentences
 from denoisebench.reports.formats import MISSING, duration, number, places_of, plus_minus
@@ -30,8 +30,9 @@ from denoisebench.reports.page.axes import (
     is_logarithmic,
     round_numbers,
 )
-from denoisebench.reports.page.chart_data import batch_words, subtitle
+from denoisebench.reports.page.chart_data import END_NAMES, batch_words, cut_words, subtitle
 from denoisebench.reports.page.explore_spec import explore_spec
+from denoisebench.reports.page.figures import convergence_words
 from denoisebench.reports.page.looks import looks_of, shown_first
 from denoisebench.reports.rows.compare import difference_words
 from denoisebench.reports.rows.curves import curve_points, sign, with_panels
@@ -89,6 +90,7 @@ def exploration(
     return {
         "spec": explore_spec([*looks.values()]),
         "schedulers": shown.schedulers,
+        "end_names": END_NAMES,
         "costs": [*_costs(cells)],
         "facets": [name for name in _FACETS if cells[name].nunique() > 1],
         "are_many": cells["panel"].nunique() > _PANELS,
@@ -155,16 +157,17 @@ def _metric(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> di
         {*points.index[points[mark]]} if mark in points else () for mark in ("flat", "recommended")
     )
     reach = _near_reach(metric, points, shown.decisions)
-    axes = _axes(metric, points, reach)
+    is_share = metric in shown.decisions.gates and shown.decisions.gates[metric].relative
     return {
         "name": metric,
         "label": spec.label,
         "subtitle": subtitle(shown.frame, metric),
-        "note": _cut_words(metric, points),
+        "note": cut_words(metric, points) + convergence_words(shown.frame, metric, estimates),
         "sign": 0 if spec.is_signed else sign(metric),
         "reach": reach,
-        "axes": axes,
-        "axis": _first_axis(metric, points, reach),
+        "reach_is_share": is_share,
+        "axes": _axes(metric, points, is_near=reach is not None),
+        "axis": _first_axis(metric, points, reach, is_share=is_share),
         "first": shown_first(points, _best_first(points, metric)),
         **{name: _rounded(at[name], places) for name in ("value", "low", "high")},
         "text": [_text(v, se) for v, se in zip(at["value"], at["se"], strict=True)],
@@ -196,7 +199,7 @@ def _against(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> d
     """Columns [cells]: what a cell is beside the default of its group, and that default's name."""
     defaults, entries = shown.defaults(metric), shown.run.entries
     rows = shown.frame.loc[[*defaults.values()]]
-    names = dict(zip(rows.index, map(cell_name, records(rows)), strict=True))
+    of_default = {row: place for place, row in enumerate(rows.index)}
     texts, places = [], []
     for row in shown.cells.index:
         default = defaults.get(shown.groups[row])
@@ -212,21 +215,21 @@ def _against(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> d
             pair = estimates[row], estimates[default]
             text = difference_words(entries[row], entries[default], metric, estimates=pair)
         texts.append(text)
-        places.append(-1 if default is None else [*names].index(default))
-    return {"against": texts, "defaults": [*names.values()], "default": places}
+        places.append(-1 if default is None else of_default[default])
+    return {"against": texts, "defaults": [*map(cell_name, records(rows))], "default": places}
 
 
 def _near_reach(metric: str, points: pd.DataFrame, decisions: Decisions) -> float | None:
-    """How far from the best value what is near the plateau reaches; None where it is not known."""
+    """How far from the best value of a panel what is near the plateau reaches, as a share of that
+    value where the margin is one; None where it is not known."""
     if metric_spec(metric).is_signed:
         return None
-    best = points["value"].max() if sign(metric) > 0 else points["value"].min()
     gate = decisions.gates.get(metric)
-    reach = _NEAR * gate.margin_beside(best) if gate else _NEAR_ERRORS * points["se"].median()
+    reach = _NEAR * gate.margin if gate else _NEAR_ERRORS * points["se"].median()
     return float(reach) if math.isfinite(reach) and reach > 0 else None
 
 
-def _axes(metric: str, points: pd.DataFrame, reach: float | None) -> dict[str, dict[str, Any]]:
+def _axes(metric: str, points: pd.DataFrame, *, is_near: bool) -> dict[str, dict[str, Any]]:
     """Encodings of the value axis, those that the metric can be drawn on."""
     spec, values = metric_spec(metric), points[["value", "low", "high"]]
     unit = f" ({spec.unit})" if spec.unit else ""
@@ -238,15 +241,18 @@ def _axes(metric: str, points: pd.DataFrame, reach: float | None) -> dict[str, d
         scale = {"type": "log", "nice": False, "padding": 6}
         ticks = {"values": ticks} if (ticks := round_numbers(values)) else {}
         axes["log"] = {"title": title, "scale": scale, "axis": marks | ticks}
-    return axes | ({"near": linear} if reach is not None else {})
+    return axes | ({"near": linear} if is_near else {})
 
 
-def _first_axis(metric: str, points: pd.DataFrame, reach: float | None) -> str:
+def _first_axis(metric: str, points: pd.DataFrame, reach: float | None, *, is_share: bool) -> str:
     """`log` as in the figures; `near` where what decides would fill little of a linear axis."""
     if is_logarithmic(metric, points):
         return "log"
-    whole = points["value"].max() - points["value"].min()
-    return "near" if reach is not None and reach < _FLAT * whole else "linear"
+    if reach is None:
+        return "linear"
+    low, high = points["value"].min(), points["value"].max()
+    near = reach * abs(high if sign(metric) > 0 else low) if is_share else reach
+    return "near" if near < _FLAT * (high - low) else "linear"
 
 
 def _best_first(points: pd.DataFrame, metric: str) -> list[str]:
@@ -256,14 +262,6 @@ def _best_first(points: pd.DataFrame, metric: str) -> list[str]:
     )
     best = quality.groupby(points["scheduler"]).max()
     return [str(name) for name in best.sort_values(ascending=False).index]
-
-
-def _cut_words(metric: str, points: pd.DataFrame) -> str:
-    """What the intervals of a metric are not."""
-    cut = is_between_distributions(metric) and (points["low"] == 0).any()
-    unknown = points["low"].isna().any()
-    ends = " They are cut at 0: no distance is below, though an estimate can be." if cut else ""
-    return ends + (" A value without one has too few samples to know it." if unknown else "")
 
 
 def _rounded(values: pd.Series, places: Sequence[int] | None = None) -> list[float | None]:

@@ -1,7 +1,4 @@
 /* The chart to ask: rows of one view, and its specification. Numbers and texts are the data's. */
-const LINE = 13; // pixels that a name at the end of a curve takes in height
-const LONGEST = 18; // letters of such a name
-const RIGHT = 0.85; // of the longest axis value of a panel, from which a curve ends at its right
 const FLAT = 0.2; // of a value axis that all panels share, which each must fill at least
 
 const distinct = (values) => [...new Set(values)];
@@ -49,9 +46,10 @@ function rowsOf({ cells, metrics, costs, schedulers }, { x, y, panels }) {
 }
 
 /** Those of the rows that lie near the best one of their panel, intervals cut beyond them. */
-function nearPlateau(rows, { sign, reach }) {
+function nearPlateau(rows, { sign, reach: amount, reach_is_share: isShare }) {
   return groups(rows, "panel").flatMap((panel) => {
     const best = Math.max(...panel.map(({ value }) => sign * value));
+    const reach = isShare ? amount * Math.abs(best) : amount;
     const near = panel.filter(({ value }) => best - sign * value <= reach);
     const [least, most] = extent(near.map(({ value }) => value));
     const cut = (end) => Math.min(Math.max(end, least - reach / 4), most + reach / 4);
@@ -62,25 +60,25 @@ function nearPlateau(rows, { sign, reach }) {
 }
 
 /** Names of curves that end at the right of their panel where no other curve ends. */
-function nameEnds(panel, [low, high], at) {
-  const right = RIGHT * Math.max(...panel.map(({ x }) => x));
+function nameEnds(panel, [low, high], at, room) {
+  const right = room.right * Math.max(...panel.map(({ x }) => x));
   const last = groups(panel, "line").map((line) => line.reduce((a, b) => (b.order < a.order ? a : b)));
-  const y = last.map(({ value }) => (300 * (at(value) - at(low))) / (at(high) - at(low) || 1));
+  const y = last.map(({ value }) => (room.height * (at(value) - at(low))) / (at(high) - at(low) || 1));
   last.forEach((row, i) => {
-    const isFree = y.every((other, j) => i === j || Math.abs(other - y[i]) >= LINE);
-    const fits = row.scheduler.length <= LONGEST && row.x >= right;
+    const isFree = y.every((other, j) => i === j || Math.abs(other - y[i]) >= room.line);
+    const fits = row.scheduler.length <= room.longest && row.x >= right;
     if (isFree && fits) row.end = row.scheduler;
   });
 }
 
 /** The specification of a view with its rows, without the layers that would show nothing. */
-function specOf({ spec, metrics, costs }, { x, y, axis, bands }, rows) {
+function specOf({ spec, metrics, costs, end_names: room }, { x, y, axis, bands }, rows) {
   const at = axis === "log" ? Math.log : (value) => value;
   const span = (some) => endsOf(some).map(at).reduce((low, high) => high - low);
   const panels = groups(rows, "panel");
   const ownAxes = panels.some((panel) => panel.length > 1 && span(panel) < FLAT * span(rows));
   panels.forEach((panel) => {
-    nameEnds(panel, endsOf(ownAxes ? panel : rows), at);
+    nameEnds(panel, endsOf(ownAxes ? panel : rows), at, room);
     if (ownAxes) Object.assign(panel[0], { unseen: true, end: panel[0].end ?? "" });
   });
   const banded = x !== "latency_p50_s" && groups(rows, "line").every((line) => line.length > 1);
@@ -109,7 +107,7 @@ function specOf({ spec, metrics, costs }, { x, y, axis, bands }, rows) {
     spec: { ...spec.spec, layer },
     ...(ownAxes ? { resolve: { scale: { y: "independent" } } } : {}),
     datasets: { cells: rows },
-    usermeta: { beside: 6 * Math.max(0, ...rows.map(({ end }) => (end ? end.length + 2 : 0))) },
+    usermeta: { beside: room.letter * Math.max(0, ...rows.map(({ end }) => (end ? end.length + 2 : 0))) },
   };
 }
 

@@ -71,7 +71,7 @@ def figures(
     costs = [STEPS, NFE, SECONDS] if is_full else [STEPS]
     if len(by_strength) and points["steps"].nunique() <= 1:
         costs = []  # curves along the steps would be single points
-    also = _convergence_words(frame, estimates) if is_of_convergence(metric) else ""
+    also = convergence_words(frame, metric, estimates)
     drawn = [
         curves_figure(
             frame,
@@ -159,8 +159,11 @@ def curves_figure(
     return faceted(drawn, layers, words, own_axes=own_axes, beside=room_for(names))
 
 
-def _convergence_words(frame: pd.DataFrame, estimates: Mapping[int, Estimate]) -> str:
-    """What a curve of closeness to many steps is of, and what it does not say."""
+def convergence_words(frame: pd.DataFrame, metric: str, estimates: Mapping[int, Estimate]) -> str:
+    """What a curve of closeness to many steps is of, and what it does not say; empty for another
+    metric."""
+    if not is_of_convergence(metric):
+        return ""
     sizes = [estimate.samples for estimate in estimates.values()]
     is_part = any(size < frame["samples"][i] for i, size in zip(estimates, sizes, strict=True))
     samples = f" Of the first {min(sizes):,} samples of each cell." if is_part else ""

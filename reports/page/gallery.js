@@ -2,13 +2,6 @@
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const BLINK = 700; // milliseconds that either picture is seen
 
-/** A new element: its name, what is in it, its properties. */
-function made(name, content, properties = {}) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...content);
-  return element;
-}
-
 /** A sample's tiles by their places, each with the input image of its panel. */
 function sampleOf(figure) {
   const [box, ...others] = figure.querySelectorAll(".scroll");
@@ -20,7 +13,7 @@ function sampleOf(figure) {
     });
   });
   others.forEach((other) => other.remove());
-  const rest = made("div", [], { hidden: true }); // tiles out of sight stay in the page
+  const rest = element("div", [], { hidden: true }); // tiles out of sight stay in the page
   box.after(rest);
   return { figure, box, rest, tiles };
 }
@@ -35,25 +28,25 @@ function layOut({ box, rest, tiles }, axes, [down, across]) {
   const inputs = rows.flatMap((r) => columns.map((c) => at(r, c)?.input)).filter(Boolean);
   const distinct = new Map(inputs.map((input) => [input.src, input])).values();
   const header = (axis, numbers, scope) =>
-    numbers.map((number) => made("th", [axes[axis].values[number]], { scope }));
+    numbers.map((number) => element("th", [axes[axis].values[number]], { scope }));
   const titles = [down, across].map((i) => axes[i].title.toLowerCase());
   const held = axes.filter(({ values }, i) => i !== down && i !== across && values.length > 1);
   const names = held.map(({ title, values, chosen }) => `${title.toLowerCase()} ${values[chosen]}`);
   const heads = header(down, rows, "row");
   rest.append(...[...tiles.values()].map(({ tile }) => tile));
   if (!rows.length) {
-    box.replaceChildren(made("p", ["No cell was run with these settings."], { className: "quiet" }));
+    box.replaceChildren(element("p", ["No cell was run with these settings."], { className: "quiet" }));
     return;
   }
-  const lines = rows.map((r) => columns.map((c) => made("td", [at(r, c)?.tile ?? ""])));
-  const corner = made("td", [`${titles[0]} \u2193\n${titles[1]} \u2192`]);
+  const lines = rows.map((r) => columns.map((c) => element("td", [at(r, c)?.tile ?? ""])));
+  const corner = element("td", [`${titles[0]} \u2193\n${titles[1]} \u2192`]);
   const parts = [
-    made("caption", [names.join(", ")]),
-    made("thead", [made("tr", [corner, ...header(across, columns, "col")])]),
-    made("tbody", lines.map((cells, i) => made("tr", [heads[i], ...cells]))),
+    element("caption", [names.join(", ")]),
+    element("thead", [element("tr", [corner, ...header(across, columns, "col")])]),
+    element("tbody", lines.map((cells, i) => element("tr", [heads[i], ...cells]))),
   ];
-  const given = [...distinct].map((input) => made("div", [input, "input"], { className: "given" }));
-  box.replaceChildren(...given, made("table", parts, { className: "grid" }));
+  const given = [...distinct].map((input) => element("div", [input, "input"], { className: "given" }));
+  box.replaceChildren(...given, element("table", parts, { className: "grid" }));
 }
 
 /** Rows, columns, what is held fixed, and the order of the samples. */

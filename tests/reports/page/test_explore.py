@@ -13,7 +13,9 @@ from denoisebench.reports.page.explore import exploration
 from denoisebench.reports.rows.compare import comparison_record, find_cell
 from denoisebench.reports.rows.curves import curve_points
 from denoisebench.reports.rows.frame import frame_metrics, load_estimates, load_frame
-from tests.helpers.fake_run import CLIP, FD, fabricate
+from tests.helpers.fake_run import CLIP, FD, also_measured, fabricate
+
+SSIM = "ssim_converged"
 
 
 def explored(run, change=lambda estimates: None):
@@ -113,6 +115,27 @@ def test_near_the_plateau_is_two_margins_from_the_best_or_known_by_the_errors(ru
     undecided = explored(replace(run, margins={}))[0]
     errors = curve_points(load_frame(run), CLIP)["se"]
     assert metric_of(undecided, CLIP)["reach"] == pytest.approx(10 * errors.median())
+
+
+def test_a_margin_that_is_a_share_reaches_from_the_best_of_each_panel(run, data):
+    shares = explored(replace(run, margins={FD: {"relative": 0.3}}))[0]
+    metric = metric_of(shares, FD)
+    assert (metric["reach"], metric["reach_is_share"]) == (pytest.approx(0.6), True)
+    assert not metric_of(data, FD)["reach_is_share"]
+
+
+def test_closeness_to_many_steps_says_what_it_is_not(tmp_path):
+    closeness = {SSIM: lambda cell: (1 - 1 / cell.steps, 0.01)}
+    run = also_measured(fabricate(tmp_path / "run", samples=64), closeness)
+
+    def of_the_first(estimates):
+        for row, e in estimates[SSIM].items():
+            estimates[SSIM][row] = Estimate(e.value, e.influence[:16])
+
+    data = explored(run, of_the_first)[0]
+    assert "Of the first 16 samples of each cell." in metric_of(data, SSIM)["note"]
+    assert "does not say that its images are better" in metric_of(data, SSIM)["note"]
+    assert "converged" not in metric_of(data, CLIP)["note"]
 
 
 def test_a_logarithmic_axis_needs_what_is_above_zero(run, data):

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from denoisebench.bench.records.run import save_run
 from denoisebench.reports.report import write_report
 from tests.helpers.browser import Opened, chromium
-from tests.helpers.fake_run import fabricate
+from tests.helpers.fake_run import also_measured, fabricate
 from tests.helpers.pages import ATTACKS
 
 SETTLED = """(title) => document.querySelector("#explorer-title").textContent.startsWith(title)
@@ -100,6 +102,31 @@ def test_near_the_plateau_shows_what_is_within_two_margins_of_the_best(opened, f
     assert (beyond, count) == (24 - near, 24)
     marks = "#explorer .mark-symbol path[aria-label*=cell]"
     page.wait_for_function(f"document.querySelectorAll('{marks}').length === {near}")
+
+
+def test_a_share_is_of_the_best_of_its_panel_and_closeness_says_what_it_is_not(opened, tmp_path):
+    closeness = {"ssim_converged": lambda cell: (1 - 1 / cell.steps, 0.01)}
+    run = also_measured(fabricate(tmp_path / "run", samples=64), closeness)
+    save_run(replace(run, margins={"fd_shapes": {"relative": 0.3}}))
+    page = opened(write_report(run.folder))
+    (metric,) = [one for one in data_of(page)["metrics"] if one["name"] == "fd_shapes"]
+    choose(page, "y", "fd_shapes")
+    choose(page, "axis", "near")
+    page.wait_for_function("document.querySelector('.beyond').textContent")
+    panels = {}
+    for panel, value in zip(data_of(page)["cells"]["panel"], metric["value"], strict=True):
+        panels.setdefault(panel, []).append(value)
+    near = sum(v <= 1.6 * min(values) for values in panels.values() for v in values)
+    of_all = sum(
+        v <= min(p) + 0.6 * min(map(min, panels.values())) for p in panels.values() for v in p
+    )
+    assert near != of_all
+    assert page.locator(".beyond").inner_text().startswith(f"{24 - near} of 24 cells")
+    assert "converged" not in page.locator("#explorer-note").inner_text()
+    choose(page, "y", "ssim_converged")
+    page.wait_for_function(SETTLED, arg="SSIM")
+    note = page.locator("#explorer-note").inner_text()
+    assert "has converged, which does not say that its images are better" in note
 
 
 def test_an_address_restores_what_was_shown(opened, file):

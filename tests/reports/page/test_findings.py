@@ -101,7 +101,6 @@ def test_closeness_to_many_steps_says_of_which_samples_and_what_it_is_not(tmp_pa
     (figure,) = figures(frame, "ssim_converged", first)
     assert "Of the first 64 samples of each cell." in figure.note
     assert "does not say that its images are better" in figure.note
-    assert figure.finding == ""
     (figure,) = figures(frame, "ssim_converged", whole)
     assert "Of the first" not in figure.note
 
