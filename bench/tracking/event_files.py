@@ -1,16 +1,20 @@
 """Writes a run as event files of TensorBoard, beside the run folders: tensorboard/RUN/CURVE.
 
 Event files can only be added to, so a curve whose content changed is written anew, into a folder
-that takes the place of the earlier one; a curve that is there as it should be is left alone.
+that takes the place of the earlier one; a curve that is there as it should be is left alone, and
+one that the run has no more is removed.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from denoisebench.bench.paths import hash_of
+from denoisebench.bench.records.cell import digest
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.tracking.down import TrackingDown
 from denoisebench.bench.tracking.targets import Target
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 _CONTENT = "content.txt"  # in a curve's folder, written last: its hash
+_NAME_BYTES = 200  # of a folder: file systems take 255, and a suffix follows while it is written
 
 
 def write_event_files(run: Run, wanted: Sequence[Target]) -> str:
@@ -29,27 +34,47 @@ def write_event_files(run: Run, wanted: Sequence[Target]) -> str:
     """
     folder = run.folder.parent / "tensorboard"
     try:
-        for target in wanted:
-            _write(folder / run.name / _file_name(target.name), target, run.folder)
+        names = _file_names(wanted)
+        for name, target in zip(names, wanted, strict=True):
+            _write(folder / run.name / name, target, run.folder)
+        for content in (folder / run.name).glob(f"*/{_CONTENT}"):
+            if content.parent.name not in names:
+                shutil.rmtree(content.parent)
     except Exception as error:  # TensorBoard's, protobuf's, the disk's: none may cost a sweep
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TrackingDown(f"TensorBoard in {folder}: {line}", run.folder) from error
     return f"`tensorboard --logdir {folder}`, then http://localhost:6006"
 
 
-def _file_name(name: str) -> str:
-    return name.replace("/", "_")
+def _file_names(wanted: Sequence[Target]) -> list[str]:
+    """Names of the targets' folders; a name of several, or a long one, has some of the identity."""
+    names = [target.name.replace("/", "_") for target in wanted]
+    times = Counter(names)
+    return [
+        name
+        if times[name] == 1 and len(name.encode()) <= _NAME_BYTES
+        else f"{name.encode()[:_NAME_BYTES].decode(errors='ignore')} {target.identity[:8]}"
+        for name, target in zip(names, wanted, strict=True)
+    ]
+
+
+def _content(target: Target, run_folder: Path) -> str:
+    """Hash of all that is written of a target."""
+    if not target.is_summary:
+        return target.content
+    pictures = {path.name: hash_of([path.read_bytes()]) for path in _pictures(run_folder)}
+    return digest([target.content, pictures], 20)
 
 
 def _write(folder: Path, target: Target, run_folder: Path) -> None:
-    content = folder / _CONTENT
-    if content.is_file() and content.read_text() == target.content:
+    earlier, content = folder / _CONTENT, _content(target, run_folder)
+    if earlier.is_file() and earlier.read_text() == content:
         return
     made = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     _write_events(made, target, run_folder)
-    (made / _CONTENT).write_text(target.content)
+    (made / _CONTENT).write_text(content)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
 

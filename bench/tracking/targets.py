@@ -154,9 +154,11 @@ def _point_of_default(default: Default, times_ms: dict[str, int]) -> Point:
 
 
 def _shared(entry: Entry) -> dict[str, str]:
-    """What all points of a curve have in common, as texts."""
+    """What all points of a curve have in common, as texts. Of images that another program made the
+    hashes of the files, and of noise that nobody knows, are of a cell and not of a curve."""
     fields = {**asdict(entry.cell), "samples": entry.asked_samples}
-    return {name: str(value) for name, value in fields.items() if name != "steps"}
+    own = {"steps", "given", *(["latents"] if entry.cell.given else [])}
+    return {name: str(value) for name, value in fields.items() if name not in own}
 
 
 def _varying(entries: Sequence[Entry]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.settings.job import TrackingSettings, tracking_settings
+from denoisebench.bench.tracking.client import cause
 from denoisebench.bench.tracking.down import TrackingDown
 from denoisebench.bench.tracking.targets import Target, targets
 
@@ -68,7 +69,10 @@ def publish_run(
     """Brings the run to each chosen tracker; one that does not take it stops nothing. records: the
     run's rows; cautions: what the page says of the numbers."""
     names = chosen(settings)
-    wanted = targets(run, records, cautions) if names else []
+    try:
+        wanted = targets(run, records, cautions) if names else []
+    except Exception as error:  # of what the run holds: it may not cost a sweep its ending
+        return [Published(name, _unprepared(name, error, run), has_run=False) for name in names]
     return [_published(name, run, wanted, settings=settings) for name in names]
 
 
@@ -79,6 +83,10 @@ def _published(
         return Published(name, _WRITERS[name](run, wanted, settings), has_run=True)
     except TrackingDown as error:
         return Published(name, str(error), has_run=False)
+
+
+def _unprepared(name: str, error: Exception, run: Run) -> str:
+    return str(TrackingDown(f"{name}: the run cannot be prepared: {cause(error)}", run.folder))
 
 
 def _mlflow(run: Run, wanted: Sequence[Target], settings: TrackingSettings) -> str:

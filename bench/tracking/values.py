@@ -65,11 +65,12 @@ def point_of(store: Store, entry: Entry, row: Mapping[str, Any], *, time_ms: int
     numbers = {
         name: value
         for name, value in row.items()
-        if isinstance(value, int | float) and name not in _NO_MEASUREMENT
+        if _is_known(value) and name not in _NO_MEASUREMENT
     }
-    milliseconds = 1000 * row["latency_p50_s"]
-    axes = {STEPS: entry.cell.steps, "nfe": row["nfe"], "ms": milliseconds}
-    axes = {axis: place for axis, place in axes.items() if math.isfinite(place)}
+    places = {STEPS: entry.cell.steps, "nfe": row["nfe"]}
+    if _is_known(row["latency_p50_s"]):
+        places["ms"] = 1000 * row["latency_p50_s"]
+    axes = {axis: place for axis, place in places.items() if _is_known(place)}
     scores = {name: value for name, value in numbers.items() if name in entry.metrics}
     values = {
         **{f"{_group(name, entry)}/{name}": value for name, value in numbers.items()},
@@ -83,6 +84,11 @@ def point_of(store: Store, entry: Entry, row: Mapping[str, Any], *, time_ms: int
     }
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     return Point(axes, finite, time_ms)
+
+
+def _is_known(value: Any) -> bool:
+    """Whether a cell of a table holds a number: what nobody measured may be None, NA or nan."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _group(column: str, entry: Entry) -> str:

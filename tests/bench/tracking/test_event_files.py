@@ -81,6 +81,38 @@ def test_writing_twice_changes_nothing_and_a_changed_curve_is_written_anew(tmp_p
     assert len(list((tmp_path / "tensorboard" / "demo" / DDIM).iterdir())) == 2
 
 
+def folders_under(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_curves_of_one_name_and_of_long_names_have_folders_of_their_own(tmp_path: Path):
+    run = make_run(tmp_path / "demo")
+    ddim, euler, summary = wanted_of(run)
+    write_event_files(run, [ddim, replace(euler, name=ddim.name), replace(summary, name="é" * 200)])
+    names = folders_under(tmp_path / "tensorboard" / "demo")
+    same = {f"{DDIM} {target.identity[:8]}" for target in (ddim, euler)}
+    assert names == {*same, f"{'é' * 100} {summary.identity[:8]}"}
+
+
+def test_curves_that_the_run_has_no_more_are_removed_and_nothing_else(tmp_path: Path):
+    run = make_run(tmp_path / "demo")
+    own = tmp_path / "tensorboard" / "demo" / "of the user"
+    own.mkdir(parents=True)
+    wanted = wanted_of(run)
+    write_event_files(run, wanted)
+    write_event_files(run, wanted[1:])
+    assert folders_under(own.parent) == {own.name, *(target.name for target in wanted[1:])}
+
+
+def test_figures_that_changed_are_written_anew(tmp_path: Path):
+    run = make_run(tmp_path / "demo")
+    for width in (3, 5):
+        Image.new("RGB", (width, 2)).save(run.folder / "figures" / "quality.png")
+        write_event_files(run, wanted_of(run))
+        events = read(tmp_path / "tensorboard" / "demo" / "demo summary")
+        assert [image.width for image in events.Images("figures/quality")] == [width]
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path):
     run = make_run(tmp_path / "demo")
     (tmp_path / "tensorboard").write_text("a file in the way")

@@ -1,9 +1,16 @@
 """Which trackers a sweep has, through the real command line."""
 
+from dataclasses import replace
+
+import pytest
 import yaml
 
+from denoisebench.bench.records.rows import rows
+from denoisebench.bench.records.run import Run
 from denoisebench.bench.tracking import trackers
+from denoisebench.bench.tracking.targets import targets
 from tests.helpers.cli import call, tiny
+from tests.helpers.published import CELL, STEPS, finish, make_run
 
 SHOWN = ("sweep", "model=gaussian", "steps=2,3", "--show-config")
 
@@ -51,3 +58,52 @@ def test_a_run_of_an_earlier_version_goes_to_mlflow():
     assert settings.uri == "x"
     settings = trackers.with_changes({"kind": "none"}, {"tracking.uri": "y"})
     assert (trackers.chosen(settings), settings.uri) == (["mlflow"], "y")
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_what_nobody_measured_is_no_place_on_an_axis(unknown, tmp_path):
+    run = make_run(tmp_path / "demo")
+    records = [{**row, "nfe": unknown, "latency_p50_s": unknown} for row in rows(run)]
+    first = targets(run, records)[0]
+    assert [point.axes for point in first.points] == [{"steps": n} for n in STEPS]
+    assert not [name for name in first.points[0].values if name.startswith("by_")]
+
+
+def test_images_of_another_program_are_curves_though_their_files_differ(tmp_path):
+    run = make_run(tmp_path / "demo")
+    entries = [
+        replace(
+            entry,
+            cell=replace(entry.cell, given=f"{n:016}", latents=f"unknown {n:016}"),
+        )
+        for n, entry in enumerate(run.entries)
+    ]
+    run = Run(run.folder, run.store, entries, {})
+    for entry in entries:
+        finish(run, entry, 1_700_000_000.0)
+    curves = [target for target in targets(run, rows(run)) if not target.is_summary]
+    assert [len(curve.points) for curve in curves] == [len(STEPS)] * 2
+    assert not {"given", "latents"} & curves[0].params.keys()
+    noise = [replace(run.entries[0], cell=replace(CELL, latents=f"{n:016}")) for n in (1, 2)]
+    run = Run(run.folder, run.store, noise, {})
+    for entry in noise:
+        finish(run, entry, 1_700_000_000.0)
+    assert len(targets(run, rows(run))) == 3, "noise of our own is of a curve"
+
+
+def test_a_run_that_cannot_be_prepared_is_a_line_for_each_tracker(tmp_path, monkeypatch):
+    def fail(*_):
+        raise TypeError("must be real number\nnot NoneType")
+
+    monkeypatch.setattr(trackers, "targets", fail)
+    run = make_run(tmp_path / "demo")
+    settings = trackers.with_changes({}, {"tracking": "mlflow,tensorboard"})
+    outcomes = trackers.publish_run(run, settings, rows(run), cautions=())
+    assert [(one.tracker, one.has_run) for one in outcomes] == [
+        ("mlflow", False),
+        ("tensorboard", False),
+    ]
+    assert outcomes[0].line == (
+        "mlflow: the run cannot be prepared: must be real number; nothing is lost, publish later "
+        f"with `denoisebench log {run.folder}`"
+    )
