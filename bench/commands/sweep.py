@@ -145,9 +145,6 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str], comman
         for line in cost_lines(plan.jobs):
             console.print(line, highlight=False, soft_wrap=True)
         return 0
-    if console.is_terminal:
-        watching = f"`denoisebench watch {plan.run_folder}` shows more, in another terminal"
-        console.print(watching, highlight=False, soft_wrap=True)
     with accounted(plan.run_folder, command) as account:
         if plan.workers is None:
             outcome = run_sweep(plan, console, account=account)

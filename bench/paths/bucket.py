@@ -201,15 +201,19 @@ class Bucket:
 
     def _answer(self, ask: Callable[[], T]) -> T:
         """What the server answers. After Ctrl-C, which its silence may be the reason of, what is
-        left to do asks for a moment each."""
+        left to do asks for a moment each, until the server answers."""
         within_s = LEAVING_S if self.names.is_left.is_set() else None
         try:
-            return answered(self.address, ask, within_s)
+            answer = answered(self.address, ask, within_s)
         except TimeoutError:
+            if within_s is None:  # of the request itself
+                raise
             raise KeyboardInterrupt from None
         except KeyboardInterrupt:
             self.names.is_left.set()
             raise
+        self.names.is_left.clear()
+        return answer
 
     def _size(self, path: str) -> int | None:
         """Bytes of an object; None where another process took it away."""

@@ -74,7 +74,11 @@ def run_sweep(
     )
     _record_given(plan, run)
     _say_what_is_replaced(run, console)
+    account.open()  # before there is anything to watch
     save_run(run)
+    if console.is_terminal:
+        watching = f"`denoisebench watch {run.folder}` shows more, in another terminal"
+        console.print(watching, highlight=False, soft_wrap=True)
     session = Session(store, is_shared=helpers is not None)
     work = _Work(
         session,

@@ -9,7 +9,7 @@ import errno
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,7 +73,9 @@ class Board:
         file = files_of(self.sight.folder).get(path)
         if file is None:
             return None
-        return Reply(file.read_bytes(), *_KINDS[file.suffix])
+        with suppress(OSError):  # it may be replaced at this moment
+            return Reply(file.read_bytes(), *_KINDS[file.suffix])
+        return None
 
 
 def files_of(folder: Path) -> dict[str, Path]:
@@ -95,13 +97,12 @@ def served(board: Board, port: int) -> Iterator[str]:
     """
     handler = type("Handler", (_Handler,), {"board": board})
     try:
-        server = ThreadingHTTPServer((HOST, port), handler)
+        server = _Server((HOST, port), handler)
     except OSError as error:
         why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
         raise UserError(
             f"--port={port}: it {why}; give another, or leave it out for a free one"
         ) from error
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -109,6 +110,13 @@ def served(board: Board, port: int) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing, as of a browser that leaves amid an answer: the terminal shows the run."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,7 +13,8 @@ WAITING, MAKING, UNTIMED = "waiting", "making", "untimed"
 UNSUPPORTED = "unsupported"
 LOST = ("failed", "degenerate")
 # What the sweep is at: UNKNOWN where nobody says that it runs, or that it ended.
-RUNNING, REPORTING, DONE, STOPPED, UNKNOWN = "running", "reporting", "done", "stopped", "unknown"
+STARTING, RUNNING, REPORTING = "starting", "running", "reporting"
+DONE, STOPPED, UNKNOWN = "done", "stopped", "unknown"
 OVER = (DONE, STOPPED, UNKNOWN)  # nothing more will be seen
 
 

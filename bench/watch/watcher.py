@@ -9,13 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import is_running
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.queue.leases import process_here
 from denoisebench.bench.records import progress as progresses
 from denoisebench.bench.records.names import cell_name
-from denoisebench.bench.records.progress import CellToDo, Progress, age_s, read_progress
+from denoisebench.bench.records.progress import CellToDo, Progress, age_s, is_dead, read_progress
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import panel_of
 from denoisebench.bench.records.run import RECORDS, Run, load_run
@@ -26,6 +25,7 @@ from denoisebench.bench.watch.sight import (
     DONE,
     REPORTING,
     RUNNING,
+    STARTING,
     STOPPED,
     UNKNOWN,
     WAITING,
@@ -89,7 +89,7 @@ class Watcher:
     def _progress(self) -> Progress | None:
         """What the sweep says now, or said last: it may end between a look at both."""
         progress = read_progress(self.folder)
-        return read_progress(self.folder) if progress and _is_dead(progress) else progress
+        return read_progress(self.folder) if progress and is_dead(progress) else progress
 
     def _busy(self, todo: Sequence[CellToDo]) -> set[str]:
         """Keys of the cells that someone is at: one process does them in their order."""
@@ -115,18 +115,14 @@ def _state(progress: Progress | None, members: Sequence[SeenMember], *, is_racin
     it held a lease."""
     if progress is None:
         return UNKNOWN
-    if progress.state != progresses.RUNNING:
+    if progress.state not in (progresses.STARTING, progresses.RUNNING):
         return DONE if progress.state == progresses.DONE else STOPPED
-    if _is_dead(progress) or any(member.is_driver and member.is_gone for member in members):
+    if is_dead(progress) or any(member.is_driver and member.is_gone for member in members):
         return STOPPED
+    if progress.state == progresses.STARTING:
+        return STARTING
     is_open = is_racing or any(not cell.status for cell in progress.cells)
     return RUNNING if is_open else REPORTING
-
-
-def _is_dead(progress: Progress) -> bool:
-    """Whether the process of a sweep ran on this machine and has ended."""
-    process = process_here(progress.process)
-    return process is not None and not is_running(process)
 
 
 def _is_race(run: Run, todo: Sequence[CellToDo]) -> bool:

@@ -15,6 +15,7 @@ from denoisebench.bench.watch.sight import (
     OVER,
     REPORTING,
     RUNNING,
+    STARTING,
     STOPPED,
     UNTIMED,
     WAITING,
@@ -72,8 +73,8 @@ def making_lines(sight: Sight) -> list[str]:
 
 def state_words(sight: Sight) -> str:
     """What the sweep is at, and what is next when it is over."""
-    if sight.state == RUNNING:
-        return f"running{_elsewhere(sight)}"
+    if sight.state in (STARTING, RUNNING):
+        return f"{sight.state}{_elsewhere(sight)}"
     if sight.state == REPORTING:
         return f"all cells have ended, the report is being made{_elsewhere(sight)}"
     if sight.state == STOPPED:
@@ -118,7 +119,7 @@ def _elsewhere(sight: Sight) -> str:
 def cell_words(cell: SeenCell) -> str:
     """`fd_shapes 21.3 ± 0.8, clip_score_shapes 29.9 ± 0.2`, or what became of it."""
     if cell.status in LOST:
-        return f"{cell.status}: {printable(cell.message)}"
+        return f"{cell.status}: {cell.message}"
     scores = [f"{name} {score_words(score)}" for name, score in cell.scores.items()]
     return ", ".join(scores) or cell.status
 
@@ -128,7 +129,8 @@ def score_words(score: Score | None) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without what would steer a terminal: messages hold what libraries raise."""
+    """The text without what would steer a terminal: messages hold what libraries raise, names what
+    a user gave."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -144,6 +146,10 @@ def member_words(member: SeenMember) -> str:
 
 def changes(before: Sight | None, after: Sight) -> Iterator[str]:
     """Lines of what changed since the last look; of all at the first."""
+    return map(printable, _changes(before, after))
+
+
+def _changes(before: Sight | None, after: Sight) -> Iterator[str]:
     if before is None:
         yield ", ".join(filter(None, [counts_words(after), pace_words(after)]))
         yield from (f"now {line}" for line in making_lines(after))

@@ -151,6 +151,33 @@ def test_a_server_that_is_silent_is_told_of(server, bucket, monkeypatch, caplog)
     assert caplog.messages == [f"{bucket.address}: no answer yet; asked again meanwhile"]
 
 
+def test_after_ctrl_c_requests_are_short_until_one_is_answered(bucket, monkeypatch):
+    limits = []
+
+    def answered(address, ask, within_s):
+        limits.append(within_s)
+        return ask()
+
+    monkeypatch.setattr(buckets, "answered", answered)
+    bucket.names.is_left.set()
+    assert bucket.read("a") is None
+    assert not bucket.holds("a")
+    assert not bucket.holds("a")
+    assert limits == [buckets.LEAVING_S, buckets.LEAVING_S, None]
+
+
+@pytest.mark.parametrize(("has_left", "error"), [(False, TimeoutError), (True, KeyboardInterrupt)])
+def test_only_the_wait_of_who_leaves_ends_as_ctrl_c_does(has_left, error, bucket, monkeypatch):
+    def answered(address, ask, within_s):
+        raise TimeoutError
+
+    monkeypatch.setattr(buckets, "answered", answered)
+    if has_left:
+        bucket.names.is_left.set()
+    with pytest.raises(error):
+        bucket.holds("a")
+
+
 def test_the_oldest_copies_make_room(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(buckets, "MOST_COPIES", 25)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -111,6 +112,15 @@ def test_a_record_has_the_cells_that_changed(sights):
     (cell,) = record(before, after)["cells"]
     assert cell["status"] == "done"
     assert cell["scores"][FD].keys() == {"value", "se"}
+
+
+def test_lines_cannot_steer_a_terminal(sights):
+    before, _ = sights
+    cells = [replace(cell, name=f"{cell.name}\x1b[2J", status="done") for cell in before.cells]
+    after = replace(before, cells=(*cells,), state="stopped", command="denoisebench \x1b[2J")
+    lines = [*changes(before, after)]
+    assert len(lines) > 1
+    assert all(line.isprintable() for line in lines)
 
 
 def test_messages_cannot_steer_a_terminal():

@@ -4,6 +4,8 @@ import http.client
 import re
 import shutil
 import socket
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +140,31 @@ def test_it_listens_on_the_loopback_address_alone(address):
     port = int(address.rstrip("/").rpartition(":")[2])
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+def test_a_file_that_is_gone_by_then_is_not_there(folder, monkeypatch):
+    def gone(_):
+        raise FileNotFoundError
+
+    board = Board(environment(), Watcher(folder).look())
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    assert board.reply("/report.html") is None
+
+
+def test_a_browser_that_leaves_is_no_traceback(folder, capfd):
+    board = Board(environment(), Watcher(folder).look())
+    answered = threading.Event()
+
+    def leave(_):
+        answered.set()
+        raise BrokenPipeError
+
+    board.reply = leave
+    with served(board, 0) as address:
+        with pytest.raises(http.client.RemoteDisconnected):
+            ask(address)
+        assert answered.wait(20)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_messages_are_texts(tmp_path):

@@ -7,11 +7,27 @@ import pytest
 
 from denoisebench.bench.queue.leases import Leases
 from denoisebench.bench.queue.order import Grid, Order, orders_of
-from denoisebench.bench.records.progress import Progress, read_progress, write_progress
+from denoisebench.bench.records.progress import (
+    Progress,
+    age_s,
+    host_and_boot,
+    is_dead,
+    read_progress,
+    write_progress,
+)
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.bench.watch.members import item_words
 from denoisebench.bench.watch.pace import Pace
-from denoisebench.bench.watch.sight import DONE, REPORTING, RUNNING, STOPPED, UNKNOWN, curves
+from denoisebench.bench.watch.sight import (
+    DONE,
+    OVER,
+    REPORTING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    UNKNOWN,
+    curves,
+)
 from denoisebench.bench.watch.watcher import Watcher
 from denoisebench.bench.watch.words import pace_words, state_words
 from tests.helpers.fake_run import CLIP, FD, fabricate
@@ -114,6 +130,33 @@ def test_what_a_sweep_is_at_is_what_its_process_is(run):
     sight = watcher.look()
     assert sight.state == STOPPED
     assert state_words(sight) == f"stopped: go on with `{COMMAND}` in /elsewhere"
+
+
+def test_a_sweep_that_starts_is_not_over_whatever_was_said_before(run):
+    open_again(run, 3)
+    watcher = Watcher(run.folder)
+    going_on(run, ["done"] * 4, state="done")
+    write_progress(run.folder, Progress(here(), COMMAND, "/elsewhere", "starting"))
+    sight = watcher.look()
+    assert (sight.state, sight.done, state_words(sight)) == (STARTING, 3, "starting")
+    assert STARTING not in OVER
+    write_progress(run.folder, Progress(dead(), COMMAND, "/elsewhere", "starting"))
+    assert watcher.look().state == STOPPED
+
+
+def test_a_sweep_of_an_earlier_boot_of_this_machine_is_stopped(run):
+    host, boot = host_and_boot()
+    theirs = Progress(ELSEWHERE, COMMAND, "/elsewhere", host=host, boot="0123abcd")
+    assert is_dead(theirs)
+    assert not is_dead(replace(theirs, boot=boot)), "a container's own process numbers"
+    assert not is_dead(replace(theirs, boot="")), "an earlier version"
+    assert not is_dead(replace(theirs, host="another"))
+    write_progress(run.folder, theirs)
+    assert Watcher(run.folder).look().state == STOPPED
+
+
+def test_the_age_of_what_is_gone_is_not_known(tmp_path):
+    assert age_s(tmp_path / "gone") is None
 
 
 def test_a_process_elsewhere_is_not_called_stopped(run):
@@ -233,6 +276,26 @@ def test_images_a_second_are_those_that_came_while_someone_looked():
     for second in range(8, 200):
         last = pace.seen(1128 + 10 * (second - 7), float(second))
     assert last == pytest.approx(10.0), "of the last minute alone"
+    images = 1128 + 10 * 192
+    assert pace.seen(images, 250.0) == pytest.approx(10.0)
+    assert pace.seen(images, 262.0) is None, "nothing for a minute"
+
+
+def test_a_pace_begins_anew_where_images_were_put_aside():
+    pace = Pace()
+    for second in range(5):
+        pace.seen(100 * second, float(second))
+    assert pace.seen(64, 5.0) is None
+    assert pace.seen(164, 6.0) is None
+    assert pace.seen(264, 7.0) == pytest.approx(100.0)
+
+
+def test_the_pace_of_large_images_is_kept_between_two():
+    pace = Pace()
+    for place in range(4):
+        pace.seen(place, 100.0 * place)
+    assert pace.seen(3, 490.0) == pytest.approx(0.01)
+    assert pace.seen(3, 510.0) is None
 
 
 def test_progress_is_read_as_it_was_written(tmp_path):
