@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from denoisebench.bench.watch.watcher import Watcher
 
 _PAUSE_S, _FAR_PAUSE_S = 1.0, 5.0  # between looks, at a folder and at a bucket
+_SHARE = 10  # pauses are so many times as long as a look, which asks the disk of the sweep
 _FOOTER = "Ctrl-C ends this view; the sweep goes on"
 
 
@@ -92,9 +93,12 @@ def _looks(watcher: "Watcher", sight: "Sight", board: "Board | None" = None) -> 
     from denoisebench.bench.watch.sight import OVER
 
     yield sight
+    pause_s = least_s = _FAR_PAUSE_S if watcher.is_remote else _PAUSE_S
     while sight.state not in OVER:
-        time.sleep(_FAR_PAUSE_S if watcher.is_remote else _PAUSE_S)
+        time.sleep(pause_s)
+        started = time.monotonic()
         sight = watcher.look()
+        pause_s = max(least_s, _SHARE * (time.monotonic() - started))
         if board:
             board.sight = sight
         yield sight

@@ -1,7 +1,8 @@
 """The cells of a run as they are seen: in the store, and by what the sweep says of them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from denoisebench.bench.records.cell import Entry
 from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
@@ -26,11 +27,38 @@ from denoisebench.metrics.specs import leading
 Shards = Mapping[str, list[Shard]]  # of images, by key
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What cells of a run are called, as it is recorded; each is in the order of its entries."""
+
+    names: tuple[str, ...]
+    panels: tuple[str, ...]
+    metrics: tuple[str, ...]  # whose scores are shown: those that the run's lines speak of
+
+    @classmethod
+    def of(cls, run: Run) -> "Labels":
+        settings = [entry.asked for entry in run.entries]
+        fields = _panel_fields(settings)
+        metrics = metric_names(run)
+        return cls(
+            tuple(map(cell_name, settings)),
+            tuple(describe(values, fields) for values in settings),
+            tuple(leading(metrics, gates(run.margins, metrics, {}))),
+        )
+
+
 class Cells:
     """Looks at cells again and again; those that are whole are read once."""
 
     def __init__(self) -> None:
         self._whole: dict[tuple[str, str], SeenCell] = {}  # by key and kind of status
+        self._labels: tuple[Run, Labels] | None = None  # of a run as it was recorded last
+
+    def labels(self, run: Run) -> Labels:
+        """What the run's cells are called; made once for each record of it."""
+        if self._labels is None or self._labels[0] is not run:
+            self._labels = run, Labels.of(run)
+        return self._labels[1]
 
     def seen(
         self, run: Run, shards: Shards, todo: Sequence[CellToDo], *, busy: Collection[str]
@@ -40,16 +68,17 @@ class Cells:
         wanted: dict[str, list[CellToDo]] = {}
         for part in todo:
             wanted.setdefault(part.key, []).append(part)
-        fields, metrics = _panel_fields(run.entries), shown_metrics(run)
-        cells = []
-        for entry in run.entries:
+        labels, cells = self.labels(run), []
+        described = zip(run.entries, labels.names, labels.panels, strict=True)
+        for entry, name, panel in described:
             key = entry.cell.key
             kept, goal = (key, entry.status_kind), _goal(entry, wanted.get(key, []))
             is_open = goal is not None and not goal.status
             cell = None if is_open else self._whole.get(kept)
             if cell is None:
-                cell = _cell(run.store, entry, goal, made=shards.get(key, []), metrics=metrics)
-                cell = replace(cell, panel=describe(entry.asked, fields))
+                made = shards.get(key, [])
+                cell = _cell(run.store, entry, goal, made=made, metrics=labels.metrics)
+                cell = replace(cell, name=name, panel=panel)
                 if is_open and key in busy:
                     cell = replace(cell, status=MAKING)
             if cell.status in WHOLE and cell.samples == entry.samples:
@@ -66,7 +95,7 @@ def _cell(
     made: Sequence[Shard],
     metrics: Sequence[str],
 ) -> SeenCell:
-    """A cell as its store has it, but for its panel; who is at it is not looked at."""
+    """A cell as its store has it, but for its name and panel; who is at it is not looked at."""
     has_images = covered(made, entry.samples) == entry.samples
     scores = _scores(store, entry, metrics) if has_images else {}
     is_scored = has_images and scores.keys() == {*metrics}
@@ -74,7 +103,7 @@ def _cell(
     samples = goal.samples if goal else entry.samples
     return SeenCell(
         key=entry.cell.key,
-        name=cell_name(entry.asked),
+        name="",
         panel="",
         scheduler=entry.cell.scheduler,
         steps=entry.cell.steps,
@@ -85,12 +114,6 @@ def _cell(
         scored=entry.scored if scores else 0,
         scores={} if status in LOST else scores,
     )
-
-
-def shown_metrics(run: Run) -> list[str]:
-    """The metrics whose scores are shown: those that the run's lines speak of."""
-    names = metric_names(run)
-    return leading(names, gates(run.margins, names, {}))
 
 
 def making(todo: Sequence[CellToDo], busy: Collection[str], shards: Shards) -> tuple[Making, ...]:
@@ -142,8 +165,7 @@ def _scores(store: Store, entry: Entry, metrics: Sequence[str]) -> dict[str, Sco
     return {name: Score(e.value, e.own_se) for name, e in estimates.items() if e is not None}
 
 
-def _panel_fields(entries: Sequence[Entry]) -> list[str]:
+def _panel_fields(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Fields that tell the panels of a run apart; guidance where none does."""
-    settings = [entry.asked for entry in entries]
     fields = [name for name in PANEL_FIELDS if len({str(values[name]) for values in settings}) > 1]
     return fields or ["guidance"]

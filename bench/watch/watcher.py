@@ -18,7 +18,7 @@ from denoisebench.bench.records.progress import CellToDo, Progress, age_s, is_de
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import panel_of
 from denoisebench.bench.records.run import RECORDS, Run, load_run
-from denoisebench.bench.watch.cells import Cells, making, shown_metrics, stored_images
+from denoisebench.bench.watch.cells import Cells, making, stored_images
 from denoisebench.bench.watch.members import Crowd
 from denoisebench.bench.watch.pace import Pace
 from denoisebench.bench.watch.sight import (
@@ -65,12 +65,12 @@ class Watcher:
             state=state,
             cells=cells,
             making=making(todo, busy, shards),
-            metrics=tuple(shown_metrics(run)),
+            metrics=self._cells.labels(run).metrics,
             images_per_s=self._pace.seen(stored_images(run, todo, shards), time.monotonic()),
             left_s=progress.left_s if progress and state == RUNNING else None,
             heard_s=age_s(self.folder) if is_elsewhere else None,
             is_race=_is_race(run, todo),
-            lines=_race_lines(run),
+            lines=_race_lines(run) if run.races else (),
             members=members,
             command=progress.command if progress else "",
             called_in=progress.folder if progress else "",

@@ -12,6 +12,7 @@ import struct
 import sys
 import termios
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,6 +72,24 @@ def test_a_killed_sweep_is_stopped_and_its_command_goes_on(tmp_path, capsys, qui
     assert last.startswith("stopped: go on with `denoisebench sweep runs=")
     words = shlex.split(last.split("`")[1])
     assert words == ["denoisebench", *tiny(tmp_path, *GRID, *LONG)]
+
+
+def test_a_look_that_takes_long_is_made_seldom(monkeypatch):
+    now, pauses = [0.0], []
+
+    class Slow:
+        is_remote = False
+        states = iter(["running", "running", "done"])
+
+        def look(self):
+            now[0] += 0.7
+            return SimpleNamespace(state=next(self.states))
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=pauses.append)
+    monkeypatch.setattr(watch, "time", clock)
+    slow = Slow()
+    assert [sight.state for sight in watch._looks(slow, slow.look())][-1] == "done"
+    assert pauses == pytest.approx([1.0, 7.0])
 
 
 def test_json_is_a_line_for_each_change(finished, capsys):

@@ -37,6 +37,7 @@ def curves_of(uri: str, scheduler: str) -> list:
 
 MEASURED = {
     "uncertainty/fd_shapes_se",
+    "uncertainty/fd_shapes_units",
     "work/nfe",
     "work/network_passes",
     "work/peak_memory_bytes",

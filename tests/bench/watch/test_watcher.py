@@ -16,6 +16,7 @@ from denoisebench.bench.records.progress import (
     write_progress,
 )
 from denoisebench.bench.records.run import load_run, save_run
+from denoisebench.bench.watch.cells import Labels
 from denoisebench.bench.watch.members import item_words
 from denoisebench.bench.watch.pace import Pace
 from denoisebench.bench.watch.sight import (
@@ -61,6 +62,25 @@ def test_a_finished_run_has_all_cells_and_scores(run):
     first = run.entries[0]
     record = run.store.read_record(first.cell.key, FD)
     assert sight.cells[0].scores[FD].value == record["value"]
+
+
+def test_cells_are_named_once_for_each_record_of_a_run(run, monkeypatch):
+    made = []
+
+    def label(of):
+        made.append(of)
+        return Labels(("name",) * 4, ("panel",) * 4, (FD,))
+
+    monkeypatch.setattr(Labels, "of", label)
+    watcher = Watcher(run.folder)
+    going_on(run, [""] * 4)
+    for _ in range(3):
+        sight = watcher.look()
+    assert len(made) == 1
+    assert {(cell.name, cell.panel) for cell in sight.cells} == {("name", "panel")}
+    save_run(replace(run, entries=[replace(e, latency="latency-9") for e in run.entries]))
+    watcher.look()
+    assert len(made) == 2
 
 
 def test_the_cell_that_is_being_made_is_the_first_that_is_open(run):
