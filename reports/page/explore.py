@@ -80,6 +80,7 @@ def exploration(
     """What explore.js reads, ready for JSON; None where no cell has a value of any metric."""
     metrics = frame_metrics(frame)
     finished = done(with_panels(frame)).drop_duplicates(["panel", "scheduler", "steps"])
+    finished = finished[finished["steps"] > 0]  # those of images from elsewhere may not be known
     has_values = np.isfinite(finished[metrics].to_numpy(float)).any(axis=1)
     cells: pd.DataFrame = finished.loc[has_values]
     if cells.empty:
