@@ -93,7 +93,7 @@ def figures(
         front = front_of(frame, metric, estimates, reaches=reaches)
     beside = (
         gains_figure(frame, metric, estimates, looks=looks, reaches=reaches),
-        front and front_figure(frame, metric, estimates, front=front, looks=looks),
+        None if front is None else front_figure(frame, metric, estimates, front=front, looks=looks),
         heat_map(frame, metric, estimates, decisions=decisions),
     )
     return drawn + [figure for figure in beside if figure is not None]
