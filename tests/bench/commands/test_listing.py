@@ -59,6 +59,7 @@ def test_columns_are_documented(run_folder, capsys):
     from denoisebench.bench.records.run import load_run
 
     known = set(COLUMNS) | {"fd_shapes", "clip_score_shapes", "clip_score_shapes_se"}
-    figures = ("se", "left", "raw", "infinity", "n_per_dim", "floor")
+    known |= {"clip_score_shapes_units"}
+    figures = ("se", "units", "left", "raw", "infinity", "n_per_dim", "floor")
     known |= {f"fd_shapes_{name}" for name in figures}
     assert set(rows(load_run(run_folder))[0]) == known

@@ -56,7 +56,7 @@ def test_help_shows_one_run_and_several(capsys):
     code, out, _ = call(capsys, "report", "--help")
     assert code == 0
     *_, one, several = out.splitlines()
-    assert one == "  denoisebench report runs/demo"
+    assert one == "  denoisebench report runs/demo figures=paper"
     assert several == "  denoisebench report runs/monday runs/tuesday -o runs/both"
 
 

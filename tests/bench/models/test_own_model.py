@@ -46,8 +46,8 @@ def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
     frame = pd.read_csv(run.folder / "results.csv").sort_values("steps")
     assert {*frame.status} == {"done"}
     assert frame.ssim_converged.is_monotonic_increasing
-    assert "psnr_converged " in out
-    assert "best steps of each curve by PSNR to convergence" in out
+    assert "ssim_converged " in out
+    assert "best steps of each curve by SSIM to convergence" in out
     (default,) = read_defaults(run.folder / "defaults.yaml")
     assert default["default_for"] == "ssim_converged"
     assert "No quality metric" not in (run.folder / "report.html").read_text()
