@@ -45,6 +45,7 @@ from denoisebench.reports.rows.frame import (
     records,
     with_status,
 )
+from denoisebench.reports.rows.signs import LATEX, MARKDOWN
 from denoisebench.reports.rows.table import cells_table
 
 _HERE = Path(__file__).parent
@@ -186,6 +187,7 @@ def page_environment(folder: Path, *styles: Path) -> jinja2.Environment:
     environment.filters |= {"tile_uri": tile_uri, "on_page": on_page, "subtitle_of": subtitle_of}
     sheets = [*(_HERE / name for name in _STYLES), *styles]
     environment.globals["style"] = "\n".join(sheet.read_text() for sheet in sheets)
+    environment.globals["escapes"] = {"Markdown": MARKDOWN, "LaTeX": LATEX}
     environment.globals["script"] = inline_script(page_script())
     return environment
 

@@ -60,38 +60,17 @@ function csv({ titles, numeric, rows }) {
     .join("\n");
 }
 
-function markdown({ titles, numeric, rows }) {
-  const line = (cells) => `| ${cells.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
-  const rule = line(numeric.map((isNumber) => (isNumber ? "---:" : "---")));
-  return [line(titles), rule, ...rows.map(line)].join("\n");
+function markdown({ titles, numeric, rows }, escaped) {
+  const line = (cells) => `| ${cells.map(escaped).join(" | ")} |`;
+  const rule = numeric.map((isNumber) => (isNumber ? "---:" : "---"));
+  return [titles, rule, ...rows].map(line).join("\n");
 }
 
-function latex({ titles, numeric, rows }) {
-  const named = {
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    "|": "\\textbar{}",
-    "[": "{[}", // after the end of a row LaTeX takes them for its options
-    "*": "{*}",
-    '"': "''",
-  };
-  const escaped = (text) =>
-    text.replace(/[\\&%$#_{}~^<>|[*"]/g, (sign) => named[sign] ?? `\\${sign}`);
-  const number = (text) =>
-    plain(text) === "" ? "--" : `$${plain(escaped(text)).replace("\u00b1", "\\pm")}$`;
-  const line = (cells) => `${cells.join(" & ")} \\\\`;
-  return [
-    `\\begin{tabular}{${numeric.map((isNumber) => (isNumber ? "r" : "l")).join("")}}`,
-    "\\toprule",
-    line(titles.map(escaped)),
-    "\\midrule",
-    ...rows.map((row) => line(row.map((text, i) => (numeric[i] ? number(text) : escaped(text))))),
-    "\\bottomrule",
-    "\\end{tabular}",
-  ].join("\n");
+function latex({ titles, numeric, rows }, escaped) {
+  const line = (cells) => `${cells.map(escaped).join(" & ")} \\\\\n`;
+  const columns = numeric.map((isNumber) => (isNumber ? "r" : "l")).join("");
+  const body = `\\toprule\n${line(titles)}\\midrule\n${rows.map(line).join("")}\\bottomrule`;
+  return `\\begin{tabular}{${columns}}\n${body}\n\\end{tabular}`;
 }
 
 const FORMS = { csv, markdown, latex };
@@ -116,9 +95,10 @@ function equip(table, tools) {
     if (box.checked === headings[index].hidden) show(); // a reload keeps what was chosen
   });
   tools.querySelectorAll("[data-form]").forEach((button) => {
-    button.addEventListener("click", () =>
-      copyText(FORMS[button.dataset.form](shownOf(table)), button),
-    );
+    const { form, signs } = button.dataset;
+    const known = JSON.parse(signs ?? "{}");
+    const escaped = (text) => [...text].map((sign) => known[sign] ?? sign).join("");
+    button.addEventListener("click", () => copyText(FORMS[form](shownOf(table), escaped), button));
   });
 }
 

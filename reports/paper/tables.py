@@ -1,35 +1,16 @@
 """Tables of a run in Markdown and LaTeX (booktabs). Names come from users: signs are escaped."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from denoisebench.reports.formats import MISSING
+from denoisebench.reports.rows.signs import LATEX, MARKDOWN, escaped
 from denoisebench.reports.rows.table import cells_table
 
 _COSTS = ("NFE", "Latency p50")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",  # after the end of a row LaTeX takes them for its options
-    "*": "{*}",
-    '"': "''",
-    "\N{PLUS-MINUS SIGN}": r"$\pm$",
-    "\N{MINUS SIGN}": "$-$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{RIGHTWARDS ARROW}": r"$\to$",
-    "\N{EN DASH}": "--",
-    "\N{NO-BREAK SPACE}": "~",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
-_MARKDOWN = re.compile(r"[\\`*_<>|\[\]]")
 
 
 @dataclass(frozen=True)
@@ -76,21 +57,16 @@ def _default_rows(card: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [*head, *(line[name] for name in ("metric", "value", "loss", "margin", "rival"))]
 
 
-def in_markdown(text: str) -> str:
-    """A text of which Markdown makes no marks."""
-    return _MARKDOWN.sub(r"\\\g<0>", text)
-
-
 def markdown(table: Table) -> str:
     """A table of GitHub's Markdown."""
     rule = ["---:" if is_number else "---" for is_number in table.numeric]
-    lines = _lines(table, in_markdown)
+    lines = _lines(table, MARKDOWN)
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
 
 
 def latex(table: Table) -> str:
     """A tabular with the rules of the package booktabs."""
-    lines = _lines(table, lambda text: "".join(_LATEX.get(sign, sign) for sign in text))
+    lines = _lines(table, LATEX)
     head, *body = (f"{' & '.join(line)} \\\\\n" for line in lines)
     columns = "".join("r" if is_number else "l" for is_number in table.numeric)
     return (
@@ -100,7 +76,6 @@ def latex(table: Table) -> str:
     )
 
 
-def _lines(table: Table, escape: Callable[[str], str]) -> list[list[str]]:
+def _lines(table: Table, signs: Mapping[str, str]) -> list[list[str]]:
     """Titles and rows as they are written, each text on one line."""
-    rows = (table.titles, *table.rows)
-    return [[escape(" ".join(text.splitlines())) for text in row] for row in rows]
+    return [[escaped(text, signs) for text in row] for row in (table.titles, *table.rows)]

@@ -11,8 +11,9 @@ from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.words import recommendation_cards
 from denoisebench.reports.page.on_page import subtitle_of
 from denoisebench.reports.paper.figures import WIDTHS_IN, in_points, in_print
-from denoisebench.reports.paper.tables import cells, defaults, in_markdown, latex, markdown
+from denoisebench.reports.paper.tables import cells, defaults, latex, markdown
 from denoisebench.reports.rows.frame import records
+from denoisebench.reports.rows.signs import MARKDOWN, escaped
 
 _CURVES = ("_vs_steps", "_vs_strength", "_vs_seconds")  # ends of the names of figures for a paper
 
@@ -49,4 +50,4 @@ def _captions(figures: Iterable[Figure]) -> Iterable[str]:
     for figure in figures:
         texts = [f"{figure.title}.", f"{subtitle_of(figure)}.", figure.finding, figure.note]
         words = " ".join(" ".join(filter(None, texts)).splitlines())
-        yield f"`{figure.name}`: {in_markdown(words)}\n"
+        yield f"`{figure.name}`: {escaped(words, MARKDOWN)}\n"
