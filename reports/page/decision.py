@@ -5,13 +5,14 @@ are, and which rival counts, is decided in metrics/decide; nothing is worked out
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair as alt
 
 from denoisebench.bench.records.names import cell_name
-from denoisebench.metrics.decide.verdicts import PASS, UNTESTED, Verdict
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, UNTESTED, Verdict
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure, chart_title
@@ -98,7 +99,27 @@ def _figure(
     spec = chart.to_dict(validate=False)  # a test validates; here it takes seconds
     spec |= {"datasets": {"losses": records}, "config": theme.CONFIG}
     spec |= {"usermeta": {"narrowest": 105, "widest": 420}}  # pixels of a panel on the page
-    return Figure(stem, title, _note(decisions), spec)
+    return Figure(stem, title, _note(decisions), spec, finding=_finding(recommendation))
+
+
+def _finding(recommendation: Recommendation) -> str:
+    """`Of 10 settings 4 are proven to lose less than every margin, 5 more than one`, and so on."""
+    outcomes = Counter(standing.outcome for standing in recommendation.choice.standings)
+    within = outcomes[PASS]
+    words = {
+        UNDECIDED: "undecided",
+        UNTESTED: "not tested, as a larger step count did not pass",
+    }
+    parts = [
+        f"Of {outcomes.total()} settings {within} {_are(within)} proven to lose less than every "
+        f"margin, {outcomes[FAIL]} more than one",
+        *(f"{n} {_are(n)} {word}" for name, word in words.items() if (n := outcomes[name])),
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _note(decisions: Decisions) -> str:

@@ -62,8 +62,7 @@ function explore(section) {
       const list = [...(controls[name].options ?? [])].map((option) => option.value);
       return [name, list.includes(words.get(name)) ? words.get(name) : value];
     };
-    const named = Object.entries(usual).map(known);
-    return { ...Object.fromEntries(named), bands: words.get("bands") !== "0" };
+    return { ...Object.fromEntries(Object.entries(usual).map(known)), bands: words.get("bands") !== "0" };
   }
 
   function write() {

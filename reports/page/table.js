@@ -20,12 +20,11 @@ function sortBy(table, heading, index) {
 
 /** Whether each word is part of a name of a row, or one of the numbers that name it. */
 function matches(row, words, searched) {
-  const cells = searched.map((index) => row.cells[index]);
   const has = (cell, word) => {
     const text = cell.textContent.toLowerCase();
     return cell.classList.contains("number") ? text === word : text.includes(word);
   };
-  return words.every((word) => cells.some((cell) => has(cell, word)));
+  return words.every((word) => searched.some((index) => has(row.cells[index], word)));
 }
 
 /** What a table shows: titles, which columns are numbers, and rows of texts. */
@@ -55,9 +54,8 @@ function csv({ titles, numeric, rows }) {
     return twofold[i] ? [plain(value), plain(error)] : [plain(value)];
   };
   const head = titles.flatMap((title, i) => (twofold[i] ? [title, `${title}, error`] : [title]));
-  return [head, ...rows.map((row) => row.flatMap(cells))]
-    .map((line) => line.map(quoted).join(","))
-    .join("\n");
+  const lines = [head, ...rows.map((row) => row.flatMap(cells))];
+  return lines.map((line) => line.map(quoted).join(",")).join("\n");
 }
 
 function markdown({ titles, numeric, rows }, escaped) {
@@ -80,8 +78,8 @@ function equip(table, tools) {
   const headings = [...table.tHead.rows[0].cells];
   const searched = headings.flatMap((cell, i) => ("searched" in cell.dataset ? [i] : []));
   const search = () => {
-    const text = tools.querySelector("[type=search]").value.toLowerCase();
-    const words = text.split(/\s+/).filter(Boolean);
+    const text = tools.querySelector("[type=search]").value;
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     rows.forEach((row) => (row.hidden = !matches(row, words, searched)));
     const found = rows.filter((row) => !row.hidden).length;
     const all = `${rows.length} cells`;

@@ -7,7 +7,7 @@ from dataclasses import replace
 import altair as alt
 import pytest
 
-from denoisebench.metrics.decide.verdicts import UNTESTED
+from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED, UNTESTED
 from denoisebench.reports.charts import to_svg
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.page.decision import decision_figures, loss_ticks
@@ -39,6 +39,19 @@ def test_it_is_valid_vega_lite_with_a_panel_for_each_scheduler(run):
     assert len(losses(figure)) == 3 * 4 * 2
     texts = [*ElementTree.fromstring(to_svg(figure)).itertext()]
     assert {"ddim", "euler", "heun", "margin", "default"} <= set(texts)
+
+
+def test_its_sentence_counts_what_is_proven(run):
+    rows, decisions = decided(run)
+    (figure,) = decision_figures(rows, decisions).values()
+    outcomes = [s.outcome for s in decisions.recommendations[0].choice.standings]
+    counts = {name: outcomes.count(name) for name in (PASS, FAIL, UNDECIDED, UNTESTED)}
+    assert len(outcomes) == 12
+    assert min(counts[PASS], counts[FAIL]) > 1
+    proven = f"Of 12 settings {counts[PASS]} are proven to lose less than every margin, "
+    assert figure.finding.startswith(f"{proven}{counts[FAIL]} more than one")
+    assert ("undecided" in figure.finding) == (counts[UNDECIDED] > 0)
+    assert ("not tested" in figure.finding) == (counts[UNTESTED] > 0)
 
 
 @pytest.mark.parametrize("margin", [0.2, 2.0])
