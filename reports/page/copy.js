@@ -19,8 +19,7 @@ document.querySelectorAll(".snippet").forEach((snippet) => {
 /* What is folded is printed, but for long texts and choices of the page, and folded again. */
 let unfolded = [];
 addEventListener("beforeprint", () => {
-  const folded = [...document.querySelectorAll("details:not([open], .columns)")];
-  unfolded = folded.filter((details) => !details.querySelector("pre"));
+  unfolded = [...document.querySelectorAll("details:not([open], .columns, :has(pre))")];
   unfolded.forEach((details) => (details.open = true));
 });
 addEventListener("afterprint", () => unfolded.forEach((details) => (details.open = false)));

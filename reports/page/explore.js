@@ -86,6 +86,8 @@ function explore(section) {
     part("subtitle").textContent = metric.subtitle;
     part("cut").textContent = metric.note;
     const beyond = `${all.length - rows.length} of ${all.length} cells lie beyond this axis`;
+    const isPaired = axis === "near" && metric.near !== null;
+    [part("own").hidden, part("paired").hidden] = [isPaired, !isPaired];
     part("beyond").textContent =
       axis === "near" ? `${beyond}, and intervals are cut where it ends. ` : "";
     drawing.shown = metric.first;

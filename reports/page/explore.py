@@ -34,7 +34,7 @@ from denoisebench.reports.page.chart_data import END_NAMES, batch_words, cut_wor
 from denoisebench.reports.page.explore_spec import explore_spec
 from denoisebench.reports.page.figures import convergence_words
 from denoisebench.reports.page.looks import looks_of, shown_first
-from denoisebench.reports.rows.compare import difference_words
+from denoisebench.reports.rows.compare import difference_words, entries_difference
 from denoisebench.reports.rows.curves import curve_points, sign, with_panels
 from denoisebench.reports.rows.frame import done, frame_metrics, records
 
@@ -177,6 +177,7 @@ def _metric(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> di
             for low, high, n in zip(at["low"], at["high"], places, strict=True)
         ],
         **_against(shown, metric, estimates),
+        "near": _around_default(shown, metric, estimates),
         "flat": [place for place, row in enumerate(cells.index) if row in flat],
         "recommended": {
             place: f"default: {describe(cells.loc[row].to_dict(), ('scheduler', 'steps'))}"
@@ -218,6 +219,31 @@ def _against(shown: _Shown, metric: str, estimates: Mapping[int, Estimate]) -> d
         texts.append(text)
         places.append(-1 if default is None else of_default[default])
     return {"against": texts, "defaults": [*map(cell_name, records(rows))], "default": places}
+
+
+def _around_default(
+    shown: _Shown, metric: str, estimates: Mapping[int, Estimate]
+) -> dict[str, list[Any]] | None:
+    """Columns [cells]: the ends of the interval of a cell's difference to the default of its group,
+    put on the default's value. The default's ends are its value; None where there is no difference,
+    and for all where no cell has one."""
+    defaults, entries = shown.defaults(metric), shown.run.entries
+    ends = [(math.nan, math.nan)] * len(shown.cells)
+    for place, row in enumerate(shown.cells.index):
+        default = defaults.get(shown.groups[row])
+        if default is None or not {row, default} <= estimates.keys():
+            continue
+        pair = estimates[row], estimates[default]
+        if row == default:
+            ends[place] = (pair[0].value, pair[0].value)
+        elif difference := entries_difference(
+            entries[row], entries[default], metric, estimates=pair
+        ):
+            base = pair[0].value - difference.value
+            ends[place] = (base + difference.interval()[0], base + difference.interval()[1])
+    lows, highs = (_rounded(pd.Series(side)) for side in zip(*ends, strict=True))
+    is_known = any(low is not None and low != high for low, high in zip(lows, highs, strict=True))
+    return {"low": lows, "high": highs} if is_known else None
 
 
 def _near_reach(metric: str, points: pd.DataFrame, decisions: Decisions) -> float | None:

@@ -45,17 +45,18 @@ function rowsOf({ cells, metrics, costs, schedulers }, { x, y, panels }) {
   });
 }
 
-/** Those of the rows that lie near the best one of their panel, intervals cut beyond them. */
-function nearPlateau(rows, { sign, reach: amount, reach_is_share: isShare }) {
+/** Rows near the best one of their panel, with intervals to the default if there is one, cut. */
+function nearPlateau(rows, metric) {
+  const { sign, reach: amount, reach_is_share: isShare } = metric;
+  const { low, high } = metric.near ?? metric;
   return groups(rows, "panel").flatMap((panel) => {
     const best = Math.max(...panel.map(({ value }) => sign * value));
     const reach = isShare ? amount * Math.abs(best) : amount;
     const near = panel.filter(({ value }) => best - sign * value <= reach);
     const [least, most] = extent(near.map(({ value }) => value));
-    const cut = (end) => Math.min(Math.max(end, least - reach / 4), most + reach / 4);
-    return near.map((row) =>
-      row.low === null ? row : { ...row, low: cut(row.low), high: cut(row.high) },
-    );
+    const cut = (end) =>
+      end === null ? null : Math.min(Math.max(end, least - reach / 4), most + reach / 4);
+    return near.map((row) => ({ ...row, low: cut(low[row.cell]), high: cut(high[row.cell]) }));
   });
 }
 

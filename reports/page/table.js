@@ -81,9 +81,8 @@ function equip(table, tools) {
     const text = tools.querySelector("[type=search]").value;
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     rows.forEach((row) => (row.hidden = !matches(row, words, searched)));
-    const found = rows.filter((row) => !row.hidden).length;
-    const all = `${rows.length} cells`;
-    tools.querySelector("output").textContent = found < rows.length ? `${found} of ${all}` : all;
+    const count = rows.filter((row) => !row.hidden).length;
+    tools.querySelector("output").textContent = `${count} of ${rows.length} cells`;
   };
   tools.querySelector("[type=search]").addEventListener("input", search);
   tools.querySelectorAll("[type=checkbox]").forEach((box, index) => {

@@ -99,6 +99,17 @@ def is_comparable(a: Entry, b: Entry, metric: str) -> bool:
     return a.metrics.get(metric) == b.metrics.get(metric)
 
 
+def entries_difference(
+    a: Entry, b: Entry, metric: str, *, estimates: tuple[Estimate, Estimate]
+) -> Difference | None:
+    """a - b, paired where samples match; None where the metric is not the same of both, or where
+    one sample has no error."""
+    if not is_comparable(a, b, metric):
+        return None
+    difference = difference_of(*estimates, mismatch(a.cell, b.cell))
+    return difference if difference.units > 1 else None
+
+
 def difference_words(
     a: Entry, b: Entry, metric: str, *, estimates: tuple[Estimate, Estimate]
 ) -> str:
@@ -107,8 +118,8 @@ def difference_words(
     It says so where samples could not be paired, or where the two have no difference."""
     if not is_comparable(a, b, metric):
         return f"not comparable: {_other_ruler(metric)}"
-    difference = difference_of(*estimates, mismatch(a.cell, b.cell))
-    if difference.units < 2:
+    difference = entries_difference(a, b, metric, estimates=estimates)
+    if difference is None:
         return "not known: one sample has no error"
     plus = "+" if difference.value > 0 else ""
     value = plus_minus(difference.value, difference.se)

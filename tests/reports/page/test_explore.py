@@ -96,6 +96,21 @@ def test_the_difference_to_the_default_is_that_of_two_cells_compared(run, data):
     assert list(metric["recommended"]) == [str(data["cells"]["name"].index(name))]
 
 
+def test_near_the_plateau_intervals_are_of_the_difference_to_the_default(run, data):
+    metric = metric_of(data, FD)
+    place, default = cell(data, "heun, 4 steps, guidance 1"), int(*metric["recommended"])
+    _, scheduler, steps, guidance = data["cells"]["name"][default].split(", ")
+    wanted = {"scheduler": scheduler, "steps": steps.split()[0], "guidance": guidance.split()[1]}
+    other = {"scheduler": "heun", "steps": "4", "guidance": "1"}
+    pair = [find_cell(run, settings) for settings in (other, wanted)]
+    (line,) = [m for m in comparison_record(*pair)["metrics"] if m["metric"] == FD]
+    at = metric["value"][default]
+    for end in ("low", "high"):
+        assert metric["near"][end][place] == pytest.approx(at + line[end], abs=line["se"] / 10)
+        assert metric["near"][end][default] == pytest.approx(at, abs=line["se"] / 10)
+    assert metric_of(explored(replace(run, margins={}))[0], FD)["near"] is None
+
+
 def test_what_cannot_be_paired_says_so(run):
     def ungroup(estimates):
         for row, one in estimates[FD].items():
