@@ -57,7 +57,7 @@ check: install ## Check lint, format and types
 test: check ## Run make check, then all tests but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
-test-slow: install ## Run the tests that take long: simulations, trained models, kills
+test-slow: install ## Run the tests that take long: whole sweeps, simulations, kills
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 bench: install ## Measure what sweeps cost and write it into docs/performance.md (half an hour, resumable)

@@ -79,6 +79,7 @@ def users_folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_with_packages_of_our_names_is_left_alone(python, users_folder):
     """Console script, module, pytest fixture and Python interface."""
     environment = {**os.environ, "PYTHONPATH": str(users_folder)}
@@ -119,6 +120,7 @@ def test_the_wheel_says_that_it_is_typed(wheel_python):
     assert Path(found.stdout.strip()).is_file()
 
 
+@pytest.mark.slow
 def test_it_is_installed_from_a_git_address(tmp_path):
     """With what is committed, links between its folders among it."""
     install = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"]

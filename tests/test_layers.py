@@ -94,6 +94,7 @@ def test_every_room_has_its_place_in_the_order():
     assert not_in_the_order(read_sources(ROOT)) == []
 
 
+@pytest.mark.slow
 def test_rooms_import_only_to_their_right():
     assert [str(link) for link in against_the_order(imports(ROOT))] == []
 

@@ -13,6 +13,7 @@ from tests.helpers.cli import call, start, tiny
 from tests.helpers.s3 import BUCKET
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
 def test_a_sweep_that_is_asked_to_end_says_how_to_go_on_whoever_asks(request_to_end, tmp_path):
     many = ("steps=2,3,4,5,6,7,8,9,10", "samples=64", "metrics=none", "latency.timed_runs=0")
@@ -38,6 +39,7 @@ def silent_from(mark):
     return fault
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_bucket_is_silent_ends_at_once_and_goes_on_later(
     server, tmp_path, monkeypatch
 ):

@@ -56,6 +56,7 @@ def test_its_own_sweep_is_one_that_can_be_run(number, capsys):
     assert (code, "256" in out) == (0, True), err
 
 
+@pytest.mark.slow
 def test_its_gate_passes_what_did_not_change(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in commands("sweep", SWEEP=TINY):

@@ -68,6 +68,7 @@ def test_the_scheduler_is_as_its_entry_states(source):
     assert "not listed" not in run_in(source, "verify", "scheduler=dpmpp_2m_heun")
 
 
+@pytest.mark.slow
 def test_the_metric_is_measured_where_the_config_names_it(source):
     less = ("metrics.frechet=[]", "metrics.clip_score=[]", "metrics.images=[warmth]")
     run_in(source, *tiny(source / "runs", "run=warm", *less))
@@ -77,6 +78,7 @@ def test_the_metric_is_measured_where_the_config_names_it(source):
     assert "- warmth" in listed
 
 
+@pytest.mark.slow
 def test_the_axis_splits_curves_and_is_said_wherever_it_is_unusual(source):
     axis = ("run=axis", "steps=4", "guidance=4", "guidance_start=0,0.5")
     less = ("metrics.frechet=[]", "latency.timed_runs=0")

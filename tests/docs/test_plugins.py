@@ -45,17 +45,20 @@ def sweep(capsys, word, *more):
     return pd.read_parquet("runs/example/results.parquet")
 
 
+@pytest.mark.slow
 def test_the_metric_is_a_column_of_the_sweep(capsys):
     frame = sweep(capsys, "my_metrics:warmth")
     assert len(frame) == 4
     assert frame.warmth.notna().all()
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_compared_with_eulers(capsys):
     frame = sweep(capsys, "my_schedulers:Bold")
     assert set(frame.scheduler) == {"euler", "Bold"}
 
 
+@pytest.mark.slow
 def test_two_classes_of_one_name_have_two_names(tmp_path, capsys):
     (tmp_path / "other_schedulers.py").write_text((tmp_path / "my_schedulers.py").read_text())
     frame = sweep(capsys, "scheduler.name: bolder")
@@ -80,6 +83,7 @@ def test_a_default_of_the_scheduler_is_set_once_it_is_imported(tmp_path, monkeyp
     assert names["call"] == {"num_inference_steps": 4}
 
 
+@pytest.mark.slow
 def test_the_config_of_the_scheduler_names_it(capsys):
     grid = ("model=gaussian", "prompts=components", "metrics=none", "steps=2", "guidance=1")
     named = ("--config-dir=my_configs", "scheduler=bold,euler")

@@ -40,6 +40,7 @@ def shown(notebook):
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.2g}", words)
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_what_its_cells_give(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
@@ -63,6 +64,7 @@ def test_the_notebook_is_small_and_of_no_machine():
     }
 
 
+@pytest.mark.slow
 def test_a_scheduler_of_ones_own_is_measured(monkeypatch, capsys):
     assert ran("my_scheduler.py", monkeypatch=monkeypatch) == 1
     out = capsys.readouterr().out
@@ -71,6 +73,7 @@ def test_a_scheduler_of_ones_own_is_measured(monkeypatch, capsys):
     assert float(re.search(r"measured order: (.*)", out)[1]) == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_gate_passes_what_is_the_same_and_stops_what_is_worse(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert ran("ci_gate.py", "--new", "same.dbpack", monkeypatch=monkeypatch) == 0

@@ -16,6 +16,7 @@ from tests.helpers.fake_run import CLIP, FD, fabricate
 GRID = {"steps": (2, 4), "schedulers": ("ddim", "euler"), "samples": 8}
 
 
+@pytest.mark.slow
 def test_a_report_leaves_page_tables_figures_and_galleries(tmp_path):
     folder = tmp_path / "run"
     fabricate(folder, **GRID)
@@ -43,6 +44,7 @@ def test_a_sweep_that_failed_altogether_still_has_a_report(tmp_path):
     assert not (folder / "figures").exists()
 
 
+@pytest.mark.slow
 def test_panels_whose_names_look_alike_keep_a_gallery_each(tmp_path):
     folder = tmp_path / "run"
     fabricate(folder, **GRID | {"models": ("a-b", "a_b"), "guidances": (1.0,)})
@@ -56,6 +58,7 @@ def test_a_folder_that_is_no_run_is_a_user_error(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, "{{", "schema: 1", "schema: 1\ndefaults: [{model: a}]"])
 def test_a_sweep_that_finds_no_whole_defaults_writes_them_again(content, copied, capsys):
     path = copied / "tiny" / "defaults.yaml"
@@ -71,6 +74,7 @@ def shows_its_store(run):
     return is_current(run, load_frame(run))
 
 
+@pytest.mark.slow
 def test_a_report_is_of_the_records_that_it_is_younger_than(tmp_path):
     run = fabricate(tmp_path / "run", **GRID)
     write_report(run.folder)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from rich.console import Group
 from rich.table import Table
 
@@ -45,6 +46,7 @@ def test_a_terminal_has_frames(capsys, monkeypatch):
     assert FRAMES.search(printed(capsys))
 
 
+@pytest.mark.slow
 def test_a_warning_that_names_the_override_is_not_said_again_at_the_end(tmp_path, capsys):
     code, out, _ = call(capsys, *tiny(tmp_path, "steps=2,3", "samples=4"))
     assert code == 0

@@ -73,6 +73,7 @@ def test_a_folder_with_a_foreign_marker_and_no_cells_is_no_store(tmp_path, capsy
     assert "is not a denoisebench store: choose another folder" in err
 
 
+@pytest.mark.slow
 def test_prompts_that_are_cut_are_said_by_a_report_and_written_again_by_a_sweep(runs, capsys):
     path = runs / "tiny" / "prompts.json"
     before = path.read_text()
@@ -85,6 +86,7 @@ def test_prompts_that_are_cut_are_said_by_a_report_and_written_again_by_a_sweep(
     assert "prompt 0 of shapes" not in (runs / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["cost-*", "grid-*", "estimate_fd_*", "vendor-*"])
 def test_a_damaged_record_is_named_and_its_cell_is_to_be_redone(pattern, runs, capsys):
     path = cell_file(runs / "tiny", pattern)
@@ -100,6 +102,7 @@ def test_a_damaged_record_is_named_and_its_cell_is_to_be_redone(pattern, runs, c
     assert cell_file(runs / "tiny", pattern).read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["features_*", "estimate_fd_*", "cost-*"])
 def test_a_damaged_candidate_is_no_regression(pattern, swept, runs, capsys):
     path = cell_file(runs / "tiny", pattern)

@@ -34,6 +34,7 @@ def ended(tmp_path, address, *words):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_sizes_come_first_then_the_files_that_a_sweep_reads(hub, tmp_path):
     address, served = hub
     code, out, _ = ended(tmp_path, address, "fetch", *GIVEN, "--dry-run")
@@ -93,6 +94,7 @@ def test_what_is_nowhere_is_a_line(hub, tmp_path):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_weights_of_metrics_that_are_out_of_reach_name_their_own_command(tmp_path):
     commands = (
         ("metrics=clip",),
@@ -104,6 +106,7 @@ def test_weights_of_metrics_that_are_out_of_reach_name_their_own_command(tmp_pat
         assert f"run `denoisebench fetch {shlex.join(words)}` where there is a network" in err
 
 
+@pytest.mark.slow
 def test_what_a_sweep_waits_for_is_said(hub, tmp_path):
     given = ("model.path=org/small", "metrics=standard", "metrics.clip_score=[]", "prompts=parti")
     code, out, _ = ended(tmp_path, hub[0], "fetch", *given, "--dry-run")
@@ -116,6 +119,7 @@ LAION = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 HEAD = "{name: likes, model: ViT-B-32, weights: laion2b_s34b_b79k, head: absent.pth}"
 
 
+@pytest.mark.slow
 def test_models_of_heads_and_prompts_are_fetched_and_what_no_hub_has_is_said(tmp_path):
     clip, prompts = tmp_path / "clip", tmp_path / "prompts"
     parquet = prompts / "default" / "train" / "0000.parquet"

@@ -28,6 +28,7 @@ def test_a_question_of_completion_that_no_shell_asks_is_answered_in_a_line(capsy
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -35,6 +35,7 @@ def test_a_folder_is_told_apart_to_its_files_and_no_network_is_loaded(
     assert lines[-1].startswith(f"its curve: denoisebench sweep model.path={tmp_path / 'mine'} ")
 
 
+@pytest.mark.slow
 def test_the_line_it_ends_with_is_a_sweep(tmp_path, capsys):
     folder = save_tiny("sdxl-turbo", tmp_path)
     _, out, _ = call(capsys, "inspect", folder)

@@ -84,6 +84,7 @@ def test_a_history_has_levels_and_steps(run, tmp_path, capsys):
     assert step["interval"] == pytest.approx([500.0, 500.0])  # every sample moved alike
 
 
+@pytest.mark.slow
 def test_a_report_has_its_answer_defaults_and_cautions(run, capsys):
     record = read(capsys, "report", run.folder)
     assert record["page"] == str(run.folder / "report.html")

@@ -14,6 +14,7 @@ def run_folder(copied):
     return copied / "tiny"
 
 
+@pytest.mark.slow
 def test_a_report_is_made_again_from_the_store_alone(run_folder, capsys):
     products = [run_folder / name for name in ("report.html", "results.csv", "results.parquet")]
     before = products[1].read_text()
@@ -60,6 +61,7 @@ def test_help_shows_one_run_and_several(capsys):
     assert several == "  denoisebench report runs/monday runs/tuesday -o runs/both"
 
 
+@pytest.mark.slow
 def test_what_the_page_warns_of_is_said_by_report_compare_and_defaults(run_folder, capsys):
     """Eight samples against 64 dimensions: nothing is known of a distance but its value."""
     code, out, _ = call(capsys, "report", run_folder)
@@ -76,6 +78,7 @@ def test_what_the_page_warns_of_is_said_by_report_compare_and_defaults(run_folde
     assert cells_of(line)[2:5] == [MISSING, MISSING, "undecided"]
 
 
+@pytest.mark.slow
 def test_figures_for_a_paper_are_asked_for_by_a_word(run_folder, capsys):
     code, _, err = call(capsys, "report", run_folder, "figures=papr")
     assert code == 2

@@ -64,6 +64,7 @@ def rows_of(folder):
     return pd.read_parquet(folder / "results.parquet").set_index(["scheduler", "steps"])
 
 
+@pytest.mark.slow
 def test_a_sweeps_own_images_give_its_own_numbers_to_the_last_digit(made, capsys):
     code, out, _ = scored(capsys, made, *like(made, "--same-noise"))
     assert code == 0
@@ -74,6 +75,7 @@ def test_a_sweeps_own_images_give_its_own_numbers_to_the_last_digit(made, capsys
     pd.testing.assert_frame_equal(ours[columns], theirs[columns], check_exact=True)
 
 
+@pytest.mark.slow
 def test_what_nobody_measured_is_left_empty(made, capsys):
     scored(capsys, made, *like(made), name="empty")
     rows = rows_of(made[0] / "empty")
@@ -84,6 +86,7 @@ def test_what_nobody_measured_is_left_empty(made, capsys):
     )
 
 
+@pytest.mark.slow
 def test_seconds_that_are_taken_back_are_gone(made, tmp_path, capsys):
     images = exported(load_run(made[0] / "made"), tmp_path / "png")
     scored(capsys, (made[0], images), *like(made, "--seconds=2"), name="timed")
@@ -92,6 +95,7 @@ def test_seconds_that_are_taken_back_are_gone(made, tmp_path, capsys):
     assert rows_of(made[0] / "timed")["latency_p50_s"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_tracker_gets_them(made, tmp_path, capsys):
     address = f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"
     code, out, err = scored(capsys, made, *like(made), "tracking=mlflow", address, name="tracked")
@@ -120,6 +124,7 @@ def test_prompts_that_a_manifest_says_are_kept_for_a_next_run(made, tmp_path, ca
     assert again[0] == 0, again
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_not_known(made, capsys):
     _, out, _ = scored(capsys, made, *like(made), name="page")
     assert "paired by prompt alone" in out
@@ -128,6 +133,7 @@ def test_the_page_says_what_is_not_known(made, capsys):
     assert "nan" not in Page(page).text.lower().replace("nano", "")
 
 
+@pytest.mark.slow
 def test_the_same_command_again_reads_no_image(made, capsys, monkeypatch):
     scored(capsys, made, *like(made), name="again")
     monkeypatch.setattr("denoisebench.bench.imported.store.read_picture", None)
@@ -136,6 +142,7 @@ def test_the_same_command_again_reads_no_image(made, capsys, monkeypatch):
     assert "every cell was already in the store" in out
 
 
+@pytest.mark.slow
 def test_an_image_that_changed_makes_its_cell_anew(made, tmp_path, capsys):
     images = exported(load_run(made[0] / "made"), tmp_path / "png")
     scored(capsys, (made[0], images), *like(made), name="changed")
@@ -149,6 +156,7 @@ def test_an_image_that_changed_makes_its_cell_anew(made, tmp_path, capsys):
     assert before.loc[("ddim", 2), "fd_shapes"] != after.loc[("ddim", 2), "fd_shapes"]
 
 
+@pytest.mark.slow
 def test_a_check_pairs_them_with_the_run_they_are_like(made, capsys):
     scored(capsys, made, *like(made, "--same-noise"), name="same")
     sides = (f"--baseline={made[0] / 'made'}", f"--candidate={made[0] / 'same'}")
@@ -158,6 +166,7 @@ def test_a_check_pairs_them_with_the_run_they_are_like(made, capsys):
     assert "images pass" in out
 
 
+@pytest.mark.slow
 def test_a_check_of_other_noise_is_refused(made, capsys):
     scored(capsys, made, *like(made), name="other")
     sides = (f"--baseline={made[0] / 'made'}", f"--candidate={made[0] / 'other'}")
@@ -196,6 +205,7 @@ def test_numbered_files_are_one_cell_without_steps(made, tmp_path, capsys):
     assert "0 steps" not in Page((made[0] / "plain" / "report.html").read_text()).text
 
 
+@pytest.mark.slow
 def test_a_default_of_another_program_is_not_put_on_a_pipeline(made, capsys):
     scored(capsys, made, *like(made, "--same-noise"), name="default")
     path = made[0] / "default" / "defaults.yaml"

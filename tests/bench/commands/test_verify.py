@@ -36,6 +36,7 @@ def test_there_is_a_row_for_every_grid_path_and_prediction_type(verified):
     assert usual == {"epsilon", "v_prediction", "sample"}
 
 
+@pytest.mark.slow
 def test_a_class_of_the_users_own_needs_no_catalogue(tmp_path, capsys):
     own = (f"own.class_name={BROKEN}.SkipsTheLast", "own.order=1")
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")
@@ -59,6 +60,7 @@ def test_one_that_raises_gets_rows_that_say_so(tmp_path, capsys):
     assert "Nothing to draw" in (tmp_path / "verify.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_listed_defect_that_is_gone_fails(tmp_path, capsys, monkeypatch):
     known = replace(table.known_defects("0.42.1")[0], name="imagined", who=("flow_heun",))
     known = replace(known, checks={"nfe": 1.0}, grids=(), hits=None)
@@ -70,6 +72,7 @@ def test_a_listed_defect_that_is_gone_fails(tmp_path, capsys, monkeypatch):
     assert "listed, but gone: flow_heun: imagined" in out
 
 
+@pytest.mark.slow
 def test_a_defect_that_is_not_listed_fails(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(record, "known_defects", lambda version: ())
     code, out, _ = call(capsys, "verify", "scheduler=flow_heun", f"out={tmp_path}")
@@ -87,6 +90,7 @@ def test_a_broken_class_of_the_catalogue_is_not_excused(tmp_path, capsys, monkey
     assert "RuntimeError: completely broken at N = 1, 2, 3, 4" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_worse_than_listed_is_not_excused(tmp_path, capsys, monkeypatch):
     listed = [
         replace(known, checks={n: v / 10 for n, v in known.checks.items()}) for known in TABLE
@@ -99,6 +103,7 @@ def test_worse_than_listed_is_not_excused(tmp_path, capsys, monkeypatch):
     assert "not listed: flow_heun (flow_shift3, native): defect: training grid" in out
 
 
+@pytest.mark.slow
 def test_a_sound_subclass_is_excused_as_its_base_is(tmp_path, capsys):
     own = (f"own.class_name={BROKEN}.Sound", "own.order=1")
     code, out, err = call(capsys, "verify", *own, f"out={tmp_path}")

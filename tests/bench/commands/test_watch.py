@@ -43,6 +43,7 @@ def waiting_for(condition, seconds=180):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_watched_to_its_end(tmp_path, capsys, quick):
     folder = tmp_path / "tiny"
     with start(*tiny(tmp_path, *GRID)) as sweep:
@@ -59,6 +60,7 @@ def test_a_sweep_is_watched_to_its_end(tmp_path, capsys, quick):
     assert again == ["6 of 6 cells done", lines[-1]]
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_is_stopped_and_its_command_goes_on(tmp_path, capsys, quick):
     folder = tmp_path / "tiny"
     with start(*tiny(tmp_path, *GRID, *LONG)) as sweep:

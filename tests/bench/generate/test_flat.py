@@ -63,6 +63,7 @@ def blacken(monkeypatch, share):
     monkeypatch.setattr("denoisebench.bench.generate.generate._to_uint8", to_uint8)
 
 
+@pytest.mark.slow
 def test_a_cell_of_black_frames_is_degenerate_and_not_scored(tmp_path, capsys, monkeypatch):
     blacken(monkeypatch, 0.5)
     arguments = tiny(tmp_path, "batch_size=8")
@@ -79,6 +80,7 @@ def test_a_cell_of_black_frames_is_degenerate_and_not_scored(tmp_path, capsys, m
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("images-*")} == before
 
 
+@pytest.mark.slow
 def test_a_few_are_said_wherever_the_score_stands(tmp_path, capsys, monkeypatch):
     blacken(monkeypatch, 1 / 32)
     grid = ("samples=32", "batch_size=32")
@@ -92,6 +94,7 @@ def test_a_few_are_said_wherever_the_score_stands(tmp_path, capsys, monkeypatch)
     assert caution in (tmp_path / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_closed_form_models_may_make_flat_images(tmp_path, capsys):
     """Two steps of Euler's method leave no contrast."""
     grid = ("model=mixture-flow", "scheduler=flow_euler")

@@ -175,6 +175,7 @@ def times_of_stages(pipeline):
     return {name: times.min() for name, times in runs.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", PLACES)
 def test_a_sleep_is_seen_in_the_stage_that_it_was_planted_in(stage, pipeline, monkeypatch):
     before = times_of_stages(pipeline)

@@ -70,6 +70,7 @@ def test_a_figure_is_an_altair_chart_of_the_run(run):
     assert "latency" in run.plot("fd_shapes", "vs_seconds").to_dict()["title"]["text"]
 
 
+@pytest.mark.slow
 def test_the_chart_of_a_decision_is_that_of_the_page(tmp_path):
     run = fabricate(tmp_path / "one", guidances=(4.0,), samples=256)
     results = db.load(run.folder)
@@ -128,6 +129,7 @@ def test_images_that_are_gone_are_said_to_be(copied):
         run.images(A, [0])
 
 
+@pytest.mark.slow
 def test_runs_of_one_process_keep_their_own_direction_of_a_metric(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = {}

@@ -44,6 +44,7 @@ def names_of(cell):
     return sorted(file.name for file in cell.iterdir() if not file.name.startswith(OF_THE_CLOCK))
 
 
+@pytest.mark.slow
 def test_a_sweep_stores_what_the_command_stores(swept, tmp_path, capfd):
     before = dict(os.environ), [*sys.path], [*sys.argv], torch.get_num_threads()
     seen = []
@@ -86,6 +87,7 @@ def test_what_cannot_run_is_refused_in_the_words_of_the_command(settings, words,
     assert err == "".join(f"denoisebench: {line}\n" for line in str(raised.value).splitlines())
 
 
+@pytest.mark.slow
 def test_files_that_changed_between_two_sweeps_are_read_anew(tmp_path):
     """Prompts and weights: their hashes are in the keys of cells."""
     prompts, folder = tmp_path / "prompts.txt", tmp_path / "mine"
@@ -114,6 +116,7 @@ def test_devices_by_number_are_chosen_before_python_starts():
         db.sweep(device=["cuda:1", "cuda:0"])
 
 
+@pytest.mark.slow
 def test_configs_of_ones_own_are_found_in_their_folder(tmp_path):
     folder = tmp_path / "my configs, of 2026"
     (folder / "scheduler").mkdir(parents=True)
@@ -130,6 +133,7 @@ def test_a_folder_of_configs_that_is_not_there_is_refused(tmp_path):
         db.sweep(config_dir=tmp_path / "absent", **{**QUICK, "runs": tmp_path})
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
     from denoisebench.bench.generate import generate
 
@@ -145,6 +149,7 @@ def test_a_cell_that_fails_is_a_row_and_a_warning(tmp_path, monkeypatch):
     assert "1 cell, 1 failed" in repr(run)
 
 
+@pytest.mark.slow
 def test_a_tracking_server_that_is_down_is_a_warning(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("NO_PROXY", "*")
     before = dict(os.environ)
@@ -157,6 +162,7 @@ def test_a_tracking_server_that_is_down_is_a_warning(tmp_path, monkeypatch, capf
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_what_the_callback_raises_ends_the_sweep_and_keeps_the_store(tmp_path):
     class Enough(Exception):
         pass

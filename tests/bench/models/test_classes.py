@@ -50,6 +50,7 @@ def images(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_sweep_of_schedulers_steps_and_guidance(zoo, tmp_path, capsys):
     grid = ("scheduler=ddim,dpmpp_2m", "steps=2,3", "guidance=1,4")
     code, _, err = sweep(capsys, tmp_path, zoo, *grid)
@@ -65,6 +66,7 @@ def test_a_sweep_of_schedulers_steps_and_guidance(zoo, tmp_path, capsys):
     assert len({*names}) == len(names) == 3
 
 
+@pytest.mark.slow
 def test_images_are_those_of_the_pipeline_itself_for_these_classes(zoo, three, tmp_path, capsys):
     assert sweep(capsys, tmp_path, zoo, three, "scheduler=ddim", "guidance=4")[0] == 0
     pipeline = DiTPipeline.from_pretrained(zoo)
@@ -83,6 +85,7 @@ def test_images_are_those_of_the_pipeline_itself_for_these_classes(zoo, three, t
     assert names == {"three": ["goldfish", "3", "tench, Tinca tinca"]}
 
 
+@pytest.mark.slow
 def test_noise_of_steps_is_the_samples_own_with_and_without_guidance(zoo, three, tmp_path, capsys):
     """DiT keeps its states twice under guidance; a batch of its own leaves a sample as it is."""
     for size in (3, 1):
@@ -95,6 +98,7 @@ def test_noise_of_steps_is_the_samples_own_with_and_without_guidance(zoo, three,
         assert np.abs(whole[name].astype(int) - alone[name].astype(int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_cell_of_more_samples_keeps_the_classes_of_the_first(zoo, tmp_path, capsys):
     told = []
     for samples in (3, 5):
@@ -157,6 +161,7 @@ def test_classes_are_for_models_that_are_told_one(tmp_path, capsys):
     assert "prompts=classes: the model is told no classes; choose other prompts" in err
 
 
+@pytest.mark.slow
 def test_guidance_of_a_model_of_other_classes_than_the_pipeline_leads_away_from(tmp_path, capsys):
     """diffusers has the number of ImageNet's classes written into it."""
     few = save_dit(tmp_path / "few", classes=10)
@@ -184,6 +189,7 @@ def swept_zoo(zoo, nothing_kept, tmp_path, capsys):
     return tmp_path / "runs" / "tiny", out
 
 
+@pytest.mark.slow
 def test_a_report_defaults_pack_and_check_as_of_any_model(swept_zoo, zoo, tmp_path, capsys):
     folder, out = swept_zoo
     assert "clip_score_vit_b_32 is left out: prompts are names of classes, not captions" in out
@@ -209,6 +215,7 @@ def test_a_report_defaults_pack_and_check_as_of_any_model(swept_zoo, zoo, tmp_pa
 # Consistency models.
 
 
+@pytest.mark.slow
 def test_a_consistency_model_of_classes_has_steps_and_no_guidance(tmp_path, capsys):
     folder = save_consistency_model(tmp_path / "fast", classes=5)
     names = tmp_path / "names.txt"
@@ -236,6 +243,7 @@ def test_a_consistency_model_of_classes_has_steps_and_no_guidance(tmp_path, caps
         assert np.abs(mine.astype(int) - (own * 255).round().byte().numpy()).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_consistency_model_of_nothing_needs_no_prompts(nothing_kept, tmp_path, capsys):
     folder = save_consistency_model(tmp_path / "fast")
     more = ("metrics=own", "scheduler=cm_stochastic_iterative", "steps=1,4", "samples=4")
@@ -276,6 +284,7 @@ def test_a_diffusion_model_cannot_be_driven_as_a_consistency_model(tmp_path, cap
     assert "drives consistency models and shapes-ddpm is a diffusion model" in err
 
 
+@pytest.mark.slow
 def test_places_on_the_training_grid_are_levels_of_ones_own(tmp_path, capsys):
     """[22, 0] are the two steps of the paper: from most noise, then from place 22 of 40."""
     folder = save_consistency_model(tmp_path / "fast")

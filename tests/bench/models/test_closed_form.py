@@ -70,6 +70,7 @@ def test_exact_moments_are_those_of_rounded_images(generator):
         np.testing.assert_allclose(pixels.T.cov(), cov, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_how_near_a_scheduler_comes_to_the_exact_distribution(tmp_path, capsys):
     frame = sweep(
         tmp_path, capsys, "model=mixture", "scheduler=ddim,heun", "steps=4,64", "samples=256"
@@ -84,6 +85,7 @@ def test_a_sweep_measures_how_near_a_scheduler_comes_to_the_exact_distribution(t
     assert set(frame.guidance) == {1.0}  # the model's own default
 
 
+@pytest.mark.slow
 def test_guidance_shifts_the_mean_by_the_exact_amount(tmp_path, capsys):
     frame = sweep(
         tmp_path, capsys, "model=gaussian", "scheduler=dpmpp_2m", "steps=32", "guidance=1,2"
@@ -93,6 +95,7 @@ def test_guidance_shifts_the_mean_by_the_exact_amount(tmp_path, capsys):
     assert fd[2] - fd[1] == pytest.approx(shift, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_flow_model_runs_with_flow_schedulers_alone(tmp_path, capsys):
     frame = sweep(
         tmp_path, capsys, "model=mixture-flow", "scheduler=flow_euler,flow_heun", "steps=8"
@@ -123,6 +126,7 @@ def test_prompts_and_references_that_do_not_belong_are_refused(tmp_path, capsys)
         assert call(capsys, *tiny(tmp_path, *choice))[0] == 2
 
 
+@pytest.mark.slow
 def test_closed_form_models_are_an_axis_each_with_its_own_reference(tmp_path, capsys):
     frame = sweep(tmp_path, capsys, "model=mixture,gaussian", "scheduler=heun", "steps=64")
     assert (frame.fd_pixels_raw < 2 * frame.fd_pixels_floor).all()

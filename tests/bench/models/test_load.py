@@ -151,6 +151,7 @@ def test_files_of_a_variant_are_those_that_count_and_those_that_are_loaded(copy)
     assert same(weights_of(loaded(found)), halved)
 
 
+@pytest.mark.slow
 def test_a_single_file_needs_a_config_and_loads_what_it_holds(sd15, tmp_path, capsys):
     pipeline = load_pipeline(sd15, "float32", "cpu")
     file = as_single_file(pipeline, tmp_path / "all.safetensors")

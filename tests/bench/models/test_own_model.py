@@ -36,6 +36,7 @@ def sweep(capsys, tmp_path, folder, *more):
     return call(capsys, "sweep", *given)
 
 
+@pytest.mark.slow
 def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
     code, out, err = sweep(capsys, tmp_path, mine, "scheduler=ddim", "steps=2,4")
     assert (code, err) == (0, "")
@@ -53,6 +54,7 @@ def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
     assert "No quality metric" not in (run.folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_closeness_to_many_steps_chooses_steps_and_no_guidance(mine, tmp_path, capsys):
     more = ("scheduler=ddim", "steps=4,8", "margins.gating.ssim_converged.absolute=1", "samples=32")
     more = (*more, "metrics.convergence_samples=32")
@@ -69,6 +71,7 @@ def test_closeness_to_many_steps_chooses_steps_and_no_guidance(mine, tmp_path, c
         apply(None, path)
 
 
+@pytest.mark.slow
 def test_a_size_that_is_given_counts(mine, tmp_path, capsys):
     more = ("scheduler=ddim", "steps=2", "metrics=none", "model.width=40", "model.height=32")
     assert sweep(capsys, tmp_path, mine, *more)[0] == 0
@@ -86,6 +89,7 @@ def test_a_size_that_is_not_stated_is_asked_for(mine, tmp_path, capsys):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_unconditional_pipeline_needs_no_prompts_either(cats, tmp_path, capsys):  # noqa: F811
     code, _, err = sweep(capsys, tmp_path, cats, "scheduler=ddpm,ddim", "steps=2,4", "guidance=1,4")
     assert (code, err) == (0, "")
@@ -105,6 +109,7 @@ def test_the_weight_that_nobody_chose_is_said_once(mine, tmp_path, capsys):
         assert "pipeline's own is" not in sweep(capsys, tmp_path, mine, *plan, given)[1], given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["unconditional", "ignored"])
 def test_nothing_speaks_of_a_weight_that_has_no_effect(form, mine, cats, tmp_path, capsys):  # noqa: F811
     given = {

@@ -143,6 +143,7 @@ def verdict(name):
     return f"refused: {facts.problem}" if facts.problem else "driven"
 
 
+@pytest.mark.slow
 def test_every_text_to_image_pipeline_is_driven_refused_with_reason_or_unknown():
     verdicts = {name: verdict(name) for name in text_to_image()}
     said = {name: text for name, text in verdicts.items() if text not in NO_TEXT_TO_IMAGE}

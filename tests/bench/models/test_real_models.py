@@ -73,6 +73,7 @@ def grids(out):
     return {scheduler: run.store.read_record(key, "grid") for scheduler, key in keys.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TINY, "lcm-lora"])
 def test_a_ready_config_runs(name, models, tmp_path, capsys):
     schedulers = DRIVEN.get(name, FLOW)
@@ -94,6 +95,7 @@ def test_a_ready_config_runs(name, models, tmp_path, capsys):
             assert ends == pytest.approx((own[0], own[-1]), rel=2e-3, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sd15", "sdxl", "lcm", "pixart-sigma", *KINDS])
 def test_an_architecture_is_timed_without_its_weights(name, models, tmp_path, capsys):
     folder = tmp_path / "configs"
@@ -112,6 +114,7 @@ def test_an_architecture_is_timed_without_its_weights(name, models, tmp_path, ca
     assert "random weights, for latency alone" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*KINDS, "lcm"])
 def test_schedulers_of_a_kind_run_or_are_refused_with_reason(name, models, tmp_path, capsys):
     folder = save_tiny(name, models)
@@ -171,6 +174,7 @@ def test_the_solver_that_a_model_came_with_leaves_no_trace_in_another():
         assert dict(made.config) == dict(expected.config)
 
 
+@pytest.mark.slow
 def test_guidance_of_qwen_image_is_two_calls_and_one_evaluation(models, tmp_path, capsys):
     plain = sweep(capsys, tmp_path, *overrides("qwen-image", models), "guidance=1").iloc[0]
     guided = sweep(capsys, tmp_path, *overrides("qwen-image", models), "guidance=4").iloc[0]
@@ -196,6 +200,7 @@ def test_remembered_embeddings_are_those_that_would_be_computed(name, models):
     assert len(memory) == 2
 
 
+@pytest.mark.slow
 def test_prompts_are_measured_by_what_the_pipeline_reads(models, tmp_path, capsys, caplog):
     prompts = tmp_path / "long.txt"
     prompts.write_text("a" * 300 + "\nshort\n")
@@ -206,6 +211,7 @@ def test_prompts_are_measured_by_what_the_pipeline_reads(models, tmp_path, capsy
     assert "2 of 3 prompts are longer than the 256 tokens that flux-schnell reads" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sdxl", "z-image"])
 def test_latents_are_given_in_the_number_format_of_the_pipeline(name, models, tmp_path, capsys):
     latents = tmp_path / "latents.npy"

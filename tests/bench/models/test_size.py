@@ -14,6 +14,7 @@ from tests.helpers.tiny_pipelines import save_tiny
 RUN = ("sd15", "sdxl", "lcm", "sd3", "flux-schnell", "pixart-sigma", "qwen-image")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUN)
 def test_the_size_is_that_of_the_images_that_the_pipeline_makes_unasked(name, tmp_path_factory):
     folder = save_tiny(name, tmp_path_factory.mktemp("tiny"))

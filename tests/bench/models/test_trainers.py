@@ -64,6 +64,7 @@ def test_a_part_within_its_pipeline_is_answered_with_the_pipeline(copy, tmp_path
     assert line.endswith(f"it is a part of a pipeline; give the whole: model.path={copy}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "unet"])
 def test_a_network_alone_is_answered_with_the_command_that_makes_it_whole(
     place, sd15, tmp_path, capsys

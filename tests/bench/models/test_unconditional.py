@@ -43,6 +43,7 @@ def rows(tmp_path):
     return pd.read_csv(tmp_path / "runs" / "tiny" / "results.csv").set_index("scheduler")
 
 
+@pytest.mark.slow
 def test_an_unconditional_pipeline_runs_without_prompts_and_guidance(cats, tmp_path, capsys):
     more = ("prompts=unconditional", "scheduler=ddpm,ddim", "guidance=1,4")
     code, _, err = sweep(capsys, tmp_path, cats, *more)
@@ -55,6 +56,7 @@ def test_an_unconditional_pipeline_runs_without_prompts_and_guidance(cats, tmp_p
     assert (frame["latency_p50_s"] > 0).all()
 
 
+@pytest.mark.slow
 def test_its_images_are_those_that_the_pipeline_itself_makes(cats, tmp_path, capsys):
     more = ("prompts=unconditional", "scheduler=ddim", "batch_size=3")
     assert sweep(capsys, tmp_path, cats, *more)[0] == 0
@@ -91,6 +93,7 @@ def test_a_model_that_is_told_what_to_show_needs_prompts(tmp_path, capsys):
     assert "shapes-ddpm is told what to show; choose prompts that say it" in err
 
 
+@pytest.mark.slow
 def test_a_learned_variance_goes_to_the_scheduler_that_reads_it(tmp_path, capsys):
     torch.manual_seed(0)
     scheduler = DDPMScheduler(variance_type="learned_range")
@@ -102,6 +105,7 @@ def test_a_learned_variance_goes_to_the_scheduler_that_reads_it(tmp_path, capsys
     assert "scheduler=ddim: cats: fails at 4 steps: " in err
 
 
+@pytest.mark.slow
 def test_the_pipeline_of_ddim_is_driven_too(tmp_path, capsys):
     torch.manual_seed(0)
     DDIMPipeline(unet=unet(), scheduler=DDIMScheduler()).save_pretrained(tmp_path / "ddim")

@@ -75,6 +75,7 @@ def test_of_many_who_replace_a_file_one_does(place):
     assert names(place, "leases") == ["leases/x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["busy", "silent", "lost"])
 def test_requests_that_fail_are_made_again(server, bucket, fault):
     faulty(server, fault, "PUT", 1)

@@ -57,6 +57,7 @@ def offered(line):
     return [name for name in names.split(", ") if name], steps[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "schedulers", "more"),
     [

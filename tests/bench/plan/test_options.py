@@ -62,6 +62,7 @@ def close(one, other):
     return np.abs(one.astype(int) - other.astype(int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_an_option_is_an_axis_a_column_and_part_of_the_name(tmp_path, capsys):
     options = (*FAST, "model.call.eta=0,1", "samples=4")
     code, _, err = call(capsys, *tiny(tmp_path, *options))
@@ -78,6 +79,7 @@ def test_an_option_is_an_axis_a_column_and_part_of_the_name(tmp_path, capsys):
     assert "eta=1" in err
 
 
+@pytest.mark.slow
 def test_images_of_an_option_are_those_of_a_call_of_diffusers(two, tmp_path, capsys):
     assert call(capsys, *tiny(tmp_path, *two, "model.call.eta=1"))[0] == 0
     _, images, _ = stored(tmp_path)
@@ -88,6 +90,7 @@ def test_images_of_an_option_are_those_of_a_call_of_diffusers(two, tmp_path, cap
     assert not close(expected, direct(pipeline, num_inference_steps=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "levels"), [("timesteps", [980, 420, 60]), ("sigmas", [14, 3, 0.5, 0])]
 )
@@ -101,6 +104,7 @@ def test_levels_of_one_s_own_are_those_of_a_call_of_diffusers(kind, levels, two,
     assert close(images, direct(pipeline, **{kind: levels}))
 
 
+@pytest.mark.slow
 def test_a_flow_shifts_the_levels_that_it_is_given_as_its_pipeline_does(two, tmp_path, capsys):
     more = ("model=shapes-flow", "scheduler=flow_euler,flow_unipc", "grid.sigmas=[1,0.4]")
     assert call(capsys, *tiny(tmp_path, *two, *more))[0] == 0
@@ -209,6 +213,7 @@ def test_what_cannot_be_given_is_one_line_when_the_sweep_is_planned(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_prompts_of_a_path_alone_have_its_name(tmp_path, capsys):
     (tmp_path / "mine.TXT").write_text("a red circle\na blue square\n")
     path = f"prompts.path={tmp_path / 'mine.TXT'}"

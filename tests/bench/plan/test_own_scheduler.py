@@ -26,6 +26,7 @@ def rows():
     return pd.read_parquet("runs/own/results.parquet").set_index("scheduler")
 
 
+@pytest.mark.slow
 def test_a_class_is_compared_with_a_scheduler_of_the_catalogue(capsys):
     both = ("scheduler=euler", f"scheduler.class=null,{MODULE}:Crisp", "steps=8")
     assert gaussian(capsys, *both, *EXACT)[0] == 0
@@ -39,6 +40,7 @@ def test_a_class_is_compared_with_a_scheduler_of_the_catalogue(capsys):
     assert "Crisp" in out
 
 
+@pytest.mark.slow
 def test_a_class_made_from_none_of_diffusers_does_what_the_same_method_does(capsys):
     trailing = "scheduler.flags.timestep_spacing=trailing"
     assert gaussian(capsys, trailing, "steps=4", *EXACT, "run=ddim")[0] == 0
@@ -50,6 +52,7 @@ def test_a_class_made_from_none_of_diffusers_does_what_the_same_method_does(caps
     assert row.fd_pixels_raw == pytest.approx(ddim.fd_pixels_raw, rel=0.1)
 
 
+@pytest.mark.slow
 def test_noise_from_the_samples_generators_is_the_same_again_and_other_noise_is_refused(capsys):
     code, _, err = gaussian(capsys, f"scheduler.class={MODULE}:Noisy")
     assert code == 2
@@ -63,6 +66,7 @@ def test_noise_from_the_samples_generators_is_the_same_again_and_other_noise_is_
     assert (images[0] == images[1]).all()
 
 
+@pytest.mark.slow
 def test_a_changed_class_makes_other_cells(tmp_path, capsys):
     text = """
     from diffusers import DDIMScheduler
@@ -78,6 +82,7 @@ def test_a_changed_class_makes_other_cells(tmp_path, capsys):
     assert keys[0] != keys[1]
 
 
+@pytest.mark.slow
 def test_a_config_of_ones_own_names_a_class_and_its_flags(tmp_path, capsys):
     folder = tmp_path / "mine" / "scheduler"
     folder.mkdir(parents=True)
@@ -88,6 +93,7 @@ def test_a_config_of_ones_own_names_a_class_and_its_flags(tmp_path, capsys):
     assert [*rows().index] == ["crisp+karras", "ddim"]
 
 
+@pytest.mark.slow
 def test_two_classes_of_one_name_are_refused_with_a_line_that_tells_them_apart(tmp_path, capsys):
     text = """
     from diffusers import DDIMScheduler
@@ -106,11 +112,13 @@ def test_two_classes_of_one_name_are_refused_with_a_line_that_tells_them_apart(t
     assert {*rows().index} == {"own_one_Mine", "own_two_Mine"}
 
 
+@pytest.mark.slow
 def test_a_class_of_the_catalogue_is_its_entry(capsys):
     assert gaussian(capsys, "scheduler.class=diffusers:EulerDiscreteScheduler")[0] == 0
     assert rows().scheduler_class["euler"] == "EulerDiscreteScheduler"
 
 
+@pytest.mark.slow
 def test_a_family_that_cannot_be_read_is_asked_for(capsys):
     flow = ("model=mixture-flow", "metrics=none", f"scheduler.class={MODULE}:Untold")
     code, _, err = gaussian(capsys, *flow)
@@ -123,6 +131,7 @@ def test_a_family_that_cannot_be_read_is_asked_for(capsys):
     assert "drives flow models and gaussian is a diffusion model" in err
 
 
+@pytest.mark.slow
 def test_a_default_says_the_family_that_its_class_was_measured_on(capsys):
     given = (f"scheduler.class={MODULE}:Untold", "scheduler.family=flow", "steps=4,8")
     margins = "margins.gating={fd_pixels:{absolute:1000}}"

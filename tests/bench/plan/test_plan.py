@@ -106,6 +106,7 @@ def test_a_margin_of_a_metric_a_family_or_a_file_of_margins_is_accepted(name, tm
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margins", ["default", "mlperf"])
 def test_the_margins_of_an_experiment_do_for_models_with_other_metrics(margins, tmp_path, capsys):
     others = ("experiment=claims", *PIXELS, f"margins={margins}", f"runs={tmp_path}")
@@ -274,6 +275,7 @@ def test_an_unknown_command_names_the_known_ones(capsys):
     assert "sweep" in err
 
 
+@pytest.mark.slow
 def test_corners_of_a_grid_that_do_not_fit_are_rows_that_say_why(tmp_path, capsys):
     grid = ("model=gaussian,mixture-flow", "scheduler=pndm,ddim,flow_euler", "steps=2,3")
     code, _, err = call(capsys, *tiny(tmp_path, *grid, "run=grid"))

@@ -47,6 +47,7 @@ def rows(tmp_path):
     return pd.read_csv(tmp_path / "runs" / "tiny" / "results.csv").set_index("scheduler")
 
 
+@pytest.mark.slow
 def test_ddim_on_a_latent_model_whose_config_knows_no_clipping_does_not_clip(
     with_scheduler, tmp_path, capsys
 ):
@@ -60,6 +61,7 @@ def test_ddim_on_a_latent_model_whose_config_knows_no_clipping_does_not_clip(
     assert rows(tmp_path)["key"].to_dict() == plain.to_dict()  # the flag says what is so
 
 
+@pytest.mark.slow
 def test_clipping_that_a_user_asks_for_is_named(with_scheduler, tmp_path, capsys):
     folder = with_scheduler(
         "pixart-sigma", _class_name="DPMSolverMultistepScheduler", beta_schedule="linear"
@@ -72,6 +74,7 @@ def test_clipping_that_a_user_asks_for_is_named(with_scheduler, tmp_path, capsys
     assert list(rows(tmp_path).index) == ["ddim+clip_sample"]
 
 
+@pytest.mark.slow
 def test_a_class_that_cannot_clip_runs_on_a_clipping_model_when_asked_to(
     with_scheduler, tmp_path, capsys
 ):
@@ -99,6 +102,7 @@ def test_clipping_that_the_pipeline_of_a_latent_model_switches_off_is_off(
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_an_edm_model_is_driven_by_edm_schedulers_on_its_own_sigmas(
     with_scheduler, tmp_path, capsys
 ):
@@ -147,6 +151,7 @@ def test_schedulers_that_know_no_zero_snr_are_refused_at_planning(with_scheduler
     assert "choose from ddpm, ddim, euler, euler_a, dpmpp_2m" in err
 
 
+@pytest.mark.slow
 def test_a_schedule_that_one_class_alone_knows_runs_everywhere(with_scheduler, tmp_path, capsys):
     folder = with_scheduler(
         "sd15",
@@ -176,6 +181,7 @@ def test_a_learned_variance_that_a_class_cannot_read_is_found_at_planning(
     assert sweep(capsys, tmp_path, folder, "scheduler=ddpm", "--dry-run")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_flow_whose_own_config_has_other_sigmas_runs_with_finite_images(
     with_scheduler, tmp_path, capsys
 ):
@@ -191,6 +197,7 @@ def test_a_flow_whose_own_config_has_other_sigmas_runs_with_finite_images(
     assert (frame["sigma_start"] <= 1).all()
 
 
+@pytest.mark.slow
 def test_perturbed_attention_takes_no_interval_or_rescale_and_its_passes_are_counted(
     models, tmp_path, capsys
 ):

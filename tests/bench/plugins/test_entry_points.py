@@ -50,6 +50,7 @@ def _installed(tmp_path, monkeypatch):
     sys.modules.pop("added_things", None)
 
 
+@pytest.mark.slow
 def test_its_metric_and_scheduler_are_chosen_by_name(capsys):
     named = ("metrics.own=[warm]", "scheduler.class=bold", "model=tinted")
     code, _, err = gaussian(capsys, *named)

@@ -108,6 +108,7 @@ def check_equal(server, bucket, run_folder, plain):
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_workers_make_in_a_bucket_what_one_process_makes_in_a_folder(
     plain, server, bucket, tmp_path
 ):
@@ -161,6 +162,7 @@ def lines_of(cases, env):
     return [json.loads(line) for line in reply.stdout.splitlines() if line.startswith("[")]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_bucket_is_a_line_before_any_work(server, bucket, tmp_path):
     item = f"driver-{hash_of([b'tiny'])}"
     right = server.environment()

@@ -9,6 +9,7 @@ from tests.helpers.cli import call
 from tests.helpers.shared_sweeps import content, plan, swept
 
 
+@pytest.mark.slow
 def test_workers_that_submitit_starts_make_what_one_process_makes(alone, tmp_path, capsys):
     local = ("launcher=slurm", "slurm.cluster=local", "workers=2")
     code, _, err = call(capsys, *swept(tmp_path, *local))

@@ -62,6 +62,7 @@ def waiting_for(condition, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_workers_make_what_one_process_makes(alone, tmp_path, capsys):
     code, out, err = call(capsys, *swept(tmp_path, "workers=2"))
     assert code == 0, err
@@ -79,6 +80,7 @@ def test_workers_make_what_one_process_makes(alone, tmp_path, capsys):
     assert [path.read_text() for path in sorted(queue.glob("*.log"))] == logs, "none was started"
 
 
+@pytest.mark.slow
 def test_whoever_sees_the_folder_helps_and_the_driver_measures_times(
     alone, tmp_path, capsys, quick
 ):
@@ -91,6 +93,7 @@ def test_whoever_sees_the_folder_helps_and_the_driver_measures_times(
     assert len(latencies) == 4
 
 
+@pytest.mark.slow
 def test_images_of_a_large_cell_are_read_in_blocks_by_whoever_is_free(
     tmp_path, capsys, monkeypatch, quick
 ):
@@ -129,6 +132,7 @@ def test_images_of_a_large_cell_are_read_in_blocks_by_whoever_is_free(
     assert numbers(folder) == numbers(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_black_images_are_not_read(tmp_path, capsys, monkeypatch, quick):
     monkeypatch.setattr(passes, "_BLOCK", 8)
     plain, planned = sampling.generate, worker.plan_sweep
@@ -146,6 +150,7 @@ def test_black_images_are_not_read(tmp_path, capsys, monkeypatch, quick):
     assert not content(tmp_path / "tiny", ("features",))
 
 
+@pytest.mark.slow
 def test_workers_run_a_race_as_one_process_does(tmp_path, capsys, quick):
     race = swept(
         tmp_path,
@@ -167,6 +172,7 @@ def test_workers_run_a_race_as_one_process_does(tmp_path, capsys, quick):
     assert content(tmp_path / "alone") == content(tmp_path / "shared")
 
 
+@pytest.mark.slow
 def test_reference_trajectories_come_before_what_is_compared_with_them(tmp_path, capsys, quick):
     arguments = swept(
         tmp_path,
@@ -182,6 +188,7 @@ def test_reference_trajectories_come_before_what_is_compared_with_them(tmp_path,
     assert numbers(tmp_path / "alone") == numbers(tmp_path / "shared")
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_at_a_worker_fails_and_the_others_go_on(
     tmp_path, capsys, monkeypatch, quick
 ):
@@ -210,6 +217,7 @@ class Broken(Session):
         raise RuntimeError("this machine is broken")
 
 
+@pytest.mark.slow
 def test_a_broken_machine_takes_no_cell_from_one_that_can_make_it(tmp_path, capsys, quick):
     """It leaves what failed to the other; a cell that fails at both has failed."""
     folder = tmp_path / "tiny"
@@ -256,6 +264,7 @@ def test_a_broken_machine_that_is_left_alone_says_so(tmp_path, capsys, quick):
     assert "answer: none; every cell failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
     slow = swept(tmp_path, "samples=24")
     driving = start(*slow, "workers=0")
@@ -271,6 +280,7 @@ def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
     assert content(tmp_path / "tiny") == content(alone)
 
 
+@pytest.mark.slow
 def test_an_hour_between_clocks_and_no_mlflow_change_nothing(alone, tmp_path, capsys, quick):
     """The worker's clock is an hour ahead; the driver cannot publish."""
     ahead = (
@@ -286,6 +296,7 @@ def test_an_hour_between_clocks_and_no_mlflow_change_nothing(alone, tmp_path, ca
     assert "publish later with" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_whose_disk_is_full_says_so_and_another_goes_on(
     alone, tmp_path, capsys, monkeypatch, quick
 ):
@@ -391,6 +402,7 @@ def test_a_worker_that_would_make_other_images_is_refused(alone, tmp_path, capsy
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_when_the_sweep_is_started_again_with_another_grid(
     tmp_path, capsys, quick
 ):

@@ -68,6 +68,7 @@ def test_what_a_form_cannot_do_is_said():
     assert "guidance_rescale" in Guidance("offset", 4.0, steering=STEERED).problems()[0]
 
 
+@pytest.mark.slow
 def test_weights_that_all_mean_off_are_one_cell(tmp_path, capsys):
     assert call(capsys, *tiny(tmp_path, "guidance=0,0.5,1,4", "latency.timed_runs=0"))[0] == 0
     frame = pd.read_csv(tmp_path / "tiny" / "results.csv")
@@ -75,6 +76,7 @@ def test_weights_that_all_mean_off_are_one_cell(tmp_path, capsys):
     assert sorted(frame["guidance"]) == [0.0, 4.0]  # as asked for
 
 
+@pytest.mark.slow
 def test_rows_tell_what_a_weight_amounts_to(tmp_path, capsys):
     grid = ("model=shapes-ddpm,shapes-lcm", "scheduler=ddim,lcm", "guidance=4")
     options = ("negative_prompt=grey", "guidance_rescale=0.5", "latency.timed_runs=0")

@@ -65,6 +65,7 @@ def test_a_store_reads_shards_of_both_forms_as_one(tmp_path, pictures):
     assert store.missing("cell", "images", 5) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_that_keeps_png_finds_the_same_numbers_and_goes_on_from_either(tmp_path, capsys):
     def sweep(*settings):
         code, out, err = call(capsys, *tiny(tmp_path, *settings))

@@ -87,6 +87,7 @@ def test_who_tore_an_upload_sees_it_by_its_size(server, opened):
     assert store.missing(KEY, "x", 4) == [(0, 4)], "though a whole copy is at hand"
 
 
+@pytest.mark.slow
 def test_samples_that_lists_lack_are_looked_for_again(server, opened):
     mine, yours = opened(), opened()
     behind(server, yours, 1.5)
@@ -103,6 +104,7 @@ def test_samples_that_are_nowhere_are_given_up(opened, monkeypatch):
         opened().read(KEY, "x", 4)
 
 
+@pytest.mark.slow
 def test_a_record_that_was_replaced_is_never_read_though_lists_have_it(server, opened):
     mine, yours = opened(), opened()
     mine.write_record(KEY, "status", {"status": "failed"})
@@ -113,6 +115,7 @@ def test_a_record_that_was_replaced_is_never_read_though_lists_have_it(server, o
     assert yours.read_record(KEY, "status") == {"status": "done"}, "after a while"
 
 
+@pytest.mark.slow
 def test_a_record_that_another_has_written_is_waited_for(server, opened):
     mine, yours = opened(), opened()
     behind(server, yours, 1.5)

@@ -56,6 +56,7 @@ def test_flow_schedulers_know_the_shift_of_the_model():
     assert name_of("flow_euler", config, stochastic_sampling=True) == "flow_euler_sde"
 
 
+@pytest.mark.slow
 def test_a_cell_asked_for_by_flags_is_the_one_of_the_catalogue(tmp_path, capsys):
     """The key is that of the cell that ran before flags were an axis."""
     swept_with(tmp_path, "scheduler=dpmpp_2m_karras")
@@ -67,6 +68,7 @@ def test_a_cell_asked_for_by_flags_is_the_one_of_the_catalogue(tmp_path, capsys)
     assert "dpmpp_2m+karras is dpmpp_2m_karras on gaussian: one cell, under that name" in out
 
 
+@pytest.mark.slow
 def test_flags_are_an_axis_and_tell_curves_apart(tmp_path):
     grid = ("scheduler=ddim,euler", "scheduler.flags.use_karras_sigmas=true,false", "steps=3,5")
     frame = swept_with(tmp_path, *grid)
@@ -102,6 +104,7 @@ def test_a_model_that_has_the_flag_makes_two_names_one_cell(tmp_path, capsys):
     assert "dpmpp_2m_karras is dpmpp_2m on model" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -135,6 +138,7 @@ def test_flags_that_cannot_be_had_are_refused_with_the_cure(overrides, message, 
     assert not (tmp_path / "tiny").exists()
 
 
+@pytest.mark.slow
 def test_a_flag_that_acts_on_few_steps_alone_has_a_whole_curve(tmp_path):
     flag = "scheduler.flags.lower_order_final=true,false"
     frame = swept_with(tmp_path, "scheduler=deis", flag, "steps=4,20")
@@ -158,6 +162,7 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
+@pytest.mark.slow
 def test_a_scheduler_of_ones_own_is_a_few_lines_of_yaml(own, tmp_path, capsys):
     frame = swept_with(tmp_path, f"--config-dir={own}", "scheduler=mine,known")
     assert set(frame["status"]) == {"done"}

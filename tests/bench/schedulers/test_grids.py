@@ -59,6 +59,7 @@ def test_start_and_end_are_columns_of_the_results(recorded):
     assert frame.loc[("ddim", 4), "sigma_start"] == pytest.approx(14.61, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_flow_counts_sigma_from_one_to_zero(tmp_path, capsys):
     code, _, _ = call(capsys, *tiny(tmp_path, "model=mixture-flow", "scheduler=flow_euler"))
     assert code == 0
@@ -67,6 +68,7 @@ def test_a_flow_counts_sigma_from_one_to_zero(tmp_path, capsys):
     assert grid.sigmas == pytest.approx(grid.scheduler_sigmas[:-1])
 
 
+@pytest.mark.slow
 def test_a_lost_grid_is_counted_again_without_new_images(recorded, capsys):
     run = load_run(recorded)
     key = run.entries[0].cell.key
@@ -169,6 +171,7 @@ def test_the_matched_grid_has_the_shift_of_the_model(name, dynamic):
     assert list(own[:steps]) == pytest.approx(levels, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_native_grid_is_untouched_by_the_matched_one(recorded, tmp_path, capsys):
     grid = ("model=gaussian", "scheduler=euler", "steps=5", "grid=native,matched")
     assert call(capsys, *tiny(tmp_path, *grid))[0] == 0

@@ -93,6 +93,7 @@ def test_a_config_without_spacing_has_that_of_its_class():
     assert not warnings_for("euler", "EulerDiscreteScheduler", {}, steps=20, table=TABLE)
 
 
+@pytest.mark.slow
 def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
     arguments = ("model=gaussian", "scheduler=ddim,euler", "steps=3,5", "prompts=components")
     code, out, err = call(capsys, *tiny(tmp_path, *arguments))
@@ -104,6 +105,7 @@ def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
     assert BY_NAME["trailing-drift"].advice in (tmp_path / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_curves_are_marked_with_what_their_scheduler_does(tmp_path):
     from denoisebench.__main__ import run
 

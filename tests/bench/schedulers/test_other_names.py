@@ -110,6 +110,7 @@ def test_the_steps_of_align_your_steps_are_those_of_diffusers():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISSING)
 def test_solvers_that_are_nowhere_are_not_taken_for_others(name, capsys):
     _, _, err = call(capsys, "sweep", f"scheduler={name}", "--dry-run")

@@ -137,6 +137,7 @@ def test_kernels_are_measured_against_draws_of_a_closed_form():
     np.testing.assert_allclose(np.cov(pixels, rowvar=False), cov, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_all_distances_and_more_steps_come_nearer(tmp_path, capsys):
     grid = ("model=mixture", "scheduler=ddim", "steps=2,64", "samples=200", "batch_size=50")
     more = ("metrics.distances=[fd,kernel,manifold]", "metrics.reference_samples=1000")
@@ -152,6 +153,7 @@ def test_a_sweep_measures_all_distances_and_more_steps_come_nearer(tmp_path, cap
     assert "kd_pixels" in (tmp_path / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_refused_before_anything_loads(tmp_path, capsys):
     stats = tmp_path / "stats.npz"
     np.savez(stats, mu=np.zeros(64), sigma=np.eye(64))

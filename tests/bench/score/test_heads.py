@@ -39,6 +39,7 @@ def row_and_images():
     return row, torch.from_numpy(Store(Path("runs/own")).read(row.key, "images", 8)["images"])
 
 
+@pytest.mark.slow
 def test_a_head_is_its_layers_on_the_embeddings_of_images(capsys, head):
     assert gaussian(capsys, asked_for(name="taste", head="head.safetensors"))[0] == 0
     row, images = row_and_images()
@@ -49,6 +50,7 @@ def test_a_head_is_its_layers_on_the_embeddings_of_images(capsys, head):
     assert row.taste_se > 0
 
 
+@pytest.mark.slow
 def test_without_a_head_it_is_the_cosine_times_a_scale(capsys):
     clip = "metrics.clip_score=[{name: c, model: 'local-dir:embedded:shapes-clip'}]"
     assert gaussian(capsys, asked_for(name="preference", scale="100"), clip)[0] == 0

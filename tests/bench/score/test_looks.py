@@ -252,6 +252,7 @@ def test_the_reason_is_said_and_the_cost_counted_before_anything_runs(tmp_path, 
     assert f"{6 * 10 + 2 * 8 * (2 + 5)} samples through the denoiser" in said
 
 
+@pytest.mark.slow
 def test_resuming_generates_nothing_and_a_new_step_count_uses_the_same_trajectory(
     converged, capsys, monkeypatch
 ):
@@ -272,6 +273,7 @@ def test_resuming_generates_nothing_and_a_new_step_count_uses_the_same_trajector
     assert set(made) == {3}
 
 
+@pytest.mark.slow
 def test_the_trajectory_may_be_in_the_grid(tmp_path, capsys):
     grid = ("scheduler=ddim", "steps=5,10", "metrics=none", "metrics.convergence=[psnr]")
     assert call(capsys, *tiny(tmp_path, *grid, "metrics.convergence_steps=10"))[0] == 0
@@ -337,6 +339,7 @@ def test_noise_is_told_from_the_flags_that_the_class_of_the_scheduler_reads():
     assert [adds_noise(job) for job in steady] == [False] * len(steady)
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_fails_fails_its_cells_with_its_message(tmp_path, capsys, monkeypatch):
 
     plain = sampling.generate

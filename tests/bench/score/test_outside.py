@@ -17,6 +17,7 @@ def warmth(images):
 ROW = MetricSpec("Warmth", "grey levels", "zero", "red less blue", function=f"{__name__}:warmth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("better", ["higher", "zero"])
 def test_a_number_of_ones_own_is_a_function_a_row_and_a_word(tmp_path, capsys, monkeypatch, better):
     row = MetricSpec(**{**vars(ROW), "better": better})

@@ -29,6 +29,7 @@ def rows():
     return pd.read_parquet("runs/own/results.parquet")
 
 
+@pytest.mark.slow
 def test_a_function_gives_a_column_with_its_error(capsys):
     assert gaussian(capsys, OWN_WARMTH)[0] == 0
     row = rows().iloc[0]
@@ -38,6 +39,7 @@ def test_a_function_gives_a_column_with_its_error(capsys):
     assert row.warmth_se == pytest.approx(values.std(ddof=1) / np.sqrt(8))
 
 
+@pytest.mark.slow
 def test_runs_and_packs_are_read_where_the_function_is_not(tmp_path, capsys):
     grid = ("steps=2,4", "samples=40", "margins.gating.warmth.absolute=30")
     assert gaussian(capsys, OWN_WARMTH, *grid)[0] == 0
@@ -63,6 +65,7 @@ def test_runs_and_packs_are_read_where_the_function_is_not(tmp_path, capsys):
     assert "default_for: warmth" in default
 
 
+@pytest.mark.slow
 def test_a_changed_source_is_measured_again_and_images_are_kept(tmp_path, capsys):
     gaussian(capsys, OWN_WARMTH)
     first = rows().iloc[0]
@@ -72,6 +75,7 @@ def test_a_changed_source_is_measured_again_and_images_are_kept(tmp_path, capsys
     assert rows().iloc[0].key == first.key
 
 
+@pytest.mark.slow
 def test_a_change_in_what_the_module_imports_is_one_of_its_source(tmp_path, capsys):
     (tmp_path / "own_factor.py").write_text("FACTOR = 1.0\n")
     text = "def warmth(images, prompts):\n    from own_factor import FACTOR\n\n"
@@ -84,6 +88,7 @@ def test_a_change_in_what_the_module_imports_is_one_of_its_source(tmp_path, caps
     assert rows().iloc[0].warmth == 6
 
 
+@pytest.mark.slow
 def test_a_changed_file_that_the_metric_names_is_measured_again(tmp_path, capsys):
     Path("weight.txt").write_text("1.5")
     text = """
@@ -124,6 +129,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_functions_that_fail_are_said_in_the_row_and_all_else_is_kept(tmp_path, capsys):
     bodies = {name: body for name, (body, _) in BROKEN.items()} | {
         "good": "return [7] * len(images)"
@@ -143,6 +149,7 @@ def test_functions_that_fail_are_said_in_the_row_and_all_else_is_kept(tmp_path, 
     assert row.good == 7
 
 
+@pytest.mark.slow
 def test_a_function_that_is_mended_is_asked_again_and_nothing_else_is_made(tmp_path, capsys):
     write(tmp_path / "own_numbers.py", WARMTH.replace("return", "raise ValueError"))
     assert gaussian(capsys, OWN_WARMTH)[0] == 1
@@ -160,6 +167,7 @@ def checked(capsys, *more):
     return code, json.loads(Path("runs/check/check.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
     """Images and all other numbers are whole: the report, comparisons and a check have them."""
     grid = (OWN_WARMTH, "metrics=exact", "samples=64", "steps=2,4")
@@ -195,6 +203,7 @@ def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
     assert checked(capsys)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_metric_that_changed_is_named_by_a_check_and_by_compare(tmp_path, capsys):
     grid = (OWN_WARMTH, "metrics=exact", "samples=64", "margins.gating.warmth.absolute=20")
     assert gaussian(capsys, *grid, "run=before")[0] == 0
@@ -210,6 +219,7 @@ def test_a_metric_that_changed_is_named_by_a_check_and_by_compare(tmp_path, caps
     assert "this metric of your own changed between the two" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_a_metric_whose_cells_all_lack_it_is_named_in_the_answer(tmp_path, capsys):
     write(tmp_path / "own_numbers.py", WARMTH.replace("return", "raise ValueError('cold')  #"))
     grid = (OWN_WARMTH, "steps=2,4", "margins.gating.warmth.absolute=20")
@@ -222,6 +232,7 @@ def test_a_metric_whose_cells_all_lack_it_is_named_in_the_answer(tmp_path, capsy
     assert "cells failed" not in said
 
 
+@pytest.mark.slow
 def test_a_metric_without_a_margin_is_said_to_be_left_out_of_a_check(capsys):
     grid = (OWN_WARMTH, "metrics=exact", "samples=64")
     for run in ("before", "now"):
@@ -278,6 +289,7 @@ def test_two_functions_of_one_name_need_two_names(tmp_path, capsys):
     assert f"metrics.own: a sweep has one list, for all its cells: {own}" in err
 
 
+@pytest.mark.slow
 def test_workers_go_on_where_a_function_fails(tmp_path, capsys):
     """Of several blocks, which workers share."""
     text = WARMTH.replace(

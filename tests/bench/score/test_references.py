@@ -23,6 +23,7 @@ from denoisebench.metrics.networks.extractors import attribute_extractor
 from tests.helpers.cli import call, tiny
 
 
+@pytest.mark.slow
 def test_perfect_images_of_eight_prompts_score_about_0_against_renders_of_the_same():
     texts = captions(draw_scenes(PROMPT_SEED, 0, 8))
     extract = attribute_extractor(EMBEDDED / "shapes-features" / "features.safetensors", "shapes")

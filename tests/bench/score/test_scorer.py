@@ -123,6 +123,7 @@ def images_read(monkeypatch):
     return ranges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cmmd", [(CLIP,), ()])
 def test_one_pass_over_the_images_gives_what_one_for_each_metric_gives(tmp_path, images_read, cmmd):
     settings = networks_of(cmmd)
@@ -140,6 +141,7 @@ def test_one_pass_over_the_images_gives_what_one_for_each_metric_gives(tmp_path,
         np.testing.assert_array_equal(found.influence, together[name].influence)
 
 
+@pytest.mark.slow
 def test_a_lost_shard_is_made_anew_from_its_own_images_alone(tmp_path, images_read):
     settings = networks_of()
     store, entry = stored(tmp_path, settings)
@@ -203,6 +205,7 @@ def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
     assert 0.7 < latents.std() < 1.3
 
 
+@pytest.mark.slow
 def test_a_sweep_of_tasks_scores_each_by_what_it_has_and_mends_what_is_lost(tmp_path, capsys):
     grid = ("task=txt2img,inpaint", "strength=0.5", "steps=4")
     assert call(capsys, *tiny(tmp_path, *grid))[0] == 0

@@ -29,6 +29,7 @@ def sweep_with_room_for(limit, folder, capsys, monkeypatch, *more):
     return code, "".join(texts), frame, sizes
 
 
+@pytest.mark.slow
 def test_halves_until_it_fits_and_makes_every_sample_once():
     made = []
 
@@ -41,6 +42,7 @@ def test_halves_until_it_fits_and_makes_every_sample_once():
     assert made == list(range(2, 31))
 
 
+@pytest.mark.slow
 def test_a_single_sample_that_does_not_fit_raises():
     def make(first, last):
         raise MemoryError
@@ -72,6 +74,7 @@ def test_what_processors_and_accelerators_raise_is_out_of_memory():
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_with_half_and_says_the_size_that_worked(
     tmp_path, monkeypatch, capsys, caplog
 ):
@@ -84,6 +87,7 @@ def test_a_sweep_goes_on_with_half_and_says_the_size_that_worked(
     assert "goes on with so many, as batch_size=3 does from the start" in warning
 
 
+@pytest.mark.slow
 def test_a_cell_that_holds_no_image_fails_with_what_to_do(tmp_path, monkeypatch, capsys):
     settings = ("scheduler=ddim", "steps=1", "guidance=4", "samples=4")
     code, text, frame, _ = sweep_with_room_for(0, tmp_path, capsys, monkeypatch, *settings)

@@ -42,6 +42,7 @@ def setup(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_images_are_those_of_a_direct_call_of_diffusers(setup, tmp_path, capsys):
     code, _, err = call(capsys, *setup, "metrics=none")
     assert (code, err) == (0, "")

@@ -76,6 +76,7 @@ def test_a_winner_is_confirmed_on_samples_that_did_not_choose_it(raced):
     assert record["drawn"][trial["winner"]] == trial["last"]
 
 
+@pytest.mark.slow
 def test_a_race_that_is_over_generates_nothing_when_it_is_run_again(raced, capsys):
     before = (raced / "race" / "race.json").read_bytes()
     code, out, err = call(capsys, *GRID, f"runs={raced}", "run=race", "sampling=race")
@@ -110,6 +111,7 @@ def test_a_race_without_a_metric_to_decide_by_is_refused(tmp_path, capsys):
     assert not list(tmp_path.rglob("cells"))
 
 
+@pytest.mark.slow
 def test_other_margins_decide_anew_and_generate_nothing(fixed, tmp_path, capsys):
     shutil.copytree(fixed, tmp_path / "fixed")
     wide = "margins.gating.fd_pixels.absolute=100"
@@ -120,6 +122,7 @@ def test_other_margins_decide_anew_and_generate_nothing(fixed, tmp_path, capsys)
     assert default_of(tmp_path / "fixed")[1] == 2
 
 
+@pytest.mark.slow
 def test_a_cell_that_breaks_on_the_way_is_a_failed_row_and_the_race_goes_on(
     tmp_path, monkeypatch, capsys
 ):
@@ -154,6 +157,7 @@ def test_a_set_without_fresh_prompts_for_the_winner_is_said(tmp_path, capsys):
     assert "holds 100 prompts" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_a_race_whose_cap_is_below_what_a_distance_needs_says_how_many(tmp_path, capsys):
     few = [argument for argument in GRID if not argument.startswith("samples=")]
     code, _, err = call(capsys, *few, f"runs={tmp_path}", "sampling=race", "samples=128")
@@ -161,6 +165,7 @@ def test_a_race_whose_cap_is_below_what_a_distance_needs_says_how_many(tmp_path,
     assert "samples=192 or more" in err
 
 
+@pytest.mark.slow
 def test_a_race_whose_prompts_repeat_below_what_a_distance_needs_says_how_many(tmp_path, capsys):
     """Of 256 captions of the embedded world 252 differ, and fd_shapes decides from 256 on."""
     race = ("sampling=race", "samples=256", "steps=1,2", "batch_size=64", "sampling.first=16")

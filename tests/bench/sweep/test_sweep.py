@@ -106,6 +106,7 @@ def test_a_second_run_generates_nothing(copied, capsys):
     assert store_files(copied / "tiny") == before
 
 
+@pytest.mark.slow
 def test_more_samples_keep_the_first_ones(copied, capsys):
     before = store_files(copied / "tiny")
     code, _, _ = call(capsys, *tiny(copied, *GRID, "samples=12"))
@@ -118,6 +119,7 @@ def test_more_samples_keep_the_first_ones(copied, capsys):
     assert set(frame.samples) == {12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "altered"])
 def test_a_damaged_shard_is_redone_alone(copied, capsys, damage):
     before = results(copied / "tiny").set_index("key")
@@ -136,6 +138,7 @@ def test_a_damaged_shard_is_redone_alone(copied, capsys, damage):
     assert len(list((copied / "tiny" / "damaged").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_whatever_file_of_a_cell_is_lost_comes_back(copied, capsys):
     """A different kind in each of the eight cells: damaged, or never written because of a kill."""
     before = results(copied / "tiny").set_index("key")
@@ -160,6 +163,7 @@ def test_whatever_file_of_a_cell_is_lost_comes_back(copied, capsys):
     assert "nothing was generated" in out
 
 
+@pytest.mark.slow
 def test_a_cell_that_another_sweep_works_on_is_done_last_and_once(copied, capsys):
     run = load_run(copied / "tiny")
     first, second = (entry.cell.key for entry in run.entries[:2])
@@ -177,6 +181,7 @@ def test_a_cell_that_another_sweep_works_on_is_done_last_and_once(copied, capsys
     assert len(run.store.shards(first, "images")) == 2
 
 
+@pytest.mark.slow
 def test_two_sweeps_share_a_store(tmp_path, capsys):
     store = f"store={tmp_path / 'store'}"
     call(capsys, *tiny(tmp_path / "runs", store, "run=one", "steps=2"))
@@ -219,6 +224,7 @@ def with_model(tmp_path, name, settings):
     return tiny(tmp_path / "runs", *choice)
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys, monkeypatch):
     generate = sampling.generate
 
@@ -239,6 +245,7 @@ def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys, monkeypat
     assert "TypeError" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nan_is_degenerate_and_the_others_go_on(tmp_path, capsys):
     folder = broken_model(tmp_path / "broken")
     code, _, _ = call(capsys, *with_model(tmp_path, "broken", f"path: '{folder}'"))
@@ -250,6 +257,7 @@ def test_a_model_that_answers_nan_is_degenerate_and_the_others_go_on(tmp_path, c
     assert frame.loc["done"].fd_shapes > 0
 
 
+@pytest.mark.slow
 def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
     code, out, _ = call(capsys, *tiny(copied, "scheduler=heun", "steps=3", "guidance=4"))
     assert code == 0
@@ -260,6 +268,7 @@ def test_a_smaller_grid_of_the_same_run_shows_what_was_asked(copied, capsys):
     assert set(results(copied / "tiny").status) == {"done"}
 
 
+@pytest.mark.slow
 def test_cells_that_were_not_reached_are_missing_and_not_failed(copied, capsys):
     run = load_run(copied / "tiny")
     key = run.entries[-1].cell.key
@@ -269,6 +278,7 @@ def test_cells_that_were_not_reached_are_missing_and_not_failed(copied, capsys):
     assert results(copied / "tiny").set_index("key").loc[key].status == "missing"
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_is_said_and_nothing_is_written_over(tmp_path, capsys):
     store = tmp_path / "store"
     call(capsys, *tiny(tmp_path / "runs", f"store={store}"))
@@ -281,6 +291,7 @@ def test_a_store_that_is_gone_is_said_and_nothing_is_written_over(tmp_path, caps
     assert (tmp_path / "runs" / "tiny" / "results.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
     path = tmp_path / "two.txt"
     path.write_text("a small solid red circle on a black background\na large star\n")
@@ -298,6 +309,7 @@ def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
     assert run.entries[0].cell.prompts == "two"
 
 
+@pytest.mark.slow
 def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
     path = tmp_path / "long.txt"
     path.write_text(
@@ -315,6 +327,7 @@ def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
     assert said in page.read_text()
 
 
+@pytest.mark.slow
 def test_prompts_that_are_cut_are_counted_of_images_that_are_there_already(tmp_path, capsys):
     path, folder = tmp_path / "long.txt", tmp_path / "runs" / "tiny"
     path.write_text("a red circle\n" + "a large star " * 20 + "\n")
@@ -340,6 +353,7 @@ def test_missing_weights_in_the_model_folder_are_named(tmp_path, capsys):
     assert f"{folder / 'vae'} is missing" in err
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_one_line(tmp_path, capsys):
     folder = broken_model(tmp_path / "damaged")
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
@@ -350,6 +364,7 @@ def test_damaged_weights_are_one_line(tmp_path, capsys):
     assert f"{folder} cannot be loaded" in err
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     tmp_path, capsys, monkeypatch
 ):
@@ -401,6 +416,7 @@ def test_kill_9_loses_at_most_the_shard_in_flight(tmp_path):
     assert results(tmp_path / "tiny").status.tolist() == ["done"]
 
 
+@pytest.mark.slow
 def test_python_m_bench_is_the_same_door(tmp_path):
     process = start("-m", *tiny(tmp_path)[1:], "dry_run=true")
     out, err = process.communicate(timeout=120)

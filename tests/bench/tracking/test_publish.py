@@ -332,6 +332,7 @@ publish(load_run(Path(sys.argv[1])), None, "curves")
 """
 
 
+@pytest.mark.slow
 def test_two_publishers_share_a_database_that_neither_found(tmp_path: Path):
     folders = [make_run(tmp_path / name).folder for name in ("one", "two")]
     commands = [[sys.executable, "-c", _PUBLISH, str(folder)] for folder in folders]

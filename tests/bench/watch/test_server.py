@@ -175,6 +175,7 @@ def test_messages_are_texts(tmp_path):
     assert "<sad>" not in text
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser_follows_the_run_without_a_word(folder, tmp_path):
     home = tmp_path / "run"
     shutil.copytree(folder, home, symlinks=True)

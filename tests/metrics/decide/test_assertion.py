@@ -79,6 +79,7 @@ def test_the_bound_that_refutes_is_stricter_where_several_could():
     assert held.high == pytest.approx(-2.1 + REACH * 2.405 / 1.966, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("others", "wrong"), [(5.0, SUPPORTED), (0.0, REFUTED)])
 def test_a_claim_at_its_threshold_is_wrongly_decided_no_more_often_than_the_level(others, wrong):
     """One of three parts is at its threshold and the others are clear, or all three are there."""

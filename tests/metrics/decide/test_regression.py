@@ -93,6 +93,7 @@ def test_holm_steps_down_and_keeps_the_order():
     assert holm([]) == []
 
 
+@pytest.mark.slow
 def test_false_regressions_of_a_whole_family_are_as_rare_as_the_level():
     rng, families = np.random.default_rng(0), 4000
     at_margin = 1 + 0.2 * rng.standard_normal((families, 20))

@@ -102,6 +102,7 @@ def test_the_influence_is_the_derivative_by_a_clusters_weight(clusters, generato
     np.testing.assert_allclose(ours, (numeric - numeric.mean()) / groups, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [kernel_distance_estimate, cmmd_estimate])
 def test_the_standard_error_matches_replication(metric, generator):
     prepare = {kernel_distance_estimate: kernel_reference, cmmd_estimate: cmmd_reference}[metric]

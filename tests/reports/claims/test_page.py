@@ -114,6 +114,7 @@ def test_markdown_has_a_line_and_a_section_for_each_claim(run):
     assert "<script>" not in text
 
 
+@pytest.mark.slow
 def test_the_sweep_tests_claims_on_other_models_by_override(tmp_path, capsys):
     """In one or two steps: some claims can be tested, the others say why not."""
     swept = ("claims.few=1", "claims.some=2", "claims.usual=2", "claims.many=2", "steps=1,2")
@@ -134,6 +135,7 @@ def test_the_sweep_tests_claims_on_other_models_by_override(tmp_path, capsys):
     assert yaml.safe_load((folder / "config.yaml").read_text())["claims"]["few"] == 1
 
 
+@pytest.mark.slow
 def test_a_part_that_is_no_part_is_refused_before_anything_loads(tmp_path, capsys):
     def refused(*arguments):
         command = ("sweep", "experiment=claims", f"runs={tmp_path}", "tracking=none", *arguments)

@@ -222,6 +222,7 @@ def test_the_lines_to_copy_name_what_tells_a_default_from_the_others():
     assert snippet(one | {"guidance_rescale": 0.2}, [one]) == ""
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_run_choose_one_default_of_its_file(tmp_path):
     """The arguments are taken by denoisebench.apply, which gets as far as the pipeline."""
     from denoisebench.reports.report import write_report

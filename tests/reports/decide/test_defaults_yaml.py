@@ -179,6 +179,7 @@ def test_the_longest_name_of_a_margin_counts():
     assert "fdx" not in found
 
 
+@pytest.mark.slow
 def test_apply_sets_the_scheduler_and_returns_the_calls_arguments(tmp_path, capsys):
     code, _, err = call(
         capsys,
@@ -484,6 +485,7 @@ def test_what_is_no_pipeline_has_no_scheduler_to_set(path):
         assert "has no scheduler to set" in refused(path, stranger, seed=0)
 
 
+@pytest.mark.slow
 def test_apply_says_what_it_cannot_do(tmp_path):
     run = fabricate(tmp_path / "run", models=("a", "b"), steps=STEPS, samples=400)
     write_report(run.folder)

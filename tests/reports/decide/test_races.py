@@ -72,6 +72,7 @@ def test_a_cell_that_failed_does_not_hand_the_race_to_the_rule_of_fixed_samples(
         assert bool(found.note) == winner
 
 
+@pytest.mark.slow
 def test_the_page_tells_how_the_race_went(tmp_path):
     run, race = raced(tmp_path)
     save_run(replace(run, races=(race,), margins=MARGINS))

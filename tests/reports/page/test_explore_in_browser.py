@@ -104,6 +104,7 @@ def test_near_the_plateau_shows_what_is_within_two_margins_of_the_best(opened, f
     page.wait_for_function(f"document.querySelectorAll('{marks}').length === {near}")
 
 
+@pytest.mark.slow
 def test_a_share_is_of_the_best_of_its_panel_and_closeness_says_what_it_is_not(opened, tmp_path):
     closeness = {"ssim_converged": lambda cell: (1 - 1 / cell.steps, 0.01)}
     run = also_measured(fabricate(tmp_path / "run", samples=64), closeness)
@@ -129,6 +130,7 @@ def test_a_share_is_of_the_best_of_its_panel_and_closeness_says_what_it_is_not(o
     assert "has converged, which does not say that its images are better" in note
 
 
+@pytest.mark.slow
 def test_an_address_restores_what_was_shown(opened, file):
     page = opened(file)
     pin = data_of(page)["cells"]["id"][5]
@@ -144,6 +146,7 @@ def test_an_address_restores_what_was_shown(opened, file):
     assert page.evaluate("scrollY") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address",
     [
@@ -222,6 +225,7 @@ def test_the_sentence_is_of_the_one_curve_that_is_shown_or_of_the_defaults(opene
     assert "s=euler" in page.url
 
 
+@pytest.mark.slow
 def test_hostile_names_are_texts_in_the_chart_and_below_it(opened, tmp_path):
     run = fabricate(
         tmp_path / "run",

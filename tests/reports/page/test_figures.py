@@ -100,6 +100,7 @@ def test_the_measured_front_is_named_and_what_is_proven_on_it_drawn_last(tmp_pat
     alt.Chart.from_dict(front.spec).to_dict(validate=True)
 
 
+@pytest.mark.slow
 def test_a_wide_range_of_gains_says_what_its_axis_is(tmp_path):
     gains = drawn(fabricate(tmp_path / "run", samples=4096), FD)[3]
     y = encodings(gains.spec)[1]["y"]

@@ -105,6 +105,7 @@ def test_closeness_to_many_steps_says_of_which_samples_and_what_it_is_not(tmp_pa
     assert "Of the first" not in figure.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["ssim_input", "ssim_converged"])
 def test_nothing_is_said_of_gains_or_a_front_by_closeness(tmp_path, metric):
     closeness = {metric: lambda cell: (1 - 1 / cell.steps, 0.01)}

@@ -130,6 +130,7 @@ def test_a_wipe_shows_the_default_at_its_left(page):
     assert name_of(page) == name
 
 
+@pytest.mark.slow
 def test_blinking_is_by_press_alone_and_ends_with_the_dialog(page):
     tile = page.locator("#samples .seen .tile:not(.default)").first
     name = tile.locator("img").get_attribute("alt")
@@ -151,6 +152,7 @@ def test_who_wants_less_motion_swaps_by_hand(browser, run):
     opened.page.close()
 
 
+@pytest.mark.slow
 def test_hostile_names_and_prompts_stay_text(browser, tmp_path):
     run = fabricate(
         tmp_path / "run",

@@ -49,6 +49,7 @@ def page(run):
     return Page(rendered(run))
 
 
+@pytest.mark.slow
 def test_what_a_scheduler_does_to_a_curve_is_said_beside_the_chart_to_ask(run):
     mark = CurveNote("shapes-ddpm", "ddim", "native", "trailing drift at 16 <steps>")
     text = rendered(replace(run, curve_notes=(mark,)))
@@ -120,6 +121,7 @@ def test_the_page_tells_what_was_swept_and_how_to_read_it(page):
     assert "observations, not decisions" in text
 
 
+@pytest.mark.slow
 def test_the_table_at_a_glance_names_the_default_of_the_cards_and_no_other(run):
     glance = re.compile(r'<table class="glance">(.*?)</table>', re.DOTALL)
     text = rendered(run)
@@ -137,6 +139,7 @@ def section_of(text, name):
     return text[start : text.index("</section>", start)]
 
 
+@pytest.mark.slow
 def test_the_page_begins_with_the_sentence_of_the_terminal_and_the_lines_to_copy(run):
     text = rendered(run)
     answer = Page(section_of(text, "answer"))
@@ -160,6 +163,7 @@ def test_a_page_without_a_default_says_why(run, tmp_path):
     assert "No default: no cell is done yet, none was run: the same" in Page(rendered(stopped)).text
 
 
+@pytest.mark.slow
 def test_cautions_are_folded_under_the_answer_each_said_once(run, tmp_path):
     warning = (
         "ddim, euler, heun at 4 steps: late; scheduler.flags.timestep_spacing=trailing mends it"
@@ -221,6 +225,7 @@ def test_passwords_in_the_config_are_left_out(tmp_path):
     assert "https://***@mlflow.example/x" in text
 
 
+@pytest.mark.slow
 def test_a_page_of_tasks_tells_strengths_and_shows_inputs(tmp_path):
     tasks, strengths = ("txt2img", "inpaint"), (0.3, 0.9)
     run = fabricate(tmp_path / "run", tasks=tasks, strengths=strengths, guidances=(4.0,))

@@ -69,6 +69,7 @@ def test_the_answer_and_its_chart_are_seen_before_anything_is_scrolled(opened, f
     assert page.locator("#answer .sentence strong").inner_text().startswith("Use ")
 
 
+@pytest.mark.slow
 def test_a_page_says_nothing_and_asks_for_nothing(opened, file, many, tmp_path):
     run = fabricate(
         tmp_path / "run",
@@ -104,6 +105,7 @@ def test_a_printed_page_holds_every_chart_whole(opened, file):
     assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_what_is_folded_is_printed_and_folded_again(opened, tmp_path):
     run = fabricate(tmp_path / "run", steps=(2, 4, 8), guidances=(4.0,), samples=64)
     file = write_report(run.folder)
@@ -213,6 +215,7 @@ def chosen(page):
     return rows(page)
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_copied_as_csv_markdown_and_latex(opened, file):
     page = opened(file).page
     shown = chosen(page)
@@ -231,6 +234,7 @@ def test_what_is_shown_is_copied_as_csv_markdown_and_latex(opened, file):
     assert lines[-3] == r"heun & 16 & 1 & -- \\"
 
 
+@pytest.mark.slow
 def test_signs_of_latex_and_of_tables_are_written_as_text(opened, tmp_path):
     names = ("a_b|50%", 'say "x"')
     run = fabricate(tmp_path / "run", schedulers=names, steps=(2,), guidances=(4.0,))
@@ -240,6 +244,7 @@ def test_signs_of_latex_and_of_tables_are_written_as_text(opened, tmp_path):
     assert copied(page, "CSV")[2].startswith('"say ""x""",')
 
 
+@pytest.mark.slow
 def test_a_row_of_latex_does_not_begin_with_an_option_of_the_one_before(opened, tmp_path):
     run = fabricate(tmp_path / "run", schedulers=("[2pt]", "*x"), steps=(2,), guidances=(4.0,))
     lines = copied(opened(write_report(run.folder)).page, "LaTeX")

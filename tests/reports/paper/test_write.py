@@ -80,6 +80,7 @@ def test_curves_are_told_apart_without_colour(paper):
     assert len(set(re.findall(r'stroke-dasharray="([^"]*)"', text))) >= 2
 
 
+@pytest.mark.slow
 def test_many_schedulers_still_fit_a_column(tmp_path):
     names = tuple(f"a_rather_long_name_{i:02}" for i in range(7))
     run = fabricate(tmp_path / "run", schedulers=names, steps=(2, 4), guidances=(4.0,))
@@ -130,6 +131,7 @@ def test_captions_have_the_sentence_of_a_figure_and_names_are_text_in_them():
     assert line == "`decision`: Loss. a\\_b \\*c\\*. With \\[x\\] it gains. Bars: \\<b\\>\n"
 
 
+@pytest.mark.slow
 def test_a_folder_for_a_paper_does_not_grow_old(paper):
     table = paper / "cells.md"
     whole = table.read_text()
@@ -138,6 +140,7 @@ def test_a_folder_for_a_paper_does_not_grow_old(paper):
     assert table.read_text() == whole
 
 
+@pytest.mark.slow
 def test_a_report_alone_writes_nothing_for_a_paper(tmp_path):
     run = fabricate(tmp_path / "run", steps=(2, 4), samples=8)
     write_report(run.folder)

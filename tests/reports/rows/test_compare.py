@@ -117,6 +117,7 @@ def test_cells_of_one_name_are_told_apart_by_run_and_by_what_they_differ_in(tmp_
     assert titles(a, cells(elsewhere)[0])[1].endswith(f"run {tmp_path / 'c' / 'a'}")
 
 
+@pytest.mark.slow
 def test_a_p_beyond_what_the_normal_tail_can_tell_is_bounded_and_not_nought(tmp_path, capsys):
     run = fabricate(tmp_path / "run", samples=4096)
     _, out, _ = call(capsys, "compare", run.folder, A, B)

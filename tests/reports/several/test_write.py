@@ -215,6 +215,7 @@ def test_other_margins_are_said(made, capsys):
     )
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_runs_stay_as_they_are(made, capsys, tmp_path):
     a, b = made(a={}, b={})
     before = write_report(load_run(a).folder).read_bytes()
