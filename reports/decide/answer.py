@@ -181,9 +181,15 @@ def _is_measured(vendor: Mapping[str, Any]) -> bool:
 
 def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """`loses at most 10.3 of the 12 FD allowed; the best measured by CLIP`, and what that means."""
-    best = [name for name, held in evidence.items() if held["loss_interval"][1] <= 0]
+    best = [name for name, held in evidence.items() if _is_best(held)]
     losing = {name: held for name, held in evidence.items() if name not in best}
     return "; ".join([*([_allowed(losing)] if losing else []), *([_best(best)] if best else [])])
+
+
+def _is_best(held: Mapping[str, Any]) -> bool:
+    """Whether every rival is proven to be no better. A margin that is a share of the rival's value
+    is another one for each, and the loss that is known is to one of them."""
+    return "margin_is" not in held and bool(held["loss_interval"][1] <= 0)
 
 
 def _allowed(evidence: Mapping[str, Mapping[str, Any]]) -> str:
@@ -214,7 +220,8 @@ def loss_words(metric: str, held: Mapping[str, Any]) -> str:
     low, high = held["loss_interval"]
     margin = held["margin"]
     bound = at_most(high, (high - low) / 2, margin)
-    return f"{bound} of the {margin_text(margin)} {metric_spec(metric).short}"
+    rival = f" (against {held['against']})" if "margin_is" in held else ""
+    return f"{bound} of the {margin_text(margin)} {metric_spec(metric).short}{rival}"
 
 
 def _cheaper(default: Default) -> str:

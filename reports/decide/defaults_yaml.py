@@ -28,6 +28,7 @@ _HEADER = (
 )
 FrameRow = dict[str, Any]  # of a run's frame
 EVERY_OTHER = "every other cell"
+_SHARE = "a share of the value of the cell that it is held against"
 
 
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
@@ -193,8 +194,10 @@ def _record(
         **_setting(run.entries[i]),
         "cost": _cost(rows[i]),
         **_against_vendor(rows, rows[i]),
-        "evidence": _evidence(rows, recommendation, chosen),
-        "runner_up": None if runner_up is None else _short(rows, recommendation, runner_up),
+        "evidence": _evidence(run, rows, recommendation, place=chosen),
+        "runner_up": None
+        if runner_up is None
+        else _short(run, rows, recommendation, place=runner_up),
         **tail,
         **_noise_levels(run, run.entries[i]),
         **_shows_by(run, run.entries[i]),
@@ -276,15 +279,19 @@ def _against_vendor(rows: Sequence[FrameRow], row: FrameRow) -> dict[str, Any]:
 
 
 def _evidence(
-    rows: Sequence[FrameRow], recommendation: Recommendation, place: int
+    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, place: int
 ) -> dict[str, Any]:
-    """Value of each gating metric, and its loss to the rival that comes nearest to the margin."""
+    """Value of each gating metric, and its loss to the rival that comes nearest to the margin.
+
+    Of a margin that is a share of the rival's value, another rival may have a larger loss, and a
+    margin that is larger by more."""
     standing, row = recommendation.choice.standings[place], rows[recommendation.rows[place]]
     return {
         metric: {
             "value": _plain(row[metric]),
             "se": _plain(row[f"{metric}_se"]),
             **_verdict(verdict),
+            **({"margin_is": _SHARE} if run.margins[metric].get("relative") else {}),
             "against": rival_name(rows, recommendation, place=place, metric=metric),
         }
         for metric, verdict in standing.worst.items()
@@ -300,11 +307,13 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _short(rows: Sequence[FrameRow], recommendation: Recommendation, place: int) -> dict[str, Any]:
+def _short(
+    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, place: int
+) -> dict[str, Any]:
     row = rows[recommendation.rows[place]]
     numbers = {"steps": row["steps"], **_guidance(row)}
     setting = {name: _plain(value) for name, value in numbers.items()}
-    evidence = _evidence(rows, recommendation, place)
+    evidence = _evidence(run, rows, recommendation, place=place)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
 
 

@@ -1,5 +1,7 @@
 """What to run in a sentence, as terminal and page say it."""
 
+from dataclasses import replace
+
 import pytest
 
 from denoisebench.bench.apply import apply
@@ -254,3 +256,23 @@ class Module:
 
     def apply(self, pipeline, name, **held):
         return apply(pipeline, self._folder / name, **held)
+
+
+def test_a_loss_by_a_margin_that_is_a_share_names_its_rival(tmp_path):
+    run = fabricate(tmp_path / "run", guidances=(4.0,), samples=256)
+    run = replace(run, margins={FD: {"relative": 0.5}, CLIP: {"absolute": 0.5}})
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    (first, *_) = default_records(run, records(frame), decide(frame, estimates, run.margins))
+    rival = first["evidence"][FD]["against"]
+    assert f" FD (shapes) (against {rival})" in answers([first], is_even=False)[0].rest
+    assert " CLIP (tiny) allowed" in answers([first], is_even=False)[0].rest
+    assert "margin_is" not in first["evidence"][CLIP]
+
+
+def test_the_best_by_a_margin_that_is_a_share_is_so_against_one_rival_alone():
+    share = {**lost(-2.0, -0.5, 1.0), "margin_is": "a share", "against": "heun, 4 steps"}
+    default = {**DDIM, "evidence": {"fd_shapes": share}}
+    (words,) = answers([default_of("fd_shapes", **default)], is_even=False)
+    assert BEST not in words.rest
+    assert "of the 1 FD (shapes) (against heun, 4 steps) allowed" in words.rest
