@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.columns import PANEL_FIELDS, UNSCORED
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.metrics.decide.choose import (
@@ -101,13 +101,15 @@ def decide(
         partial(sequential_reach, tightest_at(gating, races[0].design)) if races else fixed_reach
     )
     all_cells = with_panels(frame)
-    cells = _judged_cells(done(all_cells), estimates, gating)
-    candidates = dict(_candidates(cells, estimates, gating))
+    finished = done(all_cells)
+    own = _gates_by_row(finished, estimates, gating)
+    cells = _judged_cells(finished, estimates, own)
+    candidates = dict(_candidates(cells, estimates, own))
     raced = [_Raced.of(race, all_cells) for race in races]
     return Decisions(
         gating,
-        list(_curves(cells, candidates, gating, reach=reaches(LEVEL))),
-        list(_defaults(cells, candidates, gating, races=raced)),
+        list(_curves(cells, candidates, own, reach=reaches(LEVEL))),
+        list(_defaults(cells, candidates, own, races=raced)),
         reaches,
     )
 
@@ -124,16 +126,34 @@ def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:
     return {name: round(size) for name, size in sizes.items() if np.isfinite(size)}
 
 
-def _judged_cells(
+def _gates_by_row(
     finished: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
+) -> dict[int, dict[str, Gate]]:
+    """The metrics that decide of each cell: those that its model and task have. One without
+    captions has no CLIP score and is decided by the others, as in a run of its own; a cell whose
+    metric failed waits for it."""
+    own: dict[int, dict[str, Gate]] = {}
+    for _, group in finished.groupby([*HELD], sort=False, dropna=False):
+        waits = bool((group["status"] == UNSCORED).any())
+        decides = {
+            metric: gate
+            for metric, gate in gating.items()
+            if waits or not estimates[metric].keys().isdisjoint(group.index)
+        }
+        own |= dict.fromkeys(group.index, decides)
+    return own
+
+
+def _judged_cells(
+    finished: pd.DataFrame, estimates: Estimates, own: Mapping[int, Mapping[str, Gate]]
 ) -> pd.DataFrame:
-    """Those of finished cells that have every gating metric, once each."""
-    known = [all(i in estimates[metric] for metric in gating) for i in finished.index]
+    """Those of finished cells that have every metric that decides of them, once each."""
+    known = [bool(own[i]) and all(i in estimates[m] for m in own[i]) for i in finished.index]
     return finished[np.array(known, bool)].drop_duplicates(["panel", "scheduler", "steps"])
 
 
 def _candidates(
-    cells: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]
+    cells: pd.DataFrame, estimates: Estimates, own: Mapping[int, Mapping[str, Gate]]
 ) -> Iterator[tuple[int, Candidate]]:
     """Candidates, each after its row number in the frame."""
     for i, row in zip(cells.index, records(cells), strict=True):
@@ -143,7 +163,7 @@ def _candidates(
                 curve=row["scheduler"],
                 steps=int(row["steps"]),
                 cost=work(row),
-                estimates={metric: estimates[metric][int(i)] for metric in gating},
+                estimates={metric: estimates[metric][int(i)] for metric in own[int(i)]},
             ),
         )
 
@@ -151,11 +171,12 @@ def _candidates(
 def _curves(
     cells: pd.DataFrame,
     candidates: Mapping[int, Candidate],
-    gating: Mapping[str, Gate],
+    own: Mapping[int, Mapping[str, Gate]],
     *,
     reach: Reach,
 ) -> Iterator[CurvePlateau]:
     for (panel, scheduler), curve in cells.groupby(["panel", "scheduler"], sort=False):
+        gating = own[curve.index[0]]
         plateau, verdicts = plateau_of([candidates[i] for i in curve.index], gating, reach)
         rows = dict(zip(curve["steps"].astype(int), curve.index, strict=True))
         yield CurvePlateau(str(panel), str(scheduler), plateau, verdicts, rows)
@@ -164,15 +185,15 @@ def _curves(
 def _defaults(
     cells: pd.DataFrame,
     candidates: Mapping[int, Candidate],
-    gating: Mapping[str, Gate],
+    own: Mapping[int, Mapping[str, Gate]],
     *,
     races: Sequence["_Raced"],
 ) -> Iterator[Recommendation]:
     """One for each leading metric, of each group that differs in guidance, scheduler and steps
     alone."""
-    targets = leading(gating, gating)
     for _, group in cells.groupby([*HELD], sort=False, dropna=False):
-        for target in targets:
+        gating = own[group.index[0]]
+        for target in leading(gating, gating):
             yield _recommendation(target, group, candidates, gating=gating, races=races)
 
 
