@@ -125,8 +125,9 @@ def _are(count: int) -> str:
 def _note(decisions: Decisions) -> str:
     several = "s" if len(decisions.gates) > 1 else ""
     return (
-        "How much worse a setting is than the one that it does worst against, same prompts and "
-        f"same noise, as a multiple of the margin{several} ({margin_words(decisions)}). Bars are "
+        "How much worse a setting is than the one that it does worst against, sample by "
+        "sample where they share prompts, as a multiple of the "
+        f"margin{several} ({margin_words(decisions)}). Bars are "
         "the bounds that decide: one that ends below the line is proven to be within the margin "
         "(filled), one that begins above it is proven not to be, one across it is undecided. "
         "Pale: not tested, as a larger step count did not pass. Beyond one margin the axis is "

@@ -152,8 +152,8 @@ def curves_figure(
         f"{metric_spec(metric).label} against {cost.words}",
         subtitle(frame, metric, is_timed=cost is SECONDS),
         f"{'Bands' if banded else 'Bars'}: 95{PERCENT} confidence intervals of each value by "
-        "itself. Neighbouring points share prompts and noise, so their difference is known better "
-        f"than these suggest.{cut_words(metric, points)}{_decided_words(points)}"
+        "itself. Where neighbouring points share prompts and noise, their difference is known "
+        f"better than these suggest.{cut_words(metric, points)}{_decided_words(points)}"
         f"{also}{_OWN_AXES if own_axes else ''}",
     )
     return faceted(drawn, layers, words, own_axes=own_axes, beside=room_for(names))

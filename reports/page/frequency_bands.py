@@ -64,10 +64,10 @@ def frequency_bands(
         "Which detail still changes with steps",
         f"{panel} · power of each octave of wavelengths, less that at the most steps",
         "Zero: as much detail of that size as at the largest step count of the same scheduler. "
-        f"Below: smoother, above: grittier. Bars: 95{PERCENT} intervals of the paired difference, "
-        "same prompts and noise. Fine detail is short wavelengths. That a band has stopped to "
-        "change does not say that it is as in the reference images: their difference is under "
-        "each octave below.",
+        f"Below: smoother, above: grittier. Bars: 95{PERCENT} intervals of the difference, sample "
+        "by sample where prompts are shared. Fine detail is short wavelengths. That a band has "
+        "stopped to change does not say that it is as in the reference images: their difference "
+        "is under each octave below.",
         _finding(curves, bands, panel, decisions=decisions),
     )
     return faceted(

@@ -54,8 +54,9 @@ def gains_figure(
         f"{label}: gain per extra step",
         f"{subtitle(frame, metric)} · above zero is an improvement",
         "Change between neighbouring step counts, divided by the steps added; above zero is an "
-        f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the paired "
-        "difference, same prompts and noise. A bar that reaches zero: no gain was resolved."
+        f"improvement whatever the metric's direction. Bars: 95{PERCENT} intervals of the "
+        "difference, sample by sample where cells share prompts. A bar that reaches zero: no "
+        "gain was resolved."
         f"{held}",
         finding,
     )
