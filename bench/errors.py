@@ -1,6 +1,7 @@
 """The errors a user can cause. The door prints each on one line and exits with code 2."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 
 
@@ -18,6 +19,11 @@ def wrong_kind(name: str, value: object, wanted: str) -> UserError:
 def first_line(error: BaseException) -> str:
     """What an error says first, or its kind where it says nothing."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def without_passwords(text: str) -> str:
+    """A text that is shown or kept, with user names and passwords in addresses left out."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

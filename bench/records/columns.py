@@ -8,6 +8,7 @@ from denoisebench.bench.records.cell import FACTS, PANEL, fields_with
 # Statuses of cells whose images, times and numbers are there: of the second all but those of a
 # metric of the user's own, which failed.
 DONE, UNSCORED = WHOLE = ("done", "unscored")
+LOST = ("failed", "degenerate")  # cells that raised, or whose images show nothing
 
 _MEASURED = {
     "key": "content hash of the cell, names its folder in the store",

@@ -1,14 +1,13 @@
 """What a sweep writes of itself while it runs, for those who watch it from elsewhere."""
 
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, without_passwords
 from denoisebench.bench.paths import process_space
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.names import cell_name
@@ -110,8 +109,3 @@ def accounted(folder: Path, command: str = "") -> Iterator[Account]:
         account.close(STOPPED)
         raise
     account.close(DONE)
-
-
-def without_passwords(text: str) -> str:
-    """The text with user names and passwords in addresses left out."""
-    return re.sub(r"//[^/@\s]*@", "//", text)

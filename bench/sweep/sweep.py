@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import UserError, without_passwords
 from denoisebench.bench.machine import environment
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job, in_order
@@ -22,7 +22,7 @@ from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import inputs_key, read_estimate, read_inputs
 from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_run
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.sweep.account import Account, without_passwords
+from denoisebench.bench.sweep.account import Account
 from denoisebench.bench.sweep.cost import timed
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group

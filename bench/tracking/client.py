@@ -3,13 +3,14 @@
 import logging
 import os
 import queue
-import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+
+from denoisebench.bench.errors import without_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,8 +107,4 @@ def cause(error: Exception) -> str:
     for sign, cause in _CAUSES.items():
         if sign in text:
             return cause
-    return _without_password(text.splitlines()[0]).split(". ")[0][:300]
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return without_passwords(text.splitlines()[0]).split(". ")[0][:300]

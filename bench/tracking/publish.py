@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from denoisebench.bench.errors import without_passwords
 from denoisebench.bench.records.rows import rows
 from denoisebench.bench.records.run import Run
-from denoisebench.bench.tracking.client import _without_password, cause, client_of, quiet
+from denoisebench.bench.tracking.client import cause, client_of, quiet
 from denoisebench.bench.tracking.database import (
     SQLITE,
     alone,
@@ -58,7 +59,7 @@ def trouble_with(uri: str) -> str:
         with quiet():
             client_of(uri).search_experiments(max_results=1)
     except Exception as error:  # of many libraries, as in publish
-        return f"{_without_password(uri)}: {cause(error)}"
+        return f"{without_passwords(uri)}: {cause(error)}"
     return ""
 
 
@@ -92,7 +93,7 @@ def publish(
             )
     except Exception as error:  # MLflow's, SQLAlchemy's, requests': none may cost a sweep
         raise TrackingDown(
-            f"MLflow at {_without_password(uri)}: {cause(error)}", run.folder
+            f"MLflow at {without_passwords(uri)}: {cause(error)}", run.folder
         ) from error
 
 
@@ -121,7 +122,7 @@ def _publish(
 
 def _where(uri: str, page: str) -> str:
     """Where to look, in a line of a terminal: a server's page, or the command that starts one."""
-    uri = _without_password(uri)
+    uri = without_passwords(uri)
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}/{page}"
     path = Path(uri.removeprefix(SQLITE))

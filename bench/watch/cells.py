@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
+from denoisebench.bench.records.columns import LOST, PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.names import cell_name, describe
 from denoisebench.bench.records.progress import CellToDo
@@ -13,7 +13,6 @@ from denoisebench.bench.records.rows import metric_names, read_estimate
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.records.store import Shard, Store, covered
 from denoisebench.bench.watch.sight import (
-    LOST,
     MAKING,
     UNSUPPORTED,
     UNTIMED,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from denoisebench.bench.records.columns import LOST
 from denoisebench.bench.records.names import counted
-from denoisebench.bench.watch.sight import LOST, OVER, Curve, Sight, curves
+from denoisebench.bench.watch.sight import OVER, Curve, Sight, curves
 from denoisebench.bench.watch.sparkline import ASCII, BLOCKS, Scale, sparkline
 from denoisebench.bench.watch.words import (
     cell_words,

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from denoisebench.bench.records.columns import WHOLE
+from denoisebench.bench.records.columns import LOST, WHOLE
 
 # What a cell is at; other words are those of its status.
 WAITING, MAKING, UNTIMED = "waiting", "making", "untimed"
 UNSUPPORTED = "unsupported"
-LOST = ("failed", "degenerate")
 # What the sweep is at: UNKNOWN where nobody says that it runs, or that it ended.
 STARTING, RUNNING, REPORTING = "starting", "running", "reporting"
 DONE, STOPPED, UNKNOWN = "done", "stopped", "unknown"

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.records.columns import WHOLE
+from denoisebench.bench.records.columns import LOST, WHOLE
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.sweep.progress import left_words
 from denoisebench.bench.watch.sight import (
     DONE,
-    LOST,
     MAKING,
     OVER,
     REPORTING,

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
-from denoisebench.bench.records.columns import UNSCORED
+from denoisebench.bench.records.columns import LOST, UNSCORED
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import leading, metric_spec
-from denoisebench.reports.rows.frame import LOST, done, frame_metrics
+from denoisebench.reports.rows.frame import done, frame_metrics
 
 _UNCONDITIONAL = "unconditional"  # what the prompts of a model are called that takes none
 _CLIP = "CLIP's weights (`denoisebench fetch metrics=clip` gets them), "

@@ -14,7 +14,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from denoisebench.bench.records.columns import UNSCORED, WHOLE
+from denoisebench.bench.errors import without_passwords
+from denoisebench.bench.records.columns import LOST, UNSCORED, WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
@@ -38,7 +39,6 @@ from denoisebench.reports.page.on_page import on_page, subtitle_of
 from denoisebench.reports.page.samples import samples_of
 from denoisebench.reports.rows.cautions import all_cautions, curve_notes, timings_are_even
 from denoisebench.reports.rows.frame import (
-    LOST,
     NOT_DONE,
     frame_metrics,
     has_guidance,
@@ -62,7 +62,6 @@ _MODULES = (
 )
 # Figures that stand in the chart to ask, and beside the page as files.
 _EXPLORED = ("_vs_steps", "_vs_nfe", "_vs_seconds", "_vs_strength")
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 @dataclass(frozen=True)
@@ -331,4 +330,4 @@ def _setting(setting: Setting) -> dict[str, Any]:
 def _config(run: Run) -> str:
     """The resolved config, with user names and passwords in addresses left out."""
     path = run.folder / "config.yaml"
-    return _PASSWORD.sub("***", path.read_text()) if path.exists() else ""
+    return without_passwords(path.read_text()) if path.exists() else ""

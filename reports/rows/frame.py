@@ -9,7 +9,7 @@ import pandas as pd
 
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import FACTS, WEIGHTLESS
-from denoisebench.bench.records.columns import COLUMNS, UNSCORED, WHOLE
+from denoisebench.bench.records.columns import COLUMNS, LOST, UNSCORED, WHOLE
 from denoisebench.bench.records.rows import metric_names, read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
@@ -39,8 +39,7 @@ _FIRST = (
     "samples",
     "status",
 )
-LOST = ("failed", "degenerate")  # statuses of cells that raised, or whose images show nothing
-NOT_DONE = (*LOST, UNSCORED)  # and of those that lack a metric of the user's own
+NOT_DONE = (*LOST, UNSCORED)  # those that lack a metric of the user's own too
 _METRIC_SUFFIXES = ("", "_se", "_units", "_left", "_raw", "_infinity", "_n_per_dim", "_floor")
 
 

@@ -7,14 +7,13 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from denoisebench.bench.records.columns import UNSCORED
+from denoisebench.bench.records.columns import LOST, UNSCORED
 from denoisebench.bench.records.names import lost_words
 from denoisebench.metrics.specs import AMPLE_SAMPLES, leading, metric_spec
 from denoisebench.reports.formats import MISSING, duration, plus_minus
 from denoisebench.reports.rows.cautions import samples_per_dim
 from denoisebench.reports.rows.curves import panel_names, sign, with_panels
 from denoisebench.reports.rows.frame import (
-    LOST,
     done,
     frame_metrics,
     has_guidance,
