@@ -12,8 +12,7 @@ async function copyText(text, button) {
 
 document.querySelectorAll(".snippet").forEach((snippet) => {
   const button = snippet.querySelector("button");
-  const text = snippet.querySelector("pre").textContent;
-  button.addEventListener("click", () => copyText(text, button));
+  button.addEventListener("click", () => copyText(snippet.querySelector("pre").textContent, button));
 });
 
 /* What is folded is printed, but for long texts and choices of the page, and folded again. */

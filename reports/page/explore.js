@@ -92,7 +92,6 @@ function explore(section) {
       axis === "near" ? `${beyond}, and intervals are cut where it ends. ` : "";
     drawing.shown = metric.first;
     tell();
-    pin();
     if (!rows.length) return canvas.replaceChildren("No cell has both numbers.");
     const drawn = await embed(figure, specOf(data, { ...view, axis }, rows));
     drawn?.addEventListener("click", (event, item) => {
@@ -123,6 +122,7 @@ function explore(section) {
     part("pinned").querySelector("h3").textContent = cells.name[cell];
     part("facts").replaceChildren(...facts);
     part("tiles").replaceChildren(...tiles);
+    part("repeat").querySelector("pre").textContent = cells.repeat[cell];
   }
 
   function choose(change) {
@@ -135,7 +135,8 @@ function explore(section) {
 
   function restore() {
     view = read(location.hash);
-    if (location.hash.startsWith(ADDRESS)) section.scrollIntoView();
+    pin();
+    if (location.hash.startsWith(ADDRESS)) (view.pin ? part("pinned") : section).scrollIntoView();
     drawings.forEach(emphasise);
   }
 

@@ -37,6 +37,7 @@ from denoisebench.reports.page.looks import looks_of, shown_first
 from denoisebench.reports.rows.compare import difference_words, entries_difference
 from denoisebench.reports.rows.curves import curve_points, sign, with_panels
 from denoisebench.reports.rows.frame import done, frame_metrics, records
+from denoisebench.reports.rows.repeat import repeating
 
 PASSES = Cost(
     "network_passes", "Network passes (samples through the denoiser)", "passes", "network passes", 2
@@ -130,6 +131,7 @@ def _columns(shown: _Shown) -> dict[str, list[Any]]:
     rows = records(cells)
     keys = cells["key"].str[:_KEY]
     twice = keys.duplicated(keep=False)
+    commands = pd.Series(repeating(shown.run, shown.frame), shown.frame.index)
     return {
         "key": cells["key"].tolist(),
         "id": keys.where(~twice, keys + "-" + cells["samples"].astype(str)).tolist(),
@@ -145,6 +147,7 @@ def _columns(shown: _Shown) -> dict[str, list[Any]]:
         **{cost.field: _rounded(cells[cost.field]) for cost in _COSTS},
         "samples": cells["samples"].tolist(),
         "latency": [duration(seconds) for seconds in cells["latency_p50_s"]],
+        "repeat": commands[cells.index].tolist(),
     }
 
 

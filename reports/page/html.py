@@ -116,6 +116,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             samples=samples_of(frame, content.blocks, defaults=_default_rows(content)),
             columns=cells_table(supported, content.decisions.gates),
             statuses=supported["status"].tolist(),
+            addresses=_addresses(supported, content.exploration),
             whole=WHOLE,
             failures=with_status(frame, *NOT_DONE).to_dict("records"),
             unsupported=_unsupported(frame),
@@ -124,6 +125,16 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             config=_config(run),
         )
     )
+
+
+def _addresses(cells: pd.DataFrame, exploration: dict[str, Any] | None) -> list[str]:
+    """Where each cell is pinned in the chart to ask, with its samples; empty where it is not."""
+    if exploration is None:
+        return [""] * len(cells)
+    known = exploration["cells"]
+    places = dict(zip(zip(known["key"], known["samples"], strict=True), known["id"], strict=True))
+    keys = zip(cells["key"], cells["samples"], strict=True)
+    return [f"#explore?pin={places[key]}" if key in places else "" for key in keys]
 
 
 def _default_rows(content: Content) -> list[int]:

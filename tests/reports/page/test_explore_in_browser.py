@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from denoisebench.bench.records.progress import Progress, write_progress
 from denoisebench.bench.records.run import save_run
 from denoisebench.reports.report import write_report
 from tests.helpers.browser import Opened, chromium
@@ -264,3 +265,23 @@ def test_a_narrow_dark_page_holds_the_chart_its_controls_and_a_pinned_cell(opene
         assert 0 <= left < right <= 390
     colour = page.eval_on_selector(".controls select", "(e) => getComputedStyle(e).color")
     assert min(map(int, re.findall(r"\d+", colour)[:3])) > 200
+
+
+def test_a_row_leads_to_the_cells_samples_and_the_command_that_makes_it_again(opened, tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(4.0,), samples=64)
+    write_progress(run.folder, Progress("here-1", "denoisebench sweep steps=2,4,8,16", "/"))
+    page = opened(write_report(run.folder))
+    page.locator("table.cells tbody tr", has_text="8").first.locator("a").click()
+    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    pinned = page.locator(".pinned")
+    steps = re.search(r"(\d+) steps", pinned.locator("h3").inner_text())[1]
+    again = f"denoisebench sweep steps={steps} run=run-again"
+    assert pinned.locator(".repeat pre").inner_text() == again
+    assert pinned.is_visible()
+
+
+def test_no_command_is_shown_where_none_is_known(opened, file):
+    page = opened(file)
+    choose(page, "pin", data_of(page)["cells"]["id"][0])
+    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    assert not page.locator(".repeat").is_visible()
