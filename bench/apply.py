@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.models.vendor import denoiser_words
 from denoisebench.bench.paths import path_of
 from denoisebench.bench.records.cell import STEERING
 from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
@@ -48,7 +49,8 @@ def apply(
     UserError when none is left, or several are, when the one that is left was not decided, and
     for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
     other on a pipeline. A scheduler class of the user's own is set once it is imported, while its
-    source is the one that was measured. Warns of one whose curve still gains, and of a pipeline
+    source is the one that was measured. Warns of one whose curve still gains, that was
+    chosen before all cells were run, or that was measured of another network, and of a pipeline
     whose networks hold numbers of different formats, with the line that makes them one.
 
         pipe = StableDiffusionPipeline.from_pretrained(…)
@@ -83,6 +85,8 @@ def apply(
             "the most that were swept: more may be better",
             stacklevel=2,
         )
+    for doubt in _doubts(pipeline, default):
+        warnings.warn(f"{path}: {_name(default)}: {doubt}", stacklevel=2)
     mixture = _mixture(pipeline)
     if mixture:
         warnings.warn(mixture, stacklevel=2)
@@ -304,6 +308,21 @@ def _scheduler(pipeline: Any, default: dict[str, Any], path: str | Path) -> Any:
         )
     setattr(scheduler, _BEFORE, (config, family))
     return scheduler
+
+
+def _doubts(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
+    """Why what was proven may not hold here, though the default can be set."""
+    if "not_run" in default:
+        yield (
+            f"{default['not_run']} of its sweep were not run when it was chosen: the same "
+            "`denoisebench sweep` goes on, and may choose another"
+        )
+    measured, network = default["provenance"].get("denoiser", ""), denoiser_words(pipeline)
+    if measured and network and measured != network:
+        yield (
+            f"it was measured of another model, with {with_article(measured)}; this one has "
+            f"{with_article(network)}: what is best for one need not be for the other"
+        )
 
 
 def _mixture(pipeline: Any) -> str:

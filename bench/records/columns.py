@@ -36,6 +36,7 @@ _MEASURED = {
     "vendor_scheduler": "class of the model's own scheduler",
     "vendor_steps": "steps that its pipeline runs when it is not told",
     "vendor_guidance": "weight that its pipeline takes when it is not told",
+    "vendor_denoiser": "class of the model's network, and how many parameters it has",
     "vendor_shows_by": "argument of its call that says what an image shows: prompt, class_labels, "
     "or empty where none does",
     "latency_batch_size": "images per timed batch",

@@ -154,7 +154,11 @@ def _words(default: Default, *, is_even: bool) -> tuple[str, str]:
         _loss(default["evidence"]),
     ]
     facts = "; ".join(part for part in parts if part)
-    return f"use {_setting(default)}", f"{facts}.{_cheaper(default)}"
+    head = f"use {_setting(default)}"
+    if "not_run" in default:
+        head = f"so far {_setting(default)}"
+        facts = f"{default['not_run']} were not run, which may change it; {facts}"
+    return head, f"{facts}.{_cheaper(default)}"
 
 
 def _saving(default: Default, *, is_even: bool) -> str:

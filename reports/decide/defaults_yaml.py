@@ -180,6 +180,7 @@ def _record(
         **({"held": held} if held else {}),
         "default_for": recommendation.target,
         "outcome": recommendation.choice.outcome,
+        **_not_run(rows, first),
     }
     waiting = cheaper_undecided(recommendation, rows)
     undecided = {name: _further(number) for name, number in waiting.items()}
@@ -201,8 +202,18 @@ def _record(
         **tail,
         **_noise_levels(run, run.entries[i]),
         **_shows_by(run, run.entries[i]),
-        "provenance": _provenance(run.entries[i], _race_of(run, recommendation)),
+        "provenance": _provenance(
+            run.entries[i], _race_of(run, recommendation), denoiser=rows[i].get("vendor_denoiser")
+        ),
     }
+
+
+def _not_run(rows: Sequence[FrameRow], first: FrameRow) -> dict[str, Any]:
+    """How many of the cells that a default is chosen among were not run, where some were not: it
+    may not be the cheapest, and the best may not be among those that it was held against."""
+    group = [row for row in rows if all(str(row[name]) == str(first[name]) for name in HELD)]
+    missing = sum(row["status"] == "missing" for row in group)
+    return {"not_run": f"{missing} of {len(group)} cells"} if missing else {}
 
 
 def _further(samples: float) -> int | str:
@@ -353,12 +364,13 @@ def _race_of(run: Run, recommendation: Recommendation) -> RaceRecord | None:
     return None
 
 
-def _provenance(entry: Entry, race: RaceRecord | None) -> dict[str, Any]:
+def _provenance(entry: Entry, race: RaceRecord | None, *, denoiser: Any) -> dict[str, Any]:
     """Ends with the dtype, by which denoisebench.apply knows that the file was not cut."""
     cell = entry.cell
     return {
         "cell": cell.key,
         "weights": cell.weights,
+        **({"denoiser": denoiser} if isinstance(denoiser, str) and denoiser else {}),
         "engine": cell.engine,
         "prompts": cell.prompts,
         "samples": entry.samples,

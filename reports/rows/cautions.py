@@ -38,6 +38,7 @@ def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
     curves."""
     texts = [_few_samples(frame, metric) for metric in frame_metrics(frame)]
     texts += [
+        _not_run(frame),
         _flat_images(frame),
         _cut_prompts(frame),
         _few_prompts(frame),
@@ -84,6 +85,16 @@ def _few_samples(frame: pd.DataFrame, metric: str) -> str:
         "their number in the distance, which differs a little between cells and can turn the order "
         "of close ones around: no best cell is named. "
         f"samples={enough} makes {AMPLE_SAMPLES} a dimension; the images that are there are kept."
+    )
+
+
+def _not_run(frame: pd.DataFrame) -> str:
+    missing = int((frame["status"] == "missing").sum())
+    if not missing:
+        return ""
+    return (
+        f"{counted(missing, 'cell')} of {len(frame)} were not run: a default is chosen among the "
+        "others and may change. The same `denoisebench sweep` goes on."
     )
 
 

@@ -1,6 +1,7 @@
 """A default on pipelines of half and of mixed precision; its decisions are tested with its file."""
 
 import re
+import warnings
 from contextlib import suppress
 
 import pytest
@@ -14,6 +15,7 @@ from diffusers import (
 )
 
 from denoisebench import UserError, apply
+from denoisebench.bench.models.vendor import denoiser_words
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.own import own_name
 from tests.helpers import own_schedulers
@@ -218,3 +220,25 @@ def test_a_class_made_from_one_of_diffusers_needs_no_family_in_the_file(folders,
     pipeline, name = loaded(folders["diffusion"]), named(own_schedulers.Crisp)
     apply(pipeline, default_of_own(name, tmp_path / "defaults.yaml", family=None))
     assert type(pipeline.scheduler) is own_schedulers.Crisp
+
+
+def test_a_default_of_another_network_or_of_half_a_grid_is_set_with_a_warning(folders, tmp_path):
+    path = default_of("ddim", tmp_path / "defaults.yaml")
+    content = yaml.safe_load(path.read_text())
+    (one,) = content["defaults"]
+    pipeline = loaded(folders["diffusion"])
+    own = denoiser_words(pipeline)
+    count = sum(parameter.numel() for parameter in pipeline.unet.parameters())
+    assert own == f"UNet2DConditionModel of {count:,} parameters"
+    one["provenance"] = {"denoiser": own, "dtype": "float32"}
+    path.write_text(yaml.safe_dump(content))
+    with warnings.catch_warnings(action="error"):
+        apply(pipeline, path)
+    one["provenance"]["denoiser"] = "UNet2DConditionModel of 7 parameters"
+    one["not_run"] = "11 of 20 cells"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.warns(UserWarning) as heard:
+        assert apply(pipeline, path)["num_inference_steps"] == 4
+    words = [str(one.message) for one in heard]
+    assert any("11 of 20 cells of its sweep were not run" in text for text in words)
+    assert any("another model, with a UNet2DConditionModel of 7 parameters" in x for x in words)

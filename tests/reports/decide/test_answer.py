@@ -10,7 +10,7 @@ from denoisebench.reports.decide.answer import answer, answers, default_line, sn
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.formats import NEVER
-from denoisebench.reports.rows.cautions import timings_are_even
+from denoisebench.reports.rows.cautions import cautions, timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.fake_run import CLIP, FD, fabricate
 
@@ -276,3 +276,21 @@ def test_the_best_by_a_margin_that_is_a_share_is_so_against_one_rival_alone():
     (words,) = answers([default_of("fd_shapes", **default)], is_even=False)
     assert BEST not in words.rest
     assert "of the 1 FD (shapes) (against heun, 4 steps) allowed" in words.rest
+
+
+def test_a_default_of_a_grid_that_was_run_in_part_says_so(tmp_path):
+    run = fabricate(tmp_path / "run", guidances=(4.0,), samples=256)
+    frame = load_frame(run)
+    waiting = frame.index[frame["scheduler"] == "heun"]
+    frame.loc[waiting, "status"] = "missing"
+    estimates = {
+        metric: {i: e for i, e in load_estimates(run, metric).items() if i not in waiting}
+        for metric in (FD, CLIP)
+    }
+    (first, *_) = default_records(run, records(frame), decide(frame, estimates, run.margins))
+    assert first["not_run"] == "4 of 12 cells"
+    (said,) = answers([first], is_even=False)
+    assert said.head.startswith("so far ")
+    assert said.rest.startswith("4 of 12 cells were not run, which may change it; ")
+    texts = cautions(frame)
+    assert any(text.startswith("4 cells of 12 were not run: a default") for text in texts)
