@@ -97,6 +97,10 @@ def apply(
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
     file = path_of(path, "path")
+    if not file.exists():
+        raise UserError(
+            f"nothing at {path}: `denoisebench report RUN` writes defaults.yaml into a run's folder"
+        )
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
         schema, defaults = read_file(file)

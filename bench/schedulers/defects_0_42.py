@@ -130,8 +130,9 @@ DEFECTS = (
         "leading-start",
         _SPACED,
         {"start": 0.24},
-        "with leading spacing the first step is told less noise than there is, and how much less "
-        "moves with the number of steps: part of a curve shows that alone",
+        "with leading spacing, as many models ship it, the first step is told less noise than "
+        "there is, the more so the fewer the steps: part of a curve comes of that, not of the "
+        "scheduler",
         "set scheduler.flags.timestep_spacing=trailing",
         grids=("leading",),
         hits=partial(_is_spaced, "leading"),

@@ -3,6 +3,7 @@
 Says nothing that is not proven: a loss by its upper bound, rounded up, a cost as it was counted.
 """
 
+import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,15 +88,15 @@ def default_line(default: Default) -> str:
     return f"{about}{_setting(default)} ({default['outcome']}{saved})"
 
 
-def snippet(default: Default, defaults: Sequence[Default]) -> str:
+def snippet(default: Default, defaults: Sequence[Default], *, path: str = "defaults.yaml") -> str:
     """Python that puts a default on a pipeline; empty where denoisebench.apply would refuse it.
 
-    It names what tells the default from the others of the file."""
+    It names what tells the default from the others of the file. path: of the file."""
     if "call" not in default or any(default.get(name) for name in STEERING):
         return ""
     if default.get("scheduler_class") == "":  # of images that another program made
         return ""
-    named = ", ".join(["pipe", '"defaults.yaml"', *_keywords(default, defaults)])
+    named = ", ".join(["pipe", json.dumps(path), *_keywords(default, defaults)])
     arguments = [*_SHOWN_BY[default.get("shows_by", "prompt")]]
     arguments += [] if default["task"] == "txt2img" else ["image=image"]
     return "\n".join(

@@ -156,11 +156,19 @@ def _answers(run: Run, frame: pd.DataFrame, content: Content) -> list[dict[str, 
                 "about": part.about,
                 "head": _capital(part.head),
                 "rest": _capital(part.rest),
-                "snippet": snippet(defaults[part.places[0]], defaults),
+                "snippet": snippet(defaults[part.places[0]], defaults, path=_beside(run.folder)),
                 "figures": [figure for figure in drawn if figure is not None],
             }
         )
     return blocks
+
+
+def _beside(folder: Path) -> str:
+    """defaults.yaml of a run as it is reached from where the page is made; a page that is made
+    elsewhere names no folder of this machine."""
+    path = folder.resolve() / "defaults.yaml"
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
 
 
 def _capital(text: str) -> str:

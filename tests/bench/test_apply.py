@@ -237,8 +237,13 @@ def test_a_default_of_another_network_or_of_half_a_grid_is_set_with_a_warning(fo
     one["provenance"]["denoiser"] = "UNet2DConditionModel of 7 parameters"
     one["not_run"] = "11 of 20 cells"
     path.write_text(yaml.safe_dump(content))
-    with pytest.warns(UserWarning) as heard:
+    with pytest.warns(UserWarning, match="defaults.yaml: tiny") as heard:
         assert apply(pipeline, path)["num_inference_steps"] == 4
     words = [str(one.message) for one in heard]
     assert any("11 of 20 cells of its sweep were not run" in text for text in words)
     assert any("another model, with a UNet2DConditionModel of 7 parameters" in x for x in words)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path):
+    with pytest.raises(UserError, match=r"^nothing at .*none\.yaml: `denoisebench report RUN`"):
+        apply(None, tmp_path / "none.yaml")

@@ -241,3 +241,14 @@ def test_a_page_of_tasks_tells_strengths_and_shows_inputs(tmp_path):
     plain = Page(rendered(fabricate(tmp_path / "plain")))
     assert "Strength" not in plain.text
     assert "input image" not in plain.text
+
+
+def test_the_lines_to_copy_reach_the_file_from_where_the_report_is_made(tmp_path, monkeypatch):
+    run = fabricate(tmp_path / "runs" / "mine", guidances=(4.0,), samples=256)
+    monkeypatch.chdir(tmp_path)
+    assert "runs/mine/defaults.yaml" in Page(rendered(run)).text
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    text = Page(rendered(run)).text
+    assert "defaults.yaml" in text
+    assert str(tmp_path) not in text
