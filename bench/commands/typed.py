@@ -13,7 +13,7 @@ from denoisebench.bench.errors import UserError
 PROMPT_FILES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
 # Settings whose value is a folder, an id of the hub or a file, and how names of such files end.
 PATHS: dict[str, tuple[str, ...]] = {
-    "model.path": (".safetensors",),
+    "model.path": (".safetensors", ".onnx"),
     "model.config": (),
     "model.lora": (".safetensors",),
     "prompts.path": PROMPT_FILES,

@@ -131,9 +131,10 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
 
 
 def _to_uint8(images: Tensor) -> np.ndarray:
-    """Images with pixels that are not finite come out black, as diffusers would show them: they are
-    counted before anything is scored."""
+    """Images of one channel come out grey. Those with pixels that are not finite come out black, as
+    diffusers would show them: they are counted before anything is scored."""
     broken = ~torch.isfinite(images).flatten(1).all(1)
     pixels = (images.nan_to_num().clamp(0, 1).float() * 255).round().to(torch.uint8)
     pixels[broken] = 0
+    pixels = pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels
     return pixels.cpu().numpy()

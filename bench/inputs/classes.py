@@ -23,7 +23,7 @@ def class_names(labels: Labels) -> tuple[str, ...]:
 
 def class_number(text: str, labels: Labels) -> int:
     """The class that a text names: by its label, by one of the names between the commas of its
-    label, or by its number. Case does not matter.
+    label, or by its number where its label is no number itself. Case does not matter.
 
     Raises UserError for what names no class, or several.
     """
@@ -35,7 +35,7 @@ def class_number(text: str, labels: Labels) -> int:
             raise UserError(f"{text!r} names the classes {given}; give one of these numbers")
         if numbers:
             return numbers[0]
-    if name.isdecimal() and int(name) < len(labels):
+    if name.isdecimal() and int(name) < len(labels) and not labels[int(name)].isdecimal():
         return int(name)
     raise UserError(f"{text!r} is no class of the model; {_cure(name, labels)}")
 
@@ -45,6 +45,8 @@ def _cure(name: str, labels: Labels) -> str:
     near = [] if name.isdecimal() else nearest(name, _by_part(labels))
     if near:
         return f"did you mean {' or '.join(near)}?"
+    if labels and labels[0].isdecimal():
+        return f"give a number from {labels[0]} to {labels[-1]}"
     such = ", ".join(repr(label) for label in labels[:_SHOWN])
     return f"give a label such as {such}, or a number up to {last}"
 

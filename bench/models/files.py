@@ -77,7 +77,8 @@ def whole_in_cache(
 
 def is_hub_id(path: str) -> bool:
     """Whether a path reads as ORG/NAME and nothing lies there."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) is not None and not Path(path).exists()
+    is_name = re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) and not path.endswith(".onnx")
+    return bool(is_name) and not Path(path).exists()
 
 
 def one_file(path: str, revision: str | None, name: str, *, label: str) -> Path:
@@ -123,8 +124,8 @@ def weights_bytes(source: Path, loading: Loading) -> int:
     """Bytes of the weight files that are loaded."""
     if loading.random:
         return 0
-    files = [source] if loading.config else _used_files(source, loading.variant, weights=True)
-    weights = [file for file in files if file.suffix == SAFE]
+    files = [source] if source.is_file() else _used_files(source, loading.variant, weights=True)
+    weights = [file for file in files if file.suffix in (SAFE, ".onnx")]
     return sum(file.stat().st_size for file in [*weights, *filter(None, [loading.lora])])
 
 

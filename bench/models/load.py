@@ -27,11 +27,18 @@ from denoisebench.bench.models.files import (
     weights_hash,
     weights_title,
 )
+from denoisebench.bench.models.onnx_file import (
+    DIFFICULTIES,
+    SCHEDULER,
+    image_size,
+    is_onnx,
+    onnx_file,
+)
 from denoisebench.bench.models.pipelines import PipelineFacts, facts_of, form_of, variance_of
 from denoisebench.bench.models.single_file import check_parts, single_file
 from denoisebench.bench.models.size import stated_size
 from denoisebench.bench.models.whole import refuse_absent_tensors, refuse_drawn_tensors
-from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.paths import CLOSED_FORM, content_hash
 from denoisebench.bench.records.cell import RANDOM, digest
 from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.training import config_of, family_of
@@ -67,6 +74,8 @@ def find_model(settings: ModelSettings) -> FoundModel:
     """The model of the settings. Raises UserError that names every part that is not there."""
     if settings.path.startswith(CLOSED_FORM):
         return closed_form_model(settings.name, settings.path)
+    if is_onnx(settings.path):
+        return _onnx_model(settings)
     label, random = weights_title(settings.name), settings.weights == RANDOM
     file = single_file(settings, label)
     folder = pipeline_folder(
@@ -116,6 +125,25 @@ def find_model(settings: ModelSettings) -> FoundModel:
         loading=loading,
         size=stated_size(folder, pipeline_class)[0],
         classes=class_labels(folder, facts),
+    )
+
+
+def _onnx_model(settings: ModelSettings) -> FoundModel:
+    label = weights_title(settings.name)
+    file = onnx_file(settings, label)
+    size, pipeline_class = image_size(file, label), "ConsistencyModelPipeline"
+    if len(set(size)) > 1:
+        raise UserError(f"{label}: {file} makes {size[0]}x{size[1]}; only squares are run")
+    return FoundModel(
+        file,
+        content_hash(file),
+        family=family_of(SCHEDULER["_class_name"], SCHEDULER),
+        train_timesteps=SCHEDULER["num_train_timesteps"],
+        scheduler_config=json.dumps(SCHEDULER),
+        pipeline_class=pipeline_class,
+        guidance_form=form_of(pipeline_class),
+        size=size,
+        classes=DIFFICULTIES,
     )
 
 
@@ -184,6 +212,10 @@ def load_pipeline(
         from denoisebench.bench.models.closed_form import closed_form_pipeline
 
         return closed_form_pipeline(source).to(device, number_format)
+    if is_onnx(source.name):
+        from denoisebench.bench.models.onnx_network import onnx_pipeline
+
+        return onnx_pipeline(source, image_size(source, str(source))[0], device)
     try:
         if loading.random:
             pipeline = _random_pipeline(loading.config or source, number_format, device)

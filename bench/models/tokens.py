@@ -22,7 +22,7 @@ def read_in_part(
     arguments: given to the pipeline's call. Raises UserError for a tokenizer that cannot be loaded.
     """
     folder = model.loading.config or model.source
-    if isinstance(folder, str):  # in closed form
+    if isinstance(folder, str) or folder.is_file():  # in closed form, or told no text
         return 0, 0
     tokenizers = _tokenizers(folder)
     if None in tokenizers:

@@ -85,7 +85,8 @@ def file_name(path: str) -> str:
     place = Path(os.path.normpath(Path(path.removeprefix(CLOSED_FORM)).expanduser().absolute()))
     if place.parent.name == "snapshots":
         place = place.parents[1]
-    name = place.name.rpartition(":")[2].rpartition("--")[2].removesuffix(".safetensors")
+    name = place.name.rpartition(":")[2].rpartition("--")[2]
+    name = name.removesuffix(".safetensors").removesuffix(".onnx")
     return re.sub(r"[^\w.\-+]", "-", name).lstrip(".-+") or "model"
 
 

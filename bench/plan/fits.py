@@ -13,7 +13,9 @@ from denoisebench.bench.inputs.tasks import (
     spreads_steps,
     task_class,
 )
+from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.models.onnx_file import is_onnx, onnx_devices
 from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.options import option_problems
@@ -268,8 +270,29 @@ def _first_level(model: FoundModel, kind: str) -> float:
     return 1.0 if model.family == "flow" else math.inf
 
 
+def _onnx(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """What a fixed graph cannot be asked for."""
+    given = settings.model
+    if not is_onnx(given.path):
+        return
+    if model.size and given.size != model.size:
+        width, height = model.size
+        yield (
+            f"model.width={given.width}, model.height={given.height}: {given.name} makes "
+            f"{width}x{height}; leave both out"
+        )
+    if given.dtype != "float32":
+        yield f"model.dtype={given.dtype}: the graph of {given.name} is of float32; use float32"
+    if device_of(settings.device) not in onnx_devices():
+        yield (
+            f"device={settings.device}: onnxruntime computes on {', '.join(onnx_devices())} here; "
+            "use device=cpu, or for CUDA install onnxruntime-gpu in its place"
+        )
+
+
 _OF_A_MODEL: tuple[Callable[[FoundModel, Settings], Iterator[str]], ...] = (
     _pipeline,
+    _onnx,
     _guidance,
     option_problems,
     _number_of_steps,

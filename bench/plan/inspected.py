@@ -10,6 +10,7 @@ from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.machine import library_version
 from denoisebench.bench.models.files import INDEX, size_words, weights_bytes
 from denoisebench.bench.models.load import FoundModel, find_model
+from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.models.size import stated_size
 from denoisebench.bench.paths import CLOSED_FORM
@@ -18,9 +19,10 @@ from denoisebench.bench.plan.scheduler_fits import kind_of
 from denoisebench.bench.plan.training import cell_problems
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.settings.job import SchedulerSettings, Settings
+from denoisebench.bench.settings.job import ModelSettings, SchedulerSettings, Settings
 
 _SCHEDULER, _FORMULA = "scheduler/scheduler_config.json", "its formula"
+_GRAPH, _FORM = "its graph", "the form of .onnx files"  # what is read of one, and what all share
 _SHOWN = 3  # names of classes
 _STEPS = 20  # with which schedulers are tried; fewer or more where they or the model take no 20
 
@@ -72,25 +74,26 @@ def _problem(model: FoundModel, settings: Settings, name: str) -> str:
 def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:
     """Facts of a pipeline; of a closed-form model those that are not of files."""
     given, config = settings.model, json.loads(model.scheduler_config)
-    is_formula = given.path.startswith(CLOSED_FORM)
-    library = f"{model.pipeline_class} of diffusers {library_version('diffusers')}"
-    library, scheduler = (_FORMULA, _FORMULA) if is_formula else (library, _SCHEDULER)
-    files = model.loading.config or model.source
+    of_class = f"{model.pipeline_class} of diffusers {library_version('diffusers')}"
+    index, scheduler, library = INDEX, _SCHEDULER, of_class
+    if given.path.startswith(CLOSED_FORM):
+        index = scheduler = library = _FORMULA
+    elif is_onnx(given.path):
+        index = scheduler = _FORM
     yield Fact("name", given.name, "the last part of its path, or model.name")
-    yield Fact("pipeline", model.pipeline_class, _FORMULA if is_formula else INDEX)
+    yield Fact("pipeline", model.pipeline_class, index)
     yield Fact("own scheduler", str(config.get("_class_name", "")), scheduler)
     yield Fact("family", model.family + " (distilled)" * model.distilled, scheduler)
     if model.family != "flow":
         yield Fact("prediction type", config.get("prediction_type", "epsilon"), scheduler)
     yield Fact("training timesteps", f"{model.train_timesteps}", scheduler)
     width, height = given.size
-    size, where = (None, "") if isinstance(files, str) else stated_size(files, model.pipeline_class)
-    source = where if size == given.size else "model.width and model.height"
-    yield Fact("image size", f"{width}x{height}", source)
+    yield Fact("image size", f"{width}x{height}", _says_size(model, given))
     form = given.guidance_form or model.guidance_form
     meaning = FORMS[form].meaning if form in FORMS else "not known: give model.guidance_form"
     yield Fact("guidance", f"{form or 'unknown'}: {meaning}", library)
-    source = f"{INDEX}, config of its network" if model.classes else library
+    of_classes = _FORM if is_onnx(given.path) else f"{INDEX}, config of its network"
+    source = of_classes if model.classes else library
     yield Fact("prompts", _prompts(model, settings), source)
     for name, argument in (("steps", "num_inference_steps"), ("guidance", "guidance_scale")):
         default = (call_arguments(model.pipeline_class) or {}).get(argument)
@@ -100,6 +103,14 @@ def _facts(model: FoundModel, settings: Settings) -> Iterator[Fact]:
         size_b = weights_bytes(model.source, model.loading)
         yield Fact("weights", f"{size_words(size_b)} in files, run in {given.dtype}", "its files")
     yield Fact("hash of its files", model.weights, "their content")
+
+
+def _says_size(model: FoundModel, given: ModelSettings) -> str:
+    files = model.loading.config or model.source
+    if is_onnx(given.path) and model.size == given.size:
+        return _GRAPH
+    size, where = (None, "") if isinstance(files, str) else stated_size(files, model.pipeline_class)
+    return where if size == given.size else "model.width and model.height"
 
 
 def _prompts(model: FoundModel, settings: Settings) -> str:

@@ -63,6 +63,7 @@ class ModelSettings(Strict):
     revision: str | None = None  # of a hub id: commit hash, tag or branch
     variant: str | None = None  # of weight files, such as fp16
     config: str | None = None  # of a single file: folder or hub id of the pipeline's configs
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None  # of an ONNX file
     lora: str | None = None  # file, folder or hub id
     lora_file: str = "pytorch_lora_weights.safetensors"  # in that folder or repository
     lora_revision: str | None = None

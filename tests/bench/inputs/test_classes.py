@@ -31,8 +31,10 @@ def test_a_label_a_name_in_it_or_a_number_names_a_class(text, number):
     assert class_number(text, LABELS) == number
 
 
-def test_a_label_that_is_a_number_counts_before_the_number():
-    assert [class_number(text, DIGITS) for text in ("7", "9", "0")] == [0, 2, 0]
+def test_a_class_whose_label_is_a_number_has_no_other_number():
+    assert [class_number(text, DIGITS) for text in ("7", "9")] == [0, 2]
+    with pytest.raises(UserError, match="'0' is no class of the model; give a number from 7 to 9"):
+        class_number("0", DIGITS)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ class WarmLauncher(Launcher):
             return []
         usual = self._config.hydra.runtime.choices.get("model") == _USUAL_MODEL
         is_chosen = "model" in keys or not usual or "model.path" not in keys
-        return [*([] if is_chosen else ["model=local"]), "++model.name=null"]
+        return [*([] if is_chosen else ["model=local"]), "++model.name=null", "++model.sha256=null"]
 
     def _compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """One job's config. Hydra merges the chosen files, then sets values; the files are merged
