@@ -45,6 +45,9 @@ schedulers: install ## Measure every scheduler and write docs/schedulers.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.planted_schedulers >> docs/schedulers.md
 	cp runs/verify/figures/verify_scan.svg docs/pictures/
 
+references: install ## Write the tables of docs/references.md
+	$(BIN)/python -m benchmarks.reference_tables docs/references.md
+
 claims: install ## Test what people say of diffusion models and write docs/claims.md
 	$(BIN)/denoisebench sweep experiment=claims
 	cp runs/claims/claims.md docs/
@@ -107,4 +110,4 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures examples schedulers claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock
+.PHONY: help install demo pictures examples schedulers references claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock

@@ -149,6 +149,7 @@ def weights() -> Iterator[Finding]:
     from denoisebench.bench.paths import EMBEDDED
     from denoisebench.metrics.images.fidelity import lpips_weights
     from denoisebench.metrics.networks.dinov2 import dinov2_weights
+    from denoisebench.metrics.networks.efficientnet import efficientnet_weights
     from denoisebench.metrics.networks.extractors import (
         USUAL_CLIP,
         inception_weights,
@@ -167,6 +168,7 @@ def weights() -> Iterator[Finding]:
         "Inception-v3 (fid)": lambda: inception_weights(None),
         "CLIP ViT-B/32 (clip_score)": lambda: open_clip_weights(*USUAL_CLIP),
         "DINOv2 (fd_dinov2)": dinov2_weights,
+        "EfficientNet-Lite0 (fd_efficientnet_lite0)": efficientnet_weights,
         "AlexNet (lpips)": lpips_weights,
     }
     for name, path_of in networks.items():

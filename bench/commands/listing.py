@@ -10,6 +10,7 @@ WHAT = (
     "models",
     "schedulers",
     "metrics",
+    "references",
     "margins",
     "tasks",
     "prompts",

@@ -17,6 +17,7 @@ from denoisebench.bench.plugins.entry_points import KINDS, added, added_choices
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, flags_text
 from denoisebench.bench.schedulers.known_defects import known_defects, table_for
+from denoisebench.bench.score.published import REFERENCES
 
 
 def schedulers() -> Group:
@@ -119,6 +120,14 @@ def columns() -> Table:
     return table
 
 
+def references() -> Table:
+    """Published references, whose files users place."""
+    table = Table("name", "file", "shows", "resized", title="metrics.reference=published:NAME")
+    for name, one in REFERENCES.items():
+        table.add_row(name, one.file, one.shows, one.resize or "as what is scored")
+    return table
+
+
 def runs() -> Table:
     table = Table("run", "cells", title="runs/")
     for run in _runs():
@@ -163,6 +172,7 @@ LISTINGS: dict[str, Callable[[], RenderableType]] = {
     "models": lambda: _choices("model"),
     "schedulers": schedulers,
     "metrics": lambda: _choices("metrics"),
+    "references": references,
     "margins": lambda: _choices("margins"),
     "tasks": lambda: _choices("task"),
     "prompts": lambda: _choices("prompts"),

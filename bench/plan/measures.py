@@ -8,7 +8,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import size_of
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
-from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.score.accuracy import check_prompts
 from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.clip import OfPrompts
@@ -16,6 +16,7 @@ from denoisebench.bench.score.convergence import convergence_lacks
 from denoisebench.bench.score.distances import frechet_column
 from denoisebench.bench.score.looks import Look
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import (
     RENDERS,
     STATISTICS,
@@ -26,9 +27,12 @@ from denoisebench.bench.score.registry import Subject, metrics_of, needs_referen
 from denoisebench.bench.settings.job import PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.metrics.built_in import DENSITY_NEIGHBOURS
+from denoisebench.metrics.specs import AMPLE_SAMPLES
 
 _NONE = "none"  # no reference at all
-_DIMENSIONS = {"attributes": 64, "inception": 2048}  # of features, by kind of extractor
+# Of features, by kind of extractor.
+_DIMENSIONS = {"attributes": 64, "inception": 2048, "efficientnet_lite0": 1280}
+_UNPUBLISHED = ("efficientnet_lite0",)  # whose distances are compared with nobody else's
 
 
 def asked_metrics(settings: Settings) -> dict[str, Metric]:
@@ -82,6 +86,7 @@ def convergence_measures(settings: Settings) -> tuple[tuple[str, ...], tuple[str
 def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     """Raises UserError for a reference or prompts that cannot be measured against."""
     _check_reference(settings.metrics, given_prompts(settings))
+    _check_dimensions(settings)
     _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
         check_prompts(PromptSet.of(settings.prompts).first(settings.samples))
@@ -100,7 +105,7 @@ def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
     if settings.reference.startswith(CLOSED_FORM):
         _check_closed_form(settings)
         return
-    path = existing(settings.reference, "reference images")
+    path = reference_place(settings.reference)
     if path.suffix == STATISTICS:
         _check_statistics(settings, path, needs_features=needs_features)
         return
@@ -120,6 +125,11 @@ def _check_closed_form(settings: MetricsSettings) -> None:
 def _check_statistics(settings: MetricsSettings, path: Path, *, needs_features: bool) -> None:
     dim = len(given_moments(path)[0])
     for network in settings.frechet:
+        if settings.reference.startswith(PUBLISHED) and network.kind != "inception":
+            raise UserError(
+                f"metrics.reference={settings.reference}: is of features of Inception-v3, and "
+                f"{frechet_column(network)} is of others; use metrics=standard"
+            )
         if dim != _DIMENSIONS.get(network.kind, dim):
             raise UserError(
                 f"metrics.reference={path}: holds {dim} dimensions, {frechet_column(network)} has "
@@ -133,6 +143,24 @@ def _check_statistics(settings: MetricsSettings, path: Path, *, needs_features: 
         )
 
 
+def _check_dimensions(settings: Settings) -> None:
+    """Raises UserError for a Fréchet distance of more dimensions than its samples can tell, where
+    no published number asks for all of them; and for more directions than dimensions."""
+    for network in settings.metrics.frechet if "fd" in settings.metrics.distances else ():
+        dim, name = _DIMENSIONS.get(network.kind), frechet_column(network)
+        if dim and network.project and network.project >= dim:
+            raise UserError(f"{name}: features have {dim} dimensions; give project below that")
+        if network.kind not in _UNPUBLISHED or network.project or not dim:
+            continue
+        if settings.samples < AMPLE_SAMPLES * dim:
+            raise UserError(
+                f"{name}: {settings.samples:,} samples of {dim:,} dimensions are fewer than "
+                f"{AMPLE_SAMPLES} a dimension, and the distance would be mostly bias: give the "
+                f"network project: 64, or metrics.distances=[kernel], or samples="
+                f"{AMPLE_SAMPLES * dim}"
+            )
+
+
 def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> None:
     """Raises UserError when numbers of images are to be compared with a reference that has none, or
     has smaller ones: enlarged, those would lack the fine texture that is compared."""
@@ -142,13 +170,14 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
     source, model = settings.metrics.reference, settings.model
     if source == RENDERS:
         return
-    if source == _NONE or source.startswith(CLOSED_FORM) or source.endswith(STATISTICS):
+    has_images = source != _NONE and not source.startswith(CLOSED_FORM)
+    if not has_images or reference_place(source).suffix == STATISTICS:
         numbers = ", ".join(settings.metrics.images)
         raise UserError(
             f"metrics.images=[{numbers}]: compares with reference images, and metrics.reference="
             f"{source} has none; give a folder of images, or ask for banding and clipped alone"
         )
-    paths = _pictures(existing(source, "reference images"), given_prompts(settings))
+    paths = _pictures(reference_place(source), given_prompts(settings))
     _check_sizes(tuple(paths[: settings.metrics.reference_samples]), model.size)
 
 

@@ -23,6 +23,7 @@ from denoisebench.bench.models.hub import (
 from denoisebench.bench.paths import CLOSED_FORM, conf_group, existing, resolve
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.score.networks import Named, OnHub, on_hub, weights_of, weights_title
+from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import RENDERS
 from denoisebench.bench.settings.job import ModelSettings, PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
@@ -171,7 +172,10 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str | None]]:
 def _placed(path: str, label: str) -> None:
     if path.startswith(HUB):
         raise UserError(f"{label}: {path} is not read from the hub; download it and give its path")
-    existing(path, label)
+    if path.startswith(PUBLISHED):
+        reference_place(path)
+    else:
+        existing(path, label)
 
 
 def _configs_title(model: ModelSettings) -> str:

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from denoisebench.bench.score.passes import Reader
+    from denoisebench.metrics.features.moments import FeatureStats
 
 NEIGHBOURS = ("precision", "recall", "density", "coverage")
 
 
 def frechet_column(network: FrechetSettings) -> str:
-    """FID is what only Inception's features give."""
+    """FID is what only Inception's features give, and all of them."""
+    if network.project:
+        return f"fd_{network.name}_{network.project}d"
     return "fid" if network.kind == "inception" else f"fd_{network.name}"
 
 
@@ -64,13 +67,14 @@ class FrechetDistance(OfFeatures):
 
     @cached_property
     def basis(self) -> list[object]:
-        return [DISTANCES, self.reference.key(self.kind)]
+        directions = [self.network.project] if self.network.project else []
+        return [DISTANCES, self.reference.key(self.kind), *directions]
 
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.frechet import frechet_floor, frechet_record
 
-        features, clusters = self.features(scoring), scoring.clusters
-        reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
+        features, reference = self._projected(scoring)
+        clusters = scoring.clusters
         distance = frechet_record(features, reference, clusters)
         floor = frechet_floor(reference, len(features))
         these = scoring.these_prompts(distance.estimate)
@@ -81,6 +85,19 @@ class FrechetDistance(OfFeatures):
         if np.isfinite(distance.infinity):
             record["infinity"] = distance.infinity
         return Estimated(distance.estimate, record)
+
+    def _projected(self, scoring: Scoring) -> tuple[Tensor, FeatureStats]:
+        """Features of the samples and statistics of the reference, on the directions where some
+        are declared."""
+        from denoisebench.metrics.features.projection import directions
+
+        features, count = self.features(scoring), self.network.project
+        reference = reference_statistics(scoring, self.network, self.kind, reference=self.reference)
+        if not count:
+            return features, reference
+        onto = directions(reference.dim, count)
+        key = (self.reference.key(self.kind), "projected", count)
+        return features.double() @ onto, scoring.memory.keep(key, lambda: reference.projected(onto))
 
 
 @dataclass(frozen=True)

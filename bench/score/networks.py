@@ -70,7 +70,8 @@ def weights_title(column: str) -> str:
 
 def shards_of(prefix: str, network: Named, column: str) -> str:
     """Kind of the shards that hold what a network makes of each image."""
-    basis = [SCORING, network.model_dump(), *map(content_hash, weights_of(network, column))]
+    settings = network.model_dump(exclude={"project"})  # which is of what is made of features
+    basis = [SCORING, settings, *map(content_hash, weights_of(network, column))]
     return f"{prefix}_{network.name}_{digest(basis, 12)}"
 
 
@@ -181,6 +182,18 @@ def _dinov2_model(network: FrechetSettings) -> str:
     return network.model or DINOV2
 
 
+def _efficientnet_weights(network: FrechetSettings, title: str) -> list[Path]:
+    from denoisebench.metrics.networks.efficientnet import efficientnet_weights
+
+    return [efficientnet_weights(_file(network))]
+
+
+def _efficientnet(network: FrechetSettings, device: str) -> Any:
+    from denoisebench.metrics.networks.efficientnet import efficientnet_extractor
+
+    return efficientnet_extractor(_file(network), network.name, device)
+
+
 def _open_clip_weights(network: Named, title: str) -> list[Path]:
     local = _local(network, title)
     if local:
@@ -229,5 +242,6 @@ _KINDS = {
     "attributes": _Kind(_attributes_weights, _attributes),
     "inception": _Kind(_inception_weights, _inception),
     "dinov2": _Kind(_dinov2_weights, _dinov2, _dinov2_on_hub),
+    "efficientnet_lite0": _Kind(_efficientnet_weights, _efficientnet),
     "open_clip": _Kind(_open_clip_weights, _open_clip, _open_clip_on_hub),
 }

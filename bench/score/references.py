@@ -19,13 +19,14 @@ from PIL import Image, ImageOps
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.pictures import pictures_hash, read_picture
 from denoisebench.bench.models.load import closed_form_model
-from denoisebench.bench.paths import CLOSED_FORM, content_hash, existing, hash_of
+from denoisebench.bench.paths import CLOSED_FORM, content_hash, hash_of
 from denoisebench.bench.paths.guarded import read_arrays
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
+from denoisebench.bench.score.published import PUBLISHED, published, reference_place
 from denoisebench.bench.shapes.language import are_captions
 from denoisebench.bench.shapes.render import dataset, pictures_of
 from denoisebench.bench.shapes.world import REFERENCE_SEED
@@ -50,12 +51,20 @@ def captions_among(prompts: Sequence[str]) -> tuple[str, ...]:
 class Reference:
     """What images are held against."""
 
-    source: str  # RENDERS, a folder of images, an .npz with mu and sigma, or a closed form
+    # RENDERS, a folder of images, an .npz with mu and sigma, PUBLISHED and a name, or a closed form
+    source: str
     samples: int  # the most images that are read
     features: int  # the first ones, whose features kernels and neighbours are held against
     keeps_features: bool = False  # whether a metric of the sweep is held against features
     # What renders are of, in turn, and images of a folder with captions; empty for all there are.
     captions: tuple[str, ...] = ()
+
+    @property
+    def is_statistics(self) -> bool:
+        """Whether it is mu and sigma, without images."""
+        if self.source.startswith(PUBLISHED):
+            return not published(self.source).is_folder
+        return self.source.endswith(STATISTICS)
 
     @property
     def identity(self) -> str:
@@ -66,7 +75,7 @@ class Reference:
             )
         if self.source.startswith(CLOSED_FORM):
             return closed_form_model("of the reference", self.source).weights
-        path = existing(self.source, "reference images")
+        path = reference_place(self.source)
         if not path.is_dir():
             return content_hash(path)
         return pictures_hash(tuple(pictures_showing(path, self.captions)))
@@ -93,7 +102,7 @@ class Reference:
             for start in range(first, last, _BATCH):
                 yield self._renders(start, min(start + _BATCH, last))
         else:
-            folder = existing(self.source, "reference images")
+            folder = reference_place(self.source)
             yield from _alike(pictures_showing(folder, self.captions)[first:last], size)
 
     def _renders(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
@@ -221,8 +230,8 @@ def _statistics(
         from denoisebench.bench.models.closed_form import exact_moments
 
         return FeatureStats.from_moments(*exact_moments(source.removeprefix(CLOSED_FORM)))
-    if source.endswith(STATISTICS):
-        moments = given_moments(existing(source, "reference"))
+    if reference.is_statistics:
+        moments = given_moments(reference_place(source))
         return FeatureStats.from_moments(*moments, reference.samples)
     read = sum(map(len, first))
     rest = _extracted(scoring, network, reference, first=read, last=reference.samples)

@@ -24,6 +24,7 @@ from denoisebench.bench.score.heads import Head
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.own import own_metric
+from denoisebench.bench.score.published import PUBLISHED, published
 from denoisebench.bench.score.references import RENDERS, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from denoisebench.metrics.built_in import octaves_of
@@ -82,11 +83,18 @@ def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
     shows_all = settings.reference != RENDERS or not prompts
     return Reference(
         settings.reference,
-        settings.reference_samples,
+        _samples_of(settings),
         settings.reference_features,
         keeps_features=needs_reference_features(settings),
         captions=prompts if shows_all else captions_among(prompts),
     )
+
+
+def _samples_of(settings: MetricsSettings) -> int:
+    """The most images of the reference that count: of published ones all."""
+    if settings.reference.startswith(PUBLISHED):
+        return published(settings.reference).samples or settings.reference_samples
+    return settings.reference_samples
 
 
 def needs_reference_features(settings: MetricsSettings) -> bool:

@@ -13,12 +13,16 @@ from denoisebench.metrics.specs import declare
 
 
 class FrechetSettings(Strict):
-    """A Fréchet distance: its column is fid for kind inception, else fd_<name>."""
+    """A Fréchet distance: its column is fid for kind inception, else fd_<name>; fd_<name>_<K>d
+    where it is of features on K directions."""
 
     name: Name
-    kind: Literal["attributes", "inception", "open_clip", "dinov2", "pixels"]
+    kind: Literal["attributes", "inception", "open_clip", "dinov2", "efficientnet_lite0", "pixels"]
     model: str | None = None  # of open_clip; of dinov2 a folder or an id in the hub's cache
     weights: str | None = None
+    # Fixed random directions that features are projected onto for the Fréchet distance alone; None:
+    # all dimensions.
+    project: Annotated[int, Field(strict=True, ge=2)] | None = None
 
     @model_validator(mode="after")
     def _has_a_network(self) -> "FrechetSettings":

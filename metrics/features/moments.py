@@ -86,6 +86,11 @@ class FeatureStats:
         values, vectors = self.eigen
         return (vectors * values.sqrt()) @ vectors.T
 
+    def projected(self, directions: Tensor) -> "FeatureStats":
+        """Statistics of the same features times directions [D, K]."""
+        scatter = directions.T @ self.scatter @ directions
+        return FeatureStats(self.count, self.mean @ directions, (scatter + scatter.T) / 2)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
             "count": np.array([self.count], np.int64),

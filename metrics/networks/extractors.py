@@ -6,7 +6,6 @@ Weights are read from local files and never downloaded; an error names a missing
 
 import difflib
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from denoisebench.metrics.networks.weights import (
     digest_of,
     in_hub_cache,
     reading,
+    weights_folders,
 )
 
 # The conversion of TensorFlow's 2015-12-05 graph that pytorch-fid and torch-fidelity both publish.
@@ -145,10 +145,7 @@ def inception_weights(weights: Path | None) -> Path:
     if weights is not None:
         candidates = [weights]
     else:
-        folders = [Path(torch.hub.get_dir()) / "checkpoints"]
-        if os.environ.get("DENOISEBENCH_WEIGHTS"):
-            folders.insert(0, Path(os.environ["DENOISEBENCH_WEIGHTS"]))
-        candidates = [folder / file for folder in folders for file in INCEPTION_FILES]
+        candidates = [folder / file for folder in weights_folders() for file in INCEPTION_FILES]
     for path in candidates:
         if path.is_file():
             return path

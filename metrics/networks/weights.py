@@ -4,6 +4,7 @@ Nothing is downloaded: an error names a missing file and its place.
 """
 
 import hashlib
+import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,15 @@ def in_hub_cache(repository: str, file: str) -> Path | None:
     except HFValidationError:
         return None
     return Path(path) if isinstance(path, str) else None
+
+
+def weights_folders() -> list[Path]:
+    """Where weights and statistics are looked for: the folder $DENOISEBENCH_WEIGHTS, then torch
+    hub's checkpoints."""
+    import torch
+
+    own = os.environ.get("DENOISEBENCH_WEIGHTS")
+    return [*([Path(own)] if own else []), Path(torch.hub.get_dir()) / "checkpoints"]
 
 
 @contextmanager
