@@ -114,7 +114,11 @@ def mean_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Est
 
 
 def paired_difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b, where sample i of both had the same prompt and noise.
+    """a - b, where sample i of both had the same prompt, or the same prompt and noise.
+
+    The error is that of the differences themselves, sample by sample, so it holds whatever the
+    samples share: the more, the smaller it is. With independent noise they share what is hard or
+    easy about a prompt, and without prompts nothing, which is the error of two unpaired sides.
 
     When one has more samples, nested estimates of the same number of samples are compared, the most
     that both have: all samples are paired. Where there are none, the influences of the m samples

@@ -150,12 +150,13 @@ def _config(words: tuple[str, ...], like: Path | None) -> dict[str, Any]:
 
 
 def _recorded(run: Path) -> dict[str, Any]:
-    """Metrics and margins of a run, as its sweep was told them."""
+    """What is taken of a run, as its sweep was told it. Threads are: the last digits of a sum
+    depend on them."""
     from denoisebench.bench.paths.guarded import read_yaml
 
     path = run / "config.yaml"
     try:
         config = read_yaml(path)
-        return {name: config[name] for name in ("metrics", "margins")}
+        return {name: config[name] for name in ("prompts", "metrics", "margins", "threads")}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: run its sweep again, its store is kept") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.copies import copies_among
 from denoisebench.bench.imported.pictures import (
     UNKNOWN,
     Picture,
@@ -18,11 +19,10 @@ from denoisebench.bench.imported.pictures import (
 )
 from denoisebench.bench.imported.samples import Arranged, arranged, seeds_differ
 from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, pictures_in, size_of
-from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import file_name
-from denoisebench.bench.paths.guarded import read_yaml
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
 from denoisebench.bench.plan.plan import Plan
@@ -63,7 +63,8 @@ class Given:
 
 def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     """Reads names and heads of all files, and no pixels; writes nothing. config: of a sweep, as
-    composed; what concerns images that are made here is not read.
+    composed, with prompts of the run to be like; what concerns images that are made here is not
+    read.
 
     Raises UserError for what cannot be scored.
     """
@@ -108,7 +109,7 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
         launcher="here",
         slurm=settings.slurm,
         ray=settings.ray,
-        warnings=[*_warnings(request, cells, unread), *jobs[0].unmeasured],
+        warnings=[*_warnings(request, cells, unread, prompts=planner.prompts), *jobs[0].unmeasured],
         curve_notes=[],
     )
     keys = [job.entry.cell.key for job in jobs]
@@ -146,20 +147,16 @@ def _settings(request: Request, config: Mapping[str, Any], size: tuple[int, int]
     return settings
 
 
-def _prompts_of(request: Request, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the prompts: those of the run to be like, or the file that was given."""
+def _prompts_of(request: Request, given: Any) -> dict[str, Any]:
+    """Settings of the prompts: those of the run to be like, or the file that was given. given: of
+    the config; a list where the run to be like has several."""
     if request.like is None:
         return {**given, "name": None, "path": request.prompts or ""}
     if request.prompts:
         raise UserError("--like and --prompts both say the prompts: give one")
-    path = request.like.folder / "config.yaml"
-    try:
-        recorded = read_yaml(path)["prompts"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: run its sweep again, its store is kept") from error
-    if not isinstance(recorded, dict):
+    if not isinstance(given, Mapping):
         raise UserError(f"--like={request.like.folder}: has several sets of prompts; take another")
-    return recorded
+    return {**given}
 
 
 def _check_like(run: Run, prompts: PromptSet) -> None:
@@ -280,11 +277,19 @@ def _nothing_to_load(folder: Path) -> FoundModel:
     )
 
 
-def _warnings(request: Request, cells: Arranged, unread: Sequence[str]) -> Iterator[str]:
-    """What to know of the images before believing their numbers."""
+def _warnings(
+    request: Request, cells: Arranged, unread: Sequence[str], *, prompts: PromptSet
+) -> Iterator[str]:
+    """What to know of the images before believing their numbers.
+
+    Raises UserError for what would count one sample twice.
+    """
     pictures = [picture for files in cells.cells.values() for picture in files]
     if cells.note:
         yield cells.note
+    has_prompts = prompts.path != UNCONDITIONAL
+    texts = cells.prompts if has_prompts else [""] * len(cells.prompts)
+    yield from copies_among(cells.cells, texts)
     if unread:
         yield f"columns of the manifest that mean nothing here are not read: {', '.join(unread)}"
     others = {*pictures_in(request.folder)} - {picture.file for picture in pictures}
@@ -301,7 +306,12 @@ def _warnings(request: Request, cells: Arranged, unread: Sequence[str]) -> Itera
             "moves Fréchet distances and the looks of an image; export PNG"
         )
     if not request.same_noise and len(cells.cells) + (request.like is not None) > 1:
+        pairing = (
+            "they are paired by prompt alone, and differences are less sharp"
+            if has_prompts
+            else "comparisons are unpaired"
+        )
         yield (
-            "the noise of a sample is not known to be the same in all cells: they are paired by "
-            "prompt alone, and differences are less sharp; give --same-noise if it is"
+            f"the noise of a sample is not known to be the same in all cells: {pairing}; give "
+            "--same-noise if it is"
         )

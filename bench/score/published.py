@@ -165,8 +165,8 @@ def reference_place(source: str) -> Path:
     if reference.resize not in (TENSORFLOW, IMAGES):
         raise UserError(
             f"metrics.reference={source}: {reference.file} is of images resized "
-            f"{reference.resize}, and fid resizes {TENSORFLOW}: the distance would measure that too; give a folder of "
-            "the images, or the path of the file to take it all the same"
+            f"{reference.resize}, and fid resizes {TENSORFLOW}: the distance would measure that "
+            "too; give a folder of the images, or the path of the file to take it all the same"
         )
     return _checked(source, reference, _found(source, reference))
 

@@ -77,15 +77,11 @@ class Pipelines:
             yield pipeline, stages
 
     def _load(self, job: Job, key: tuple[object, ...]) -> None:
-        import torch
-
         from denoisebench.bench.models.load import load_pipeline
 
         self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
         self._embeddings.clear()
         gc.collect()
-        if job.machine.threads:
-            torch.set_num_threads(job.machine.threads)
         pipeline = load_pipeline(
             job.model.source, job.entry.cell.dtype, job.machine.device, loading=job.model.loading
         )

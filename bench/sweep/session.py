@@ -149,6 +149,7 @@ class Session:
 
     def _recorded(self, job: Job, work: Callable[[], str]) -> str:
         """What the work returns; an error of it becomes the cell's record."""
+        _use_threads(job.machine.threads)
         try:
             return work()
         except UserError:
@@ -222,6 +223,14 @@ class Session:
             timed_runs=job.latency.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
+
+
+def _use_threads(threads: int) -> None:
+    """Has torch compute with so many threads of the processor; 0 leaves it its choice."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _say_halved(model: str, size: int) -> None:

@@ -58,6 +58,22 @@ def test_a_paired_difference_equals_the_estimate_of_the_differences():
     assert difference.se == pytest.approx(direct.se)
 
 
+@pytest.mark.parametrize("shared", [-1.0, 0.0, 1.0])
+def test_pairing_by_prompt_alone_tells_the_right_error(shared):
+    """Same prompts, independent noise: the error is that of repeating the experiment, whether
+    prompts move both sides alike, against each other, or only one of them."""
+    generator = np.random.default_rng(0)
+    prompts, *noises = generator.normal(size=(3, 4000, 60))
+    a, b = prompts + noises[0], shared * prompts + noises[1]
+    differences = [
+        paired_difference(mean_estimate(x), mean_estimate(y)) for x, y in zip(a, b, strict=True)
+    ]
+    errors = np.mean([difference.se**2 for difference in differences])
+    assert errors == pytest.approx(np.var([d.value for d in differences]), rel=0.08)
+    expected = ((1 - shared) ** 2 + 2) / 60
+    assert errors == pytest.approx(expected, rel=0.03)
+
+
 def test_shared_noise_cancels_in_a_paired_difference():
     noise = np.random.default_rng(0).normal(size=50)
     difference = paired_difference(mean_estimate(noise + 1), mean_estimate(noise))

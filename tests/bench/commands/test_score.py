@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -12,6 +13,7 @@ from denoisebench import UserError, apply
 from denoisebench.__main__ import run
 from denoisebench.bench.inputs.pictures import pictures_hash
 from denoisebench.bench.records.run import load_run
+from denoisebench.bench.score.scorer import Scorer
 from tests.helpers.cli import call, tiny
 from tests.helpers.pages import Page
 
@@ -73,6 +75,29 @@ def test_a_sweeps_own_images_give_its_own_numbers_to_the_last_digit(made, capsys
     columns = [c for c in theirs if c.startswith(("fd_shapes", "clip_score"))]
     assert len(columns) > 5
     pd.testing.assert_frame_equal(ours[columns], theirs[columns], check_exact=True)
+
+
+@pytest.mark.parametrize(("words", "threads"), [((), 1), (("threads=3",), 3)])
+def test_it_computes_with_as_many_threads_as_the_run_it_is_like(
+    words, threads, made, capsys, monkeypatch
+):
+    """The last digits of a sum depend on them."""
+    seen, score = set(), Scorer.score
+
+    def watched(*given, **more):
+        seen.add(torch.get_num_threads())
+        return score(*given, **more)
+
+    monkeypatch.setattr(Scorer, "score", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        given = (f"--name=threads{threads}", f"runs={made[0]}", "tracking=none", *words)
+        code, _, err = call(capsys, "score", made[1], *given, *like(made, "--same-noise"))
+    finally:
+        torch.set_num_threads(before)
+    assert (code, err) == (0, "")
+    assert seen == {threads}
 
 
 @pytest.mark.slow
