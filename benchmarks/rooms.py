@@ -29,6 +29,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "watch",
         "queue",
         "sweep",
+        "hosted",
         "imported",
         "plan",
         "score",

@@ -38,6 +38,8 @@ OWNERS = {
     "submitit": ("bench/queue",),
     "ray": ("bench/queue",),
     "obstore": ("bench/paths",),
+    "google.genai": ("bench/hosted",),
+    "httpx": ("bench/hosted",),
 }
 # Modules whose functions change the process, and those that only read it.
 CHANGING = (

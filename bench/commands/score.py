@@ -112,7 +112,7 @@ def score(folder: Path, settings: tuple[str, ...], *, like: Path | None, **optio
         console.print(f"reading {counted(images, 'image')} of {cells} …", highlight=False)
 
     store = Store.make(plan.store_root)
-    import_pictures(given, store, seconds=request.seconds, begin=begin)
+    import_pictures(given, store, begin=begin)
     command = _command_line(folder, settings, {**options, "like": like})
     with accounted(plan.run_folder, command) as account:
         outcome = run_sweep(plan, console, account=account)

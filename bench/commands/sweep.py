@@ -12,6 +12,7 @@ from denoisebench.bench.commands.completion import SETTING
 from denoisebench.bench.commands.console import print_cautions, terminal
 from denoisebench.bench.commands.devices import with_chosen_devices
 from denoisebench.bench.commands.flags import asks_hydra
+from denoisebench.bench.commands.hosted import are_hosted, sweep_hosted
 from denoisebench.bench.commands.hydra import (
     composed,
     open_setting,
@@ -89,6 +90,7 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     refuse_strays(overrides)
     if not (is_question or shows_config):
         click.echo("reading the grid …")  # at once: seconds of imports follow
+    typed = [*overrides]
     overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
@@ -107,6 +109,8 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
         return 0
     if shows_config:
         return _show_config(configs, unknown)
+    if are_hosted(configs):
+        return sweep_hosted(configs, typed, command)
     return _sweep_grid(configs, unknown, command)
 
 

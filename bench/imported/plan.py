@@ -27,7 +27,7 @@ from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.whole import idle_margins
-from denoisebench.bench.records.cell import Cell, Entry, digest
+from denoisebench.bench.records.cell import SECONDS_KIND, Cell, Entry, digest
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Run, is_run, load_run
@@ -55,10 +55,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Given:
-    """A plan, with the image files of each of its jobs by the key of its cell."""
+    """A plan, with what belongs to each of its jobs, by the key of its cell."""
 
     plan: Plan
-    files: dict[str, tuple[Picture, ...]]
+    files: dict[str, tuple[Picture, ...]]  # image files
+    records: dict[str, dict[str, Any]]  # what else the store is to say of it, by kind
 
 
 def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
@@ -93,8 +94,21 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     jobs = [planner.job(setting, files) for setting, files in cells.cells.items()]
     if problems := [*idle_margins(jobs)]:
         raise UserError("\n".join(problems))
-    folder = _folder(settings)
-    plan = Plan(
+    notices = _warnings(request, cells, unread, prompts=planner.prompts)
+    warnings = [*notices, *jobs[0].unmeasured]
+    plan = plan_of_jobs(jobs, _folder(settings), config=[_record(settings)], warnings=warnings)
+    keys = [job.entry.cell.key for job in jobs]
+    files = dict(zip(keys, cells.cells.values(), strict=True))
+    times = {key: _seconds(of, request.seconds) for key, of in files.items()}
+    return Given(plan, files, {key: {SECONDS_KIND: {"seconds": of}} for key, of in times.items()})
+
+
+def plan_of_jobs(
+    jobs: list[Job], folder: Path, *, config: list[dict[str, Any]], warnings: list[str]
+) -> Plan:
+    """The plan of jobs whose images are there, kept in a folder; config: what its file says."""
+    settings = jobs[0].settings
+    return Plan(
         jobs=jobs,
         entries=[job.entry for job in jobs],
         run_folder=folder,
@@ -102,18 +116,23 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
         race=None,
         margins=settings.margins.model_dump()["gating"],
         claims={},
-        config=[_record(settings)],
+        config=config,
         tracking=settings.tracking,
         is_dry_run=False,
         workers=None,
         launcher="here",
         slurm=settings.slurm,
         ray=settings.ray,
-        warnings=[*_warnings(request, cells, unread, prompts=planner.prompts), *jobs[0].unmeasured],
+        warnings=warnings,
         curve_notes=[],
     )
-    keys = [job.entry.cell.key for job in jobs]
-    return Given(plan, dict(zip(keys, cells.cells.values(), strict=True)))
+
+
+def _seconds(files: Sequence[Picture], given: float | None) -> list[float]:
+    """What each image took; empty where not all say it."""
+    times = [picture.seconds if given is None else given for picture in files]
+    known = [time for time in times if time is not None]
+    return known if len(known) == len(times) else []
 
 
 def _size(pictures: Sequence[Picture]) -> tuple[int, int]:
@@ -204,6 +223,39 @@ def _record(settings: Settings) -> dict[str, Any]:
     return {name: record[name] for name in _KEPT}
 
 
+def job_of_images(
+    cell: Cell, settings: Settings, *, guidance: Guidance, prompts: PromptSet, folder: Path
+) -> Job:
+    """What there is to score of a cell whose images lie in a folder; nothing of it is made here.
+
+    Raises UserError for what cannot be measured.
+    """
+    asked_for, unread = asked_metrics(settings), without_captions(settings)
+    check_measures(settings, asked_for)
+    metrics, lacks = measured(asked_for, optional=settings.metrics.optional)
+    kinds = {name: metric.estimate_kind(settings.samples) for name, metric in metrics.items()}
+    return Job(
+        settings=settings,
+        entry=Entry(cell, settings.samples, kinds),
+        model=_nothing_to_load(folder),
+        guidance=guidance,
+        expected_nfe=0,
+        expected_passes=1,  # images count alike
+        base="",
+        scheduler_config={},
+        prompts=prompts,
+        inputs=None,
+        latents=None,
+        metrics=metrics,
+        machine=Machine(device_of(settings.device), settings.threads, settings.batch_size),
+        latency=settings.latency.model_copy(update={"timed_runs": 0}),
+        may_be_flat=False,
+        pictures=settings.images,
+        margins=settings.margins.model_dump()["gating"],
+        unmeasured=(*unread.values(), *lacks),
+    )
+
+
 @dataclass(frozen=True)
 class _Planner:
     request: Request
@@ -212,31 +264,10 @@ class _Planner:
 
     def job(self, setting: Setting, files: Sequence[Picture]) -> Job:
         """What there is to score of a cell."""
-        settings, samples = self.settings.model_copy(update={"samples": len(files)}), len(files)
-        asked_for, unread = asked_metrics(settings), without_captions(settings)
-        check_measures(settings, asked_for)
-        metrics, lacks = measured(asked_for, optional=settings.metrics.optional)
-        kinds = {name: metric.estimate_kind(samples) for name, metric in metrics.items()}
-        machine = Machine(device_of(settings.device), settings.threads, settings.batch_size)
-        return Job(
-            settings=settings,
-            entry=Entry(self._cell(setting, files), samples, kinds),
-            model=_nothing_to_load(self.request.folder),
-            guidance=_guidance(setting),
-            expected_nfe=0,
-            expected_passes=1,  # images count alike
-            base="",
-            scheduler_config={},
-            prompts=self.prompts,
-            inputs=None,
-            latents=None,
-            metrics=metrics,
-            machine=machine,
-            latency=settings.latency.model_copy(update={"timed_runs": 0}),
-            may_be_flat=False,
-            pictures=settings.images,
-            margins=settings.margins.model_dump()["gating"],
-            unmeasured=(*unread.values(), *lacks),
+        cell, folder = self._cell(setting, files), self.request.folder
+        settings = self.settings.model_copy(update={"samples": len(files)})
+        return job_of_images(
+            cell, settings, guidance=_guidance(setting), prompts=self.prompts, folder=folder
         )
 
     def _cell(self, setting: Setting, files: Sequence[Picture]) -> Cell:

@@ -15,7 +15,7 @@ from denoisebench.bench.imported.plan import Given
 from denoisebench.bench.inputs.pictures import read_picture
 from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import SECONDS_KIND, Cost
+from denoisebench.bench.records.cell import Cost
 from denoisebench.bench.records.store import Store
 
 _UNCOUNTED = {
@@ -25,11 +25,8 @@ _UNCOUNTED = {
 }
 
 
-def import_pictures(
-    given: Given, store: Store, *, seconds: float | None, begin: Callable[[int], None]
-) -> None:
+def import_pictures(given: Given, store: Store, *, begin: Callable[[int], None]) -> None:
     """Stores what the store lacks of all jobs, and beside the run the prompts that images said.
-    seconds: that each image took; None: as they say.
     begin: called once with the number of images of all jobs, where some are to be read.
 
     Raises UserError for a file that cannot be read; what was read before it is kept.
@@ -48,17 +45,16 @@ def import_pictures(
             for kind, record in _UNCOUNTED.items():
                 if store.read_record(key, kind) is None:
                     store.write_record(key, kind, record)
-            times = [picture.seconds if seconds is None else seconds for picture in files]
-            known = [] if None in times else times
-            store.write_record(key, SECONDS_KIND, {"seconds": known})
+            for kind, record in given.records[key].items():
+                store.write_record(key, kind, record)
 
 
 def _keep_prompts(given: Given) -> None:
     """The prompts that images said, as a file of prompts: --like reads it again."""
-    prompts = given.plan.jobs[0].settings.prompts
-    if prompts.said and prompts.path:
-        lines = "".join(f"{json.dumps(text)}\n" for text in prompts.said)
-        write_atomically(Path(prompts.path), lines.encode())
+    for prompts in {job.settings.prompts for job in given.plan.jobs}:
+        if prompts.said and prompts.path:
+            lines = "".join(f"{json.dumps(text)}\n" for text in prompts.said)
+            write_atomically(Path(prompts.path), lines.encode())
 
 
 def _import(job: Job, files: Sequence[Picture], store: Store, *, first: int) -> None:

@@ -21,6 +21,8 @@ _MEASURED = {
     "cut_prompts": "prompts whose end the model does not read, as they have more tokens than its "
     "text encoder",
     "flat_images": "images that are black, of one colour, or had pixels that are not finite",
+    "refused_images": "prompts that the service declined; of hosted models alone",
+    "lost_images": "images that may have been paid for and never came; of hosted models alone",
     "status": "done; unscored when a metric of your own failed and all else is there; failed; "
     "degenerate when too many images show nothing; unsupported when model, scheduler and steps do "
     "not fit together; missing when the sweep did not get there",
@@ -54,6 +56,7 @@ _MEASURED = {
     "energy_j": "median joules per image of the processor or accelerator; empty where it keeps no "
     "count that can be read",
     "throughput_images_per_s": "1 / latency_p50_s",
+    "price_usd": "dollars an image, by a table that a person made; of hosted models alone",
     "peak_memory_bytes": "peak of the process in the latency pass, scoring networks included: "
     "resident set on a CPU, allocated on CUDA",
 }

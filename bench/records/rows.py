@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from denoisebench.bench.records.cell import (
+    HOSTED_KIND,
     SECONDS_KIND,
     Cell,
     Cost,
@@ -109,7 +110,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **_grid_columns(store.read_record(key, "grid")),
         **_vendor_columns(store.read_record(key, "vendor")),
         **_latency_columns(store.read_record(key, entry.latency) if entry.latency else None),
-        **(_seconds_columns(store.read_record(key, SECONDS_KIND)) if cell.given else {}),
+        **(_given_columns(store, key) if cell.given else {}),
     }
     prompts = []  # closeness to many steps reads fewer samples than others, and fewer prompts
     for metric in entry.metrics:
@@ -177,6 +178,20 @@ def _latency_columns(record: dict[str, Any] | None) -> dict[str, Any]:
         "throughput_images_per_s": 1 / p50,
         "peak_memory_bytes": latency.peak_memory_bytes,
         "threads": latency.threads,
+    }
+
+
+def _given_columns(store: Store, key: str) -> dict[str, Any]:
+    """What is known of images that were not made here."""
+    hosted = store.read_record(key, HOSTED_KIND)
+    seconds = _seconds_columns(store.read_record(key, SECONDS_KIND))
+    if hosted is None:
+        return seconds
+    return {
+        **seconds,
+        "refused_images": hosted["refused"],
+        "lost_images": hosted["lost"],
+        "price_usd": hosted["usd_an_image"],
     }
 
 

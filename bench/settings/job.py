@@ -25,6 +25,7 @@ from denoisebench.bench.settings.fields import (
     Weight,
     config_problem,
 )
+from denoisebench.bench.settings.hosted import HostedModel, HostedSettings
 from denoisebench.bench.settings.margins import MarginsSettings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
@@ -59,7 +60,8 @@ class ModelSettings(Strict):
     path: str
     height: Count | None = None  # pixels; None: what the pipeline makes unasked
     width: Count | None = None
-    dtype: Dtype
+    dtype: Dtype = "float32"
+    hosted: HostedModel | None = None  # where a service runs it: its path is the address there
     revision: str | None = None  # of a hub id: commit hash, tag or branch
     variant: str | None = None  # of weight files, such as fp16
     config: str | None = None  # of a single file: folder or hub id of the pipeline's configs
@@ -85,6 +87,8 @@ class ModelSettings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _has_a_name(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(hosted := values.get("hosted"), dict) and "address" in hosted:
+            values = {"path": hosted["address"], **values}
         if values.get("name") is not None:
             return values
         places = (values.get("path"), values.get("lora"))
@@ -252,6 +256,7 @@ class Settings(Strict):
     launcher: Literal["here", "slurm", "ray"] = "here"  # where workers are started
     slurm: SlurmSettings = SlurmSettings()
     ray: RaySettings = RaySettings()
+    hosted: HostedSettings = HostedSettings()
     runs: Folder
     run: Name | None
     store: StorePlace | None
