@@ -56,8 +56,17 @@ def _report_words(word: str) -> list[str]:
     type=FOLDER,
     help="Folder of the page of several runs.  [default: runs/A+B of runs/A and runs/B]",
 )
+@click.option(
+    "--usd-per-hour",
+    metavar="USD",
+    type=Words(r"\d*\.?\d+", "dollars an hour", read=float),
+    help="What the machine of local models costs: of several runs, puts their curves on the chart "
+    "of prices, beside models that a service runs.",
+)
 @json_option
-def report(words: tuple[str, ...], output: Path | None, as_json: bool) -> int:
+def report(
+    words: tuple[str, ...], output: Path | None, usd_per_hour: float | None, as_json: bool
+) -> int:
     """Writes the page of a run again, or one page of several runs.
 
     Of one run: results, figures, defaults and page, in its folder. Of several: their defaults side
@@ -71,9 +80,11 @@ def report(words: tuple[str, ...], output: Path | None, as_json: bool) -> int:
     if len(folders) > 1:
         if for_paper:
             raise UserError(f"{_PAPER} is for one run: give each by itself")
-        return _report_several(folders, output, as_json)
+        return _report_several(folders, output, as_json, usd_per_hour=usd_per_hour)
     if output is not None:
         raise UserError("--output is for several runs: the page of one lies in its own folder")
+    if usd_per_hour is not None:
+        raise UserError("--usd-per-hour is for several runs: name one of a hosted model too")
     return _report_one(folders[0], as_json, for_paper=for_paper)
 
 
@@ -121,11 +132,13 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
     return 0
 
 
-def _report_several(folders: Sequence[Path], output: Path | None, as_json: bool) -> int:
+def _report_several(
+    folders: Sequence[Path], output: Path | None, as_json: bool, *, usd_per_hour: float | None
+) -> int:
     from denoisebench.reports.several.page import contrast_record
     from denoisebench.reports.several.write import write_several
 
-    written = write_several(folders, output)
+    written = write_several(folders, output, usd_per_hour=usd_per_hour)
     content = written.content
     words = {side.label: side.answer for side in written.sides}
     if as_json:

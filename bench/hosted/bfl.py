@@ -74,8 +74,9 @@ class BlackForestLabs:
         address, cost = answer.get("polling_url"), answer.get("cost")
         if not isinstance(address, str) or not self._may_have_the_key(address):
             raise Lost("the answer to the order names no address of the service to ask at")
-        is_said = isinstance(cost, int | float) and not isinstance(cost, bool)
-        return Ticket(address, cost * _CENT if is_said else None)
+        if not isinstance(cost, int | float) or isinstance(cost, bool):
+            return Ticket(address)
+        return Ticket(address, cost * _CENT)
 
     def collect(self, ticket: Ticket, quit: Event) -> Picture:
         """Asks until the image is there, and fetches it. Raises Pending, Rejected, Refused,

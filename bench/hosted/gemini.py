@@ -103,9 +103,9 @@ def _picture(response: types.GenerateContentResponse) -> Picture:
     feedback = response.prompt_feedback
     if feedback and feedback.block_reason:
         raise Refused(f"prompt blocked: {_name(feedback.block_reason)}")
-    candidate = (response.candidates or [None])[0]
-    if candidate is None:
+    if not response.candidates:
         raise Lost("the answer holds no candidate")
+    candidate = response.candidates[0]
     parts = (candidate.content.parts if candidate.content else None) or []
     for part in parts:
         blob = part.inline_data

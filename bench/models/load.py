@@ -72,6 +72,11 @@ class FoundModel:
 
 def find_model(settings: ModelSettings) -> FoundModel:
     """The model of the settings. Raises UserError that names every part that is not there."""
+    if settings.hosted:
+        raise UserError(
+            f"{settings.name}: a service runs it, and nothing of it is here; `denoisebench sweep` "
+            "alone asks it for images, see docs/hosted.md"
+        )
     if settings.path.startswith(CLOSED_FORM):
         return closed_form_model(settings.name, settings.path)
     if is_onnx(settings.path):

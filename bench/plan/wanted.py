@@ -158,7 +158,7 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """Files and folders that the settings name, each after what it is called."""
     model, prompts = settings.model, settings.prompts
     of_model = {
-        weights_of_model(model.name): model.path,
+        weights_of_model(model.name): None if model.hosted else model.path,
         _configs_title(model): model.config if _reads_configs(model) else None,
         lora_title(model.name): model.lora,
     }

@@ -30,6 +30,7 @@ from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import is_of_convergence, leading
 from denoisebench.reports.rows.curves import with_panels
 from denoisebench.reports.rows.frame import done, records, work
+from denoisebench.reports.rows.services import of_services
 
 HELD = tuple(name for name in PANEL_FIELDS if name != "guidance")  # fixed for a default
 Estimates = Mapping[str, Mapping[int, Estimate]]  # by metric and row number of the frame
@@ -75,6 +76,10 @@ NOTHING = Decisions({}, [], [])
 _ALONE = (
     "Only one scheduler with one step count was measured, so there is nothing to compare it with; "
     "sweep more steps or another scheduler."
+)
+_HOSTED = (
+    "A service decides steps, scheduler and guidance, so there is nothing to choose; `denoisebench "
+    "report` of this run and others shows them side by side."
 )
 _NO_GUIDANCE = (
     "Closeness to many steps does not say which guidance is better: sweep one guidance, or give a "
@@ -223,7 +228,7 @@ def _recommendation(
     if other_guidances and is_of_convergence(target):
         gaps, note = {}, _NO_GUIDANCE
     elif not note and choice.chosen is None and len(cells) == 1:
-        note = _ALONE
+        note = _HOSTED if of_services(cells).all() else _ALONE
     return Recommendation(
         target, panel, _without_choice(choice) if note else choice, rows, gaps, note
     )

@@ -30,6 +30,7 @@ class Cost:
 STEPS = Cost("steps", "Steps (num_inference_steps)", "steps", "steps", 2)
 NFE = Cost("nfe", "NFE (denoiser evaluations per image)", "nfe", "denoiser evaluations", 2)
 SECONDS = Cost("latency_p50_s", "Latency (s per image, median)", "seconds", "latency", 10)
+PRICE = Cost("price_usd", "Price ($ per image)", "price", "price", 10)
 STRENGTH = Cost(
     "strength",
     "Strength (share of the trajectory that is run)",
@@ -44,7 +45,7 @@ def cost_axis(points: pd.DataFrame, cost: Cost) -> alt.X:
     axis = alt.Axis(format="~r", labelOverlap="greedy", tickCount=6)
     if cost is STEPS:
         axis = alt.Axis(values=sorted(points["steps"].unique().tolist()), labelOverlap="greedy")
-    if cost is SECONDS:
+    if cost in (SECONDS, PRICE):
         axis = _round_axis(points[cost.field])
     return alt.X(f"{cost.field}:Q", title=cost.axis_title, scale=_cost_scale(cost), axis=axis)
 

@@ -16,6 +16,7 @@ from denoisebench.reports.decide.decisions import NOTHING, Decisions, decided
 from denoisebench.reports.formats import PERCENT, slug
 from denoisebench.reports.page.axes import (
     NFE,
+    PRICE,
     SECONDS,
     STEPS,
     STRENGTH,
@@ -47,10 +48,16 @@ from denoisebench.reports.page.marks import (
     markers,
     zero_line,
 )
-from denoisebench.reports.rows.curves import curve_points, strength_points
-from denoisebench.reports.rows.frame import frame_metrics, records
+from denoisebench.reports.rows.curves import curve_points, points_of, strength_points
+from denoisebench.reports.rows.frame import done, frame_metrics, records
 from denoisebench.reports.rows.pareto import Front, front_of
+from denoisebench.reports.rows.services import of_services, with_services_named
 
+_SERVICES = "models that a service runs"  # what their panel is called
+SERVICE_NOTE = (
+    "A model that a service runs is one point, compared unpaired but for its prompts: its seconds "
+    "are those of the network and of other users too, its price is that of a table."
+)
 _OWN_AXES = " Each panel has a value axis of its own."
 
 
@@ -88,6 +95,7 @@ def figures(
         drawn.append(curves_figure(frame, metric, by_strength, cost=STRENGTH, looks=looks))
     if not is_full:
         return drawn
+    drawn += _of_services(frame, metric)
     reaches = decisions.reaches
     if front is None and metric_spec(metric).names_a_best:
         front = front_of(frame, metric, estimates, reaches=reaches)
@@ -97,6 +105,22 @@ def figures(
         heat_map(frame, metric, estimates, decisions=decisions),
     )
     return drawn + [figure for figure in beside if figure is not None]
+
+
+def _of_services(frame: pd.DataFrame, metric: str) -> list[Figure]:
+    """Models that a service runs against what they take and cost, where there are several."""
+    cells = done(frame)
+    cells = with_services_named(cells[of_services(cells)])
+    if len(cells) < 2:
+        return []
+    looks = looks_of(cells)
+    points = points_of(cells.assign(panel=_SERVICES), metric, least=0)
+    points = placed(points, looks)
+    return [
+        curves_figure(cells, metric, known, cost=cost, looks=looks, also=f" {SERVICE_NOTE}")
+        for cost in (SECONDS, PRICE)
+        if len(known := points[points[cost.field].notna()])
+    ]
 
 
 def curves_figure(
@@ -132,7 +156,9 @@ def curves_figure(
     )
     marks = markers(base, look, cost.order).encode(y=y("value"), size=look["size"], opacity=shown)
     # A band runs along x: it needs two points, and costs that grow with the steps as the line does.
-    banded = cost is not SECONDS and points.groupby(["panel", "scheduler"]).size().min() > 1
+    banded = (
+        cost not in (SECONDS, PRICE) and points.groupby(["panel", "scheduler"]).size().min() > 1
+    )
     spans = (
         bands(base, y, pick, count=points["scheduler"].nunique())
         if banded

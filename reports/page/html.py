@@ -45,6 +45,7 @@ from denoisebench.reports.rows.frame import (
     records,
     with_status,
 )
+from denoisebench.reports.rows.services import with_services_named
 from denoisebench.reports.rows.signs import LATEX, MARKDOWN
 from denoisebench.reports.rows.table import cells_table
 
@@ -111,7 +112,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             ],
             latency_split=content.latency_split,
             frequency_bands=content.frequency_bands,
-            legend=families(looks_of(frame)),
+            legend=families(looks_of(with_services_named(frame))),
             curve_notes=curve_notes(frame, run.curve_notes),
             samples=samples_of(frame, content.blocks, defaults=_default_rows(content)),
             columns=cells_table(supported, content.decisions.gates),

@@ -31,6 +31,7 @@ _POINT_COLUMNS = (
     "nfe",
     "latency_p50_s",
     "latency_batch_size",
+    "price_usd",
 )
 _GAIN_COLUMNS = (
     "panel",
@@ -108,9 +109,12 @@ def _multiples(points: pd.DataFrame, metric: str) -> pd.Series:
     return points[f"{metric}_units"].astype(float).map(multiple_of)
 
 
-def points_of(frame: pd.DataFrame, metric: str, along: str = STEPS) -> pd.DataFrame:
-    """The points of curve_points of a frame that has its panels named."""
-    points = _scored(frame, metric, along)
+def points_of(
+    frame: pd.DataFrame, metric: str, along: str = STEPS, *, least: int = 1
+) -> pd.DataFrame:
+    """The points of curve_points of a frame that has its panels named. least: of `along`; 0 keeps
+    images whose steps nobody knows."""
+    points = _scored(frame, metric, along, least=least)
     reach = _multiples(points, metric) * points[f"{metric}_se"] + _reach_of_bias(points, metric)
     least = 0.0 if is_between_distributions(metric) else -math.inf
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
@@ -155,9 +159,10 @@ def panels(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(name), group
 
 
-def _scored(frame: pd.DataFrame, metric: str, along: str) -> pd.DataFrame:
+def _scored(frame: pd.DataFrame, metric: str, along: str, *, least: int) -> pd.DataFrame:
     finished = done(frame)
-    finished = finished[finished[along] > 0]  # steps of images from elsewhere may not be known
+    # Steps of images from elsewhere may not be known; a strength is never 0.
+    finished = finished[finished[along] >= least] if along == STEPS else finished
     scored = finished[np.isfinite(finished[metric].astype(float))]
     return scored.drop_duplicates(["panel", "scheduler", along])
 

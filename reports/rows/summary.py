@@ -83,4 +83,4 @@ def _line(
         return [*texts, _state(curve), *[MISSING] * (len(metrics) + 1)]
     best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
     values = [plus_minus(best[metric], best[f"{metric}_se"]) for metric in metrics]
-    return [*texts, str(best["steps"]), *values, duration(best["latency_p50_s"])]
+    return [*texts, str(best["steps"] or MISSING), *values, duration(best["latency_p50_s"])]

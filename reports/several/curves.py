@@ -9,11 +9,17 @@ from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
 from denoisebench.reports import theme
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.page.axes import NFE, SECONDS, STEPS, STRENGTH, Cost
-from denoisebench.reports.page.figures import curves_figure
+from denoisebench.reports.page.axes import NFE, PRICE, SECONDS, STEPS, STRENGTH, Cost
+from denoisebench.reports.page.figures import SERVICE_NOTE, curves_figure
 from denoisebench.reports.page.looks import Look, looks_of, placed
 from denoisebench.reports.rows.curves import panel_names, points_of
 from denoisebench.reports.rows.frame import done, joined, records, varying
+from denoisebench.reports.rows.services import (
+    in_each_panel,
+    of_services,
+    with_prices,
+    with_services_named,
+)
 from denoisebench.reports.several.metrics import Common
 from denoisebench.reports.several.sides import Side
 
@@ -24,21 +30,28 @@ _NOTE = (
 
 
 def overlays(
-    common: Common, looks: Mapping[str, Look], *, in_full: bool, is_timed: bool
+    common: Common,
+    looks: Mapping[str, Look],
+    *,
+    in_full: bool,
+    is_timed: bool,
+    usd_per_hour: float | None = None,
 ) -> list[Figure]:
     """Figures of a metric with the curves of all runs that measure it alike.
 
     in_full: against every cost, else against steps alone. is_timed: whether times of the runs may
-    be held against each other.
+    be held against each other. usd_per_hour: of the machine that was timed.
     """
     drawn = []
     for cost in _costs(in_full=in_full, is_timed=is_timed):
-        frame = _overlaid(common.sides, cost)
-        points = placed(points_of(frame, common.name, cost.order), looks)
+        frame = with_prices(_overlaid(common.sides, cost), usd_per_hour)
+        least = 0 if cost in (SECONDS, PRICE) else 1
+        points = placed(points_of(frame, common.name, cost.order, least=least), looks)
         points = points[points[cost.field].notna()]
         if _is_drawn(points, cost):
             figure = curves_figure(frame, common.name, points, cost=cost, looks=looks)
-            drawn.append(replace(figure, note=f"{figure.note} {_NOTE}"))
+            note = f"{_NOTE} {SERVICE_NOTE}" if of_services(frame).any() else _NOTE
+            drawn.append(replace(figure, note=f"{figure.note} {note}"))
     return drawn
 
 
@@ -48,6 +61,8 @@ def _costs(*, in_full: bool, is_timed: bool) -> Iterator[Cost]:
         yield NFE
     if in_full and is_timed:
         yield SECONDS
+    if in_full:
+        yield PRICE
     yield STRENGTH
 
 
@@ -62,7 +77,8 @@ def _is_drawn(points: pd.DataFrame, cost: Cost) -> bool:
 def run_looks(sides: Sequence[Side]) -> dict[str, Look]:
     """The look of each curve, by its name: the run's colour, the shape and dash of the scheduler.
     Those of one run are a family."""
-    schedulers = dict.fromkeys(name for side in sides for name in looks_of(side.frame))
+    of_sides = {side.label: looks_of(with_services_named(side.frame)) for side in sides}
+    schedulers = dict.fromkeys(name for looks in of_sides.values() for name in looks)
     places = {name: place for place, name in enumerate(schedulers)}
     return {
         curve_name(side, name): Look(
@@ -73,7 +89,7 @@ def run_looks(sides: Sequence[Side]) -> dict[str, Look]:
             theme.DASHES[places[name] % len(theme.DASHES)],
         )
         for side in sides
-        for name in looks_of(side.frame)
+        for name in of_sides[side.label]
     }
 
 
@@ -85,8 +101,8 @@ def curve_name(side: Side, scheduler: str) -> str:
 def _overlaid(sides: Sequence[Side], cost: Cost) -> pd.DataFrame:
     """Finished cells of all runs, curves named by run and scheduler. A panel is what differs within
     a run; what differs between runs alone, such as the model, does not part them."""
-    cells = [done(side.frame) for side in sides]
-    names = _panel_names(cells, cost.order)
+    cells = [with_services_named(done(side.frame)) for side in sides]
+    names = _panel_names([frame[~of_services(frame)] for frame in cells], cost.order)
     together = _shared_name(cells)
     frames = [
         frame.assign(
@@ -95,7 +111,7 @@ def _overlaid(sides: Sequence[Side], cost: Cost) -> pd.DataFrame:
         )
         for side, frame in zip(sides, cells, strict=True)
     ]
-    return joined(frames)
+    return in_each_panel(joined(frames), together)
 
 
 def _panel_names(frames: Sequence[pd.DataFrame], along: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from denoisebench.reports.decide.words import margin_words
 from denoisebench.reports.rows.cautions import timings_are_even
 from denoisebench.reports.rows.frame import done, has_guidance, joined
+from denoisebench.reports.rows.services import of_services
 from denoisebench.reports.several.sides import Side
 
 # Columns of a run's table, and what they are called where runs differ in them.
@@ -55,7 +56,10 @@ def differences_of(sides: Sequence[Side]) -> list[Unlike]:
 
 def latency_apart(sides: Sequence[Side]) -> str:
     """Why times of the runs are not held against each other; empty where they may be."""
-    timed = [side for side in sides if done(side.frame)["latency_p50_s"].notna().any()]
+    all_timed = [side for side in sides if done(side.frame)["latency_p50_s"].notna().any()]
+    timed = [side for side in all_timed if not of_services(done(side.frame)).all()]
+    if len(timed) == 1 and len(all_timed) > 1:
+        return ""
     if len(timed) < 2:
         return "fewer than two runs were timed" if len(timed) else "nothing was timed"
     machines = [{"device": side.devices, **side.run.environment} for side in timed]
@@ -97,6 +101,11 @@ def _about_times(sides: Sequence[Side]) -> Iterator[str]:
         return
     if len({_values(side, "engine") for side in sides}) > 1:
         yield "Libraries differ: a latency is that of its run's libraries."
+    if any(of_services(done(side.frame)).any() for side in sides):
+        yield (
+            "Latencies of models that a service runs are those of its machines, of the network and "
+            "of other users: they are what a user waits, and no measure of the model."
+        )
     yield (
         "Latencies are of one process each: between processes they differ by some per cent, which "
         "a check allows for and this page does not."

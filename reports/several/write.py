@@ -30,9 +30,12 @@ class Written:
     content: Content
 
 
-def write_several(folders: Sequence[Path], output: Path | None = None) -> Written:
+def write_several(
+    folders: Sequence[Path], output: Path | None = None, *, usd_per_hour: float | None = None
+) -> Written:
     """Writes report.html and figures/ of two runs or more into the folder `output`, or that of
-    joint_folder.
+    joint_folder. usd_per_hour: of the machine that local models were timed on, for the chart of
+    prices.
 
     Raises UserError for what is no run or is named twice, and for a folder that holds a run of its
     own, whose page would be lost.
@@ -40,7 +43,7 @@ def write_several(folders: Sequence[Path], output: Path | None = None) -> Writte
     folder = joint_folder(folders) if output is None else output
     refuse_to_overwrite(folder)
     sides = sides_of(folders)
-    content = content_of(sides)
+    content = content_of(sides, usd_per_hour)
     for section in content.sections:
         write_figures(section.figures, folder / "figures")
     page = folder / PAGE
@@ -49,7 +52,7 @@ def write_several(folders: Sequence[Path], output: Path | None = None) -> Writte
     return Written(page, sides, content)
 
 
-def content_of(sides: Sequence[Side]) -> Content:
+def content_of(sides: Sequence[Side], usd_per_hour: float | None = None) -> Content:
     """What the page of some runs shows beside what each says by itself."""
     common, not_drawn = common_metrics(sides)
     full = drawn_in_full(
@@ -62,7 +65,13 @@ def content_of(sides: Sequence[Side]) -> Content:
         sections=[
             Section(
                 metric,
-                overlays(metric, looks, in_full=metric.name in full, is_timed=is_timed),
+                overlays(
+                    metric,
+                    looks,
+                    in_full=metric.name in full,
+                    is_timed=is_timed,
+                    usd_per_hour=usd_per_hour,
+                ),
                 contrasts(metric),
                 default_contrasts(metric),
                 is_full=metric.name in full,

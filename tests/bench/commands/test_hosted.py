@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import denoisebench
+from denoisebench import UserError
 from denoisebench.bench.hosted import bfl, fetch
 from denoisebench.bench.paths.places import place_of
 from denoisebench.bench.records.run import load_run
 from denoisebench.reports.rows.frame import load_frame
-from tests.helpers.cli import call, start
+from tests.helpers.cli import call, start, tiny
 from tests.helpers.services import KEY, SIZE, serving
 
 MODELS = ("nano-banana-pro", "flux-1.1-ultra")
@@ -114,6 +116,32 @@ def test_nothing_is_sent_before_somebody_says_yes(services, no_report, tmp_path,
     assert code == 2
     assert "Spend $0.48? Nobody is here to say yes: give hosted.confirm=true" in err
     assert services.seen.total() == 0
+
+
+@pytest.mark.parametrize(("answer", "code", "paid"), [(True, 0, 8), (False, 2, 0)])
+def test_a_terminal_is_asked(
+    services, no_report, tmp_path, capsys, monkeypatch, answer, code, paid
+):
+    questions = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda q, default: questions.append(q) or answer)
+    given = words(services, tmp_path, MODELS[1], "hosted.confirm=false")
+    assert call(capsys, *given)[0] == code
+    (question,) = questions
+    assert question.startswith("Prompts go to 127.0.0.1:")
+    assert question.endswith("Spend $0.48")
+    assert services.paid.total() == paid
+
+
+def test_a_model_of_a_service_has_no_files_to_look_into(capsys):
+    code, _, err = call(capsys, "inspect", "nano-banana-pro")
+    assert code == 2
+    assert "a service runs it" in err
+
+
+def test_python_says_that_the_command_alone_asks(capsys):
+    with pytest.raises(UserError, match="`denoisebench sweep` alone asks it"):
+        denoisebench.sweep(model="nano-banana-pro", tracking="none")
 
 
 @pytest.mark.parametrize(
@@ -374,3 +402,27 @@ def test_a_model_of_the_same_protocol_is_a_file_of_settings(services, no_report,
     assert (code, err) == (0, "")
     assert "about $0.12 (4 x $0.03, prices of 2026-06-01)" in out
     assert services.bodies[0]["width"] == 32
+
+
+@pytest.mark.slow
+def test_a_hosted_model_is_a_point_beside_local_curves(services, tmp_path, capsys):
+    sweep(capsys, services, tmp_path, ",".join(MODELS), *SCORED, "run=hosted")
+    code, _, _ = call(capsys, *tiny(tmp_path, "run=local", "steps=2,3", "latency.timed_runs=2"))
+    assert code == 0
+    both = tmp_path / "both"
+    runs = (tmp_path / "local", tmp_path / "hosted", "-o", both)
+    code, out, _ = call(capsys, "report", *runs, "--usd-per-hour=3.6")
+    assert code == 0
+    for cost in ("seconds", "price"):
+        drawn = (both / "figures" / f"clip_score_shapes_vs_{cost}.svg").read_text()
+        names = ("local: ddim", "hosted: nano-banana-pro", "hosted: flux-1.1-ultra")
+        assert [name for name in names if name not in drawn] == []
+    steps = (both / "figures" / "clip_score_shapes_vs_steps.svg").read_text()
+    assert "local: ddim" in steps
+    assert "nano-banana-pro" not in steps
+    assert "what a user waits, and no measure of the model" in out
+    call(capsys, "report", *runs)
+    alone = (both / "figures" / "clip_score_shapes_vs_price.svg").read_text()
+    assert "local: ddim" not in alone  # nobody said what the machine costs
+    one = tmp_path / "hosted" / "figures" / "clip_score_shapes_vs_price.svg"
+    assert "flux-1.1-ultra" in one.read_text()
