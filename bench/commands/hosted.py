@@ -44,9 +44,12 @@ def sweep_hosted(configs: list[dict[str, Any]], words: Sequence[str], command: s
     for need in filter(lambda need: need.numbers, needs):
         console.print(need.words, markup=False, highlight=False, soft_wrap=True)
     check_budget(needs)
+    is_whole = not any(need.numbers for need in needs)
+    if is_whole:
+        console.print("every image is here: no service is asked", highlight=False)
     if configs[0]["dry_run"]:
         return 0
-    if any(need.numbers for need in needs):
+    if not is_whole:
         _confirm(needs)
         _get(needs)
     return _scored(cells, command)
@@ -69,7 +72,11 @@ def _confirm(needs: Sequence["Need"]) -> None:
     question = f"Prompts go to {', '.join(dict.fromkeys(n.cell.host for n in needs))}. Spend ${usd}"
     if not sys.stdin.isatty():
         raise UserError(f"{question}? Nobody is here to say yes: give hosted.confirm=true")
-    if not click.confirm(question, default=False):
+    try:
+        is_yes = click.confirm(question, default=False)
+    except click.Abort:
+        is_yes = False
+    if not is_yes:
         raise UserError("nothing was sent")
 
 

@@ -27,7 +27,7 @@ from threading import Lock
 from typing import Any
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.hosted.service import Picture, Ticket
+from denoisebench.bench.hosted.service import SUFFIXES, Picture, Ticket
 from denoisebench.bench.paths import write_atomically, writing
 
 JOURNAL = "journal.jsonl"
@@ -85,7 +85,8 @@ class Journal:
 
     def file(self, number: int) -> Path | None:
         """The stored image of a sample; None where there is none."""
-        return next(iter(sorted(self.folder.glob(f"{number:05d}.[jpw]*[gp]"))), None)
+        paths = (self.folder / f"{number:05d}{suffix}" for suffix in SUFFIXES)
+        return next((path for path in paths if path.exists()), None)
 
     def cost(self, number: int) -> Decimal:
         """Dollars that the last request for a sample may have cost."""

@@ -15,7 +15,7 @@ from denoisebench.bench.hosted.services import option_problems
 from denoisebench.bench.imported.pictures import UNKNOWN, Picture
 from denoisebench.bench.imported.plan import Given, job_of_images, plan_of_jobs
 from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, size_of
-from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.inputs.prompts import CLASSES, CLOSED_FORM_PROMPTS, PromptSet
 from denoisebench.bench.noise import sample_seed
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.plan.options import own_and_options
@@ -29,6 +29,7 @@ from denoisebench.bench.settings.job import PromptSettings, Settings, check_sett
 FOLDER = "hosted"  # in a store: journals and images as they came
 ENGINE = "a service"
 _SEEDS = 2**31  # that services take
+_NO_WORDS = (*CLOSED_FORM_PROMPTS, CLASSES)  # prompts that only models of ours understand
 _FEWEST = 2  # images of a cell
 # What all cells of a run share: money and folders are the run's, and sample i has one prompt.
 _SHARED = ("hosted", "runs", "run", "store", "samples", "seed", "metrics", "margins", "tracking")
@@ -112,6 +113,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
             yield f"hosted.{name}: is not set; say what may be spent, such as hosted.{name}=10"
     if settings.task.name != "txt2img":
         yield f"task={settings.task.name}: hosted models are asked for images of prompts alone"
+    if settings.prompts.path in _NO_WORDS:
+        yield f"prompts={settings.prompts.label}: hosted models are asked in words; choose others"
     if settings.sampling.name != "fixed":
         yield "sampling=race: hosted models have no steps to race; leave it out"
     if settings.workers is not None:

@@ -42,9 +42,8 @@ def needs_of(cells: Sequence[HostedCell]) -> list[Need]:
     """What each cell lacks; writes nothing."""
     needs = []
     for cell in cells:
-        journal = Journal(cell.folder)
-        lost = cell.settings.hosted.resend_lost
-        numbers = unsettled(journal, cell.samples, resend_lost=lost)
+        journal, resend_lost = Journal(cell.folder), cell.settings.hosted.resend_lost
+        numbers = unsettled(journal, cell.samples, resend_lost=resend_lost)
         needs.append(Need(cell, tuple(numbers), to_be_paid(journal, numbers)))
     return needs
 
@@ -84,7 +83,8 @@ def get_images(needs: Sequence[Need], *, seen: Callable[[], None]) -> None:
         for need in needs:
             cell, key = need.cell, key_of(need.cell.model)
             journal = Journal(cell.folder)
-            journal.mend()
+            journal.mend()  # by which some may be there that seemed to be missing
+            numbers = unsettled(journal, cell.samples, resend_lost=limits.resend_lost)
             service = service_of(
                 cell.model,
                 cell.model.address,
@@ -93,7 +93,7 @@ def get_images(needs: Sequence[Need], *, seen: Callable[[], None]) -> None:
                 timeout_s=limits.timeout_s,
             )
             fetcher = Fetcher(service, journal, budget, key, cell.model.refusals_cost)
-            fetcher.fetch(cell.wanted(need.numbers), concurrency=limits.concurrency, seen=seen)
+            fetcher.fetch(cell.wanted(numbers), concurrency=limits.concurrency, seen=seen)
 
 
 @contextmanager

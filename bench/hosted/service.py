@@ -17,7 +17,8 @@ from denoisebench.bench.errors import UserError
 # Statuses of HTTP by which a service says that it made nothing: those requests are not paid for.
 # Of another one from 500 on, which a machine on the way may have sent, that is not known.
 _NOT_MADE = (429, 500, 503)
-_KINDS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}  # of images that are taken, and suffixes
+_KINDS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}  # of images that are taken
+SUFFIXES = (*_KINDS.values(),)
 
 
 class Busy(Exception):

@@ -1,11 +1,13 @@
 """Settings of models that a service runs, and of what may be spent on them."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from denoisebench.bench.settings.fields import Count, Strict
 
+_HERE = ("127.0.0.1", "localhost", "::1")  # hosts to which nothing leaves the machine
 Dollars = Annotated[float, Field(gt=0)]
 
 
@@ -25,6 +27,13 @@ class HostedModel(Strict):
     prices: Annotated[tuple[Price, ...], Field(min_length=1)]  # the last that fits the options
     priced_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]  # when a person read them
     refusals_cost: bool = True  # whether a prompt that is declined may be paid for
+
+    @field_validator("address")
+    @classmethod
+    def _is_safe(cls, address: str) -> str:
+        if urlsplit(address).scheme != "https" and urlsplit(address).hostname not in _HERE:
+            raise ValueError("would send the key in the clear; give one that begins with https://")
+        return address
 
     def usd(self, options: dict[str, Any]) -> float:
         """What an image of these options costs. Raises ValueError where no price fits them."""

@@ -114,7 +114,7 @@ def with_status(frame: pd.DataFrame, *statuses: str) -> pd.DataFrame:
 def write_results(frame: pd.DataFrame, folder: Path) -> None:
     """results.parquet and results.csv, each whole or not at all."""
     buffer = io.BytesIO()
-    _without_unknown(frame).to_parquet(buffer, index=False)
+    without_unknown(frame).to_parquet(buffer, index=False)
     write_atomically(folder / "results.parquet", buffer.getvalue())
     write_atomically(folder / "results.csv", csv_bytes(frame))
 
@@ -122,7 +122,7 @@ def write_results(frame: pd.DataFrame, folder: Path) -> None:
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """What a reader looks for comes first: the cell, its scores with their errors; the rest follows
     in the order of the frame. What was measured has six significant digits."""
-    frame = _without_unknown(frame)
+    frame = without_unknown(frame)
     scores = [name + suffix for name in frame_metrics(frame) for suffix in ("", "_se")]
     order = dict.fromkeys([*_FIRST, *scores, *frame.columns])
     measured = [name for name in frame.select_dtypes("float").columns if name not in FACTS]
@@ -130,7 +130,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     return rounded[[*order]].to_csv(index=False).encode()
 
 
-def _without_unknown(frame: pd.DataFrame) -> pd.DataFrame:
+def without_unknown(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with nothing for steps that nobody knows, and for the guidance of a cell without a
     scheduler, which a service made."""
     if (frame["steps"] > 0).all():

@@ -9,7 +9,12 @@ import pandas as pd
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.metrics.specs import drawn_in_full, metric_spec
 from denoisebench.reports.formats import MISSING, mebibytes, number, plus_minus
-from denoisebench.reports.rows.frame import frame_metrics, has_guidance, varying
+from denoisebench.reports.rows.frame import (
+    frame_metrics,
+    has_guidance,
+    varying,
+    without_unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def cells_table(frame: pd.DataFrame, gating: Collection[str] = ()) -> list[Colum
     is_guided = has_guidance(frame)
     titles = [name for name in _TITLES if name != "guidance" or is_guided.any()]
     names = [*varying(frame, fields), *titles]
-    frame = frame.assign(guidance=frame["guidance"].where(is_guided))
+    frame = without_unknown(frame.assign(guidance=frame["guidance"].where(is_guided)))
     return [
         *(_plain(frame, name) for name in names),
         *_metrics(frame, gating),
@@ -59,6 +64,7 @@ def cells_table(frame: pd.DataFrame, gating: Collection[str] = ()) -> list[Colum
         *_latencies(frame),
         _measured(frame["throughput_images_per_s"], "Throughput", "images/s", text="{:.2f}".format),
         _measured(frame["peak_memory_bytes"], "Peak memory", "MiB", text=mebibytes),
+        *(_bought(frame) if frame["price_usd"].notna().any() else []),
         *([_column("Status", statuses)] if {*statuses} != {"done"} else []),
     ]
 
@@ -103,6 +109,15 @@ def _shortened(frame: pd.DataFrame) -> list[Column]:
     return [
         _measured(frame["executed_steps"], "Steps run", "", text="{:g}".format),
         _measured(frame["sigma_start"], "Sigma start", "", text="{:.3g}".format),
+    ]
+
+
+def _bought(frame: pd.DataFrame) -> list[Column]:
+    """What services took for images, and did not give."""
+    return [
+        _measured(frame["price_usd"], "Price", "$/image", text="{:g}".format),
+        _measured(frame["refused_images"], "Declined", "prompts", text="{:.0f}".format),
+        _measured(frame["lost_images"], "Lost", "images", text="{:.0f}".format),
     ]
 
 

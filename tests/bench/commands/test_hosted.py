@@ -158,6 +158,8 @@ def test_python_says_that_the_command_alone_asks(capsys):
         (["hosted.max_usd=1,2"], "hosted: is no axis"),
         (["model.call.webhook_secret=abc"], "model.call.webhook_secret: is no option of bfl"),
         (["store=s3://bucket/x"], "leave out the bucket"),
+        (["prompts=unconditional"], "hosted models are asked in words"),
+        (["model.hosted.address=http://a.example"], "would send the key in the clear"),
         (["model=flux-1.1-ultra,shapes-ddpm"], "sweep them apart"),
         (["model.hosted.adress=http://x"], "there is no such setting"),
     ],
@@ -278,6 +280,19 @@ def test_a_budget_holds_over_all_calls_of_a_run(services, no_report, tmp_path, c
     assert code == 2
     assert "1 image may cost $0.06 beside $0.48 spent before, and hosted.max_usd=0.5" in err
     assert services.paid.total() == 8
+
+
+def test_an_image_that_a_kill_left_without_its_line_is_not_bought_again(
+    services, no_report, tmp_path, capsys
+):
+    sweep(capsys, services, tmp_path)
+    (journal,) = tmp_path.rglob("journal.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"stored"' not in line))
+    code, _, _ = sweep(capsys, services, tmp_path, MODELS[0], "hosted.resend_lost=true")
+    assert code == 0
+    assert services.paid.total() == 8
+    assert rows(tmp_path / MODELS[0])["lost_images"].tolist() == [0]
 
 
 @pytest.mark.slow

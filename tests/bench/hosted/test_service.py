@@ -82,6 +82,7 @@ def test_the_last_price_that_fits_counts():
         {"priced_on": "yesterday"},
         {"address": "a.example"},
         {"address": "https://user:secret@a.example"},
+        {"address": "http://a.example"},
         {"id": "../models"},
         {"service": "other"},
         {"key": "secret"},
