@@ -1,6 +1,7 @@
 """`denoisebench sweep` of models that a service runs. Heavy libraries are imported inside."""
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,13 @@ def are_hosted(configs: Sequence[dict[str, Any]]) -> bool:
     return any((config["model"].get("hosted") or {}).get("service") for config in configs)
 
 
-def sweep_hosted(configs: list[dict[str, Any]], words: Sequence[str], command: str) -> int:
+def sweep_hosted(configs: list[dict[str, Any]], command: str) -> int:
     """Asks services for what is missing, within the budget, then scores and reports it as a sweep
-    does. words: settings as typed. 1 when a cell failed.
+    does. command: as typed. 1 when a cell failed.
 
     Raises UserError for what cannot be asked, is not to be spent, or stops the asking.
     """
-    _refuse_vain(words)
+    _refuse_vain(shlex.split(command)[2:])
     from denoisebench.bench.hosted.plan import hosted_cells
     from denoisebench.bench.hosted.run import check_budget, needs_of
 
@@ -56,7 +57,7 @@ def sweep_hosted(configs: list[dict[str, Any]], words: Sequence[str], command: s
 
 
 def _refuse_vain(words: Sequence[str]) -> None:
-    for word in words:
+    for word in (word for word in words if not word.startswith("-")):
         name = re.split("[.=]", word.lstrip("+~"))[0]
         if name not in _TAKEN:
             raise UserError(

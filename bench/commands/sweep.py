@@ -90,7 +90,6 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     refuse_strays(overrides)
     if not (is_question or shows_config):
         click.echo("reading the grid …")  # at once: seconds of imports follow
-    typed = [*overrides]
     overrides = with_chosen_devices(overrides)
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
 
@@ -109,8 +108,6 @@ def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
         return 0
     if shows_config:
         return _show_config(configs, unknown)
-    if are_hosted(configs):
-        return sweep_hosted(configs, typed, command)
     return _sweep_grid(configs, unknown, command)
 
 
@@ -130,6 +127,8 @@ def _show_config(configs: list[dict[str, Any]], known_problems: list[str]) -> in
 
 
 def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str], command: str) -> int:
+    if are_hosted(configs) and not known_problems:
+        return sweep_hosted(configs, command)
     console = terminal()
     cells = counted(len(configs), "cell")
     console.print(f"checking {cells}: schedulers, models, metrics …", highlight=False)
