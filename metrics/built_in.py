@@ -103,6 +103,15 @@ _OF_IMAGES = {
         _AS_REFERENCE,
         function="denoisebench.metrics.images.texture:sharpness",
     ),
+    "grain": MetricSpec(
+        "Grain",
+        "dB",
+        "zero",
+        "energy of the Laplacian off the edges of objects, where the smoothed image is least "
+        "steep, against the reference images; below zero too smooth, above too gritty",
+        _AS_REFERENCE,
+        function="denoisebench.metrics.images.texture:grain",
+    ),
     "banding": MetricSpec(
         "Banding",
         "",

@@ -45,6 +45,7 @@ from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import (
+    ClaimsSettings,
     RaySettings,
     Settings,
     SlurmSettings,
@@ -115,7 +116,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         store_root=settings.store or folder,
         race=race,
         margins=settings.margins.model_dump()["gating"],
-        claims=settings.claims.model_dump() if settings.claims else {},
+        claims=_parts(settings.claims),
         config=[job.settings.model_dump(mode="json") for job in jobs],
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,
@@ -144,6 +145,11 @@ class _Models:
             except NotHere as error:
                 raise error.cured_by(fetch_command(settings)) from error
         return self._found[key]
+
+
+def _parts(claims: ClaimsSettings | None) -> dict[str, Any]:
+    """Parts in claims that the run tests itself: a second run serves those of another."""
+    return claims.model_dump() if claims and not claims.second else {}
 
 
 def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]]:

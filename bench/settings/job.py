@@ -176,28 +176,52 @@ class SamplingSettings(Strict):
 
 
 class ClaimsSettings(Strict):
-    """Who plays which part in the statements that reports/claims/claims.py tests."""
+    """Who plays which part in the statements that reports/claims/claims.py tests, in one world: a
+    family of models, prompts and the metrics that read their images."""
 
+    world: Name
     diffusion: Name  # models
-    flow: Name
-    distilled: Name
+    flow: Name | None
+    distilled: Name | None
+    unfair: str | None  # in what diffusion and flow differ beside the objective; None: in nothing
     naive: Name  # schedulers of the first: of first order,
     solver: Name  # of higher order,
     noisy: Name  # with noise in every step,
-    matched: Name  # and one that can be put on the matched grid
-    flow_solver: Name  # of the flow
-    distilled_solver: Name
+    two_stage: Name | None  # with two evaluations a step,
+    karras: Name | None  # on other noise levels,
+    matched: Name | None  # and one that can be put on the matched grid
+    flow_solver: Name | None  # of the flow
+    distilled_solver: Name | None
     few: Count  # steps
     some: Count
     usual: Count
+    half: Count  # of enough
+    enough: Count
     many: Count
     guidance: Weight
     flow_guidance: Weight
     distilled_guidance: Weight
-    low_guidance: Weight
-    high_guidance: Weight
-    low_strength: Strength
-    high_strength: Strength
+    low_guidance: Weight | None
+    high_guidance: Weight | None
+    low_strength: Strength | None  # of images of 1024x1024 pixels
+    high_strength: Strength | None
+    low_equal: Strength | None  # those of as much noise in this world, in the most steps
+    high_equal: Strength | None
+    latent_pixels: Count  # along a side of what the denoiser sees
+    evaluators: tuple[str, ...]  # columns of distances to real images; the first has a margin
+    readers: tuple[str, ...]  # columns that say whether the prompt is followed; likewise
+    # By part that nobody plays, why; by `looks`, why nothing is read off each image.
+    absent: dict[str, str] = Field(default_factory=dict)
+    second: bool = False  # whether this is the second run, of images for the first one's claims
+
+    @model_validator(mode="after")
+    def _says_why(self) -> "ClaimsSettings":
+        nobody = {name for name, part in self if part is None or part == ()} - {"unfair"}
+        if names := sorted(nobody ^ ({*self.absent} - {"looks"})):
+            raise ValueError(
+                f"{names[0]}: a part that is null needs its reason in absent, and no other has one"
+            )
+        return self
 
 
 class LatencySettings(Strict):

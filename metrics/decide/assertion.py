@@ -13,6 +13,7 @@ from denoisebench.metrics.decide.verdicts import FAIL, PASS, non_inferiority
 from denoisebench.metrics.estimate import Estimate, paired_difference
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+DEPENDS = "depends"  # on the case: supported in one and refuted in another
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +55,47 @@ def hold(assertion: Assertion, support: Reach, refute: Reach) -> Held:
     return Held(UNDECIDED, estimate.value, low, high, max(1, further))
 
 
-def hold_all(assertions: Sequence[Assertion]) -> tuple[str, list[Held]]:
+def hold_all(assertions: Sequence[Assertion], level: float = LEVEL) -> tuple[str, list[Held]]:
     """The verdict on a statement that asserts all of them, and on each assertion.
 
     It is supported when all are, as an intersection-union test at the full level of each (Berger,
     1982). It is refuted when one is; for that the level is split between them (Bonferroni).
     """
-    refute = fixed_reach(LEVEL / len(assertions))
-    held = [hold(assertion, fixed_reach(), refute) for assertion in assertions]
-    return strictest(held), held
+    verdict, points = hold_points([[assertion] for assertion in assertions], level)
+    return verdict, [held for (held,) in points]
 
 
-def strictest(held: Sequence[Held]) -> str:
-    """The verdict on all together: refuted before undecided before supported."""
-    verdicts = {assertion.verdict for assertion in held}
+def hold_points(
+    points: Sequence[Sequence[Assertion]], level: float = LEVEL
+) -> tuple[str, list[list[Held]]]:
+    """The verdict on a statement of several points, each told by one reader or by several.
+
+    As `hold_all`, where a point is supported when all its readers support it, and refuted when all
+    refute it: of those the full level holds for each. Readers that disagree decide nothing.
+    """
+    support, refute = fixed_reach(level), fixed_reach(level / len(points))
+    held = [[hold(reading, support, refute) for reading in point] for point in points]
+    return strictest([agreed([reading.verdict for reading in point]) for point in held]), held
+
+
+def strictest(verdicts: Sequence[str]) -> str:
+    """The verdict on all points together: refuted before undecided before supported."""
     return next(v for v in (REFUTED, UNDECIDED, SUPPORTED) if v in verdicts)
+
+
+def agreed(verdicts: Sequence[str]) -> str:
+    """The verdict of all; undecided where they differ."""
+    return verdicts[0] if len({*verdicts}) == 1 else UNDECIDED
+
+
+def over_cases(verdicts: Sequence[str]) -> str:
+    """The verdict on a statement that was tested in several cases, such as under two grids.
+
+    It depends on the case when it is supported in one and refuted in another. With a level of
+    LEVEL / cases in each, none of the three verdicts is wrong with a probability above LEVEL: that
+    all hold, that none does, and that they differ.
+    """
+    return DEPENDS if {SUPPORTED, REFUTED} <= {*verdicts} else agreed(verdicts)
 
 
 def combined(*terms: tuple[float, Estimate]) -> Estimate:

@@ -1,26 +1,34 @@
 """The cells of a run that claims are about, by the parts they play."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
-from denoisebench.bench.records.run import Run
+from denoisebench.bench.records.run import Run, is_run, load_run
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.decisions import Decisions, Estimates
-from denoisebench.reports.rows.frame import frame_metrics, has_guidance, load_estimates
+from denoisebench.reports.rows.frame import (
+    frame_metrics,
+    has_guidance,
+    load_estimates,
+    load_frame,
+)
 
-_LOOKS = ("power_octave", "sharpness", "banding", "saturation", "clipped")  # of an image by itself
-_NOT_LOOKS = ("saturation_distance",)  # of all images together
+_AGAIN = "-again"  # after the name of a run: that of its second one
+_CURVE = ("few", "some", "usual", "many")  # step counts
 
 
 class NotTested(Exception):
     """A claim needs a cell or a metric that the run lacks; the message names it in a line."""
+
+
+class NotTestable(NotTested):
+    """A claim needs what its world has not, and the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +39,37 @@ class Cells:
     estimates: Estimates
     gates: Mapping[str, Gate]
     parts: Mapping[str, Any]  # of ClaimsSettings: models, schedulers and steps by part
+    # Of a second run of the same parts: images made again by another process, and images that start
+    # from what their own prompt asks for. None where it was not made.
+    again: "Cells | None" = None
 
     @classmethod
     def of(cls, run: Run, frame: pd.DataFrame, decisions: Decisions) -> "Cells":
-        estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
-        return cls(frame, estimates, decisions.gates, run.claims)
+        cells = cls(frame, _estimates(run, frame), decisions.gates, run.claims)
+        folder = run.folder.with_name(f"{run.name}{_AGAIN}")
+        if not is_run(folder):
+            return cells
+        second = load_run(folder)
+        rows = load_frame(second)
+        return replace(cells, again=replace(cells, frame=rows, estimates=_estimates(second, rows)))
+
+    @property
+    def second(self) -> "Cells":
+        if self.again is None:
+            raise NotTested("the second run was not made: sweep experiment=claims_again")
+        return self.again
+
+    def part(self, name: str) -> Any:
+        """Who plays a part. Raises NotTestable for one that nobody plays."""
+        if self.parts[name] in (None, [], ()):
+            raise NotTestable(self.parts["absent"][name])
+        return self.parts[name]
+
+    def lack(self, name: str, otherwise: str) -> NotTested:
+        """What to raise where metrics are missing: why the world has none of that name, or what a
+        run of it lacks."""
+        absent = self.parts["absent"]
+        return NotTestable(absent[name]) if name in absent else NotTested(otherwise)
 
     def row(self, model: str, scheduler: str, steps: str, **others: Any) -> int:
         """Number of the row of a cell whose model, scheduler and steps play these parts.
@@ -44,8 +78,8 @@ class Cells:
         """
         parts = self.parts
         wanted = {
-            "model": parts[model],
-            "scheduler": parts[scheduler],
+            "model": self.part(model),
+            "scheduler": self.part(scheduler),
             "steps": parts[steps],
             "guidance": parts.get(f"{model}_guidance", parts["guidance"]),
             **self._usual,
@@ -60,14 +94,16 @@ class Cells:
         raise NotTested(f"no cell of this run has {settings}")
 
     def curve(self, model: str, scheduler: str) -> list[int]:
-        """Rows of all step counts of a model under a scheduler, fewest steps first."""
+        """Rows of a model under a scheduler in the step counts that have a part in curves, fewest
+        first."""
         wanted = {
-            "model": self.parts[model],
-            "scheduler": self.parts[scheduler],
+            "model": self.part(model),
+            "scheduler": self.part(scheduler),
             "guidance": self.parts["guidance"],
             **self._usual,
         }
         rows = self._rows(wanted).sort_values("steps")
+        rows = rows[rows["steps"].isin([self.parts[name] for name in _CURVE])]
         return [int(i) for i in rows.index if self.is_done(int(i))]
 
     def name(self, row: int) -> str:
@@ -94,9 +130,12 @@ class Cells:
         return Candidate(cell["scheduler"], int(cell["steps"]), 0.0, measured)
 
     def gating(self) -> dict[str, Gate]:
-        if not self.gates:
-            raise NotTested("no metric of this run has a margin: name one in conf/margins")
-        return dict(self.gates)
+        """The first evaluator and the first reader, with their margins."""
+        first = [names[0] for names in (self.parts["evaluators"], self.parts["readers"]) if names]
+        for metric in first:
+            if metric not in self.gates:
+                raise NotTested(f"{metric} has no margin here: name one in conf/margins")
+        return {metric: self.gates[metric] for metric in first}
 
     def gated(self, row: int, metric: str) -> Estimate:
         estimate, enough = self.estimate(row, metric), self.gates[metric].enough
@@ -104,38 +143,27 @@ class Cells:
             raise NotTested(f"{metric} decides nothing below {enough} samples: raise samples")
         return estimate
 
-    def metric(self, family: str) -> str:
-        """The first measured metric of a family."""
-        names = [name for name in self.estimates if name.startswith(family)]
+    def metrics(self, family: str) -> list[str]:
+        """The measured metrics of a family."""
+        names = [name for name in self.estimates if name.startswith(f"{family}_")]
         if not names:
             raise NotTested(f"no metric {family} was measured in this run")
-        return names[0]
+        return names
+
+    def measured(self, *metrics: str) -> list[str]:
+        """The metrics of these that this run has, each once."""
+        return [metric for metric in dict.fromkeys(metrics) if metric in self.estimates]
 
     def octaves(self, row: int) -> list[Estimate]:
         """Power against the reference by octave, finest first."""
         names = [name for name in self.estimates if name.startswith("power_octave_")]
         if len(names) < 2:
-            raise NotTested("no power by octave was measured in this run")
+            raise self.lack("looks", "no power by octave was measured in this run")
         return [self.estimate(row, name) for name in sorted(names)]
 
-    def looks(self, row: int) -> np.ndarray:
-        """[n, d]: numbers read off each image by itself, which are means over samples."""
-        names = [
-            name
-            for name in self.estimates
-            if name.startswith(_LOOKS) and not name.startswith(_NOT_LOOKS)
-        ]
-        if not names:
-            raise NotTested("nothing was read off each image in this run: metrics.images names it")
-        measured = [self.estimate(row, name) for name in names]
-        return np.stack([estimate.value + estimate.influence for estimate in measured], 1)
-
-    def seeds(self) -> tuple[int, int]:
-        """The noise seed of all cells and that of the control."""
-        seeds = sorted(self.frame["seed"].unique())
-        if len(seeds) < 2:
-            raise NotTested("the control needs a second noise seed: seed=0,1")
-        return int(seeds[0]), int(seeds[1])
+    def sigma_start(self, row: int) -> float:
+        """The noise level that the first evaluation was told."""
+        return float(self._cell(row)["sigma_start"])
 
     @property
     def _usual(self) -> dict[str, Any]:
@@ -148,6 +176,10 @@ class Cells:
         held = self.frame[list(wanted)] == pd.Series(wanted)
         held["guidance"] |= ~has_guidance(self.frame)  # any weight is that of such a cell
         return self.frame[held.all(axis=1)]
+
+
+def _estimates(run: Run, frame: pd.DataFrame) -> Estimates:
+    return {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
 
 
 def _plain(value: Any) -> str:

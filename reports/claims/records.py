@@ -31,3 +31,4 @@ class Judged:
     parts: list[Part]
     beside: list[tuple[str, str]]  # numbers that decide nothing, in words
     shown: list[Shown]
+    notes: tuple[str, ...] = ()  # sentences on how parts and cases came to the verdict

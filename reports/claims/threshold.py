@@ -33,7 +33,7 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
     reach = fixed_reach(LEVEL / (2 * len(rows) * len(gates)))
     curves = [
-        _curve(cells, cells.parts[part], rows[part], gates=gates, reach=reach) for part in rows
+        _curve(cells, cells.part(part), rows[part], gates=gates, reach=reach) for part in rows
     ]
     steps = _shared_steps(curves)
     pairs = [(a, b, n) for a in curves for b in curves if a is not b for n in steps]

@@ -10,6 +10,8 @@ from denoisebench.reports.claims.cells import Cells
 FD, CLIP = "fd_shapes", "clip_score_shapes"
 GATES = {FD: Gate(-1, 6.0, enough=256), CLIP: Gate(1, 0.5)}
 PARTS = {
+    "world": "made-up",
+    "unfair": None,
     "diffusion": "ddpm",
     "flow": "flow",
     "distilled": "fast",

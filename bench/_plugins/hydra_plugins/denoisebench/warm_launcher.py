@@ -50,7 +50,8 @@ class WarmSweeper(BasicSweeper):
     every job: the launcher composes all before anything runs, so a bad name is found as early.
 
     The jobs are the union of the products of `grids`, each with `params` and then the command
-    line's arguments laid over it: a later value of a key wins.
+    line's arguments laid over it: a later value of a key wins. A grid with an axis that is null is
+    left out.
     """
 
     def __init__(
@@ -64,7 +65,11 @@ class WarmSweeper(BasicSweeper):
     ) -> list[list[list[str]]]:
         _check_grids(self._grids)
         parser = OverridesParser.create()
-        grids = [[f"{key}={value}" for key, value in grid.items()] for grid in self._grids]
+        grids = [
+            [f"{key}={value}" for key, value in grid.items()]
+            for grid in self._grids
+            if not _has_nothing(grid)
+        ]
         laid = [[*parser.parse_overrides(grid), *map(_as_value, overrides)] for grid in grids]
         for axes in laid:
             _refuse_empty(axes)
@@ -80,6 +85,11 @@ def _check_grids(grids: Any) -> None:
         raise HydraException(
             "hydra.sweeper.grids: give a list of grids, [{scheduler:'ddim,euler',steps:'2,4'},…]"
         )
+
+
+def _has_nothing(grid: Mapping[str, Any]) -> bool:
+    """Whether an axis is made of a setting that is null, alone or as one of several values."""
+    return any("None" in str(value).split(",") for value in grid.values())
 
 
 def _refuse_empty(axes: Sequence[Override]) -> None:
