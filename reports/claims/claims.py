@@ -259,8 +259,9 @@ CLAIMS = (
         "pixels (strengths {low_equal} and {high_equal} here, in {many} steps), the cosine of "
         "features of image and input, by each network that is there, lies more than {CLOSE} of the "
         "way from noise alone to 1 at the low one, and less than {FAR} of it at the high one. "
-        "Noise alone is strength 1. Tested with the prompt of another scene than the input's and with the input's own, between which "
-        "the level is split; where they differ, it depends on the prompt.",
+        "Noise alone is strength 1. Tested with the prompt of another scene than "
+        "the input's and with the input's own, between which the level is split; where they "
+        "differ, it depends on the prompt.",
         "Of what tells an input from none, a close image keeps four fifths, a barely recognisable "
         "one a fifth. A picture of s times as many pixels a side carries s times the noise: so "
         "noise is sigma over s, and cells whose first noise is off by more than 3 dB of the "

@@ -12,13 +12,14 @@ from denoisebench.metrics.decide.assertion import (
     hold,
     over_cases,
 )
-from denoisebench.metrics.decide.sequential import LEVEL, fixed_reach
+from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTestable
 from denoisebench.reports.claims.distilled import CHROMA, FINE_DB
 from denoisebench.reports.claims.guided import CLIPPED
 from denoisebench.reports.claims.judge import (
+    CLAIM_LEVEL,
     Reading,
     case_words,
     depending,
@@ -73,13 +74,13 @@ def schedulers_have_character(cells: Cells) -> Judged:
     others = [part for part in _OTHERS if cells.parts[part] is not None]
     if not others:
         raise NotTestable("one scheduler alone is named")
-    level, first = LEVEL / len(others), cells.part("naive")
+    level, first = CLAIM_LEVEL / len(others), cells.part("naive")
     verdicts, parts, beside = {}, [], []
     for part in others:
         pair = f"{cells.part(part)} and {first}"
         differences = _differences(cells, part)
         looks = _held(differences, level)
-        control, steady = _control(cells, (part, "naive"))
+        control, steady = _control(cells, (part, "naive"), level)
         verdict = _one_of(looks) if steady.verdict == SUPPORTED else UNDECIDED
         verdicts[pair] = verdict
         clearest = max(looks, key=lambda look: _clearness(looks[look][0], EFFECTS[look[1]]))
@@ -150,7 +151,7 @@ def _part(words: str, look: _Look, held: Held) -> Part:
     return Part(f"{words}, as it differs", spec.unit, True, EFFECTS[look[1]], held)
 
 
-def _control(cells: Cells, parts: Sequence[str]) -> tuple[Reading, Held]:
+def _control(cells: Cells, parts: Sequence[str], level: float) -> tuple[Reading, Held]:
     """That the same images made by two processes look the same: the largest difference of a look of
     these schedulers, in effects."""
     differences = {}
@@ -166,4 +167,6 @@ def _control(cells: Cells, parts: Sequence[str]) -> tuple[Reading, Held]:
     largest = max(differences, key=lambda name: differences[name].value)
     words = f"control, two processes ({largest})"
     reading = Reading(words, "effects", Assertion(differences[largest], False, STEADY))
-    return reading, hold(reading.assertion, fixed_reach(LEVEL / len(differences)), fixed_reach())
+    if not differences[largest].influence.any():  # equal images: no matter of chance
+        return reading, Held(SUPPORTED, 0.0, 0.0, 0.0, 0)
+    return reading, hold(reading.assertion, fixed_reach(level / len(differences)), fixed_reach())

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
 from denoisebench.metrics.decide.choose import Gate, plateau_of
-from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.sequential import Reach, fixed_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, Verdict, all_of
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTested
+from denoisebench.reports.claims.judge import CLAIM_LEVEL
 from denoisebench.reports.claims.records import Judged, Part, Shown
 
 
@@ -31,7 +32,7 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     """
     gates = cells.gating()
     rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
-    reach = fixed_reach(LEVEL / (2 * len(rows) * len(gates)))
+    reach = fixed_reach(CLAIM_LEVEL / (2 * len(rows) * len(gates)))
     curves = [
         _curve(cells, cells.part(part), rows[part], gates=gates, reach=reach) for part in rows
     ]

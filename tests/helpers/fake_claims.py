@@ -1,5 +1,7 @@
 """Fabricates the cells that claims are about, with numbers as a test wants them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -7,23 +9,28 @@ from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.claims.cells import Cells
 
-FD, CLIP = "fd_shapes", "clip_score_shapes"
+FD, OTHER_FD, CLIP = "fd_shapes", "fd_clip", "clip_score_shapes"
+COSINES = ("cosine_shapes_input", "cosine_clip_input")
 GATES = {FD: Gate(-1, 6.0, enough=256), CLIP: Gate(1, 0.5)}
 PARTS = {
     "world": "made-up",
-    "unfair": None,
     "diffusion": "ddpm",
     "flow": "flow",
     "distilled": "fast",
+    "unfair": None,
     "naive": "ddim",
     "solver": "dpmpp_2m",
     "noisy": "euler_a",
+    "two_stage": "heun",
+    "karras": "dpmpp_2m_karras",
     "matched": "euler",
     "flow_solver": "flow_euler",
     "distilled_solver": "lcm",
     "few": 4,
     "some": 8,
     "usual": 16,
+    "half": 20,
+    "enough": 40,
     "many": 50,
     "guidance": 4.0,
     "flow_guidance": 4.0,
@@ -32,6 +39,13 @@ PARTS = {
     "high_guidance": 10.0,
     "low_strength": 0.3,
     "high_strength": 0.9,
+    "low_equal": 0.02,
+    "high_equal": 0.2,
+    "latent_pixels": 8,
+    "evaluators": [FD, OTHER_FD],
+    "readers": [CLIP, "accuracy"],
+    "absent": {},
+    "second": False,
 }
 _CURVES = [("ddpm", name, n) for name in ("ddim", "dpmpp_2m", "euler_a") for n in (4, 8, 16, 50)]
 _USUAL = {
@@ -41,13 +55,25 @@ _USUAL = {
     "seed": 0,
     "task": "txt2img",
     "strength": 1.0,
+    "sigma_start": 10.0,
+    "again": False,
 }
 
 
-def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES):
+def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES, again=True):
     """All cells of the experiment. value(metric, row) is a metric's true mean in a cell, or None
-    for none; samples share most of their noise. without: functions of rows to leave out."""
+    for none; samples share most of their noise. without: functions of rows to leave out. again:
+    whether there is a second run, whose rows have `again`; the same cells have the same images."""
     rows = [row for row in _rows() if not any(left(row) for left in without)]
+    first = _made(rows, value, samples=samples, noise=noise, parts=parts, gates=gates)
+    if not again:
+        return first
+    rows = [{**row, "again": True} for row in rows]
+    second = _made(rows, value, samples=samples, noise=noise, parts=parts, gates=gates)
+    return replace(first, again=second)
+
+
+def _made(rows, value, *, samples, noise, parts, gates):
     shared = np.random.default_rng(99).standard_normal(samples)
     estimates: dict = {}
     for i, row in enumerate(rows):
@@ -63,9 +89,12 @@ def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES
 
 _METRICS = (
     FD,
+    OTHER_FD,
     CLIP,
     *(f"power_octave_{k}" for k in (1, 2, 3, 4)),
     "sharpness",
+    "grain",
+    "banding",
     "saturation",
     "clipped",
     "saturation_distance",
@@ -73,20 +102,26 @@ _METRICS = (
     "accuracy_shape",
     "accuracy_colour",
     "accuracy_texture",
-    "cosine_shapes_input",
-    "chance_shapes_input",
+    *COSINES,
 )
 
 
 def _rows():
-    named = [*_CURVES, *(("flow", "flow_euler", n) for n in (4, 50))]
-    named += [("fast", "lcm", n) for n in (4, 8)]
+    named = [*_CURVES, *(("fast", "lcm", n) for n in (4, 8))]
+    named += [("ddpm", "ddim", n) for n in (20, 40)]
+    named += [("ddpm", name, 8) for name in ("heun", "dpmpp_2m_karras")]
     rows = [_row(*which) for which in named]
-    rows += [_row("ddpm", name, 8, seed=1) for name in ("ddim", "dpmpp_2m", "euler_a")]
     rows += [_row("ddpm", "ddim", 16, guidance=g) for g in (1.0, 10.0)]
-    rows += [_row("ddpm", "ddim", 16, task="img2img", strength=s) for s in (0.3, 0.9)]
-    rows += [_row("ddpm", "euler", n, grid="matched") for n in (4, 50)]
-    return [*rows, *(_row("flow", "flow_euler", n, grid="matched") for n in (4, 50))]
+    rows += [_from_image(50, strength) for strength in (0.02, 0.2)]
+    rows += [_from_image(16, strength) for strength in (0.3, 0.9, 1.0)]
+    grids = ("native", "matched")
+    rows += [_row("flow", "flow_euler", n, grid=g) for g in grids for n in (4, 20, 40, 50)]
+    return [*rows, *(_row("ddpm", "euler", n, grid="matched") for n in (4, 50))]
+
+
+def _from_image(steps, strength):
+    begun = {0.02: 0.041, 0.2: 0.49}.get(strength, 1.0)
+    return _row("ddpm", "ddim", steps, task="img2img", strength=strength, sigma_start=begun)
 
 
 def _row(model, scheduler, steps, **others):
