@@ -22,6 +22,7 @@ from denoisebench.bench.commands.hydra import (
 from denoisebench.bench.commands.log import publish
 from denoisebench.bench.commands.parser import Command, Overrides
 from denoisebench.bench.commands.typed import refuse_strays
+from denoisebench.bench.commands.worlds import named_worlds, sweep_worlds
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.names import counted
 
@@ -83,6 +84,8 @@ def _resumable(flags: dict[str, str], overrides: Sequence[str]) -> int:
 def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
     """Composes the grid with Hydra, runs it, reports it, publishes it. 1 when a cell failed."""
     is_question = asks_hydra(flags)
+    if worlds := named_worlds(overrides):
+        return sweep_worlds(flags, overrides, worlds)
     shows_config = flags.pop("--show-config", None) is not None
     command = _command_line(flags, overrides)
     overrides = [_launcher_of_hydra.sub("launcher=", override) for override in overrides]

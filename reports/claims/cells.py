@@ -107,8 +107,8 @@ class Cells:
         return [int(i) for i in rows.index if self.is_done(int(i))]
 
     def name(self, row: int) -> str:
-        """`shapes-ddpm, ddim, 8 steps`: the guidance is what the claims say of the model."""
-        return cell_name(self._cell(row), without=("guidance",))
+        """`shapes-ddpm, ddim, 8 steps`: guidance and seed are what the claims say of the model."""
+        return cell_name(self._cell(row), without=("guidance", "seed"))
 
     def estimate(self, row: int, metric: str) -> Estimate:
         estimate = self.estimates.get(metric, {}).get(row)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from denoisebench.metrics.decide.assertion import UNDECIDED
-from denoisebench.metrics.estimate import MISSING
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTestable, NotTested
 from denoisebench.reports.claims.distilled import (
@@ -119,15 +118,17 @@ def _sentence(error: Exception) -> str:
 
 
 def _words(parts: Mapping[str, Any]) -> dict[str, str]:
-    words = {name: _word(part) for name, part in parts.items()}
+    words = {name: _word(name, part) for name, part in parts.items()}
     return words | {name: f"{threshold:g}" for name, threshold in _THRESHOLDS.items()}
 
 
-def _word(part: Any) -> str:
-    """Who plays a part, as a text says it; a dash where nobody does."""
-    if isinstance(part, list | tuple):
-        return " and ".join(metric_spec(metric).label for metric in part) or MISSING
-    return MISSING if part is None else f"{part:g}" if isinstance(part, float) else str(part)
+def _word(name: str, part: Any) -> str:
+    """Who plays a part, as a text says it; the name of the part where nobody does."""
+    if isinstance(part, list | tuple) and part:
+        return " and ".join(metric_spec(metric).label for metric in part)
+    if part in (None, [], ()):
+        return name.replace("_", " ")
+    return f"{part:g}" if isinstance(part, float) else str(part)
 
 
 def _further(judged: Judged) -> str:

@@ -1,6 +1,7 @@
 """The rule of the first claim: whether schedulers stop gaining at different step counts."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from denoisebench.metrics.decide.assertion import REFUTED, SUPPORTED, UNDECIDED, Held
@@ -11,6 +12,7 @@ from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTested
 from denoisebench.reports.claims.judge import CLAIM_LEVEL
 from denoisebench.reports.claims.records import Judged, Part, Shown
+from denoisebench.reports.formats import NEVER, more
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,26 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     pairs = [(a, b, n) for a in curves for b in curves if a is not b for n in steps]
     proven = [(a, b, n) for a, b, n in pairs if n in a.flat and n in b.rising]
     flat, rising, n = max(proven or pairs, key=_contrast)
+    verdict = SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED
     return Judged(
-        SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED,
+        verdict,
         [_part(flat, n, above=False), _part(rising, n, above=True)],
         [(curve.name, _bracket(curve, steps)) for curve in curves],
         [Shown(cells.name(curve.rows[n]), curve.rows[n]) for curve in (flat, rising)],
+        tuple(_open_words(curves)) if verdict == UNDECIDED else (),
     )
+
+
+def _open_words(curves: Sequence[_Curve]) -> Iterator[str]:
+    """A sentence for each curve that is open at a step count, with the samples that would probably
+    decide at the largest of them, where its sequence stopped."""
+    for curve in curves:
+        open_steps = [n for n in curve.verdicts if n not in curve.flat | curve.rising]
+        if open_steps:
+            verdicts = curve.verdicts[max(open_steps)].values()
+            further = max(verdict.further for verdict in verdicts)
+            words = NEVER if math.isinf(further) else f"{more(further)} would probably decide"
+            yield f"{curve.name} is open at {max(open_steps)} steps: {words}."
 
 
 def _curve(

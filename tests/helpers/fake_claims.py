@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from denoisebench.metrics.decide.assertion import SUPPORTED, Held
 from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.estimate import mean_estimate
 from denoisebench.reports.claims.cells import Cells
+from denoisebench.reports.claims.claims import Finding
+from denoisebench.reports.claims.records import Judged, Part
 
 FD, OTHER_FD, CLIP = "fd_shapes", "fd_clip", "clip_score_shapes"
 COSINES = ("cosine_shapes_input", "cosine_clip_input")
@@ -127,3 +130,14 @@ def _from_image(steps, strength):
 def _row(model, scheduler, steps, **others):
     named = {"model": model, "scheduler": scheduler, "steps": steps}
     return {**named, **_USUAL, **others, "status": "done", "message": ""}
+
+
+def part(verdict=SUPPORTED, value=2.0, low=1.0, high=3.0, threshold=0.5, above=True, words="x"):
+    """A part of a claim with a verdict."""
+    return Part(words, "dB", above, threshold, Held(verdict, value, low, high, 0))
+
+
+def finding(verdict, *parts, shown=(), words="a claim", unfair=""):
+    """A finding with a verdict, whose every text is `words`."""
+    judged = Judged(verdict, [*parts], [], [*shown])
+    return Finding(words, words, words, words, judged, "a note.", unfair=unfair)
