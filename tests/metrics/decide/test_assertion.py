@@ -1,18 +1,22 @@
 """Verdicts on inequalities, against simulation and closed forms."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from denoisebench.metrics.decide.assertion import (
+    DEPENDS,
     REFUTED,
     SUPPORTED,
     UNDECIDED,
     Assertion,
     combined,
     hold_all,
+    hold_points,
+    over_cases,
     share_of_the_way,
     unevenness,
 )
@@ -138,3 +142,45 @@ def test_the_share_of_the_way_runs_from_0_to_1_and_its_intervals_cover():
         low, high = share_of_the_way(chance, reached).interval()
         covered += low < 0.6 < high
     assert 0.93 < covered / 1000 < 0.97
+
+
+def test_a_point_of_two_readers_is_decided_when_both_agree():
+    yes, no, open_ = (Assertion(known(value), above=True) for value in (5.0, -5.0, 1.0))
+    assert hold_points([[yes, yes], [yes]])[0] == SUPPORTED
+    assert hold_points([[yes, no], [yes]])[0] == UNDECIDED
+    assert hold_points([[yes, open_], [yes]])[0] == UNDECIDED
+    assert hold_points([[no, no], [yes]])[0] == REFUTED
+    assert hold_points([[no, yes], [no]])[0] == REFUTED  # by the point that one reader tells
+    verdict, held = hold_points([[yes, no], [open_]])
+    assert [[h.verdict for h in point] for point in held] == [[SUPPORTED, REFUTED], [UNDECIDED]]
+    assert verdict == UNDECIDED
+
+
+def test_cases_agree_or_the_verdict_depends_on_them():
+    assert over_cases([SUPPORTED, SUPPORTED]) == SUPPORTED
+    assert over_cases([REFUTED, REFUTED]) == REFUTED
+    assert over_cases([SUPPORTED, REFUTED, UNDECIDED]) == DEPENDS
+    assert over_cases([SUPPORTED, UNDECIDED]) == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ((0.0, 0.0, 0.0), {SUPPORTED, REFUTED, DEPENDS}),  # all at the threshold
+        ((0.0, 5.0, 5.0), {REFUTED, DEPENDS}),  # one there, where all others hold
+        ((0.0, -5.0, -5.0), {SUPPORTED, DEPENDS}),
+    ],
+)
+def test_cases_are_wrongly_decided_no_more_often_than_the_level(values, wrong):
+    """Two readers a case, at the level split between three cases."""
+    rng, runs, n = np.random.default_rng(4), 2000, 200
+    found = Counter()
+    for _ in range(runs):
+        verdicts = []
+        for value in values:
+            noise = rng.standard_normal((2, n)) * n**0.5
+            point = [Assertion(mean_estimate(x + value), above=True) for x in noise]
+            verdicts.append(hold_points([point], LEVEL / 3)[0])
+        found[over_cases(verdicts)] += 1
+    for verdict in wrong:
+        assert found[verdict] / runs < LEVEL + 3 * (LEVEL / runs) ** 0.5

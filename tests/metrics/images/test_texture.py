@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, laplace
 
-from denoisebench.metrics.images.texture import banding, sharpness
+from denoisebench.metrics.images.spectrum import octave_power
+from denoisebench.metrics.images.texture import banding, grain, sharpness
 
 
 def grey(plane):
@@ -85,3 +86,34 @@ def test_dither_takes_bands_away(generator):
     smooth = ramp(128)
     dithered = (smooth / 8 + torch.rand(128, 128, generator=generator)).floor() * 8
     assert banding(grey(dithered)) < 0.3 * banding(grey(smooth // 8 * 8))
+
+
+def test_grain_is_the_laplacian_off_the_edges(generator):
+    """A plain picture with one edge, and noise of one half of it."""
+    edge = torch.full((32, 32), 60.0)
+    edge[:, 16:] = 180
+    floor = 10 * np.log10(20 / 12)  # rounding through the kernel
+    np.testing.assert_allclose(grain(grey(edge)), floor)  # an edge alone has none
+    noise = 4 * torch.randn(32, 32, generator=generator)
+    expected = 10 * np.log10(20 * (16 + 1 / 12))  # white noise through the kernel, and rounding
+    assert float(grain(grey(edge + noise))) == pytest.approx(expected, abs=0.7)
+
+
+def test_what_few_steps_blur_at_edges_does_not_hide_their_grain(generator):
+    """The finest octave falls when edges are blurred, though noise is added; grain rises."""
+    edge = torch.full((32, 32), 60.0)
+    edge[:, 16:] = 180
+    crisp = grey(edge)
+    noise = torch.randn(32, 32, generator=generator)
+    gritty = grey(torch.as_tensor(gaussian_filter(edge.numpy(), 1.0)) + noise)
+    assert octave_power(gritty, 4)[0, 0] < octave_power(crisp, 4)[0, 0] - 3
+    assert grain(gritty) > grain(crisp) + 3
+
+
+def test_fine_texture_is_grain_and_turns_with_the_picture():
+    stripes = torch.full((32, 32), 100.0)
+    stripes[:, 1::3] = 110  # a wavelength of three pixels
+    assert grain(grey(stripes)) > 20
+    np.testing.assert_allclose(grain(grey(stripes)), grain(grey(stripes.mT)), atol=1.5)
+    some = torch.cat([grey(stripes), grey(stripes * 0.5)])
+    assert grain(some).tolist() == [float(grain(some[:1])), float(grain(some[1:]))]
