@@ -12,7 +12,9 @@ from denoisebench.metrics.specs import leading, metric_spec
 from denoisebench.reports.charts import javascript_bundle, write_figures
 from denoisebench.reports.claims.cells import Cells
 from denoisebench.reports.claims.claims import findings
+from denoisebench.reports.claims.markdown import claims_markdown
 from denoisebench.reports.claims.page import write_claims
+from denoisebench.reports.claims.together import World
 from denoisebench.reports.current import seal
 from denoisebench.reports.decide.decisions import Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
@@ -75,6 +77,27 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
     write_atomically(page, render_html(run, frame, content, script=script).encode())
     seal(folder)
     return page
+
+
+def write_worlds(folder: Path, names: Sequence[str]) -> Path:
+    """Writes claims.md of the runs of these names in a folder, one of each world, and the claims of
+    each anew, since its second run may have grown; returns the path. Raises UserError for a run
+    that is not there."""
+    worlds = [_world(folder / name) for name in names]
+    path = folder / "claims.md"
+    write_atomically(path, claims_markdown(worlds).encode())
+    return path
+
+
+def _world(folder: Path) -> World:
+    run = load_run(folder)
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
+    decisions = decide(frame, estimates, run.margins, races=run.races)
+    world = World(run, findings(Cells.of(run, frame, decisions)))
+    write_claims(run, world.findings)
+    seal(folder)
+    return world
 
 
 def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:

@@ -39,7 +39,7 @@ def sweep_worlds(flags: Mapping[str, str], overrides: Sequence[str], worlds: Seq
             if codes[-1] > 1 or codes[-1] < 0:  # not that cells failed, but that nothing was run
                 return abs(codes[-1])
     if not {"--dry-run", "--show-config"} & {*flags}:
-        from denoisebench.reports.claims.worlds import write_worlds
+        from denoisebench.reports.report import write_worlds
 
         page = write_worlds(_folder(rest), worlds)
         terminal().print(f"claims: {page}", highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ def half_looks_like_enough(cells: Cells) -> Judged:
 
 
 def _saved(cells: Cells, curve: _Curve) -> Points:
-    """By each gating metric, that half of enough steps lose less than the margin against them."""
+    """Points that half of enough steps lose less than the margin against them, by gating metric."""
     model, scheduler, grid = curve
     half, enough = (cells.row(model, scheduler, steps, grid=grid) for steps in ("half", "enough"))
     points = {}

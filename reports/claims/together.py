@@ -23,7 +23,7 @@ class World:
 
 
 def by_claim(worlds: Sequence[World]) -> Iterator[dict[str, Finding]]:
-    """Of each claim the finding in every world, by its name."""
+    """Yields the findings of each claim, by the name of the world."""
     for findings in zip(*(world.findings for world in worlds), strict=True):
         yield dict(zip([world.name for world in worlds], findings, strict=True))
 

@@ -37,7 +37,7 @@ def test_the_defaults_of_the_help_are_those_that_hydra_composes(config, tmp_path
     for setting in settings:
         given, value = (
             yaml.safe_load(setting.default),
-            value_at({"experiment": None, **job}, setting.name),
+            value_at({"experiment": None, "world": None, **job}, setting.name),
         )
         if isinstance(value, dict) and "name" in value:  # a group's choice
             value = value["name"]
