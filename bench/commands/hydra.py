@@ -94,7 +94,7 @@ def choices_of(group: str) -> set[str]:
         return set()
     names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
     names |= {*added_choices(group)}
-    return names | {"null"} if group == "experiment" else names
+    return names | {"null"} if group in ("experiment", "world") else names
 
 
 def composed(

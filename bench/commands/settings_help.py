@@ -44,7 +44,15 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "grid",
             "latents",
         ),
-        "metrics": ("metrics.", "margins.gating.", "sampling.", "latency", "latency.", "claims"),
+        "metrics": (
+            "metrics.",
+            "margins.gating.",
+            "sampling.",
+            "latency",
+            "latency.",
+            "claims",
+            "world",
+        ),
     },
     "verify": {"common": ("scheduler", "out", "own")},
 }

@@ -185,8 +185,8 @@ class ClaimsSettings(Strict):
     distilled: Name | None
     unfair: str | None  # in what diffusion and flow differ beside the objective; None: in nothing
     naive: Name  # schedulers of the first: of first order,
-    solver: Name  # of higher order,
-    noisy: Name  # with noise in every step,
+    solver: Name | None  # of higher order,
+    noisy: Name | None  # with noise in every step,
     two_stage: Name | None  # with two evaluations a step,
     karras: Name | None  # on other noise levels,
     matched: Name | None  # and one that can be put on the matched grid

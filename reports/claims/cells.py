@@ -21,6 +21,7 @@ from denoisebench.reports.rows.frame import (
 
 _AGAIN = "-again"  # after the name of a run: that of its second one
 _CURVE = ("few", "some", "usual", "many")  # step counts
+CURVES = ("naive", "solver", "noisy")  # schedulers of which all of these are run
 
 
 class NotTested(Exception):
@@ -64,6 +65,10 @@ class Cells:
         if self.parts[name] in (None, [], ()):
             raise NotTestable(self.parts["absent"][name])
         return self.parts[name]
+
+    def played(self, *names: str) -> list[str]:
+        """The parts of these that somebody plays."""
+        return [name for name in names if self.parts[name] is not None]
 
     def lack(self, name: str, otherwise: str) -> NotTested:
         """What to raise where metrics are missing: why the world has none of that name, or what a

@@ -54,7 +54,9 @@ def judged_by_case(
 
     kind: of case, such as "grid": what a verdict depends on that differs between them.
     """
-    verdicts, parts, notes = {}, [], []
+    verdicts: dict[str, str] = {}
+    parts: list[Part] = []
+    notes: list[str] = []
     for case, points in cases.items():
         assertions = [[reading.assertion for reading in point] for point in points.values()]
         verdicts[case], held = hold_points(assertions, CLAIM_LEVEL / len(cases))

@@ -15,7 +15,7 @@ from denoisebench.metrics.decide.assertion import (
 from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.claims.cells import Cells, NotTestable
+from denoisebench.reports.claims.cells import CURVES, Cells, NotTestable
 from denoisebench.reports.claims.distilled import CHROMA, FINE_DB
 from denoisebench.reports.claims.guided import CLIPPED
 from denoisebench.reports.claims.judge import (
@@ -50,7 +50,7 @@ def few_steps_are_gritty(cells: Cells) -> Judged:
         raise cells.lack("looks", "grain was not measured in this run")
     cases, beside, shown = {}, [], []
     steps = "{few} steps less {many}".format(**cells.parts)
-    for part in ("naive", "solver", "noisy"):
+    for part in cells.played(*CURVES):
         few, many = (cells.row("diffusion", part, count) for count in ("few", "many"))
         name = cells.part(part)
         grain = less(cells, "grain", few, than=many)
@@ -71,9 +71,9 @@ def schedulers_have_character(cells: Cells) -> Judged:
     The level is split between the schedulers. Of one of them a difference is supported when one of
     its looks is, for which its level is split between looks and sides, and refuted when all are.
     """
-    others = [part for part in _OTHERS if cells.parts[part] is not None]
+    others = cells.played(*_OTHERS)
     if not others:
-        raise NotTestable("one scheduler alone is named")
+        raise NotTestable(cells.parts["absent"][_OTHERS[0]])
     level, first = CLAIM_LEVEL / len(others), cells.part("naive")
     verdicts, parts, beside = {}, [], []
     for part in others:

@@ -9,7 +9,7 @@ from denoisebench.metrics.decide.choose import Gate, plateau_of
 from denoisebench.metrics.decide.sequential import Reach, fixed_reach
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, Verdict, all_of
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.claims.cells import Cells, NotTested
+from denoisebench.reports.claims.cells import CURVES, Cells, NotTestable, NotTested
 from denoisebench.reports.claims.judge import CLAIM_LEVEL
 from denoisebench.reports.claims.records import Judged, Part, Shown
 from denoisebench.reports.formats import NEVER, more
@@ -33,7 +33,9 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     tested in fixed sequence. So the level holds for all these tests together.
     """
     gates = cells.gating()
-    rows = {part: cells.curve("diffusion", part) for part in ("naive", "solver", "noisy")}
+    rows = {part: cells.curve("diffusion", part) for part in cells.played(*CURVES)}
+    if len(rows) < 2:
+        raise NotTestable(next(cells.parts["absent"][part] for part in CURVES if part not in rows))
     reach = fixed_reach(CLAIM_LEVEL / (2 * len(rows) * len(gates)))
     curves = [
         _curve(cells, cells.part(part), rows[part], gates=gates, reach=reach) for part in rows

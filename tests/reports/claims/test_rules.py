@@ -476,6 +476,18 @@ def test_what_a_world_has_not_is_not_testable_and_says_why():
     assert found("returns", cells(loses(**EARLY), parts=unread)).judged.verdict == REFUTED
 
 
+def test_a_world_of_one_scheduler_has_its_own_verdicts_and_no_others():
+    """As of a consistency model, which runs under its own scheduler alone."""
+    nobody = ("solver", "noisy", "two_stage", "karras")
+    reason = "one scheduler alone drives it"
+    parts = {**PARTS, **dict.fromkeys(nobody), "absent": dict.fromkeys(nobody, reason)}
+    some = cells(spectrum(EVEN, EVEN, few=2.0), noise=0.2, parts=parts)
+    assert found("grit", some).judged.verdict == SUPPORTED
+    for name in ("returns", "character"):
+        assert found(name, some).judged.verdict == NOT_TESTABLE
+        assert found(name, some).note == "One scheduler alone drives it."
+
+
 def test_too_few_samples_or_no_margins_decide_nothing():
     few = found("distilled", cells(distilled(0, 0), samples=128))
     assert few.note == "Fd_shapes decides nothing below 256 samples: raise samples."
