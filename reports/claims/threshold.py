@@ -45,12 +45,14 @@ def threshold_of_the_scheduler(cells: Cells) -> Judged:
     proven = [(a, b, n) for a, b, n in pairs if n in a.flat and n in b.rising]
     flat, rising, n = max(proven or pairs, key=_contrast)
     verdict = SUPPORTED if proven else REFUTED if _are_alike(curves, steps) else UNDECIDED
+    parts = [_part(flat, n, above=False), _part(rising, n, above=True)]
+    is_elsewhere = verdict == UNDECIDED and not any(part.held.further for part in parts)
     return Judged(
         verdict,
-        [_part(flat, n, above=False), _part(rising, n, above=True)],
+        parts,
         [(curve.name, _bracket(curve, steps)) for curve in curves],
         [Shown(cells.name(curve.rows[n]), curve.rows[n]) for curve in (flat, rising)],
-        tuple(_open_words(curves)) if verdict == UNDECIDED else (),
+        tuple(_open_words(curves)) if is_elsewhere else (),
     )
 
 
