@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from denoisebench.bench.commands.worlds import named_worlds
+from denoisebench.bench.paths import conf_group
 from tests.helpers.cli import call, dry_rows
 
 
@@ -63,6 +64,21 @@ def test_grids_of_parts_that_nobody_plays_are_left_out(capsys):
     names = [row[0] for row in dry_rows(out)]
     assert any(name.startswith("mixture-flow, flow_euler, 40 steps") for name in names)
     assert not [name for name in names if "img2img" in name or "lcm" in name or "None" in name]
+
+
+def test_a_world_of_ones_own_is_a_file(capsys, tmp_path):
+    """A copy of one that comes along, without its flow."""
+    text = (conf_group("world") / "mixture.yaml").read_text()
+    text = text.replace("flow: mixture-flow", "flow: null\n  flow_solver: null")
+    text = text.replace("  absent:", "  absent:\n    flow: none\n    flow_solver: none")
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / "own.yaml").write_text(text.replace("world: mixture", "world: own"))
+    line = ("sweep", f"--config-dir={tmp_path}", "experiment=claims", "world=own", "--dry-run")
+    code, out, err = call(capsys, *line, "tracking=none")
+    assert code == 0, err
+    names = [row[0] for row in dry_rows(out)]
+    assert names
+    assert not [name for name in names if "flow" in name]
 
 
 @pytest.mark.slow
