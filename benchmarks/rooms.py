@@ -48,6 +48,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "machine",
         "paths",
         "shapes",
+        "fashion",
         "errors",
     ),
     "reports": (

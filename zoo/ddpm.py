@@ -3,17 +3,20 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
 
+from denoisebench.bench.shapes.world import captions
+from zoo.data import SHAPES
 from zoo.generators import (
     CAPTION_DROPOUT,
     LATENT,
     SCENES,
     CaptionedLatents,
+    build_text_encoder,
     captioned_latents,
     sample_sheet,
     trained_vae,
@@ -21,7 +24,7 @@ from zoo.generators import (
 )
 from zoo.targets import CAPTION_HEADS, attribute_loss, caption_targets
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
-from zoo.vocabulary import CAPTION_TOKENS, tokenizer
+from zoo.vocabulary import tokenizer
 
 MIN_SNR = 5.0  # Hang et al. (2023): timesteps of high signal-to-noise ratio count less
 # Reading the attributes off the caption's embedding teaches the text encoder early.
@@ -46,22 +49,9 @@ WIDTH = 128
 class ShapesDDPM(nn.Module):
     """The two networks that are trained, and linear probes on the caption's embedding."""
 
-    def __init__(self, vocabulary: int, start: int, end: int):
+    def __init__(self, words: Any):
         super().__init__()
-        self.text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=vocabulary,
-                hidden_size=WIDTH,
-                intermediate_size=2 * WIDTH,
-                num_hidden_layers=3,
-                num_attention_heads=4,
-                max_position_embeddings=CAPTION_TOKENS,
-                projection_dim=WIDTH,
-                bos_token_id=start,
-                eos_token_id=end,
-                pad_token_id=end,
-            )
-        )
+        self.text_encoder = build_text_encoder(words, WIDTH, layers=3)
         self.unet = UNet2DConditionModel(
             sample_size=8,
             in_channels=8,
@@ -93,10 +83,10 @@ def scheduler() -> DDIMScheduler:
 
 def train(device: str) -> Path:
     """Trains (or resumes) and saves the pipeline; returns its folder."""
-    words = tokenizer()
-    vae = trained_vae(device)
+    words = tokenizer(SHAPES.words)
+    vae = trained_vae(SHAPES, device)
     scenes = training_scenes()
-    data = captioned_latents(vae, words, scenes)
+    data = captioned_latents(SHAPES, vae, words, captions=captions(scenes))
     targets = caption_targets(scenes)
     signal = scheduler().alphas_cumprod
 
@@ -105,10 +95,10 @@ def train(device: str) -> Path:
 
     def sheet(network: nn.Module, path: Path) -> None:
         pipeline = assemble(network, vae, words)
-        sample_sheet(pipeline, path, num_inference_steps=20, guidance_scale=4.0)
+        sample_sheet(SHAPES, pipeline, path, num_inference_steps=20, guidance_scale=4.0)
 
     torch.manual_seed(RECIPE.seed)
-    network = ShapesDDPM(len(words), words.bos_token_id, words.eos_token_id)
+    network = ShapesDDPM(words)
     network = network.to(memory_format=torch.channels_last)
     network = fit(RECIPE, network, loss, device=device, sheet=sheet)
     out = CHECKPOINTS / "ddpm" / "final"
@@ -148,13 +138,20 @@ def _loss(
     return (error * snr.clamp(max=MIN_SNR) / snr).mean() + PROBE_WEIGHT * read
 
 
-def assemble(network: nn.Module, vae: AutoencoderKL, words) -> StableDiffusionPipeline:
-    pipeline = StableDiffusionPipeline(
+def assemble(network: nn.Module, vae: AutoencoderKL, words: Any) -> StableDiffusionPipeline:
+    return stable_diffusion(
         vae=vae,
         text_encoder=network.text_encoder,
         tokenizer=words,
         unet=network.unet,
         scheduler=scheduler(),
+    )
+
+
+def stable_diffusion(**parts: Any) -> StableDiffusionPipeline:
+    """A pipeline of its parts, without those that a small world does not need."""
+    pipeline = StableDiffusionPipeline(
+        **parts,
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from denoisebench.bench.shapes.world import captions
+from zoo.data import SHAPES
 from zoo.generators import (
     CAPTION_DROPOUT,
     LATENT,
@@ -33,7 +35,7 @@ from zoo.generators import (
     training_scenes,
 )
 from zoo.muon import Muon
-from zoo.teacher import FOLDER, Teacher, spread
+from zoo.teacher import FOLDERS, Teacher, spread
 from zoo.training import CHECKPOINTS, Recipe, describe, fit
 from zoo.vocabulary import tokenizer
 
@@ -76,7 +78,7 @@ def scheduler() -> FlowMatchEulerDiscreteScheduler:
 
 def text_encoders() -> list[CLIPTextModelWithProjection]:
     """shapes-ddpm's encoder, and its first layer alone: what SD3 reads of that are the words."""
-    whole = CLIPTextModel.from_pretrained(FOLDER, subfolder="text_encoder")
+    whole = CLIPTextModel.from_pretrained(FOLDERS["shapes"], subfolder="text_encoder")
     return [_projected(whole, whole.config.num_hidden_layers), _projected(whole, 1)]
 
 
@@ -166,10 +168,14 @@ def muon_and_adamw(recipe: Recipe, network: nn.Module) -> list[Optimizer]:
 
 def train(device: str) -> Path:
     """Trains (or resumes) and saves the pipeline; returns its folder."""
-    words, vae, teacher = tokenizer(), trained_vae(device), Teacher.load(device)
+    words, vae, teacher = (
+        tokenizer(SHAPES.words),
+        trained_vae(SHAPES, device),
+        Teacher.load(FOLDERS["shapes"], device),
+    )
     vae.register_to_config(shift_factor=0.0)  # SD3's pipeline adds it, None or not
     encoders = [encoder.to(device) for encoder in text_encoders()]
-    data = captioned_latents(vae, words, training_scenes())
+    data = captioned_latents(SHAPES, vae, words, captions=captions(training_scenes()))
 
     def loss(network: nn.Module, generator: torch.Generator, step: int) -> Tensor:
         return _loss(network, data, encoders, teacher=teacher, generator=generator)
@@ -177,7 +183,7 @@ def train(device: str) -> Path:
     def sheet(network: nn.Module, path: Path) -> None:
         pipeline = assemble(network, vae, encoders, words=words)
         call = {"num_inference_steps": 28, "guidance_scale": 4.0, "max_sequence_length": 0}
-        sample_sheet(pipeline, path, height=32, width=32, **call)
+        sample_sheet(SHAPES, pipeline, path, height=32, width=32, **call)
 
     torch.manual_seed(RECIPE.seed)
     network = build_transformer(*(e.cpu() for e in embed(encoders, data.tokens[:512])[:2]))

@@ -1,6 +1,7 @@
-"""shapes-ddpm as a teacher: its guided noise, and its velocity along the straight path."""
+"""A trained denoiser as a teacher: its guided noise, and its velocity along the straight path."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from zoo.training import CHECKPOINTS
 
-FOLDER = CHECKPOINTS / "ddpm" / "final"
+FOLDERS = {  # of the trained pipelines
+    "shapes": CHECKPOINTS / "ddpm" / "final",
+    "fashion": CHECKPOINTS / "fashion-ddpm" / "final",
+}
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,11 @@ class Teacher:
     signal: Tensor  # alphas_cumprod [num_train_timesteps]
 
     @classmethod
-    def load(cls, device: str) -> "Teacher":
-        unet = UNet2DConditionModel.from_pretrained(FOLDER, subfolder="unet")
+    def load(cls, folder: Path, device: str) -> "Teacher":
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
         unet = unet.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        return cls(
-            unet, DDIMScheduler.from_pretrained(FOLDER, subfolder="scheduler").alphas_cumprod
-        )
+        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
+        return cls(unet, scheduler.alphas_cumprod)
 
     @torch.no_grad()
     def noise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:

@@ -61,11 +61,12 @@ def fit(
     device: str,
     sheet: Sheet,
     optimizers: Optimizers = adamw,
+    until: int | None = None,
 ) -> nn.Module:
     """Trains network and returns its exponential moving average, resuming where it stopped.
 
     loss(network, generator, step) is the scalar to descend; sheet(network, path) draws what
-    the network can do by now.
+    the network can do by now; until is the step to stop at, None for the last one.
     """
     folder = CHECKPOINTS / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,8 @@ def fit(
     step = _resume(recipe, folder, network, average=average.module, optimizers=descent)
     average.n_averaged.fill_(step)  # zero would make the next update copy the network
     started, first, smooth = time.monotonic(), step, None
-    while step < recipe.steps:
+    end = min(until or recipe.steps, recipe.steps)
+    while step < end:
         value = _update(recipe, network, average, optimizers=descent, loss=loss, step=step)
         smooth = value if smooth is None else 0.98 * smooth + 0.02 * value
         step += 1
@@ -89,7 +91,7 @@ def fit(
                 value=smooth,
                 step_s=(time.monotonic() - started) / (step - first),
             )
-        if step % recipe.checkpoint_every == 0 or step == recipe.steps:
+        if step % recipe.checkpoint_every == 0 or step == end:
             _save(recipe, folder, step, network=network, average=average.module, optimizers=descent)
         if step % recipe.sheet_every == 0 or step == recipe.steps:
             _restore_masks(average.module, network)

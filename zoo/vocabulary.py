@@ -1,23 +1,22 @@
-"""Byte-pair merges: a word of the embedded world is one token, other text still has tokens."""
+"""Byte-pair merges: a word of a world is one token, other text still has tokens."""
 
 import gzip
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 from open_clip.tokenizer import bytes_to_unicode
 from transformers import CLIPTokenizer
 
-from denoisebench.bench.shapes.world import WORDS
-
 CAPTION_TOKENS = 24  # the longest caption has 18 tokens, start and end included
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
-def merges() -> list[tuple[str, str]]:
+def merges(words: Iterable[str]) -> list[tuple[str, str]]:
     """Merges in order of priority. A later merge never applies before an earlier one, so adding a
     word's missing merges leaves the words before it whole."""
     pairs: list[tuple[str, str]] = []
-    for word in WORDS:
+    for word in words:
         tokens = _apply([*word[:-1], word[-1] + "</w>"], pairs)
         while len(tokens) > 1:
             pairs.append((tokens[0], tokens[1]))
@@ -25,18 +24,18 @@ def merges() -> list[tuple[str, str]]:
     return pairs
 
 
-def tokenizer() -> CLIPTokenizer:
+def tokenizer(words: Iterable[str]) -> CLIPTokenizer:
     """The tokenizer of the generators' text encoder."""
-    letters = list(bytes_to_unicode().values())
+    pairs, letters = merges(words), list(bytes_to_unicode().values())
     pieces = [*letters, *(letter + "</w>" for letter in letters)]
-    pieces += ["".join(pair) for pair in merges()] + [_START, _END]
+    pieces += ["".join(pair) for pair in pairs] + [_START, _END]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges(), model_max_length=CAPTION_TOKENS)
+    return CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=CAPTION_TOKENS)
 
 
-def save_bpe(path: Path) -> None:
-    """The same merges in the gzip form that open_clip reads: a header, then one a line."""
-    lines = ["# denoisebench shapes", *(" ".join(pair) for pair in merges())]
+def save_bpe(pairs: list[tuple[str, str]], path: Path) -> None:
+    """Writes merges in the gzip form that open_clip reads: a header, then one a line."""
+    lines = ["# denoisebench shapes", *(" ".join(pair) for pair in pairs)]
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
 

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 from denoisebench.bench.errors import UserError, wrong_kind
 
-EMBEDDED = Path(__file__).parents[1] / "shapes" / "weights"
+EMBEDDED = Path(__file__).parents[1] / "weights"
 _PREFIX, _BUNDLED, _PACKAGE = "embedded:", "bundled:", "package:"
 CLOSED_FORM = "closed_form:"  # prefix of models that are computed, and of their exact statistics
 LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and weights

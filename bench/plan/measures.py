@@ -9,6 +9,8 @@ from denoisebench.bench.inputs.pictures import size_of
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.paths import CLOSED_FORM, existing
+from denoisebench.bench.score.accuracy import asked_for
 from denoisebench.bench.score.accuracy import check_prompts
 from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.clip import OfPrompts
@@ -89,7 +91,7 @@ def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     _check_dimensions(settings)
     _check_compared_images(settings, metrics)
     if settings.metrics.accuracy:
-        check_prompts(PromptSet.of(settings.prompts).first(settings.samples))
+        asked_for(PromptSet.of(settings.prompts).first(settings.samples))
 
 
 def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:

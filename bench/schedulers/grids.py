@@ -47,6 +47,8 @@ def build_scheduler(
     """
     given, laid = given_levels(grid), {**flags, **grid_flags(class_name, flags, grid)}
     scheduler = scheduler_from(scheduler_class(class_name), laid, model_config)
+    if not hasattr(scheduler, "init_noise_sigma"):
+        scheduler.init_noise_sigma = 1.0  # of flows; pipelines that other paths had first read it
     if given:
         _give_levels(scheduler, lambda steps: _as_taken(class_name, given))
     elif grid == "matched" and _follows_flow(class_name, flags) and _takes_sigmas(class_name):

@@ -1,4 +1,4 @@
-"""Whether images show what their prompts ask for, of prompts of the embedded world."""
+"""Whether images show what their prompts ask for, of prompts of the embedded worlds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from denoisebench.bench import fashion
 from denoisebench.bench.paths import content_hash, existing
 from denoisebench.bench.records.cell import digest
 from denoisebench.bench.score.metric import Estimated, Metric, Scoring
 from denoisebench.bench.score.networks import SCORING, Memory, attribute_network, weights_title
 from denoisebench.bench.settings.metrics import AttributeSettings
+from denoisebench.bench.shapes import language
 from denoisebench.metrics.estimate import mean_estimate
 
 if TYPE_CHECKING:
@@ -20,14 +25,20 @@ if TYPE_CHECKING:
 
     from denoisebench.bench.score.passes import Reader
 
-ATTRIBUTES = ("all", "shape", "colour", "texture", "size", "background", "layout")
+ALL = "all"  # attributes together
+_KINDS = ("shape", "colour", "texture", "size", "background", "layout")  # of a rendered scene
 
 
-def check_prompts(prompts: Sequence[str]) -> None:
-    """Raises UserError for a prompt that asks for no attributes: it is no caption."""
-    from denoisebench.bench.shapes.language import asked_for
+def asked_for(prompts: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:
+    """Class indices [N] by attribute, -1 where a prompt does not name it: of photographs, where all
+    prompts are theirs, else of scenes. Raises UserError for a prompt that asks for no attributes.
+    """
+    return (fashion if fashion.are_prompts(prompts) else language).asked_for(prompts)
 
-    asked_for(prompts)
+
+def attributes_of(prompts: Sequence[str]) -> tuple[str, ...]:
+    """Names of what can be read right or wrong: of a photograph, which has a class alone, all."""
+    return (ALL,) if prompts and fashion.are_prompts(prompts) else (ALL, *_KINDS)
 
 
 @dataclass(frozen=True)
@@ -35,11 +46,11 @@ class Accuracy(Metric):
     """The share of attributes asked for that a network reads in the image: all, or one of them."""
 
     network: AttributeSettings
-    attribute: str  # one of ATTRIBUTES
+    attribute: str  # of attributes_of
 
     @property
     def column(self) -> str:
-        return "accuracy" if self.attribute == "all" else f"accuracy_{self.attribute}"
+        return "accuracy" if self.attribute == ALL else f"accuracy_{self.attribute}"
 
     @cached_property
     def kind(self) -> str:
@@ -60,7 +71,6 @@ class Accuracy(Metric):
         """Which attributes are as asked for, each [N]; those of all kinds are in one shard."""
         import torch
 
-        from denoisebench.bench.shapes.language import asked_for
         from denoisebench.metrics.networks.attributes import read_right
 
         device = scoring.memory.device

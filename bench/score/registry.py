@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.plugins.functions import own_function
-from denoisebench.bench.score.accuracy import ATTRIBUTES, Accuracy
+from denoisebench.bench.score.accuracy import Accuracy, attributes_of
 from denoisebench.bench.score.clip import ClipS, ClipScore, Cmmd
 from denoisebench.bench.score.distances import (
     NEIGHBOURS,
@@ -148,7 +148,8 @@ def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
 
 def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
     if settings.accuracy:
-        yield from (Accuracy(settings.accuracy, attribute) for attribute in ATTRIBUTES)
+        for attribute in attributes_of(subject.prompts):
+            yield Accuracy(settings.accuracy, attribute)
 
 
 def _own(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:

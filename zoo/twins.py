@@ -1,0 +1,196 @@
+"""Trains fashion-ddpm and fashion-flow: one UNet, taught twice, and only the objective differs.
+
+Both start from the same weights and see the same latents, captions, noise and times in the same
+order, with the same optimizer and average. One predicts the noise of a variance-preserving path
+(Ho et al., 2020), the other the velocity of the straight one (Liu et al., 2023), each by its plain
+mean squared error; neither is taught by the other. They learn in turns, a piece of steps each, so
+that whenever training stops they have come equally far.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from zoo import prompts
+from zoo.ddpm import scheduler as ddpm_scheduler
+from zoo.ddpm import stable_diffusion
+from zoo.fashion import FASHION
+from zoo.generators import (
+    CAPTION_DROPOUT,
+    PHOTOGRAPHS,
+    CaptionedLatents,
+    captioned_latents,
+    sample_sheet,
+    trained_vae,
+    training_captions,
+)
+from zoo.teacher import spread
+from zoo.training import CHECKPOINTS, Recipe, describe, fit
+from zoo.vocabulary import tokenizer
+
+PIECE = 500  # steps that one of them learns before it is the other's turn
+RECIPE = Recipe(
+    "",
+    steps=5000,
+    batch_size=32,
+    learning_rate=1e-3,
+    seed=41,
+    warmup_steps=300,
+    sheet_every=1000,
+    details={"photographs": PHOTOGRAPHS, "caption_dropout": CAPTION_DROPOUT},
+)
+TIMES = 1000  # what a network is told at pure noise
+Seen = tuple[Tensor, Tensor, Tensor]  # noisy latents, what the network is told, its target
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What sets one twin apart."""
+
+    name: str
+    scheduler: Callable[[], Any]
+    seen: Callable[[Tensor, Tensor, Tensor], Seen]  # of latents, noise, times [N] in [0, 1)
+
+    @property
+    def recipe(self) -> Recipe:
+        return replace(RECIPE, name=self.name)
+
+
+def flow_scheduler() -> DPMSolverMultistepScheduler:
+    """Euler's method on the straight path: the first order of DPM-Solver++ there. The class that is
+    called Euler lacks the init_noise_sigma that StableDiffusionPipeline reads."""
+    return DPMSolverMultistepScheduler(
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        solver_order=1,
+        steps_offset=1,  # of no effect on a flow; StableDiffusionPipeline warns of another
+    )
+
+
+def noise_seen(latents: Tensor, noise: Tensor, times: Tensor) -> Seen:
+    """The variance-preserving path, and its noise."""
+    signal = ddpm_scheduler().alphas_cumprod
+    t = (times * TIMES).long()
+    alpha = spread(signal[t])
+    return alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, t, noise
+
+
+def velocity_seen(latents: Tensor, noise: Tensor, times: Tensor) -> Seen:
+    """The straight path, and its velocity."""
+    return latents.lerp(noise, spread(times)), times * TIMES, noise - latents
+
+
+OBJECTIVES = (
+    Objective("fashion-ddpm", ddpm_scheduler, noise_seen),
+    Objective("fashion-flow", flow_scheduler, velocity_seen),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Every text that is told, encoded once, and which of them stands beside a photograph."""
+
+    states: Tensor  # [texts, tokens, width], of no text last
+    index: Tensor  # [photographs]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, encoder: CLIPTextModel, data: CaptionedLatents) -> "Told":
+        texts, index = data.tokens.unique(dim=0, return_inverse=True)
+        texts = torch.cat([texts, data.no_caption[None]])
+        return cls(encoder(texts).last_hidden_state, index)
+
+    def beside(self, photographs: Tensor, dropped: Tensor) -> Tensor:
+        """States of the texts beside photographs [N], of no text where it is dropped."""
+        return self.states[torch.where(dropped, len(self.states) - 1, self.index[photographs])]
+
+
+def build_unet(channels: int) -> UNet2DConditionModel:
+    """The untrained network that both begin as."""
+    torch.manual_seed(RECIPE.seed)
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=(32, 96),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=prompts.WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    ).to(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that the two have in common."""
+
+    data: CaptionedLatents
+    told: Told
+    parts: dict[str, Any]  # of the pipelines, but for UNet and scheduler
+
+    @classmethod
+    def load(cls, device: str) -> "Lesson":
+        words, vae = tokenizer(FASHION.words), trained_vae(FASHION, device)
+        encoder = CLIPTextModel.from_pretrained(prompts.FOLDER).to(device).eval()
+        captions = training_captions(FASHION)
+        data = captioned_latents(FASHION, vae, words, captions=captions)
+        parts = {"vae": vae, "text_encoder": encoder, "tokenizer": words}
+        return cls(data, Told.of(encoder, data), parts)
+
+    def pipeline(self, unet: nn.Module, objective: Objective) -> StableDiffusionPipeline:
+        return stable_diffusion(unet=unet, scheduler=objective.scheduler(), **self.parts)
+
+
+def train(device: str) -> None:
+    """Trains (or resumes) both in turns, and saves their pipelines."""
+    lesson = Lesson.load(device)
+    for until in range(PIECE, RECIPE.steps + PIECE, PIECE):
+        for objective in OBJECTIVES:
+            learn(objective, lesson, device, until=until)
+
+
+def learn(objective: Objective, lesson: Lesson, device: str, *, until: int) -> None:
+    """Trains one of them to a step, and saves its pipeline as it is then."""
+
+    def loss(unet: nn.Module, generator: torch.Generator, step: int) -> Tensor:
+        return error(objective, unet, lesson, generator=generator)
+
+    def sheet(unet: nn.Module, path: Path) -> None:
+        call = {"num_inference_steps": 20, "guidance_scale": 2.0, "height": 32, "width": 32}
+        sample_sheet(FASHION, lesson.pipeline(unet, objective), path, **call)
+
+    unet = build_unet(lesson.data.latents.shape[1])
+    unet = fit(objective.recipe, unet, loss, device=device, sheet=sheet, until=until)
+    out = CHECKPOINTS / objective.name / "final"
+    lesson.pipeline(unet, objective).save_pretrained(out)
+    record = {**describe(objective.recipe), "steps_done": until}
+    (out / "training.json").write_text(json.dumps(record, indent=1))
+
+
+def error(
+    objective: Objective, unet: nn.Module, lesson: Lesson, *, generator: torch.Generator
+) -> Tensor:
+    """Mean squared error of the prediction, times spread evenly over a batch."""
+    size, device, latents = RECIPE.batch_size, unet.device, lesson.data.latents
+    index = torch.randint(len(latents), (size,), generator=generator)
+    noise = torch.randn(size, *latents.shape[1:], generator=generator)
+    dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
+    times = (torch.arange(size) + torch.rand(size, generator=generator)) / size
+    x, t, target = objective.seen(latents[index].float(), noise, times)
+    x = x.to(device, memory_format=torch.channels_last)
+    text = lesson.told.beside(index, dropped).to(device)
+    return (unet(x, t.to(device), text).sample - target.to(device)).square().mean()
+
+
+if __name__ == "__main__":
+    train("cpu")
