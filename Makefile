@@ -107,7 +107,18 @@ zoo: install ## Train and release the embedded networks (hours on two cores, res
 	$(BIN)/python -m zoo.references
 	$(BIN)/python -m zoo.quality
 
+zoo-fashion: install ## Train and release the networks of the photographs (Debian's dataset-fashion-mnist; resumable)
+	$(BIN)/python -m zoo.vae --world fashion --device $(DEVICE)
+	$(BIN)/python -m zoo.features --world fashion --device $(DEVICE)
+	$(BIN)/python -m zoo.clip --world fashion --device $(DEVICE)
+	$(BIN)/python -m zoo.prompts
+	$(BIN)/python -m zoo.twins --device $(DEVICE)
+	$(BIN)/python -m zoo.lcm --world fashion --device $(DEVICE)
+	$(BIN)/python -m zoo.release $(addprefix fashion-,ddpm flow lcm features clip)
+	$(BIN)/python -m zoo.references
+	$(BIN)/python -m zoo.quality $(addprefix fashion-,vae ddpm flow lcm features clip)
+
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures examples schedulers references claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo lock
+.PHONY: help install demo pictures examples schedulers references claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock

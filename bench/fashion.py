@@ -1,7 +1,7 @@
 """The second embedded world, photographs of clothes: what its prompts ask for.
 
-The photographs are Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): ten classes, 28x28 grey. This
-file knows their names and the prompts; it has no photograph.
+The photographs are Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): ten classes, 28x28 grey pixels.
+This file knows their names and the prompts, and how a photograph becomes an image.
 """
 
 import re
@@ -40,6 +40,7 @@ PROMPTS = {
     for k in range(3)
     for number, name in enumerate(CLASSES)
 }
+SIDE, _BORDER = 28, 2  # pixels of a photograph, and of what is put around it
 WORDS = tuple(dict.fromkeys(word for prompt in PROMPTS for word in re.findall("[a-z]+", prompt)))
 
 
@@ -51,3 +52,9 @@ def are_prompts(prompts: Sequence[str]) -> bool:
 def asked_for(prompts: Sequence[str]) -> dict[str, np.ndarray]:
     """Numbers of the classes [N] that prompts of this world ask for."""
     return {"class": np.array([PROMPTS[prompt] for prompt in prompts])}
+
+
+def padded(photographs: np.ndarray) -> np.ndarray:
+    """[N, 28, 28] to [N, 3, 32, 32]: a border as black as the ground, and three equal channels."""
+    framed = np.pad(photographs, ((0, 0), *[(_BORDER, _BORDER)] * 2))
+    return np.repeat(framed[:, None], 3, axis=1)

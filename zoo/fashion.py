@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from denoisebench.bench.fashion import PROMPTS, WORDS, asked_for
+from denoisebench.bench.fashion import PROMPTS, SIDE, WORDS, asked_for, padded
 from zoo.data import Pictures, World
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
-_SIDE, _BORDER = 28, 2  # pixels
 _ORDER_SEED, _CAPTION_SEED = 1, 2
 
 
@@ -24,7 +23,7 @@ def photographs(part: str) -> tuple[np.ndarray, np.ndarray]:
     if not DATA.exists():
         raise SystemExit(f"nothing at {DATA}: apt-get install dataset-fashion-mnist")
     return (
-        _read(DATA / f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, _SIDE, _SIDE),
+        _read(DATA / f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, SIDE, SIDE),
         _read(DATA / f"{part}-labels-idx1-ubyte.gz", 8).astype(np.int64),
     )
 
@@ -32,12 +31,6 @@ def photographs(part: str) -> tuple[np.ndarray, np.ndarray]:
 def _read(path: Path, header: int) -> np.ndarray:
     """Bytes behind the header of an IDX file (LeCun's format for MNIST)."""
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
-
-
-def padded(images: np.ndarray) -> np.ndarray:
-    """[N, 28, 28] to [N, 3, 32, 32]: a black border, as the ground is, and equal channels."""
-    border = np.pad(images, ((0, 0), *[(_BORDER, _BORDER)] * 2))
-    return np.repeat(border[:, None], 3, axis=1)
 
 
 def training(start: int, stop: int) -> Pictures:

@@ -1,7 +1,8 @@
 """Measures the released networks and writes their model cards.
 
 Everything is read from the package's own weights, so the cards say what users load.
-`python -m zoo.quality NAME …` measures some only: vae, ddpm, flow, lcm, features, clip.
+`python -m zoo.quality NAME …` measures some only: vae, ddpm, flow, lcm, features, clip, and
+fashion-vae and so on of the world of photographs.
 """
 
 import json
@@ -19,15 +20,7 @@ from diffusers import StableDiffusion3Pipeline
 from denoisebench.bench.models.load import load_pipeline
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.shapes.render import dataset, render
-from denoisebench.bench.shapes.world import (
-    HELD_OUT_SEED,
-    IMAGE_SIZE,
-    PROMPT_SEED,
-    REFERENCE_SEED,
-    captions,
-    draw_scenes,
-)
+from denoisebench.bench.shapes.world import IMAGE_SIZE
 from denoisebench.metrics.estimate import paired_difference
 from denoisebench.metrics.features.frechet import frechet_estimate, frechet_floor
 from denoisebench.metrics.features.moments import FeatureStats
@@ -37,15 +30,12 @@ from zoo.clip import measure as measure_clip
 from zoo.clip import tokenizer_of
 from zoo.data import save_sheet, to_signed
 from zoo.features import accuracy
-from zoo.release import read_record, write_record
-from zoo.targets import image_targets
+from zoo.judging import JUDGING, Judging
+from zoo.release import read_record, released, write_record
 from zoo.vae import measure as measure_vae
 
-GUIDANCE = 4.0
-JUDGED, SCORED, REFERENCE = 512, 1024, 20000  # images
-CURVE_GUIDANCE = (1.0, GUIDANCE)
+JUDGED, SCORED = 512, 1024  # images
 LICENCE = "Apache-2.0"
-FEATURES = EMBEDDED / "shapes-features" / "features.safetensors"
 
 
 @dataclass(frozen=True)
@@ -59,6 +49,12 @@ class Generator:
     note: str = ""  # for the card: what its name does not say
 
 
+TWINS = (
+    "fashion-ddpm and fashion-flow have in common: the UNet and its first weights, the latents,\n"
+    "texts, noise, times and the order of all these, batch, steps, optimizer and average. The\n"
+    "objective alone differs, and neither was taught by the other. Both text encoders are one,\n"
+    "which learned to read classes off prompts beforehand."
+)
 GENERATORS = {
     "ddpm": Generator(
         "epsilon-prediction UNet and CLIP text encoder on latents of vae", "DDIM", (50,), (2, 8, 32)
@@ -81,12 +77,41 @@ GENERATORS = {
         "Distilled from shapes-ddpm, guidance included: `guidance_scale` from 1 to 6 is an input\n"
         "of the network, and a step is one pass whatever it is.",
     ),
+    "fashion-ddpm": Generator(
+        "epsilon-prediction UNet on latents of fashion-vae", "DDIM", (50,), (2, 8, 32), TWINS
+    ),
+    "fashion-flow": Generator(
+        "velocity-prediction UNet on latents of fashion-vae",
+        "Euler",
+        (50,),
+        (2, 8, 32),
+        f"{TWINS} Its own scheduler is the first\n"
+        "order of DPM-Solver++ on the straight path, which is Euler's method there.",
+    ),
+    "fashion-lcm": Generator(
+        "latent consistency model on latents of fashion-vae, for one to eight steps",
+        "LCM",
+        (1, 2, 4, 8),
+        (1, 2, 4, 8),
+        "Distilled from fashion-ddpm, guidance included: `guidance_scale` from 1 to 6 is an input\n"
+        "of the network, and a step is one pass whatever it is.",
+    ),
 }
+_VAE = "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"
 CARDS = {
-    "vae": ("shapes-ddpm/vae", "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"),
-    **{name: (f"shapes-{name}", generator.description) for name, generator in GENERATORS.items()},
-    "features": ("shapes-features", "attribute network, 64 features for the Fréchet distance"),
-    "clip": ("shapes-clip", "open_clip model for the CLIP score"),
+    "vae": ("shapes-ddpm/vae", _VAE),
+    "fashion-vae": ("fashion-ddpm/vae", f"{_VAE}; it began as that of the rendered scenes"),
+    **{
+        name: (released(name).name, generator.description) for name, generator in GENERATORS.items()
+    },
+    **{
+        f"{world}{kind}": (released(f"{world}{kind}").name, description)
+        for world in ("", "fashion-")
+        for kind, description in (
+            ("features", "attribute network, 64 features for the Fréchet distance"),
+            ("clip", "open_clip model for the CLIP score"),
+        )
+    },
 }
 
 
@@ -98,44 +123,61 @@ def main(names: list[str]) -> None:
     write_cards(read_record("quality"))
 
 
+def judging_of(name: str) -> Judging:
+    """How the world of a network judges."""
+    return JUDGING[released(name).name.partition("-")[0]]
+
+
 def measure_generator(name: str) -> dict:
-    generator = GENERATORS[name]
-    pipeline = load_pipeline(EMBEDDED / f"shapes-{name}", "float32", "cpu")
-    judge = AttributeNet.load(FEATURES)
-    sample_sheet(pipeline, EMBEDDED / f"shapes-{name}" / "samples.png", generator.judged_steps[-1])
+    generator, judging = GENERATORS[name], judging_of(name)
+    pipeline = load_pipeline(released(name), "float32", "cpu")
+    judge = AttributeNet.load(judging.features)
+    steps = generator.judged_steps[-1]
+    sample_sheet(judging, pipeline, released(name) / "samples.png", steps=steps)
     return {
         "read_right": {
-            f"guidance {GUIDANCE:g}, {steps} steps": read_right(pipeline, judge, steps)
+            f"guidance {judging.guidance[1]:g}, {steps} steps": read_right(
+                judging, pipeline, judge, steps=steps
+            )
             for steps in generator.judged_steps
         },
-        "read_right_on_reconstructions": read_right_reconstructed(pipeline, judge),
-        "fd_shapes": frechet_by_steps(pipeline, generator.curve_steps),
+        "read_right_on_reconstructions": read_right_reconstructed(judging, pipeline, judge),
+        f"fd_{judging.world.name}": frechet_by_steps(judging, pipeline, generator.curve_steps),
     }
 
 
-def measure_released_vae() -> dict:
-    return measure_vae(load_pipeline(EMBEDDED / "shapes-ddpm", "float32", "cpu").vae, "cpu")
+def measure_released_vae(name: str, generator: str) -> dict:
+    vae = load_pipeline(released(generator), "float32", "cpu").vae
+    return measure_vae(judging_of(name).world, vae, "cpu")
 
 
-def measure_released_features() -> dict:
-    return {"held_out_accuracy": accuracy(AttributeNet.load(FEATURES))}
+def measure_released_features(name: str) -> dict:
+    judging = judging_of(name)
+    return {"held_out_accuracy": accuracy(judging.world, AttributeNet.load(judging.features))}
 
 
-def measure_released_clip() -> dict:
-    folder = EMBEDDED / "shapes-clip"
+def measure_released_clip(name: str) -> dict:
+    folder, world = released(name), judging_of(name).world
     network = open_clip.create_model(f"local-dir:{folder}").eval()
-    return measure_clip(network, tokenizer_of(folder), "cpu")
+    return measure_clip(world, network, tokenizer_of(folder), device="cpu")
 
 
 MEASURES: dict[str, Callable[[], dict]] = {
-    "vae": measure_released_vae,
+    "vae": partial(measure_released_vae, "vae", "ddpm"),
+    "fashion-vae": partial(measure_released_vae, "fashion-vae", "fashion-ddpm"),
     **{name: partial(measure_generator, name) for name in GENERATORS},
-    "features": measure_released_features,
-    "clip": measure_released_clip,
+    **{
+        f"{world}{kind}": partial(measure, f"{world}{kind}")
+        for world in ("", "fashion-")
+        for kind, measure in (
+            ("features", measure_released_features),
+            ("clip", measure_released_clip),
+        )
+    },
 }
 
 
-def draw(pipeline, prompts: list[str], steps: int, *, guidance: float = GUIDANCE) -> np.ndarray:
+def draw(pipeline, prompts: list[str], steps: int, *, guidance: float) -> np.ndarray:
     """Images [N, 3, 32, 32] uint8 by the pipeline's own scheduler."""
     parts = []
     for start in range(0, len(prompts), 64):
@@ -159,53 +201,40 @@ def call_options(pipeline) -> dict:
     return {"max_sequence_length": 0} if isinstance(pipeline, StableDiffusion3Pipeline) else {}
 
 
-def read_right(pipeline, judge: AttributeNet, steps: int) -> dict[str, float]:
-    """Share of single-object prompts whose attributes the judge reads in the generated image."""
-    scenes = single_object_scenes(PROMPT_SEED, JUDGED)
-    return judged(judge, draw(pipeline, captions(scenes), steps), scenes)
+def read_right(judging: Judging, pipeline, judge: AttributeNet, *, steps: int) -> dict[str, float]:
+    """Share of prompts of which the judge reads in the generated image what they ask for; of
+    scenes, of prompts for a single object."""
+    prompts, wanted = judging.asked(JUDGED)
+    images = draw(pipeline, prompts, steps, guidance=judging.guidance[1])
+    return judging.read_right(judge, images, wanted)
 
 
-def read_right_reconstructed(pipeline, judge: AttributeNet) -> dict[str, float]:
-    """The same of renders that went through the autoencoder: the most a generator can reach."""
-    scenes = single_object_scenes(HELD_OUT_SEED, JUDGED)
-    images = to_signed(torch.from_numpy(render(scenes)))
+def read_right_reconstructed(judging: Judging, pipeline, judge: AttributeNet) -> dict[str, float]:
+    """The same of pictures that went through the autoencoder: the most a generator without guidance
+    can reach."""
+    pictures, wanted = judging.shown(JUDGED)
+    return judging.read_right(judge, reconstructed(pipeline, pictures), wanted)
+
+
+def reconstructed(pipeline, pictures: np.ndarray) -> np.ndarray:
+    """Pictures [N, 3, 32, 32] uint8 through the autoencoder and back."""
+    images = to_signed(torch.from_numpy(pictures))
     with torch.no_grad():
         decoded = pipeline.vae.decode(pipeline.vae.encode(images).latent_dist.mean).sample
-    pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
-    return judged(judge, pixels, scenes)
+    return ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
 
 
-def single_object_scenes(seed: int, count: int):
-    scenes = draw_scenes(seed, 0, 3 * count)
-    return scenes[np.flatnonzero(scenes.count == 1)[:count]]
-
-
-@torch.no_grad()
-def judged(judge: AttributeNet, images: np.ndarray, scenes) -> dict[str, float]:
-    logits = judge.logits(judge(torch.from_numpy(images)))
-    targets = image_targets(scenes)
-    names = ("shape0", "colour0", "texture0", "size0", "background")
-    right = {name: logits[name].argmax(1) == targets[name] for name in names}
-    right["shape and colour"] = right["shape0"] & right["colour0"]
-    return {
-        name.removesuffix("0"): round(float(hit.float().mean()), 4) for name, hit in right.items()
-    }
-
-
-def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
+def frechet_by_steps(judging: Judging, pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
     """Distances by guidance and step count, and their fall since the step count before."""
-    extract = attribute_extractor(FEATURES, "shapes")
-    batches = (dataset(REFERENCE_SEED, i, i + 500)[0] for i in range(0, REFERENCE, 500))
-    reference = reduce(
-        FeatureStats.merge,
-        (FeatureStats.from_features(extract(torch.from_numpy(images))) for images in batches),
-    )
-    prompts = captions(draw_scenes(PROMPT_SEED, 0, SCORED))
+    extract = attribute_extractor(judging.features, judging.world.name)
+    features = (extract(torch.from_numpy(images)) for images in judging.reference())
+    reference = reduce(FeatureStats.merge, map(FeatureStats.from_features, features))
+    prompts = judging.world.prompts(SCORED)
     distances: dict[str, dict] = {
         "samples": SCORED,
         "perfect_samples_score": round(frechet_floor(reference, SCORED), 2),
     }
-    for guidance in CURVE_GUIDANCE:
+    for guidance in judging.guidance:
         before = None
         for steps in curve_steps:
             images = torch.from_numpy(draw(pipeline, prompts, steps, guidance=guidance))
@@ -219,9 +248,10 @@ def frechet_by_steps(pipeline, curve_steps: tuple[int, ...]) -> dict[str, dict]:
     return distances
 
 
-def sample_sheet(pipeline, path: Path, steps: int) -> None:
+def sample_sheet(judging: Judging, pipeline, path: Path, *, steps: int) -> None:
     """Forty-eight prompts in order, none left out."""
-    images = draw(pipeline, captions(draw_scenes(PROMPT_SEED, 0, 48)), steps)
+    prompts = judging.world.prompts(48)
+    images = draw(pipeline, prompts, steps, guidance=judging.guidance[1])
     save_sheet(to_signed(torch.from_numpy(images)), path, columns=12)
 
 
@@ -230,30 +260,30 @@ def write_cards(quality: dict[str, dict]) -> None:
         folder, description = CARDS[name]
         card = model_card(name, description, read_record(name), quality=quality[name])
         if name in GENERATORS:
-            generator = GENERATORS[name]
+            generator, guidance = GENERATORS[name], judging_of(name).guidance[1]
             steps = generator.judged_steps[-1]
             card += f"\n{generator.note}\n" if generator.note else ""
-            card += f"\n{generator.scheduler}, {steps} steps, guidance {GUIDANCE:g}:\n\n"
+            card += f"\n{generator.scheduler}, {steps} steps, guidance {guidance:g}:\n\n"
             card += "![samples](samples.png)\n"
         (EMBEDDED / folder / "README.md").write_text(card)
 
 
 def model_card(name: str, description: str, record: dict, *, quality: dict) -> str:
     """Markdown: data, recipe, what was measured of the released weights, losses."""
-    losses = record["losses"]
+    losses, world = record["losses"], judging_of(name).world
     recipe = {k: v for k, v in record.items() if k not in ("losses", "measured", "details")}
     recipe |= record["details"]
     lines = [
         f"# {name}: {description}",
         "",
-        f"Trained by `python -m zoo.{name}` on scenes rendered by `bench/shapes` and their",
-        f"captions; no other data. Licence: {LICENCE}.",
+        f"Trained by `{command_of(name)}` on {world.source};",
+        f"no other data. Licence: {LICENCE}.",
         "",
         "| recipe | |",
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in recipe.items()),
         "",
-        "The released weights, in half precision, on held-out scenes and prompts, by",
+        "The released weights, in half precision, on held-out pictures and prompts, by",
         "`python -m zoo.quality`:",
         "",
         "```json",
@@ -265,6 +295,14 @@ def model_card(name: str, description: str, record: dict, *, quality: dict) -> s
         *(f"| {step} | {loss} |" for step, loss in losses.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def command_of(name: str) -> str:
+    """What trains a network."""
+    if name in ("fashion-ddpm", "fashion-flow"):
+        return "python -m zoo.twins"
+    kind = name.removeprefix("fashion-")
+    return f"python -m zoo.{kind}" + (" --world fashion" if kind != name else "")
 
 
 if __name__ == "__main__":

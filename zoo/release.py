@@ -1,12 +1,14 @@
 """Copies trained networks into the package, in half precision: what users load.
 
 The training records stay in zoo/records, for the model cards. `python -m zoo.release NAME …`
-releases some networks only: ddpm, which brings its autoencoder, flow, lcm, features, clip.
+releases some networks only: ddpm, which brings its autoencoder, flow, lcm, features, clip, and
+fashion-ddpm and so on of the world of photographs.
 """
 
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,22 +23,25 @@ from zoo.training import CHECKPOINTS
 RECORDS = Path(__file__).parent / "records"
 
 
-def release_ddpm() -> Path:
-    _keep_record("vae")
-    return _release_pipeline("ddpm")
+def released(name: str) -> Path:
+    """Where a network lies in the package. Names of the first world's networks lack the world."""
+    return EMBEDDED / (name if name.startswith("fashion-") else f"shapes-{name}")
 
 
-def release_flow() -> Path:
-    return _share_weights(_release_pipeline("flow"))
+def release_first(name: str, *others: str) -> Path:
+    """The generator whose parts the others share, with the records of these parts."""
+    for other in others:
+        _keep_record(other)
+    return _release_pipeline(name)
 
 
-def release_lcm() -> Path:
-    return _share_weights(_release_pipeline("lcm"))
+def release_further(name: str) -> Path:
+    return _share_weights(_release_pipeline(name))
 
 
 def _release_pipeline(name: str) -> Path:
     """The whole pipeline; diffusers turns the weights into the precision a user asks for."""
-    out = EMBEDDED / f"shapes-{name}"
+    out = released(name)
     source = CHECKPOINTS / name / "final"
     pipeline = DiffusionPipeline.from_pretrained(
         source, dtype=torch.float16, **absent_parts(source)
@@ -47,8 +52,9 @@ def _release_pipeline(name: str) -> Path:
 
 
 def _share_weights(folder: Path) -> Path:
-    """Links to a file of shapes-ddpm instead of a copy: the generators have parts in common."""
-    originals = {path.read_bytes(): path for path in _weights(EMBEDDED / "shapes-ddpm")}
+    """Links to a file of the world's ddpm instead of a copy: generators have parts in common."""
+    first = folder.with_name(folder.name.partition("-")[0] + "-ddpm")
+    originals = {path.read_bytes(): path for path in _weights(first)}
     for path in _weights(folder):
         original = originals.get(path.read_bytes())
         if original and not path.is_symlink():
@@ -61,23 +67,23 @@ def _weights(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.safetensors"))
 
 
-def release_features() -> Path:
-    out = EMBEDDED / "shapes-features"
+def release_features(name: str) -> Path:
+    out = released(name)
     out.mkdir(parents=True, exist_ok=True)
-    network = AttributeNet.load(CHECKPOINTS / "features" / "final" / "features.safetensors")
+    network = AttributeNet.load(CHECKPOINTS / name / "final" / "features.safetensors")
     network.half().save(out / "features.safetensors")
-    _keep_record("features")
+    _keep_record(name)
     return out
 
 
-def release_clip() -> Path:
-    out, source = EMBEDDED / "shapes-clip", CHECKPOINTS / "clip" / "final"
+def release_clip(name: str) -> Path:
+    out, source = released(name), CHECKPOINTS / name / "final"
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("open_clip_config.json", "bpe.txt.gz"):
-        (out / name).write_bytes((source / name).read_bytes())
+    for file in ("open_clip_config.json", "bpe.txt.gz"):
+        (out / file).write_bytes((source / file).read_bytes())
     tensors = load_file(source / "open_clip_model.safetensors")
     save_file({k: v.half() for k, v in tensors.items()}, out / "open_clip_model.safetensors")
-    _keep_record("clip")
+    _keep_record(name)
     return out
 
 
@@ -100,11 +106,18 @@ def read_record(name: str) -> dict:
 
 
 RELEASES = {
-    "ddpm": release_ddpm,
-    "flow": release_flow,
-    "lcm": release_lcm,
-    "features": release_features,
-    "clip": release_clip,
+    "ddpm": partial(release_first, "ddpm", "vae"),
+    "fashion-ddpm": partial(release_first, "fashion-ddpm", "fashion-vae", "fashion-text"),
+    **{
+        f"{world}{kind}": partial(release, f"{world}{kind}")
+        for world in ("", "fashion-")
+        for kind, release in (
+            ("flow", release_further),
+            ("lcm", release_further),
+            ("features", release_features),
+            ("clip", release_clip),
+        )
+    },
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ mean squared error; neither is taught by the other. They learn in turns, a piece
 that whenever training stops they have come equally far.
 """
 
+import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ class Told:
     def of(cls, encoder: CLIPTextModel, data: CaptionedLatents) -> "Told":
         texts, index = data.tokens.unique(dim=0, return_inverse=True)
         texts = torch.cat([texts, data.no_caption[None]])
-        return cls(encoder(texts).last_hidden_state, index)
+        return cls(encoder(texts.to(encoder.device)).last_hidden_state, index)
 
     def beside(self, photographs: Tensor, dropped: Tensor) -> Tensor:
         """States of the texts beside photographs [N], of no text where it is dropped."""
@@ -193,4 +194,6 @@ def error(
 
 
 if __name__ == "__main__":
-    train("cpu")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    train(parser.parse_args().device)

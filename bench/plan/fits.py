@@ -25,7 +25,7 @@ from denoisebench.bench.records.names import counted
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS, spec_of
 from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
-from denoisebench.bench.score.references import RENDERS
+from denoisebench.bench.score.references import EMBEDDED_SOURCES
 from denoisebench.bench.settings.job import Settings
 from denoisebench.metrics.built_in import PRECISION_NEIGHBOURS
 
@@ -61,7 +61,7 @@ def _scheduler_names(settings: Settings) -> Iterator[str]:
 def _metrics_of_small_images(settings: Settings) -> Iterator[str]:
     model, metrics = settings.model, settings.metrics
     small = (
-        metrics.reference == RENDERS
+        metrics.reference in EMBEDDED_SOURCES
         or metrics.accuracy is not None
         or any(metric.kind == "attributes" for metric in metrics.frechet)
     )

@@ -9,9 +9,7 @@ from denoisebench.bench.inputs.pictures import size_of
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.paths import CLOSED_FORM, existing
 from denoisebench.bench.score.accuracy import asked_for
-from denoisebench.bench.score.accuracy import check_prompts
 from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.clip import OfPrompts
 from denoisebench.bench.score.convergence import convergence_lacks
@@ -20,7 +18,7 @@ from denoisebench.bench.score.looks import Look
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import (
-    RENDERS,
+    EMBEDDED_SOURCES,
     STATISTICS,
     given_moments,
     read_reference_image,
@@ -102,7 +100,7 @@ def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
             f"metrics.reference_samples={settings.reference_samples}: kernel and manifold "
             f"distances and CMMD need more than {DENSITY_NEIGHBOURS}"
         )
-    if settings.reference == RENDERS or not (settings.frechet or settings.cmmd):
+    if settings.reference in EMBEDDED_SOURCES or not (settings.frechet or settings.cmmd):
         return
     if settings.reference.startswith(CLOSED_FORM):
         _check_closed_form(settings)
@@ -170,7 +168,7 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
     if not any(look.is_compared for look in looks):
         return
     source, model = settings.metrics.reference, settings.model
-    if source == RENDERS:
+    if source in EMBEDDED_SOURCES:
         return
     has_images = source != _NONE and not source.startswith(CLOSED_FORM)
     if not has_images or reference_place(source).suffix == STATISTICS:

@@ -21,6 +21,7 @@ from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_orde
 from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
 from denoisebench.bench.score.captions import are_shown
+from denoisebench.bench.score.photographs import PHOTOGRAPHS, are_shown_evenly
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.settings.job import Settings
@@ -63,7 +64,9 @@ def _may_show_others(settings: Settings) -> bool:
     if not (metrics.frechet or metrics.cmmd) or not prompts:
         return False
     if metrics.reference == RENDERS:
-        return not captions_among(prompts)
+        return not captions_among(prompts, RENDERS)
+    if metrics.reference == PHOTOGRAPHS:
+        return not are_shown_evenly(prompts)
     source = metrics.reference
     place = reference_place(source) if source.startswith(PUBLISHED) else resolve(source)
     return not are_shown(place, prompts)

@@ -24,11 +24,11 @@ from denoisebench.bench.paths import CLOSED_FORM, conf_group, existing, resolve
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.score.networks import Named, OnHub, on_hub, weights_of, weights_title
 from denoisebench.bench.score.published import PUBLISHED, reference_place
-from denoisebench.bench.score.references import RENDERS
+from denoisebench.bench.score.references import EMBEDDED_SOURCES
 from denoisebench.bench.settings.job import ModelSettings, PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
-_NO_FILES = (RENDERS, "none")  # references that are none
+_NO_FILES = (*EMBEDDED_SOURCES, "none")  # references that are none
 _OF_LORA = ("lora", "lora_revision", "lora_file")
 _ADDRESS = ("path", "revision", "variant", "weights", "config", *_OF_LORA)
 _USUAL_METRICS = "own"  # of a model that is given by its path

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.fashion import are_prompts
 from denoisebench.bench.inputs.pictures import pictures_hash, read_picture
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, hash_of
@@ -26,6 +27,11 @@ from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
+from denoisebench.bench.score.photographs import (
+    PHOTOGRAPHS,
+    photographs_hash,
+    photographs_showing,
+)
 from denoisebench.bench.score.published import PUBLISHED, published, reference_place
 from denoisebench.bench.shapes.language import are_captions
 from denoisebench.bench.shapes.render import dataset, pictures_of
@@ -37,26 +43,31 @@ if TYPE_CHECKING:
     from denoisebench.metrics.features.moments import FeatureStats
 
 RENDERS = "renders"  # of the embedded world
+EMBEDDED_SOURCES = (RENDERS, PHOTOGRAPHS)  # what is no file of the user's
 STATISTICS = ".npz"  # mu and sigma, as pytorch-fid writes them
 _BATCH = 256  # images
 _ROUNDING = 1e-6  # of a covariance's trace, in its eigenvalues
 
 
-def captions_among(prompts: Sequence[str]) -> tuple[str, ...]:
-    """The prompts where all are captions of the embedded world; empty where one is not."""
-    return tuple(prompts) if are_captions(prompts) else ()
+def captions_among(prompts: Sequence[str], source: str) -> tuple[str, ...]:
+    """The prompts where all are of the embedded world that a source shows; empty where one is
+    not."""
+    of_its_world = are_prompts if source == PHOTOGRAPHS else are_captions
+    return tuple(prompts) if of_its_world(prompts) else ()
 
 
 @dataclass(frozen=True)
 class Reference:
     """What images are held against."""
 
-    # RENDERS, a folder of images, an .npz with mu and sigma, PUBLISHED and a name, or a closed form
+    # RENDERS, PHOTOGRAPHS, a folder of images, an .npz with mu and sigma, PUBLISHED and a name, or
+    # a closed form
     source: str
     samples: int  # the most images that are read
     features: int  # the first ones, whose features kernels and neighbours are held against
     keeps_features: bool = False  # whether a metric of the sweep is held against features
-    # What renders are of, in turn, and images of a folder with captions; empty for all there are.
+    # What renders are of, in turn, photographs, and images of a folder with captions; empty for all
+    # there are.
     captions: tuple[str, ...] = ()
 
     @property
@@ -73,6 +84,8 @@ class Reference:
             return (
                 digest([_renders_hash(), *self.captions], 12) if self.captions else _renders_hash()
             )
+        if self.source == PHOTOGRAPHS:
+            return photographs_hash(self.captions)
         if self.source.startswith(CLOSED_FORM):
             return closed_form_model("of the reference", self.source).weights
         path = reference_place(self.source)
@@ -101,6 +114,9 @@ class Reference:
         elif self.source == RENDERS:
             for start in range(first, last, _BATCH):
                 yield self._renders(start, min(start + _BATCH, last))
+        elif self.source == PHOTOGRAPHS:
+            images = photographs_showing(self.captions)[first:last]
+            yield from (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
         else:
             folder = reference_place(self.source)
             yield from _alike(pictures_showing(folder, self.captions)[first:last], size)

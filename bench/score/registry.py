@@ -25,7 +25,7 @@ from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.own import own_metric
 from denoisebench.bench.score.published import PUBLISHED, published
-from denoisebench.bench.score.references import RENDERS, Reference, captions_among
+from denoisebench.bench.score.references import EMBEDDED_SOURCES, Reference, captions_among
 from denoisebench.bench.settings.metrics import FrechetSettings, MetricsSettings
 from denoisebench.metrics.built_in import octaves_of
 from denoisebench.metrics.specs import metric_spec
@@ -80,13 +80,13 @@ def _missing_weights(metric: Metric) -> str:
 def reference_of(settings: MetricsSettings, subject: Subject) -> Reference:
     """What the metrics hold images against: of the same prompts where it is known what it shows."""
     prompts = subject.prompts
-    shows_all = settings.reference != RENDERS or not prompts
+    shows_all = settings.reference not in EMBEDDED_SOURCES or not prompts
     return Reference(
         settings.reference,
         _samples_of(settings),
         settings.reference_features,
         keeps_features=needs_reference_features(settings),
-        captions=prompts if shows_all else captions_among(prompts),
+        captions=prompts if shows_all else captions_among(prompts, settings.reference),
     )
 
 

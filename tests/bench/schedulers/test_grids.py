@@ -192,3 +192,11 @@ def test_schedulers_that_cannot_be_matched_say_so(name, tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path, *grid))
     assert code == 2
     assert f"scheduler={name}: cannot be put on grid=matched; choose from lms, euler, heun," in err
+
+
+def test_a_flow_starts_at_noise_of_variance_1_in_a_pipeline_that_asks_the_scheduler():
+    """StableDiffusionPipeline reads init_noise_sigma, which classes of flows lack."""
+    for name, spec in SCHEDULERS.items():
+        if spec.family == "flow":
+            scheduler = build_scheduler(spec.class_name, spec.flags, {})
+            assert float(scheduler.init_noise_sigma) == pytest.approx(1), name

@@ -17,7 +17,8 @@ from denoisebench.metrics.estimate import paired_difference
 from denoisebench.metrics.features.frechet import frechet_estimate
 from denoisebench.metrics.features.moments import FeatureStats
 from denoisebench.metrics.networks.attributes import AttributeNet
-from zoo.quality import draw, judged, single_object_scenes
+from zoo.judging import JUDGING
+from zoo.quality import draw
 from zoo.vae import reconstruct
 
 
@@ -46,8 +47,9 @@ def test_the_autoencoder_reconstructs_to_26_db(pipeline):
 @pytest.mark.slow
 def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
     pipeline = load_pipeline(EMBEDDED / model, "float32", "cpu")
-    scenes = single_object_scenes(PROMPT_SEED, 64)
-    right = judged(judge, draw(pipeline, captions(scenes), steps), scenes)
+    judging = JUDGING["shapes"]
+    prompts, wanted = judging.asked(64)
+    right = judging.read_right(judge, draw(pipeline, prompts, steps, guidance=4.0), wanted)
     assert right["shape and colour"] >= share
 
 
