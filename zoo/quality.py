@@ -67,7 +67,9 @@ GENERATORS = {
         "Call the pipeline with `max_sequence_length=0`: without a T5 encoder it appends so many\n"
         "zero tokens, and the transformer was trained without them. The text encoders are\n"
         "shapes-ddpm's, frozen. Four fifths of a training target are the velocity that\n"
-        "shapes-ddpm's denoiser sees, so the two models are not independent.",
+        "shapes-ddpm's denoiser sees, so the two models are not independent. A shapes-flow\n"
+        "that learned from data alone has not been trained: it takes longer than there was.\n"
+        "Families on even terms are fashion-ddpm and fashion-flow.",
     ),
     "lcm": Generator(
         "latent consistency model on latents of vae, for one to eight steps",

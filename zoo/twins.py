@@ -2,15 +2,16 @@
 
 Both start from the same weights and see the same latents, captions, noise and times in the same
 order, with the same optimizer and average. One predicts the noise of a variance-preserving path
-(Ho et al., 2020), the other the velocity of the straight one (Liu et al., 2023), each by its plain
-mean squared error; neither is taught by the other. They learn in turns, a piece of steps each, so
-that whenever training stops they have come equally far.
+(Ho et al., 2020), its squared error weighted by min-SNR (Hang et al., 2023) as that of shapes-ddpm
+is; the other the velocity of the straight path (Liu et al., 2023), its squared error unweighted.
+Neither is taught by the other. They learn in turns, a piece of steps each, so that whenever
+training stops they have come equally far.
 """
 
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from zoo import prompts
+from zoo.ddpm import MIN_SNR, stable_diffusion
 from zoo.ddpm import scheduler as ddpm_scheduler
-from zoo.ddpm import stable_diffusion
 from zoo.fashion import FASHION
 from zoo.generators import (
     CAPTION_DROPOUT,
@@ -48,7 +49,8 @@ RECIPE = Recipe(
     details={"photographs": PHOTOGRAPHS, "caption_dropout": CAPTION_DROPOUT},
 )
 TIMES = 1000  # what a network is told at pure noise
-Seen = tuple[Tensor, Tensor, Tensor]  # noisy latents, what the network is told, its target
+# Noisy latents, what the network is told [N], its target, the weight of its squared error [N].
+Seen = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,11 @@ class Objective:
     name: str
     scheduler: Callable[[], Any]
     seen: Callable[[Tensor, Tensor, Tensor], Seen]  # of latents, noise, times [N] in [0, 1)
+    details: dict[str, float] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:
-        return replace(RECIPE, name=self.name)
+        return replace(RECIPE, name=self.name, details={**RECIPE.details, **self.details})
 
 
 def flow_scheduler() -> DPMSolverMultistepScheduler:
@@ -78,19 +81,21 @@ def flow_scheduler() -> DPMSolverMultistepScheduler:
 
 def noise_seen(latents: Tensor, noise: Tensor, times: Tensor) -> Seen:
     """The variance-preserving path, and its noise."""
-    signal = ddpm_scheduler().alphas_cumprod
     t = (times * TIMES).long()
-    alpha = spread(signal[t])
-    return alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, t, noise
+    signal = ddpm_scheduler().alphas_cumprod[t]
+    snr, alpha = signal / (1 - signal), spread(signal)
+    x = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    return x, t, noise, snr.clamp(max=MIN_SNR) / snr
 
 
 def velocity_seen(latents: Tensor, noise: Tensor, times: Tensor) -> Seen:
     """The straight path, and its velocity."""
-    return latents.lerp(noise, spread(times)), times * TIMES, noise - latents
+    x = latents.lerp(noise, spread(times))
+    return x, times * TIMES, noise - latents, torch.ones_like(times)
 
 
 OBJECTIVES = (
-    Objective("fashion-ddpm", ddpm_scheduler, noise_seen),
+    Objective("fashion-ddpm", ddpm_scheduler, noise_seen, {"min_snr": MIN_SNR}),
     Objective("fashion-flow", flow_scheduler, velocity_seen),
 )
 
@@ -162,6 +167,9 @@ def train(device: str) -> None:
 
 def learn(objective: Objective, lesson: Lesson, device: str, *, until: int) -> None:
     """Trains one of them to a step, and saves its pipeline as it is then."""
+    out = CHECKPOINTS / objective.name / "final"
+    if _steps_done(out) >= until:
+        return
 
     def loss(unet: nn.Module, generator: torch.Generator, step: int) -> Tensor:
         return error(objective, unet, lesson, generator=generator)
@@ -172,25 +180,30 @@ def learn(objective: Objective, lesson: Lesson, device: str, *, until: int) -> N
 
     unet = build_unet(lesson.data.latents.shape[1])
     unet = fit(objective.recipe, unet, loss, device=device, sheet=sheet, until=until)
-    out = CHECKPOINTS / objective.name / "final"
     lesson.pipeline(unet, objective).save_pretrained(out)
     record = {**describe(objective.recipe), "steps_done": until}
     (out / "training.json").write_text(json.dumps(record, indent=1))
 
 
+def _steps_done(folder: Path) -> int:
+    record = folder / "training.json"
+    return json.loads(record.read_text())["steps_done"] if record.exists() else 0
+
+
 def error(
     objective: Objective, unet: nn.Module, lesson: Lesson, *, generator: torch.Generator
 ) -> Tensor:
-    """Mean squared error of the prediction, times spread evenly over a batch."""
+    """Weighted mean squared error of the prediction, times spread evenly over a batch."""
     size, device, latents = RECIPE.batch_size, unet.device, lesson.data.latents
     index = torch.randint(len(latents), (size,), generator=generator)
     noise = torch.randn(size, *latents.shape[1:], generator=generator)
     dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
     times = (torch.arange(size) + torch.rand(size, generator=generator)) / size
-    x, t, target = objective.seen(latents[index].float(), noise, times)
+    x, t, target, weight = objective.seen(latents[index].float(), noise, times)
     x = x.to(device, memory_format=torch.channels_last)
     text = lesson.told.beside(index, dropped).to(device)
-    return (unet(x, t.to(device), text).sample - target.to(device)).square().mean()
+    missed = (unet(x, t.to(device), text).sample - target.to(device)).square().mean((1, 2, 3))
+    return (weight.to(device) * missed).mean()
 
 
 if __name__ == "__main__":

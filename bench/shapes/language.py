@@ -50,8 +50,8 @@ def _read(prompt: str) -> dict[str, int]:
     match = _CAPTION.fullmatch(prompt)
     if not match:
         raise UserError(
-            f"metrics.accuracy: prompt {prompt!r} is no caption of the embedded world; choose "
-            "prompts=shapes, or metrics without accuracy"
+            f"metrics.accuracy: prompt {prompt!r} is no caption of an embedded world; choose "
+            "prompts=shapes or prompts=fashion, or metrics without accuracy"
         )
     words = match.groupdict()
     relation = words["relation"]

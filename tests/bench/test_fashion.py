@@ -37,7 +37,7 @@ def test_what_is_asked_for_is_read_in_either_world():
     assert asked_in_any_world(prompts).keys() == {"class"}
     scene = "a small striped red ring on a blue background"
     assert asked_in_any_world([scene])["shape0"].tolist() == [3]
-    with pytest.raises(Exception, match="is no caption of the embedded world"):
+    with pytest.raises(Exception, match="is no caption of an embedded world"):
         asked_in_any_world([*prompts, "a photo of a zebra"])
 
 

@@ -49,7 +49,7 @@ def test_each_learns_what_its_own_scheduler_makes_clean_data_of(latents, noise):
     """The true target, taken for the prediction, gives the latents back in one step to the end."""
     for objective in twins.OBJECTIVES:
         for i, time in enumerate(TIMES):
-            x, t, target = objective.seen(latents[i : i + 1], noise[i : i + 1], time[None])
+            x, t, target, _ = objective.seen(latents[i : i + 1], noise[i : i + 1], time[None])
             scheduler = objective.scheduler()
             if objective is DDPM:
                 signal = scheduler.alphas_cumprod[t]

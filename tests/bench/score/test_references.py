@@ -110,3 +110,18 @@ def test_captions_that_name_no_image_are_refused(tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path / "runs", *given))
     assert code == 2
     assert "metadata.jsonl: each record needs a file_name and a text" in err
+
+
+@pytest.mark.parametrize(
+    ("prompts", "told"),
+    [(["a bag", "a sneaker"], False), (["a bag", "a bag on grass"], True)],
+)
+def test_photographs_are_held_against_prompts_of_their_classes_alone(
+    prompts, told, tmp_path, capsys
+):
+    path = tmp_path / "prompts.txt"
+    path.write_text("\n".join(prompts))
+    given = ("model=fashion-ddpm", "prompts=file", f"prompts.path={path}", "metrics.accuracy=null")
+    code, out, _ = call(capsys, *tiny(tmp_path / "runs", *given, "--dry-run"))
+    assert code == 0
+    assert ("nothing tells whether it shows what the prompts" in out) == told
