@@ -181,7 +181,7 @@ def test_prompts_in_other_words_are_refused(tmp_path, capsys):
     asked = ("prompts=file", f"prompts.path={tmp_path}/prompts.txt")
     code, _, err = call(capsys, *tiny(tmp_path, *asked, "metrics=shapes_full"))
     assert code == 2
-    assert "prompt 'a cat' is no caption of the embedded world; choose prompts=shapes" in err
+    assert "prompt 'a cat' is no caption of an embedded world; choose prompts=shapes" in err
 
 
 # Convergence, with a little of what else shapes_full has: a report takes long to draw it all.

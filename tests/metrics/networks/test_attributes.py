@@ -33,7 +33,7 @@ def test_captions_are_read_back_as_they_were_drawn():
     ],
 )
 def test_other_words_are_refused(prompt):
-    with pytest.raises(UserError, match="is no caption of the embedded world"):
+    with pytest.raises(UserError, match="is no caption of an embedded world"):
         asked_for(["a small solid red circle on a grey background", prompt])
 
 
