@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from denoisebench.bench.imported.pictures import (
     manifest_in,
 )
 from denoisebench.bench.imported.samples import Arranged, arranged, seeds_differ
-from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, pictures_in, size_of
+from denoisebench.bench.inputs.pictures import Head, head_of, pictures_hash, pictures_in
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel
@@ -77,7 +77,8 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     pictures, unread = (
         listed(manifest, request.folder) if manifest else (found_in(request.folder), [])
     )
-    settings = _settings(request, config, _size(pictures))
+    heads = {picture.file: head_of(picture.file, "image") for picture in pictures}
+    settings = _settings(request, config, _size(heads))
     _refuse_a_sweep(_folder(settings))
     prompts = PromptSet.of(settings.prompts)
     if request.like:
@@ -94,8 +95,12 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     jobs = [planner.job(setting, files) for setting, files in cells.cells.items()]
     if problems := [*idle_margins(jobs)]:
         raise UserError("\n".join(problems))
-    notices = _warnings(request, cells, unread, prompts=planner.prompts)
-    warnings = [*notices, *jobs[0].unmeasured]
+    files = pictures_in(request.folder) if manifest else heads
+    warnings = [
+        *_warnings(request, cells, unread, prompts=planner.prompts, heads=heads),
+        *_left_over(request.folder, cells, files),
+        *jobs[0].unmeasured,
+    ]
     plan = plan_of_jobs(jobs, _folder(settings), config=[_record(settings)], warnings=warnings)
     keys = [job.entry.cell.key for job in jobs]
     files = dict(zip(keys, cells.cells.values(), strict=True))
@@ -135,9 +140,9 @@ def _seconds(files: Sequence[Picture], given: float | None) -> list[float]:
     return known if len(known) == len(times) else []
 
 
-def _size(pictures: Sequence[Picture]) -> tuple[int, int]:
+def _size(heads: Mapping[Path, Head]) -> tuple[int, int]:
     """Width and height of all images. Raises UserError where they differ."""
-    first, *others = [(size_of(p.file, "image"), p.file) for p in pictures]
+    first, *others = [(head.size, file) for file, head in heads.items()]
     for size, file in others:
         if size != first[0]:
             raise UserError(
@@ -309,7 +314,12 @@ def _nothing_to_load(folder: Path) -> FoundModel:
 
 
 def _warnings(
-    request: Request, cells: Arranged, unread: Sequence[str], *, prompts: PromptSet
+    request: Request,
+    cells: Arranged,
+    unread: Sequence[str],
+    *,
+    prompts: PromptSet,
+    heads: Mapping[Path, Head],
 ) -> Iterator[str]:
     """What to know of the images before believing their numbers.
 
@@ -323,14 +333,11 @@ def _warnings(
     yield from copies_among(cells.cells, texts)
     if unread:
         yield f"columns of the manifest that mean nothing here are not read: {', '.join(unread)}"
-    others = {*pictures_in(request.folder)} - {picture.file for picture in pictures}
-    if others:
-        yield f"{counted(len(others), 'image')} of {request.folder} are in no cell and not scored"
     timed = sum(picture.seconds is not None for picture in pictures)
     if request.seconds is None and 0 < timed < len(pictures):
         images = counted(len(pictures), "image")
         yield f"{timed} of {images} say what they took: cells with others have no latency"
-    lossy = sum(is_lossy(picture.file) for picture in pictures)
+    lossy = sum(heads[picture.file].is_lossy for picture in pictures)
     if lossy:
         yield (
             f"{lossy} of {len(pictures)} images were stored with loss, as JPEG or WebP do: that "
@@ -346,3 +353,10 @@ def _warnings(
             f"the noise of a sample is not known to be the same in all cells: {pairing}; give "
             "--same-noise if it is"
         )
+
+
+def _left_over(folder: Path, cells: Arranged, files: Iterable[Path]) -> Iterator[str]:
+    """How many image files of a folder are not scored."""
+    others = {*files} - {picture.file for cell in cells.cells.values() for picture in cell}
+    if others:
+        yield f"{counted(len(others), 'image')} of {folder} are in no cell and not scored"

@@ -9,6 +9,7 @@ import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -69,23 +70,26 @@ def read_picture(path: Path, label: str) -> Image.Image:
         return _seen(ImageOps.exif_transpose(picture))
 
 
-def size_of(path: Path, label: str) -> tuple[int, int]:
-    """Width and height, upright, that the head of a file tells. Raises UserError like
-    read_picture."""
+@dataclass(frozen=True)
+class Head:
+    """What the head of an image file tells."""
+
+    size: tuple[int, int]  # width and height, upright
+    # Whether its pixels are others than were saved: JPEG, and WebP but for its form that loses
+    # nothing.
+    is_lossy: bool
+
+
+def head_of(path: Path, label: str) -> Head:
+    """Reads a file's head alone. Raises UserError like read_picture."""
     with _opened(path, label) as picture:
-        width, height = picture.size
-        in_head = picture.format != "PNG" or "exif" in picture.info  # else all of it would be read
+        kind, (width, height) = picture.format, picture.size
+        in_head = kind != "PNG" or "exif" in picture.info  # else all of it would be read
         lies = in_head and picture.getexif().get(_ORIENTATION) in _TURNED
-        return (height, width) if lies else (width, height)
-
-
-def is_lossy(path: Path) -> bool:
-    """Whether a file was compressed so that its pixels are others than were saved: JPEG, and WebP
-    but for its form that loses nothing. Raises UserError like read_picture."""
-    with _opened(path, "image") as picture:
-        if picture.format != "WEBP":
-            return picture.format in ("JPEG", "MPO")
-    return _LOSSLESS_WEBP not in path.read_bytes()
+    is_lossy = kind in ("JPEG", "MPO")
+    if kind == "WEBP":
+        is_lossy = _LOSSLESS_WEBP not in path.read_bytes()
+    return Head((height, width) if lies else (width, height), is_lossy)
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def _named_hash(file: Path, folder: Path) -> tuple[bytes, ...]:
 
 def file_hash(file: Path) -> bytes:
     """SHA-256 of a file. That of a large one is remembered until its size or time changes."""
-    stat = file.resolve().stat()
+    stat = file.stat()
     if stat.st_size < _LARGE:
         return _sha256(file)
     name = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"

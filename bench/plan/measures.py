@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.inputs.pictures import size_of
+from denoisebench.bench.inputs.pictures import head_of
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM
@@ -184,7 +184,7 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
 @cache
 def _check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
     for path in paths:
-        width, height = size_of(path, "reference image")
+        width, height = head_of(path, "reference image").size
         if width < size[0] or height < size[1]:
             raise UserError(
                 f"metrics.images: reference image {path} is {width}x{height}, smaller than the "

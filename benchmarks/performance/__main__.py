@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.performance import (
     efficiency,
+    imported,
     lockstep,
     metric_code,
     overheads,
@@ -37,6 +38,7 @@ SUBJECTS: dict[str, Any] = {
     "overheads": overheads,
     "report_page": report_page,
     "storage": storage,
+    "imported": imported,
     "lockstep": lockstep,
     "renderer": renderer,
 }

@@ -27,6 +27,8 @@ WATCHED = (  # module, what it holds, and the part of a command's time that it i
     ("denoisebench.bench.commands.hydra", "composed", "composing"),
     ("denoisebench.bench.plan.plan", "plan_sweep", "planning"),
     ("denoisebench.bench.timing.latency", "measure_latency", "timing"),
+    ("denoisebench.bench.imported.plan", "plan_of", "reading names and heads"),
+    ("denoisebench.bench.imported.store", "import_pictures", "importing"),
     ("denoisebench.bench.score.scorer", "Scorer.warm_up", "loading"),
     ("denoisebench.bench.score.scorer", "Scorer.score", "scoring"),
     ("denoisebench.reports.report", "report_of", "report"),

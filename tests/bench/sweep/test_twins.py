@@ -38,5 +38,3 @@ def test_a_model_of_photographs_brings_its_prompts_metrics_and_reference(frame):
     for column in ("fd_fashion", "clip_score_fashion", "accuracy"):
         assert done[column].notna().all(), column
     assert not [name for name in frame.columns if name.startswith("accuracy_shape")]
-
-
