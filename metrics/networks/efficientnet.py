@@ -85,7 +85,7 @@ def efficientnet_extractor(
         name,
         f"EfficientNet-Lite0 {digest_of(path)}, resized bicubic {_SIZE} with antialiasing",
         DIM,
-        lambda images: torch.cat([pooled(part) for part in images.split(at_once)]),
+        lambda images: torch.cat([pooled(part) for part in torch.split(images, at_once)]),
         place,
     )
 
