@@ -14,7 +14,7 @@ from denoisebench.bench.hosted.journal import REFUSED, Journal
 from denoisebench.bench.hosted.services import option_problems
 from denoisebench.bench.imported.pictures import UNKNOWN, Picture
 from denoisebench.bench.imported.plan import Given, job_of_images, plan_of_jobs
-from denoisebench.bench.inputs.pictures import is_lossy, pictures_hash, size_of
+from denoisebench.bench.inputs.pictures import head_of, pictures_hash
 from denoisebench.bench.inputs.prompts import CLASSES, CLOSED_FORM_PROMPTS, PromptSet
 from denoisebench.bench.noise import sample_seed
 from denoisebench.bench.paths.place import is_remote
@@ -249,7 +249,7 @@ class _Part:
         """Width and height of all images. Raises UserError where they differ."""
         sizes: dict[tuple[int, int], Path] = {}
         for picture in self.pictures:
-            sizes.setdefault(size_of(picture.file, "image"), picture.file)
+            sizes.setdefault(head_of(picture.file, "image").size, picture.file)
         if len(sizes) > 1:
             listed = ", ".join(f"{w}x{h} ({f.name})" for (w, h), f in sizes.items())
             raise UserError(
@@ -303,7 +303,7 @@ class _Part:
             )
         if timed < len(self.numbers):
             yield f"{name}: seconds are those of {timed} of {images}: others came after a restart"
-        lossy = sum(is_lossy(picture.file) for picture in self.pictures)
+        lossy = sum(head_of(picture.file, "image").is_lossy for picture in self.pictures)
         if lossy:
             yield (
                 f"{name}: {lossy} of {images} came with loss, as JPEG or WebP do: that moves "
