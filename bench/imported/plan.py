@@ -95,10 +95,10 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
     jobs = [planner.job(setting, files) for setting, files in cells.cells.items()]
     if problems := [*idle_margins(jobs)]:
         raise UserError("\n".join(problems))
-    files = pictures_in(request.folder) if manifest else heads
+    present = pictures_in(request.folder) if manifest else [*heads]
     warnings = [
         *_warnings(request, cells, unread, prompts=planner.prompts, heads=heads),
-        *_left_over(request.folder, cells, files),
+        *_left_over(request.folder, cells, present),
         *jobs[0].unmeasured,
     ]
     plan = plan_of_jobs(jobs, _folder(settings), config=[_record(settings)], warnings=warnings)
