@@ -12,7 +12,13 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.vendor import denoiser_words
 from denoisebench.bench.paths import path_of
 from denoisebench.bench.records.cell import STEERING
-from denoisebench.bench.records.defaults_file import DTYPES, NAMED_BY, SCHEMA, read_file
+from denoisebench.bench.records.defaults_file import (
+    DTYPES,
+    NAMED_BY,
+    OTHER_PROMPTS,
+    SCHEMA,
+    read_file,
+)
 from denoisebench.bench.records.names import describe, with_article
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
@@ -60,7 +66,7 @@ def apply(
     selectors = {name: _plain(value) for name, value in values.items() if value is not None}
     default = _choose(read_defaults(path), selectors, path)
     if "call" not in default:
-        why = default.get("note", "more samples or more steps are needed, see the report")
+        why = default.get("note") or _needed(default)
         raise UserError(
             f"{path}: no default of {_name(default)} was decided ({default['outcome']}): {why}"
         )
@@ -92,6 +98,16 @@ def apply(
         warnings.warn(mixture, stacklevel=2)
     pipeline.scheduler = scheduler
     return dict(default["call"])
+
+
+def _needed(default: dict[str, Any]) -> str:
+    """What it takes to decide a default."""
+    needed = [str(value) for value in default.get("undecided", {}).values()]
+    prompts = [text.partition(" ")[0] for text in needed if text.endswith(OTHER_PROMPTS)]
+    if not prompts:
+        return "more samples or more steps are needed, see the report"
+    fewest = min(prompts, key=int)
+    return f"about {fewest} more {OTHER_PROMPTS} would probably decide, see the report"
 
 
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:

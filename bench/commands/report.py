@@ -65,7 +65,7 @@ def _report_words(word: str) -> list[str]:
 )
 @json_option
 def report(
-    words: tuple[str, ...], output: Path | None, usd_per_hour: float | None, as_json: bool
+    words: tuple[str, ...], output: Path | None, *, usd_per_hour: float | None, as_json: bool
 ) -> int:
     """Writes the page of a run again, or one page of several runs.
 

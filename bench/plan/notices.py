@@ -6,6 +6,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.models.pipelines import call_arguments
 from denoisebench.bench.paths import resolve
@@ -16,6 +17,7 @@ from denoisebench.bench.plan.training import unlike_training
 from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.cell import WEIGHTLESS
 from denoisebench.bench.records.guidance import FORMS
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.grids import given_levels
@@ -25,6 +27,7 @@ from denoisebench.bench.score.photographs import PHOTOGRAPHS, are_shown_evenly
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.settings.job import Settings
+from denoisebench.metrics.decide.shape import FEWEST, TOO_FEW
 
 
 def notices(jobs: Sequence[Job]) -> list[str]:
@@ -37,6 +40,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *_vain_options(jobs),
         *_another_guidance(jobs),
         *_empty_prompts(jobs),
+        *_few_prompts(jobs),
         *unlike_training(jobs),
         *without,
         *unmeasured_convergence(jobs),
@@ -77,6 +81,34 @@ def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
         count = 0 if prompts.is_drawn else prompts.left_out()
         if count:
             yield f"prompts={label}: {count:,} of its records have an empty text and are left out"
+
+
+def _few_prompts(jobs: Sequence[Job]) -> Iterator[str]:
+    """Sets of too few prompts to decide by a mean, with what mends it; a race says it itself."""
+    judged = [job for job in jobs if (job.metrics or job.convergence) and not _races(job)]
+    yield from dict.fromkeys(filter(None, map(_too_few, judged)))
+
+
+def _races(job: Job) -> bool:
+    return job.settings.sampling.name == "race"
+
+
+def _too_few(job: Job) -> str:
+    """Why the samples of a job decide nothing; empty where they may."""
+    samples, prompts = job.entry.samples, job.prompts
+    units = job.units(samples)
+    if units >= FEWEST:
+        return ""
+    more = f"give samples={FEWEST} or more"
+    if prompts.path == UNCONDITIONAL:
+        return f"Only {counted(units, 'sample')}: {TOO_FEW}; {more}"
+    if units < len({*prompts.first(samples)}):
+        few, enough = counted(units, "different input image"), f"give {FEWEST} or more"
+        return f"Only {few}: {TOO_FEW}; {enough}"
+    if not prompts.is_drawn and len({*prompts.texts()}) < FEWEST:
+        also = "" if samples >= FEWEST else f", and samples={FEWEST} or more"
+        more = f"give a set of {FEWEST} different ones or more as prompts.path{also}"
+    return f"Only {counted(units, 'different prompt')}: {TOO_FEW}; {more}"
 
 
 def _task_defects(jobs: Sequence[Job]) -> Iterator[str]:

@@ -13,6 +13,7 @@ SCHEMA = 1
 DTYPES: tuple[str, ...] = (*get_args(Dtype), "unknown")  # the last of images made elsewhere
 # What tells the defaults of a file apart, beside what the sweep varied, which stands under `held`.
 NAMED_BY = ("model", "task", "default_for", "strength")
+OTHER_PROMPTS = "different prompts"  # ends what is undecided and takes so many more of them
 
 
 def read_file(path: Path) -> tuple[Any, Any]:

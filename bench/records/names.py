@@ -11,6 +11,7 @@ from denoisebench.bench.records.columns import COLUMNS
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"
 )
+FAILED_METRIC = "a metric that failed"  # what a cell lacks whose other numbers are there
 _PLURALS = ("{} steps", "{} samples")
 _USUAL = {part.name: part.default for part in fields(Cell) if part.default is not MISSING} | {
     name: known.usual for name, known in FACTS.items() if known.usual is not None
@@ -49,8 +50,8 @@ def with_article(noun: str) -> str:
 
 
 def lost_words(cells: int, *, failed: int, unscored: int) -> str:
-    """`1 of 8 cells failed, 2 of 8 cells without a metric that failed`; empty for none."""
-    parts = {"failed": failed, "without a metric that failed": unscored}
+    """`1 of 8 cells failed, 2 of 8 cells lack a metric that failed`; empty for none."""
+    parts = {"failed": failed, f"{'lacks' if unscored == 1 else 'lack'} {FAILED_METRIC}": unscored}
     return ", ".join(f"{n} of {counted(cells, 'cell')} {word}" for word, n in parts.items() if n)
 
 

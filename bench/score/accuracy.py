@@ -33,7 +33,9 @@ def asked_for(prompts: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:
     """Class indices [N] by attribute, -1 where a prompt does not name it: of photographs, where all
     prompts are theirs, else of scenes. Raises UserError for a prompt that asks for no attributes.
     """
-    return (fashion if fashion.are_prompts(prompts) else language).asked_for(prompts)
+    if fashion.are_prompts(prompts):
+        return fashion.asked_for(prompts)
+    return language.asked_for(prompts)
 
 
 def attributes_of(prompts: Sequence[str]) -> tuple[str, ...]:

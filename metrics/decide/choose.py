@@ -27,6 +27,7 @@ from denoisebench.metrics.decide.verdicts import (
     Verdict,
     all_of,
     non_inferiority,
+    other_units_missing,
     plateau,
     samples_missing,
 )
@@ -126,9 +127,14 @@ def _judged(
     if loss.units >= gate.enough:
         return verdict
     missing = _missing_to_enough(gate, loss)
-    if not loss.goes_round:  # else other units will decide, of which nothing is known yet
-        missing = max(missing, verdict.further)
-    return Verdict(UNDECIDED, verdict.loss, verdict.low, verdict.high, verdict.margin, missing)
+    if loss.goes_round:  # other units will decide, of which nothing is known yet
+        return replace(verdict, outcome=UNDECIDED, further=missing, other_units=0)
+    return replace(
+        verdict,
+        outcome=UNDECIDED,
+        further=max(missing, verdict.further),
+        other_units=max(other_units_missing(gate.enough, loss), verdict.other_units),
+    )
 
 
 def _missing_to_enough(gate: Gate, loss: Difference) -> float:

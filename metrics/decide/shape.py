@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 FEWEST = 32  # independent units, below which nothing is decided
+TOO_FEW = f"a mean over fewer than {FEWEST} decides nothing"
 LEAN = 1.5
 LEAST_LEAN = 1e-6  # below, the transformation has lost its digits, and bends nothing
 CAUTION = 12  # units

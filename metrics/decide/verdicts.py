@@ -30,6 +30,10 @@ class Verdict:
     # Samples that would probably decide, beyond those there are; 0 if decided, infinite if it takes
     # too many in practice, or other prompts.
     further: float = 0
+    # Other prompts, or samples where nothing is shared between them, that would probably decide
+    # beyond those there are: where there are too few to decide anything, and where further samples
+    # repeat them. 0 elsewhere.
+    other_units: float = 0
 
     @property
     def is_open(self) -> bool:
@@ -54,7 +58,11 @@ def non_inferiority(
     if verdict.outcome != UNDECIDED:
         return verdict
     needed = units_to_decide(loss, margin, reach)
-    return replace(verdict, further=samples_missing(needed, loss, samples))
+    return replace(
+        verdict,
+        further=samples_missing(needed, loss, samples),
+        other_units=other_units_missing(needed, loss),
+    )
 
 
 def held(loss: Difference, margin: float, reach: Reach) -> Verdict:
@@ -84,6 +92,14 @@ def samples_missing(needed: float, loss: Difference, samples: int | None) -> flo
         return math.inf
     a_unit = (samples or loss.units) / loss.units
     return max(1, math.ceil(a_unit * (needed - loss.units)))
+
+
+def other_units_missing(needed: float, loss: Difference) -> float:
+    """Units still missing to so many where samples of those there are do not bring them; else 0,
+    and where it takes too many in practice."""
+    if math.isinf(needed) or not (loss.is_few or loss.goes_round):
+        return 0
+    return max(1, math.ceil(needed - loss.units))
 
 
 def all_of(verdicts: Sequence[Verdict]) -> str:

@@ -15,7 +15,8 @@ from denoisebench.bench.records.defaults_file import NAMED_BY
 from denoisebench.bench.records.names import cell_name, counted
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.metrics.specs import metric_spec
-from denoisebench.reports.formats import NEVER, at_most, margin_text, more, significant, times
+from denoisebench.reports.decide.further import Further, from_plain
+from denoisebench.reports.formats import NEVER, at_most, margin_text, significant, times
 
 Default = Mapping[str, Any]  # a record of defaults.yaml
 _NO_CELL = "no cell is proven to be within the margins of every other one"
@@ -234,7 +235,7 @@ def _cheaper(default: Default) -> str:
     if not _undecided(default):
         return ""
     setting, further = _soonest(default)
-    needs = more(further) if math.isinf(further) else f"undecided, {more(further)}"
+    needs = NEVER if further.is_never else f"undecided, {further.words}"
     return f" {setting} would be cheaper: {needs}."
 
 
@@ -243,9 +244,11 @@ def _open(default: Default) -> str:
     if "note" in default:
         return _noted(default) + "."
     setting, further = _soonest(default)
-    if math.isinf(further):
+    if further.is_never:
         return f"it is {NEVER}."
-    return f"{more(further)} of {setting}{_weight(default)} would probably decide."
+    # A prompt is one of the whole sweep, as all cells share them.
+    among = "for" if further.of_prompts else "of"
+    return f"{further.words} {among} {setting}{_weight(default)} would probably decide."
 
 
 def _waiting(default: Default) -> str:
@@ -255,9 +258,9 @@ def _waiting(default: Default) -> str:
     if not _undecided(default):
         return ""
     setting, further = _soonest(default)
-    if math.isinf(further):
+    if further.is_never:
         return f"; that is {NEVER}"
-    return f"; {setting}{_weight(default)} may be, with {more(further)}"
+    return f"; {setting}{_weight(default)} may be, with {further.words}"
 
 
 def _noted(default: Default) -> str:
@@ -271,12 +274,12 @@ def _weight(default: Default) -> str:
     return f", guidance {default['guidance']:g}" if "guidance" in default else ""
 
 
-def _soonest(default: Default) -> tuple[str, float]:
-    """The setting that would be decided by the fewest further samples, and their number."""
+def _soonest(default: Default) -> tuple[str, Further]:
+    """The setting that would be decided by the fewest further samples or prompts, and those."""
     return min(_undecided(default).items(), key=itemgetter(1))
 
 
-def _undecided(default: Default) -> dict[str, float]:
-    """Samples that would probably decide, by setting; infinite where they are too many."""
+def _undecided(default: Default) -> dict[str, Further]:
+    """What would probably decide, by setting."""
     undecided = default.get("undecided", {})
-    return {name: math.inf if n == NEVER else float(n) for name, n in undecided.items()}
+    return {name: from_plain(value) for name, value in undecided.items()}

@@ -17,7 +17,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
-from denoisebench.reports.formats import NEVER
+from denoisebench.reports.decide.further import Further, further_of, is_of_noise
 from denoisebench.reports.rows.frame import work
 
 _HEADER = (
@@ -136,13 +136,15 @@ def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
     return cells[0] if cells else None
 
 
-def cheaper_undecided(recommendation: Recommendation, rows: Sequence[FrameRow]) -> dict[str, float]:
-    """Settings, cheaper than the chosen one if there is one, that more samples might show to pass,
-    each with how many more that would probably take; infinite if too many in practice."""
+def cheaper_undecided(
+    recommendation: Recommendation, rows: Sequence[FrameRow]
+) -> dict[str, Further]:
+    """Settings, cheaper than the chosen one if there is one, that more samples or prompts might
+    show to pass, each with how many more that would probably take."""
     chosen = recommendation.choice.chosen
     limit = math.inf if chosen is None else work(rows[recommendation.rows[chosen]])
     return {
-        setting_name(rows[i]): max(verdict.further for verdict in standing.worst.values())
+        setting_name(rows[i]): further_of(standing.worst.values(), of_noise=is_of_noise(rows[i]))
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
         if standing.outcome == UNDECIDED and work(rows[i]) < limit
     }
@@ -183,7 +185,7 @@ def _record(
         **_not_run(rows, first),
     }
     waiting = cheaper_undecided(recommendation, rows)
-    undecided = {name: _further(number) for name, number in waiting.items()}
+    undecided = {name: further.plain for name, further in waiting.items()}
     tail = {**({"undecided": undecided} if waiting else {}), **_other_guidances(recommendation)}
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
     if chosen is None:
@@ -214,10 +216,6 @@ def _not_run(rows: Sequence[FrameRow], first: FrameRow) -> dict[str, Any]:
     group = [row for row in rows if all(str(row[name]) == str(first[name]) for name in HELD)]
     missing = sum(row["status"] == "missing" for row in group)
     return {"not_run": f"{missing} of {len(group)} cells"} if missing else {}
-
-
-def _further(samples: float) -> int | str:
-    return NEVER if math.isinf(samples) else int(samples)
 
 
 def _declared(margin: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from denoisebench.reports.decide.defaults_yaml import (
     rival_name,
     setting_name,
 )
+from denoisebench.reports.decide.further import Further, further_of, is_of_noise
 from denoisebench.reports.formats import (
     NEVER,
     PERCENT,
@@ -26,7 +27,6 @@ from denoisebench.reports.formats import (
     at_most,
     duration,
     margin_text,
-    more,
     number,
     places_of,
     plus_minus,
@@ -45,9 +45,9 @@ def recommendation_cards(rows: Sequence[FrameRow], decisions: Decisions) -> list
     return [_card(rows, group) for group in alike.values()]
 
 
-def plateau_lines(decisions: Decisions) -> list[dict[str, Any]]:
+def plateau_lines(rows: Sequence[FrameRow], decisions: Decisions) -> list[dict[str, Any]]:
     """One per curve: what was decided, and on what the next smaller step count hangs."""
-    return [_plateau_line(curve) for curve in decisions.curves]
+    return [_plateau_line(rows, curve) for curve in decisions.curves]
 
 
 def margin_words(decisions: Decisions) -> str:
@@ -120,17 +120,17 @@ def _open_notes(recommendation: Recommendation) -> list[str]:
     return [f"Open by {_listed([metric_spec(name).short for name in names])}."] if names else []
 
 
-def _no_choice(waiting: dict[str, float]) -> str:
+def _no_choice(waiting: dict[str, Further]) -> str:
     if not waiting:
         return "No cell is within the margins of every other one."
     return f"No cell is proven to be within the margins yet: {_waiting_words(waiting)}."
 
 
-def _waiting_words(waiting: dict[str, float]) -> str:
+def _waiting_words(waiting: dict[str, Further]) -> str:
     """The three that would be decided soonest."""
     soonest = sorted(waiting.items(), key=lambda pair: pair[1])[:3]
     return "; ".join(
-        f"{name} is {NEVER}" if math.isinf(further) else f"{name} needs {more(further)}"
+        f"{name} is {NEVER}" if further.is_never else f"{name} needs {further.words}"
         for name, further in soonest
     )
 
@@ -187,7 +187,7 @@ def _loss(verdict: Verdict) -> str:
     return f"{number(verdict.loss, places_of(half / 2))}, at most {bound}"
 
 
-def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:
+def _plateau_line(rows: Sequence[FrameRow], curve: CurvePlateau) -> dict[str, Any]:
     plateau = curve.plateau
     order = sorted(plateau.outcomes, reverse=True)
     stopped = next((n for n in order if plateau.outcomes[n] in (FAIL, UNDECIDED)), None)
@@ -201,11 +201,11 @@ def _plateau_line(curve: CurvePlateau) -> dict[str, Any]:
         "scheduler": curve.scheduler,
         "outcome": plateau.outcome,
         "words": words[plateau.outcome],
-        "below": "" if stopped is None else _stopped(curve, stopped),
+        "below": "" if stopped is None else _stopped(rows, curve, stopped),
     }
 
 
-def _stopped(curve: CurvePlateau, steps: int) -> str:
+def _stopped(rows: Sequence[FrameRow], curve: CurvePlateau, steps: int) -> str:
     """Why the sequence of tests ended at a step count."""
     verdicts = curve.verdicts[steps]
     outcome = curve.plateau.outcomes[steps]
@@ -215,8 +215,8 @@ def _stopped(curve: CurvePlateau, steps: int) -> str:
     if outcome == FAIL:
         loss = at_least(verdict.low, (verdict.high - verdict.low) / 2)
         return f"{counted(steps, 'step')}: proven to lose at least {loss} {label}"
-    further = max(v.further for v in held.values())
-    return f"{counted(steps, 'step')}: undecided by {label}, {more(further)}"
+    further = further_of(held.values(), of_noise=is_of_noise(rows[curve.rows[steps]]))
+    return f"{counted(steps, 'step')}: undecided by {label}, {further.words}"
 
 
 def race_tables(races: Sequence[RaceRecord]) -> list[dict[str, Any]]:

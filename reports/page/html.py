@@ -16,7 +16,7 @@ import pandas as pd
 
 from denoisebench.bench.errors import without_passwords
 from denoisebench.bench.records.columns import LOST, UNSCORED, WHOLE
-from denoisebench.bench.records.names import cell_name
+from denoisebench.bench.records.names import FAILED_METRIC, cell_name
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
@@ -98,7 +98,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             no_default="" if content.decisions.recommendations else no_default(run, frame),
             facts=_facts(frame),
             margins=margin_words(content.decisions),
-            plateaus=plateau_lines(content.decisions),
+            plateaus=plateau_lines(rows, content.decisions),
             races=race_tables(run.races),
             cards=recommendation_cards(rows, content.decisions),
             metrics=_sections(frame, content, main=True),
@@ -232,12 +232,16 @@ def _summary(frame: pd.DataFrame) -> str:
     parts = [_count(known[name].nunique(), word) for name, word in counts.items()]
     lost = [
         f" {len(with_status(frame, *LOST))} failed.",
-        f" {len(with_status(frame, UNSCORED))} without a metric that failed.",
+        f" {_lacking(len(with_status(frame, UNSCORED)))}.",
         f" {len(with_status(frame, 'missing'))} not run.",
         f" {len(with_status(frame, 'unsupported'))} not supported.",
     ]
     text = f"{_count(len(frame), 'cell')}: {', '.join(parts)}."
     return text + "".join(part for part in lost if not part.startswith(" 0 "))
+
+
+def _lacking(count: int) -> str:
+    return f"{count} {'lacks' if count == 1 else 'lack'} {FAILED_METRIC}"
 
 
 def _has_inputs(frame: pd.DataFrame) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from denoisebench.bench.records.names import cell_name, counted, describe
 from denoisebench.bench.records.run import CurveNote
-from denoisebench.metrics.decide.shape import FEWEST
+from denoisebench.metrics.decide.shape import FEWEST, TOO_FEW
 from denoisebench.metrics.specs import (
     AMPLE_SAMPLES,
     REPEATED,
@@ -41,7 +41,7 @@ def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
         _not_run(frame),
         _flat_images(frame),
         _cut_prompts(frame),
-        _few_prompts(frame),
+        "" if any(TOO_FEW in warning for warning in warnings) else _few_prompts(frame),
         _repeated_prompts(frame),
     ]
     texts.append(_late_starts(frame, warnings))
@@ -135,7 +135,7 @@ def _few_prompts(frame: pd.DataFrame) -> str:
     is_of_noise = (frame["prompts"] == UNCONDITIONAL).all()
     few = counted(prompts, "sample" if is_of_noise else "different prompt")
     cure = "Give more." if is_of_noise else _cure(frame, prompts)
-    return f"Only {few}: a mean over fewer than {FEWEST} decides nothing. {cure}"
+    return f"Only {few}: {TOO_FEW}. {cure}"
 
 
 def _cure(frame: pd.DataFrame, prompts: int) -> str:

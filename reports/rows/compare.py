@@ -13,11 +13,12 @@ from rich.text import Text
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.columns import PANEL_FIELDS, UNSCORED
-from denoisebench.bench.records.names import cell_name, plain
+from denoisebench.bench.records.names import cell_name, counted, plain
 from denoisebench.bench.records.rows import read_estimate, rows
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.built_in import MetricSpec
 from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.shape import FEWEST, TOO_FEW
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import OWN, metric_spec
 from denoisebench.reports.formats import MISSING, number, places_of, plus_minus
@@ -27,6 +28,7 @@ from denoisebench.reports.rows.cautions import UNCONDITIONAL
 # something else, such as arguments of the pipeline's call.
 _NAMED = ("scheduler", "steps", *PANEL_FIELDS, "samples", "key")
 _FEW = 3  # cells by name
+_FEW_PAIRED = f": fewer than {FEWEST} decide nothing"
 _SMALLEST_P = 1e-16  # below, the normal tail is lost in rounding
 _OTHER_RULER = "extractor, reference or convention differ"
 _OTHER_OWN = "this metric of your own changed between the two: its source, settings or files"
@@ -263,8 +265,15 @@ def _record(metric: str, difference: Difference | str) -> dict[str, object]:
         "p": difference.p,
         "units": difference.units,
         "a_is": a_is(metric_spec(metric), difference),
-        "note": f"unpaired: {difference.unpaired}" if difference.unpaired else "",
+        "note": _note(difference),
     }
+
+
+def _note(difference: Difference) -> str:
+    """What was not paired, and why nothing is decided of few units."""
+    unpaired = f"unpaired: {difference.unpaired}" if difference.unpaired else ""
+    few = f"{counted(difference.units, 'independent sample')}: {TOO_FEW}"
+    return "; ".join(filter(None, [unpaired, few if difference.is_few else ""]))
 
 
 def _differences(a: MeasuredCell, b: MeasuredCell) -> Iterator[tuple[str, Difference | str]]:
@@ -306,7 +315,7 @@ def _line(spec: MetricSpec, difference: Difference) -> list[str]:
         a_is(spec, difference),
         f"unpaired: {difference.unpaired}"
         if difference.unpaired
-        else f"{difference.units:,} paired",
+        else f"{difference.units:,} paired{_FEW_PAIRED * difference.is_few}",
     ]
 
 

@@ -116,12 +116,12 @@ def points_of(
     images whose steps nobody knows."""
     points = _scored(frame, metric, along, least=least)
     reach = _multiples(points, metric) * points[f"{metric}_se"] + _reach_of_bias(points, metric)
-    least = 0.0 if is_between_distributions(metric) else -math.inf
+    lowest = 0.0 if is_between_distributions(metric) else -math.inf
     points = points.loc[:, list(_POINT_COLUMNS)].assign(
         value=points[metric],
         se=points[f"{metric}_se"],
-        low=(points[metric] - reach).clip(lower=least),
-        high=(points[metric] + reach).clip(lower=least),
+        low=(points[metric] - reach).clip(lower=lowest),
+        high=(points[metric] + reach).clip(lower=lowest),
     )
     order = [_ranks(points[name]) for name in ("panel", "scheduler")]
     return points.iloc[np.lexsort([points[along], *reversed(order)])]

@@ -15,6 +15,8 @@ from denoisebench.bench.plan.plan import _grouped
 from denoisebench.bench.score.references import Reference
 from tests.helpers.cli import call, dry_rows, model_at, tiny
 
+COLOURS = ["red", "green", "blue", "yellow"]
+
 
 @pytest.mark.parametrize(
     ("override", "message"),
@@ -305,3 +307,34 @@ def test_a_scheduler_that_fits_no_model_of_the_grid_is_refused(tmp_path, capsys)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert "scheduler=flow_euler: drives flow models" in err
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ((), "8 different prompts: {}; give samples=32 or more"),
+        (
+            ("prompts=file", "prompts.path=eight.txt"),
+            "8 different prompts: {}; give a set of 32 different ones or more as prompts.path, and "
+            "samples=32 or more",
+        ),
+        (
+            ("prompts=file", "prompts.path=eight.txt", "samples=64"),
+            "8 different prompts: {}; give a set of 32 different ones or more as prompts.path",
+        ),
+        (("samples=32",), None),
+        (("metrics=none",), None),
+    ],
+)
+def test_too_few_prompts_are_warned_of_before_the_sweep(
+    settings, warned, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"a {kind} red circle" for kind in ("large", "small") for _ in range(4)]
+    texts = [line.replace("red", c) for line, c in zip(lines, 2 * COLOURS, strict=True)]
+    (tmp_path / "eight.txt").write_text("\n".join(texts))
+    code, out, err = call(capsys, *tiny(tmp_path, *settings, "--dry-run"))
+    assert (code, err) == (0, "")
+    few = [line for line in out.splitlines() if "decides nothing" in line]
+    about = "a mean over fewer than 32 decides nothing"
+    assert few == ([f"warning: Only {warned.format(about)}"] if warned else [])

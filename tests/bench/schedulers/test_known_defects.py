@@ -95,7 +95,13 @@ def test_a_config_without_spacing_has_that_of_its_class():
 
 @pytest.mark.slow
 def test_a_sweep_warns_records_and_reports(tmp_path, capsys):
-    arguments = ("model=gaussian", "scheduler=ddim,euler", "steps=3,5", "prompts=components")
+    arguments = (
+        "model=gaussian",
+        "scheduler=ddim,euler",
+        "steps=3,5",
+        "prompts=components",
+        "samples=32",
+    )
     code, out, err = call(capsys, *tiny(tmp_path, *arguments))
     assert (code, err) == (0, "")
     (warning,) = [line for line in out.splitlines() if line.startswith("warning: ")]

@@ -123,6 +123,14 @@ def vendor(evaluations, latency=None, **fields):
             "probably decide.",
         ),
         (
+            {
+                **{"outcome": "UNDECIDED", "guidance": 4.0},
+                "undecided": {"ddim, 8 steps": "24 different prompts"},
+            },
+            "nothing is proven yet: about 24 more different prompts for ddim, 8 steps, guidance 4 "
+            "would probably decide.",
+        ),
+        (
             {"outcome": "UNDECIDED", "undecided": {"ddim, 8 steps": NEVER}},
             "nothing is proven yet: it is not decidable in practice.",
         ),

@@ -504,6 +504,9 @@ def test_apply_says_what_it_cannot_do(tmp_path):
     del found["defaults"][0]["guidance_interval"], found["defaults"][0]["call"]
     path.write_text(yaml.safe_dump(found))
     assert "more samples" in refused(path, model="a")
+    found["defaults"][0]["undecided"] = {"ddim, 2 steps": "240 different prompts", "x": NEVER}
+    path.write_text(yaml.safe_dump(found))
+    assert "about 240 more different prompts would probably decide" in refused(path, model="a")
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,12 @@ def test_the_bound_on_a_card_is_below_the_margin_that_it_passes(run):
 
 
 def test_a_curve_is_said_to_be_within_the_margin_and_not_flat(run):
-    _, decisions = judged(run)
-    words = [line["words"] for line in plateau_lines(decisions) if line["outcome"] == "PASS"]
+    frame, decisions = judged(run)
+    words = [
+        line["words"]
+        for line in plateau_lines(records(frame), decisions)
+        if line["outcome"] == "PASS"
+    ]
     assert words
     assert all(text.startswith("within the margin from ") for text in words)
 

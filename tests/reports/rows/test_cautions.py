@@ -72,6 +72,12 @@ def test_few_prompts_are_said(frame):
         assert ("a mean over fewer than 32 decides nothing" in said) == is_said
 
 
+def test_few_prompts_that_a_warning_has_named_are_said_once(frame):
+    frame["distinct_prompts"] = 8
+    warning = "Only 8 different prompts: a mean over fewer than 32 decides nothing; give more"
+    assert "different prompts" not in " ".join(cautions(frame, [warning]))
+
+
 def test_of_which_prompts_distances_are_is_said_where_prompts_repeat(frame):
     frame["distinct_prompts"] = frame["samples"] // 2
     *_, text = cautions(frame)

@@ -16,6 +16,7 @@ from denoisebench.reports.rows.compare import (
     _names,
     a_is,
     compare_cells,
+    comparison_frame,
     comparison_table,
     difference_words,
     find_cell,
@@ -277,3 +278,10 @@ def test_kinds_that_differ_by_what_goes_into_them_anyway_are_no_obstacle(tmp_pat
     assert (
         compare_cells(*ends, "psnr_converged").units == 32
     )  # each curve has a trajectory of its own
+
+
+def test_few_samples_are_named_as_what_decides_nothing(tmp_path):
+    few, enough = (fabricate(tmp_path / str(n), samples=n) for n in (8, 32))
+    notes = {*comparison_frame(*cells(few)[:2])["note"]}
+    assert notes == {"8 independent samples: a mean over fewer than 32 decides nothing"}
+    assert {*comparison_frame(*cells(enough)[:2])["note"]} == {""}
