@@ -85,15 +85,26 @@ def last_option(default: int, *, shown: bool | str = True) -> Callable[[Function
 )
 def pack(folder: Path, output: Path | None) -> int:
     """Writes what a later check needs of a run into one file."""
-    from denoisebench.bench.records.pack import pack_run
+    from denoisebench.bench.records.pack import NO_FEATURES, pack_run
     from denoisebench.bench.records.pack_file import SUFFIX, write_pack
     from denoisebench.bench.records.run import load_run
 
     run = load_run(folder)
     path = output or Path(f"{run.name}{SUFFIX}")
-    write_pack(pack_run(run), path)
-    terminal().print(f"pack: {path}, {path.stat().st_size / 2**20:.1f} MiB", highlight=False)
+    packed = pack_run(run)
+    write_pack(packed, path)
+    console = terminal()
+    console.print(f"pack: {path}, {_size(path.stat().st_size)}", highlight=False)
+    if not packed.tells_how_far:
+        line = f"no features of its images: {NO_FEATURES}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _size(count: int) -> str:
+    """`3 KiB`, `1.4 MiB`"""
+    kibibytes = count / 2**10
+    return f"{kibibytes:.0f} KiB" if kibibytes < 2**10 else f"{kibibytes / 2**10:.1f} MiB"
 
 
 @click.command(

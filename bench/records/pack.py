@@ -21,6 +21,10 @@ from denoisebench.bench.records.rows import lost_of, read_estimate
 from denoisebench.bench.records.run import Run
 from denoisebench.metrics.estimate import Estimate
 
+NO_FEATURES = (
+    "once images change, features of them tell how far, and a Fréchet distance keeps them: sweep "
+    "both sides with metrics=standard metrics.reference=FOLDER_OF_IMAGES, or check quality alone"
+)
 IMAGES = 64  # of each cell, for the gallery
 _SIDE, _QUALITY = 96, 80  # pixels of the longer side; WebP's
 
@@ -66,6 +70,12 @@ class Pack:
     cells: list[PackedCell]
     # Facts of metrics from outside the package, by column.
     own_metrics: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def tells_how_far(self) -> bool:
+        """Whether each cell that is done has features, by which a check knows how far images
+        moved."""
+        return all(packed.features for packed in self.cells if packed.status in WHOLE)
 
 
 def pack_run(run: Run) -> Pack:

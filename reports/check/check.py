@@ -15,7 +15,7 @@ from denoisebench.bench.records.cell import MADE, OTHER, PAIRED, fields_with
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.names import counted
-from denoisebench.bench.records.pack import Pack, PackedCell
+from denoisebench.bench.records.pack import NO_FEATURES, Pack, PackedCell
 from denoisebench.metrics.decide.regression import REGRESSION, Judgement, judge
 from denoisebench.metrics.decide.verdicts import FAIL, PASS, UNDECIDED
 from denoisebench.metrics.specs import OWN
@@ -35,10 +35,6 @@ from denoisebench.reports.check.pairing import Matching, match
 # What may change; of the engine the device, as the rest is the environment's.
 _CHANGES = (*fields_with(MADE, OTHER), "device")
 _GRID_TOLERANCE = 1e-4  # relative: noise levels that differ by less are the same
-_NO_FEATURES = (
-    "how far images moved is not known: features of them tell, which are kept by a Fréchet "
-    "distance (metrics=…)"
-)
 _HARDWARE = ("processor", "accelerator")  # of an environment
 _CALIBRATION_NOTED = 0.25  # of its logarithm: a change that is worth a line
 
@@ -93,6 +89,9 @@ class Check:
     notes: list[str]  # that explain: grids and evaluations that changed, machines that differ
     omitted: list[str]  # what is not compared, and why
     pairs: list[Pair]  # that were compared
+    # Cells whose images are not the same and have no features that tell how far they moved, where
+    # images were asked for.
+    open_images: int = 0
 
     @property
     def outcome(self) -> str:
@@ -104,7 +103,8 @@ class Check:
         is_broken = any({*families} & {*problem.families} for problem in self.problems)
         if is_broken or REGRESSION in outcomes:
             return REGRESSION
-        return UNDECIDED if UNDECIDED in outcomes else PASS
+        is_open = UNDECIDED in outcomes or (IMAGES in families and self.open_images > 0)
+        return UNDECIDED if is_open else PASS
 
 
 def check(
@@ -122,7 +122,8 @@ def check(
     margins: of the metrics that decide; slower: of times, joules and memory, as ratios - 1;
     drift: how many images may move, and how far it takes to count, see bench/settings/margins.py;
     None does not ask. only: families to ask for, each of which must have something to compare; all
-    that have by default. matching: what cells are paired by.
+    that have by default. Images that were asked for and of which there are no features leave the
+    check undecided, whatever else it compares. matching: what cells are paired by.
 
     Raises UserError when the two are not of one experiment, or share nothing that can be compared.
     """
@@ -147,13 +148,13 @@ def check(
         for loss in losses(pair, margins, slower=slower, drift=drift, elsewhere=elsewhere)
     ]
     unknown = [pair for pair in whole if drift and drifts(pair) is None]
-    _refuse_emptiness(pending, problems, only, why=_NO_FEATURES if unknown else "")
+    _refuse_emptiness(pending, problems, only, why=NO_FEATURES if unknown else "")
     notes = [*_about_runs(baseline, candidate), *_about_pairs(pairs, whole)]
     if SPEED in families:
         notes += _about_times(whole)
     omitted = [*_about_own_metrics(whole, margins)] if QUALITY in families else []
     if unknown:
-        omitted.append(f"{len(unknown)} of {len(whole)} cells: {_NO_FEATURES}")
+        omitted.append(f"{len(unknown)} of {len(whole)} cells: {NO_FEATURES}")
     return Check(
         baseline.name,
         candidate.name,
@@ -163,6 +164,7 @@ def check(
         notes=notes,
         omitted=omitted,
         pairs=whole,
+        open_images=len(unknown) if IMAGES in only else 0,
     )
 
 
@@ -185,11 +187,12 @@ def _refuse_emptiness(
     pending: Sequence[Pending], problems: Sequence[Problem], only: Sequence[str], *, why: str
 ) -> None:
     """Raises UserError where nothing is compared, or nothing of a family that was asked for: a gate
-    that checks nothing must not pass. why: images that changed cannot be compared, or empty."""
+    that checks nothing must not pass. why: images that changed cannot be compared, or empty; they
+    leave the check undecided beside what is compared."""
     compared = {family_of(loss.measure) for loss in pending}
     compared |= {family for problem in problems for family in problem.families}
     for family in only:
-        if family not in compared:
+        if family not in compared and not (family == IMAGES and why and compared):
             reason = why if family == IMAGES and why else "leave it out, or see --margins"
             raise UserError(
                 f"--only={','.join(only)}: baseline and candidate share nothing of {family} that "

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median_high as median
 
+from denoisebench.bench.records.pack import NO_FEATURES
 from denoisebench.metrics.decide.regression import IMPROVED, REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.reports.check import words
 from denoisebench.reports.check.check import Check, Comparison
-from denoisebench.reports.check.families import SPEED
+from denoisebench.reports.check.families import IMAGES, SPEED
 
 NOT_COMPARED = "not compared"
+_NO_FEATURES = "they changed, and no features tell how far"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Standing:
     def verdict(self) -> str:
         """`quality pass (8 of 8)`, `speed undecided (2 of 16 pass): too noisy here`"""
         if self.outcome == NOT_COMPARED:
-            return f"{self.family} {NOT_COMPARED}"
+            return f"{self.family} {NOT_COMPARED}{self.reason and f': {self.reason}'}"
         count = f"{self.passed} of {self.total}"
         if self.outcome == PASS:
             return f"{self.family} pass ({count})"
@@ -50,16 +52,18 @@ def headline(check: Check) -> str:
 def _standing(check: Check, family: str) -> Standing:
     rows = [row for row in check.rows if row.family == family]
     problems = [problem for problem in check.problems if family in problem.families]
-    total = len(rows) + len(problems)
-    if not total:
-        return Standing(family, NOT_COMPARED, 0, 0, "", ())
+    unknown = check.open_images if family == IMAGES else 0
+    why_unknown, cure = (_NO_FEATURES, (NO_FEATURES,)) if unknown else ("", ())
+    if not rows and not problems:
+        return Standing(family, NOT_COMPARED, 0, unknown, why_unknown, cure)
+    total = len(rows) + len(problems) + unknown
     worse = [row for row in rows if row.outcome == REGRESSION]
     undecided = [row for row in rows if row.outcome == UNDECIDED]
     reasons = [f"{len(worse)} worse"] if worse else []
     reasons += [f"{len(problems)} missing or failed"] if problems else []
-    reason = ", ".join(reasons) or (_why_undecided(undecided) if undecided else "")
+    reason = ", ".join(reasons) or (_why_undecided(undecided) if undecided else why_unknown)
     details = [f"worst: {_worst(worse)}"] if worse else []
-    details += _cures(undecided)
+    details += [*_cures(undecided), *cure]
     passed = sum(row.outcome in (PASS, IMPROVED) for row in rows)
     outcome = check.outcome_of(family)
     return Standing(family, outcome, passed, total, reason, (*details,))

@@ -1,7 +1,11 @@
 """The command `check` through the real command line."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from denoisebench.bench.commands.check import _size
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.bench.records.pack_file import write_pack
 from tests.helpers.checked import changed, each, timed
@@ -68,3 +72,20 @@ def test_changed_flags_are_matched_on_the_command_line(run, tmp_path, capsys):
         code, out, err = call(capsys, *asked, *how)
         assert code in (0, 1, 3), err
         assert f"changed: ddim, 2 steps, guidance 4: scheduler: ddim before, {trailing} now" in out
+
+
+def test_a_pack_without_features_says_what_a_check_of_it_cannot_know(run, tmp_path, capsys):
+    path = tmp_path / "a.dbpack"
+    code, out, _ = call(capsys, "pack", run.folder, "-o", path)
+    first, second = out.splitlines()
+    assert code == 0
+    assert first == f"pack: {path}, {path.stat().st_size / 1024:.0f} KiB"
+    assert second.startswith("no features of its images: ")
+    assert "metrics=standard metrics.reference=FOLDER_OF_IMAGES" in second
+    small, large = replace(pack_run(run), cells=[]), each(pack_run(run), featured)
+    assert (small.tells_how_far, large.tells_how_far) == (True, True)
+    assert (_size(0), _size(3 * 2**20 // 2)) == ("0 KiB", "1.5 MiB")
+
+
+def featured(cell):
+    return replace(cell, features={"features_x": np.zeros((400, 8), np.float16)})

@@ -152,6 +152,42 @@ def test_a_family_of_which_there_is_nothing_does_not_pass_when_it_was_asked_for(
         judged(pack, untimed, only=(QUALITY, SPEED))
 
 
+def test_images_without_features_leave_a_check_undecided_beside_its_quality(pack):
+    def bare(cell):
+        return replace(cell, features={}, images_hash="before")
+
+    def moved(cell):
+        return replace(bare(cell), images_hash="now")
+
+    both = (QUALITY, IMAGES)
+    found = judged(each(pack, bare), each(pack, moved), only=both)
+    assert found.outcome == UNDECIDED
+    assert headline(found) == (
+        "UNDECIDED: quality pass (8 of 8), images not compared: they changed, and no features tell "
+        "how far"
+    )
+    assert "metrics=standard metrics.reference=FOLDER" in by_family(found)[IMAGES].details[0]
+    assert judged(each(pack, bare), each(pack, moved), only=(QUALITY,)).outcome == PASS
+    assert judged(each(pack, bare), each(pack, bare), only=both).outcome == PASS
+    worse = judged(each(pack, bare), changed(each(pack, moved), FD, 9.0), only=both)
+    assert worse.outcome == REGRESSION
+    with pytest.raises(UserError, match="metrics=standard"):
+        judged(each(pack, bare), each(pack, moved), only=(IMAGES,))
+
+
+def test_some_cells_without_features_are_no_pass_of_images_that_were_asked_for(pack):
+    bare = replace(pack.cells[0], features={}, images_hash="now")
+    found = judged(pack, replace(pack, cells=[bare, *pack.cells[1:]]), only=(QUALITY, IMAGES))
+    assert found.outcome == REGRESSION  # as the baseline has what the candidate lacks
+    both = [replace(bare, images_hash=name) for name in ("before", "now")]
+    old, new = (replace(pack, cells=[one, *pack.cells[1:]]) for one in both)
+    found = judged(old, new, only=(QUALITY, IMAGES))
+    assert (found.outcome, by_family(found)[IMAGES].verdict) == (
+        UNDECIDED,
+        "images undecided (3 of 4 pass): they changed, and no features tell how far",
+    )
+
+
 def test_families_are_named_with_commas():
     assert families_named("speed,quality") == (QUALITY, SPEED)
     with pytest.raises(UserError, match="did you mean quality"):
