@@ -67,7 +67,8 @@ class SweepProgress:
         self._account.go_on(left_s)
 
     def cell_done(self, job: Job, said: str, work_before: float, *, status: str) -> None:
-        """Counts a finished cell, whatever part of it had to be done."""
+        """Counts a finished cell, whatever part of it had to be done. said: what its line tells,
+        and lines that stand below it."""
         self._finished += 1
         self.work_done = work_before + job_work(job)
         self._first = self._first or (time.monotonic(), self.work_done)
@@ -76,9 +77,11 @@ class SweepProgress:
         self.bar.update(self._task, completed=self._finished, left=left)
         self._account.end_cell(self._places[id(job)], status, left_s)
         if self._lines:
-            line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {said}"
-            line = "; ".join(filter(None, [line, left]))
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            first, *more = said.splitlines()
+            line = f"[{self._finished}/{self._cells}] {cell_name(job.entry.asked)}: {first}"
+            lines = ["; ".join(filter(None, [line, left])), *(f"    {line}" for line in more)]
+            for line in lines:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         if self._listener:
             name = cell_name(job.entry.asked)
             self._listener(CellDone(self._finished, self._cells, name, status))

@@ -1,6 +1,7 @@
 """Runs a plan: every missing cell once, each failure a row, the run folder always up to date."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -213,18 +214,28 @@ def _say_what_is_replaced(run: Run, console: Console) -> None:
 
 
 def result_words(store: Store, job: Job, status: str) -> str:
-    """What the progress line tells of a finished cell."""
-    if status != "done":
-        record = store.read_record(job.entry.cell.key, job.entry.status_kind)
-        return f"{status}: {record['message'] if record else 'no record'}"
+    """What the progress line tells of a finished cell; each metric of the user's own that failed
+    on a line of its own."""
+    if status == DONE:
+        return _numbers(store, job) or status
+    record = store.read_record(job.entry.cell.key, job.entry.status_kind)
+    message = record["message"] if record else "no record"
+    if status != UNSCORED:
+        return f"{status}: {message}"
+    own = "|".join(re.escape(name) for name, metric in job.metrics.items() if metric.is_of_user)
+    failures = re.split(f"; (?=(?:{own}) )", message)
+    words = ", ".join(filter(None, [_numbers(store, job), status]))
+    return "\n".join([words, *failures])
+
+
+def _numbers(store: Store, job: Job) -> str:
+    """The metrics of a cell that lead, and how many of its images show nothing."""
     estimates = ((name, read_estimate(store, job.entry, name)) for name in job.entry.metrics)
     known = {name: estimate for name, estimate in estimates if estimate}
     flat = (store.read_record(job.entry.cell.key, "flat") or {}).get("flat", 0)
     flaws = [f"{flat} of {job.entry.samples} images show nothing"] if flat else []
     gating = gates(job.margins, known, {})
-    return (
-        ", ".join([*(f"{name} {known[name]}" for name in leading(known, gating)), *flaws]) or status
-    )
+    return ", ".join([*(f"{name} {known[name]}" for name in leading(known, gating)), *flaws])
 
 
 def _record_given(plan: Plan, run: Run) -> None:

@@ -22,15 +22,21 @@ from denoisebench.reports.rows.frame import (
 
 
 def summary_table(frame: pd.DataFrame, gating: Collection[str] = ()) -> Table:
-    """One line per curve, at the step count that is best by the first of the leading metrics: a
-    Fréchet distance of too few samples names none.
+    """One line per curve, at the step count that is best by the first of the leading metrics that
+    has numbers: a Fréchet distance of too few samples names none. A curve that lacks it is shown at
+    its best by the next that it has, and says so.
 
     Columns that hold a single value are named in the title instead. gating: metrics that have a
     margin.
     """
     frame = with_panels(frame)
     metrics = leading(frame_metrics(frame), gating)
-    ranking = [m for m in metrics if samples_per_dim(frame, m) >= AMPLE_SAMPLES][:1]
+    scored = done(frame)
+    ranking = [
+        metric
+        for metric in metrics
+        if scored[metric].notna().any() and samples_per_dim(frame, metric) >= AMPLE_SAMPLES
+    ]
     names = [*panel_names(frame), "scheduler"]
     table = Table(title=Text(_title(frame, ranking)), title_justify="left", caption=_caption(frame))
     for name in names:
@@ -73,14 +79,19 @@ def _state(curve: pd.DataFrame) -> str:
 def _line(
     curve: pd.DataFrame, names: list[str], metrics: list[str], *, ranking: list[str]
 ) -> list[str]:
-    """Texts of one row; dashes when no cell of the curve was scored, or none is named the best."""
+    """Texts of one row; dashes when no cell of the curve was scored, or none is named the best.
+    ranking: metrics that name a best cell, the one of the title first."""
     first = curve.iloc[0]
     texts = [f"{first[n]:g}" if isinstance(first[n], float) else str(first[n]) for n in names]
     if "guidance" in names and not has_guidance(curve).any():
         texts[names.index("guidance")] = MISSING
-    scored = done(curve).dropna(subset=ranking[:1])
-    if scored.empty or not ranking:
+    finished = done(curve)
+    by = next((metric for metric in ranking if finished[metric].notna().any()), None)
+    if by is None:
         return [*texts, _state(curve), *[MISSING] * (len(metrics) + 1)]
-    best = scored.iloc[int(np.argmax(sign(ranking[0]) * scored[ranking[0]].to_numpy()))]
+    scored = finished.dropna(subset=[by])
+    best = scored.iloc[int(np.argmax(sign(by) * scored[by].to_numpy()))]
+    steps = str(best["steps"] or MISSING)
+    steps += "" if by == ranking[0] else f" by {metric_spec(by).short}"
     values = [plus_minus(best[metric], best[f"{metric}_se"]) for metric in metrics]
-    return [*texts, str(best["steps"] or MISSING), *values, duration(best["latency_p50_s"])]
+    return [*texts, steps, *values, duration(best["latency_p50_s"])]

@@ -59,9 +59,24 @@ def test_cells_without_a_metric_that_failed_are_no_failed_ones(tmp_path):
     stream = io.StringIO()
     Console(file=stream, width=120).print(summary_table(frame))
     text = stream.getvalue()
-    assert "2 of 24 cells failed, 8 of 24 cells without a metric that failed" in text
+    assert "2 of 24 cells failed, 8 of 24 cells lack a metric that failed" in text
     lines = [line for line in text.splitlines() if "ddim" in line and "│" in line]
-    assert all("unscored" in line and "failed" not in line for line in lines)
+    assert all(" by CLIP" in line and "failed" not in line for line in lines)
+
+
+def test_a_metric_that_failed_hides_no_number_and_heads_no_table(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), steps=(4,), guidances=(4.0,))
+    frame = load_frame(run)
+    frame["status"] = "unscored"
+    frame[["fd_shapes", "fd_shapes_se"]] = float("nan")
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(summary_table(frame))
+    text = stream.getvalue()
+    assert "best steps of each curve by CLIP score" in text
+    (line,) = [line for line in text.splitlines() if "ddim" in line]
+    clip = plus_minus(frame["clip_score_tiny"][0], frame["clip_score_tiny_se"][0])
+    assert [cell.strip() for cell in line.strip("│").split("│")][2:5] == ["4", "\N{EN DASH}", clip]
+    assert "1 of 1 cell lacks a metric that failed" in text
 
 
 def test_markup_in_names_is_shown_as_it_is(tmp_path):
