@@ -20,14 +20,13 @@ from denoisebench.bench.noise import sample_seed
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.whole import idle_margins
-from denoisebench.bench.records.cell import HOSTED_KIND, SECONDS_KIND, Cell, digest, kept
+from denoisebench.bench.records.cell import HOSTED_KIND, SECONDS_KIND, SERVICE, Cell, digest, kept
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import counted, describe
 from denoisebench.bench.settings.hosted import HostedModel
 from denoisebench.bench.settings.job import PromptSettings, Settings, check_settings
 
 FOLDER = "hosted"  # in a store: journals and images as they came
-ENGINE = "a service"
 _SEEDS = 2**31  # that services take
 _NO_WORDS = (*CLOSED_FORM_PROMPTS, CLASSES)  # prompts that only models of ours understand
 _FEWEST = 2  # images of a cell
@@ -224,7 +223,7 @@ class _Part:
             height=height,
             width=width,
             dtype=UNKNOWN,
-            engine=ENGINE,
+            engine=SERVICE,
             call=self.cell.call,
             options=self.cell.options,
             latents=f"{UNKNOWN} {content}",

@@ -368,6 +368,7 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
 
 
+SERVICE = "a service"  # the engine of a cell whose images were bought
 HOSTED_KIND = "hosted"  # names the record of what a service was paid for, and what it did not give
 SECONDS_KIND = "seconds"  # names the record of what images took that another program made
 

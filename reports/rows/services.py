@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from denoisebench.bench.records.cell import SERVICE
 from denoisebench.bench.records.names import describe
 from denoisebench.reports.rows.frame import records
 
@@ -10,7 +11,7 @@ _HOUR_S = 3600.0
 
 def of_services(frame: pd.DataFrame) -> pd.Series:
     """Whether a service made the images, by row."""
-    return frame["price_usd"].notna() & (frame["scheduler"] == "")
+    return frame["engine"] == SERVICE
 
 
 def with_services_named(frame: pd.DataFrame) -> pd.DataFrame:

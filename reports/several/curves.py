@@ -49,10 +49,19 @@ def overlays(
         points = placed(points_of(frame, common.name, cost.order, least=least), looks)
         points = points[points[cost.field].notna()]
         if _is_drawn(points, cost):
-            figure = curves_figure(frame, common.name, points, cost=cost, looks=looks)
+            shown = _without_absent_services(looks, frame, points)
+            figure = curves_figure(frame, common.name, points, cost=cost, looks=shown)
             note = f"{_NOTE} {SERVICE_NOTE}" if of_services(frame).any() else _NOTE
             drawn.append(replace(figure, note=f"{figure.note} {note}"))
     return drawn
+
+
+def _without_absent_services(
+    looks: Mapping[str, Look], frame: pd.DataFrame, points: pd.DataFrame
+) -> dict[str, Look]:
+    """The looks without those of services that have no point, as none has against steps."""
+    absent = {*frame.loc[of_services(frame), "scheduler"]} - {*points["scheduler"]}
+    return {name: look for name, look in looks.items() if name not in absent}
 
 
 def _costs(*, in_full: bool, is_timed: bool) -> Iterator[Cost]:

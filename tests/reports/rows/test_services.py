@@ -13,19 +13,29 @@ from denoisebench.reports.rows.services import (
 
 CELLS = pd.DataFrame(
     [
-        ("sdxl", "", "ddim", 8, 7.2, math.nan, "guidance 1"),
-        ("sdxl", "", "ddim", 8, math.nan, math.nan, "guidance 4"),
-        ("nano", '{"image_size": "4K"}', "", 0, 20.0, 0.24, ""),
+        ("sdxl", "", "ddim", 8, 7.2, math.nan, "guidance 1", "torch, cpu"),
+        ("sdxl", "", "ddim", 8, math.nan, math.nan, "guidance 4", "torch, cpu"),
+        ("nano", '{"image_size": "4K"}', "", 0, 20.0, 0.24, "", "a service"),
     ],
     columns=[
-        *("model", "options", "scheduler", "steps", "latency_p50_s", "price_usd", "panel"),
+        *(
+            "model",
+            "options",
+            "scheduler",
+            "steps",
+            "latency_p50_s",
+            "price_usd",
+            "panel",
+            "engine",
+        ),
     ],
 )
 
 
-def test_a_service_has_a_price_and_no_scheduler():
+def test_a_service_is_known_whatever_its_curve_is_called():
     assert of_services(CELLS).tolist() == [False, False, True]
-    assert not of_services(CELLS.assign(scheduler="ddim")).any()
+    named = with_prices(with_services_named(CELLS), usd_per_hour=1.0)
+    assert of_services(named).tolist() == [False, False, True]
 
 
 def test_a_service_is_named_by_its_model_and_options():
