@@ -65,10 +65,15 @@ class Verdicts:
         return path
 
     def __repr__(self) -> str:
-        """The outcome, and every problem and every verdict that is no PASS in a line."""
+        """The outcome, and every problem and every verdict that is no PASS in a line; what cannot
+        be compared too, where it was asked for."""
+        from denoisebench.reports.check.standing import NOT_COMPARED, standings
+
         rows = [row for row in self._check.rows if row.outcome != "PASS"]
         lines = [f"{cell}: {problem}" for cell, problem in self.problems.items()]
         lines += [f"{row.cell}, {row.measure}: {row.outcome}" for row in rows]
+        families = [s for s in standings(self._check) if s.outcome == NOT_COMPARED and s.reason]
+        lines += [family.verdict for family in families]
         head = f"{self.outcome}: {self._check.candidate} against {self._check.baseline}"
         return "\n".join([head, *lines])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.interface.checks import Verdicts
 from denoisebench.bench.records.pack import pack_run
 from denoisebench.metrics.decide.regression import REGRESSION
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
@@ -166,6 +167,7 @@ def test_images_without_features_leave_a_check_undecided_beside_its_quality(pack
         "UNDECIDED: quality pass (8 of 8), images not compared: they changed, and no features tell "
         "how far"
     )
+    assert "images not compared: they changed" in repr(Verdicts(found))
     assert "metrics=standard metrics.reference=FOLDER" in by_family(found)[IMAGES].details[0]
     assert judged(each(pack, bare), each(pack, moved), only=(QUALITY,)).outcome == PASS
     assert judged(each(pack, bare), each(pack, bare), only=both).outcome == PASS
