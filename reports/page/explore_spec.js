@@ -83,9 +83,10 @@ function specOf({ spec, metrics, costs, end_names: room }, { x, y, axis, bands }
     if (ownAxes) Object.assign(panel[0], { unseen: true, end: panel[0].end ?? "" });
   });
   const banded = x !== "latency_p50_s" && groups(rows, "line").every((line) => line.length > 1);
+  const known = bands && rows.some(({ low }) => low !== null); // of none the library warns
   const has = {
-    bands: bands && banded,
-    bars: bands && !banded,
+    bands: known && banded,
+    bars: known && !banded,
     ends: rows.some(({ end }) => end),
     rings: rows.some(({ flat }) => flat),
     default: rows.some(({ recommended }) => recommended),

@@ -43,6 +43,7 @@ from denoisebench.reports.page.marks import (
     channels,
     decision_marks,
     end_labels,
+    have_intervals,
     highlight,
     intervals,
     markers,
@@ -165,7 +166,7 @@ def curves_figure(
         else [intervals(base, y).encode(opacity=shown)]
     )
     layers = [
-        *(spans if points["low"].notna().any() else []),  # the browser is warned of an empty layer
+        *(spans if have_intervals(points) else []),
         lines,
         marks.add_params(pick),
         *([end_labels(base, y, shown)] if names.notna().any() else []),

@@ -16,7 +16,13 @@ from denoisebench.reports.page.chart_data import cut_words, front_labels, point_
 from denoisebench.reports.page.facets import Words, columns_of, faceted
 from denoisebench.reports.page.findings import front_finding
 from denoisebench.reports.page.looks import Look
-from denoisebench.reports.page.marks import channels, intervals, markers, point_labels
+from denoisebench.reports.page.marks import (
+    channels,
+    have_intervals,
+    intervals,
+    markers,
+    point_labels,
+)
 from denoisebench.reports.rows.pareto import EQUAL_TIMES, Front
 
 _SIZES = {ON: 120, OPEN: 70, OFF: 45}  # of marks, square pixels
@@ -58,13 +64,15 @@ def _layers(
     line = measured.mark_line(interpolate="step-after", color=theme.QUIET, strokeWidth=1.2)
     layers = [line.encode(y=y("value"), order=f"{cost.field}:Q")]
     for verdict in (OFF, OPEN, ON):
-        if (points["verdict"] != verdict).all():
+        of_verdict = points[points["verdict"] == verdict]
+        if of_verdict.empty:
             continue  # an empty layer has no extent, and the browser is warned of it
         cells = base.transform_filter(f"datum.verdict == '{verdict}'")
         colour = alt.value(theme.FAINT) if verdict == OFF else look["color"]
         cells = cells.encode(color=colour)
         marks = markers(cells, look).encode(y=y("value"), size=alt.value(_SIZES[verdict]))
-        layers += [intervals(cells, y), _outlined(marks, verdict)]
+        layers += [intervals(cells, y)] if have_intervals(of_verdict) else []
+        layers.append(_outlined(marks, verdict))
     return [*layers, *point_labels(measured.encode(y=y("value")))]
 
 

@@ -15,7 +15,14 @@ from denoisebench.reports.page.chart_data import changes, gain_records, subtitle
 from denoisebench.reports.page.facets import Words, faceted
 from denoisebench.reports.page.findings import steps_finding
 from denoisebench.reports.page.looks import Look, best_first, placed, shown_first
-from denoisebench.reports.page.marks import channels, highlight, intervals, markers, zero_line
+from denoisebench.reports.page.marks import (
+    channels,
+    have_intervals,
+    highlight,
+    intervals,
+    markers,
+    zero_line,
+)
 from denoisebench.reports.rows.curves import curve_points, marginal_gains
 
 
@@ -46,7 +53,7 @@ def gains_figure(
     )
     layers = [
         zero_line(),
-        intervals(base, y).encode(opacity=shown),
+        *([intervals(base, y).encode(opacity=shown)] if have_intervals(gains) else []),
         markers(base, look, along="change").encode(y=y("gain"), opacity=shown).add_params(pick),
     ]
     words = Words(

@@ -30,6 +30,12 @@ def bands(base: alt.Chart, y: ValueAxis, pick: alt.Parameter, *, count: int) -> 
     ]
 
 
+def have_intervals(points: pd.DataFrame) -> bool:
+    """Whether any of the points has one: an empty layer has no extent, and the browser is warned of
+    it."""
+    return bool(points["low"].notna().any())
+
+
 def intervals(base: alt.Chart, y: ValueAxis) -> alt.Chart:
     """The interval of each point by itself."""
     rules: alt.Chart = base.mark_rule(strokeWidth=1.4).encode(y=y("low"), y2="high:Q")

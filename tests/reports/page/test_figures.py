@@ -1,7 +1,9 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import altair as alt
+import numpy as np
 import pytest
 
 from denoisebench.reports.charts import to_png, to_svg
@@ -206,3 +208,16 @@ def test_panels_have_value_axes_of_their_own_where_a_shared_one_would_press_one_
     alt.Chart.from_dict(figure.spec).to_dict(validate=True)
     assert figure.spec.get("resolve", {}).get("scale", {}) == resolved
     assert figure.note.endswith("axis of its own.") == bool(resolved)
+
+
+def test_where_no_interval_is_known_there_is_no_layer_of_them(tmp_path):
+    """The browser would be warned of a layer without an extent."""
+    run = fabricate(tmp_path / "run")
+    frame = load_frame(run)
+    bare = {i: replace(e, left=np.nan) for i, e in load_estimates(run, CLIP).items()}
+    frame[f"{CLIP}_se"] = np.nan
+    made = {figure.name.removeprefix(f"{CLIP}_"): figure for figure in figures(frame, CLIP, bare)}
+    assert {"vs_steps", "gain_per_step", "vs_latency_pareto"} <= made.keys()
+    for figure in made.values():
+        ends = [e.get("y", {}).get("field") for e in encodings(figure.spec)]
+        assert "low" not in ends, figure.name
