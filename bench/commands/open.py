@@ -34,13 +34,16 @@ def open_page(folders: tuple[Path, ...]) -> int:
 
 
 def _page_of(folders: tuple[Path, ...]) -> Path:
-    """Raises UserError, with the command that makes it, where there is none."""
+    """Raises UserError where there is none, with the command that makes it, and for no run."""
     from denoisebench.reports.several.place import joint_folder
 
     folder = folders[0] if len(folders) == 1 else joint_folder(folders)
     for name in _PAGES:
         if (folder / name).is_file():
             return folder / name
+    for one in folders:
+        if not one.is_dir():
+            raise UserError(f"{one}: there is no such run; `denoisebench list runs` names the runs")
     command = f"denoisebench report {' '.join(map(str, folders))}"
     if len(folders) > 1:
         raise UserError(f"there is no page of these runs together; `{command}` makes it")

@@ -2,7 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 _launcher_of_hydra = re.compile(r"^hydra/launcher=(?=(ray|slurm)$)")  # as Hydra's plugins are named
 
 
-_KEPT = "the same command goes on where it stopped, `denoisebench report RUN` shows what is done"
+_KEPT = "the same command goes on where it stopped"
 
 
 @click.command(
@@ -77,8 +79,18 @@ def demo(overrides: Sequence[str], dry_run: bool) -> int:
 def _resumable(flags: dict[str, str], overrides: Sequence[str]) -> int:
     try:
         return _run_overrides(flags, overrides)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(*(interrupt.args or [_KEPT])) from None
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Lets an interruption say where what is done can be seen."""
+    try:
+        yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_KEPT) from None
+        command = shlex.join(["denoisebench", "report", str(folder)])
+        raise KeyboardInterrupt(f"{_KEPT}, `{command}` shows what is done") from None
 
 
 def _run_overrides(flags: dict[str, str], overrides: Sequence[str]) -> int:
@@ -151,7 +163,7 @@ def _sweep_grid(configs: list[dict[str, Any]], known_problems: list[str], comman
         for line in cost_lines(plan.jobs):
             console.print(line, highlight=False, soft_wrap=True)
         return 0
-    with accounted(plan.run_folder, command) as account:
+    with _naming(plan.run_folder), accounted(plan.run_folder, command) as account:
         if plan.workers is None:
             outcome = run_sweep(plan, console, account=account)
         else:

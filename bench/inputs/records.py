@@ -129,10 +129,17 @@ def _has(record: object, column: str | None) -> bool:
 
 
 def _csv(text: str, delimiter: str = ",") -> list[Any]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    table: list[list[str]] = []
+    first = 1  # line of the next record, which may go over several
     try:
-        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        for fields in reader:
+            table.append(fields)
+            first = reader.line_num + 1
     except csv.Error as error:
-        raise Unreadable(f"{error}; quote the field and double the quotes in it") from error
+        raise Unreadable(
+            f"line {first}: {error}; quote the field and double the quotes in it"
+        ) from error
     _refuse_swallowed(text, table, delimiter)
     return _by_header([fields for fields in table if fields])
 

@@ -46,7 +46,10 @@ def guarded() -> Iterator[None]:
     except MemoryError as error:
         raise Unreadable("it needs more memory than there is") from error
     except UnicodeDecodeError as error:
-        raise Unreadable(f"it is not UTF-8, at byte {error.start}; save it as UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise Unreadable(
+            f"it is not UTF-8, at byte {error.start} in line {line}; save it as UTF-8"
+        ) from error
     except OSError as error:
         raise Unreadable(_first_line(error.strerror or error)) from error
     except Exception as error:  # of many kinds: numpy's, for one, are those of Python's parser

@@ -15,7 +15,7 @@ from denoisebench.bench.remembered import remembered
 from denoisebench.bench.schedulers.catalogue import SchedulerSpec, spec_of
 from denoisebench.bench.schedulers.flags import flag_problems
 from denoisebench.bench.schedulers.grids import build_scheduler
-from denoisebench.bench.schedulers.own import is_own
+from denoisebench.bench.schedulers.own import dotted_name, is_own
 from denoisebench.bench.schedulers.reason import Reason
 from denoisebench.bench.schedulers.training import (
     Difference,
@@ -106,10 +106,21 @@ def run_problems(model: FoundModel, settings: Settings) -> Iterator[Reason]:
     if reason is not None:
         yield Reason(
             f"scheduler={scheduler.of}: {settings.model.name}: fails at "
-            f"{counted(settings.steps, 'step')}: {reason}",
-            by_scheduler=True,
+            f"{counted(settings.steps, 'step')}: {reason}{_own_cure(spec)}",
+            by_scheduler=not is_own(spec.class_name),
             besides=", or give another number of steps",
         )
+
+
+def _own_cure(spec: SchedulerSpec) -> str:
+    """What mends a class of the user's own, for which no other scheduler stands in."""
+    if not is_own(spec.class_name):
+        return ""
+    return (
+        f"; look at step and set_timesteps of {dotted_name(spec.class_name)}, "
+        f"`denoisebench verify own.class_name={dotted_name(spec.class_name)}` shows where it "
+        "deviates"
+    )
 
 
 def _repeats(spec: SchedulerSpec, model: FoundModel, settings: Settings) -> bool:

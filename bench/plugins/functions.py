@@ -1,11 +1,12 @@
 """Metrics of the user's own: functions found by name while planning, and what they say they are."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.errors import UserError, first_line, suggestion
 from denoisebench.bench.plugins.declared import declared
 from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.plugins.interpreter import Interpreter
@@ -109,10 +110,28 @@ def _declare(facts: dict[str, Any]) -> None:
         raise UserError(f"{error}; give it another: @metric(name=…)") from error
 
 
+def names_beside(dotted: str, error: BaseException) -> str:
+    """What to say where a module was imported and lacks the name after it: the nearest that it has;
+    empty for any other error."""
+    module, _, name = dotted.rpartition(":" if ":" in dotted else ".")
+    if not isinstance(error, AttributeError) or module not in sys.modules or error.name != name:
+        return ""
+    if error.obj is not sys.modules[module]:
+        return ""
+    own = [
+        public
+        for public, value in vars(sys.modules[module]).items()
+        if not public.startswith("_") and getattr(value, "__module__", None) == module
+    ]
+    return f"{module} has no {name}; {suggestion(name, own)}" if own else f"{module} has no {name}"
+
+
 def _imported(dotted: str) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises
+        if known := names_beside(dotted, error):
+            raise UserError(known) from error
         kind = type(error).__name__
         raise UserError(
             f"cannot be imported ({kind}: {first_line(error)}); modules are searched in this "

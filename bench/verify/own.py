@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.plugins.functions import names_beside
 from denoisebench.bench.plugins.modules import imported
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, SchedulerSpec
 from denoisebench.bench.schedulers.not_run import SAME_STEPS
@@ -54,6 +55,8 @@ def checked_class(dotted: str, flags: Collection[str], called: str) -> Any:
     try:
         cls = imported(dotted)
     except (Exception, SystemExit) as error:  # whatever a module of the user's raises
+        if known := names_beside(dotted, error):
+            raise UserError(f"{called}={dotted}: {known}") from error
         raise UserError(
             f"{called}={dotted}: cannot be imported ({first_line(error)}); "
             f"give package.module{':' if ':' in dotted else '.'}Class"

@@ -5,7 +5,8 @@ import webbrowser
 import pytest
 
 from denoisebench.bench.commands import sweep
-from tests.helpers.cli import call
+from denoisebench.bench.sweep import sweep as running
+from tests.helpers.cli import call, tiny
 
 
 @pytest.fixture
@@ -32,8 +33,19 @@ def test_a_folder_without_a_page_is_told_how_to_make_one(opened, tmp_path, capsy
     assert f"`denoisebench report {tmp_path}` makes that of a run" in err
 
 
+def test_a_folder_that_there_is_not_has_no_report_to_make(opened, tmp_path, capsys):
+    (tmp_path / "here").mkdir()
+    for folders in (["nope"], ["here", "nope"]):
+        code, _, err = call(capsys, "open", *(tmp_path / name for name in folders))
+        assert (code, opened) == (2, [])
+        assert f"{tmp_path / 'nope'}: there is no such run; `denoisebench list runs`" in err
+        assert "denoisebench report" not in err
+
+
 def test_of_several_runs_the_page_that_they_have_together_is_opened(opened, tmp_path, capsys):
     runs = [tmp_path / name for name in ("a", "b")]
+    for folder in runs:
+        folder.mkdir()
     code, _, err = call(capsys, "open", *runs)
     assert (code, opened) == (2, [])
     assert f"`denoisebench report {runs[0]} {runs[1]}` makes it" in err
@@ -74,3 +86,13 @@ def test_a_demo_that_is_stopped_says_how_to_go_on(capsys, monkeypatch):
         code, _, err = call(capsys, *words)
         assert code == 130
         assert err.startswith("denoisebench: stopped; the same command goes on where it stopped")
+
+
+def test_a_sweep_that_is_stopped_names_its_folder(capsys, monkeypatch, tmp_path):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "run_sweep", stopped)
+    code, _, err = call(capsys, *tiny(tmp_path))
+    assert code == 130
+    assert f"goes on where it stopped, `denoisebench report {tmp_path / 'tiny'}` shows what" in err

@@ -135,9 +135,9 @@ def test_quotes_of_a_tsv_that_swallow_nothing_are_text(tmp_path):
 
 
 REFUSED = {
-    "unclosed.csv": ('text,n\n"one,1\ntwo,2', "unexpected end of data; quote the field"),
+    "unclosed.csv": ('text,n\n"one,1\ntwo,2', "line 2: unexpected end of data; quote the field"),
     "swallowed.csv": ('text,n\n"one,1\ntwo,2\nthree",3', "may have swallowed lines"),
-    "half.csv": ('text,n\n"one" two,1', "expected after"),
+    "half.csv": ('text,n\n"one\ntwo",0\n"one" two,1', "line 4: .* expected after"),
     "comma.csv": ("text,n\none, two,1", "record 1 has 3 fields and the header 2"),
     "twice.csv": ("text,text\na,b", "its header names text twice"),
     "tab.tsv": ("text\tn\none\ttwo\t1", "record 1 has 3 fields and the header 2"),
@@ -157,7 +157,7 @@ REFUSED = {
     "steps.txt": ("one\nSteps: 20, Sampler: Euler a", "'Steps: 2', which is a setting"),
     "flags.txt": ('--prompt "one" --steps 20', "which is a setting of another tool"),
     "pasted.jsonl": (r'{"text": "one\nNegative prompt: two"}', "which is a setting"),
-    "latin.txt": (b"one \xe4", "it is not UTF-8, at byte 4; save it as UTF-8"),
+    "latin.txt": (b"one\ntwo \xe4", "not UTF-8, at byte 8 in line 2; save it as UTF-8"),
     "utf16.txt": ("one".encode("utf-16"), "it is not UTF-8"),
     "utf16.csv": ("text\none".encode("utf-16-le"), "zero bytes, as UTF-16 does"),
     "x.docx": ("one", r"use \.txt, \.csv"),

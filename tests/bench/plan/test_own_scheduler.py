@@ -152,6 +152,11 @@ def test_a_default_says_the_family_that_its_class_was_measured_on(capsys):
         (["scheduler.class=nowhere:Class"], "scheduler.class=nowhere:Class: cannot be imported"),
         (["scheduler.class=Class"], "scheduler.class=Class: give package.module:name"),
         (["scheduler.class=pathlib:Path"], "is no scheduler class of diffusers' kind"),
+        (
+            ["scheduler.class=tests.helpers.broken_schedulers:GivesNaN"],
+            "its result is not finite; look at step and set_timesteps of "
+            "tests.helpers.broken_schedulers:GivesNaN, `denoisebench verify own.class_name=",
+        ),
         ([f"scheduler.class={MODULE}:Crisp", "scheduler.flags.no=1"], "takes no no"),
         ([f"scheduler.class={MODULE}:Crisp", "scheduler.base=ddim"], "base and class are two"),
         (["scheduler.family=flow"], "family is that of a class of your own"),

@@ -180,7 +180,7 @@ def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
     assert (frame.fd_pixels > 0).all()
     assert frame.warmth.isna().all()
     page = Path("runs/now/report.html").read_text()
-    assert "2 without a metric that failed." in page
+    assert "2 lack a metric that failed." in page
     assert "warmth raised ValueError: cold" in page
     assert Path("runs/now/figures/fd_pixels_vs_steps.svg").exists()
     cells = [f"scheduler=ddim,steps={steps},guidance=1" for steps in (2, 4)]
@@ -228,7 +228,7 @@ def test_a_metric_whose_cells_all_lack_it_is_named_in_the_answer(tmp_path, capsy
     assert code == 1
     assert "answer: none; Warmth decides too, as it has a margin, and no cell has all" in said
     assert "(warmth raised ValueError: cold): mend the metric and run the same command" in said
-    assert "2 of 2 cells without a metric that failed: see their messages" in said
+    assert "2 of 2 cells lack a metric that failed: see their messages" in said
     assert "cells failed" not in said
 
 
@@ -256,7 +256,13 @@ def test_a_metric_without_a_margin_is_said_to_be_left_out_of_a_check(capsys):
     [
         ("", "own_numbers", "metrics.own.0=own_numbers: give package.module:name"),
         ("", "nowhere:f", "(ModuleNotFoundError: No module named 'nowhere')"),
-        ("", "own_numbers:f", "has no attribute 'f'"),
+        ("", "own_numbers:f", "metrics.own.0=own_numbers:f: own_numbers has no f"),
+        ("def warmth(i, p): ...", "own_numbers:warmht", "no warmht; did you mean warmth?"),
+        (
+            "import math\nmath.f",
+            "own_numbers:f",
+            "cannot be imported (AttributeError: module 'math",
+        ),
         ("raise SystemExit('no')", "own_numbers:f", "cannot be imported (SystemExit: no)"),
         ("f = 3", "own_numbers:f", "is no function but of type int"),
         ("def f(images, prompts): ...", "own_numbers:f", "does not say which way is better"),

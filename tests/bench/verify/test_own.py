@@ -17,7 +17,8 @@ BROKEN = "tests.helpers.broken_schedulers"
     ("dotted", "said"),
     [
         ("nowhere.Class", "cannot be imported"),
-        ("tests.helpers.broken_schedulers.Missing", "cannot be imported"),
+        ("tests.helpers.broken_schedulers.GiveNaN", r"has no GiveNaN; did you mean GivesNaN"),
+        ("tests.helpers.broken_schedulers.Qq", "has no Qq; known: "),
         ("Class", "cannot be imported"),
         (".odd.Class", "cannot be imported"),
         ("tests.helpers.broken_module.Class", "cannot be imported .planted"),
