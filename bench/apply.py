@@ -19,7 +19,7 @@ from denoisebench.bench.records.defaults_file import (
     SCHEMA,
     read_file,
 )
-from denoisebench.bench.records.names import describe, with_article
+from denoisebench.bench.records.names import counted, describe, with_article
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
 from denoisebench.bench.schedulers.own import class_like, is_own, like
@@ -103,11 +103,11 @@ def apply(
 def _needed(default: dict[str, Any]) -> str:
     """What it takes to decide a default."""
     needed = [str(value) for value in default.get("undecided", {}).values()]
-    prompts = [text.partition(" ")[0] for text in needed if text.endswith(OTHER_PROMPTS)]
+    prompts = [int(text.split()[0]) for text in needed if text.endswith(OTHER_PROMPTS)]
     if not prompts:
         return "more samples or more steps are needed, see the report"
-    fewest = min(prompts, key=int)
-    return f"about {fewest} more {OTHER_PROMPTS} would probably decide, see the report"
+    fewest = counted(min(prompts), "more different prompt")
+    return f"about {fewest} would probably decide, see the report"
 
 
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def _empty_prompts(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _few_prompts(jobs: Sequence[Job]) -> Iterator[str]:
     """Sets of too few prompts to decide by a mean, with what mends it; a race says it itself."""
-    judged = [job for job in jobs if (job.metrics or job.convergence) and not _races(job)]
+    judged = [job for job in jobs if job.entry.metrics and not _races(job)]
     yield from dict.fromkeys(filter(None, map(_too_few, judged)))
 
 

@@ -14,7 +14,7 @@ from denoisebench.reports.formats import NEVER
 
 
 def losses(prompts: int, draws: int = 1) -> Estimate:
-    """Of prompts that are drawn in turn."""
+    """Units of a loss: prompts that are drawn in turn."""
     drawn = np.random.default_rng(0).normal(size=prompts * draws)
     clusters = None if draws == 1 else np.tile(np.arange(prompts), draws)
     return Estimate(0.0, drawn - drawn.mean(), clusters)
