@@ -108,6 +108,6 @@ JUDGING = {
         _asked_photographs,
         _shown_photographs,
         _photographs,
-        guidance=(1.0, 2.0),
+        guidance=(1.0, 4.0),
     ),
 }

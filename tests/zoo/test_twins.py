@@ -97,7 +97,8 @@ def test_both_begin_with_the_same_weights_and_one_recipe():
     weights = [twins.build_unet(8).state_dict() for _ in twins.OBJECTIVES]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
     ddpm, flow = (vars(objective.recipe) for objective in twins.OBJECTIVES)
-    assert {name for name in ddpm if ddpm[name] != flow[name]} == {"name"}
+    assert {name for name in ddpm if ddpm[name] != flow[name]} == {"name", "details"}
+    assert ddpm["details"] == {**flow["details"], "min_snr": 5.0}  # a part of the objective
 
 
 def test_a_text_is_encoded_as_it_would_be_alone(lesson):
