@@ -29,7 +29,7 @@ class Further:
 
     @property
     def plain(self) -> int | str:
-        """As defaults.yaml holds it: 840, or `24 different prompts`."""
+        """The value in defaults.yaml: 840, or `24 different prompts`."""
         if self.is_never:
             return NEVER
         return f"{int(self.count)} {OTHER_PROMPTS}" if self.of_prompts else int(self.count)
