@@ -10,29 +10,15 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.vendor import denoiser_words
-from denoisebench.bench.paths import path_of
 from denoisebench.bench.records.cell import STEERING
-from denoisebench.bench.records.defaults_file import (
-    DTYPES,
-    NAMED_BY,
-    OTHER_PROMPTS,
-    SCHEMA,
-    read_file,
-)
+from denoisebench.bench.records.defaults_file import NAMED_BY, OTHER_PROMPTS, read_defaults
 from denoisebench.bench.records.names import counted, describe, with_article
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
 from denoisebench.bench.schedulers.own import class_like, is_own, like
 from denoisebench.bench.schedulers.training import FAMILIES, config_of, family_of
-from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 
-_ALWAYS_SAID = ("model", "task", "default_for")
-_TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
-_DECIDED = (PASS, NO_PLATEAU)  # outcomes that come with a setting
-_SETTING_TYPES = {
-    **{"scheduler_class": str, "scheduler_flags": dict, "grid": str},
-    **{"call": dict, "provenance": dict},
-}
 _STEPS = "num_inference_steps"
 _LEVELS = ("sigmas", "timesteps")  # what a scheduler has of them, and a file may say
 _MOST_STEPS = 10_000
@@ -108,35 +94,6 @@ def _needed(default: dict[str, Any]) -> str:
         return "more samples or more steps are needed, see the report"
     fewest = counted(min(prompts), "more different prompt")
     return f"about {fewest} would probably decide, see the report"
-
-
-def read_defaults(path: str | Path) -> list[dict[str, Any]]:
-    """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
-    file = path_of(path, "path")
-    if not file.exists():
-        raise UserError(
-            f"nothing at {path}: `denoisebench report RUN` writes defaults.yaml into a run's folder"
-        )
-    problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
-    try:
-        schema, defaults = read_file(file)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(problem) from error
-    if schema != SCHEMA:
-        raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")
-    if not isinstance(defaults, list) or not all(map(_is_default, defaults)):
-        raise UserError(problem)
-    return defaults
-
-
-def _is_default(record: Any) -> bool:
-    """Whether a record has all that is read of it; one that was not decided has no setting."""
-    if not isinstance(record, dict) or not isinstance(record.get("held", {}), dict):
-        return False
-    types = {**_TYPES, **(_SETTING_TYPES if record.get("outcome") in _DECIDED else {})}
-    is_whole = all(isinstance(record.get(name), kind) for name, kind in types.items())
-    # A file that was cut lacks the end of its last record.
-    return is_whole and ("provenance" not in types or record["provenance"].get("dtype") in DTYPES)
 
 
 def _selectors(default: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,14 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` itself takes as long
 if TYPE_CHECKING:
     from typing import Any
 
-    from denoisebench.bench.apply import apply, read_defaults
+    from denoisebench.bench.apply import apply
     from denoisebench.bench.errors import UserError
     from denoisebench.bench.interface.checks import Verdicts, check, pack
     from denoisebench.bench.interface.results import Results, load
     from denoisebench.bench.interface.sweep import sweep
     from denoisebench.bench.interface.verification import Verification, verify
     from denoisebench.bench.plugins.declared import metric
+    from denoisebench.bench.records.defaults_file import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.bench.sweep.progress import CellDone
 
@@ -36,7 +37,7 @@ _HOMES = {
     "load_run": "records.run",
     "metric": "plugins.declared",
     "pack": "interface.checks",
-    "read_defaults": "apply",
+    "read_defaults": "records.defaults_file",
     "sweep": "interface.sweep",
     "verify": "interface.verification",
 }

@@ -14,8 +14,8 @@ import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, StableDiffusionPipeline, UNet2DModel
 
-from denoisebench.bench.apply import read_defaults
 from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.records.defaults_file import read_defaults
 from tests.helpers.cli import call
 from tests.helpers.tiny_pipelines import as_single_file, save_tiny
 from tests.test_installed import wheel_python  # noqa: F401

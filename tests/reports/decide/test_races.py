@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.bench.apply import read_defaults
+from denoisebench.bench.records.defaults_file import read_defaults
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.records.run import load_run, save_run
