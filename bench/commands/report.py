@@ -97,7 +97,7 @@ def _asks_for_paper(words: Sequence[str]) -> bool:
 
 
 def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
-    from denoisebench.bench.apply import read_defaults
+    from denoisebench.bench.records.defaults_file import read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
     from denoisebench.reports.decide.no_default import no_default

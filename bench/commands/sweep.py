@@ -192,7 +192,7 @@ def _sketched(configs: list[dict[str, Any]]) -> bool:
 def finish(outcome: "Outcome", plan: "Plan") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is. The
     last lines are the answer and where the page is."""
-    from denoisebench.bench.apply import read_defaults
+    from denoisebench.bench.records.defaults_file import read_defaults
     from denoisebench.bench.records.margins import gates
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run

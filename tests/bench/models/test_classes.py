@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from diffusers import DDIMScheduler, DiTPipeline
 
-from denoisebench.bench.apply import apply, read_defaults
+from denoisebench.bench.apply import apply
 from denoisebench.bench.noise import sample_generators
+from denoisebench.bench.records.defaults_file import read_defaults
 from denoisebench.bench.records.run import load_run
 from tests.helpers.cli import call, tiny
 from tests.helpers.tiny_classes import save_consistency_model, save_dit

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from denoisebench.bench.apply import apply, read_defaults
+from denoisebench.bench.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import EVERYDAY, PromptSet
 from denoisebench.bench.paths import EMBEDDED
+from denoisebench.bench.records.defaults_file import read_defaults
 from denoisebench.bench.records.run import load_run
 from tests.bench.models.test_unconditional import cats  # noqa: F401
 from tests.helpers.cli import call
