@@ -35,7 +35,7 @@ class World:
 
 SHAPES = World(
     "shapes",
-    "scenes rendered by `bench/shapes` and their captions",
+    "scenes rendered by `bench/shapes` and their captions; no other data.",
     shapes.WORDS,
     training=lambda start, stop: dataset(TRAIN_SEED, start, stop),
     held_out=lambda start, stop: dataset(HELD_OUT_SEED, start, stop),

@@ -73,7 +73,8 @@ def _texts() -> list[list[str]]:
 
 FASHION = World(
     "fashion",
-    "photographs of clothes, Fashion-MNIST (Zalando, MIT licence)",
+    "photographs of clothes, Fashion-MNIST (Zalando, MIT licence), and\n"
+    "the texts of `prompts=fashion`. The autoencoder began as that of the rendered scenes.",
     WORDS,
     training=training,
     held_out=held_out,

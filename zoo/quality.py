@@ -52,8 +52,8 @@ class Generator:
 TWINS = (
     "fashion-ddpm and fashion-flow have in common: the UNet and its first weights, the latents,\n"
     "texts, noise, times and the order of all these, batch, steps, optimizer and average. The\n"
-    "objective alone differs, and neither was taught by the other. Both text encoders are one,\n"
-    "which learned to read classes off prompts beforehand."
+    "objective alone differs: noise, its squared error weighted by min-SNR, or velocity. Neither\n"
+    "was taught by the other. Their text encoder learned to read classes off prompts beforehand."
 )
 GENERATORS = {
     "ddpm": Generator(
@@ -278,15 +278,15 @@ def model_card(name: str, description: str, record: dict, *, quality: dict) -> s
     lines = [
         f"# {name}: {description}",
         "",
-        f"Trained by `{command_of(name)}` on {world.source};",
-        f"no other data. Licence: {LICENCE}.",
+        f"Trained by `{command_of(name)}` on {world.source}",
+        f"Licence: {LICENCE}.",
         "",
         "| recipe | |",
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in recipe.items()),
         "",
-        "The released weights, in half precision, on held-out pictures and prompts, by",
-        "`python -m zoo.quality`:",
+        "The released weights, in half precision, on pictures that were kept from training and on",
+        f"`prompts={world.name}`, by `python -m zoo.quality`:",
         "",
         "```json",
         json.dumps(quality, indent=1),

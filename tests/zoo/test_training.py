@@ -70,6 +70,12 @@ def test_the_shipped_networks_stay_within_30_mb():
     assert sum(path.stat().st_size for path in files) < 30e6
 
 
+def test_the_world_of_photographs_stays_within_15_mb():
+    files = {path.resolve() for path in EMBEDDED.glob("fashion-*/**/*") if path.is_file()}
+    assert len([path for path in files if path.suffix == ".safetensors"]) == 7
+    assert sum(path.stat().st_size for path in files) < 15e6
+
+
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_every_word_of_a_world_is_one_token_and_other_text_has_some(world):
     words = tokenizer(world.words)

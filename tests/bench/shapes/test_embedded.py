@@ -69,3 +69,34 @@ def test_the_frechet_distance_falls_from_2_to_8_to_32_steps(pipeline, judge):
     for worse, better in ((few, some), (some, many)):
         gain = paired_difference(worse, better)
         assert gain.value > 2 * gain.se
+
+
+@pytest.mark.parametrize(
+    ("model", "steps"), [("fashion-ddpm", 25), ("fashion-flow", 25), ("fashion-lcm", 4)]
+)
+@pytest.mark.slow
+def test_requested_class_is_drawn(model, steps):
+    judging = JUDGING["fashion"]
+    prompts, wanted = judging.asked(60)
+    images = draw(load_pipeline(EMBEDDED / model, "float32", "cpu"), prompts, steps, guidance=4.0)
+    right = judging.read_right(AttributeNet.load(judging.features), images, wanted)
+    assert right["class"] >= 0.85
+
+
+@pytest.mark.slow
+def test_the_frechet_distance_of_photographs_falls_from_2_to_8_to_32_steps():
+    """Without guidance: with it, eight steps are already on the plateau (see the model card)."""
+    judging = JUDGING["fashion"]
+    pipeline = load_pipeline(EMBEDDED / "fashion-ddpm", "float32", "cpu")
+    judge, prompts = AttributeNet.load(judging.features), judging.world.prompts(320)
+    batches = (torch.from_numpy(images) for images in judging.reference())
+    reference = FeatureStats.from_features(torch.cat([judge(images) for images in batches]))
+    few, some, many = (
+        frechet_estimate(
+            judge(torch.from_numpy(draw(pipeline, prompts, steps, guidance=1.0))), reference
+        )
+        for steps in (2, 8, 32)
+    )
+    for worse, better in ((few, some), (some, many)):
+        gain = paired_difference(worse, better)
+        assert gain.value > 2 * gain.se
