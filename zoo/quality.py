@@ -95,9 +95,9 @@ GENERATORS = {
         "LCM",
         (1, 2, 4, 8),
         (1, 2, 4, 8),
-        "Distilled from fashion-ddpm. `guidance_scale` from 1 to 6 is an input of the network, which\n"
-        "it hardly heeds after so few steps of training: from four steps on, the distances at 1 and\n"
-        "at 4 are the same.",
+        "Distilled from fashion-ddpm. `guidance_scale` from 1 to 6 is an input of the network,\n"
+        "which it hardly heeds after so few steps of training: from four steps on, the distances\n"
+        "at 1 and at 4 are the same.",
     ),
 }
 _VAE = "AutoencoderKL, 32x32 images to 8x8 latents of eight channels"
