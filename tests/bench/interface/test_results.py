@@ -47,7 +47,8 @@ def test_a_comparison_has_the_numbers_of_the_command(run, capsys):
         assert frame.loc[metric, "difference"] == pytest.approx(gap)
     clip = frame.loc["clip_score_shapes"]
     assert clip["low"] < clip["difference"] < clip["high"]
-    assert (clip["units"], clip["note"]) == (8, "")
+    few = "8 independent samples: a mean over fewer than 32 decides nothing"
+    assert (clip["units"], clip["note"]) == (8, few)
     _, out, _ = call(capsys, "compare", run.folder, "scheduler=ddim,steps=2,guidance=4", B)
     assert f"{clip['p']:.2g}" in out
     assert clip["a_is"] in out

@@ -85,7 +85,7 @@ def test_a_lost_grid_is_counted_again_without_new_images(recorded, capsys):
 def test_a_start_that_moves_with_the_steps_is_said(copied):
     """shapes-ddpm has leading spacing."""
     page = (copied / "tiny" / "report.html").read_text()
-    assert "how much less moves with the number of steps" in page
+    assert "the more so the fewer the steps" in page
     assert re.search(r"<li>ddim, heun: starts at sigma [\d.]+, [\d.]+ for 2, 3 steps\.</li>", page)
     starts = pd.read_csv(copied / "tiny" / "results.csv").groupby("steps")["sigma_start"].first()
     assert math.log(starts[3] / starts[2]) > 0.5
