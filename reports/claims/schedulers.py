@@ -83,7 +83,7 @@ def schedulers_have_character(cells: Cells) -> Judged:
         control, steady = _control(cells, (part, "naive"), level)
         verdict = _one_of(looks) if steady.verdict == SUPPORTED else UNDECIDED
         verdicts[pair] = verdict
-        clearest = max(looks, key=lambda look: _clearness(looks[look][0], EFFECTS[look[1]]))
+        clearest = _clearest(looks)
         parts += [
             _part(f"{pair}: {metric_spec(clearest[0]).label}", clearest, looks[clearest][0]),
             control.part(steady),
@@ -141,9 +141,16 @@ def _one_of(looks: Mapping[_Look, tuple[Held, Held]]) -> str:
     return REFUTED if {*sides} == {REFUTED} else UNDECIDED
 
 
-def _clearness(held: Held, effect: float) -> float:
-    """The lower bound of a difference in effects: above 1 where it is proven."""
-    return held.low / effect
+def _clearest(looks: Mapping[_Look, tuple[Held, Held]]) -> _Look:
+    """The look that is told: the one most clearly beyond its effect, and where none is proven to be
+    beyond it, the one that may be furthest."""
+    is_proven = any(turned.verdict == SUPPORTED for turned, _ in looks.values())
+
+    def reach(look: _Look) -> float:
+        turned, _ = looks[look]
+        return (turned.low if is_proven else turned.high) / EFFECTS[look[1]]
+
+    return max(looks, key=reach)
 
 
 def _part(words: str, look: _Look, held: Held) -> Part:
