@@ -25,7 +25,7 @@ def measured_text(part: Part) -> str:
 def claimed_text(part: Part) -> str:
     """`above 0.5`"""
     side = "above" if part.above else "below"
-    return f"{side} {part.threshold:.3g}"
+    return f"{side} {part.threshold:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def decisive(finding: Finding) -> Part | None:
