@@ -143,6 +143,32 @@ _OF_IMAGES = {
         "gentler",
         function="denoisebench.metrics.images.colour:clipped",
     ),
+    "relief_mean": MetricSpec(
+        "Mean height",
+        "m",
+        "zero",
+        "mean height of a height map against the reference images",
+        _AS_REFERENCE,
+        function="denoisebench.metrics.images.relief:relief_mean",
+    ),
+    "relief_slope": MetricSpec(
+        "Mean slope",
+        "m/cell",
+        "zero",
+        "mean difference of neighbouring heights of a map against the reference images; below zero "
+        "too even",
+        _AS_REFERENCE,
+        function="denoisebench.metrics.images.relief:relief_slope",
+    ),
+    "relief_roughness": MetricSpec(
+        "Roughness",
+        "m/cell",
+        "zero",
+        "root mean square difference of neighbouring heights of a map against the reference "
+        "images; below zero too smooth",
+        _AS_REFERENCE,
+        function="denoisebench.metrics.images.relief:relief_roughness",
+    ),
 }
 
 _ACCURACIES = {
@@ -223,6 +249,14 @@ SPECS = {
         "",
         "higher",
         "2.5 x cosine of image and prompt, {source}, negative ones as 0; mean over samples",
+    ),
+    "order": MetricSpec(
+        "Order as asked for",
+        "",
+        "higher",
+        "of pairs of images whose prompts ask for different numbers, the share whose {source} is "
+        "in that order less the share in the other; 0 as chance",
+        "truer",
     ),
     **CONVERGED,
     **_OF_IMAGES,
@@ -320,6 +354,7 @@ _FURTHER = (
     "density",
     "coverage",
     "clip_s",
+    "order",
     *CONVERGED,
     *_OF_IMAGES,
     *_ACCURACIES,

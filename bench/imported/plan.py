@@ -24,7 +24,7 @@ from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.paths import file_name
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.whole import idle_margins
 from denoisebench.bench.records.cell import SECONDS_KIND, Cell, Entry, digest
@@ -235,7 +235,7 @@ def job_of_images(
 
     Raises UserError for what cannot be measured.
     """
-    asked_for, unread = asked_metrics(settings), without_captions(settings)
+    asked_for, unread = asked_metrics(settings), left_out(settings)
     check_measures(settings, asked_for)
     metrics, lacks = measured(asked_for, optional=settings.metrics.optional)
     kinds = {name: metric.estimate_kind(settings.samples) for name, metric in metrics.items()}

@@ -9,13 +9,15 @@ from denoisebench.bench.inputs.pictures import head_of
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL, PromptSet
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.records.run import is_run
 from denoisebench.bench.score.accuracy import asked_for
 from denoisebench.bench.score.captions import pictures_showing
-from denoisebench.bench.score.clip import OfPrompts
+from denoisebench.bench.score.clip import Cmmd, OfPrompts
 from denoisebench.bench.score.convergence import convergence_lacks
-from denoisebench.bench.score.distances import frechet_column
+from denoisebench.bench.score.distances import OfFeatures, frechet_column
 from denoisebench.bench.score.looks import Look
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.order import asked_numbers
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import (
     EMBEDDED_SOURCES,
@@ -24,6 +26,7 @@ from denoisebench.bench.score.references import (
     read_reference_image,
 )
 from denoisebench.bench.score.registry import Subject, metrics_of, needs_reference_features
+from denoisebench.bench.score.run_images import run_images
 from denoisebench.bench.settings.job import PromptSettings, Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 from denoisebench.metrics.built_in import DENSITY_NEIGHBOURS
@@ -36,21 +39,44 @@ _UNPUBLISHED = ("efficientnet_lite0",)  # whose distances are compared with nobo
 
 
 def asked_metrics(settings: Settings) -> dict[str, Metric]:
-    """All that a job asks for of its own images, by column; of optional metrics without those that
-    read captions, where prompts are none. Raises UserError for equal columns."""
-    unread = without_captions(settings)
-    return {name: metric for name, metric in _metrics(settings).items() if name not in unread}
+    """All that a job asks for of its own images, by column; without the optional ones that cannot
+    be had. Raises UserError for equal columns."""
+    absent = left_out(settings)
+    return {name: metric for name, metric in _metrics(settings).items() if name not in absent}
 
 
-def without_captions(settings: Settings) -> dict[str, str]:
-    """A sentence for each optional metric that is left out because it reads prompts as captions of
-    the images, by column."""
-    why = _no_captions(settings.prompts)
-    if not (why and settings.metrics.optional):
+def left_out(settings: Settings) -> dict[str, str]:
+    """A sentence for each optional metric that is left out, by column: it reads prompts as captions
+    of the images, and they are none, or it needs reference images, and there are none."""
+    if not settings.metrics.optional:
         return {}
-    metrics = _metrics(settings).items()
+    return {**_without_captions(settings), **_without_reference(settings)}
+
+
+def _without_captions(settings: Settings) -> dict[str, str]:
+    why = _no_captions(settings.prompts)
+    metrics = _metrics(settings).items() if why else ()
     unread = [name for name, metric in metrics if isinstance(metric, OfPrompts)]
     return {name: f"{name} is left out: {why}" for name in unread}
+
+
+def _without_reference(settings: Settings) -> dict[str, str]:
+    """One sentence for all of them."""
+    if settings.metrics.reference != _NONE:
+        return {}
+    names = [name for name, metric in _metrics(settings).items() if _is_held_against(metric)]
+    why = (
+        f"{', '.join(names)}: left out for want of a reference; give metrics.reference=FOLDER of "
+        "images, or the folder of a run of one cell"
+    )
+    return dict.fromkeys(names, why)
+
+
+def _is_held_against(metric: Metric) -> bool:
+    """Whether a metric is told against reference images."""
+    if isinstance(metric, Look):
+        return metric.is_compared
+    return isinstance(metric, OfFeatures | Cmmd)
 
 
 def _metrics(settings: Settings) -> dict[str, Metric]:
@@ -88,8 +114,11 @@ def check_measures(settings: Settings, metrics: dict[str, Metric]) -> None:
     _check_reference(settings.metrics, given_prompts(settings))
     _check_dimensions(settings)
     _check_compared_images(settings, metrics)
+    prompts = PromptSet.of(settings.prompts)
     if settings.metrics.accuracy:
-        asked_for(PromptSet.of(settings.prompts).first(settings.samples))
+        asked_for(prompts.first(settings.samples))
+    if settings.metrics.order:
+        asked_numbers(prompts.first(settings.samples))
 
 
 def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
@@ -102,12 +131,17 @@ def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
         )
     if settings.reference in EMBEDDED_SOURCES or not (settings.frechet or settings.cmmd):
         return
+    if settings.reference == _NONE and settings.optional:
+        return
     if settings.reference.startswith(CLOSED_FORM):
         _check_closed_form(settings)
         return
     path = reference_place(settings.reference)
     if path.suffix == STATISTICS:
         _check_statistics(settings, path, needs_features=needs_features)
+        return
+    if is_run(path):
+        run_images(path)
         return
     least = DENSITY_NEIGHBOURS + 1 if needs_features else 2
     read_reference_image(_pictures(path, prompts, least)[0])
@@ -177,8 +211,21 @@ def _check_compared_images(settings: Settings, metrics: dict[str, Metric]) -> No
             f"metrics.images=[{numbers}]: compares with reference images, and metrics.reference="
             f"{source} has none; give a folder of images, or ask for banding and clipped alone"
         )
-    paths = _pictures(reference_place(source), given_prompts(settings))
+    place = reference_place(source)
+    if is_run(place):
+        _check_size_of_run(place, model.size)
+        return
+    paths = _pictures(place, given_prompts(settings))
     _check_sizes(tuple(paths[: settings.metrics.reference_samples]), model.size)
+
+
+def _check_size_of_run(folder: Path, size: tuple[int, int]) -> None:
+    cell = run_images(folder).cell
+    if (cell.width, cell.height) != size:
+        raise UserError(
+            f"metrics.images: reference images of {folder} are {cell.width}x{cell.height}, and the "
+            f"model's {size[0]}x{size[1]}; give others"
+        )
 
 
 @cache

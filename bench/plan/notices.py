@@ -18,7 +18,7 @@ from denoisebench.bench.plan.trajectory import unmeasured_convergence
 from denoisebench.bench.records.cell import WEIGHTLESS
 from denoisebench.bench.records.guidance import FORMS
 from denoisebench.bench.records.names import counted
-from denoisebench.bench.records.run import CurveNote
+from denoisebench.bench.records.run import CurveNote, is_run
 from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_order
 from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
@@ -26,7 +26,7 @@ from denoisebench.bench.score.captions import are_shown
 from denoisebench.bench.score.photographs import PHOTOGRAPHS, are_shown_evenly
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import RENDERS, captions_among
-from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.score.run_images import run_images
 from denoisebench.metrics.decide.shape import FEWEST, TOO_FEW
 
 
@@ -50,7 +50,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
 
 def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
     """What a distance to a reference means that may show something else than the prompts."""
-    settings = [job.settings for job in jobs if _may_show_others(job.settings)]
+    settings = [job.settings for job in jobs if _may_show_others(job)]
     for reference, prompts in dict.fromkeys(
         (s.metrics.reference, s.prompts.path) for s in settings
     ):
@@ -62,17 +62,21 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
         )
 
 
-def _may_show_others(settings: Settings) -> bool:
+def _may_show_others(job: Job) -> bool:
     """Whether nothing tells that the reference shows what the prompts ask for."""
-    metrics, prompts = settings.metrics, given_prompts(settings)
+    metrics, prompts = job.settings.metrics, given_prompts(job.settings)
     if not (metrics.frechet or metrics.cmmd) or not prompts:
         return False
     if metrics.reference == RENDERS:
         return not captions_among(prompts, RENDERS)
     if metrics.reference == PHOTOGRAPHS:
         return not are_shown_evenly(prompts)
+    if metrics.reference == "none":  # what needs one is left out
+        return False
     source = metrics.reference
     place = reference_place(source) if source.startswith(PUBLISHED) else resolve(source)
+    if is_run(place):
+        return run_images(place).cell.prompts_hash != job.entry.cell.prompts_hash
     return not are_shown(place, prompts)
 
 

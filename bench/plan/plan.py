@@ -20,7 +20,7 @@ from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.completed import completed
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.plan.measures import asked_metrics, check_measures, without_captions
+from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
 from denoisebench.bench.plan.notices import curve_notes_of, notices
 from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.own_scheduler import with_own_class
@@ -168,7 +168,7 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
         reasons = [] if problems else cell_problems(model, settings)
         # Of a cell that cannot be run nothing is measured: what that lacks is no matter.
         metrics = {} if reasons else _checked_metrics(settings, model)
-        unread = {} if reasons else without_captions(settings)
+        absent = {} if reasons else left_out(settings)
         if problems:
             return None, problems
         config = json.loads(model.scheduler_config)
@@ -179,7 +179,7 @@ def _job(config: dict[str, Any], models: _Models) -> tuple[Job | None, list[str]
             job,
             reasons=tuple(reasons),
             entry=replace(job.entry, unsupported=refused),
-            unmeasured=(*unread.values(), *job.unmeasured),
+            unmeasured=(*absent.values(), *job.unmeasured),
         )
         return (with_convergence(job) if settings.metrics.convergence else job), []
     except UserError as error:

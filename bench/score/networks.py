@@ -135,6 +135,16 @@ def _pixels(network: FrechetSettings, device: str) -> Any:
     return pixel_extractor(network.name, device)
 
 
+def _relief(network: FrechetSettings, device: str) -> Any:
+    import torch
+
+    from denoisebench.metrics.images.relief import relief_features
+    from denoisebench.metrics.networks.extractors import Extractor
+
+    identity = "quantiles and octaves, not resized"
+    return Extractor(network.name, identity, None, relief_features, torch.device(device))
+
+
 def _attributes_weights(network: FrechetSettings, title: str) -> list[Path]:
     return [existing(network.weights or "", title)]
 
@@ -239,6 +249,7 @@ def _file(network: FrechetSettings) -> Path | None:
 
 _KINDS = {
     "pixels": _Kind(_no_weights, _pixels),
+    "relief": _Kind(_no_weights, _relief),
     "attributes": _Kind(_attributes_weights, _attributes),
     "inception": _Kind(_inception_weights, _inception),
     "dinov2": _Kind(_dinov2_weights, _dinov2, _dinov2_on_hub),

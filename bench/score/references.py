@@ -1,4 +1,4 @@
-"""The reference of metrics: renders, a folder of images, statistics or a closed form.
+"""The reference of metrics: renders, images of a folder or a run, statistics or a closed form.
 
 What networks make of it, features of its first images and statistics of all, is kept, see kept.py.
 """
@@ -23,6 +23,7 @@ from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, hash_of
 from denoisebench.bench.paths.guarded import read_arrays
 from denoisebench.bench.records.cell import digest
+from denoisebench.bench.records.run import is_run
 from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Scoring
@@ -33,6 +34,7 @@ from denoisebench.bench.score.photographs import (
     photographs_showing,
 )
 from denoisebench.bench.score.published import PUBLISHED, published, reference_place
+from denoisebench.bench.score.run_images import run_images
 from denoisebench.bench.shapes.language import are_captions
 from denoisebench.bench.shapes.render import dataset, pictures_of
 from denoisebench.bench.shapes.world import REFERENCE_SEED
@@ -60,8 +62,8 @@ def captions_among(prompts: Sequence[str], source: str) -> tuple[str, ...]:
 class Reference:
     """What images are held against."""
 
-    # RENDERS, PHOTOGRAPHS, a folder of images, an .npz with mu and sigma, PUBLISHED and a name, or
-    # a closed form
+    # RENDERS, PHOTOGRAPHS, a folder of images, a run of one cell, an .npz with mu and sigma,
+    # PUBLISHED and a name, or a closed form
     source: str
     samples: int  # the most images that are read
     features: int  # the first ones, whose features kernels and neighbours are held against
@@ -89,6 +91,8 @@ class Reference:
         if self.source.startswith(CLOSED_FORM):
             return closed_form_model("of the reference", self.source).weights
         path = reference_place(self.source)
+        if is_run(path):
+            return run_images(path).identity
         if not path.is_dir():
             return content_hash(path)
         return pictures_hash(tuple(pictures_showing(path, self.captions)))
@@ -119,6 +123,9 @@ class Reference:
             yield from (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
         else:
             folder = reference_place(self.source)
+            if is_run(folder):
+                yield from run_images(folder).batches(first, last, _BATCH)
+                return
             yield from _alike(pictures_showing(folder, self.captions)[first:last], size)
 
     def _renders(self, start: int, stop: int) -> npt.NDArray[np.uint8]:

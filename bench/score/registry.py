@@ -23,6 +23,7 @@ from denoisebench.bench.score.fidelity import OF_FEATURES, REGIONS, Fidelity
 from denoisebench.bench.score.heads import Head
 from denoisebench.bench.score.looks import Look, look_names
 from denoisebench.bench.score.metric import Metric
+from denoisebench.bench.score.order import Order
 from denoisebench.bench.score.own import own_metric
 from denoisebench.bench.score.published import PUBLISHED, published
 from denoisebench.bench.score.references import EMBEDDED_SOURCES, Reference, captions_among
@@ -146,6 +147,11 @@ def _looks(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
             yield Look(column, reference, subject.size)
 
 
+def _order(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
+    reference = reference_of(settings, subject)
+    yield from (Order(Look(name, reference, subject.size)) for name in settings.order)
+
+
 def _accuracy(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
     if settings.accuracy:
         for attribute in attributes_of(subject.prompts):
@@ -157,4 +163,5 @@ def _own(settings: MetricsSettings, subject: Subject) -> Iterator[Metric]:
     yield from (own_metric(Head(head)) for head in settings.heads)
 
 
-_FAMILIES = (_distances, _clip, _fidelity, _looks, _accuracy, _own)  # in the order of the columns
+# In the order of the columns.
+_FAMILIES = (_distances, _clip, _fidelity, _looks, _order, _accuracy, _own)

@@ -17,7 +17,9 @@ class FrechetSettings(Strict):
     where it is of features on K directions."""
 
     name: Name
-    kind: Literal["attributes", "inception", "open_clip", "dinov2", "efficientnet_lite0", "pixels"]
+    kind: Literal[
+        "attributes", "inception", "open_clip", "dinov2", "efficientnet_lite0", "pixels", "relief"
+    ]
     model: str | None = None  # of open_clip; of dinov2 a folder or an id in the hub's cache
     weights: str | None = None
     # Fixed random directions that features are projected onto for the Fréchet distance alone; None:
@@ -56,7 +58,15 @@ def _image_number(name: str) -> str:
     return name
 
 
+def _ordered_number(name: str) -> str:
+    """The same, of those that are one number an image."""
+    if name == "spectrum":
+        raise ValueError("spectrum is several numbers; name one of an image")
+    return _image_number(name)
+
+
 ImageNumber = Annotated[str, AfterValidator(_image_number)]
+OrderedNumber = Annotated[str, AfterValidator(_ordered_number)]
 
 
 class OwnMetricSettings(Strict):
@@ -135,6 +145,7 @@ class MetricsSettings(Strict):
     ] = ()
     # Of the images alone, without their prompts.
     images: tuple[ImageNumber, ...] = ()
+    order: tuple[OrderedNumber, ...] = ()  # of them, against prompts that are numbers
     own: tuple[OwnMetricSettings, ...] = ()  # a function's name, or one with its interpreter
     heads: tuple[HeadSettings, ...] = ()  # on CLIP models: preference, aesthetics
     accuracy: AttributeSettings | None = None  # for prompts of the embedded world
