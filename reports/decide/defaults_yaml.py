@@ -1,7 +1,7 @@
 """defaults.yaml: what to run a model with, why, and what it saves. bench/apply.py applies it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.run import Run
+from denoisebench.metrics.decide.choose import Gate
 from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
@@ -86,7 +87,8 @@ def default_records(
     """The defaults of the file, one for each recommendation. rows: of the run's frame."""
     recommendations = decisions.recommendations
     varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
-    return [_record(run, rows, r, varied=varied) for r in recommendations]
+    gates = decisions.gates
+    return [_record(run, rows, r, varied=varied, gates=gates) for r in recommendations]
 
 
 def saving(rows: Sequence[FrameRow], row: FrameRow) -> Saving | None:
@@ -171,7 +173,12 @@ def _varied(firsts: Sequence[FrameRow]) -> list[str]:
 
 
 def _record(
-    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, varied: Sequence[str]
+    run: Run,
+    rows: Sequence[FrameRow],
+    recommendation: Recommendation,
+    *,
+    varied: Sequence[str],
+    gates: Mapping[str, Gate],
 ) -> dict[str, Any]:
     first = rows[recommendation.rows[0]]
     held = {name: _held(as_set(name, first[name])) for name in varied}
@@ -197,10 +204,10 @@ def _record(
         **_setting(run.entries[i]),
         "cost": _cost(rows[i]),
         **_against_vendor(rows, rows[i]),
-        "evidence": _evidence(run, rows, recommendation, place=chosen),
+        "evidence": _evidence(rows, recommendation, place=chosen, gates=gates),
         "runner_up": None
         if runner_up is None
-        else _short(run, rows, recommendation, place=runner_up),
+        else _short(rows, recommendation, place=runner_up, gates=gates),
         **tail,
         **_noise_levels(run, run.entries[i]),
         **_shows_by(run, run.entries[i]),
@@ -288,7 +295,11 @@ def _against_vendor(rows: Sequence[FrameRow], row: FrameRow) -> dict[str, Any]:
 
 
 def _evidence(
-    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, place: int
+    rows: Sequence[FrameRow],
+    recommendation: Recommendation,
+    *,
+    place: int,
+    gates: Mapping[str, Gate],
 ) -> dict[str, Any]:
     """Value of each gating metric, and its loss to the rival that comes nearest to the margin.
 
@@ -300,7 +311,7 @@ def _evidence(
             "value": _plain(row[metric]),
             "se": _plain(row[f"{metric}_se"]),
             **_verdict(verdict),
-            **({"margin_is": _SHARE} if run.margins[metric].get("relative") else {}),
+            **({"margin_is": _SHARE} if gates[metric].relative else {}),
             "against": rival_name(rows, recommendation, place=place, metric=metric),
         }
         for metric, verdict in standing.worst.items()
@@ -317,12 +328,16 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _short(
-    run: Run, rows: Sequence[FrameRow], recommendation: Recommendation, *, place: int
+    rows: Sequence[FrameRow],
+    recommendation: Recommendation,
+    *,
+    place: int,
+    gates: Mapping[str, Gate],
 ) -> dict[str, Any]:
     row = rows[recommendation.rows[place]]
     numbers = {"steps": row["steps"], **_guidance(row)}
     setting = {name: _plain(value) for name, value in numbers.items()}
-    evidence = _evidence(run, rows, recommendation, place=place)
+    evidence = _evidence(rows, recommendation, place=place, gates=gates)
     return {"scheduler": row["scheduler"], **setting, "cost": _cost(row), "evidence": evidence}
 
 

@@ -302,3 +302,12 @@ def test_a_default_of_a_grid_that_was_run_in_part_says_so(tmp_path):
     assert said.rest.startswith("4 of 12 cells were not run, which may change it; ")
     texts = cautions(frame)
     assert any(text.startswith("4 cells of 12 were not run: a default") for text in texts)
+
+
+def test_a_margin_that_stands_for_a_family_of_metrics_is_a_share_of_each(tmp_path):
+    run = fabricate(tmp_path / "run", guidances=(4.0,), samples=256)
+    run = replace(run, margins={"fd": {"relative": 0.5}})
+    frame = load_frame(run)
+    decisions = decide(frame, {FD: load_estimates(run, FD)}, run.margins)
+    (record,) = default_records(run, records(frame), decisions)
+    assert "margin_is" in record["evidence"][FD]
