@@ -52,6 +52,6 @@ class Order(Metric):
     def estimate(self, scoring: Scoring) -> Estimated:
         from denoisebench.metrics.features.order import order_estimate
 
-        asked = asked_numbers(scoring.prompts[scoring.entry.first :])
+        targets = asked_numbers(scoring.prompts[scoring.entry.first :])
         values = scoring.values(self.kind)[self.look.name]
-        return Estimated(order_estimate(values, asked, scoring.clusters), {})
+        return Estimated(order_estimate(values, targets, scoring.clusters), {})
