@@ -71,6 +71,7 @@ def _confirm(needs: Sequence["Need"]) -> None:
     if not usd or needs[0].cell.settings.hosted.confirm:
         return
     question = f"Prompts go to {', '.join(dict.fromkeys(n.cell.host for n in needs))}. Spend ${usd}"
+    question += f", and with what is sent again at most ${needs[0].cell.settings.hosted.max_usd:g}"
     if not sys.stdin.isatty():
         raise UserError(f"{question}? Nobody is here to say yes: give hosted.confirm=true")
     try:

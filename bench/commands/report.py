@@ -77,6 +77,8 @@ def report(
     for_paper = _asks_for_paper([word for word in words if word.startswith("figures=")])
     if not folders:
         raise UserError(WANTS_RUNS)
+    if usd_per_hour == 0:
+        raise UserError("--usd-per-hour=0: give what the machine costs, above 0")
     if len(folders) > 1:
         if for_paper:
             raise UserError(f"{_PAPER} is for one run: give each by itself")

@@ -175,13 +175,13 @@ def _check(response: httpx.Response) -> None:
 
 
 def _said(response: httpx.Response) -> str:
-    """The service's own words, in a line of bounded length."""
+    """The service's own words, in a line."""
     try:
         answer = response.json()
         text = answer.get("detail") or answer.get("message") or answer.get("error") or answer
     except (ValueError, AttributeError):
         text = response.text
-    return " ".join(str(text).split())[:200]
+    return " ".join(str(text).split())
 
 
 def _mapping(response: httpx.Response) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from denoisebench.bench.hosted.service import (
 FIRST_WAIT_S = 1.0  # before a request is sent again; doubled each time
 ATTEMPTS = 6  # at one image, while the service makes none
 LONGEST_WAIT_S = 300.0  # that a service may ask for
+_MOST_LOST = 3  # images before the first that came, after which no more is asked for
 _GO_ON = "the same command goes on, and pays for no image again"
 
 
@@ -50,6 +51,8 @@ class Fetcher:
     stop: Event = field(default_factory=Event)  # no more requests; what is ordered is fetched
     quit: Event = field(default_factory=Event)  # nothing is waited for
     _reasons: list[str] = field(default_factory=list)  # why it stopped
+    _lost: int = 0
+    _has_stored: bool = False
     _lock: Lock = field(default_factory=Lock)
 
     def fetch(
@@ -89,7 +92,7 @@ class Fetcher:
         if ticket is None:
             began, answer = self._sent(image)
             if isinstance(answer, Picture):
-                self.journal.store(image.sample, answer, time.monotonic() - began)
+                self._store(image, answer, time.monotonic() - began)
                 return
             if answer is None:
                 return
@@ -106,7 +109,7 @@ class Fetcher:
             self._lose(image, error)
         else:
             seconds = None if began is None else time.monotonic() - began
-            self.journal.store(image.sample, picture, seconds)
+            self._store(image, picture, seconds)
 
     def _sent(self, image: Wanted) -> tuple[float, Picture | Ticket | None]:
         """Sends a request until it is answered; when the last one went out, and what came: None
@@ -173,6 +176,19 @@ class Fetcher:
 
     def _lose(self, image: Wanted, error: Lost) -> None:
         self.journal.lose(image.sample, self.key.hidden_in(str(error)))
+        with self._lock:
+            self._lost += 1
+            is_systematic = self._lost == _MOST_LOST and not self._has_stored
+        if is_systematic:
+            self._stop(
+                f"the first {_MOST_LOST} images were paid for and lost ({error}): something is "
+                f"wrong with the way here, such as hosted.timeout_s; {_GO_ON}"
+            )
+
+    def _store(self, image: Wanted, picture: Picture, seconds: float | None) -> None:
+        with self._lock:
+            self._has_stored = True
+        self.journal.store(image.sample, picture, seconds)
 
     def _wait(self, image: Wanted, error: Busy, attempt: int) -> bool:
         """Waits before a request is sent again; whether it is to be."""

@@ -85,7 +85,7 @@ class Gemini:
                 model=self._model, contents=prompt, config=self._config
             )
         except errors.APIError as error:
-            refuse_status(error.code, str(error.message)[:200], wait_s=_delay(error))
+            refuse_status(error.code, str(error.message), wait_s=_delay(error))
             raise Lost(f"the answer cannot be read ({error.code})") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Busy(f"the service cannot be reached ({type(error).__name__})") from error

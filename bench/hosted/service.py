@@ -17,6 +17,7 @@ from denoisebench.bench.errors import UserError
 # Statuses of HTTP by which a service says that it made nothing: those requests are not paid for.
 # Of another one from 500 on, which a machine on the way may have sent, that is not known.
 _NOT_MADE = (429, 500, 503)
+_LONGEST = 600  # letters of what a service said that are shown and kept
 _KINDS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}  # of images that are taken
 SUFFIXES = (*_KINDS.values(),)
 
@@ -69,8 +70,9 @@ class Key:
     value: str = field(repr=False)
 
     def hidden_in(self, text: str) -> str:
-        """The text without the secret, which a service may have repeated."""
-        return text.replace(self.value, f"${self.variable}")
+        """The text without the secret, which a service may have repeated; cut after that, as a part
+        of a secret is one."""
+        return text.replace(self.value, f"${self.variable}")[:_LONGEST]
 
 
 class Service(Protocol):
@@ -127,7 +129,7 @@ def picture_of(content: bytes, kind: str) -> Picture:
     Raises Lost for what is none.
     """
     kind = kind.partition(";")[0].strip().lower()
-    if not kind.startswith("image/") and kind != "application/octet-stream":
+    if not kind.startswith("image/") and not kind.endswith("/octet-stream"):
         raise Lost(f"what came is no image but {kind or 'of no type'}")
     try:
         with Image.open(io.BytesIO(content), formats=[*_KINDS]) as image:

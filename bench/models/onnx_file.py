@@ -98,5 +98,7 @@ def _shapes(file: str, sha256: str) -> dict[str, list[Any]]:
     options = onnxruntime.SessionOptions()
     level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # names and shapes alone are read
     options.graph_optimization_level = level
-    session = onnxruntime.InferenceSession(file, options, providers=[PROVIDERS["cpu"]])
+    # Of the bytes alone: weights in files beside it would not be in its hash, and are not read.
+    graph = Path(file).read_bytes()
+    session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS["cpu"]])
     return {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}

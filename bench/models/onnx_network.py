@@ -101,7 +101,9 @@ def _session(file: str, device: torch.device) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = _QUIET
     place = {"device_id": device.index or 0} if device.type == "cuda" else {}
-    session = onnxruntime.InferenceSession(file, options, providers=[(provider, place)])
+    session = onnxruntime.InferenceSession(
+        Path(file).read_bytes(), options, providers=[(provider, place)]
+    )
     if provider not in session.get_providers():  # it falls back on the CPU and only logs why
         raise UserError(
             f"device={device.type}: onnxruntime cannot start its provider here, for want of "

@@ -140,11 +140,20 @@ def _check_reference(settings: MetricsSettings, prompts: Sequence[str]) -> None:
     if path.suffix == STATISTICS:
         _check_statistics(settings, path, needs_features=needs_features)
         return
-    if is_run(path):
-        run_images(path)
-        return
     least = DENSITY_NEIGHBOURS + 1 if needs_features else 2
+    if is_run(path):
+        read = min(run_images(path).samples, settings.reference_samples)
+        _check_run(settings.reference, read, least)
+        return
     read_reference_image(_pictures(path, prompts, least)[0])
+
+
+def _check_run(reference: str, samples: int, least: int) -> None:
+    if samples < least:
+        raise UserError(
+            f"metrics.reference={reference}: has {samples} images, and these metrics need {least} "
+            "or more; sweep that run with more samples"
+        )
 
 
 def _check_closed_form(settings: MetricsSettings) -> None:

@@ -36,6 +36,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
     return [
         *warnings_of(jobs),
         *_foreign_references(jobs),
+        *dict.fromkeys(filter(None, map(_shares_noise, jobs))),
         *_task_defects(jobs),
         *_vain_options(jobs),
         *_another_guidance(jobs),
@@ -60,6 +61,21 @@ def _foreign_references(jobs: Sequence[Job]) -> Iterator[str]:
             "can rise while images get better (captions in a folder of images tell it, "
             "see docs/prompts.md)"
         )
+
+
+def _shares_noise(job: Job) -> str:
+    """What to do where the reference is a run of the same model, noise and prompts."""
+    source = job.settings.metrics.reference
+    if source == "none" or source.startswith(PUBLISHED) or not is_run(resolve(source)):
+        return ""
+    made, cell = run_images(resolve(source)).cell, job.entry.cell
+    alike = ("weights", "seed", "prompts_hash")
+    if any(getattr(made, name) != getattr(cell, name) for name in alike):
+        return ""
+    return (
+        f"metrics.reference={source}: its images start from the noise of these, so that cells look "
+        f"nearer to it than they are; sweep that run with another seed, such as {cell.seed + 1}"
+    )
 
 
 def _may_show_others(job: Job) -> bool:

@@ -15,6 +15,7 @@ from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.hub import NotHere
 from denoisebench.bench.models.load import FoundModel, find_model
+from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.completed import completed
@@ -302,7 +303,8 @@ def _cell(
 def _engine(settings: Settings, device: str) -> str:
     """What computes an image. Below float32, and on accelerators, which multiply in less, an image
     depends on the batch it is in."""
-    parts = [*(f"{name} {library_version(name)}" for name in ("diffusers", "torch")), device]
+    libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
+    parts = [*(f"{name} {library_version(name)}" for name in libraries), device]
     if settings.model.dtype != "float32" or device != "cpu":
         parts.append(f"batches of {settings.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])

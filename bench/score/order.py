@@ -25,6 +25,8 @@ def asked_numbers(prompts: Sequence[str]) -> np.ndarray:
         raise UserError(
             f"metrics.order: is for prompts that are numbers ({error}); leave it out"
         ) from error
+    if not np.isfinite(numbers).all():
+        raise UserError("metrics.order: a prompt is no finite number; leave it out")
     if len(set(numbers.tolist())) < 2:
         raise UserError(
             f"metrics.order: all prompts are {prompts[0]}; ask for different ones, or leave it out"

@@ -242,7 +242,7 @@ def _around_default(
         elif difference := entries_difference(
             entries[row], entries[default], metric, estimates=pair
         ):
-            base = pair[0].value - difference.value
+            base = pair[1].value
             ends[place] = (base + difference.interval()[0], base + difference.interval()[1])
     lows, highs = (_rounded(pd.Series(side)) for side in zip(*ends, strict=True))
     is_known = any(low is not None and low != high for low, high in zip(lows, highs, strict=True))

@@ -1,6 +1,5 @@
 """The command line that makes one cell of a run again, in a run of its own."""
 
-import re
 import shlex
 from collections.abc import Sequence
 
@@ -17,7 +16,9 @@ _AXES = {
     "asked_samples": "samples",
 }
 _FIELDS = (*PANEL_FIELDS, "scheduler", "steps")
-_LIST = re.compile(r"=.*,|^[\w.]*\.grids=")  # more than one value
+# Settings that may hold more than one value, or run a cell for longer where others are beside it.
+_LISTS = ("scheduler.", "model.", "grid.", "hydra.")
+_RACE = "sampling=race"
 
 
 def repeating(run: Run, frame: pd.DataFrame) -> list[str]:
@@ -36,7 +37,7 @@ def repeating(run: Run, frame: pd.DataFrame) -> list[str]:
     kept += [word for name, word in single.items() if name not in varied]
     names = [name for name in _AXES if name in varied]
     return [
-        shlex.join([*kept, *(_word(name, row[name]) for name in names), f"run={run.name}-again"])
+        shlex.join([*kept, *(_word(name, row[name]) for name in names), f"run={run.name}-one-cell"])
         for row in frame[names].to_dict("records")
     ]
 
@@ -49,14 +50,15 @@ def _varies(frame: pd.DataFrame, name: str) -> bool:
 
 
 def _is_certain(kept: Sequence[str], varied: Sequence[str], frame: pd.DataFrame) -> bool:
-    """Whether the axes say all that tells cells apart: nothing else varies, and a scheduler's name
-    has no flags that the command has several values of."""
+    """Whether the axes say all that tells cells apart, and a cell alone is made as among others:
+    nothing else varies, no list stays in the command, and cells do not race."""
     is_other = any(name not in _AXES for name in varied)
     has_flags = frame["scheduler"].str.contains("+", regex=False).any()
-    is_list = any(_LIST.search(word) for word in kept if word.startswith(("scheduler.", "model.")))
-    return not is_other and not (is_list or (has_flags and frame["scheduler"].nunique() > 1))
+    is_list = any(word.startswith(_LISTS) and "," in word for word in kept)
+    is_flagged = has_flags and frame["scheduler"].nunique() > 1
+    return not (is_other or is_list or is_flagged or _RACE in kept)
 
 
 def _word(name: str, value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
     return f"{_AXES[name]}={text}"

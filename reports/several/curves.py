@@ -44,7 +44,8 @@ def overlays(
     """
     drawn = []
     for cost in _costs(in_full=in_full, is_timed=is_timed):
-        frame = with_prices(_overlaid(common.sides, cost), usd_per_hour)
+        rent = usd_per_hour if is_timed else None  # else seconds cannot be compared
+        frame = with_prices(_overlaid(common.sides, cost), rent)
         least = 0 if cost in (SECONDS, PRICE) else 1
         points = placed(points_of(frame, common.name, cost.order, least=least), looks)
         points = points[points[cost.field].notna()]

@@ -58,7 +58,7 @@ def latency_apart(sides: Sequence[Side]) -> str:
     """Why times of the runs are not held against each other; empty where they may be."""
     all_timed = [side for side in sides if done(side.frame)["latency_p50_s"].notna().any()]
     timed = [side for side in all_timed if not of_services(done(side.frame)).all()]
-    if len(timed) == 1 and len(all_timed) > 1:
+    if len(timed) < 2 and len(all_timed) > 1:
         return ""
     if len(timed) < 2:
         return "fewer than two runs were timed" if len(timed) else "nothing was timed"

@@ -114,7 +114,8 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(services, no_report
 def test_nothing_is_sent_before_somebody_says_yes(services, no_report, tmp_path, capsys):
     code, _, err = sweep(capsys, services, tmp_path, MODELS[1], "hosted.confirm=false")
     assert code == 2
-    assert "Spend $0.48? Nobody is here to say yes: give hosted.confirm=true" in err
+    assert "sent again at most $5? Nobody is here to say yes: give hosted.confirm=true" in err
+    assert "Spend $0.48" in err
     assert services.seen.total() == 0
 
 
@@ -129,7 +130,7 @@ def test_a_terminal_is_asked(
     assert call(capsys, *given)[0] == code
     (question,) = questions
     assert question.startswith("Prompts go to 127.0.0.1:")
-    assert question.endswith("Spend $0.48")
+    assert question.endswith("Spend $0.48, and with what is sent again at most $5")
     assert services.paid.total() == paid
 
 

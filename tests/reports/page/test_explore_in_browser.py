@@ -275,7 +275,7 @@ def test_a_row_leads_to_the_cells_samples_and_the_command_that_makes_it_again(op
     page.wait_for_function("!document.querySelector('.pinned').hidden")
     pinned = page.locator(".pinned")
     steps = re.search(r"(\d+) steps", pinned.locator("h3").inner_text())[1]
-    again = f"denoisebench sweep steps={steps} run=run-again"
+    again = f"denoisebench sweep steps={steps} run=run-one-cell"
     assert pinned.locator(".repeat pre").inner_text() == again
     assert pinned.is_visible()
 

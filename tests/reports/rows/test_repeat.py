@@ -24,7 +24,7 @@ def test_axes_that_vary_are_the_cells_and_all_else_is_the_commands(tmp_path):
         assert made[row["key"]] == (
             "denoisebench sweep 'negative_prompt=a b' model=shapes-ddpm "
             f"scheduler={row['scheduler']} steps={row['steps']} guidance={row['guidance']:g} "
-            "run=run-again"
+            "run=run-one-cell"
         )
 
 
@@ -33,7 +33,7 @@ def test_axes_of_an_experiment_are_laid_over_it(tmp_path):
     row = rows[0]
     assert made[row["key"]] == (
         f"denoisebench sweep experiment=demo scheduler={row['scheduler']} steps={row['steps']} "
-        "run=run-again"
+        "run=run-one-cell"
     )
 
 
@@ -55,5 +55,5 @@ def test_what_goes_with_the_model_needs_no_axis(tmp_path):
     grid = {"models": ("one", "two"), "schedulers": ("ddim",), "steps": (2,), "guidances": (4.0,)}
     made, _ = commands(tmp_path, "denoisebench sweep model=one,two steps=2", **grid)
     assert [*made.values()] == [
-        f"denoisebench sweep steps=2 model={name} run=run-again" for name in ("one", "two")
+        f"denoisebench sweep steps=2 model={name} run=run-one-cell" for name in ("one", "two")
     ]
