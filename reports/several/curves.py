@@ -50,18 +50,20 @@ def overlays(
         points = placed(points_of(frame, common.name, cost.order, least=least), looks)
         points = points[points[cost.field].notna()]
         if _is_drawn(points, cost):
-            shown = _without_absent_services(looks, frame, points)
+            shown = _without_absent(looks, frame, points, cost=cost)
             figure = curves_figure(frame, common.name, points, cost=cost, looks=shown)
             note = f"{_NOTE} {SERVICE_NOTE}" if of_services(frame).any() else _NOTE
             drawn.append(replace(figure, note=f"{figure.note} {note}"))
     return drawn
 
 
-def _without_absent_services(
-    looks: Mapping[str, Look], frame: pd.DataFrame, points: pd.DataFrame
+def _without_absent(
+    looks: Mapping[str, Look], frame: pd.DataFrame, points: pd.DataFrame, *, cost: Cost
 ) -> dict[str, Look]:
-    """The looks without those of services that have no point, as none has against steps."""
-    absent = {*frame.loc[of_services(frame), "scheduler"]} - {*points["scheduler"]}
+    """The looks without those that have no point: services have none against steps, and what runs
+    on a machine of no known price has none against that."""
+    may_lack = frame if cost is PRICE else frame.loc[of_services(frame)]
+    absent = {*may_lack["scheduler"]} - {*points["scheduler"]}
     return {name: look for name, look in looks.items() if name not in absent}
 
 
