@@ -492,7 +492,7 @@ def test_apply_says_what_it_cannot_do(tmp_path):
     path = run.folder / "defaults.yaml"
     assert "several defaults" in refused(path)
     assert "no default for" in refused(path, model="c")
-    assert "cannot be read" in refused(tmp_path / "none.yaml")
+    assert refused(tmp_path / "none.yaml").startswith("nothing at ")
     found = yaml.safe_load(path.read_text())
     content = {**found, "schema": 99}
     path.write_text(yaml.safe_dump(content))
