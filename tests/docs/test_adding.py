@@ -12,7 +12,7 @@ from tests.helpers.diffs import apply_diff, copy_source, diffs_of, section_of
 from tests.helpers.folders import ROOT
 
 ADDING = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
-PIPELINE = ROOT / "bench" / "shapes" / "weights" / "shapes-ddpm"
+PIPELINE = ROOT / "bench" / "weights" / "shapes-ddpm"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.helpers.folders import ROOT
 
 PACKAGES = ("bench", "metrics", "reports", "conf", "denoisebench")
-_WEIGHTS = Path("bench") / "shapes" / "weights"
+_WEIGHTS = Path("bench") / "weights"
 
 
 def copy_source(folder: Path) -> Path:
