@@ -132,12 +132,15 @@ def _word(name: str, part: Any) -> str:
 
 
 def _further(judged: Judged) -> str:
+    """The samples that the part needs which needs the most."""
     if judged.verdict != UNDECIDED:
         return ""
     further = max(part.held.further for part in judged.parts)
+    sooner = "" if len(judged.parts) == 1 else "; one that is refuted can decide sooner"
     if math.isinf(further):
-        return f"{NEVER.capitalize()}: a loss lies too near its threshold."
-    return f"{more(further).capitalize()} would probably decide." if further else ""
+        return f"That all parts hold is {NEVER}: a loss lies too near its threshold{sooner}."
+    words = f"{more(further).capitalize()} would probably tell of every part"
+    return f"{words}{sooner}." if further else ""
 
 
 CLAIMS = (

@@ -15,8 +15,8 @@ from denoisebench.reports.claims.words import (
 
 _HEAD = """# Claims, measured
 
-Written by `make claims` (`denoisebench sweep experiment=claims claims.worlds=[{worlds}]`), with
-{versions}. Do not edit: make it again.
+Written by `denoisebench sweep experiment=claims claims.worlds=[{worlds}]` (`make claims`) with
+{samples}, with {versions}. Do not edit: make it again.
 
 Verdicts hold for the models and cells named here. A claim is wrongly supported with a probability
 of at most 2.5 %, and wrongly refuted with the same, at two looks together: the second is at what
@@ -35,7 +35,13 @@ def claims_markdown(worlds: Sequence[World]) -> str:
     names = [world.name for world in worlds]
     last = ["together"] if len(worlds) > 1 else []
     lines = [
-        _HEAD.format(worlds=_text(",".join(names)), versions=_versions(worlds[0].run)),
+        _HEAD.format(
+            worlds=_text(",".join(names)),
+            samples=", ".join(
+                f"{_text(world.name)} of {samples_of(world.run)} images a cell" for world in worlds
+            ),
+            versions=_versions(worlds[0].run),
+        ),
         f"| claim | {' | '.join([*map(_text, names), *last])} |",
         f"| --- |{' --- |' * (len(names) + len(last))}",
         *(_line(findings, is_last=bool(last)) for findings in by_claim(worlds)),

@@ -1,10 +1,14 @@
 """The command that makes a cell again: it is the run's own, with the axes of that cell."""
 
+import shlex
+
 import pytest
 
 from denoisebench.bench.records.progress import Progress, write_progress
+from denoisebench.bench.records.run import load_run
 from denoisebench.reports.rows.frame import load_frame, records
 from denoisebench.reports.rows.repeat import repeating
+from tests.helpers.cli import call, tiny
 from tests.helpers.fake_run import fabricate
 
 
@@ -57,3 +61,19 @@ def test_what_goes_with_the_model_needs_no_axis(tmp_path):
     assert [*made.values()] == [
         f"denoisebench sweep steps=2 model={name} run=run-one-cell" for name in ("one", "two")
     ]
+
+
+@pytest.mark.slow
+def test_the_command_makes_the_very_cell(tmp_path, capsys):
+    swept = tiny(tmp_path, "run=first", "scheduler=ddim,heun", "steps=2,3", "latency.timed_runs=0")
+    assert call(capsys, *swept)[0] == 0
+    first = load_run(tmp_path / "first")
+    frame = load_frame(first)
+    command = repeating(first, frame)[2]
+    assert command.endswith("run=first-one-cell")
+    code, _, err = call(capsys, *shlex.split(command)[1:])
+    assert code == 0, err
+    again = load_frame(load_run(tmp_path / "first-one-cell"))
+    assert again["key"].tolist() == [frame["key"].iloc[2]]
+    scores = ["clip_score_shapes", "samples"]
+    assert again[scores].iloc[0].tolist() == frame[scores].iloc[2].tolist()
