@@ -54,8 +54,7 @@ function equipChoices(section, samples) {
   const choices = section.querySelector(".choices");
   const [rows, columns, ...held] = choices.querySelectorAll("select:not([name=order])");
   const order = choices.querySelector("[name=order]");
-  const places = [...section.querySelectorAll(".seen, .folded > div")];
-  const parts = places.map((part) => [part, part.children.length]);
+  const parts = [...section.querySelectorAll(".seen, .folded > div")].map((part) => [part, part.children.length]);
   let before = [];
   const update = () => {
     if (rows.value === columns.value) [rows.value, columns.value] = before.toReversed();
