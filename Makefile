@@ -49,7 +49,7 @@ references: install ## Write the tables of docs/references.md
 	$(BIN)/python -m benchmarks.reference_tables docs/references.md
 
 claims: install ## Test what people say of diffusion models and write docs/claims.md
-	$(BIN)/denoisebench sweep experiment=claims 'claims.worlds=[shapes,mixture]'
+	$(BIN)/denoisebench sweep experiment=claims 'claims.worlds=[shapes,fashion,mixture]'
 	cp runs/claims/claims.md docs/
 
 check: install ## Check lint, format and types
