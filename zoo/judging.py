@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench import fashion
+from denoisebench.bench.inputs.photographs import photographs_showing
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.score.photographs import photographs_showing
 from denoisebench.bench.shapes.render import dataset, render
 from denoisebench.bench.shapes.world import (
     HELD_OUT_SEED,

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from denoisebench.bench.fashion import SIDE
+from denoisebench.bench.inputs.photographs import SHEET
 from denoisebench.bench.score.distances import FrechetDistance
 from denoisebench.bench.score.kept import SHIPPED, write_kept
 from denoisebench.bench.score.networks import Memory, loaded
-from denoisebench.bench.score.photographs import SHEET
 from denoisebench.bench.score.references import RENDERS, Reference
 from denoisebench.bench.settings.metrics import FrechetSettings
 from denoisebench.metrics.features.moments import FeatureStats

@@ -5,6 +5,8 @@ Sample i has the same input in every cell, however many samples are asked for. I
     renders         of the embedded world: the scene that the prompt describes; as masks: a square
                     over the first object of the scene that the image shows
     other_renders   the scene of another prompt (images only)
+    photographs     of the embedded world of clothes: one of what the prompt asks for (images only)
+    other_photographs  one of another class (images only)
     column:NAME     a column of the prompt file with paths, relative to that file
     FOLDER          image files in the order of their paths; sample i takes number i modulo theirs
 
@@ -19,7 +21,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from denoisebench.bench import fashion
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.photographs import (
+    PHOTOGRAPHS,
+    numbers_for,
+    photographs,
+    photographs_hash,
+)
 from denoisebench.bench.inputs.pictures import pictures_hash, pictures_in, read_picture
 from denoisebench.bench.inputs.prompts import PROMPT_FILE, PromptSet, column_texts, shuffled
 from denoisebench.bench.paths import CLOSED_FORM, existing, hash_of
@@ -29,6 +38,8 @@ from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import IMAGE_SIZE, INPUT_SEED, PROMPT_SEED, draw_scenes
 
 RENDERS, OTHER_RENDERS, _COLUMN = "renders", "other_renders", "column:"
+OTHER_PHOTOGRAPHS = "other_photographs"
+_PHOTOGRAPHED = (PHOTOGRAPHS, OTHER_PHOTOGRAPHS)
 _STREAMS = {RENDERS: PROMPT_SEED, OTHER_RENDERS: INPUT_SEED}
 _NEEDED = {"txt2img": (), "img2img": ("images",), "inpaint": ("images", "masks")}
 _HASHED_SCENES = 64  # stand for a whole stream
@@ -56,6 +67,8 @@ class InputSet:
         """Inputs of samples start..stop-1. Raises UserError for a broken file."""
         if self.images in _STREAMS:
             return _scene_inputs(self.images, self.masks is not None, start, stop=stop)
+        if self.images in _PHOTOGRAPHED:
+            return Inputs(photographs(self._photographs(start, stop)), None)
         images, masks = _files(self)
         places = [i % len(images) for i in range(start, stop)]
         return Inputs(
@@ -67,6 +80,8 @@ class InputSet:
         """Names of the images that samples start from; None where all differ."""
         if self.images in _STREAMS:
             return None
+        if self.images in _PHOTOGRAPHED:
+            return [f"photograph {number}" for number in self._photographs(0, samples)]
         images, _ = _files(self)
         return [str(images[i % len(images)]) for i in range(samples)]
 
@@ -78,10 +93,23 @@ class InputSet:
         """
         if self.images in _STREAMS:
             return _scenes_identity(self.images, self.masks is not None)
+        if self.images in _PHOTOGRAPHED:
+            numbers = self._photographs(0, used).tolist()
+            return digest([photographs_hash(()), *numbers], 16)
         images, masks = _files(self)
         _check_images(images[:used], masks[:used])
         _check_masks(masks[:used], self.size)
         return digest([pictures_hash(images), pictures_hash(masks)], 16)
+
+    def _photographs(self, start: int, stop: int) -> np.ndarray:
+        """Numbers [N] of the photographs of samples start..stop-1."""
+        prompts = self.prompts.first(stop)[start:]
+        if not fashion.are_prompts(prompts):
+            raise UserError(
+                f"task.images={self.images}: is of the classes that prompts=fashion asks for, and "
+                "these prompts ask for something else; choose a folder of images"
+            )
+        return numbers_for(prompts, start, is_other=self.images == OTHER_PHOTOGRAPHS)
 
 
 def input_set(settings: Settings, prompts: PromptSet) -> InputSet | None:
@@ -113,7 +141,11 @@ def input_problems(settings: Settings) -> Iterator[str]:
     if task.images is None or model.path.startswith(CLOSED_FORM):
         return  # the plan says that those start from noise alone
     embedded = task.images in _STREAMS
-    if embedded and model.width and model.size != (IMAGE_SIZE, IMAGE_SIZE):
+    if (
+        (embedded or task.images in _PHOTOGRAPHED)
+        and model.width
+        and model.size != (IMAGE_SIZE, IMAGE_SIZE)
+    ):
         yield (
             f"task.images={task.images}: is of {IMAGE_SIZE}x{IMAGE_SIZE} and {model.name} makes "
             f"{model.width}x{model.height}; give a folder of images"
@@ -123,7 +155,9 @@ def input_problems(settings: Settings) -> Iterator[str]:
             f"task.images={RENDERS}: shows what prompts=shapes asks for, and prompts="
             f"{prompts.label} asks for something else; choose {OTHER_RENDERS} or a folder of images"
         )
-    if task.masks and embedded != (task.masks == RENDERS):
+    if task.masks and task.images in _PHOTOGRAPHED:
+        yield f"task.images={task.images}: has no masks; choose task=img2img or a folder of images"
+    elif task.masks and embedded != (task.masks == RENDERS):
         yield (
             f"task.images={task.images}, task.masks={task.masks}: masks={RENDERS} belongs to "
             "images of the embedded world, and no others do"

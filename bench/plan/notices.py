@@ -6,6 +6,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from denoisebench.bench.inputs.photographs import PHOTOGRAPHS, are_shown_evenly
 from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.models.pipelines import call_arguments
@@ -23,7 +24,6 @@ from denoisebench.bench.schedulers.catalogue import FULL_ORDER, lowers_last_orde
 from denoisebench.bench.schedulers.grids import given_levels
 from denoisebench.bench.schedulers.known_defects import known_defects, warnings_for
 from denoisebench.bench.score.captions import are_shown
-from denoisebench.bench.score.photographs import PHOTOGRAPHS, are_shown_evenly
 from denoisebench.bench.score.published import PUBLISHED, reference_place
 from denoisebench.bench.score.references import RENDERS, captions_among
 from denoisebench.bench.score.run_images import run_images

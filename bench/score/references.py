@@ -18,6 +18,11 @@ from PIL import Image, ImageOps
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.fashion import are_prompts
+from denoisebench.bench.inputs.photographs import (
+    PHOTOGRAPHS,
+    photographs_hash,
+    photographs_showing,
+)
 from denoisebench.bench.inputs.pictures import pictures_hash, read_picture
 from denoisebench.bench.models.load import closed_form_model
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, hash_of
@@ -28,11 +33,6 @@ from denoisebench.bench.score.captions import pictures_showing
 from denoisebench.bench.score.kept import Arrays, kept
 from denoisebench.bench.score.metric import Scoring
 from denoisebench.bench.score.networks import Named, loaded
-from denoisebench.bench.score.photographs import (
-    PHOTOGRAPHS,
-    photographs_hash,
-    photographs_showing,
-)
 from denoisebench.bench.score.published import PUBLISHED, published, reference_place
 from denoisebench.bench.score.run_images import run_images
 from denoisebench.bench.shapes.language import are_captions

@@ -207,6 +207,8 @@ class ClaimsSettings(Strict):
     high_strength: Strength | None
     low_equal: Strength | None  # those of as much noise in this world, in the most steps
     high_equal: Strength | None
+    other_images: str  # as task.images: what the prompts do not ask for,
+    own_images: str  # and what they do
     latent_pixels: Count  # along a side of what the denoiser sees
     evaluators: tuple[str, ...]  # columns of distances to real images; the first has a margin
     readers: tuple[str, ...]  # columns that say whether the prompt is followed; likewise

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from denoisebench.bench.fashion import CLASSES, NAMES, PROMPTS, are_prompts, asked_for
-from denoisebench.bench.inputs.prompts import PromptSet
-from denoisebench.bench.score.accuracy import asked_for as asked_in_any_world
-from denoisebench.bench.score.photographs import (
+from denoisebench.bench.inputs.photographs import (
     PHOTOGRAPHS,
     are_shown_evenly,
     photographs_hash,
     photographs_showing,
 )
+from denoisebench.bench.inputs.prompts import PromptSet
+from denoisebench.bench.score.accuracy import asked_for as asked_in_any_world
 from denoisebench.bench.score.references import Reference
 
 

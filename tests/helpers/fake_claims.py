@@ -44,6 +44,8 @@ PARTS = {
     "high_strength": 0.9,
     "low_equal": 0.02,
     "high_equal": 0.2,
+    "other_images": "other_renders",
+    "own_images": "renders",
     "latent_pixels": 8,
     "evaluators": [FD, OTHER_FD],
     "readers": [CLIP, "accuracy"],

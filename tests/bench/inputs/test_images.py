@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.photographs import photographs_showing
 from denoisebench.bench.records.run import SAMPLES_SHOWN
 from denoisebench.bench.shapes.render import object_masks, render
 from denoisebench.bench.shapes.world import INPUT_SEED, PROMPT_SEED, draw_scenes
@@ -24,6 +25,25 @@ def test_renders_show_what_the_prompt_asks_for_and_other_renders_do_not():
     np.testing.assert_array_equal(own.images, render(draw_scenes(PROMPT_SEED, 2, 6)))
     np.testing.assert_array_equal(other.images, render(draw_scenes(INPUT_SEED, 2, 6)))
     assert own.masks is other.masks is None
+
+
+FASHION = {"name": "fashion", "path": "bundled:fashion.txt", "column": None}
+
+
+def test_photographs_show_the_class_asked_for_and_other_photographs_each_other_class_as_often():
+    own, other = (
+        input_set(job(images=images, prompts=FASHION))
+        for images in ("photographs", "other_photographs")
+    )
+    every = photographs_showing([])
+    np.testing.assert_array_equal(
+        own.load(3, 25).images, every[3:25]
+    )  # classes in turn, as prompts
+    numbers = np.array([int(name.split()[-1]) for name in other.names(900)])
+    shifts = (numbers - np.arange(900)) % 10
+    assert np.bincount(shifts).tolist() == [0, *[100] * 9]
+    np.testing.assert_array_equal(other.load(880, 900).images, every[numbers[880:]])
+    assert own.identity(64) != other.identity(64)
 
 
 def test_text_to_image_has_no_input():
@@ -194,6 +214,18 @@ def test_each_image_needs_its_mask(tmp_path):
         (
             "task=img2img model.width=64 model.height=64",
             "task.images=other_renders: is of 32x32 and shapes-ddpm makes 64x64; give a folder",
+        ),
+        (
+            "task=img2img task.images=photographs",
+            "task.images=photographs: is of the classes that prompts=fashion asks for",
+        ),
+        (
+            "task=inpaint model=fashion-ddpm task.images=photographs",
+            "task.images=photographs: has no masks; choose task=img2img or a folder of images",
+        ),
+        (
+            "task=img2img task.images=other_photographs model.width=64 model.height=64",
+            "task.images=other_photographs: is of 32x32 and shapes-ddpm makes 64x64",
         ),
         ("task=img2img task.images=renders,other_renders", "run a sweep for each"),
         ("task=img2img model=mixture", "mixture starts from noise alone"),

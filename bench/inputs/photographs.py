@@ -1,4 +1,4 @@
-"""The photographs that ship with the package, as what images are held against.
+"""The photographs that ship with the package: what images are held against, or start from.
 
 They were kept from training: two hundred of each class of Fashion-MNIST's test images, classes in
 turn. zoo/references.py made their sheet.
@@ -31,6 +31,22 @@ def photographs_showing(prompts: Sequence[str]) -> npt.NDArray[np.uint8]:
 def photographs_hash(prompts: Sequence[str]) -> str:
     """Hash of those photographs, 12 hex digits."""
     return digest([content_hash(SHEET), *_asked(prompts)], 12)
+
+
+def numbers_for(prompts: Sequence[str], start: int, *, is_other: bool) -> npt.NDArray[np.int64]:
+    """Numbers [N] of the photographs that samples start, start + 1, … with these prompts start
+    from: of the class that the prompt asks for, or of another one, each of the nine as often."""
+    rounds = (start + np.arange(len(prompts))) // len(fashion.CLASSES)
+    classes = fashion.asked_for(prompts)["class"]
+    if is_other:
+        others = len(fashion.CLASSES) - 1
+        classes = (classes + 1 + rounds % others) % len(fashion.CLASSES)
+    return (rounds * len(fashion.CLASSES) + classes) % len(_all())
+
+
+def photographs(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Photographs [N, 3, 32, 32] by number."""
+    return _all()[numbers]
 
 
 def are_shown_evenly(prompts: Sequence[str]) -> bool:
