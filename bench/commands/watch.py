@@ -129,7 +129,8 @@ def _print_json(sights: "Iterable[Sight]", address: str) -> None:
 def _print_lines(
     sights: "Iterable[Sight]", address: str, *, console: "Console", is_ascii: bool
 ) -> None:
-    from denoisebench.bench.watch.words import changes, in_ascii
+    from denoisebench.bench.sweep.terminal_text import in_ascii
+    from denoisebench.bench.watch.words import changes
 
     if address:
         console.print(f"live page: {address}", highlight=False)

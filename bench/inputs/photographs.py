@@ -41,7 +41,8 @@ def numbers_for(prompts: Sequence[str], start: int, *, is_other: bool) -> npt.ND
     if is_other:
         others = len(fashion.CLASSES) - 1
         classes = (classes + 1 + rounds % others) % len(fashion.CLASSES)
-    return (rounds * len(fashion.CLASSES) + classes) % len(_all())
+    numbers: npt.NDArray[np.int64] = (rounds * len(fashion.CLASSES) + classes) % len(_all())
+    return numbers
 
 
 def photographs(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -32,6 +32,7 @@ from denoisebench.bench.queue.order import (
 from denoisebench.bench.queue.worker import POLL_S
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.account import Account
+from denoisebench.bench.sweep.live_curves import LiveCurves
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.sweep import Helpers, result_words
 
@@ -135,6 +136,7 @@ class _Driver:
         self.crew = crew
         self._store, self._leases = store, leases
         self._console, self._account, self._listener = console, account, listener
+        self._curves = LiveCurves(plan.jobs, store) if console.is_terminal else None
         self._orders = orders_of(plan.run_folder, store.place)
         self._help = _helping(plan, store)
         grid = grid_of(plan)
@@ -161,7 +163,11 @@ class _Driver:
         self.crew.start()
         statuses: dict[str, str] = {}
         progress = SweepProgress(
-            [*wanted.values()], self._console, account=self._account, listener=self._listener
+            [*wanted.values()],
+            self._console,
+            account=self._account,
+            listener=self._listener,
+            curves=self._curves,
         )
         with progress.bar:
             for task, status in self._ending():

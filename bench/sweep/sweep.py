@@ -25,6 +25,7 @@ from denoisebench.bench.records.run import SAMPLES_SHOWN, Run, load_run, save_ru
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.account import Account
 from denoisebench.bench.sweep.cost import timed
+from denoisebench.bench.sweep.live_curves import LiveCurves
 from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.race import race_group
 from denoisebench.bench.sweep.session import Session
@@ -88,6 +89,7 @@ def run_sweep(
         helpers=helpers,
         account=account,
         listener=listener,
+        curves=LiveCurves(plan.jobs, store) if console.is_terminal else None,
     )
     if plan.race:
         run = _race(plan, plan.race, run, work=work)
@@ -111,8 +113,10 @@ class _Work:
         helpers: Helpers | None,
         account: Account,
         listener: Listener | None,
+        curves: LiveCurves | None,
     ):
         self._session, self._console, self._lines = session, console, lines
+        self._curves = curves
         self._helpers, self._account, self._listener = helpers, account, listener
         self.statuses: dict[str, str] = {}  # the last of each cell of which something was missing
         self._trajectories: set[int] = set()  # ids of jobs that are made to compare with alone
@@ -157,7 +161,12 @@ class _Work:
 
     def _attempt_all(self, todo: Sequence[Job]) -> None:
         progress = SweepProgress(
-            [*todo], self._console, self._lines, account=self._account, listener=self._listener
+            [*todo],
+            self._console,
+            self._lines,
+            account=self._account,
+            listener=self._listener,
+            curves=self._curves,
         )
         with progress.bar:
             # What another sweep is at comes last: by then it is done, and nothing waited for it.

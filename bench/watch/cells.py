@@ -2,23 +2,22 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from denoisebench.bench.records.cell import Entry
-from denoisebench.bench.records.columns import LOST, PANEL_FIELDS, WHOLE
+from denoisebench.bench.records.columns import LOST, WHOLE
 from denoisebench.bench.records.margins import gates
-from denoisebench.bench.records.names import cell_name, describe
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.progress import CellToDo
 from denoisebench.bench.records.rows import metric_names, read_estimate
 from denoisebench.bench.records.run import Run
 from denoisebench.bench.records.store import Shard, Store, covered
+from denoisebench.bench.sweep.sparkline import Score, panel_names
 from denoisebench.bench.watch.sight import (
     MAKING,
     UNSUPPORTED,
     UNTIMED,
     WAITING,
     Making,
-    Score,
     SeenCell,
 )
 from denoisebench.metrics.specs import leading
@@ -37,11 +36,10 @@ class Labels:
     @classmethod
     def of(cls, run: Run) -> "Labels":
         settings = [entry.asked for entry in run.entries]
-        fields = _panel_fields(settings)
         metrics = metric_names(run)
         return cls(
             tuple(map(cell_name, settings)),
-            tuple(describe(values, fields) for values in settings),
+            panel_names(settings),
             tuple(leading(metrics, gates(run.margins, metrics, {}))),
         )
 
@@ -162,9 +160,3 @@ def _scores(store: Store, entry: Entry, metrics: Sequence[str]) -> dict[str, Sco
         name: read_estimate(store, entry, name) for name in metrics if name in entry.metrics
     }
     return {name: Score(e.value, e.own_se) for name, e in estimates.items() if e is not None}
-
-
-def _panel_fields(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Fields that tell the panels of a run apart; guidance where none does."""
-    fields = [name for name in PANEL_FIELDS if len({str(values[name]) for values in settings}) > 1]
-    return fields or ["guidance"]

@@ -8,15 +8,14 @@ from typing import Any
 
 import jinja2
 
-from denoisebench.bench.watch.sight import OVER, Curve, Score, Sight, curves
-from denoisebench.bench.watch.sparkline import Scale
+from denoisebench.bench.sweep.sparkline import Curve, Scale, Score, score_words
+from denoisebench.bench.watch.sight import OVER, Sight, curves
 from denoisebench.bench.watch.words import (
     cell_words,
     counts_words,
     making_lines,
     member_words,
     pace_words,
-    score_words,
     state_words,
 )
 from denoisebench.metrics.specs import metric_spec

@@ -1,31 +1,24 @@
 """A sight as a screen of text: as many lines as there is room for, each cut at the edge."""
 
-from collections.abc import Sequence
-
 from rich.console import Group
 from rich.text import Text
 
 from denoisebench.bench.records.columns import LOST
-from denoisebench.bench.records.names import counted
-from denoisebench.bench.watch.sight import OVER, Curve, Sight, curves
-from denoisebench.bench.watch.sparkline import ASCII, BLOCKS, Scale, sparkline
+from denoisebench.bench.sweep.sparkline import ASCII, BLOCKS, at_most, curve_lines
+from denoisebench.bench.sweep.terminal_text import in_ascii, printable
+from denoisebench.bench.watch.sight import OVER, Sight, curves
 from denoisebench.bench.watch.words import (
     cell_words,
     counts_words,
-    in_ascii,
     making_lines,
     member_words,
     pace_words,
-    printable,
-    score_words,
     state_words,
 )
-from denoisebench.metrics.specs import metric_spec
 
 _BAR = 48  # characters
 _MOST = 4  # lines of what is being made, of failures
 _LEAST = 3  # lines of curves, however low the screen
-_NAME = 44  # characters of a curve's name at most
 _Line = tuple[str, str]  # text and style
 
 
@@ -36,7 +29,7 @@ def screen(sight: Sight, *, height: int, is_ascii: bool, footer: str) -> Group:
         (_bar(sight, "#-" if is_ascii else "█░"), ""),
         (", ".join(filter(None, [counts_words(sight), pace_words(sight)])), ""),
         (state_words(sight), "bold" if sight.state in OVER else ""),
-        *((f"now {line}", "") for line in _at_most(_MOST, making_lines(sight))),
+        *((f"now {line}", "") for line in at_most(_MOST, making_lines(sight))),
         *_others(sight),
         ("", ""),
     ]
@@ -58,12 +51,6 @@ def _text(text: str, style: str, *, is_ascii: bool) -> Text:
     return Text(shown, style=style, no_wrap=True, overflow="ellipsis" if not is_ascii else "crop")
 
 
-def _at_most(most: int, lines: Sequence[str]) -> list[str]:
-    if len(lines) <= most:
-        return [*lines]
-    return [*lines[: most - 1], f"and {len(lines) - most + 1} more"]
-
-
 def _others(sight: Sight) -> list[_Line]:
     """Members of the queue, the race, and what failed."""
     failed = [f"{cell.name}: {cell_words(cell)}" for cell in sight.cells if cell.status in LOST]
@@ -71,7 +58,7 @@ def _others(sight: Sight) -> list[_Line]:
     return [
         *members,
         *((line, "") for line in sight.lines),
-        *((line, "red") for line in _at_most(_MOST, failed)),
+        *((line, "red") for line in at_most(_MOST, failed)),
     ]
 
 
@@ -80,31 +67,7 @@ def _curve_lines(sight: Sight, room: int, *, marks: str) -> list[_Line]:
     if not sight.metrics:
         return []
     metric = sight.metrics[0]
+    of_what = ", of the last whole rung" if sight.is_race else ""
     drawn = curves(sight.cells, metric)
-    steps = sorted({n for curve in drawn for n in curve.steps})
-    scale, spec = Scale.of(drawn, metric), metric_spec(metric)
-    kind = ", logarithmic" if scale and scale.is_logarithmic else ""
-    kind += ", of the last whole rung" if sight.is_race else ""
-    title = f"{spec.label}, {spec.direction}{kind}; along {_listed(steps)} steps"
-    names = {curve: ", ".join(filter(None, [curve.panel, curve.scheduler])) for curve in drawn}
-    width = min(max(map(len, names.values()), default=0), _NAME)
-    texts = [
-        f"{names[curve][:width]:{width}}  {sparkline(curve, steps, scale, marks=marks)}  "
-        f"{_last(curve)}"
-        for curve in drawn
-    ]
-    return [(title, "bold"), *((text, "") for text in _at_most(room - 1, texts))]
-
-
-def _listed(steps: Sequence[int]) -> str:
-    texts = [str(n) for n in steps]
-    return ", ".join(texts if len(texts) <= 12 else [*texts[:5], "…", *texts[-5:]])
-
-
-def _last(curve: Curve) -> str:
-    """The score at the most steps that are known."""
-    known = [(n, s) for n, s in zip(curve.steps, curve.scores, strict=True) if s is not None]
-    if not known:
-        return "no score yet"
-    steps, score = known[-1]
-    return f"{score_words(score)} at {counted(steps, 'step')}"
+    title, lines = curve_lines(drawn, metric, marks=marks, of_what=of_what)
+    return [(title, "bold"), *((line, "") for line in at_most(room - 1, lines))]

@@ -1,12 +1,12 @@
 """What can be seen of a sweep at one moment, as plain values."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from denoisebench.bench.records.columns import LOST, WHOLE
+from denoisebench.bench.sweep.sparkline import Curve, Score, curves_of
 
 # What a cell is at; other words are those of its status.
 WAITING, MAKING, UNTIMED = "waiting", "making", "untimed"
@@ -15,22 +15,6 @@ UNSUPPORTED = "unsupported"
 STARTING, RUNNING, REPORTING = "starting", "running", "reporting"
 DONE, STOPPED, UNKNOWN = "done", "stopped", "unknown"
 OVER = (DONE, STOPPED, UNKNOWN)  # nothing more will be seen
-
-
-@dataclass(frozen=True)
-class Score:
-    """A value with its standard error, nan where that is not known."""
-
-    value: float
-    se: float
-
-    @property
-    def ends(self) -> tuple[float, ...]:
-        """The value less a standard error, and more, where that is known; none of a nan."""
-        if not math.isfinite(self.value):
-            return ()
-        se = self.se if math.isfinite(self.se) else 0.0
-        return self.value - se, self.value + se
 
 
 @dataclass(frozen=True)
@@ -118,24 +102,7 @@ class Sight:
         return sum(cell.status != UNSUPPORTED for cell in self.cells)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The scores of one scheduler along the steps, None where a cell has none yet."""
-
-    panel: str
-    scheduler: str
-    steps: tuple[int, ...]
-    scores: tuple[Score | None, ...]
-
-
 def curves(cells: Iterable[SeenCell], metric: str) -> list[Curve]:
     """The curves of a metric in the order of the cells."""
-    groups: dict[tuple[str, str], dict[int, Score | None]] = {}
-    for cell in cells:
-        if cell.status != UNSUPPORTED:
-            group = groups.setdefault((cell.panel, cell.scheduler), {})
-            group.setdefault(cell.steps, cell.scores.get(metric))
-    return [
-        Curve(panel, scheduler, tuple(sorted(group)), tuple(group[n] for n in sorted(group)))
-        for (panel, scheduler), group in groups.items()
-    ]
+    can_run = (cell for cell in cells if cell.status != UNSUPPORTED)
+    return curves_of((c.panel, c.scheduler, c.steps, c.scores.get(metric)) for c in can_run)

@@ -18,9 +18,9 @@ from denoisebench.bench.records.progress import CellToDo, Progress, age_s, is_de
 from denoisebench.bench.records.race_words import race_lines
 from denoisebench.bench.records.rows import panel_of
 from denoisebench.bench.records.run import RECORDS, Run, load_run
+from denoisebench.bench.sweep.pace import Pace
 from denoisebench.bench.watch.cells import Cells, making, stored_images
 from denoisebench.bench.watch.members import Crowd
-from denoisebench.bench.watch.pace import Pace
 from denoisebench.bench.watch.sight import (
     DONE,
     REPORTING,

@@ -8,6 +8,8 @@ from typing import Any
 from denoisebench.bench.records.columns import LOST, WHOLE
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.sweep.progress import left_words
+from denoisebench.bench.sweep.sparkline import score_words
+from denoisebench.bench.sweep.terminal_text import printable
 from denoisebench.bench.watch.sight import (
     DONE,
     MAKING,
@@ -18,21 +20,13 @@ from denoisebench.bench.watch.sight import (
     STOPPED,
     UNTIMED,
     WAITING,
-    Score,
     SeenCell,
     SeenMember,
     Sight,
 )
-from denoisebench.metrics.estimate import MISSING, plus_minus
 
 _ENDED = (*WHOLE, *LOST)  # statuses of cells that have ended
 _LONG_S = 120.0  # from which on a time is told in minutes
-_ASCII = str.maketrans({"±": "+-", "…": "...", "→": "->", MISSING: "-", "é": "e"})
-
-
-def in_ascii(text: str) -> str:
-    """The text for a terminal that knows nothing else."""
-    return text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def counts_words(sight: Sight) -> str:
@@ -121,16 +115,6 @@ def cell_words(cell: SeenCell) -> str:
         return f"{cell.status}: {cell.message}"
     scores = [f"{name} {score_words(score)}" for name, score in cell.scores.items()]
     return ", ".join(scores) or cell.status
-
-
-def score_words(score: Score | None) -> str:
-    return plus_minus(score.value, score.se) if score else ""
-
-
-def printable(text: str) -> str:
-    """The text without what would steer a terminal: messages hold what libraries raise, names what
-    a user gave."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def member_words(member: SeenMember) -> str:

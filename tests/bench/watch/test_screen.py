@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from denoisebench.bench.sweep.sparkline import ASCII, BLOCKS, Curve, Scale, Score, sparkline
+from denoisebench.bench.sweep.terminal_text import in_ascii, printable
 from denoisebench.bench.watch.screen import screen
-from denoisebench.bench.watch.sight import Curve, Score
-from denoisebench.bench.watch.sparkline import ASCII, BLOCKS, Scale, sparkline
 from denoisebench.bench.watch.watcher import Watcher
-from denoisebench.bench.watch.words import changes, in_ascii, printable, record
+from denoisebench.bench.watch.words import changes, record
 from tests.helpers.fake_run import CLIP, FD, fabricate
 from tests.helpers.watched import going_on
 

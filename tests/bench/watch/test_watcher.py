@@ -16,9 +16,9 @@ from denoisebench.bench.records.progress import (
     write_progress,
 )
 from denoisebench.bench.records.run import load_run, save_run
+from denoisebench.bench.sweep.pace import Pace
 from denoisebench.bench.watch.cells import Labels
 from denoisebench.bench.watch.members import item_words
-from denoisebench.bench.watch.pace import Pace
 from denoisebench.bench.watch.sight import (
     DONE,
     OVER,
