@@ -43,7 +43,7 @@ class Watcher:
     def __init__(self, folder: Path):
         self.folder = folder
         self._marks = _marks(folder)
-        self._run = load_run(folder, is_watched=True)
+        self._run = _read_first(folder)
         self.is_remote = is_remote(self._run.store.root)
         self._crowd, self._cells, self._pace = Crowd(self._run), Cells(), Pace()
 
@@ -100,6 +100,18 @@ class Watcher:
 def _marks(folder: Path) -> list[str]:
     """What changes whenever a run is recorded anew."""
     return [Folder(folder).mark(name) for name in RECORDS]
+
+
+def _read_first(folder: Path) -> Run:
+    """The run. One that a sweep has only just begun is waited for: it says that it starts before
+    it records what it is to do."""
+    while (progress := read_progress(folder)) and progress.state == progresses.STARTING:
+        with suppress(UserError):
+            return load_run(folder, is_watched=True)
+        if is_dead(progress):
+            break
+        time.sleep(_AGAIN_S)
+    return load_run(folder, is_watched=True)
 
 
 def _read_patiently(folder: Path) -> Run:
