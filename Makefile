@@ -52,6 +52,10 @@ claims: install ## Test what people say of diffusion models and write docs/claim
 	$(BIN)/denoisebench sweep experiment=claims 'claims.worlds=[shapes,fashion,mixture]'
 	cp runs/claims/claims.md docs/
 
+worlds: install ## Sweep the models that others made, and photographs, and write docs/results and docs/claims.md (hours, resumable)
+	$(BIN)/python -m benchmarks.results runs/results
+	$(MAKE) claims
+
 check: install ## Check lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -121,4 +125,4 @@ zoo-fashion: install ## Train and release the networks of the photographs (Debia
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures examples schedulers references claims check test bench scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock
+.PHONY: help install demo pictures examples schedulers references claims worlds check test bench scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock
