@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 
 from denoisebench.metrics.decide.difference import Difference, difference_of
-from denoisebench.metrics.decide.rivals import Held, worst_rivals
+from denoisebench.metrics.decide.rivals import Held, are_alike, worst_rivals
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
 from denoisebench.metrics.decide.shape import FEWEST
 from denoisebench.metrics.decide.verdicts import (
@@ -200,7 +200,7 @@ def _rivals(
 def _held(cells: Sequence[Estimate], gate: Gate) -> Held | None:
     """Estimates of one metric as all pairs at once are judged by them; None where their samples are
     not the same."""
-    if not all(_are_alike(cells[0], cell) for cell in cells):
+    if not all(are_alike(cells[0], cell) for cell in cells):
         return None
     beside = [gate.beside(cell) for cell in cells]
     own, others = (
@@ -216,15 +216,6 @@ def _held(cells: Sequence[Estimate], gate: Gate) -> Held | None:
         margins=np.array([gate.margin_beside(value) for value in values]),
         is_decided=own.shape[1] >= max(FEWEST, gate.enough),
     )
-
-
-def _are_alike(a: Estimate, b: Estimate) -> bool:
-    """Whether both have the same samples, clustered by the same numbers, and finite influences."""
-    if not np.isfinite(b.influence).all() or a.samples != b.samples or b.samples < 3:
-        return False
-    if a.clusters is None or b.clusters is None:
-        return a.clusters is b.clusters
-    return np.array_equal(a.clusters, b.clusters)
 
 
 def reach_of(candidates: Sequence[Candidate], reaches: Reaches) -> Reach:

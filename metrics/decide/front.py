@@ -13,17 +13,22 @@ false, nor is the name of a rival that is better, nor the choice of the front th
 margin of every other one, however much it costs. Which of them to run is what choose.py decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
 
+import numpy as np
+
 from denoisebench.metrics.decide.choose import Reaches
 from denoisebench.metrics.decide.difference import Difference, difference_of
+from denoisebench.metrics.decide.rivals import Held, are_alike, proven_worse
 from denoisebench.metrics.decide.sequential import LEVEL, Reach, fixed_reach
+from denoisebench.metrics.decide.shape import FEWEST
 from denoisebench.metrics.estimate import Estimate
 
 ON, OFF, OPEN = "on", "off", "undecided"
+_FEW = 8  # cells, of which pairs are looked at one by one
 _FAINTEST = 1e-14  # level, below which Student's tail has lost its digits: nothing is proven there
 
 
@@ -53,11 +58,7 @@ def front_places(
     fronts that are looked at together; by default of these cells.
     """
     reach = reaches(LEVEL / max(1, pairs or pairs_of(len(cells))))
-
-    @cache
-    def is_better(a: int, b: int) -> bool:
-        return _is_better(cells[a], cells[b], sign=sign, reach=reach)
-
+    is_better = _proofs(cells, sign=sign, reach=reach)
     best_first = sorted(range(len(cells)), key=lambda i: -sign * cells[i].value)
     places = []
     for i in range(len(cells)):
@@ -86,6 +87,32 @@ def resolved(difference: Difference, reach: Reach) -> int:
         return 0
     low, high = difference.bounds(level)
     return int(low > 0) - int(high < 0)
+
+
+def _proofs(cells: Sequence[Estimate], *, sign: int, reach: Reach) -> Callable[[int, int], bool]:
+    """Whether one cell is proven to be better than another, by their places. Where all have the
+    same samples, all pairs at once."""
+
+    @cache
+    def one_by_one(a: int, b: int) -> bool:
+        return _is_better(cells[a], cells[b], sign=sign, reach=reach)
+
+    if len(cells) < _FEW or not all(are_alike(cells[0], cell) for cell in cells):
+        return one_by_one
+    units = -sign * np.stack([cell.units - cell.units.mean() for cell in cells])
+    if NormalDist().cdf(-reach(units.shape[1])) < _FAINTEST:
+        return lambda a, b: False
+    left = np.array([cell.left for cell in cells])
+    held = Held(
+        units,
+        units,
+        losses=np.array([-sign * cell.value for cell in cells]),
+        left=(left, left),
+        margins=np.zeros(len(cells)),
+        is_decided=units.shape[1] >= FEWEST,
+    )
+    worse, unsure = proven_worse(held, reach)
+    return lambda a, b: one_by_one(a, b) if unsure[b, a] else bool(worse[b, a])
 
 
 def _is_better(a: Estimate, b: Estimate, *, sign: int, reach: Reach) -> bool:

@@ -1,8 +1,9 @@
-"""Which rivals a cell comes off worst against, found without judging every pair. NumPy only.
+"""How all pairs of cells stand, found without judging every pair. NumPy only.
 
 A choice holds each of n cells against every other one, but shows only the rival that each is
-nearest to failing against. Bounds of all n² losses follow from products of the matrix of influences
-with itself: with rows u and v of two cells,
+nearest to failing against; a front asks of each pair which of both is proven better. Bounds of all
+n² losses follow from products of the matrix of influences with itself: with rows u and v of two
+cells,
 
     Σ(u - v)² = Σu² - 2 Σuv + Σv²,   Σ(u - v)³ = Σu³ - 3 Σu²v + 3 Σuv² - Σv³.
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from denoisebench.metrics.decide.sequential import Reach
 from denoisebench.metrics.decide.shape import CAUTION, LEAN, LEAST_LEAN, hall
-from denoisebench.metrics.estimate import ROUNDED, students_quantile
+from denoisebench.metrics.estimate import ROUNDED, Estimate, students_quantile
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -62,6 +63,25 @@ def worst_rivals(metrics: Sequence[Held], reach: Reach) -> Iterator[set[int]]:
         worst = np.stack([_worst(of_metric, unsure) for of_metric in judged], 1)
         for row in range(len(unsure)):
             yield {*np.flatnonzero(unsure[row]).tolist(), *worst[row].tolist()}
+
+
+def proven_worse(held: Held, reach: Reach) -> tuple[Flags, Flags]:
+    """[C, C] whether a cell is proven to lose more than its margin against a rival, and pairs of
+    which that is to be judged one by one."""
+    cells = len(held.losses)
+    rows = [slice(start, min(start + _BLOCK, cells)) for start in range(0, cells, _BLOCK)]
+    judged = [_block(held, block, reach) for block in rows]
+    worse = np.concatenate([of_block.ranks == _FAIL for of_block in judged])
+    return worse, np.concatenate([of_block.unsure for of_block in judged])
+
+
+def are_alike(a: Estimate, b: Estimate) -> bool:
+    """Whether both have the same samples, clustered by the same numbers, and finite influences."""
+    if not np.isfinite(b.influence).all() or a.samples != b.samples or b.samples < 3:
+        return False
+    if a.clusters is None or b.clusters is None:
+        return a.clusters is b.clusters
+    return np.array_equal(a.clusters, b.clusters)
 
 
 def _drawn(units: int) -> npt.NDArray[np.int64]:

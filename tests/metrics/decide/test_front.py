@@ -76,6 +76,28 @@ def test_an_undecided_cell_is_held_against_the_best_rival_that_is_not_proven_wor
     assert front_places(trio, [1, 1, 2], sign=1)[2] == Place(OPEN, 1)
 
 
+@pytest.mark.parametrize(("noise", "clusters"), [("normal", 0), ("skewed", 0), ("coarse", 24)])
+def test_all_pairs_at_once_are_judged_as_one_by_one(noise, clusters, monkeypatch):
+    rng = np.random.default_rng(5)
+    count, samples = 40, 96
+    shared = rng.standard_normal(samples)
+    draws = {
+        "normal": lambda: shared + rng.standard_normal(samples),
+        "skewed": lambda: shared + rng.exponential(size=samples) ** 2,
+        "coarse": lambda: (shared + rng.standard_normal(samples) > 1.0).astype(float),
+    }
+    groups = np.arange(samples) % 48 if clusters else None
+    family = [mean_estimate(draws[noise]() + 0.05 * i, groups) for i in range(count)]
+    family.append(Estimate(family[3].value, family[3].influence, groups))  # the same images
+    costs = (rng.permutation(count + 1) // 5 + 1).tolist()
+    for sign in (1, -1):
+        at_once = front_places(family, costs, sign=sign)
+        with monkeypatch.context() as patch:
+            patch.setattr(front, "_FEW", 1000)
+            assert at_once == front_places(family, costs, sign=sign)
+    assert len({place.verdict for place in at_once}) > 1
+
+
 def test_the_level_is_split_between_the_pairs_of_all_fronts_that_are_looked_at():
     values = [0, 0.055]
     assert places(values, [1, 2])[1] == (ON, 0)
@@ -90,9 +112,9 @@ def test_a_pair_is_compared_once_however_often_it_is_asked_for(monkeypatch):
         return difference_of(a, b)
 
     monkeypatch.setattr(front, "difference_of", counted)
-    plateau = cells(np.linspace(0, 1e-4, 20))
-    assert {place.verdict for place in front_places(plateau, [1] * 20, sign=1)} == {OPEN}
-    assert len(compared) == 190
+    plateau = cells(np.linspace(0, 1e-4, 7))
+    assert {place.verdict for place in front_places(plateau, [1] * 7, sign=1)} == {OPEN}
+    assert len(compared) == 21
 
 
 def test_bounds_that_hold_at_all_looks_of_a_race_decide_less():
