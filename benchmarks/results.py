@@ -71,7 +71,10 @@ def terrain_table(first: pd.DataFrame, second: pd.DataFrame) -> str:
 
 def twins(runs: Path) -> None:
     """Curves of the two models that differ in their objective alone."""
-    frame = _sweep(runs, "twins", "experiment=twins", "latency.timed_runs=0", "tracking=none")
+    frame = _sweep(
+        *(runs, "twins", "model=fashion-ddpm,fashion-flow", "scheduler=ddim,flow_euler"),
+        *("steps=2,4,8,16,32", "samples=320", "latency.timed_runs=0", "tracking=none"),
+    )
     write_between(PAGES / "fashion.md", "worlds", twins_table(frame))
     name = "fd_fashion_vs_steps.svg"
     shutil.copy(runs / "twins" / "figures" / name, PICTURES / name)
@@ -85,10 +88,10 @@ def twins_table(frame: pd.DataFrame) -> str:
         "class read right": "accuracy",
     }
     done = frame[frame["status"] == "done"]
-    lines = _head(["model", "scheduler", "grid", "steps", *columns])
+    lines = _head(["model", "scheduler", "steps", *columns])
     for _, row in done.iterrows():
         values = [_shown(row, column) for column in columns.values()]
-        cell = [str(row[name]) for name in ("model", "scheduler", "grid", "steps")]
+        cell = [str(row[name]) for name in ("model", "scheduler", "steps")]
         lines.append(_line([*cell, *values]))
     return "\n".join(lines)
 
