@@ -1,0 +1,130 @@
+"""Counts the blocks of a denoiser that really ran: below the hooks of a cache, which answer for a
+block without running it. A forward hook would count calls, whoever answers them.
+
+A cache of diffusers replaces the forward of a module by a chain of hooks and keeps the module's own
+at the chain's end. That end is what is wrapped here. Enable a cache before counting begins.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from denoisebench.bench.generate.probes import state_of
+
+# Lists of a denoiser's blocks, by the names that diffusers gives them; others hold projections.
+_BLOCKS = re.compile(r"block|layer|refiner|^transformers$|^decoders$")
+_LAYER_CLASSES = re.compile(r"Attention|Attn|FeedForward")
+
+
+@dataclass
+class Call:
+    """One call of the denoiser's own forward: a cache that answers for all of it makes none."""
+
+    rows: int  # samples that went in, below the hooks: a cache may hold unconditional ones back
+    ran: list[int] = field(default_factory=list)  # places of the modules that ran, in their order
+
+
+@dataclass
+class Work:
+    """What ran within a context. A denoiser that is not made of blocks has 0, and nobody counts."""
+
+    blocks: int  # of the denoiser; its modules number 0 to blocks - 1
+    layers: int  # its attention and feed-forward layers, and what else has a hook: the next numbers
+    calls: list[Call] = field(default_factory=list)
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks that ran, of all samples together: a block on a batch of 8 is 8 runs."""
+        return sum(
+            call.rows * sum(place < self.blocks for place in call.ran) for call in self.calls
+        )
+
+    @property
+    def layer_runs(self) -> int:
+        """The same of layers: a cache may answer for a part of a block alone."""
+        return sum(call.rows * len(call.ran) for call in self.calls) - self.block_runs
+
+
+@contextmanager
+def counted(denoiser: nn.Module) -> Iterator[Work]:
+    """The work of a denoiser within the context. Caches are those that are enabled at its start;
+    a call that is compiled is not seen."""
+    blocks = blocks_of(denoiser)
+    layers = [layer for layer in _layers_of(denoiser) if layer not in blocks]
+    work = Work(len(blocks), len(layers))
+
+    def call_starts(*args: Any, **kwargs: Any) -> None:
+        work.calls.append(Call(len(state_of(args, kwargs))))
+
+    def run_starts(place: int) -> None:
+        if work.calls:  # else somebody runs a block alone
+            work.calls[-1].ran.append(place)
+
+    with ExitStack() as patches:
+        patches.enter_context(_below_hooks(denoiser, call_starts))
+        for place, module in enumerate([*blocks, *layers]):
+            patches.enter_context(_below_hooks(module, lambda *_, n=place, **__: run_starts(n)))
+        yield work
+
+
+def blocks_of(denoiser: nn.Module) -> list[nn.Module]:
+    """The blocks that a transformer or UNet is a sequence of; none of another network."""
+    blocks: list[nn.Module] = []
+    for name, child in denoiser.named_children():
+        if isinstance(child, nn.ModuleList) and _BLOCKS.search(name):
+            blocks += child
+        elif name == "mid_block":
+            blocks.append(child)
+    return blocks
+
+
+def _layers_of(denoiser: nn.Module) -> list[nn.Module]:
+    """Modules whose runs tell how much of a block ran: a cache may answer for one of them alone."""
+    return [
+        module
+        for name, module in denoiser.named_modules()
+        if name and (_LAYER_CLASSES.search(type(module).__name__) or _hooks_of(module))
+        # A processor is no layer: it runs whenever its attention does.
+        if not type(module).__name__.endswith("Processor")
+    ]
+
+
+def _hooks_of(module: nn.Module) -> list[Any]:
+    """Diffusers' references to the functions of a module's hooks, the innermost first."""
+    registry = getattr(module, "_diffusers_hook", None)
+    return registry._fn_refs if registry is not None else []
+
+
+def _end_of(module: nn.Module) -> tuple[Any, str]:
+    """The object and its attribute that hold what a module's hooks call in the end."""
+    hooks = _hooks_of(module)
+    if not hooks:
+        return module, "forward"
+    return hooks[0], "forward" if hooks[0].original_forward is None else "original_forward"
+
+
+@contextmanager
+def _below_hooks(module: nn.Module, starts: Callable[..., None]) -> Iterator[None]:
+    """Tells `starts` the arguments whenever a module's own forward runs, below all hooks."""
+    holder, name = _end_of(module)
+    had_own, original = name in vars(holder), getattr(holder, name)
+
+    @functools.wraps(original)
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        starts(*args, **kwargs)
+        return original(*args, **kwargs)
+
+    setattr(holder, name, counting)
+    try:
+        yield
+    finally:
+        end, attribute = _end_of(module)  # hooks may have come or gone meanwhile
+        if end is module and not had_own:
+            delattr(module, attribute)  # the class's own shows again
+        else:
+            setattr(end, attribute, original)
