@@ -5,14 +5,14 @@ A cache of diffusers replaces the forward of a module by a chain of hooks and ke
 at the chain's end. That end is what is wrapped here. Enable a cache before counting begins.
 """
 
-import functools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from denoisebench.bench.generate.probes import state_of
 
@@ -21,45 +21,65 @@ _BLOCKS = re.compile(r"block|layer|refiner|^transformers$|^decoders$")
 _LAYER_CLASSES = re.compile(r"Attention|Attn|FeedForward")
 
 
+Pattern = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
+
+
 @dataclass
 class Call:
     """One call of the denoiser's own forward: a cache that answers for all of it makes none."""
 
     rows: int  # samples that went in, below the hooks: a cache may hold unconditional ones back
+    shapes: tuple[tuple[int, ...], ...]  # of all tensors that went in, as those of texts differ
     ran: list[int] = field(default_factory=list)  # places of the modules that ran, in their order
+
+    @property
+    def pattern(self) -> Pattern:
+        """What a call costs depends on: equal patterns are equal work."""
+        return self.shapes, tuple(self.ran)
 
 
 @dataclass
 class Work:
-    """What ran within a context. A denoiser that is not made of blocks has 0, and nobody counts."""
+    """What ran within a context. A denoiser that is not made of blocks has none, and nobody counts.
 
-    blocks: int  # of the denoiser; its modules number 0 to blocks - 1
-    layers: int  # its attention and feed-forward layers, and what else has a hook: the next numbers
+    Places are those in `denoiser.modules()`."""
+
+    blocks: frozenset[int]  # places of the blocks
+    layers: frozenset[int]  # of attention and feed-forward layers, and of what else has a hook
+    is_fixed: bool  # whether nothing has a hook, so that all batches take the same work
     calls: list[Call] = field(default_factory=list)
 
     @property
     def block_runs(self) -> int:
         """Blocks that ran, of all samples together: a block on a batch of 8 is 8 runs."""
-        return sum(
-            call.rows * sum(place < self.blocks for place in call.ran) for call in self.calls
-        )
+        return self._runs(self.blocks)
 
     @property
     def layer_runs(self) -> int:
         """The same of layers: a cache may answer for a part of a block alone."""
-        return sum(call.rows * len(call.ran) for call in self.calls) - self.block_runs
+        return self._runs(self.layers)
+
+    def _runs(self, places: frozenset[int]) -> int:
+        return sum(call.rows * sum(place in places for place in call.ran) for call in self.calls)
 
 
 @contextmanager
 def counted(denoiser: nn.Module) -> Iterator[Work]:
     """The work of a denoiser within the context. Caches are those that are enabled at its start;
     a call that is compiled is not seen."""
-    blocks = blocks_of(denoiser)
+    modules, blocks = [*denoiser.modules()], blocks_of(denoiser)
+    places = {module: place for place, module in enumerate(modules)}
     layers = [layer for layer in _layers_of(denoiser) if layer not in blocks]
-    work = Work(len(blocks), len(layers))
+    work = Work(
+        frozenset(places[module] for module in blocks),
+        frozenset(places[module] for module in layers),
+        is_fixed=not any(map(_hooks_of, modules)),
+    )
 
     def call_starts(*args: Any, **kwargs: Any) -> None:
-        work.calls.append(Call(len(state_of(args, kwargs))))
+        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+        work.calls.append(Call(len(state_of(args, kwargs)), shapes))
 
     def run_starts(place: int) -> None:
         if work.calls:  # else somebody runs a block alone
@@ -67,9 +87,14 @@ def counted(denoiser: nn.Module) -> Iterator[Work]:
 
     with ExitStack() as patches:
         patches.enter_context(_below_hooks(denoiser, call_starts))
-        for place, module in enumerate([*blocks, *layers]):
-            patches.enter_context(_below_hooks(module, lambda *_, n=place, **__: run_starts(n)))
+        for module in (*blocks, *layers):
+            starts = partial(_told, run_starts, places[module])
+            patches.enter_context(_below_hooks(module, starts))
         yield work
+
+
+def _told(run_starts: Callable[[int], None], place: int, *_: Any, **__: Any) -> None:
+    run_starts(place)
 
 
 def blocks_of(denoiser: nn.Module) -> list[nn.Module]:
@@ -114,7 +139,7 @@ def _below_hooks(module: nn.Module, starts: Callable[..., None]) -> Iterator[Non
     holder, name = _end_of(module)
     had_own, original = name in vars(holder), getattr(holder, name)
 
-    @functools.wraps(original)
+    @wraps(original)
     def counting(*args: Any, **kwargs: Any) -> Any:
         starts(*args, **kwargs)
         return original(*args, **kwargs)

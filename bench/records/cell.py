@@ -370,6 +370,7 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
 
 SERVICE = "a service"  # the engine of a cell whose images were bought
 HOSTED_KIND = "hosted"  # names the record of what a service was paid for, and what it did not give
+WORK_KIND = "work"  # names the shards of what was really computed for each image
 SECONDS_KIND = "seconds"  # names the record of what images took that another program made
 
 

@@ -32,6 +32,10 @@ _MEASURED = {
     "network_passes": "samples through the denoiser per image, counted: 2 x nfe where every step "
     "is guided by a second pass",
     "passes_per_step": "network_passes / executed_steps",
+    "block_evaluations": "blocks of the denoiser that really ran per image, with and without the "
+    "prompt both, counted below the hooks of a cache; empty where nobody sees a network's blocks",
+    "tflops": "10^12 floating point operations of the denoiser per image, counted by torch: "
+    "matrix products, convolutions and attention; empty where torch cannot count them",
     "sigma_start": "noise level that the first evaluation was told: sigma / alpha of a variance-"
     "preserving model, else sigma; all levels are in the cell's grid record",
     "sigma_end": "that of the last evaluation",

@@ -14,6 +14,7 @@ import numpy as np
 from denoisebench.bench.records.cell import (
     HOSTED_KIND,
     SECONDS_KIND,
+    WORK_KIND,
     Cell,
     Cost,
     Entry,
@@ -105,6 +106,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         "message": status["message"],
         "traceback": status["traceback"],
         **_cost_columns(store.read_record(key, "cost")),
+        **_work_columns(store, key),
         "cut_prompts": _known((store.read_record(key, cut_kind(entry.samples)) or {}).get("cut")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
@@ -145,6 +147,19 @@ def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
         counts = {"nfe": cost.nfe, "network_passes": cost.network_passes}
         return {name: _known(count) for name, count in counts.items()}
     return {**vars(cost), "passes_per_step": cost.network_passes / cost.executed_steps}
+
+
+def _work_columns(store: Store, key: str) -> dict[str, Any]:
+    """Means of the images whose work was counted; a network whose blocks nobody sees has none."""
+    shards = store.shards(key, WORK_KIND)
+    if not shards:
+        return {}
+    parts = [store.read(key, WORK_KIND, shard.stop, start=shard.start) for shard in shards]
+    means = {name: float(np.concatenate([p[name] for p in parts]).mean()) for name in parts[0]}
+    return {
+        "block_evaluations": means["block_evaluations"],
+        "tflops": means["flops"] / 1e12,
+    }
 
 
 def _grid_columns(record: dict[str, Any] | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from denoisebench.bench.sweep.scoring import (
     has_features,
     own_metrics,
 )
+from denoisebench.bench.sweep.work import WorkBook
 
 _COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self._scoring = JobScoring(self.store, self._pipelines)
+        self._work = WorkBook(self.store)
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""
@@ -165,8 +167,7 @@ class Session:
 
     def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
         """Makes the images of ranges of samples."""
-        key, cell = job.entry.cell.key, job.entry.cell
-        load = (job.model, cell.dtype, cell.height, cell.width, cell.task, cell.guidance)
+        key, load = job.entry.cell.key, _load_of(job)
 
         def make(first: int, last: int) -> None:
             images = self._images(job, first, last)
@@ -178,22 +179,37 @@ class Session:
             size = self._sizes.get(load, job.machine.batch_size)
             self._sizes[load] = in_batches(start, stop, size, make=make)
             if self._sizes[load] < size:
-                _say_halved(cell.model, self._sizes[load])
+                _say_halved(job.entry.cell.model, self._sizes[load])
         if any(self.store.read_record(key, kind) is None for kind in _COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
 
     def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
+        from denoisebench.bench.generate.flops import flops_of
         from denoisebench.bench.generate.generate import generate
+        from denoisebench.bench.generate.probes import denoiser_of
+        from denoisebench.bench.generate.work import counted
 
         prompts = job.prompts.for_pipeline(job.entry.samples)[first:last]
         inputs = job.inputs.load(first, last) if job.inputs else None
         latents = _latents(job)
-        with self._pipelines.watched(job) as (pipeline, stages):
-            images = generate(
-                pipeline, job.entry.cell, prompts, start=first, inputs=inputs, latents=latents
-            )
+
+        def make() -> npt.NDArray[np.uint8]:
+            cell = job.entry.cell
+            return generate(pipeline, cell, prompts, start=first, inputs=inputs, latents=latents)
+
+        def count_again(patterns: Collection[Any]) -> dict[Any, float]:
+            with self._pipelines.watched(job):  # the embeddings are remembered
+                return flops_of(denoiser_of(pipeline), patterns, make)
+
+        with (
+            self._pipelines.watched(job) as (pipeline, stages),
+            counted(denoiser_of(pipeline)) as work,
+        ):
+            images = make()
         _record_work(self.store, job, pipeline, stages=stages, samples=last - first)
+        samples, load = last - first, _load_of(job)
+        self._work.keep(job.entry.cell.key, first, samples, work=work, load=load, again=count_again)
         return images
 
     def _record_cut_prompts(self, job: Job) -> None:
@@ -223,6 +239,12 @@ class Session:
             timed_runs=job.latency.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
+
+
+def _load_of(job: Job) -> tuple[Any, ...]:
+    """What the size of a batch that fits, and the cost of a call, depend on."""
+    cell = job.entry.cell
+    return job.model, cell.dtype, cell.height, cell.width, cell.task, cell.guidance
 
 
 def _use_threads(threads: int) -> None:

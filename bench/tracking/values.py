@@ -29,7 +29,10 @@ _NO_MEASUREMENT = {
     "traceback",
     "guidance_weight",
 }
-_WORK = {*Cost.__dataclass_fields__, "passes_per_step", "energy_j", "peak_memory_bytes"}
+_WORK = {*Cost.__dataclass_fields__, "passes_per_step", "block_evaluations", "tflops"} | {
+    "energy_j",
+    "peak_memory_bytes",
+}
 _SPEED = {
     "latency_p50_s",
     "latency_p95_s",

@@ -29,6 +29,9 @@ class Cost:
 
 STEPS = Cost("steps", "Steps (num_inference_steps)", "steps", "steps", 2)
 NFE = Cost("nfe", "NFE (denoiser evaluations per image)", "nfe", "denoiser evaluations", 2)
+BLOCKS = Cost("block_evaluations", "Block evaluations per image", "blocks", "block evaluations", 2)
+TFLOPS = Cost("tflops", "TFLOPs per image (denoiser)", "tflops", "floating point operations", 10)
+JOULES = Cost("energy_j", "Energy (J per image, median)", "joules", "energy", 10)
 SECONDS = Cost("latency_p50_s", "Latency (s per image, median)", "seconds", "latency", 10)
 PRICE = Cost("price_usd", "Price ($ per image)", "price", "price", 10)
 STRENGTH = Cost(
@@ -45,7 +48,7 @@ def cost_axis(points: pd.DataFrame, cost: Cost) -> alt.X:
     axis = alt.Axis(format="~r", labelOverlap="greedy", tickCount=6)
     if cost is STEPS:
         axis = alt.Axis(values=sorted(points["steps"].unique().tolist()), labelOverlap="greedy")
-    if cost in (SECONDS, PRICE):
+    if cost in (TFLOPS, SECONDS, JOULES, PRICE):
         axis = _round_axis(points[cost.field])
     return alt.X(f"{cost.field}:Q", title=cost.axis_title, scale=_cost_scale(cost), axis=axis)
 

@@ -21,10 +21,13 @@ from denoisebench.reports.decide.decisions import HELD, Decisions, Estimates, de
 from denoisebench.reports.decide.steps_words import steps_sentences
 from denoisebench.reports.formats import MISSING, duration, number, places_of, plus_minus
 from denoisebench.reports.page.axes import (
+    BLOCKS,
+    JOULES,
     NFE,
     SECONDS,
     STEPS,
     STRENGTH,
+    TFLOPS,
     Cost,
     cost_axis,
     is_logarithmic,
@@ -42,7 +45,7 @@ from denoisebench.reports.rows.repeat import repeating
 PASSES = Cost(
     "network_passes", "Network passes (samples through the denoiser)", "passes", "network passes", 2
 )
-_COSTS = (STEPS, NFE, PASSES, SECONDS, STRENGTH)
+_COSTS = (STEPS, NFE, PASSES, BLOCKS, TFLOPS, SECONDS, JOULES, STRENGTH)
 _FACETS = ("guidance", "task", "strength", "model")  # settings by which panels can be made
 _KEY = 12  # letters of a cell's key in an address
 _NEAR = 2  # margins from the best value to which "near the plateau" reaches

@@ -36,11 +36,16 @@ def work_of(pipeline) -> Work:
     return work
 
 
+def blocks_run(work: Work) -> list[int]:
+    """How many blocks ran in each call."""
+    return [len(work.blocks.intersection(call.ran)) for call in work.calls]
+
+
 def test_without_a_cache_every_block_runs_in_every_step(flux):
     work = work_of(flux)
-    assert (work.blocks, len(work.calls)) == (2, STEPS)
+    assert (len(work.blocks), len(work.calls)) == (2, STEPS)
     assert work.block_runs == STEPS * IMAGES * 2
-    assert work.layer_runs == STEPS * IMAGES * work.layers
+    assert work.layer_runs == STEPS * IMAGES * len(work.layers)
 
 
 def test_the_first_block_alone_runs_where_its_cache_hits(flux):
@@ -49,7 +54,7 @@ def test_the_first_block_alone_runs_where_its_cache_hits(flux):
         work = work_of(flux)
     finally:
         flux.transformer.disable_cache()
-    assert [len([p for p in call.ran if p < 2]) for call in work.calls] == [2, 1, 1, 1, 1, 1]
+    assert blocks_run(work) == [2, 1, 1, 1, 1, 1]
     assert work.block_runs == IMAGES * (2 + 5)
 
 
@@ -59,10 +64,10 @@ def test_a_cache_that_answers_for_whole_blocks_leaves_none_of_them(flux):
     )
     flux.transformer.enable_cache(config)
     try:
-        ran = [[p for p in call.ran if p < 2] for call in work_of(flux).calls]
+        work = work_of(flux)
     finally:
         flux.transformer.disable_cache()
-    assert ran == [[0, 1], [0, 1], [], [0, 1], [], [0, 1]]
+    assert blocks_run(work) == [2, 2, 0, 2, 0, 2]
 
 
 def test_a_cache_of_attention_is_seen_in_the_layers(flux):
