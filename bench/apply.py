@@ -11,7 +11,12 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.vendor import denoiser_words
 from denoisebench.bench.records.cell import STEERING
-from denoisebench.bench.records.defaults_file import NAMED_BY, OTHER_PROMPTS, read_defaults
+from denoisebench.bench.records.defaults_file import (
+    NAMED_BY,
+    OTHER_PROMPTS,
+    read_budgets,
+    read_defaults,
+)
 from denoisebench.bench.records.names import counted, describe, with_article
 from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
@@ -31,13 +36,19 @@ _UNBUILDABLE = (TypeError, ValueError, AssertionError, AttributeError, NotImplem
 
 
 def apply(
-    pipeline: Any, path: str | Path, *, default_for: str | None = None, **held: Any
+    pipeline: Any,
+    path: str | Path,
+    *,
+    default_for: str | None = None,
+    budget: str | None = None,
+    **held: Any,
 ) -> dict[str, Any]:
     """Sets the pipeline's scheduler; returns the arguments of its call, steps and guidance.
 
     A file with several defaults is narrowed down by metric and by what its sweep varied beside
     guidance, scheduler and steps: model="shapes-ddpm", task="img2img", strength=0.5, seed=0,
-    dtype="float32", … None says nothing; without default_for the first metric's counts. Raises
+    dtype="float32", … None says nothing; without default_for the first metric's counts. With
+    budget="seconds:0.2" it is the best cell of one of the sweep's budgets. Raises
     UserError when none is left, or several are, when the one that is left was not decided, and
     for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
     other on a pipeline. A scheduler class of the user's own is set once it is imported, while its
@@ -48,9 +59,10 @@ def apply(
         pipe = StableDiffusionPipeline.from_pretrained(…)
         images = pipe(prompt, **apply(pipe, "runs/demo/defaults.yaml")).images
     """
-    values = {"default_for": default_for, **held}
+    values = {"default_for": default_for, "budget": budget, **held}
     selectors = {name: _plain(value) for name, value in values.items() if value is not None}
-    default = _choose(read_defaults(path), selectors, path)
+    known = read_defaults(path) if budget is None else _at_budget(path, budget)
+    default = _choose(known, selectors, path)
     if "call" not in default:
         why = default.get("note") or _needed(default)
         raise UserError(
@@ -84,6 +96,19 @@ def apply(
         warnings.warn(mixture, stacklevel=2)
     pipeline.scheduler = scheduler
     return dict(default["call"])
+
+
+def _at_budget(path: str | Path, budget: str) -> list[dict[str, Any]]:
+    """The records of a budget. Raises UserError for one that the file does not have."""
+    known = read_budgets(path)
+    if not known:
+        raise UserError(
+            f"{path}: its sweep was given no budget; `denoisebench report RUN budget={budget}` "
+            "decides at one"
+        )
+    if budget not in (names := _distinct(record["budget"] for record in known)):
+        raise UserError(f"{path}: no budget={budget}; it has {', '.join(map(str, names))}")
+    return known
 
 
 def _needed(default: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from denoisebench.reports.claims.markdown import claims_markdown
 from denoisebench.reports.claims.page import write_claims
 from denoisebench.reports.claims.together import World
 from denoisebench.reports.current import seal
+from denoisebench.reports.decide.budgets import at_budgets, budget_records
 from denoisebench.reports.decide.decisions import Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
 from denoisebench.reports.decide.headline import observations
@@ -28,6 +29,7 @@ from denoisebench.reports.page.figures import figures
 from denoisebench.reports.page.frequency_bands import frequency_bands
 from denoisebench.reports.page.gallery import Block, gallery
 from denoisebench.reports.page.html import Content, render_html
+from denoisebench.reports.page.iso_cost import iso_cost
 from denoisebench.reports.page.latency_split import latency_split
 from denoisebench.reports.paper.write import write_paper
 from denoisebench.reports.rows.cautions import cautions
@@ -56,11 +58,14 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
     estimates = {metric: load_estimates(run, metric) for metric in frame_metrics(frame)}
     content = content_of(run, frame, estimates)
     warnings = cautions(frame)
-    defaults = defaults_yaml(run, records(frame), content.decisions, cautions=warnings)
+    defaults = defaults_yaml(
+        run, records(frame), content.decisions, cautions=warnings, budgets=content.budgets
+    )
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if "world" in run.claims:  # those of older versions say less than rules read now
         write_claims(run, findings(Cells.of(run, frame, content.decisions)))
-    of_run = [f for f in (content.latency_split, content.frequency_bands) if f is not None]
+    beside = (content.latency_split, content.frequency_bands, content.iso_cost)
+    of_run = [figure for figure in beside if figure is not None]
     for drawn in ([*content.decision_figures.values()], *content.figures.values(), of_run):
         write_figures(drawn, folder / "figures")
     if for_paper or (folder / "paper").exists():  # what was asked for once does not grow old
@@ -108,8 +113,11 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
         for m, values in estimates.items()
         if metric_spec(m).names_a_best
     }
+    found = at_budgets(run, frame, estimates, decisions=decisions)
     return Content(
         decisions=decisions,
+        budgets=budget_records(run, frame, found, decisions=decisions),
+        iso_cost=iso_cost(frame, found, estimates),
         decision_figures=decision_figures(records(frame), decisions),
         observations={
             metric: observations(frame, metric, values, decisions=decisions)

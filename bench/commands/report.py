@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,12 @@ from denoisebench.bench.commands.parser import (
     runs,
 )
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.settings.budget import USD, Budget, budget_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from denoisebench.bench.records.run import Run
 
 _WANTS_CELLS = (
     "give a run and two of its cells by their settings: denoisebench compare runs/demo "
@@ -26,6 +33,7 @@ _WANTS_CELLS = (
 )
 
 _PAPER = "figures=paper"
+_SETTINGS = ("figures=", "budget=")  # how words begin that are no folders
 _WORD = Words(".*", "a run or a cell", offers=runs)
 
 
@@ -42,12 +50,13 @@ def _report_words(word: str) -> list[str]:
 )
 @click.argument(
     "words",
-    metavar="RUN... [figures=paper]",
+    metavar="RUN... [figures=paper] [budget=UNIT:NUMBERS]",
     nargs=-1,
     required=True,
     type=Words(".+", "a folder", offers=_report_words),
     help="folders of runs, such as runs/demo; with figures=paper also paper/ in that of the run: "
-    "figures in PDF and SVG in the widths of columns, tables in LaTeX",
+    "figures in PDF and SVG in the widths of columns, tables in LaTeX; with budget=seconds:0.1,0.2 "
+    "also the best cell at each budget",
 )
 @click.option(
     "-o",
@@ -60,8 +69,8 @@ def _report_words(word: str) -> list[str]:
     "--usd-per-hour",
     metavar="USD",
     type=Words(r"\d*\.?\d+", "dollars an hour", read=float),
-    help="What the machine of local models costs: of several runs, puts their curves on the chart "
-    "of prices, beside models that a service runs.",
+    help="What the machine of local models costs: for budget=usd:…; of several runs, puts their "
+    "curves on the chart of prices, beside models that a service runs.",
 )
 @json_option
 def report(
@@ -73,8 +82,10 @@ def report(
     by side, their curves over each other, and the differences of the cells that they share. All is
     made from the stores alone: nothing is generated or scored.
     """
-    folders = [Path(word) for word in words if not word.startswith("figures=")]
-    for_paper = _asks_for_paper([word for word in words if word.startswith("figures=")])
+    settings = [word for word in words if word.startswith(_SETTINGS)]
+    folders = [Path(word) for word in words if word not in settings]
+    for_paper = _asks_for_paper([word for word in settings if word.startswith("figures=")])
+    budget = _budget([word for word in settings if word.startswith("budget=")], usd_per_hour)
     if not folders:
         raise UserError(WANTS_RUNS)
     if usd_per_hour == 0:
@@ -82,12 +93,28 @@ def report(
     if len(folders) > 1:
         if for_paper:
             raise UserError(f"{_PAPER} is for one run: give each by itself")
+        if budget:
+            raise UserError(f"budget={budget.text} is for one run: give each by itself")
         return _report_several(folders, output, as_json, usd_per_hour=usd_per_hour)
     if output is not None:
         raise UserError("--output is for several runs: the page of one lies in its own folder")
-    if usd_per_hour is not None:
-        raise UserError("--usd-per-hour is for several runs: name one of a hosted model too")
-    return _report_one(folders[0], as_json, for_paper=for_paper)
+    if usd_per_hour is not None and (budget is None or budget.unit != USD):
+        raise UserError(
+            "--usd-per-hour is for budget=usd:… or several runs: name one of a hosted model too"
+        )
+    return _report_one(folders[0], as_json, for_paper=for_paper, budget=budget)
+
+
+def _budget(words: Sequence[str], usd_per_hour: float | None) -> Budget | None:
+    """Raises UserError for what is no budget, and for more than one."""
+    if not words:
+        return None
+    if len(words) > 1:
+        raise UserError(f"{' '.join(words)}: give one budget, of one unit")
+    try:
+        return budget_of(words[0].removeprefix("budget="), usd_per_hour)
+    except ValueError as error:
+        raise UserError(f"{words[0]}: {error}") from error
 
 
 def _asks_for_paper(words: Sequence[str]) -> bool:
@@ -98,10 +125,11 @@ def _asks_for_paper(words: Sequence[str]) -> bool:
     return bool(words)
 
 
-def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
-    from denoisebench.bench.records.defaults_file import read_defaults
+def _report_one(folder: Path, as_json: bool, *, for_paper: bool, budget: Budget | None) -> int:
+    from denoisebench.bench.records.defaults_file import read_budgets, read_defaults
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
+    from denoisebench.reports.decide.budget_words import budget_lines
     from denoisebench.reports.decide.no_default import no_default
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions, timings_are_even
@@ -109,8 +137,12 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
 
     run = load_run(folder)
     frame = load_frame(run)
+    if budget:
+        _refuse_idle(run, frame, budget)
+        run = replace(run, budget=budget)
     page = report_of(run, frame, for_paper=for_paper)
     defaults = read_defaults(page.parent / "defaults.yaml")
+    budgets = read_budgets(page.parent / "defaults.yaml")
     is_even = timings_are_even(frame)
     words = answer(defaults, is_even=is_even, no_default=no_default(run, frame))
     if as_json:
@@ -121,17 +153,34 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool) -> int:
                 "paper": str(page.parent / "paper") if for_paper else None,
                 "answer": words,
                 "defaults": defaults,
+                **({"budgets": budgets} if run.budget else {}),
                 "cautions": cautions(frame),
                 "cells": frame["status"].value_counts().to_dict(),
             }
         )
         return 0
     print_cautions(cautions(frame))
+    for line in budget_lines(run, budgets):
+        terminal().print(line, emoji=False, highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)
     if for_paper:
         terminal().print(f"paper: {page.parent / 'paper'}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _refuse_idle(run: "Run", frame: "DataFrame", budget: Budget) -> None:
+    """Raises UserError for a budget at which nothing of the run can be decided."""
+    if not run.margins:
+        raise UserError(f"budget={budget.text}: margins decide, and {run.folder} declared none")
+    if budget.unit == USD and budget.usd_per_hour is None and frame[budget.column].isna().all():
+        raise UserError(f"budget={budget.text}: give --usd-per-hour, what the machine costs")
+    column = "latency_p50_s" if budget.is_of_seconds else budget.column
+    if frame[column].isna().all():
+        raise UserError(
+            f"budget={budget.text}: {run.folder} has no {column} of any cell, so that none is "
+            "known to be within it"
+        )
 
 
 def _report_several(

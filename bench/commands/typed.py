@@ -27,6 +27,7 @@ PATHS: dict[str, tuple[str, ...]] = {
 _TEXTS = (*PATHS, "negative_prompt")  # in which a blank or a comma can be part of the value
 _LISTS = ("guidance_interval", "grid.timesteps", "grid.sigmas")  # beside those of metrics
 _TOGETHER = "tracking"  # group of which several files are no axis, but laid over each other
+_OF_NUMBERS = "budget"  # whose value has commas and is no axis: seconds:0.1,0.2
 _FUNCTION = re.compile(r"[\w.]+:\w+")  # of the user's own, module:name
 _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 _PLAIN_PATH = re.compile(r"[\w./~+:@-]+")  # that Hydra reads as it stands
@@ -52,6 +53,8 @@ def as_meant(word: str) -> str:
         return f"{name}=[{value}]"
     if _is_list(setting) and value != "null" and not re.search(r"\[|\(|\$\{", value):
         return f"{name}=[{value}]"
+    if setting == _OF_NUMBERS and re.fullmatch(r"\w+:[^'\"\[\]{}]*", value):
+        return f"{name}={quoted(value)}"
     if setting in PATHS and not _PLAIN_PATH.fullmatch(value) and _is_there(value):
         return f"{name}={quoted(value)}"
     return word

@@ -121,6 +121,7 @@ def plan_of_jobs(
         race=None,
         margins=settings.margins.model_dump()["gating"],
         claims={},
+        budget=settings.spending,
         config=config,
         tracking=settings.tracking,
         is_dry_run=False,

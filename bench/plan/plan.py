@@ -45,6 +45,7 @@ from denoisebench.bench.schedulers.flags import FlaggedScheduler, asked, chosen
 from denoisebench.bench.schedulers.grids import grid_flags
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.score.registry import measured
+from denoisebench.bench.settings.budget import Budget
 from denoisebench.bench.settings.job import (
     ClaimsSettings,
     RaySettings,
@@ -69,6 +70,7 @@ class Plan:
     race: RaceRules | None  # None: every cell gets all its samples
     margins: dict[str, dict[str, float | None]]  # declared losses, by metric
     claims: dict[str, Any]  # parts in them; empty when none is tested
+    budget: Budget | None  # at which its best cells are chosen too
     config: list[dict[str, Any]]  # settings of every job, as JSON holds them
     tracking: TrackingSettings
     is_dry_run: bool
@@ -118,6 +120,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
         race=race,
         margins=settings.margins.model_dump()["gating"],
         claims=_parts(settings.claims),
+        budget=settings.spending,
         config=[job.settings.model_dump(mode="json") for job in jobs],
         tracking=settings.tracking,
         is_dry_run=settings.dry_run,

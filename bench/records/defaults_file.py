@@ -15,7 +15,7 @@ from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 SCHEMA = 1
 DTYPES: tuple[str, ...] = (*get_args(Dtype), "unknown")  # the last of images made elsewhere
 # What tells the defaults of a file apart, beside what the sweep varied, which stands under `held`.
-NAMED_BY = ("model", "task", "default_for", "strength")
+NAMED_BY = ("model", "task", "default_for", "strength", "budget")
 _ALWAYS_SAID = ("model", "task", "default_for")
 _TYPES = {**dict.fromkeys(_ALWAYS_SAID, str), "outcome": str}  # of what every record has
 _DECIDED = (PASS, NO_PLATEAU)  # outcomes that come with a setting
@@ -34,6 +34,15 @@ def read_file(path: Path) -> tuple[Any, Any]:
 
 def read_defaults(path: str | Path) -> list[dict[str, Any]]:
     """The records of a file. Raises UserError for what is no file of defaults, or a part of one."""
+    return _records(path, "defaults")
+
+
+def read_budgets(path: str | Path) -> list[dict[str, Any]]:
+    """The records of the best at a budget, none in a file without; raises as `read_defaults`."""
+    return _records(path, "budgets")
+
+
+def _records(path: str | Path, part: str) -> list[dict[str, Any]]:
     file = path_of(path, "path")
     if not file.exists():
         raise UserError(
@@ -41,14 +50,15 @@ def read_defaults(path: str | Path) -> list[dict[str, Any]]:
         )
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
-        schema, defaults = read_file(file)
+        content = read_yaml(file)
+        schema, parts = content["schema"], (content["defaults"], content.get("budgets", []))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(problem) from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")
-    if not isinstance(defaults, list) or not all(map(_is_default, defaults)):
+    if not all(isinstance(of, list) and all(map(_is_default, of)) for of in parts):
         raise UserError(problem)
-    return defaults
+    return parts[0] if part == "defaults" else parts[1]
 
 
 def _is_default(record: Any) -> bool:

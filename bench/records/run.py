@@ -20,6 +20,8 @@ from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
 from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
+from denoisebench.bench.settings.budget import Budget as Budget
+from denoisebench.bench.settings.budget import budget_from
 from denoisebench.bench.settings.margins import Margin
 
 _RACES = "race.json"
@@ -55,6 +57,7 @@ class Run:
     claims: dict[str, Any] = field(default_factory=dict)  # parts in them; empty when none is tested
     # Facts of metrics from outside the package, by column.
     own_metrics: dict[str, dict[str, str]] = field(default_factory=dict)
+    budget: Budget | None = None  # at which its best cells are chosen too
 
     @property
     def name(self) -> str:
@@ -72,6 +75,8 @@ def save_run(run: Run) -> None:
         "margins": run.margins,
         "claims": run.claims,
     }
+    if run.budget:
+        record["budget"] = run.budget.record
     if own := facts_of(name for entry in run.entries for name in entry.metrics):
         record["own_metrics"] = own
     if run.races:
@@ -132,6 +137,7 @@ def load_run(folder: str | Path, *, is_watched: bool = False) -> Run:
                 races=_read_races(folder / _RACES, entries),
                 claims=record.get("claims", {}),
                 own_metrics=own_metrics,
+                budget=budget_from(record.get("budget")),
             )
     except _DAMAGED as error:
         raise UserError(f"{path} {_UNREADABLE}") from error

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -12,6 +13,7 @@ from pydantic import (
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import file_name
+from denoisebench.bench.settings.budget import MEASURED, USD, Budget, budget_of
 from denoisebench.bench.settings.fields import (
     Count,
     Folder,
@@ -28,6 +30,7 @@ from denoisebench.bench.settings.fields import (
 from denoisebench.bench.settings.hosted import HostedModel, HostedSettings
 from denoisebench.bench.settings.margins import MarginsSettings
 from denoisebench.bench.settings.metrics import MetricsSettings
+from denoisebench.metrics.decide.speed import FEWEST
 
 # What to give where a config waits for the user.
 _CURES = {
@@ -249,6 +252,10 @@ class RaySettings(Strict):
     cpus: Count = 1  # where threads says nothing
 
 
+def _checked_budget(text: str) -> str:
+    return budget_of(text).text
+
+
 class Settings(Strict):
     """One job of a sweep."""
 
@@ -264,6 +271,8 @@ class Settings(Strict):
         default_factory=lambda: MarginsSettings(name="none", gating={})
     )
     claims: ClaimsSettings | None = None
+    budget: Annotated[str, AfterValidator(_checked_budget)] | None = None
+    usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # of the machine
     steps: Count
     guidance: Weight
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -288,6 +297,28 @@ class Settings(Strict):
     store: StorePlace | None
     images: Literal["raw", "png"] = "raw"  # how the store keeps them
     dry_run: bool
+
+    @property
+    def spending(self) -> Budget | None:
+        """The budget at which the best cells are chosen too."""
+        return None if self.budget is None else budget_of(self.budget, self.usd_per_hour)
+
+    @model_validator(mode="after")
+    def _has_what_its_budget_needs(self) -> "Settings":
+        budget = self.spending
+        if budget is None:
+            return self
+        if not self.margins.gating:
+            raise ValueError(f"budget={budget.text}: margins decide, and this sweep declares none")
+        is_of_service = self.model.hosted is not None
+        if budget.unit == USD and not (budget.usd_per_hour or is_of_service):
+            raise ValueError(f"budget={budget.text}: give usd_per_hour=…, what the machine costs")
+        if budget.unit in MEASURED and not is_of_service and self.latency.timed_runs < FEWEST:
+            raise ValueError(
+                f"budget={budget.text}: the error of a time takes latency.timed_runs={FEWEST} "
+                f"at least; it is {self.latency.timed_runs}"
+            )
+        return self
 
 
 def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:

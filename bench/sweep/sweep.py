@@ -73,6 +73,7 @@ def run_sweep(
         curve_notes=tuple(plan.curve_notes),
         margins=plan.margins,
         claims=plan.claims,
+        budget=plan.budget,
     )
     _record_given(plan, run)
     _say_what_is_replaced(run, console)

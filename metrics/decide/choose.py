@@ -161,7 +161,11 @@ def _plateau(last: int, verdicts: Mapping[int, Mapping[str, Verdict]]) -> Platea
 
 
 def choose(
-    candidates: Sequence[Candidate], gates: Mapping[str, Gate], reaches: Reaches = fixed_reach
+    candidates: Sequence[Candidate],
+    gates: Mapping[str, Gate],
+    reaches: Reaches = fixed_reach,
+    *,
+    out: Collection[int] = (),
 ) -> Choice:
     """The cheapest candidate proven to be within all margins of every other one; of several that
     cost the same the first in the list, which noise does not change.
@@ -169,6 +173,8 @@ def choose(
     Within a curve candidates are tested from many steps down, in fixed sequence; the level is split
     equally between the curves. A cell outside its margins is thus recommended with a probability
     of at most `LEVEL` if quality along a curve rises, of twice that if it then falls.
+
+    out: places of candidates that are rivals alone, for reasons that are not their quality.
     """
     reach = reach_of(candidates, reaches)
     rivals = _rivals(candidates, gates, reach) if candidates else []
@@ -177,7 +183,8 @@ def choose(
         for i, of_cell in enumerate(rivals)
         for j in sorted(of_cell)
     }
-    return choice_from(candidates, pairs)
+    is_sequence = len(candidates) - len({*out}) > 1
+    return choice_from(candidates, pairs, out, broken=out if is_sequence else ())
 
 
 def _rivals(

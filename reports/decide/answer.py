@@ -77,7 +77,7 @@ def default_line(default: Default) -> str:
     about = f"{group_name(default)} by {metric_spec(default['default_for']).label}: "
     if "call" not in default:
         no_cell = "no cell is proven to be within all margins"
-        return f"{about}{default['outcome']}, {no_cell}{_waiting(default)}"
+        return f"{about}{default['outcome']}, {no_cell}{waiting_words(default)}"
     saved = ""
     if "saving" in default:
         vendor, ratio = default["vendor_default"], default["saving"]["evaluations"]
@@ -251,7 +251,7 @@ def _open(default: Default) -> str:
     return f"{further.words} {among} {setting}{_weight(default)} would probably decide."
 
 
-def _waiting(default: Default) -> str:
+def waiting_words(default: Default) -> str:
     """Why a default is not decided, or what may be decided soonest, at the end of a line."""
     if "note" in default:
         return f"; {_noted(default)}"

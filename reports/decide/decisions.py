@@ -57,6 +57,7 @@ class Recommendation:
     rows: list[int]  # row number of each candidate
     other_guidances: dict[float, Difference]  # best by target there less the best here
     note: str = ""  # why nothing can be recommended yet
+    free: tuple[str, ...] = ()  # what its cells differ in beside scheduler, steps and guidance
 
     @property
     def chosen_row(self) -> int | None:
@@ -105,18 +106,32 @@ def decide(
     reaches = (
         partial(sequential_reach, tightest_at(gating, races[0].design)) if races else fixed_reach
     )
-    all_cells = with_panels(frame)
-    finished = done(all_cells)
-    own = _gates_by_row(finished, estimates, gating)
-    cells = _judged_cells(finished, estimates, own)
-    candidates = dict(_candidates(cells, estimates, own))
-    raced = [_Raced.of(race, all_cells) for race in races]
+    judged = judged_cells(frame, estimates, gating)
+    cells, candidates, own = judged.cells, judged.candidates, judged.gates
+    raced = [_Raced.of(race, with_panels(frame)) for race in races]
     return Decisions(
         gating,
         list(_curves(cells, candidates, own, reach=reaches(LEVEL))),
         list(_defaults(cells, candidates, own, races=raced)),
         reaches,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The cells that decisions are about, by row number of the frame."""
+
+    cells: pd.DataFrame  # their rows, with panels
+    candidates: dict[int, Candidate]
+    gates: dict[int, dict[str, Gate]]  # the metrics that decide of each
+
+
+def judged_cells(frame: pd.DataFrame, estimates: Estimates, gating: Mapping[str, Gate]) -> Judged:
+    """Finished cells that have every metric that decides of them."""
+    finished = done(with_panels(frame))
+    own = _gates_by_row(finished, estimates, gating)
+    cells = _judged_cells(finished, estimates, own)
+    return Judged(cells, dict(_candidates(cells, estimates, own)), own)
 
 
 def _features(frame: pd.DataFrame, metrics: Estimates) -> dict[str, int]:

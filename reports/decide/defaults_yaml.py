@@ -66,15 +66,22 @@ class Saving:
 
 
 def defaults_yaml(
-    run: Run, rows: Sequence[FrameRow], decisions: Decisions, *, cautions: Sequence[str] = ()
+    run: Run,
+    rows: Sequence[FrameRow],
+    decisions: Decisions,
+    *,
+    cautions: Sequence[str] = (),
+    budgets: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """rows: of the run's frame, in its order; cautions: what to know before believing them."""
+    """rows: of the run's frame, in its order; cautions: what to know before believing them.
+    budgets: records of the best cells at a budget."""
     content = {
         "schema": SCHEMA,
         "run": run.name,
         "margins": {name: _declared(margin) for name, margin in run.margins.items()},
         "environment": run.environment,
         **({"cautions": [*cautions]} if cautions else {}),
+        **({"budgets": [*budgets]} if budgets else {}),
         "defaults": default_records(run, rows, decisions),
     }
     text: str = yaml.dump(content, None, _Dumper, **_YAML)
@@ -86,9 +93,9 @@ def default_records(
 ) -> list[dict[str, Any]]:
     """The defaults of the file, one for each recommendation. rows: of the run's frame."""
     recommendations = decisions.recommendations
-    varied = _varied([rows[recommendation.rows[0]] for recommendation in recommendations])
+    varied = varied_fields([rows[recommendation.rows[0]] for recommendation in recommendations])
     gates = decisions.gates
-    return [_record(run, rows, r, varied=varied, gates=gates) for r in recommendations]
+    return [default_record(run, rows, r, varied=varied, gates=gates) for r in recommendations]
 
 
 def saving(rows: Sequence[FrameRow], row: FrameRow) -> Saving | None:
@@ -146,15 +153,17 @@ def cheaper_undecided(
     chosen = recommendation.choice.chosen
     limit = math.inf if chosen is None else work(rows[recommendation.rows[chosen]])
     return {
-        setting_name(rows[i]): further_of(standing.worst.values(), of_noise=is_of_noise(rows[i]))
+        setting_name(rows[i], recommendation.free): further_of(
+            standing.worst.values(), of_noise=is_of_noise(rows[i])
+        )
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
         if standing.outcome == UNDECIDED and work(rows[i]) < limit
     }
 
 
-def setting_name(row: FrameRow) -> str:
-    """`ddim, 8 steps`: among the cells of its panel."""
-    return cell_name(row, without=PANEL_FIELDS)
+def setting_name(row: FrameRow, free: Sequence[str] = ()) -> str:
+    """`ddim, 8 steps`: among the cells of its panel, or of panels that differ in free fields."""
+    return cell_name(row, without={*PANEL_FIELDS}.difference(free), also=free)
 
 
 def rival_name(
@@ -163,16 +172,20 @@ def rival_name(
     """The rival by which a candidate comes nearest to its margin; of one that is proven to lose to
     none by the metric, all of them."""
     rival = recommendation.choice.standings[place].rivals[metric]
-    return EVERY_OTHER if rival == place else setting_name(rows[recommendation.rows[rival]])
+    return (
+        EVERY_OTHER
+        if rival == place
+        else setting_name(rows[recommendation.rows[rival]], recommendation.free)
+    )
 
 
-def _varied(firsts: Sequence[FrameRow]) -> list[str]:
+def varied_fields(firsts: Sequence[FrameRow]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
     fields = [name for name in HELD if name not in NAMED_BY]
     return [name for name in fields if len({row[name] for row in firsts}) > 1]
 
 
-def _record(
+def default_record(
     run: Run,
     rows: Sequence[FrameRow],
     recommendation: Recommendation,

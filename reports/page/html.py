@@ -21,6 +21,7 @@ from denoisebench.bench.records.run import Run
 from denoisebench.metrics.specs import drawn_in_full, leading, metric_spec
 from denoisebench.reports.charts import Figure
 from denoisebench.reports.decide.answer import answers, snippet
+from denoisebench.reports.decide.budget_words import budget_row
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.defaults_yaml import default_records
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
@@ -70,6 +71,8 @@ class Content:
     """What a page shows, beside the run and its frame."""
 
     decisions: Decisions
+    budgets: list[dict[str, Any]]  # records of the best cells at a budget
+    iso_cost: Figure | None
     decision_figures: dict[str, Figure]  # by panel
     observations: dict[str, list[Observation]]  # by metric
     figures: dict[str, list[Figure]]  # by metric
@@ -101,6 +104,8 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             plateaus=plateau_lines(rows, content.decisions),
             races=race_tables(run.races),
             cards=recommendation_cards(rows, content.decisions),
+            budgets=_budgets(run, content),
+            iso_cost=content.iso_cost,
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
             exploration=content.exploration,
@@ -126,6 +131,10 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             config=_config(run),
         )
     )
+
+
+def _budgets(run: Run, content: Content) -> list[dict[str, str]]:
+    return [budget_row(record, run.budget) for record in content.budgets if run.budget]
 
 
 def _addresses(cells: pd.DataFrame, exploration: dict[str, Any] | None) -> list[str]:

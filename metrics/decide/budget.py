@@ -1,0 +1,106 @@
+"""The cheapest cell that is proven to be the best of all that a budget pays for. NumPy only.
+
+Of the cells within a budget one is chosen as choose.py chooses a default: it is proven to be within
+every margin of every other cell that the budget pays for. What a cell costs is counted, or measured
+with bounds. A cell is paid for when its upper bound is within the budget. One whose bounds lie to
+either side may be: it is never chosen, and what is chosen has to hold against it too.
+
+Images are never interpolated: a budget between the costs of two cells pays for the cheaper one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from denoisebench.metrics.decide.choose import (
+    Candidate,
+    Choice,
+    Gate,
+    Reaches,
+    Standing,
+    choose,
+)
+from denoisebench.metrics.decide.sequential import LEVEL, fixed_reach
+from denoisebench.metrics.decide.speed import BETWEEN, Typical, log_median
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNTESTED
+
+UNMET = "UNMET"  # no cell costs so little
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an image of a cell costs, in the unit of a budget."""
+
+    value: float
+    low: float  # bounds; the value itself where it was counted
+    high: float
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What a budget pays for, by places in the list of candidates."""
+
+    choice: Choice  # its places are those of `places`; outcome PASS, UNDECIDED or UNMET
+    places: list[int]  # candidates that are paid for, or may be; of UNMET the cheapest alone
+    unsure: frozenset[int]  # those of `places` that may cost more
+
+    @property
+    def chosen(self) -> int | None:
+        return None if self.choice.chosen is None else self.places[self.choice.chosen]
+
+
+def counted_price(value: float) -> Price:
+    return Price(value, value, value)
+
+
+def measured_price(
+    runs: np.ndarray, *, drift: float, measured: int, typical: Typical = log_median
+) -> Price:
+    """The price of a cell that was timed in one process.
+
+    runs [R]: seconds or joules of an image. drift: logarithm of the calibration beside them over
+    the usual one; the machine was slower by so much, or the calibration was: bounds hold either
+    way. measured: prices that are to hold together. Processes differ by BETWEEN, which one alone
+    does not show. Fewer than five runs have no bounds: such a cell is never known to be paid for.
+    """
+    logarithm, se = typical(np.asarray(runs, float))
+    value = math.exp(logarithm)
+    if math.isnan(se):
+        return Price(value, 0.0, math.inf)
+    reach = fixed_reach(LEVEL / max(1, measured))(1) * math.hypot(se, BETWEEN)
+    ends = 0.0, -drift
+    return Price(value, value * math.exp(min(ends) - reach), value * math.exp(max(ends) + reach))
+
+
+def best_within(
+    budget: float,
+    candidates: Sequence[Candidate],
+    prices: Sequence[Price],
+    *,
+    gates: Mapping[str, Gate],
+    reaches: Reaches = fixed_reach,
+) -> Bought:
+    """The choice among what a budget pays for; of equal price the first in the list.
+
+    A candidate's `curve` is all but its steps; `steps` its place along it. reaches: by the level of
+    one choice: who makes several divides it by their number.
+    """
+    places = [i for i, price in enumerate(prices) if price.low <= budget]
+    unsure = frozenset(i for i in places if prices[i].high > budget)
+    if not places:
+        cheapest = min(range(len(prices)), key=lambda i: prices[i].value)
+        return Bought(Choice(UNMET, None, None, [_untested()]), [cheapest], frozenset())
+    if len(places) == 1 and not unsure:
+        return Bought(Choice(PASS, 0, None, [Standing(PASS, {}, {})]), places, unsure)
+    bought = [replace(candidates[i], cost=prices[i].value) for i in places]
+    out = [place for place, i in enumerate(places) if i in unsure]
+    choice = choose(bought, gates, reaches, out=out)
+    if choice.outcome == NO_PLATEAU:  # more steps are not paid for
+        choice = replace(choice, outcome=PASS)
+    return Bought(choice, places, unsure)
+
+
+def _untested() -> Standing:
+    return Standing(UNTESTED, {}, {})

@@ -1,0 +1,67 @@
+"""What is said of the best cell at a budget: a line in the terminal, a row of the page's table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from denoisebench.bench.records.names import counted
+from denoisebench.bench.records.run import Budget, Run
+from denoisebench.metrics.decide.budget import UNMET
+from denoisebench.reports.decide.answer import group_name, loss_words, waiting_words
+from denoisebench.reports.decide.budgets import amount
+
+
+def budget_lines(run: Run, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each budget; records: the budgets of defaults.yaml."""
+    if run.budget is None:
+        return []
+    if not records:
+        unit = run.budget.unit.replace("_", " ")
+        return [f"budget={run.budget.text}: no cell has a known cost in {unit}, so nothing is said"]
+    return [_line(record, run.budget) for record in records]
+
+
+def _line(record: Mapping[str, Any], budget: Budget) -> str:
+    """`budget seconds:0.2: shapes-ddpm: ddim, 8 steps, guidance 4 at 164 ms (PASS, …)`"""
+    row = budget_row(record, budget)
+    if not row["setting"]:
+        return f"budget {record['budget']}: {row['about']}: {row['outcome']}, {row['why']}"
+    why = f", {row['why']}" if row["why"] else ""
+    return (
+        f"budget {record['budget']}: {row['about']}: {row['setting']} at {row['price']} "
+        f"({row['outcome']}{why})"
+    )
+
+
+def budget_row(record: Mapping[str, Any], budget: Budget) -> dict[str, str]:
+    """Texts: what the budget is of, the outcome, the setting and its price, and the proof."""
+    is_chosen = "setting" in record
+    return {
+        "budget": amount(budget, float(record["budget"].partition(":")[2])),
+        "about": group_name(record),
+        "outcome": record["outcome"],
+        "setting": record.get("setting", ""),
+        "price": amount(budget, record["price"]["value"]) if is_chosen else "",
+        "why": _proof(record) if is_chosen else _why(record),
+    }
+
+
+def _proof(record: Mapping[str, Any]) -> str:
+    """`within all margins of the 5 others that it pays for: loses at most 0.3 of the 0.5 CLIP`"""
+    others = record["paid_for"] - 1
+    unsure = len(record.get("may_be_paid_for", ()))
+    if not others and not unsure:
+        return "the only cell that it pays for"
+    rivals = [counted(others, "other")] if others else []
+    rivals += [f"{unsure} that it may pay for"] if unsure else []
+    losses = [loss_words(name, held) for name, held in record["evidence"].items()]
+    loses = f": loses at most {' and '.join(losses)}" if losses else ""
+    return f"within all margins of {' and '.join(rivals)}{loses}"
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """Why there is no cell, or what would decide."""
+    if record["outcome"] == UNMET or "note" in record:
+        return str(record["note"])
+    unsure = record.get("may_be_paid_for", ())
+    timed = f"; {', '.join(unsure)} may be paid for: time again" if unsure else ""
+    return f"no cell is proven to be within all margins{waiting_words(record)}{timed}"

@@ -1,0 +1,225 @@
+"""The best at a budget: decided of a run, written, said, shown and applied."""
+
+import math
+import re
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import altair as alt
+import numpy as np
+import pytest
+import yaml
+
+from denoisebench.bench.apply import apply
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.cell import WORK_KIND
+from denoisebench.bench.records.run import load_run, save_run
+from denoisebench.bench.schedulers.catalogue import scheduler_class
+from denoisebench.bench.settings.budget import budget_of
+from denoisebench.metrics.decide.budget import UNMET
+from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.metrics.estimate import Estimate
+from denoisebench.reports.decide.budget_words import budget_lines
+from denoisebench.reports.decide.budgets import at_budgets, budget_records
+from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.page.iso_cost import interpolated, iso_cost
+from denoisebench.reports.rows.frame import load_estimates, load_frame, records
+from tests.helpers.cli import call
+from tests.helpers.fake_run import CLIP, FD, fabricate
+
+BLOCKS = 5
+
+
+def with_work(run):
+    """Writes the work of each cell: so many blocks and operations in each network pass."""
+    for entry, count in zip(run.entries, load_frame(run)["network_passes"], strict=True):
+        each = {"block_evaluations": BLOCKS * float(count), "flops": 1e9 * float(count)}
+        arrays = {name: np.full(entry.samples, value) for name, value in each.items()}
+        run.store.write(entry.cell.key, WORK_KIND, 0, arrays=arrays)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("budgets") / "run"
+    return with_work(fabricate(folder, steps=(2, 4, 8, 16, 32), samples=400))
+
+
+@cache
+def known(folder):
+    """The frame, the estimates and the decisions of a run, which take a while."""
+    run = load_run(folder)
+    frame = load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    return frame, estimates, decide(frame, estimates, run.margins)
+
+
+def found_at(run, text, usd_per_hour=None):
+    run = replace(run, budget=budget_of(text, usd_per_hour))
+    frame, estimates, decisions = known(run.folder)
+    found = at_budgets(run, frame, estimates, decisions=decisions)
+    return run, frame, estimates, found, budget_records(run, frame, found, decisions=decisions)
+
+
+def test_work_is_counted_per_image_and_missing_where_nobody_counted(run, tmp_path):
+    frame = load_frame(run)
+    assert (frame["block_evaluations"] == BLOCKS * frame["network_passes"].astype(float)).all()
+    assert np.allclose(frame["tflops"], 1e-3 * frame["network_passes"].astype(float))
+    older = load_frame(fabricate(tmp_path / "older", steps=(2, 4), samples=8))
+    assert older[["block_evaluations", "tflops"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("text", ["block_evaluations:60,400", "tflops:0.012,0.08", "nfe:6,40"])
+def test_the_winner_is_within_the_budget_and_the_margins_of_all_that_are(run, text):
+    _, frame, _, found, _ = found_at(run, text)
+    for at in found:
+        fits = frame.index[frame[at.budget.column] <= at.limit]
+        assert at.sure == len(fits)
+        assert {*at.recommendation.rows} == {*fits}
+        if at.outcome == PASS:
+            chosen = at.recommendation.chosen_row
+            standing = at.bought.choice.standings[at.bought.choice.chosen]
+            assert all(verdict.high < verdict.margin for verdict in standing.worst.values())
+            cheaper = [i for i in fits if frame[at.budget.column][i] < at.prices[chosen].value]
+            outcomes = dict(zip(at.recommendation.rows, at.bought.choice.standings, strict=True))
+            assert all(outcomes[i].outcome != PASS for i in cheaper)
+    assert PASS in [at.outcome for at in found]
+
+
+def test_a_larger_budget_never_chooses_a_worse_value_of_what_it_pays_for(run):
+    _, frame, _, found, _ = found_at(run, "steps:4,8,16,32")
+    rows = [at.recommendation.chosen_row for at in found if at.outcome == PASS]
+    values = [frame.loc[row, FD] for row in rows]
+    assert values == sorted(values, reverse=True)
+
+
+def test_all_guidances_compete_at_a_budget(run):
+    _, frame, _, (found,), (record,) = found_at(run, "steps:32")
+    assert {*frame.loc[found.recommendation.rows, "guidance"]} == {1.0, 4.0}
+    assert "guidance" in record["setting"]
+
+
+def test_dollars_are_seconds_by_the_price_of_an_hour(run):
+    *_, of_seconds, _ = found_at(run, "seconds:0.05")
+    *_, of_usd, _ = found_at(run, "usd:0.05", usd_per_hour=3600)
+    assert of_seconds[0].recommendation.rows == of_usd[0].recommendation.rows
+    assert of_seconds[0].prices == of_usd[0].prices
+
+
+def test_a_time_near_the_budget_is_not_known_to_be_within_it(run):
+    _, frame, _, _, _ = found_at(run, "seconds:1")
+    limit = float(frame["latency_p50_s"].median())
+    _, _, _, (at,), _ = found_at(run, f"seconds:{limit}")
+    near = frame.index[np.abs(np.log(frame["latency_p50_s"] / limit)) < 0.01]
+    assert {*near} <= {*at.unsure_rows}
+    assert at.recommendation.chosen_row not in at.unsure_rows
+
+
+def test_what_no_cell_meets_is_answered_with_the_cheapest(run):
+    run, _, _, found, written = found_at(run, "block_evaluations:1")
+    assert found[0].outcome == written[0]["outcome"] == UNMET
+    (line,) = budget_lines(run, written)
+    assert line == (
+        "budget block_evaluations:1: shapes-ddpm: UNMET, no cell costs so little; the cheapest is "
+        "ddim, 2 steps, guidance 1: 10.0 block evaluations"
+    )
+
+
+def test_what_is_undecided_says_what_it_takes(tmp_path):
+    few = fabricate(tmp_path / "few", steps=(2, 4, 8), samples=32)
+    few, _, _, found, written = found_at(few, "steps:8")
+    assert found[0].outcome == UNDECIDED
+    (line,) = budget_lines(few, written)
+    assert re.search(r"may be, with about [\d,]+ more samples", line)
+
+
+def test_a_run_without_times_says_so(run, tmp_path):
+    bare = fabricate(tmp_path / "bare", steps=(2, 4), samples=32)
+    bare = replace(bare, entries=[replace(entry, latency="") for entry in bare.entries])
+    bare, _, _, found, written = found_at(bare, "seconds:1")
+    assert found == written == []
+    assert budget_lines(bare, []) == [
+        "budget=seconds:1: no cell has a known cost in seconds, so nothing is said"
+    ]
+
+
+def test_between_two_cells_means_are_interpolated_with_the_noise_that_they_share():
+    noise = np.random.default_rng(0).standard_normal(100)
+    noise -= noise.mean()
+    cells = {0: Estimate(1.0, noise), 1: Estimate(3.0, noise)}
+    middle = interpolated({0: 1.0, 1: 4.0}, cells, 2.0)
+    assert middle.value == pytest.approx(2.0)
+    assert middle.se == pytest.approx(cells[0].se)
+    assert interpolated({0: 1.0, 1: 4.0}, cells, 5.0) is None
+    assert interpolated({0: 1.0, 1: 4.0}, cells, 4.0).value == 3.0
+
+
+def test_the_chart_says_that_it_interpolates(run):
+    _, frame, estimates, found, _ = found_at(run, "nfe:3,6,12")
+    figure = iso_cost(frame, found, estimates)
+    alt.Chart.from_dict(figure.spec)  # which validates it
+    assert "interpolated" in figure.spec["title"]["subtitle"]
+    assert "no images were made at that cost" in figure.note
+    points = figure.spec["datasets"]["cells"]
+    assert {point["cost"] for point in points} == {3, 6, 12}
+    assert all(math.isfinite(point["high"]) for point in points)
+
+
+@pytest.mark.slow
+def test_a_report_decides_at_a_budget_without_generating_and_apply_sets_it(tmp_path, capsys):
+    grid = {"schedulers": ("ddim",), "steps": (4, 16, 32), "guidances": (4.0,)}
+    run = with_work(fabricate(tmp_path / "run", samples=400, **grid))
+    code, out, _ = call(capsys, "report", run.folder, "budget=block_evaluations:60,400")
+    assert code == 0
+    said = [line for line in out.splitlines() if line.startswith("budget ")]
+    assert [line.split(": ")[0] for line in said] == [
+        "budget block_evaluations:60",
+        "budget block_evaluations:400",
+    ]
+    path = run.folder / "defaults.yaml"
+    page = (run.folder / "report.html").read_text()
+    assert 'id="budgets"' in page
+    content = yaml.safe_load(path.read_text())
+    (best,) = [one for one in content["budgets"] if one["budget"] == "block_evaluations:400"]
+    assert best["outcome"] == PASS
+    best["scheduler_class"] = "DDIMScheduler"  # which the fabricated run spells otherwise
+    del best["noise_levels"]
+    path.write_text(yaml.safe_dump(content))
+    pipeline = SimpleNamespace(scheduler=scheduler_class("DDIMScheduler")())
+    assert apply(pipeline, path, budget="block_evaluations:400") == best["call"]
+    with pytest.raises(UserError, match=r"no budget=nfe:1; it has block_evaluations:60"):
+        apply(pipeline, path, budget="nfe:1")
+    call(capsys, "report", run.folder)
+    with pytest.raises(UserError, match="given no budget; `denoisebench report RUN budget=nfe:1`"):
+        apply(pipeline, path, budget="nfe:1")
+
+
+def test_a_run_keeps_its_budget(tmp_path):
+    run = replace(
+        fabricate(tmp_path / "run", steps=(2, 4), samples=8), budget=budget_of("usd:2,1", 3)
+    )
+    save_run(run)
+    assert load_run(run.folder).budget == run.budget
+    assert records(load_frame(load_run(run.folder)))
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["budget=secnds:1"], "no unit is called secnds; did you mean seconds"),
+        (["budget=seconds:1,x"], "x is no number above 0: write seconds:0.1,0.2"),
+        (["budget=seconds:-1"], "-1 is no number above 0"),
+        (["budget=seconds:"], "nothing is no number above 0"),
+        (["budget=0.1"], "give a unit and what may be spent, such as seconds:0.1,0.2"),
+        (["budget=usd:1"], "give --usd-per-hour, what the machine costs"),
+        (["budget=joules:1"], "has no energy_j of any cell"),
+        (["budget=nfe:1", "budget=steps:1"], "give one budget, of one unit"),
+        (["budget=nfe:1", "--usd-per-hour", "2"], "--usd-per-hour is for budget=usd"),
+    ],
+)
+def test_what_is_no_budget_is_refused_in_a_line(run, words, complaint, capsys):
+    code, _, err = call(capsys, "report", run.folder, *words)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert complaint in err
