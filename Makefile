@@ -94,6 +94,9 @@ race-study: install ## Measure whether a race chooses as a fixed design does (ha
 		samples=2048 latency.timed_runs=0 tracking=none threads=1 workers=2 run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
+budget-study: install ## Measure whether the winner at a budget is right, on populations of known truth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.budget_study 200
+
 regression-study: install ## Measure what a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200
 
