@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Names under which denoisers take the noisy state, and the timestep.
-_STATES, _TIMES = ("sample", "hidden_states", "x"), ("timestep", "t")
+from denoisebench.bench.models.denoiser import denoiser_of, state_of, timestep_of
+
 _REMEMBERED_BYTES = 2**30  # of embeddings, on the device: a bound for large prompt sets
 
 
@@ -32,21 +32,6 @@ class Stages:
     timesteps: list[Any] = field(default_factory=list)  # as the denoiser was given them
     scheduler: Any = None  # that ran
     state: Any = None  # that the denoiser was last asked about
-
-
-def denoiser_of(pipeline: Any) -> nn.Module:
-    """The network that is evaluated at each step: a UNet or a transformer."""
-    unet: nn.Module | None = getattr(pipeline, "unet", None)
-    return unet if unet is not None else pipeline.transformer
-
-
-def state_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The noisy samples [N, ...] among the arguments of a denoiser's call."""
-    return args[0] if args else _named(kwargs, _STATES)
-
-
-def timestep_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return args[1] if len(args) > 1 else _named(kwargs, _TIMES)
 
 
 def text_encoders_of(pipeline: Any) -> list[nn.Module]:
@@ -111,10 +96,6 @@ def watched(pipeline: Any) -> Iterator[Stages]:
         finally:
             stages.state = None
             handle.remove()
-
-
-def _named(kwargs: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next(kwargs[name] for name in names if name in kwargs)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisebench.bench.generate.probes import denoiser_of, state_of, timestep_of
+from denoisebench.bench.models.denoiser import denoiser_of, state_of, timestep_of
 from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
 
 

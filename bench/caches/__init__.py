@@ -1,0 +1,1 @@
+"""Step caches: what they are, how one is switched on, why one cannot be."""

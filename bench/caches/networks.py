@@ -1,0 +1,55 @@
+"""What the class of a denoiser tells a cache: its lists of blocks and their classes, from source."""
+
+import ast
+import inspect
+import textwrap
+from functools import cache
+from typing import Any
+
+import diffusers
+from diffusers.hooks._common import _ALL_TRANSFORMER_BLOCK_IDENTIFIERS as BLOCK_LISTS
+from diffusers.hooks._helpers import TransformerBlockRegistry
+
+# The fewest blocks that a cache of blocks needs: one to look at, one to skip.
+FEWEST = 2
+
+
+@cache
+def denoiser_class(name: str) -> Any | None:
+    """A network of diffusers by its name; None for one that is not of diffusers."""
+    try:
+        return getattr(diffusers, name, None)
+    except (ImportError, RuntimeError):  # a class whose libraries are absent
+        return None
+
+
+@cache
+def block_classes(network: Any) -> dict[str, Any]:
+    """The classes of a network's blocks by their names, as its constructor lists them where caches
+    look: in `transformer_blocks`, `blocks`, `layers`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(network.__init__)))
+    made = {
+        call.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_a_list_of_blocks(node)
+        for call in ast.walk(node.value)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    }
+    names = vars(inspect.getmodule(network.__init__))
+    classes = {name: names[name] for name in made if name in names}
+    return {name: cls for name, cls in classes.items() if isinstance(cls, type)}
+
+
+def _is_a_list_of_blocks(node: ast.Assign) -> bool:
+    return any(
+        isinstance(target, ast.Attribute) and target.attr in BLOCK_LISTS for target in node.targets
+    )
+
+
+def is_known(block: Any) -> bool:
+    """Whether diffusers has been told which of a block's outputs is which."""
+    try:
+        TransformerBlockRegistry.get(block)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,35 @@
+"""Why a cache cannot go on a denoiser, by names of classes alone: before anything loads."""
+
+from denoisebench.bench.caches.catalogue import Cache
+from denoisebench.bench.caches.networks import block_classes, denoiser_class, is_known
+
+
+def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
+    """What is against a cache on a network of this class, in a line without its setting; None for
+    nothing that is known.
+
+    evaluations: of the denoiser a step, as the scheduler makes them: 2 for Heun's method.
+    """
+    if not cache.is_on:
+        return None
+    if cache.spec.counts and evaluations > 1:
+        return (
+            f"counts evaluations as steps, and the scheduler makes {evaluations} a step; "
+            "use a scheduler that makes one"
+        )
+    network = denoiser_class(denoiser)
+    if network is None:
+        return None
+    if denoiser.startswith("UNet"):
+        return f"goes on transformers, and the denoiser is a {denoiser}; use cache=none"
+    if cache.spec.skips != "blocks":
+        return None
+    blocks = block_classes(network)
+    unknown = [name for name, block in blocks.items() if not is_known(block)]
+    if not blocks or unknown:
+        what = ", ".join(sorted(unknown)) or "none"
+        return (
+            f"needs transformer blocks that diffusers has described, and those of {denoiser} "
+            f"are not ({what}); use a cache of attention, or none"
+        )
+    return None
