@@ -30,7 +30,7 @@ def config_of(
     timestep: Callable[[], float],
     ratios: Sequence[float] | None,
 ) -> Any:
-    """timestep: that in training, of the evaluation that runs. stacked and ratios: see enable.py."""
+    """timestep: that in training, of the evaluation that runs. For the others see enable.py."""
     options = dict(cache.options)
     if cache.name == "first_block":
         return hooks.FirstBlockCacheConfig(threshold=options["threshold"])

@@ -1,4 +1,4 @@
-"""What the class of a denoiser tells a cache: its lists of blocks and their classes, from source."""
+"""What the class of a denoiser tells a cache, from source: its lists of blocks, their classes."""
 
 import ast
 import inspect
