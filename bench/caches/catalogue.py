@@ -32,8 +32,6 @@ class CacheSpec:
     config: str  # class of diffusers; empty for none
     what: str  # it does, in a line
     options: Mapping[str, Option]  # the first one names the cache's cells
-    off: Mapping[str, Value]  # options with which it should change nothing
-    growing: Mapping[str, tuple[Value, ...]]  # options under which it should skip more and more
     skips: str = ""  # blocks or attention: what a hit does not run
     counts: bool = False  # decides by counting evaluations, not by looking at states
     by_batch: bool = False  # decides by looking at the whole batch
@@ -44,13 +42,11 @@ def _whole(default: int, what: str, low: int = 0) -> Option:
 
 
 CACHES: dict[str, CacheSpec] = {
-    NONE: CacheSpec("", "every evaluation is computed", {}, {}, {}),
+    NONE: CacheSpec("", "every evaluation is computed", {}),
     "first_block": CacheSpec(
         "FirstBlockCacheConfig",
         "reuses the residual of all later blocks while the first block's changes little",
         {"threshold": Option(0.05, "relative change of the first block's residual", 0.0)},
-        off={"threshold": 0.0},
-        growing={"threshold": (0.0, 0.02, 0.1, 0.5, 10.0)},
         skips="blocks",
         by_batch=True,
     ),
@@ -66,8 +62,6 @@ CACHES: dict[str, CacheSpec] = {
             ),
             "lite": Option(False, "skips whole blocks and extrapolates the last projection"),
         },
-        off={"interval": 1},
-        growing={"interval": (1, 2, 3, 5, 9)},
         skips="attention",
         counts=True,
     ),
@@ -84,8 +78,6 @@ CACHES: dict[str, CacheSpec] = {
                 choices=("calibrated", "flux"),
             ),
         },
-        off={"threshold": 0.0},
-        growing={"threshold": (0.0, 0.02, 0.1, 0.5, 10.0)},
         skips="blocks",
         counts=True,
     ),
@@ -98,8 +90,6 @@ CACHES: dict[str, CacheSpec] = {
             "below": Option(681.0, "reuses attention below this training timestep", 0.0, 1001.0),
             "uncond_below": Option(641.0, "the same of the unconditional half", 0.0, 1001.0),
         },
-        off={"interval": 1, "uncond_interval": 1},
-        growing={"interval": (1, 2, 3, 5, 9)},
         skips="attention",
         counts=True,
     ),
@@ -112,8 +102,6 @@ CACHES: dict[str, CacheSpec] = {
             "above": Option(100.0, "reuses above this training timestep", -1.0, 1001.0),
             "below": Option(800.0, "reuses below this training timestep", 0.0, 1001.0),
         },
-        off={"interval": 1, "cross_interval": 1},
-        growing={"interval": (1, 2, 3, 5, 9)},
         skips="attention",
         counts=True,
     ),
@@ -128,8 +116,6 @@ CACHES: dict[str, CacheSpec] = {
             "max_skip": _whole(2, "skipped evaluations in a row, at most; 0 for any number"),
             "power": Option(2.0, "exponent of the filter's prior; 2 for images, 3 for video", 0.01),
         },
-        off={"threshold": 0.0},
-        growing={"threshold": (0.0, 0.05, 0.2, 1.0, 50.0)},
         skips="blocks",
         by_batch=True,
     ),

@@ -19,6 +19,10 @@ _REGISTRY = "_diffusers_hook"  # under which a module keeps its hooks
 _WHOLE_RUN = "maybe_free_model_hooks"  # which every pipeline calls when it is done
 
 
+class HooksNothing(UserError):
+    """A cache that diffusers lays on a network without a word, and without any effect."""
+
+
 @contextmanager
 def with_cache(
     pipeline: Any,
@@ -57,7 +61,10 @@ def laid_on(name: str, config: Any, progress: Progress) -> Iterator[None]:
     try:
         _lay(name, config, denoiser)
         if not before.new_hooks():
-            raise _refused(name, denoiser, "it has no modules of the names that it looks for")
+            raise HooksNothing(
+                f"cache={name}: would do nothing: {type(denoiser).__name__} has no modules of the "
+                "names that it looks for"
+            )
         # The pipeline's own contexts reach new hooks only where an older list of them is dropped.
         HookRegistry.check_if_exists_or_initialize(denoiser).invalidate_child_registries_cache()
         progress.managers = before.state_managers()
