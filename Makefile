@@ -45,6 +45,10 @@ schedulers: install ## Measure every scheduler and write docs/schedulers.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.planted_schedulers >> docs/schedulers.md
 	cp runs/verify/figures/verify_scan.svg docs/pictures/
 
+caches: install ## Measure every step cache and write docs/caches.md
+	$(BIN)/denoisebench verify cache=all out=runs/caches
+	cp runs/caches/caches.md docs/
+
 references: install ## Write the tables of docs/references.md
 	$(BIN)/python -m benchmarks.reference_tables docs/references.md
 
@@ -128,4 +132,4 @@ zoo-fashion: install ## Train and release the networks of the photographs (Debia
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures examples schedulers references claims worlds check test bench scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock
+.PHONY: help install demo pictures examples schedulers caches references claims worlds check test test-slow bench budget-study scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock

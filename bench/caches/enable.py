@@ -145,10 +145,10 @@ class _Traces:
         for module, name in reversed(self.new_hooks()):
             getattr(module, _REGISTRY).remove_hook(name, recurse=False)
         for module, forward in self._forwards.items():
-            if module not in self._registries and _REGISTRY in vars(module):
-                delattr(module, _REGISTRY)
-                if forward is None:  # removing a hook leaves the class's own on the object
-                    vars(module).pop("forward", None)
+            if module not in self._registries:
+                vars(module).pop(_REGISTRY, None)
+            if forward is None:  # removing a hook leaves the class's own on the object
+                vars(module).pop("forward", None)
         if self._registries:
             HookRegistry.check_if_exists_or_initialize(
                 self._network

@@ -1,6 +1,7 @@
 """Why a cache cannot go on a denoiser, by names of classes alone: before anything loads."""
 
 from denoisebench.bench.caches.catalogue import Cache
+from denoisebench.bench.caches.known import KNOWN
 from denoisebench.bench.caches.networks import block_classes, denoiser_class, is_known
 
 
@@ -22,6 +23,9 @@ def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
         return None
     if denoiser.startswith("UNet"):
         return f"goes on transformers, and the denoiser is a {denoiser}; use cache=none"
+    for known in KNOWN:
+        if known.stops and known.is_about(_trial(cache), denoiser):
+            return f"{known.effect}; {known.advice}"
     if cache.spec.skips != "blocks":
         return None
     blocks = block_classes(network)
@@ -33,3 +37,8 @@ def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
             f"are not ({what}); use a cache of attention, or none"
         )
     return None
+
+
+def _trial(cache: Cache) -> str:
+    """The name under which a way of using a cache is verified."""
+    return f"{cache.name} lite" if dict(cache.options).get("lite") else cache.name

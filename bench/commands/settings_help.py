@@ -54,7 +54,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "world",
         ),
     },
-    "verify": {"common": ("scheduler", "out", "own")},
+    "verify": {"common": ("scheduler", "cache", "out", "own")},
 }
 
 

@@ -1,12 +1,13 @@
 """The composed config of `denoisebench verify`, checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.caches.catalogue import CACHES, NONE
+from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.plugins.entry_points import dotted_of
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from denoisebench.bench.schedulers.other_names import unknown_scheduler
@@ -39,7 +40,22 @@ class VerifySettings(BaseModel):
 
     scheduler: SchedulerSettings
     own: OwnSettings
+    cache: str | None
     out: Annotated[str, Field(min_length=1)]
+
+
+def caches_to_verify(configs: Sequence[dict[str, Any]]) -> tuple[list[str], Path]:
+    """Names of the caches that the configs ask for, each once, and the folder to write to."""
+    names = list(dict.fromkeys(str(config["cache"]) for config in configs))
+    if "all" in names:
+        names = [name for name in CACHES if name != NONE]
+    for name in names:
+        if name not in CACHES or name == NONE:
+            known = {"all", *CACHES} - {NONE}
+            raise UserError(f"cache={name}: nothing to verify; {suggestion(name, known)}")
+    if len({config["out"] for config in configs}) > 1:
+        raise UserError("out: name one folder")
+    return names, Path(str(configs[0]["out"]))
 
 
 def what_to_verify(configs: Iterable[dict[str, Any]]) -> tuple[list[Subject], Path]:

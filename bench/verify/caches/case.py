@@ -77,7 +77,7 @@ class Case:
         return self.tiny.build(self.scheduler)
 
     @property
-    def denoiser(self) -> str:
+    def network(self) -> str:
         return type(denoiser_of(self.pipeline)).__name__
 
     def lay_once(self, cache: Cache) -> None:

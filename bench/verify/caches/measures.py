@@ -17,9 +17,9 @@ from denoisebench.bench.verify.caches.tiny import PLAIN_OF
 from denoisebench.bench.verify.caches.trials import STEPS
 
 _FEW_STEPS = 4  # of the runs that look for a threshold
-_HALVINGS = 12
+_HALVINGS = 10
 _TOO_FEW = 2  # rungs that run: of fewer nothing is measured
-_LOW, _HIGH = 1e-6, 1e2  # thresholds between which a cache begins to hit
+_LOW, _HIGH = 1e-4, 1e2  # thresholds between which a cache begins to hit
 
 
 def numbers_of(case: Case) -> dict[str, Any]:
@@ -38,16 +38,22 @@ def numbers_of(case: Case) -> dict[str, Any]:
         numbers["off"] = off_difference(case)
     if len(sound) < _TOO_FEW:
         return numbers
-    most = sound[-1]
+    try:
+        return {**numbers, **_closer(case, sound)}
+    except Exception as error:  # one that appears beside other samples, or in a second call
+        return {**numbers, "failures": {**problems, "further calls": _said(error)}}
+
+
+def _closer(case: Case, sound: list[Cache]) -> dict[str, Any]:
+    """Numbers of options that run, from the least to the most generous."""
     shares = works(case, sound)
     return {
-        **numbers,
         "rungs": [cache.word for cache in sound],
         "works": shares,
         "growth": growth(shares),
-        "excess": max(0.0, max(shares) - 1),
-        "repeat": repeat_difference(case, most),
-        "mixing": mixing(case, sound[1:]),
+        "work": max(0.0, max(shares) - 1),
+        "repeat": repeat_difference(case, sound[-1]),
+        "states": mixing(case, sound[1:]),
         "computed": computed_error(case, sound[1:]),
         "batch": [asdict(beside) for beside in batch_differences(case, sound[1:])],
         "steps": miscounted_steps(case, sound[1:]),
@@ -60,6 +66,8 @@ def failures(case: Case) -> dict[str, str]:
     for cache in case.trial.everything:
         try:
             latents = case.run(cache).latents
+            if len(latents) != 1:
+                problems[cache.word] = f"{len(latents)} samples where 1 was asked for"
         except Exception as error:  # whatever a cache raises is a result
             problems[cache.word] = _said(error)
             continue
@@ -105,7 +113,7 @@ def mixing(case: Case, caches: Sequence[Cache]) -> float | None:
     sides = case.tiny.calls
     if sides < 2:
         return None
-    return max(_mixed(case, cache, sides) for cache in caches)
+    return max(_mixed(case, cache, sides) for cache in (caches[0], caches[-1]))
 
 
 def _mixed(case: Case, cache: Cache, sides: int) -> float:
@@ -150,10 +158,12 @@ class Beside:
 
 
 def batch_differences(case: Case, caches: Sequence[Cache]) -> list[Beside]:
-    """Of two samples, under each cache; for one that looks at the batch, at the threshold too at
-    which the first of them has a hit and the other has none."""
+    """Of two samples, under the last cache; for one that looks at the batch, under each, and at the
+    threshold at which the first of them has a hit and the other has none."""
+    if not caches[0].spec.by_batch:
+        return [_beside(case, caches[-1], STEPS)]
     seen = [_beside(case, cache, STEPS) for cache in caches]
-    if caches[0].spec.by_batch and (between := _threshold_between(case)):
+    if between := _threshold_between(case):
         seen.append(_beside(case, between, _FEW_STEPS))
     return seen
 

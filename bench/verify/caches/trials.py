@@ -51,7 +51,7 @@ class Trial:
 
 _THRESHOLDS = (0.0, 0.05, 0.3, 100.0)
 _INTERVALS = (1, 2, 4, 8)
-_EXACT = {"factors": "float32"}
+_EXACT = {"factors": "float32", "warmup": 1}
 _LITE, _OF_FLUX = {"lite": True}, {"ratios": "flux"}
 TRIALS = {
     "first_block": Trial("first_block", {"threshold": 0.0}, "threshold", _THRESHOLDS),
