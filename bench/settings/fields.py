@@ -110,6 +110,8 @@ def config_problem(item: ErrorDetails, settings: type[BaseModel]) -> str:
     if item["type"] == "missing":
         return f"{where}: is missing; give it a value"
     message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if not where:  # of several settings together, which the message names
+        return str(message)
     # Of a group of settings the message says which one; all of its values would bury that.
     value = "" if isinstance(item["input"], dict) else f"={item['input']}"
     return f"{where}{value}: {message[0].lower()}{message[1:]}"
