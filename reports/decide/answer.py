@@ -153,7 +153,7 @@ def _words(default: Default, *, is_even: bool) -> tuple[str, str]:
     parts = [
         "its curve still gains there, so sweep more steps" if grows else "",
         _saving(default, is_even=is_even),
-        _loss(default["evidence"]),
+        loss_sentence(default["evidence"]),
     ]
     facts = "; ".join(part for part in parts if part)
     head = f"use {_setting(default)}"
@@ -185,7 +185,7 @@ def _is_measured(vendor: Mapping[str, Any]) -> bool:
     return bool(vendor.get("latency_is", "measured") == "measured")
 
 
-def _loss(evidence: Mapping[str, Mapping[str, Any]]) -> str:
+def loss_sentence(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """`loses at most 10.3 of the 12 FD allowed; the best measured by CLIP`, and what that means."""
     best = [name for name, held in evidence.items() if _is_best(held)]
     losing = {name: held for name, held in evidence.items() if name not in best}

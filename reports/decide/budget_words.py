@@ -6,7 +6,7 @@ from typing import Any
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Budget, Run
 from denoisebench.metrics.decide.budget import UNMET
-from denoisebench.reports.decide.answer import group_name, loss_words, waiting_words
+from denoisebench.reports.decide.answer import group_name, loss_sentence, waiting_words
 from denoisebench.reports.decide.budgets import amount
 
 
@@ -46,16 +46,15 @@ def budget_row(record: Mapping[str, Any], budget: Budget) -> dict[str, str]:
 
 
 def _proof(record: Mapping[str, Any]) -> str:
-    """`within all margins of the 5 others that it pays for: loses at most 0.3 of the 0.5 CLIP`"""
+    """`within all margins of the 5 others that it pays for: loses at most 0.3 of the 0.5 CLIP
+    allowed`"""
     others = record["paid_for"] - 1
     unsure = len(record.get("may_be_paid_for", ()))
     if not others and not unsure:
         return "the only cell that it pays for"
     rivals = [counted(others, "other")] if others else []
     rivals += [f"{unsure} that it may pay for"] if unsure else []
-    losses = [loss_words(name, held) for name, held in record["evidence"].items()]
-    loses = f": loses at most {' and '.join(losses)}" if losses else ""
-    return f"within all margins of {' and '.join(rivals)}{loses}"
+    return f"within all margins of {' and '.join(rivals)}: {loss_sentence(record['evidence'])}"
 
 
 def _why(record: Mapping[str, Any]) -> str:
