@@ -117,7 +117,7 @@ def study(
 
 
 def _winner(budget: float, candidates: list[Candidate], prices: list[Price]) -> int | None:
-    """As a run decides: the level is split between the budgets."""
+    """What a run would choose: the level is split between the budgets."""
     bought = best_within(
         budget,
         candidates,

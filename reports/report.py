@@ -113,11 +113,11 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
         for m, values in estimates.items()
         if metric_spec(m).names_a_best
     }
-    found = at_budgets(run, frame, estimates, decisions=decisions)
+    purchases = at_budgets(run, frame, estimates, decisions=decisions)
     return Content(
         decisions=decisions,
-        budgets=budget_records(run, frame, found, decisions=decisions),
-        iso_cost=iso_cost(frame, found, estimates),
+        budgets=budget_records(run, frame, purchases, decisions=decisions),
+        iso_cost=iso_cost(frame, purchases, estimates),
         decision_figures=decision_figures(records(frame), decisions),
         observations={
             metric: observations(frame, metric, values, decisions=decisions)

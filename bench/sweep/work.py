@@ -45,8 +45,8 @@ class WorkBook:
             known = _counted(again, unknown)
             self._flops.update({(load, p): known.get(p, math.nan) for p in unknown})
         flops = sum(self._flops[load, call.pattern] for call in work.calls)
-        each = {"block_evaluations": work.block_runs / samples, "flops": flops / samples}
-        arrays = {name: np.full(samples, float(value)) for name, value in each.items()}
+        per_image = {"block_evaluations": work.block_runs / samples, "flops": flops / samples}
+        arrays = {name: np.full(samples, float(value)) for name, value in per_image.items()}
         self.store.write(key, WORK_KIND, first, arrays=arrays)
 
 

@@ -168,10 +168,10 @@ def _measured(run: Run, budget: Budget) -> dict[int, Price]:
                 runs[row] = np.array(given["seconds"])
     usual = float(np.median([*beside.values()])) if beside else 0.0
     typical = log_mean if budget.is_of_joules else log_median
-    each = 1.0 if budget.is_of_joules else budget.each_second
+    rate = 1.0 if budget.is_of_joules else budget.each_second
     return {
         row: measured_price(
-            each * of_cell,
+            rate * of_cell,
             # Joules come from no clock.
             drift=0.0 if budget.is_of_joules else beside.get(row, usual) - usual,
             measured=len(runs),
@@ -182,11 +182,11 @@ def _measured(run: Run, budget: Budget) -> dict[int, Price]:
 
 
 def budget_records(
-    run: Run, frame: pd.DataFrame, found: Sequence[AtBudget], *, decisions: Decisions
+    run: Run, frame: pd.DataFrame, purchases: Sequence[AtBudget], *, decisions: Decisions
 ) -> list[dict[str, Any]]:
     """The records of defaults.yaml, by which denoisebench.apply sets the best at a budget."""
     rows = records(frame)
-    varied = varied_fields([rows[at.recommendation.rows[0]] for at in found])
+    varied = varied_fields([rows[at.recommendation.rows[0]] for at in purchases])
     varied = [name for name in varied if name in SHARED]
     return [
         {
@@ -197,7 +197,7 @@ def budget_records(
                 default_record(run, rows, _noted(at, rows), varied=varied, gates=decisions.gates),
             ),
         }
-        for at in found
+        for at in purchases
     ]
 
 

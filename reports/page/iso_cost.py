@@ -31,12 +31,14 @@ _NOTE = (
 )
 
 
-def iso_cost(frame: pd.DataFrame, found: Sequence[AtBudget], estimates: Estimates) -> Figure | None:
-    """By the metric that leads; None where no budget lies between two cells of a curve."""
-    if not found:
+def iso_cost(
+    frame: pd.DataFrame, purchases: Sequence[AtBudget], estimates: Estimates
+) -> Figure | None:
+    """The figure by the metric that leads; None where no budget lies between cells of a curve."""
+    if not purchases:
         return None
-    metric, budget = found[0].recommendation.target, found[0].budget
-    points = pd.DataFrame(_points(with_panels(frame), found, estimates[metric]))
+    metric, budget = purchases[0].recommendation.target, purchases[0].budget
+    points = pd.DataFrame(_points(with_panels(frame), purchases, estimates[metric]))
     if points.empty:
         return None
     label, looks = metric_spec(metric).label, looks_of(frame)
@@ -75,9 +77,9 @@ def iso_cost(frame: pd.DataFrame, found: Sequence[AtBudget], estimates: Estimate
 
 
 def _points(
-    cells: pd.DataFrame, found: Sequence[AtBudget], estimates: Mapping[int, Estimate]
+    cells: pd.DataFrame, purchases: Sequence[AtBudget], estimates: Mapping[int, Estimate]
 ) -> Iterator[dict[str, Any]]:
-    for at in found:
+    for at in purchases:
         rows = [row for row in at.prices if row in estimates]
         for (panel, scheduler), curve in cells.loc[rows].groupby(
             ["panel", "scheduler"], sort=False
