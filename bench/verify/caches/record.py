@@ -46,7 +46,7 @@ def gone(
     table: Sequence[KnownCacheDefect] = KNOWN,
 ) -> list[tuple[str, str, KnownCacheDefect]]:
     """Trials and networks that no longer show an entry of the table, though the checks that it is
-    about were made of them."""
+    about were made of them. A cache that skips nothing has no way to show others."""
     seen = {
         (finding.row.trial, finding.row.network, finding.known.name)
         for finding in measured
@@ -58,9 +58,14 @@ def gone(
         for row in rows
         if known.is_about(row.trial, row.network)
         and any(check.name in known.checks for check in row.checks)
+        and ("hits" in known.checks or not _skips_nothing(row))
     }
     lost = [one for one in looked_at if (*one[:2], one[2].name) not in seen]
     return sorted(lost, key=lambda one: (one[2].name, *one[:2]))
+
+
+def _skips_nothing(row: VerifiedCache) -> bool:
+    return any(check.name == "hits" and check.bad for check in row.checks)
 
 
 def make_record(

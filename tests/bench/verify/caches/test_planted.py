@@ -13,7 +13,7 @@ ON_ONE_BATCH, ON_TWO_CALLS, ON_HEUN = (
     ("flux-cfg", "flow_euler"),
     ("pixart", "heun"),
 )
-WHERE = {"states": ON_TWO_CALLS, "steps": ON_HEUN}
+WHERE = {"states": ON_TWO_CALLS, "steps": ON_HEUN, "batch": ("flux", "flow_euler")}
 
 
 def bad(monkeypatch, fault, where, evaluations=1):
@@ -45,5 +45,5 @@ def test_every_check_has_a_fault_that_it_finds():
 
 
 def test_a_cache_that_decides_by_the_batch_shows_in_its_decisions_too(monkeypatch):
-    names, _ = bad(monkeypatch, "batch", ON_ONE_BATCH)
+    names, _ = bad(monkeypatch, "batch", WHERE["batch"])
     assert {"batch", "decisions"} <= names
