@@ -37,8 +37,8 @@ class CacheSpec:
     by_batch: bool = False  # decides by looking at the whole batch
 
 
-def _whole(default: int, what: str, low: int = 0) -> Option:
-    return Option(default, what, low)
+def _whole(default: int, meaning: str, low: int = 0) -> Option:
+    return Option(default, meaning, low)
 
 
 CACHES: dict[str, CacheSpec] = {

@@ -81,7 +81,7 @@ def laid_on(name: str, config: Any, progress: Progress) -> Iterator[None]:
 
 
 def _lay(name: str, config: Any, denoiser: nn.Module) -> None:
-    """Without what diffusers warns of meanwhile."""
+    """Calls the function of diffusers, without its warnings."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def timestep(self) -> float:
-        """In training: 1000 to 0 for most models. Read when it is asked for: reading waits."""
+        """That of training, 1000 to 0 for most models. Read when it is asked for: reading waits."""
         if self._timestep is None:
             passed = float(torch.as_tensor(self._passed).flatten()[0])
             self._timestep = training_timesteps([passed], self.pipeline.scheduler)[0]

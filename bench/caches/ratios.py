@@ -18,7 +18,7 @@ def measured_ratios(pipeline: Any, run: Callable[[], object]) -> tuple[float, ..
     progress, ratios = Progress(pipeline), []
 
     def keep(*_: Any) -> None:
-        """Before the state is emptied at the end of the run."""
+        """Copies them before the state is emptied at the end of the run."""
         (manager,) = progress.managers
         ratios[:] = next(iter(manager._state_cache.values())).calibration_ratios
 

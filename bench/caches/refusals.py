@@ -31,10 +31,10 @@ def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
     blocks = block_classes(network)
     unknown = [name for name, block in blocks.items() if not is_known(block)]
     if not blocks or unknown:
-        what = ", ".join(sorted(unknown)) or "none"
+        names = ", ".join(sorted(unknown)) or "none"
         return (
             f"needs transformer blocks that diffusers has described, and those of {denoiser} "
-            f"are not ({what}); use a cache of attention, or none"
+            f"are not ({names}); use a cache of attention, or none"
         )
     return None
 

@@ -51,7 +51,7 @@ class Ran:
         return sum(call.rows * len(call.ran) for call in self.calls)
 
     def computed(self, calls: int) -> list[bool]:
-        """For each evaluation, of so many calls, whether its first call ran everything."""
+        """Whether the first call of each evaluation, of so many calls, ran everything."""
         return [len(call.ran) == self.modules for call in self.calls[::calls]]
 
 
@@ -119,7 +119,7 @@ class Case:
 
     @cached_property
     def _places(self) -> frozenset[int]:
-        """Of what is counted without a cache: one that hooks more is compared by the same."""
+        """Places that are counted without a cache: one that hooks more is compared by the same."""
         with counted(denoiser_of(self.tiny.build(self.scheduler))) as work:
             return work.blocks | work.layers
 
@@ -136,9 +136,11 @@ class Case:
 @contextmanager
 def _asked(pipeline: Any) -> Iterator[tuple[list[Asked], Work]]:
     """Calls of the denoiser within the context, as the pipeline makes and sees them."""
-    denoiser, calls = denoiser_of(pipeline), []
+    denoiser = denoiser_of(pipeline)
+    calls: list[Asked] = []
 
-    def keep(module: Any, args: Any, kwargs: Any, output: Any) -> None:
+    def keep(module: Any, *asked_and_answer: Any) -> None:
+        args, kwargs, output = asked_and_answer
         calls.append(Asked(args, kwargs, _tensor(output)))
 
     handle = denoiser.register_forward_hook(keep, with_kwargs=True)

@@ -82,12 +82,12 @@ def _said(error: Exception) -> str:
 
 
 def off_difference(case: Case) -> float:
-    """Between the latents without a cache and with one whose options should make it do nothing."""
+    """Difference between the latents without a cache and with one whose options should make it do nothing."""
     return _largest(case.run(case.trial.is_off).latents, case.run().latents)
 
 
 def repeat_difference(case: Case, cache: Cache) -> float:
-    """Between two calls under a cache, and between one before it and one after it was taken off."""
+    """Difference between two calls under a cache, and between one before it and one after it was taken off."""
     before = case.run().latents
     with case.under(cache):
         first, second = case.watched().latents, case.watched().latents
@@ -100,7 +100,7 @@ def works(case: Case, caches: Sequence[Cache]) -> list[float]:
 
 
 def growth(works: Sequence[float]) -> float:
-    """By how much work rises from one rung to the next, at most."""
+    """The most by which work rises from one rung to the next."""
     return max(0.0, *(after - before for before, after in pairwise(works)))
 
 
@@ -158,8 +158,8 @@ class Beside:
 
 
 def batch_differences(case: Case, caches: Sequence[Cache]) -> list[Beside]:
-    """Of two samples, under the last cache; for one that looks at the batch, under each, and at the
-    threshold at which the first of them has a hit and the other has none."""
+    """Differences of two samples under the last cache. One that looks at the batch is run under
+    each, and at the threshold at which the first of them has a hit and the other has none."""
     if not caches[0].spec.by_batch:
         return [_beside(case, caches[-1], STEPS)]
     seen = [_beside(case, cache, STEPS) for cache in caches]
