@@ -82,12 +82,12 @@ def _said(error: Exception) -> str:
 
 
 def off_difference(case: Case) -> float:
-    """Difference between the latents without a cache and with one whose options should make it do nothing."""
+    """Difference of the latents to those without a cache, with options of no effect."""
     return _largest(case.run(case.trial.is_off).latents, case.run().latents)
 
 
 def repeat_difference(case: Case, cache: Cache) -> float:
-    """Difference between two calls under a cache, and between one before it and one after it was taken off."""
+    """Difference between two calls under a cache, and of one before it to one after it."""
     before = case.run().latents
     with case.under(cache):
         first, second = case.watched().latents, case.watched().latents
