@@ -40,6 +40,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "scheduler.",
             "prompts.",
             "task.",
+            "precision",
+            "compile",
             "guidance_",
             "grid",
             "latents",

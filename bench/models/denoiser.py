@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 # Names under which denoisers take the noisy state, and the timestep.
-_STATES, _TIMES = ("sample", "hidden_states", "x"), ("timestep", "t")
+_STATES, TIMES = ("sample", "hidden_states", "x"), ("timestep", "t")
 
 
 def denoiser_of(pipeline: Any) -> nn.Module:
@@ -20,7 +20,7 @@ def state_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def timestep_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return args[1] if len(args) > 1 else _named(kwargs, _TIMES)
+    return args[1] if len(args) > 1 else _named(kwargs, TIMES)
 
 
 def _named(kwargs: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -18,6 +18,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.onnx_file import is_onnx, onnx_devices
 from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.execution import compile_problems, precision_problems
 from denoisebench.bench.plan.options import option_problems
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
@@ -124,6 +125,8 @@ _OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _given_latents,
     _scheduler_names,
     input_problems,
+    precision_problems,
+    compile_problems,
 )
 
 
@@ -281,8 +284,9 @@ def _onnx(model: FoundModel, settings: Settings) -> Iterator[str]:
             f"model.width={given.width}, model.height={given.height}: {given.name} makes "
             f"{width}x{height}; leave both out"
         )
-    if given.dtype != "float32":
-        yield f"model.dtype={given.dtype}: the graph of {given.name} is of float32; use float32"
+    if settings.dtype != "float32":
+        where = "precision" if settings.precision else "model.dtype"
+        yield f"{where}={settings.dtype}: the graph of {given.name} is of float32; use float32"
     if device_of(settings.device) not in onnx_devices():
         yield (
             f"device={settings.device}: onnxruntime computes on {', '.join(onnx_devices())} here; "

@@ -60,6 +60,11 @@ class Job:
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
 
+    @property
+    def load(self) -> tuple[object, ...]:
+        """What jobs share that run on one loaded model."""
+        return self.model, self.entry.cell.dtype, self.entry.cell.compile
+
     def units(self, samples: int) -> int:
         """Different prompts of the first samples, or input images where fewer of those differ."""
         inputs = self.inputs.names(samples) if self.inputs else None

@@ -291,7 +291,8 @@ def _cell(
         prompts=prompts.label,
         height=model.size[1],
         width=model.size[0],
-        dtype=model.dtype,
+        dtype=settings.dtype,
+        compile=settings.compile,
         engine=engine,
         call=kept("call", own),
         options=kept("options", options),
@@ -304,17 +305,16 @@ def _cell(
 
 
 def _engine(settings: Settings, device: str) -> str:
-    """What computes an image. Below float32, and on accelerators, which multiply in less, an image
-    depends on the batch it is in."""
+    """What computes an image. Below float32, compiled, and on accelerators, which multiply in less,
+    an image depends on the batch it is in."""
     libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
     parts = [*(f"{name} {library_version(name)}" for name in libraries), device]
-    if settings.model.dtype != "float32" or device != "cpu":
+    if settings.dtype != "float32" or device != "cpu" or settings.compile != "off":
         parts.append(f"batches of {settings.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])
 
 
 def _grouped(jobs: list[Job]) -> list[Job]:
-    """Jobs of one model and precision next to each other, in the order they came."""
-    loads = [(job.model, job.settings.model.dtype) for job in jobs]
-    order = {load: place for place, load in reversed(list(enumerate(loads)))}
-    return sorted(jobs, key=lambda job: order[job.model, job.settings.model.dtype])
+    """Jobs that run on one loaded model next to each other, in the order they came."""
+    order = {job.load: place for place, job in reversed(list(enumerate(jobs)))}
+    return sorted(jobs, key=lambda job: order[job.load])

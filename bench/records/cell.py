@@ -120,8 +120,13 @@ class Cell:
         )
     )
     width: int = field(metadata=facts("pixels", "width {}", {PANEL, TRACKED}, experiment="width"))
-    dtype: str = field(  # "float32", "bfloat16" or "float16"
-        metadata=facts("number format of the pipeline", "{}", {PANEL, TRACKED, MADE})
+    dtype: str = field(  # "float32", "bfloat16" or "float16", or such as "bfloat16+int8wo"
+        metadata=facts(
+            "number format of the pipeline; after a plus how its denoiser's weights are quantised",
+            "{}",
+            {PANEL, TRACKED, MADE},
+            usual="float32",
+        )
     )
     engine: str = field(  # as in bench/plan/plan.py
         metadata=facts("libraries and device kind", "{}", {PANEL}, after="peak_memory_bytes")
@@ -176,9 +181,18 @@ class Cell:
     options: str = field(  # of model.call, where they differ from what the model gives it
         default="", metadata=facts("model.call", "{}", AXIS | {JSON}, after="negative_prompt")
     )
-
     # Hash of the files, 16 hex digits, where another program made the images; see bench/imported.
     given: str = field(default="", metadata=facts(roles={MADE}))
+
+    compile: str = field(  # bench/generate/compiled.py
+        default="off",
+        metadata=facts(
+            "how torch.compile compiles the denoiser: off, regional (its repeated blocks) or full",
+            "{} compile",
+            AXIS,
+            after="dtype",
+        ),
+    )
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
@@ -297,6 +311,8 @@ class Latency:
     # [timed_runs] of denoise_s in the scheduler's steps; of a processor alone, and not in records
     # of before.
     scheduler_s: list[float] | None = None
+    # Of compiling what was timed, before it was; None where the model is not compiled.
+    compile_s: float | None = None
 
     @property
     def prepare_s(self) -> list[float]:

@@ -55,6 +55,8 @@ _MEASURED = {
     "latency_scheduler_s": "of it in the scheduler's steps; empty on an accelerator, where a step "
     "ends before its work is done",
     "latency_decode_s": "median seconds per image in the VAE decoder",
+    "compile_s": "seconds that a process compiles the denoiser for such a batch, once, before the "
+    "first image; in no latency",
     "calibration_s": "median seconds of the fixed workload timed beside",
     "threads": "CPU threads of the latency pass",
     "energy_j": "median joules per image of the processor or accelerator; empty where it keeps no "

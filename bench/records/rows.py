@@ -188,6 +188,7 @@ def _latency_columns(record: dict[str, Any] | None) -> dict[str, Any]:
         "latency_denoise_s": float(np.median(latency.denoise_s)) / latency.batch_size,
         "latency_scheduler_s": _median_per_image(latency.scheduler_s, latency.batch_size),
         "latency_decode_s": float(np.median(latency.decode_s)) / latency.batch_size,
+        "compile_s": _known(latency.compile_s),
         "calibration_s": float(np.median(latency.calibration_s)),
         "energy_j": _median_per_image(latency.energy_j, latency.batch_size),
         "throughput_images_per_s": 1 / p50,

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from denoisebench.bench.errors import nearest, suggestion
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.paths.s3 import check_address
 from denoisebench.bench.settings.unknown import unknown_setting
@@ -114,4 +115,11 @@ def config_problem(item: ErrorDetails, settings: type[BaseModel]) -> str:
         return str(message)
     # Of a group of settings the message says which one; all of its values would bury that.
     value = "" if isinstance(item["input"], dict) else f"={item['input']}"
-    return f"{where}{value}: {message[0].lower()}{message[1:]}"
+    near = _near(item) if item["type"] == "literal_error" else ""
+    return f"{where}{value}: {message[0].lower()}{message[1:]}{near}"
+
+
+def _near(item: ErrorDetails) -> str:
+    """Which of a few values was meant, where one is spelt nearly so."""
+    values = re.findall(r"'([^']+)'", item["msg"])
+    return f"; {suggestion(item['input'], values)}" if nearest(str(item["input"]), values) else ""

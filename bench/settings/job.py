@@ -1,7 +1,7 @@
 """The composed config of one job, checked: types, ranges, no unknown keys."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,8 @@ _NOTHING = {"metrics.reference": "none"}
 
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+Quantiser = Literal["int8wo", "int8dq", "fp8wo", "fp8"]  # of bench/models/quantised.py
+Precision = Literal[Dtype, Quantiser]
 
 # The forms that a user can name, of bench/records/guidance.py.
 GuidanceForm = Literal[
@@ -273,6 +275,8 @@ class Settings(Strict):
     claims: ClaimsSettings | None = None
     budget: Annotated[str, AfterValidator(_checked_budget)] | None = None
     usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # of the machine
+    precision: Precision | None = None  # None: the number format of its model
+    compile: Literal["off", "regional", "full"] = "off"
     steps: Count
     guidance: Weight
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -319,6 +323,19 @@ class Settings(Strict):
                 f"at least; it is {self.latency.timed_runs}"
             )
         return self
+
+    @property
+    def dtype(self) -> str:
+        """Number format of the pipeline, as a cell holds it: `bfloat16`, or `bfloat16+int8wo`."""
+        own, precision = self.model.dtype, self.precision
+        if precision is None or precision in get_args(Dtype):
+            return precision or own
+        return f"{own}+{precision}"
+
+    @property
+    def quantiser(self) -> str:
+        """How the weights of the denoiser are quantised; empty when they are not."""
+        return self.dtype.partition("+")[2]
 
 
 def check_settings(config: dict[str, Any]) -> tuple[Settings | None, list[str]]:

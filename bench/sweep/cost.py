@@ -78,6 +78,6 @@ def _keep_pace(job: Job, seconds: float) -> None:
 def _file(job: Job) -> Path:
     """The file of a pace, named by what decides it but the number of steps."""
     cell, machine = job.entry.cell, job.machine
-    made_of = [cell.weights, cell.width, cell.height, cell.dtype, cell.task]
+    made_of = [cell.weights, cell.width, cell.height, cell.dtype, cell.compile, cell.task]
     made_by = [machine.device, machine.threads, machine.batch_size]
     return cache_folder() / _PACES / f"{digest([*made_of, *made_by], 16)}.json"

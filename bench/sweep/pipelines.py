@@ -24,8 +24,7 @@ class Pipelines:
         """The pipeline that does the job's task."""
         from denoisebench.bench.inputs.tasks import task_pipeline
 
-        cell = job.entry.cell
-        model = (job.model, cell.dtype)
+        cell, model = job.entry.cell, job.load
         if (*model, cell.task) not in self._pipelines:
             if model not in self._pipelines:
                 self._load(job, model)
@@ -77,12 +76,22 @@ class Pipelines:
             yield pipeline, stages
 
     def _load(self, job: Job, key: tuple[object, ...]) -> None:
+        from denoisebench.bench.generate.compiled import compile_denoiser, forget_compiled
+        from denoisebench.bench.models.denoiser import denoiser_of
         from denoisebench.bench.models.load import load_pipeline
+        from denoisebench.bench.models.quantised import quantise
 
         self._pipelines.clear()  # jobs come grouped by model: one at a time in memory
         self._embeddings.clear()
+        forget_compiled()
         gc.collect()
+        cell = job.entry.cell
+        number_format, _, quantiser = cell.dtype.partition("+")
         pipeline = load_pipeline(
-            job.model.source, job.entry.cell.dtype, job.machine.device, loading=job.model.loading
+            job.model.source, number_format, job.machine.device, loading=job.model.loading
         )
+        if quantiser:
+            quantise(denoiser_of(pipeline), quantiser)
+        if cell.compile != "off":
+            compile_denoiser(pipeline, cell.compile)
         self._pipelines[key] = pipeline

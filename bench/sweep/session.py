@@ -244,7 +244,7 @@ class Session:
 def _load_of(job: Job) -> tuple[Any, ...]:
     """What the size of a batch that fits, and the cost of a call, depend on."""
     cell = job.entry.cell
-    return job.model, cell.dtype, cell.height, cell.width, cell.task, cell.guidance
+    return job.load, cell.height, cell.width, cell.task, cell.guidance
 
 
 def _use_threads(threads: int) -> None:

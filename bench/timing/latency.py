@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from denoisebench.bench.generate.compiled import compilation_of, compile_seconds
 from denoisebench.bench.generate.generate import generate
 from denoisebench.bench.generate.probes import Stages, synchronise, watched
 from denoisebench.bench.inputs.images import Inputs
@@ -43,9 +44,13 @@ def measure_latency(
     timed_runs: int,
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
-    device = pipeline.device
+    device, compilation = pipeline.device, compilation_of(pipeline)
     for _ in range(warmup_runs):
         generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
+    if compilation:  # one run more, which compiles what the others did not
+        compilation.seen.clear()
+        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
+    compiled_s = compile_seconds()
     calibrate, joules = calibration(device), energy_meter(device)
     _reset_peak_memory(device)
     totals, calibrations, seen, spent = [], [], [], []
@@ -59,6 +64,8 @@ def measure_latency(
         seen.append(stages)
         calibrations.append((before + after) / 2)
         before = after
+    if compilation and compile_seconds() > compiled_s:
+        raise RuntimeError("the denoiser was compiled while it was timed: no latency is known")
     return Latency(
         batch_size=len(prompts),
         warmup_runs=warmup_runs,
@@ -73,6 +80,7 @@ def measure_latency(
         peak_memory_bytes=_peak_memory(device),
         threads=torch.get_num_threads(),
         energy_j=spent if joules else None,
+        compile_s=compilation.seen_s if compilation else None,
     )
 
 

@@ -26,7 +26,8 @@ NAME = "m, ddim, 10 steps, guidance 4"
             "m, img2img, ddim, 10 steps, guidance 4, strength 0.5",
         ),
         ({"options": '{"clip_skip": 1, "eta": 0.5}'}, f"{NAME}, clip_skip=1, eta=0.5"),
-        ({"guidance_form": "embedded", "call": '{"eta": 1.0}', "dtype": "float16"}, NAME),
+        ({"guidance_form": "embedded", "call": '{"eta": 1.0}'}, NAME),
+        ({"dtype": "bfloat16+int8wo", "compile": "full"}, f"{NAME}, bfloat16+int8wo, full compile"),
     ],
 )
 def test_a_name_says_what_is_unusual_in_the_order_of_the_columns(values, name):
