@@ -42,6 +42,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "task.",
             "precision",
             "compile",
+            "cache",
+            "cache.",
             "guidance_",
             "grid",
             "latents",

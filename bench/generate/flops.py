@@ -5,7 +5,7 @@ two. By torch's counter, which sees matrix products, convolutions and attention,
 import math
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -23,20 +23,27 @@ class _AllCountedError(Exception):
     """Ends a trajectory once there is nothing left to count."""
 
 
+Inside = Callable[[], AbstractContextManager[None]]  # a context to be entered
+
+
 def flops_of(
-    denoiser: nn.Module, patterns: Collection[Pattern], make: Callable[[], object]
+    denoiser: nn.Module, patterns: Collection[Pattern], make: Callable[[Inside], object]
 ) -> dict[Pattern, float]:
     """Operations of a call by its pattern; nan where torch has no rule for an operation of it.
 
-    make: runs a trajectory that has all the patterns, which goes on only until each was seen.
+    make: runs a trajectory that has all the patterns, within the context that it is given, which it
+    enters once a cache is laid. It goes on only until each pattern was seen.
     """
+    known: dict[Pattern, float] = {}
+
+    @contextmanager
+    def counting() -> Iterator[None]:
+        with counted(denoiser) as work, _flops_counted(denoiser, work, patterns, known=known):
+            yield
+
     try:
-        with (
-            counted(denoiser) as work,
-            _flops_counted(denoiser, work, patterns) as known,
-            suppress(_AllCountedError),
-        ):
-            make()
+        with suppress(_AllCountedError):
+            make(counting)
     finally:
         for module in denoiser.modules():  # an unfinished trajectory leaves caches in its middle
             if hasattr(module, "_diffusers_hook"):
@@ -46,11 +53,10 @@ def flops_of(
 
 @contextmanager
 def _flops_counted(
-    denoiser: nn.Module, work: Work, wanted: Collection[Pattern]
-) -> Iterator[dict[Pattern, float]]:
-    """Operations by pattern, as calls come. Raises _AllCountedError in the call after which none is
-    wanted."""
-    known: dict[Pattern, float] = {}
+    denoiser: nn.Module, work: Work, wanted: Collection[Pattern], *, known: dict[Pattern, float]
+) -> Iterator[None]:
+    """Adds operations to the known ones by pattern, as calls come. Raises _AllCountedError in the
+    call after which none is wanted."""
     had_own, original = "forward" in vars(denoiser), denoiser.forward
 
     def counting(*args: Any, **kwargs: Any) -> Any:
@@ -68,7 +74,7 @@ def _flops_counted(
     denoiser.forward = counting
     try:
         with torch.compiler.set_stance("force_eager"):
-            yield known
+            yield
     finally:
         if had_own:
             denoiser.forward = original

@@ -1,19 +1,25 @@
 """Prompts, or classes, and noise to images through a diffusers pipeline."""
 
 import inspect
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from denoisebench.bench.caches.catalogue import NONE, Cache
+from denoisebench.bench.caches.enable import with_cache
+from denoisebench.bench.caches.ratios import measured_ratios
 from denoisebench.bench.generate.steering import steered
 from denoisebench.bench.inputs.images import Inputs
 from denoisebench.bench.inputs.tasks import WITH_INPUTS, any_latents
 from denoisebench.bench.noise import sample_generators, seed_noise
 from denoisebench.bench.records.cell import Cell
-from denoisebench.bench.records.guidance import Guidance
+from denoisebench.bench.records.guidance import FORMS, Guidance
 from denoisebench.bench.schedulers.grids import build_scheduler
 from denoisebench.bench.schedulers.training import config_of
 
@@ -27,11 +33,15 @@ def generate(
     start: int,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
+    ratios: Sequence[float] | None = None,
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> np.ndarray:
     """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
     prompts: [N] texts, or numbers of classes where the pipeline is told those.
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
+    ratios: of MagCache, as magnitude_ratios gives them. inside: a context to be entered once the
+    cell's cache is laid.
     Raises ValueError for images of another size.
     """
     arguments = {
@@ -48,7 +58,12 @@ def generate(
     generators = sample_generators(cell.seed, start, start + len(prompts))
     seed_noise(pipeline.scheduler, generators)
     try:
-        with steered(pipeline, cell.guidance, steering), any_latents(pipeline):
+        with (
+            steered(pipeline, cell.guidance, steering),
+            any_latents(pipeline),
+            _cached(pipeline, cell, ratios),
+            inside(),
+        ):
             images = pipeline(
                 num_inference_steps=cell.steps,
                 generator=generators,
@@ -65,6 +80,38 @@ def generate(
             "choose a size that it can make, and latents that fit it"
         )
     return _to_uint8(images)
+
+
+def needs_ratios(cell: Cell) -> bool:
+    """Whether the cell's cache has to know what magnitude_ratios measures."""
+    cache = cache_of(cell)
+    return cache.name == "magcache" and cache.value("ratios") == "calibrated"
+
+
+def magnitude_ratios(
+    pipeline: Any, cell: Cell, prompts: Sequence[str] | Sequence[int], **options: Any
+) -> tuple[float, ...]:
+    """Ratios of its model, scheduler and steps, from samples that skip nothing. options: those of
+    generate."""
+    plain = without_cache(cell)
+    return measured_ratios(pipeline, lambda: generate(pipeline, plain, prompts, **options))
+
+
+def without_cache(cell: Cell) -> Cell:
+    return replace(cell, cache=NONE, cache_options="")
+
+
+def cache_of(cell: Cell) -> Cache:
+    options = json.loads(cell.cache_options or "{}")
+    return Cache(cell.cache.partition(" ")[0], tuple(sorted(options.items())))
+
+
+def _cached(
+    pipeline: Any, cell: Cell, ratios: Sequence[float] | None
+) -> AbstractContextManager[None]:
+    guidance = Guidance(cell.guidance_form, cell.guidance)
+    stacked = guidance.on and FORMS[guidance.form].stacked
+    return with_cache(pipeline, cache_of(cell), steps=cell.steps, stacked=stacked, ratios=ratios)
 
 
 def _prompt_arguments(pipeline: Any, prompts: Sequence[str] | Sequence[int]) -> dict[str, Any]:

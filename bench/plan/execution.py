@@ -1,22 +1,48 @@
-"""How a model is run, its precision and compilation: what this machine or the model cannot do,
-found before anything loads."""
+"""How a model is run, its precision, compilation and step cache: what this machine, the model or
+the scheduler cannot do, found before anything loads."""
 
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import which
+from typing import Any
 
+from denoisebench.bench.caches.catalogue import CACHES, NONE, Cache, make_cache
+from denoisebench.bench.errors import UserError, suggestion
+from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of
+from denoisebench.bench.models.files import parts_of
+from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.models.quantised import quantiser_problems
 from denoisebench.bench.paths import CLOSED_FORM
+from denoisebench.bench.plan.job import Job
+from denoisebench.bench.records.cell import FACTS, kept
+from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.settings.job import Settings
 
+_FEW_STEPS = 8
+# Fields of a cell that are made of a group of settings, or of a file.
+_OTHERWISE = ("model", "task", "scheduler", "prompts", "latents", "cache")
 
-def precision_problems(settings: Settings) -> Iterator[str]:
+
+def same_fields(settings: Settings) -> dict[str, Any]:
+    """Fields of a cell that are settings as they are, and those that say how the model is run."""
+    cache = cache_asked(settings)
+    same = [name for name in FACTS if name in Settings.model_fields and name not in _OTHERWISE]
+    return {
+        **{name: kept(name, getattr(settings, name)) for name in same},
+        "strength": settings.strength if settings.task.name in WITH_INPUTS else 1.0,
+        "dtype": settings.dtype,
+        "cache": cache.word,
+        "cache_options": kept("cache_options", dict(cache.options)),
+    }
+
+
+def _precision_problems(settings: Settings) -> Iterator[str]:
     if not settings.quantiser:
         return
     if settings.model.path.startswith(CLOSED_FORM):
@@ -28,7 +54,7 @@ def precision_problems(settings: Settings) -> Iterator[str]:
         yield from quantiser_problems(settings.quantiser, device_of(settings.device))
 
 
-def compile_problems(settings: Settings) -> Iterator[str]:
+def _compile_problems(settings: Settings) -> Iterator[str]:
     if settings.compile == "off":
         return
     where, model = f"compile={settings.compile}", settings.model
@@ -38,6 +64,90 @@ def compile_problems(settings: Settings) -> Iterator[str]:
         yield f"{where}: is not run on a GPU of Apple's; use compile=off"
     elif problem := _no_compiler():
         yield f"{where}: {problem}, or use compile=off"
+
+
+def cache_asked(settings: Settings) -> Cache:
+    """The cache, with those of the options that it has. Raises UserError as make_cache does."""
+    name, options = settings.cache.name, settings.cache.options
+    known = CACHES[name].options if name in CACHES else {}
+    return make_cache(name, {key: value for key, value in options.items() if key in known})
+
+
+def decides_by_batch(settings: Settings) -> bool:
+    """Whether a sample would depend on the others of its batch: hits are decided for all of it."""
+    return cache_asked(settings).spec.by_batch
+
+
+def _cache_problems(settings: Settings) -> Iterator[str]:
+    """What is wrong with a cache whatever the model, and what it cannot be used with."""
+    try:
+        asked = cache_asked(settings)
+    except UserError as error:
+        yield str(error)
+        return
+    if not asked.is_on:
+        return
+    where, model = f"cache={asked.name}", settings.model
+    if model.path.startswith(CLOSED_FORM) or is_onnx(model.path):
+        yield f"{where}: {model.name} has no transformer blocks to skip; use cache=none"
+    if settings.guidance_interval:
+        yield f"{where}: guidance_interval changes its batch between steps; leave one of them out"
+    by_blocks = asked.spec.skips == "blocks"
+    if settings.compile == "full" or (settings.compile == "regional" and not by_blocks):
+        cure = "compile=regional or off" if by_blocks else "compile=off"
+        yield f"{where}, compile={settings.compile}: it decides within what is compiled; use {cure}"
+
+
+def execution_problems(settings: Settings) -> Iterator[str]:
+    for rule in (_precision_problems, _compile_problems, _cache_problems):
+        yield from rule(settings)
+
+
+def cache_misfits(model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Why a cache cannot go on a model, or counts the scheduler's evaluations wrongly."""
+    asked = cache_asked(settings)
+    if not asked.is_on or isinstance(model.source, str):
+        return
+    from denoisebench.bench.caches.refusals import misfit  # loads diffusers
+
+    parts = parts_of(model.loading.config or model.source)
+    _, denoiser = parts.get("unet") or parts.get("transformer") or ("", "")
+    evaluations, _ = spec_of(settings.scheduler.of).evaluations
+    if why := misfit(asked, denoiser, evaluations=evaluations):
+        by = f", scheduler={settings.scheduler.of}" if evaluations > 1 else ""
+        yield f"cache={asked.name}{by}: {settings.model.name}: {why}"
+
+
+def idle_cache_options(jobs: Sequence[Job]) -> Iterator[str]:
+    """Options that no cache of a grid has; one that some lack is theirs alone who have it."""
+    names = dict.fromkeys(job.settings.cache.name for job in jobs)
+    known = dict.fromkeys(option for name in names for option in CACHES[name].options)
+    for option in dict.fromkeys(name for job in jobs for name in job.settings.cache.options):
+        if option not in known:
+            has = suggestion(option, known) if known else "it takes none"
+            yield f"cache.{option}: no option of cache={','.join(names)}; {has}"
+
+
+def cache_notices(jobs: Sequence[Job]) -> Iterator[str]:
+    """What to know of caches before they run."""
+    by_batch = dict.fromkeys(job.entry.cell.cache for job in jobs if job.one_by_one)
+    if by_batch:
+        yield (
+            f"{', '.join(by_batch)}: what it skips is decided from a whole batch, so its images "
+            "are made one by one, guided ones with their unguided half"
+        )
+    few = {job.entry.cell.model for job in jobs if _has_little_to_skip(job)}
+    if few:
+        yield (
+            f"{', '.join(sorted(few))}: distilled, and run in {_FEW_STEPS} steps or fewer: a cache "
+            "has little to skip there that does not matter"
+        )
+
+
+def _has_little_to_skip(job: Job) -> bool:
+    cell = job.entry.cell
+    is_distilled = job.model.distilled or not cell.has_guidance
+    return cell.cache != NONE and is_distilled and cell.steps <= _FEW_STEPS
 
 
 @cache

@@ -18,7 +18,7 @@ from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.onnx_file import is_onnx, onnx_devices
 from denoisebench.bench.models.pipelines import PipelineFacts, call_arguments, facts_of
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.plan.execution import compile_problems, precision_problems
+from denoisebench.bench.plan.execution import cache_misfits, execution_problems
 from denoisebench.bench.plan.options import option_problems
 from denoisebench.bench.records.cell import RANDOM
 from denoisebench.bench.records.guidance import FORMS, forms_of, guidance_of
@@ -125,8 +125,7 @@ _OF_SETTINGS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _given_latents,
     _scheduler_names,
     input_problems,
-    precision_problems,
-    compile_problems,
+    execution_problems,
 )
 
 
@@ -302,6 +301,7 @@ _OF_A_MODEL: tuple[Callable[[FoundModel, Settings], Iterator[str]], ...] = (
     _number_of_steps,
     _start_from_image,
     _given_levels,
+    cache_misfits,
 )
 
 

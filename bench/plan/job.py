@@ -57,6 +57,7 @@ class Job:
     margins: dict[str, dict[str, float | None]]  # declared losses, by metric
     unmeasured: tuple[str, ...]  # a sentence for each metric that this machine cannot measure
     reasons: tuple[Reason, ...] = ()  # why it cannot be run
+    one_by_one: bool = False  # images: its cache would decide for a batch by all of it
     trajectory: "Job | None" = None  # what convergence is measured against, see trajectory.py
     convergence: dict[str, Metric] = field(default_factory=dict)  # to it, by column
 

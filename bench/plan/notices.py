@@ -11,6 +11,7 @@ from denoisebench.bench.inputs.prompts import UNCONDITIONAL
 from denoisebench.bench.models.files import read_json
 from denoisebench.bench.models.pipelines import call_arguments
 from denoisebench.bench.paths import resolve
+from denoisebench.bench.plan.execution import cache_notices
 from denoisebench.bench.plan.instead import runs_instead
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import given_prompts
@@ -46,6 +47,7 @@ def notices(jobs: Sequence[Job]) -> list[str]:
         *without,
         *unmeasured_convergence(jobs),
         *_without_weights(jobs),
+        *cache_notices(jobs),
     ]
 
 

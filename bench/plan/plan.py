@@ -11,7 +11,6 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import InputSet, input_set
 from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import PromptSet
-from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.hub import NotHere
 from denoisebench.bench.models.load import FoundModel, find_model
@@ -19,6 +18,11 @@ from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.completed import completed
+from denoisebench.bench.plan.execution import (
+    decides_by_batch,
+    idle_cache_options,
+    same_fields,
+)
 from denoisebench.bench.plan.fits import expected_nfe, unfit
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
@@ -99,6 +103,7 @@ def plan_sweep(configs: Iterable[dict[str, Any]], known_problems: Iterable[str] 
     if not problems:  # else part of what is measured may be unknown
         problems |= dict.fromkeys(idle_margins(grid))
     problems |= dict.fromkeys(misfits(grid, jobs))
+    problems |= dict.fromkeys(idle_cache_options(grid))
     problems |= dict.fromkeys(conflicts(jobs))
     if problems:
         raise UserError("\n".join(problems))
@@ -215,7 +220,7 @@ def _measured(
     prompts = PromptSet.of(settings.prompts)
     inputs = input_set(settings, prompts)
     made_of = {"prompts_hash": prompts.identity(), **effective}  # a bad file is found here
-    engine = _engine(settings, machine.device)
+    engine = _engine(settings, machine)
     cell = _cell(settings, model, scheduler, made_of=made_of, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
     laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
@@ -239,6 +244,7 @@ def _measured(
         latency=settings.latency,
         may_be_flat=may_be_flat,
         pictures=settings.images,
+        one_by_one=decides_by_batch(settings),
         margins=settings.margins.model_dump()["gating"],
         unmeasured=tuple(lacks),
     )
@@ -286,31 +292,27 @@ def _cell(
         scheduler=scheduler.name,
         scheduler_class=spec_of(scheduler.base).class_name,
         scheduler_flags=json.dumps(scheduler.flags, sort_keys=True),
-        steps=settings.steps,
-        seed=settings.seed,
         prompts=prompts.label,
         height=model.size[1],
         width=model.size[0],
-        dtype=settings.dtype,
-        compile=settings.compile,
         engine=engine,
         call=kept("call", own),
         options=kept("options", options),
-        strength=settings.strength if settings.task.name in WITH_INPUTS else 1.0,
         inputs=inputs.identity(used) if inputs else "",
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
-        grid=settings.grid,
-        **made_of,
+        **{**same_fields(settings), **made_of},
     )
 
 
-def _engine(settings: Settings, device: str) -> str:
+def _engine(settings: Settings, machine: Machine) -> str:
     """What computes an image. Below float32, compiled, and on accelerators, which multiply in less,
-    an image depends on the batch it is in."""
+    an image depends on the batch it is in; where a cache would decide by it, each is made alone."""
     libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
-    parts = [*(f"{name} {library_version(name)}" for name in libraries), device]
-    if settings.dtype != "float32" or device != "cpu" or settings.compile != "off":
-        parts.append(f"batches of {settings.batch_size}")
+    parts = [*(f"{name} {library_version(name)}" for name in libraries), machine.device]
+    if decides_by_batch(settings):
+        parts.append("batches of 1")
+    elif settings.dtype != "float32" or machine.device != "cpu" or settings.compile != "off":
+        parts.append(f"batches of {machine.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
+from denoisebench.bench.plan.execution import same_fields
 from denoisebench.bench.plan.fits import unfit
 from denoisebench.bench.plan.own_scheduler import with_own_class
 from denoisebench.bench.plan.wanted import (
@@ -14,7 +15,7 @@ from denoisebench.bench.plan.wanted import (
     absent_of_model,
     fetch_command,
 )
-from denoisebench.bench.records.cell import FACTS, kept
+from denoisebench.bench.records.cell import kept
 from denoisebench.bench.records.guidance import guidance_of
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.schedulers.catalogue import spec_of
@@ -101,9 +102,8 @@ def _asked(settings: Settings) -> dict[str, Any]:
     model = settings.model
     own = model.call if model.call_of_files is None else model.call_of_files
     options = {name: value for name, value in model.call.items() if own.get(name) != value}
-    same = {name: kept(name, getattr(settings, name)) for name in FACTS if _is_plain(name)}
     return {
-        **same,
+        **same_fields(settings),
         **({"guidance_form": model.guidance_form} if model.guidance_form else {}),
         "options": kept("options", options),
         "model": model.name,
@@ -111,11 +111,6 @@ def _asked(settings: Settings) -> dict[str, Any]:
         "scheduler": asked(settings.scheduler).name,
         "strength": settings.strength if settings.task.name in WITH_INPUTS else 1.0,
     }
-
-
-def _is_plain(name: str) -> bool:
-    others = ("model", "task", "scheduler", "prompts", "latents")
-    return name in Settings.model_fields and name not in others
 
 
 def _nfe(settings: Settings) -> int | None:

@@ -12,6 +12,7 @@ from denoisebench.bench.paths import hash_of
 
 DEVICES = ("cpu", "cuda", "mps")
 WEIGHTLESS = ("ignored", "none")  # forms of guidance in which a weight has no effect
+NONE = "none"  # the cache of a cell that has none
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 
 # What a field of a cell is used for.
@@ -193,6 +194,15 @@ class Cell:
             after="dtype",
         ),
     )
+    cache: str = field(  # bench/caches/catalogue.py
+        default="none",
+        metadata=facts(
+            "step cache of the denoiser, with its first option and all that are unusual; none",
+            "{}",
+            AXIS,
+        ),
+    )
+    cache_options: str = field(default="", metadata=facts(roles={OTHER, JSON}))  # all it has
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
@@ -387,6 +397,7 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
 SERVICE = "a service"  # the engine of a cell whose images were bought
 HOSTED_KIND = "hosted"  # names the record of what a service was paid for, and what it did not give
 WORK_KIND = "work"  # names the shards of what was really computed for each image
+IDLE_KIND = "idle"  # names the record of whether a cell's cache ever hits
 SECONDS_KIND = "seconds"  # names the record of what images took that another program made
 
 

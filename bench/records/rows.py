@@ -13,6 +13,7 @@ import numpy as np
 
 from denoisebench.bench.records.cell import (
     HOSTED_KIND,
+    IDLE_KIND,
     SECONDS_KIND,
     WORK_KIND,
     Cell,
@@ -108,6 +109,7 @@ def _row(store: Store, entry: Entry) -> dict[str, Any]:
         **_cost_columns(store.read_record(key, "cost")),
         **_work_columns(store, key),
         "cut_prompts": _known((store.read_record(key, cut_kind(entry.samples)) or {}).get("cut")),
+        "idle_cache": _known((store.read_record(key, IDLE_KIND) or {}).get("idle")),
         "flat_images": (store.read_record(key, "flat") or {}).get("flat", math.nan),
         **_grid_columns(store.read_record(key, "grid")),
         **_vendor_columns(store.read_record(key, "vendor")),

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -130,6 +131,19 @@ class SchedulerSettings(Strict):
     def of(self) -> str:
         """The entry of the catalogue, or the class of the user's own, that flags are laid over."""
         return self.base or self.name
+
+
+class CacheSettings(BaseModel):
+    """A step cache, and options of bench/caches/catalogue.py under their own names: which cache
+    has which is the plan's to say, as an axis of caches shares one list of options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "none"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {k: v for k, v in (self.model_extra or {}).items() if v is not None}
 
 
 class TaskSettings(Strict):
@@ -277,6 +291,7 @@ class Settings(Strict):
     usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # of the machine
     precision: Precision | None = None  # None: the number format of its model
     compile: Literal["off", "regional", "full"] = "off"
+    cache: CacheSettings = CacheSettings()
     steps: Count
     guidance: Weight
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0

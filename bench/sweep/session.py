@@ -3,8 +3,10 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import Cost, Entry, cut_kind
+from denoisebench.bench.records.cell import IDLE_KIND, NONE, Cost, Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
+from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.score.own import OwnMetricError
@@ -185,32 +188,76 @@ class Session:
 
     def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""
-        from denoisebench.bench.generate.flops import flops_of
+        images = _joined(partial(self._batch, job), _batches(job, first, last))
+        self._record_idle_cache(job, images, first)
+        return images
+
+    def _batch(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
+        """Images of samples first to last - 1, made at once."""
+        from denoisebench.bench.generate.flops import Inside, flops_of
         from denoisebench.bench.generate.generate import generate
-        from denoisebench.bench.generate.probes import denoiser_of
-        from denoisebench.bench.generate.work import counted
+        from denoisebench.bench.generate.work import Work, counted
+        from denoisebench.bench.models.denoiser import denoiser_of
 
-        prompts = job.prompts.for_pipeline(job.entry.samples)[first:last]
-        inputs = job.inputs.load(first, last) if job.inputs else None
-        latents = _latents(job)
+        works: list[Work] = []
+        given = {**_given(job, first, last), "ratios": self._ratios(job)}
 
-        def make() -> npt.NDArray[np.uint8]:
-            cell = job.entry.cell
-            return generate(pipeline, cell, prompts, start=first, inputs=inputs, latents=latents)
+        def make(inside: Inside) -> npt.NDArray[np.uint8]:
+            return generate(pipeline, job.entry.cell, **given, inside=inside)
+
+        @contextmanager
+        def counting() -> Iterator[None]:
+            if job.entry.cell.compile != "off":  # a compiled block that is wrapped is compiled anew
+                yield
+                return
+            with counted(denoiser_of(pipeline)) as work:
+                works.append(work)
+                yield
 
         def count_again(patterns: Collection[Any]) -> dict[Any, float]:
             with self._pipelines.watched(job):  # the embeddings are remembered
                 return flops_of(denoiser_of(pipeline), patterns, make)
 
-        with (
-            self._pipelines.watched(job) as (pipeline, stages),
-            counted(denoiser_of(pipeline)) as work,
-        ):
-            images = make()
+        with self._pipelines.watched(job) as (pipeline, stages):
+            images = make(counting)
         _record_work(self.store, job, pipeline, stages=stages, samples=last - first)
-        samples, load = last - first, _load_of(job)
-        self._work.keep(job.entry.cell.key, first, samples, work=work, load=load, again=count_again)
+        key, samples, load = job.entry.cell.key, last - first, _load_of(job)
+        for work in works:
+            self._work.keep(key, first, samples, work=work, load=load, again=count_again)
         return images
+
+    def _ratios(self, job: Job) -> list[float] | None:
+        """What a cache must know of the model, measured once for a cell, on its first sample; None
+        where it need not."""
+        from denoisebench.bench.generate.generate import magnitude_ratios, needs_ratios
+
+        cell = job.entry.cell
+        if not needs_ratios(cell):
+            return None
+        record = self.store.read_record(cell.key, "ratios")
+        if record is None:
+            ratios = magnitude_ratios(self._pipelines.of(job), cell, **_given(job, 0, 1))
+            record = {"ratios": ratios}
+            self.store.write_record(cell.key, "ratios", record)
+        return list(record["ratios"])
+
+    def _record_idle_cache(self, job: Job, images: npt.NDArray[np.uint8], first: int) -> None:
+        """Says whether a cache changes none of the first images that are made: then the cell is one
+        without it, but for its time."""
+        from denoisebench.bench.generate.generate import generate, without_cache
+
+        cell = job.entry.cell
+        if cell.cache == NONE or self.store.read_record(cell.key, IDLE_KIND) is not None:
+            return
+
+        def plain(start: int, stop: int) -> npt.NDArray[np.uint8]:
+            return generate(pipeline, without_cache(cell), **_given(job, start, stop))
+
+        with self._pipelines.watched(job) as (pipeline, _):
+            same = _joined(plain, _batches(job, first, first + len(images))) == images
+        self.store.write_record(cell.key, IDLE_KIND, {"idle": bool(same.all())})
+        if same.all():
+            _log.warning("%s: never hits: images are those of cache=none", cell_name(asdict(cell)))
 
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""
@@ -226,7 +273,7 @@ class Session:
             return
         from denoisebench.bench.timing.latency import measure_latency
 
-        pipeline = self._pipelines.of(job)
+        pipeline, ratios = self._pipelines.of(job), self._ratios(job)
         self._scoring.warm_up(job)
         prompts = job.prompts.for_pipeline(job.entry.samples)
         latency = measure_latency(
@@ -235,6 +282,7 @@ class Session:
             (prompts * -(-count // len(prompts)))[:count],
             inputs=job.inputs.load(0, count) if job.inputs else None,
             latents=_latents(job),
+            ratios=ratios,
             warmup_runs=job.latency.warmup_runs,
             timed_runs=job.latency.timed_runs,
         )
@@ -293,6 +341,28 @@ def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples:
     if store.read_record(key, "vendor") is None:
         default = vendor_default(pipeline, of_classes=bool(job.prompts.classes))
         store.write_record(key, "vendor", asdict(default))
+
+
+def _batches(job: Job, first: int, last: int) -> list[tuple[int, int]]:
+    """Ranges of the samples first to last - 1 that are made at once."""
+    size = 1 if job.one_by_one else last - first
+    return [(start, min(start + size, last)) for start in range(first, last, size)]
+
+
+def _joined(
+    make: Callable[[int, int], npt.NDArray[np.uint8]], batches: list[tuple[int, int]]
+) -> npt.NDArray[np.uint8]:
+    return np.concatenate([make(first, last) for first, last in batches])
+
+
+def _given(job: Job, first: int, last: int) -> dict[str, Any]:
+    """What samples first to last - 1 are made of, as arguments of generate."""
+    return {
+        "prompts": job.prompts.for_pipeline(job.entry.samples)[first:last],
+        "start": first,
+        "inputs": job.inputs.load(first, last) if job.inputs else None,
+        "latents": _latents(job),
+    }
 
 
 def _latents(job: Job) -> npt.NDArray[np.float32] | None:

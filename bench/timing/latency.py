@@ -3,7 +3,8 @@
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,19 @@ def measure_latency(
     *,
     inputs: Inputs | None = None,
     latents: np.ndarray | None = None,
+    ratios: Sequence[float] | None = None,
     warmup_runs: int,
     timed_runs: int,
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device, compilation = pipeline.device, compilation_of(pipeline)
+    options = {"inputs": inputs, "latents": latents, "ratios": ratios}
+    call = partial(generate, pipeline, cell, prompts, start=0, **options)
     for _ in range(warmup_runs):
-        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
+        call()
     if compilation:  # one run more, which compiles what the others did not
         compilation.seen.clear()
-        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
+        call()
     compiled_s = compile_seconds()
     calibrate, joules = calibration(device), energy_meter(device)
     _reset_peak_memory(device)
@@ -57,7 +61,7 @@ def measure_latency(
     before = calibrate()
     for _ in range(timed_runs):
         start_j = joules() if joules else 0.0
-        total, stages = _timed_run(pipeline, cell, prompts, inputs=inputs, latents=latents)
+        total, stages = _timed_run(pipeline, call)
         spent.append(joules() - start_j if joules else 0.0)
         after = calibrate(_CALIBRATION_SHARE * total)
         totals.append(total)
@@ -84,18 +88,11 @@ def measure_latency(
     )
 
 
-def _timed_run(
-    pipeline: Any,
-    cell: Cell,
-    prompts: Sequence[str] | Sequence[int],
-    *,
-    inputs: Inputs | None,
-    latents: np.ndarray | None,
-) -> tuple[float, Stages]:
+def _timed_run(pipeline: Any, call: Callable[[], object]) -> tuple[float, Stages]:
     with watched(pipeline) as stages:
         synchronise(pipeline.device)
         start = time.perf_counter()
-        generate(pipeline, cell, prompts, start=0, inputs=inputs, latents=latents)
+        call()
         synchronise(pipeline.device)
         return time.perf_counter() - start, stages
 

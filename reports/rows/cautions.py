@@ -30,7 +30,7 @@ _START_SPREAD = 1.02  # largest to smallest start of a curve
 _IDLE = 0.1  # of an even step: a flow's last step that is shorter does next to nothing
 Curve = tuple[str, str, str]  # model, scheduler, grid
 _KEEPS_START = "scheduler.flags.timestep_spacing=trailing"
-_SAME_WORK = ("model", "dtype", "height", "width")
+_SAME_WORK = ("model", "dtype", "compile", "cache", "height", "width")
 
 
 def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
@@ -40,6 +40,7 @@ def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
     texts += [
         _not_run(frame),
         _flat_images(frame),
+        _idle_caches(frame),
         _cut_prompts(frame),
         "" if any(TOO_FEW in warning for warning in warnings) else _few_prompts(frame),
         _repeated_prompts(frame),
@@ -96,6 +97,16 @@ def _not_run(frame: pd.DataFrame) -> str:
         f"{counted(missing, 'cell')} of {len(frame)} were not run: a default is chosen among the "
         "others and may change. The same `denoisebench sweep` goes on."
     )
+
+
+def _idle_caches(frame: pd.DataFrame) -> str:
+    """Cells whose cache skipped nothing: as good as the same without, and not news."""
+    idle = frame[frame["idle_cache"] == True]  # noqa: E712  where it is not known it is nan
+    if idle.empty:
+        return ""
+    cells = [cell_name(row) for row in records(idle)]
+    listed = "; ".join(cells[:_LISTED]) + ("; …" if cells[_LISTED:] else "")
+    return f"A cache that never hits changes no image, only the time: {listed}."
 
 
 def _flat_images(frame: pd.DataFrame) -> str:

@@ -43,10 +43,20 @@ def patterns_of(model, states):
     return [call.pattern for call in work.calls]
 
 
+def within(make):
+    """What flops_of wants: the trajectory is made within the context that it gives."""
+
+    def made(inside):
+        with inside():
+            make()
+
+    return made
+
+
 def test_a_multiplication_and_an_addition_are_two():
     model, state = Toy(5), torch.randn(BATCH, WIDTH)
     (pattern,) = patterns_of(model, [state])
-    assert flops_of(model, [pattern], lambda: model(state, 0)) == {
+    assert flops_of(model, [pattern], within(lambda: model(state, 0))) == {
         pattern: 5 * 2 * BATCH * WIDTH * WIDTH
     }
 
@@ -61,7 +71,7 @@ def test_counting_ends_once_every_pattern_was_seen():
             calls.append(len(state))
             model(state, 0)
 
-    known = flops_of(model, {*patterns}, make)
+    known = flops_of(model, {*patterns}, within(make))
     assert calls == [1, 1, 2]
     assert known[patterns[2]] == 2 * known[patterns[0]]
     assert "forward" not in vars(model)
@@ -70,7 +80,7 @@ def test_counting_ends_once_every_pattern_was_seen():
 def test_what_torch_has_no_rule_for_is_not_guessed():
     model, state = Toy(1, Foreign()), torch.randn(32, 32)
     (pattern,) = patterns_of(model, [state])
-    assert math.isnan(flops_of(model, [pattern], lambda: model(state, 0))[pattern])
+    assert math.isnan(flops_of(model, [pattern], within(lambda: model(state, 0)))[pattern])
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +104,7 @@ def test_a_hit_of_a_cache_costs_less_and_counting_leaves_no_state_behind(flux):
         with counted(network) as work:
             make(flux)
         miss, hit, *_ = (call.pattern for call in work.calls)
-        known = flops_of(network, {miss, hit}, lambda: make(flux))
+        known = flops_of(network, {miss, hit}, within(lambda: make(flux)))
         assert 0 < known[hit] < known[miss]
         assert torch.equal(make(flux), images)
     finally:

@@ -85,7 +85,8 @@ def test_a_stored_cell_has_the_bytes_it_had():
         '"prompts_hash": "h", "height": 32, "width": 32, "dtype": "float32", "engine": "e", "'
         'call": "{\\"eta\\": 0.5}", "grid": "matched", "guidance_form": "standard", "guidance_r'
         'escale": 0.7, "guidance_interval": "[0.2, 5.0]", "negative_prompt": "grey", "strengt'
-        'h": 1.0, "inputs": "", "latents": "", "options": "", "given": "", "compile": "off"}'
+        'h": 1.0, "inputs": "", "latents": "", "options": "", "given": "", "compi'
+        'le": "off", "cache": "none", "cache_options": ""}'
     )
 
 

@@ -1,0 +1,125 @@
+"""Step caches as an axis of a sweep."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from denoisebench.bench.caches.catalogue import CACHES
+from denoisebench.bench.paths import conf_group
+from denoisebench.bench.records.run import load_run
+from tests.helpers.cli import call, dry_rows, tiny
+
+FLOW = ("model=shapes-flow", "metrics=none", "latency.timed_runs=0")
+
+
+@pytest.mark.parametrize("name", sorted(CACHES))
+def test_files_and_catalogue_say_the_same(name):
+    written = yaml.safe_load(conf_group("cache").joinpath(f"{name}.yaml").read_text())
+    assert written == {"name": name} | {
+        option: facts.default for option, facts in CACHES[name].options.items()
+    }
+
+
+def test_no_cache_is_the_cell_of_before(tmp_path, capsys):
+    keys = []
+    for more in ((), ("cache=none", "compile=off", "precision=float32")):
+        assert call(capsys, *tiny(tmp_path, *FLOW, *more))[0] == 0
+        keys += pd.read_csv(tmp_path / "tiny" / "results.csv")["key"].tolist()
+    assert len(keys) == 2
+    assert len({*keys}) == 1
+
+
+def test_options_are_an_axis_of_the_caches_that_have_them(tmp_path, capsys):
+    more = ("cache=none,taylorseer", "cache.interval=2,3", "steps=8", "dry_run=true")
+    code, out, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert code == 0, err
+    names = [
+        row[0].removeprefix("shapes-flow, flow_euler, 8 steps, guidance 1") for row in dry_rows(out)
+    ]
+    assert names == ["", ", taylorseer interval 2", ", taylorseer interval 3"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("cache=taylorser",), "cache=taylorser: unknown; did you mean taylorseer"),
+        (("cache.threshold=1",), "cache.threshold: no option of cache=none; it takes none"),
+        (("cache=taylorseer", "cache.intervall=2"), "did you mean interval?"),
+        (("cache=taylorseer", "cache.interval=0"), "cache.interval=0: give 1 or more"),
+        (("cache=taylorseer", "scheduler=flow_heun"), "the scheduler makes 2 a step"),
+        (("cache=taylorseer", "compile=regional"), "within what is compiled; use compile=off"),
+        (("cache=first_block", "compile=full"), "use compile=regional or off"),
+        (("cache=pyramid", "guidance=4", "guidance_interval=0.1,0.5"), "leave one of them out"),
+        (
+            ("model=shapes-ddpm", "cache=taylorseer", "scheduler=ddim"),
+            "the denoiser is a UNet2DConditionModel; use cache=none",
+        ),
+        (
+            ("model=gaussian", "prompts=components", "metrics=exact", "cache=sea"),
+            "gaussian has no transformer blocks to skip",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(overrides, message, tmp_path, capsys):
+    code, _, err = call(capsys, *tiny(tmp_path, *FLOW, *overrides, "dry_run=true"))
+    assert code == 2
+    assert message in err
+
+
+def test_a_corner_of_a_grid_that_a_cache_miscounts_is_a_row(tmp_path, capsys):
+    more = ("cache=none,taylorseer", "scheduler=flow_euler,flow_heun", "dry_run=true")
+    code, out, _ = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert code == 0
+    assert ["unsupported" in row for row in dry_rows(out)] == [False, False, False, True]
+
+
+def _images(capsys, folder, *overrides):
+    """Of the run's cells with a cache, by their name."""
+    code, _, err = call(capsys, *tiny(folder, *FLOW, "steps=6", "guidance=4", *overrides))
+    assert code == 0, err
+    run = load_run(folder / "tiny")
+    return {
+        entry.cell.cache: run.store.read(entry.cell.key, "images", entry.samples)["images"]
+        for entry in run.entries
+    }
+
+
+def test_a_sample_does_not_depend_on_its_batch(tmp_path, capsys):
+    """Sea looks at the whole batch, so its samples are made alone; taylorseer counts."""
+    more = ("cache=none,sea,taylorseer", "cache.threshold=0.6", "cache.interval=2")
+    alone = _images(capsys, tmp_path / "a", *more, "batch_size=1")
+    together = _images(capsys, tmp_path / "b", *more, "batch_size=8")
+    assert alone.keys() == together.keys()
+    for cache, images in alone.items():
+        assert np.abs(images.astype(int) - together[cache]).max() <= 1, cache  # rounding alone
+    assert len({images.tobytes() for images in alone.values()}) == 3
+
+
+def test_a_cell_says_that_its_samples_are_made_alone(tmp_path, capsys):
+    more = ("cache=none,sea,taylorseer", "batch_size=4", "dry_run=true")
+    _, _, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert "sea threshold 0.25: what it skips is decided from a whole batch" in err
+    assert "taylorseer" not in err
+
+
+def test_a_cache_that_never_hits_is_a_duplicate_with_its_own_time(tmp_path, capsys):
+    more = ("cache=taylorseer", "cache.interval=1,2", "latency.timed_runs=1", "steps=6")
+    code, out, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert code == 0, err
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv").set_index("cache")
+    assert frame["idle_cache"].to_dict() == {
+        "taylorseer interval 1": True,
+        "taylorseer interval 2": False,
+    }
+    assert frame["latency_p50_s"].gt(0).all()
+    assert "A cache that never hits changes no image" in out + err
+
+
+def test_ratios_of_a_model_are_measured_once_and_kept(tmp_path, capsys):
+    first = _images(capsys, tmp_path, "cache=magcache", "cache.threshold=0.5", "samples=4")
+    (record,) = tmp_path.rglob("ratios*.json")
+    again = _images(capsys, tmp_path, "cache=magcache", "cache.threshold=0.5", "samples=8")
+    assert [record] == list(tmp_path.rglob("ratios*.json"))
+    ((cache, images),) = first.items()
+    assert (again[cache][:4] == images).all()
