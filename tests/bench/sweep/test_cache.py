@@ -85,24 +85,27 @@ def _images(capsys, folder, *overrides):
     }
 
 
+@pytest.mark.slow
 def test_a_sample_does_not_depend_on_its_batch(tmp_path, capsys):
     """Sea looks at the whole batch, so its samples are made alone; taylorseer counts."""
-    more = ("cache=none,sea,taylorseer", "cache.threshold=0.6", "cache.interval=2")
+    more = ("cache=none,sea,taylorseer", "cache.threshold=2,50", "cache.interval=2")
     alone = _images(capsys, tmp_path / "a", *more, "batch_size=1")
     together = _images(capsys, tmp_path / "b", *more, "batch_size=8")
     assert alone.keys() == together.keys()
     for cache, images in alone.items():
         assert np.abs(images.astype(int) - together[cache]).max() <= 1, cache  # rounding alone
-    assert len({images.tobytes() for images in alone.values()}) == 3
+    assert len({images.tobytes() for images in alone.values()}) >= 3  # sea skips, too
 
 
 def test_a_cell_says_that_its_samples_are_made_alone(tmp_path, capsys):
     more = ("cache=none,sea,taylorseer", "batch_size=4", "dry_run=true")
-    _, _, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
-    assert "sea threshold 0.25: what it skips is decided from a whole batch" in err
-    assert "taylorseer" not in err
+    _, out, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    (warning,) = [line for line in (out + err).splitlines() if "from a whole batch" in line]
+    assert "sea threshold 0.25" in warning
+    assert "taylorseer" not in warning
 
 
+@pytest.mark.slow
 def test_a_cache_that_never_hits_is_a_duplicate_with_its_own_time(tmp_path, capsys):
     more = ("cache=taylorseer", "cache.interval=1,2", "latency.timed_runs=1", "steps=6")
     code, out, err = call(capsys, *tiny(tmp_path, *FLOW, *more))
@@ -116,6 +119,7 @@ def test_a_cache_that_never_hits_is_a_duplicate_with_its_own_time(tmp_path, caps
     assert "A cache that never hits changes no image" in out + err
 
 
+@pytest.mark.slow
 def test_ratios_of_a_model_are_measured_once_and_kept(tmp_path, capsys):
     first = _images(capsys, tmp_path, "cache=magcache", "cache.threshold=0.5", "samples=4")
     (record,) = tmp_path.rglob("ratios*.json")

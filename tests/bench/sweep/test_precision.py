@@ -68,6 +68,7 @@ def test_quantised_weights_are_named_after_the_format_they_compute_in(
     assert "bfloat16+int8wo" in dry_rows(out)[1][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(QUANTISERS) - {"fp8"}))
 def test_quantised_weights_make_other_images_that_are_nearly_the_same(name, tmp_path, capsys):
     pytest.importorskip("torchao")
