@@ -16,7 +16,7 @@ from denoisebench.bench.errors import UserError, first_line
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import IDLE_KIND, NONE, Cost, Entry, cut_kind
+from denoisebench.bench.records.cell import IDLE_KIND, NONE, WORK_KIND, Cost, Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.store import Store
@@ -207,7 +207,7 @@ class Session:
 
         @contextmanager
         def counting() -> Iterator[None]:
-            if job.entry.cell.compile != "off":  # a compiled block that is wrapped is compiled anew
+            if not self._is_to_be_counted(job):
                 yield
                 return
             with counted(denoiser_of(pipeline)) as work:
@@ -225,6 +225,14 @@ class Session:
         for work in works:
             self._work.keep(key, first, samples, work=work, load=load, again=count_again)
         return images
+
+    def _is_to_be_counted(self, job: Job) -> bool:
+        """Whether the next images tell more of what a cell computes. One batch stands for all where
+        nothing is cached. A compiled block would be compiled anew if it were wrapped."""
+        cell = job.entry.cell
+        if cell.compile != "off":
+            return False
+        return cell.cache != NONE or not self.store.shards(cell.key, WORK_KIND)
 
     def _ratios(self, job: Job) -> list[float] | None:
         """What a cache must know of the model, measured once for a cell, on its first sample; None
