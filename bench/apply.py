@@ -319,11 +319,33 @@ def _doubts(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
             f"{default['not_run']} of its sweep were not run when it was chosen: the same "
             "`denoisebench sweep` goes on, and may choose another"
         )
+    yield from _not_set(default)
     measured, network = default["provenance"].get("denoiser", ""), denoiser_words(pipeline)
     if measured and network and measured != network:
         yield (
             f"it was measured of another model, with {with_article(measured)}; this one has "
             f"{with_article(network)}: what is best for one need not be for the other"
+        )
+
+
+def _not_set(default: dict[str, Any]) -> Iterator[str]:
+    """What a default was measured with that this leaves to its user."""
+    if "cache" in default:
+        yield (
+            f"it was measured with cache={default['cache']}, which is not switched on here: call the "
+            "pipeline within denoisebench.bench.caches.enable.with_cache, or its images and its "
+            "time are not those that were measured"
+        )
+    if "compile" in default:
+        yield (
+            f"it was timed with compile={default['compile']}, which is not done here: compile the "
+            "denoiser, or it takes longer"
+        )
+    quantiser = default["provenance"]["dtype"].partition("+")[2]
+    if quantiser:
+        yield (
+            f"it was measured with precision={quantiser}: quantise the denoiser's weights, or its "
+            "images and its time are not those that were measured"
         )
 
 

@@ -15,7 +15,8 @@ _NEVER = 10**9  # evaluations: at the last one diffusers prints the ratios and f
 def measured_ratios(pipeline: Any, run: Callable[[], object]) -> tuple[float, ...]:
     """One ratio an evaluation, of the first call about each state, from a run of the pipeline in
     which nothing is skipped. They hold for its model, scheduler and number of steps."""
-    progress, ratios = Progress(pipeline), []
+    ratios: list[float] = []
+    progress = Progress(pipeline)
 
     def keep(*_: Any) -> None:
         """Copies them before the state is emptied at the end of the run."""

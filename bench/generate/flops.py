@@ -46,8 +46,9 @@ def flops_of(
             make(counting)
     finally:
         for module in denoiser.modules():  # an unfinished trajectory leaves caches in its middle
-            if hasattr(module, "_diffusers_hook"):
-                module._diffusers_hook.reset_stateful_hooks(recurse=False)
+            hooks: Any = getattr(module, "_diffusers_hook", None)
+            if hooks is not None:
+                hooks.reset_stateful_hooks(recurse=False)
     return known
 
 
@@ -82,11 +83,11 @@ def _flops_counted(
             del denoiser.forward
 
 
-class _Unknown(TorchDispatchMode):
+class _Unknown(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects operations that are work and that a counter has no rule for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.known: Collection[Any] = ()
         self.names: set[str] = set()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from denoisebench.bench.generate.probes import state_of
+from denoisebench.bench.models.denoiser import state_of
 
 # Lists of a denoiser's blocks, by the names that diffusers gives them; others hold projections.
 _BLOCKS = re.compile(r"block|layer|refiner|^transformers$|^decoders$")

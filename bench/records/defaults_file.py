@@ -55,14 +55,16 @@ def _records(path: str | Path, part: str) -> list[dict[str, Any]]:
     problem = f"{path} cannot be read as defaults: `denoisebench report RUN` writes defaults.yaml"
     try:
         content = read_yaml(file)
-        schema, parts = content["schema"], (content["defaults"], content.get("budgets", []))
+        schema, defaults = content["schema"], content["defaults"]
+        budgets = content.get("budgets", [])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(problem) from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")
-    if not all(isinstance(of, list) and all(map(_is_default, of)) for of in parts):
+    if not all(isinstance(of, list) and all(map(_is_default, of)) for of in (defaults, budgets)):
         raise UserError(problem)
-    return parts[0] if part == "defaults" else parts[1]
+    records: list[dict[str, Any]] = defaults if part == "defaults" else budgets
+    return records
 
 
 def _is_default(record: Any) -> bool:

@@ -47,7 +47,7 @@ def measure_latency(
 ) -> Latency:
     """Times batches of len(prompts) samples from text to uint8 images; scoring stays outside."""
     device, compilation = pipeline.device, compilation_of(pipeline)
-    options = {"inputs": inputs, "latents": latents, "ratios": ratios}
+    options: dict[str, Any] = {"inputs": inputs, "latents": latents, "ratios": ratios}
     call = partial(generate, pipeline, cell, prompts, start=0, **options)
     for _ in range(warmup_runs):
         call()

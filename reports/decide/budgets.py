@@ -125,7 +125,7 @@ def _at(
         if name not in SHARED and cells[name].nunique(dropna=False) > 1
     )
     candidates = [
-        replace(candidate, curve=f"{cells.at[row, 'panel']} {candidate.curve}")
+        replace(candidate, curve=f"{cells['panel'][row]} {candidate.curve}")
         for row in rows
         if (candidate := judged.candidates[row])
     ]

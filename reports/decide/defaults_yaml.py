@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from denoisebench.bench.records.cell import WEIGHTLESS, Entry, as_set
+from denoisebench.bench.records.cell import NONE, WEIGHTLESS, Entry, as_set
 from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
 from denoisebench.bench.records.guidance import Guidance
@@ -279,6 +279,8 @@ def _setting(entry: Entry) -> dict[str, Any]:
         "steps": cell.steps,
         **({"guidance": entry.guidance} if cell.has_guidance else {}),
         **{name: value for name, value in cell.steering.items() if value},
+        **({"cache": cell.cache} if cell.cache != NONE else {}),
+        **({"compile": cell.compile} if cell.compile != "off" else {}),
         "call": {**call, **cell.arguments},
     }
 

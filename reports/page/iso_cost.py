@@ -84,7 +84,7 @@ def _points(
         for (panel, scheduler), curve in cells.loc[rows].groupby(
             ["panel", "scheduler"], sort=False
         ):
-            costs = {int(row): at.prices[int(row)].value for row in curve.index}  # type: ignore[call-overload]
+            costs = {int(row): at.prices[int(row)].value for row in curve.index}
             estimate = interpolated(costs, estimates, at.limit)
             if estimate is None:
                 continue

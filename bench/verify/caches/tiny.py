@@ -60,6 +60,7 @@ def run(tiny: Tiny, pipeline: Any, *, samples: Sequence[int] = (0,), steps: int)
     """Latents [N, ...] of samples by their numbers: each has a prompt and a noise of its own."""
     seeds = [sample_seed(_SEED, sample) for sample in samples]
     with torch.no_grad():
+        images: Tensor
         (images,) = pipeline(
             num_inference_steps=steps,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
