@@ -332,9 +332,9 @@ def _not_set(default: dict[str, Any]) -> Iterator[str]:
     """What a default was measured with that this leaves to its user."""
     if "cache" in default:
         yield (
-            f"it was measured with cache={default['cache']}, which is not switched on here: call the "
-            "pipeline within denoisebench.bench.caches.enable.with_cache, or its images and its "
-            "time are not those that were measured"
+            f"it was measured with cache={default['cache']}, which is not switched on here: call "
+            "the pipeline within denoisebench.bench.caches.enable.with_cache, or its images and "
+            "its time are not those that were measured"
         )
     if "compile" in default:
         yield (
