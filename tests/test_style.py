@@ -10,6 +10,7 @@ from tests.helpers.folders import ROOT
 POSITIONAL = 3  # parameters that a call may give without their names
 # Called by a library, by position: hooks of torch, set_timesteps of diffusers.
 CALLED_BY_LIBRARIES = {
+    ("bench/generate/compiled.py", "after"),
     ("bench/generate/flops.py", "__torch_dispatch__"),
     ("bench/generate/steering.py", "after"),
     ("bench/schedulers/grids.py", "matched"),

@@ -97,7 +97,7 @@ def forget_compiled() -> None:
 
 
 def _compiled_parts(denoiser: nn.Module, how: str) -> list[nn.Module]:
-    """Of regional the blocks that diffusers names as repeated, or else all that caches know."""
+    """Blocks that diffusers names as repeated, or else all that caches know; the whole if full."""
     if how == "full":
         return [denoiser]
     names = getattr(denoiser, "_repeated_blocks", None)

@@ -81,18 +81,18 @@ def decides_by_batch(settings: Settings) -> bool:
 def _cache_problems(settings: Settings) -> Iterator[str]:
     """What is wrong with a cache whatever the model, and what it cannot be used with."""
     try:
-        asked = cache_asked(settings)
+        wanted = cache_asked(settings)
     except UserError as error:
         yield str(error)
         return
-    if not asked.is_on:
+    if not wanted.is_on:
         return
-    where, model = f"cache={asked.name}", settings.model
+    where, model = f"cache={wanted.name}", settings.model
     if model.path.startswith(CLOSED_FORM) or is_onnx(model.path):
         yield f"{where}: {model.name} has no transformer blocks to skip; use cache=none"
     if settings.guidance_interval:
         yield f"{where}: guidance_interval changes its batch between steps; leave one of them out"
-    by_blocks = asked.spec.skips == "blocks"
+    by_blocks = wanted.spec.skips == "blocks"
     if settings.compile == "full" or (settings.compile == "regional" and not by_blocks):
         cure = "compile=regional or off" if by_blocks else "compile=off"
         yield f"{where}, compile={settings.compile}: it decides within what is compiled; use {cure}"
@@ -105,17 +105,17 @@ def execution_problems(settings: Settings) -> Iterator[str]:
 
 def cache_misfits(model: FoundModel, settings: Settings) -> Iterator[str]:
     """Why a cache cannot go on a model, or counts the scheduler's evaluations wrongly."""
-    asked = cache_asked(settings)
-    if not asked.is_on or isinstance(model.source, str):
+    wanted = cache_asked(settings)
+    if not wanted.is_on or isinstance(model.source, str):
         return
     from denoisebench.bench.caches.refusals import misfit  # loads diffusers
 
     parts = parts_of(model.loading.config or model.source)
     _, denoiser = parts.get("unet") or parts.get("transformer") or ("", "")
     evaluations, _ = spec_of(settings.scheduler.of).evaluations
-    if why := misfit(asked, denoiser, evaluations=evaluations):
+    if why := misfit(wanted, denoiser, evaluations=evaluations):
         by = f", scheduler={settings.scheduler.of}" if evaluations > 1 else ""
-        yield f"cache={asked.name}{by}: {settings.model.name}: {why}"
+        yield f"cache={wanted.name}{by}: {settings.model.name}: {why}"
 
 
 def idle_cache_options(jobs: Sequence[Job]) -> Iterator[str]:

@@ -45,11 +45,11 @@ class LiveCurves:
         before there is a score."""
         if self._metric is None or not self._scores:
             return []
-        settings = [asked for asked, _ in self._cells]
+        settings = [values for values, _ in self._cells]
         cells = zip(panel_names(settings), self._cells, strict=True)
         curves = curves_of(
-            (panel, asked["scheduler"], asked["steps"], self._scores.get(key))
-            for panel, (asked, key) in cells
+            (panel, values["scheduler"], values["steps"], self._scores.get(key))
+            for panel, (values, key) in cells
         )
         marks = ASCII if is_ascii else BLOCKS
         title, lines = curve_lines(curves, self._metric, marks=marks)
