@@ -18,7 +18,7 @@ from denoisebench.bench.commands.typed import (
     refuse_strays,
 )
 from denoisebench.bench.errors import UserError, suggestion
-from denoisebench.bench.paths import conf_group
+from denoisebench.bench.paths import conf_group, group_files
 from denoisebench.bench.paths.guarded import Unreadable, read_yaml
 from denoisebench.bench.plugins.entry_points import added_choices
 
@@ -89,11 +89,9 @@ def without_unknown_choices(
 
 def choices_of(group: str) -> set[str]:
     """Names of the files of a config group; none when there is no such group."""
-    folder = conf_group(group)
-    if not re.fullmatch(r"\w+", group) or not folder.is_dir():
+    if not re.fullmatch(r"\w+", group) or not conf_group(group).is_dir():
         return set()
-    names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
-    names |= {*added_choices(group)}
+    names = {*group_files(group), *added_choices(group)}
     return names | {"null"} if group in ("experiment", "world") else names
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from denoisebench.bench.paths import conf_group
+from denoisebench.bench.paths import conf_group, group_files
 
 _LINE = re.compile(r"( *)(?:- )?(\w+):(?: +(?!#)(.*?))?(?: +# (.*))?")
 _FEW = 8  # choices of a group that a line of help has room for
@@ -133,11 +133,7 @@ def _of_groups(choices: Sequence[Setting]) -> Iterator[Setting]:
 
 def _as_choice(choice: Setting) -> Setting:
     """The choice of a file, with the names to choose from."""
-    names = sorted(
-        file.name.removesuffix(".yaml")
-        for file in conf_group(choice.name).iterdir()
-        if file.name.endswith(".yaml")
-    )
+    names = sorted(group_files(choice.name))
     known = (
         ", ".join(names)
         if len(names) <= _FEW

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import conf_group
+from denoisebench.bench.paths import group_files
 from denoisebench.bench.plugins.entry_points import KINDS, added, added_choices
 from denoisebench.bench.records.columns import COLUMNS
 from denoisebench.bench.schedulers.catalogue import CLASSES, SCHEDULERS, flags_text
@@ -159,12 +159,11 @@ def plugins() -> Table:
 def _choices(group: str) -> Table:
     """The options of a config group, with the comment that opens their file."""
     table = Table("name", "what")
-    options = [*conf_group(group).iterdir(), *added_choices(group).values()]
-    for option in sorted(options, key=lambda file: file.name):
-        if option.name.endswith(".yaml"):
-            lines = option.read_text().splitlines()
-            notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
-            table.add_row(option.name.removesuffix(".yaml"), escape(" ".join(notes)))
+    options = {**group_files(group), **added_choices(group)}
+    for name, file in sorted(options.items()):
+        lines = file.read_text().splitlines()
+        notes = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
+        table.add_row(name, escape(" ".join(notes)))
     return table
 
 

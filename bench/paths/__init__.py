@@ -55,6 +55,20 @@ def conf_group(group: str) -> Traversable:
     return files("denoisebench.conf").joinpath(group)
 
 
+def group_files(group: str) -> dict[str, Traversable]:
+    """Config files of a group that ships with the package, by their names, those of a folder in it
+    as `paper/NAME`; none where there is no such group."""
+    return dict(_files_below(conf_group(group))) if conf_group(group).is_dir() else {}
+
+
+def _files_below(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _files_below(file, f"{prefix}{file.name}/")
+        elif file.name.endswith(".yaml"):
+            yield prefix + file.name.removesuffix(".yaml"), file
+
+
 def resolve(path: str) -> Path:
     """The file or folder a config names."""
     if path.startswith(_PREFIX):

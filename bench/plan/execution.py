@@ -13,17 +13,18 @@ from typing import Any
 from denoisebench.bench.caches.catalogue import CACHES, NONE, Cache, make_cache
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
-from denoisebench.bench.machine import device_of
+from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.files import parts_of
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.models.quantised import quantiser_problems
 from denoisebench.bench.paths import CLOSED_FORM
-from denoisebench.bench.plan.job import Job
+from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.records.cell import FACTS, kept
 from denoisebench.bench.schedulers.catalogue import spec_of
-from denoisebench.bench.settings.job import Settings
+from denoisebench.bench.settings.job import CacheSettings, Settings
 
+GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 _FEW_STEPS = 8
 # Fields of a cell that are made of a group of settings, or of a file.
 _OTHERWISE = ("model", "task", "scheduler", "prompts", "latents", "cache")
@@ -40,6 +41,27 @@ def same_fields(settings: Settings) -> dict[str, Any]:
         "cache": cache.word,
         "cache_options": kept("cache_options", dict(cache.options)),
     }
+
+
+def plainly(settings: Settings) -> Settings:
+    """The same without what saves time at a risk to the images: cache, compilation, quantisation.
+    The number format stays: noise is drawn in it."""
+    plain: dict[str, Any] = {"cache": CacheSettings(), "compile": "off"}
+    if settings.quantiser:
+        plain["precision"] = None
+    return settings.model_copy(update=plain)
+
+
+def engine_of(settings: Settings, machine: Machine) -> str:
+    """What computes an image. Below float32, compiled, and on accelerators, which multiply in less,
+    an image depends on the batch it is in; where a cache would decide by it, each is made alone."""
+    libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
+    parts = [*(f"{name} {library_version(name)}" for name in libraries), machine.device]
+    if decides_by_batch(settings):
+        parts.append("batches of 1")
+    elif settings.dtype != "float32" or machine.device != "cpu" or settings.compile != "off":
+        parts.append(f"batches of {machine.batch_size}")
+    return ", ".join([*parts, f"generation {GENERATION}"])
 
 
 def _precision_problems(settings: Settings) -> Iterator[str]:

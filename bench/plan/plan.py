@@ -11,15 +11,15 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.images import InputSet, input_set
 from denoisebench.bench.inputs.latents import check_latents
 from denoisebench.bench.inputs.prompts import PromptSet
-from denoisebench.bench.machine import device_of, library_version
+from denoisebench.bench.machine import device_of
 from denoisebench.bench.models.hub import NotHere
 from denoisebench.bench.models.load import FoundModel, find_model
-from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.paths import CLOSED_FORM, content_hash, resolve
 from denoisebench.bench.paths.place import Address
 from denoisebench.bench.plan.completed import completed
 from denoisebench.bench.plan.execution import (
     decides_by_batch,
+    engine_of,
     idle_cache_options,
     same_fields,
 )
@@ -59,8 +59,6 @@ from denoisebench.bench.settings.job import (
     check_settings,
 )
 from denoisebench.bench.tracking.trackers import check_installed
-
-GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ def _measured(
     prompts = PromptSet.of(settings.prompts)
     inputs = input_set(settings, prompts)
     made_of = {"prompts_hash": prompts.identity(), **effective}  # a bad file is found here
-    engine = _engine(settings, machine)
+    engine = engine_of(settings, machine)
     cell = _cell(settings, model, scheduler, made_of=made_of, inputs=inputs, engine=engine)
     may_be_flat = settings.model.path.startswith(CLOSED_FORM) or cell.is_random
     laid = {**cell.flags, **grid_flags(cell.scheduler_class, cell.flags, cell.grid)}
@@ -302,18 +300,6 @@ def _cell(
         latents=content_hash(resolve(settings.latents)) if settings.latents else "",
         **{**same_fields(settings), **made_of},
     )
-
-
-def _engine(settings: Settings, machine: Machine) -> str:
-    """What computes an image. Below float32, compiled, and on accelerators, which multiply in less,
-    an image depends on the batch it is in; where a cache would decide by it, each is made alone."""
-    libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
-    parts = [*(f"{name} {library_version(name)}" for name in libraries), machine.device]
-    if decides_by_batch(settings):
-        parts.append("batches of 1")
-    elif settings.dtype != "float32" or machine.device != "cpu" or settings.compile != "off":
-        parts.append(f"batches of {machine.batch_size}")
-    return ", ".join([*parts, f"generation {GENERATION}"])
 
 
 def _grouped(jobs: list[Job]) -> list[Job]:

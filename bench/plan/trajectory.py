@@ -1,5 +1,6 @@
 """The reference trajectory of a cell: the same noise and prompts in many steps.
 
+A cell under a step cache, compiled or quantised is held against what the model makes without.
 It is a cell of the store like any other, generated once for all cells of a curve, and no row of
 the report. Schedulers that add noise have none: their many steps lead to another image.
 """
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.load import FoundModel
+from denoisebench.bench.plan.execution import engine_of, plainly, same_fields
 from denoisebench.bench.plan.fits import expected_nfe
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import convergence_measures
@@ -22,6 +24,7 @@ from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
+_EXECUTION = ("dtype", "compile", "cache", "cache_options")  # fields that say how a model is run
 _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class adds noise or does not
 
 
@@ -90,7 +93,10 @@ def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _trajectory(job: Job) -> Job:
     settings = _in_many_steps(job.settings, job.model)
-    cell, nfe = replace(job.entry.cell, steps=settings.steps), expected_nfe(job.model, settings)
+    fields = same_fields(settings)
+    changed = {name: fields[name] for name in ("steps", *_EXECUTION)}
+    engine = engine_of(settings, job.machine)
+    cell, nfe = replace(job.entry.cell, engine=engine, **changed), expected_nfe(job.model, settings)
     return replace(
         job,
         settings=settings,
@@ -99,6 +105,7 @@ def _trajectory(job: Job) -> Job:
         expected_passes=nfe * job.guidance.passes,
         latency=settings.latency,
         metrics={},
+        one_by_one=False,
     )
 
 
@@ -109,7 +116,7 @@ def _in_many_steps(settings: Settings, model: FoundModel) -> Settings:
     most = min(metrics.convergence_steps, model.train_timesteps)
     steps = next(n for n in range(most, 0, -1) if model.train_timesteps % n == 0)
     nothing = MetricsSettings(name="none", reference="none", reference_samples=2)
-    return settings.model_copy(
+    return plainly(settings).model_copy(
         update={
             "steps": steps,
             "samples": min(settings.samples, metrics.convergence_samples),
