@@ -19,6 +19,7 @@ from denoisebench.reports.current import seal
 from denoisebench.reports.decide.budgets import at_budgets, budget_records
 from denoisebench.reports.decide.decisions import Estimates, decide
 from denoisebench.reports.decide.defaults_yaml import defaults_yaml
+from denoisebench.reports.decide.equal_cost import equal_cost_records
 from denoisebench.reports.decide.headline import observations
 from denoisebench.reports.decide.returns import returns
 from denoisebench.reports.formats import slug
@@ -59,7 +60,12 @@ def report_of(run: Run, frame: pd.DataFrame, *, for_paper: bool = False) -> Path
     content = content_of(run, frame, estimates)
     warnings = cautions(frame)
     defaults = defaults_yaml(
-        run, records(frame), content.decisions, cautions=warnings, budgets=content.budgets
+        run,
+        records(frame),
+        content.decisions,
+        cautions=warnings,
+        budgets=content.budgets,
+        equal_cost=content.equal_cost,
     )
     write_atomically(folder / "defaults.yaml", defaults.encode())
     if "world" in run.claims:  # those of older versions say less than rules read now
@@ -117,6 +123,7 @@ def content_of(run: Run, frame: pd.DataFrame, estimates: Estimates) -> Content:
     return Content(
         decisions=decisions,
         budgets=budget_records(run, frame, purchases, decisions=decisions),
+        equal_cost=equal_cost_records(run, frame, estimates, decisions=decisions),
         iso_cost=iso_cost(frame, purchases, estimates),
         decision_figures=decision_figures(records(frame), decisions),
         observations={

@@ -126,10 +126,15 @@ def _asks_for_paper(words: Sequence[str]) -> bool:
 
 
 def _report_one(folder: Path, as_json: bool, *, for_paper: bool, budget: Budget | None) -> int:
-    from denoisebench.bench.records.defaults_file import read_budgets, read_defaults
+    from denoisebench.bench.records.defaults_file import (
+        read_budgets,
+        read_defaults,
+        read_equal_cost,
+    )
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.decide.answer import answer
     from denoisebench.reports.decide.budget_words import budget_lines
+    from denoisebench.reports.decide.equal_cost_words import equal_cost_lines
     from denoisebench.reports.decide.no_default import no_default
     from denoisebench.reports.report import report_of
     from denoisebench.reports.rows.cautions import cautions, timings_are_even
@@ -143,6 +148,7 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool, budget: Budget 
     page = report_of(run, frame, for_paper=for_paper)
     defaults = read_defaults(page.parent / "defaults.yaml")
     budgets = read_budgets(page.parent / "defaults.yaml")
+    equal_cost = read_equal_cost(page.parent / "defaults.yaml")
     is_even = timings_are_even(frame)
     words = answer(defaults, is_even=is_even, no_default=no_default(run, frame))
     if as_json:
@@ -154,13 +160,14 @@ def _report_one(folder: Path, as_json: bool, *, for_paper: bool, budget: Budget 
                 "answer": words,
                 "defaults": defaults,
                 **({"budgets": budgets} if run.budget else {}),
+                **({"equal_cost": equal_cost} if equal_cost else {}),
                 "cautions": cautions(frame),
                 "cells": frame["status"].value_counts().to_dict(),
             }
         )
         return 0
     print_cautions(cautions(frame))
-    for line in budget_lines(run, budgets):
+    for line in [*budget_lines(run, budgets), *equal_cost_lines(equal_cost)]:
         terminal().print(line, emoji=False, highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"answer: {words}", highlight=False, markup=False, soft_wrap=True)
     terminal().print(f"report: {page}", highlight=False, soft_wrap=True)

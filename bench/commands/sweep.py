@@ -192,13 +192,18 @@ def _sketched(configs: list[dict[str, Any]]) -> bool:
 def finish(outcome: "Outcome", plan: "Plan") -> None:
     """Reports, publishes and sums up the run; a report of the same results is left as it is. The
     last lines are the answer and where the page is."""
-    from denoisebench.bench.records.defaults_file import read_budgets, read_defaults
+    from denoisebench.bench.records.defaults_file import (
+        read_budgets,
+        read_defaults,
+        read_equal_cost,
+    )
     from denoisebench.bench.records.margins import gates
     from denoisebench.bench.records.rows import rows
     from denoisebench.bench.records.run import load_run
     from denoisebench.reports.current import is_current
     from denoisebench.reports.decide.answer import answer, default_line
     from denoisebench.reports.decide.budget_words import budget_lines
+    from denoisebench.reports.decide.equal_cost_words import equal_cost_lines
     from denoisebench.reports.decide.no_default import no_default
     from denoisebench.reports.rows.cautions import cautions, timings_are_even
     from denoisebench.reports.rows.frame import frame_metrics, frame_of
@@ -220,7 +225,11 @@ def finish(outcome: "Outcome", plan: "Plan") -> None:
     for default in decided:
         line = f"default of {default_line(default)}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in budget_lines(run, read_budgets(defaults)):
+    said = [
+        *budget_lines(run, read_budgets(defaults)),
+        *equal_cost_lines(read_equal_cost(defaults)),
+    ]
+    for line in said:
         console.print(line, emoji=False, highlight=False, markup=False, soft_wrap=True)
     publish(run, plan.tracking, records, cautions=cautions(frame))
     if not outcome.computed:

@@ -46,6 +46,12 @@ def read_budgets(path: str | Path) -> list[dict[str, Any]]:
     return _records(path, "budgets")
 
 
+def read_equal_cost(path: str | Path) -> list[dict[str, Any]]:
+    """What is said of caches and precisions at equal cost, nothing in a file without; raises as
+    `read_defaults`."""
+    return _records(path, "equal_cost")
+
+
 def _records(path: str | Path, part: str) -> list[dict[str, Any]]:
     file = path_of(path, "path")
     if not file.exists():
@@ -56,15 +62,31 @@ def _records(path: str | Path, part: str) -> list[dict[str, Any]]:
     try:
         content = read_yaml(file)
         schema, defaults = content["schema"], content["defaults"]
-        budgets = content.get("budgets", [])
+        budgets, equal_cost = (content.get(name, []) for name in ("budgets", "equal_cost"))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(problem) from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema {schema}, this version reads {SCHEMA}")
-    if not all(isinstance(of, list) and all(map(_is_default, of)) for of in (defaults, budgets)):
+    if not all(isinstance(of, list) for of in (defaults, budgets, equal_cost)):
         raise UserError(problem)
-    records: list[dict[str, Any]] = defaults if part == "defaults" else budgets
-    return records
+    if not all(map(_is_default, [*defaults, *budgets])) or not all(map(_is_said, equal_cost)):
+        raise UserError(problem)
+    records: dict[str, list[dict[str, Any]]] = {
+        "defaults": defaults,
+        "budgets": budgets,
+        "equal_cost": equal_cost,
+    }
+    return records[part]
+
+
+def _is_said(record: Any) -> bool:
+    """Whether a record of equal cost has its sentence: of settings, or why there is none."""
+    said = ("of", "switched_on", "metric", "verdict")
+    return (
+        isinstance(record, dict)
+        and all(isinstance(record.get(name), str) for name in said)
+        and ("note" in record or isinstance(record.get("settings"), list))
+    )
 
 
 def _is_default(record: Any) -> bool:

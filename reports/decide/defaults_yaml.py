@@ -72,9 +72,10 @@ def defaults_yaml(
     *,
     cautions: Sequence[str] = (),
     budgets: Sequence[Mapping[str, Any]] = (),
+    equal_cost: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """rows: of the run's frame, in its order; cautions: what to know before believing them.
-    budgets: records of the best cells at a budget."""
+    budgets: records of the best cells at a budget. equal_cost: of caches and precisions."""
     content = {
         "schema": SCHEMA,
         "run": run.name,
@@ -82,6 +83,7 @@ def defaults_yaml(
         "environment": run.environment,
         **({"cautions": [*cautions]} if cautions else {}),
         **({"budgets": [*budgets]} if budgets else {}),
+        **({"equal_cost": [*equal_cost]} if equal_cost else {}),
         "defaults": default_records(run, rows, decisions),
     }
     text: str = yaml.dump(content, None, _Dumper, **_YAML)

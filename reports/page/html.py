@@ -24,6 +24,7 @@ from denoisebench.reports.decide.answer import answers, snippet
 from denoisebench.reports.decide.budget_words import budget_row
 from denoisebench.reports.decide.decisions import Decisions
 from denoisebench.reports.decide.defaults_yaml import default_records
+from denoisebench.reports.decide.equal_cost_words import equal_cost_rows
 from denoisebench.reports.decide.headline import LastSteps, Observation, Setting
 from denoisebench.reports.decide.no_default import no_default
 from denoisebench.reports.decide.returns import Return, return_lines
@@ -72,6 +73,7 @@ class Content:
 
     decisions: Decisions
     budgets: list[dict[str, Any]]  # records of the best cells at a budget
+    equal_cost: list[dict[str, Any]]  # records of what caches and precisions are worth
     iso_cost: Figure | None
     decision_figures: dict[str, Figure]  # by panel
     observations: dict[str, list[Observation]]  # by metric
@@ -106,6 +108,7 @@ def render_html(run: Run, frame: pd.DataFrame, content: Content, *, script: str)
             cards=recommendation_cards(rows, content.decisions),
             budgets=_budgets(run, content),
             iso_cost=content.iso_cost,
+            equal_cost=equal_cost_rows(content.equal_cost),
             metrics=_sections(frame, content, main=True),
             further=_sections(frame, content, main=False),
             exploration=content.exploration,

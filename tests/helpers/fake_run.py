@@ -113,17 +113,38 @@ def _fail(store: Store, entry: Entry) -> None:
     store.write_record(entry.cell.key, entry.status_kind, status)
 
 
-def _finish(store: Store, entry: Entry, rank: int) -> None:
+def also_swept(run: Run, *, error: float = 1.0, slower: float = 1.0, **fields) -> Run:
+    """The run with each of its cells again, with other fields: quality is off by so many times as
+    much, and denoising takes so many times as long."""
+    entries = [
+        replace(entry, cell=replace(entry.cell, **fields))
+        for entry in run.entries
+        if entry.cell.cache == "none"
+    ]
+    for entry in entries:
+        _finish(run.store, entry, 0, worse=error, slower=slower)
+    run = replace(run, entries=[*run.entries, *entries])
+    save_run(run)
+    return run
+
+
+def _finish(
+    store: Store, entry: Entry, rank: int, *, worse: float = 1.0, slower: float = 1.0
+) -> None:
     cell, key, n = entry.cell, entry.cell.key, entry.samples
     steps = max(1, int(cell.steps * cell.strength))
     nfe = 2 * steps - 1 if cell.scheduler == "heun" else steps
-    error = (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
+    error = worse * (30 + 25 * rank) / cell.guidance**0.5 * cell.steps ** -(1.3 + 0.2 * rank)
     cost = Cost(nfe, nfe * (2 if cell.guidance > 1 else 1), steps)
     store.write_record(key, "cost", vars(cost))
     grid = Grid([999.0, 19.0], [14.6, 0.1], None)
     store.write_record(key, "grid", vars(grid))
     store.write_record(key, "vendor", vars(VendorDefault("DdimScheduler", 50, 7.5)))
-    store.write_record(key, "latency", vars(_latency(nfe, cell.guidance, int(key[:6], 16))))
+    store.write_record(
+        key,
+        "latency",
+        vars(_latency(slower * nfe, cell.guidance, int(key[:6], 16))),
+    )
     _estimate(store, entry, FD, 2.0 + error, spread=4 + error)
     _estimate(store, entry, CLIP, 28 + cell.guidance**0.5 - 0.15 * error, spread=2 + 0.2 * error)
     if cell.inputs:
@@ -145,7 +166,7 @@ def _finish_task(store: Store, entry: Entry) -> None:
     store.write_arrays(inputs_key(cell), "shown", inputs)
 
 
-def _latency(nfe: int, guidance: float, seed: int) -> Latency:
+def _latency(nfe: float, guidance: float, seed: int) -> Latency:
     runs = 9
     denoise = 0.004 * nfe * (1.7 if guidance > 1 else 1) * _jitter(seed, runs)
     text, decode = 0.003 * _jitter(seed + 1, runs), 0.006 * _jitter(seed + 2, runs)
@@ -158,7 +179,7 @@ def _latency(nfe: int, guidance: float, seed: int) -> Latency:
         denoise_s=list(denoise),
         decode_s=list(decode),
         calibration_s=list(0.012 * _jitter(seed + 3, runs)),
-        peak_memory_bytes=900 * 2**20 + nfe * 2**16,
+        peak_memory_bytes=900 * 2**20 + int(nfe * 2**16),
         threads=1,
     )
 
