@@ -20,8 +20,8 @@ _MEASURED = {
     "distinct_prompts": "different prompts among the samples scored: what errors of means count",
     "cut_prompts": "prompts whose end the model does not read, as they have more tokens than its "
     "text encoder",
-    "idle_cache": "whether the first images are those without the cache, which never hits then: "
-    "the cell is a duplicate, but for its time",
+    "idle_cache": "whether the first images are those without the cache, which never hit in them: "
+    "the cell looks a duplicate, but for its time",
     "flat_images": "images that are black, of one colour, or had pixels that are not finite",
     "refused_images": "prompts that the service declined; of hosted models alone",
     "lost_images": "images that may have been paid for and never came; of hosted models alone",

@@ -18,7 +18,6 @@ from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import IDLE_KIND, NONE, WORK_KIND, Cost, Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
-from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.score.own import OwnMetricError
@@ -250,8 +249,8 @@ class Session:
         return list(record["ratios"])
 
     def _record_idle_cache(self, job: Job, images: npt.NDArray[np.uint8], first: int) -> None:
-        """Says whether a cache changes none of the first images that are made: then the cell is one
-        without it, but for its time."""
+        """Says whether a cache changes none of the first images that are made: then the cell looks
+        one without it, but for its time, and the cautions of its run name it."""
         from denoisebench.bench.generate.generate import generate, without_cache
 
         cell = job.entry.cell
@@ -264,8 +263,6 @@ class Session:
         with self._pipelines.watched(job) as (pipeline, _):
             same = _joined(plain, _batches(job, first, first + len(images))) == images
         self.store.write_record(cell.key, IDLE_KIND, {"idle": bool(same.all())})
-        if same.all():
-            _log.warning("%s: never hits: images are those of cache=none", cell_name(asdict(cell)))
 
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""

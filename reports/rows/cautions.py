@@ -100,13 +100,13 @@ def _not_run(frame: pd.DataFrame) -> str:
 
 
 def _idle_caches(frame: pd.DataFrame) -> str:
-    """Cells whose cache skipped nothing: as good as the same without, and not news."""
+    """Cells whose cache skipped nothing in the first images, which are made without it too."""
     idle = frame[frame["idle_cache"] == True]  # noqa: E712  where it is not known it is nan
     if idle.empty:
         return ""
     cells = [cell_name(row) for row in records(idle)]
     listed = "; ".join(cells[:_LISTED]) + ("; …" if cells[_LISTED:] else "")
-    return f"A cache that never hits changes no image, only the time: {listed}."
+    return f"A cache never hit in the first images, which are the same without it: {listed}."
 
 
 def _flat_images(frame: pd.DataFrame) -> str:
