@@ -30,6 +30,7 @@ def test_files_and_catalogue_say_the_same(name):
     }
 
 
+@pytest.mark.slow
 def test_no_cache_is_the_cell_of_before(tmp_path, capsys):
     keys = []
     for more in ((), ("cache=none", "compile=off", "precision=float32")):

@@ -12,6 +12,7 @@ from tests.helpers.cli import call, dry_rows, tiny
 FLOW = ("model=shapes-flow", "metrics=none")
 
 
+@pytest.mark.slow
 def test_a_format_is_the_cell_of_before_however_it_is_asked_for(tmp_path, capsys):
     """Stores of before hold no precision: the same cells are found there."""
     keys = []
@@ -23,6 +24,7 @@ def test_a_format_is_the_cell_of_before_however_it_is_asked_for(tmp_path, capsys
     assert len({*keys}) == 1
 
 
+@pytest.mark.slow
 def test_formats_are_an_axis_with_a_name_and_a_column(tmp_path, capsys):
     code, out, err = call(capsys, *tiny(tmp_path, *FLOW, "precision=float32,bfloat16"))
     assert code == 0, err
