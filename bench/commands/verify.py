@@ -31,6 +31,8 @@ def verify(flags: dict[str, str], overrides: list[str]) -> int:
     refuse_malformed(overrides)
     if not asks_hydra(flags):
         overrides = _all_schedulers(overrides)
+    # Caches of a sweep are a group of configs, which has no `all`.
+    overrides = [f"caches={a[6:]}" if a.startswith("cache=") else a for a in overrides]
     unknown, overrides = without_unknown_choices(list(map(open_setting, overrides)), flags)
     if unknown:
         raise UserError("\n".join(unknown))
@@ -42,7 +44,7 @@ def verify(flags: dict[str, str], overrides: list[str]) -> int:
         configs = composed(flags, overrides, config_name="verify")
     if not configs:
         return 0
-    if any(config["cache"] is not None for config in configs):
+    if any(config["caches"] is not None for config in configs):
         _refuse_schedulers(overrides)
         return _verify_caches(configs)
     return _verify(configs)

@@ -40,13 +40,13 @@ class VerifySettings(BaseModel):
 
     scheduler: SchedulerSettings
     own: OwnSettings
-    cache: str | None
+    caches: str | None
     out: Annotated[str, Field(min_length=1)]
 
 
 def caches_to_verify(configs: Sequence[dict[str, Any]]) -> tuple[list[str], Path]:
     """Names of the caches that the configs ask for, each once, and the folder to write to."""
-    names = list(dict.fromkeys(str(config["cache"]) for config in configs))
+    names = list(dict.fromkeys(str(config["caches"]) for config in configs))
     if "all" in names:
         names = [name for name in CACHES if name != NONE]
     for name in names:
