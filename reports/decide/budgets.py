@@ -4,6 +4,7 @@ The rule is that of metrics/decide/budget.py; here it meets the rows of a run an
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,6 +49,7 @@ SHARED = (
     *("model", "weights", "task", "strength", "prompts", "negative_prompt", "seed"),
     *("asked_samples", "height", "width", "engine"),
 )
+_BATCH = re.compile(r", batches of \d+")  # in an engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +92,10 @@ def at_budgets(
         return []
     budget, judged = run.budget, judged_cells(frame, estimates, decisions.gates)
     prices = prices_of(run, frame, budget)
+    alike = without_batches(judged.cells)
     groups = [
         rows
-        for _, group in judged.cells.groupby([*SHARED], sort=False, dropna=False)
+        for _, group in alike.groupby([*SHARED], sort=False, dropna=False)
         if (rows := [int(i) for i in group.index if int(i) in prices])
     ]
     reaches = partial(_shared, decisions.reaches, len(groups) * len(budget.limits))
@@ -101,6 +104,12 @@ def at_budgets(
         for rows in groups
         for limit in budget.limits
     ]
+
+
+def without_batches(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with engines that say nothing of batches: their size follows from cache, precision
+    and compilation, and would keep such cells apart."""
+    return frame.assign(engine=frame["engine"].str.replace(_BATCH, "", regex=True))
 
 
 def _shared(reaches: Reaches, choices: int, level: float) -> Reach:

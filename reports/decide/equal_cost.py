@@ -15,7 +15,6 @@ The rule is that of metrics/decide/equal_cost.py; here it meets the rows of a ru
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from denoisebench.metrics.decide.equal_cost import ALONE, RANKED, Priced, Standi
 from denoisebench.metrics.decide.sequential import LEVEL, Reach
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import AMPLE_SAMPLES, leading
-from denoisebench.reports.decide.budgets import prices_of
+from denoisebench.reports.decide.budgets import prices_of, without_batches
 from denoisebench.reports.decide.decisions import Decisions, Estimates
 from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import panel_names, sign
@@ -44,7 +43,6 @@ SWITCHES = ("cache", "dtype", "compile")  # columns that a plain cell has at the
 COUNTED = ("tflops", "block_evaluations")  # costs of caches, the one that sees most first
 _OFF = "off"
 _EXACT = ("float32", "bfloat16", "float16")  # number formats, the most exact first
-_BATCH = re.compile(r", batches of \d+")  # in an engine: it follows from cache and precision
 _NO_COST = (
     "timings are uneven, lack an error or were not taken, and nothing that was counted shows what "
     "it saves"
@@ -122,8 +120,7 @@ def _reach(frame: pd.DataFrame, metric: str, *, decisions: Decisions, pairs: int
 def _groups(
     frame: pd.DataFrame, estimates: Estimates, *, gating: Mapping[str, Any]
 ) -> Iterator[_Group]:
-    finished = done(frame)
-    finished = finished.assign(engine=finished["engine"].str.replace(_BATCH, "", regex=True))
+    finished = without_batches(done(frame))
     held = [name for name in PANEL_FIELDS if name not in SWITCHES]
     named = [name for name in panel_names(frame) if name not in (*SWITCHES, "engine")]
     lead = leading(estimates, gating)

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from denoisebench.bench.records.cell import WORK_KIND
+from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.equal_cost import ALONE, GAINS, LOSES, OPEN
+from denoisebench.reports.decide.budgets import at_budgets
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.equal_cost import equal_cost_records
 from denoisebench.reports.decide.equal_cost_words import equal_cost_lines, equal_cost_rows
@@ -104,6 +106,14 @@ def test_on_uneven_timings_a_cache_is_held_to_what_was_counted_and_a_precision_t
 def test_another_precision_is_held_against_cells_whose_batches_were_others(tmp_path):
     (record,) = said_of(also_swept(plain(tmp_path), error=3, slower=1.4, **BFLOAT))
     assert (record["switched_on"], record["verdict"]) == ("bfloat16", LOSES)
+
+
+def test_a_budget_chooses_among_all_precisions_whatever_their_batches(tmp_path):
+    run = also_swept(plain(tmp_path), error=0.1, **BFLOAT)
+    run, frame = replace(run, budget=budget_of("nfe:8")), load_frame(run)
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    (at,) = at_budgets(run, frame, estimates, decisions=decide(frame, estimates, run.margins))
+    assert {*frame.loc[at.recommendation.rows, "dtype"]} == {"float32", "bfloat16"}
 
 
 def test_what_costs_less_than_all_plain_cells_is_held_against_none(tmp_path):
