@@ -223,10 +223,9 @@ def _cases(
 def _priced(
     cells: pd.DataFrame, estimates: Mapping[int, Estimate], prices: Mapping[int, Price]
 ) -> list[Priced]:
-    return [
-        Priced(str(curve), estimates[int(i)], prices[int(i)])
-        for i, curve in cells["scheduler"].items()
-    ]
+    rows = [int(i) for i in cells.index]
+    curves = zip(rows, cells["scheduler"], strict=True)
+    return [Priced(str(curve), estimates[row], prices[row]) for row, curve in curves]
 
 
 def _setting(name: str, cases: Sequence[_Case]) -> dict[str, Any]:
