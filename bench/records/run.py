@@ -20,8 +20,10 @@ from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
 from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
+from denoisebench.bench.settings.budget import SECONDS as SECONDS
 from denoisebench.bench.settings.budget import Budget as Budget
 from denoisebench.bench.settings.budget import budget_from
+from denoisebench.bench.settings.budget import budget_of as budget_of
 from denoisebench.bench.settings.margins import Margin
 
 _RACES = "race.json"

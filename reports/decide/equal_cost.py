@@ -26,8 +26,7 @@ import pandas as pd
 from denoisebench.bench.records.cell import NONE
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
-from denoisebench.bench.records.run import Run
-from denoisebench.bench.settings.budget import SECONDS, budget_of
+from denoisebench.bench.records.run import SECONDS, Run, budget_of
 from denoisebench.metrics.decide.budget import Price
 from denoisebench.metrics.decide.equal_cost import ALONE, RANKED, Priced, Standing, standing
 from denoisebench.metrics.decide.sequential import LEVEL, Reach
