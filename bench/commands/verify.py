@@ -21,7 +21,7 @@ from denoisebench.bench.errors import UserError
 
 @click.command(cls=Overrides, config="verify", switches={}, example="verify scheduler=ddim,euler")
 def verify(flags: dict[str, str], overrides: list[str]) -> int:
-    """Measures schedulers against closed-form truth, or step caches against no cache.
+    """Measures schedulers, or step caches, against exact truth.
 
     Order of convergence, error, noise levels and variance of all schedulers, or of those that
     scheduler=NAME,NAME names. With cache=all, or names: whether caches run, hit, mix states or

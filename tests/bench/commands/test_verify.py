@@ -160,7 +160,7 @@ TABLE = table.known_defects("0.42.1")
         (["own.class_name=nowhere.Class"], "own.class_name=nowhere.Class: cannot be imported"),
         (["scheduler=ddim", "own.order=-1"], "own.order=-1: must be greater"),
         (["scheduler=ddim", "own.family=other"], "own.family=other: must be"),
-        (["scheduler=ddim", "steps=20"], "steps: there is no such setting; known: out, own"),
+        (["scheduler=ddim", "steps=20"], "steps: there is no such setting; known: caches, out"),
         (["own.evaluation=1"], "own.evaluation: there is no such setting; did you mean own.eval"),
         (
             [f"own.class_name={BROKEN}.Sound", "own.flags.use_karas_sigmas=true"],

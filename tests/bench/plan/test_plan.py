@@ -256,11 +256,9 @@ def test_equal_cells_are_run_once(tmp_path, capsys):
 
 
 def test_jobs_of_one_model_run_next_to_each_other_in_the_order_asked_for():
-    model = SimpleNamespace(dtype="float32")
-    settings = SimpleNamespace(model=model)
     pairs = [(f, n) for n in (2, 8, 4) for f in ("b", "a")]
-    jobs = [SimpleNamespace(model=f, steps=n, settings=settings) for f, n in pairs]
-    order = [(job.model, job.steps) for job in _grouped(jobs)]
+    jobs = [SimpleNamespace(load=f, steps=n) for f, n in pairs]
+    order = [(job.load, job.steps) for job in _grouped(jobs)]
     assert order == [("b", 2), ("b", 8), ("b", 4), ("a", 2), ("a", 8), ("a", 4)]
 
 
