@@ -39,8 +39,8 @@ def test_a_ready_model_shows_its_grid_and_cost_before_a_file_is_fetched(asked, c
     out, last = dry_run(capsys, "model=sdxl", *GRID)
     rows = dry_rows(out)
     assert len(rows) == 8
-    assert ["sdxl, heun, 20 steps, guidance 5", "64", "39", "78"] in rows
-    assert ["sdxl, ddim, 10 steps, guidance 1", "64", "10", "10"] in rows
+    assert ["sdxl, heun, 20 steps, guidance 5, float16", "64", "39", "78"] in rows
+    assert ["sdxl, ddim, 10 steps, guidance 1, float16", "64", "10", "10"] in rows
     passes = 64 * 3 * (10 + 20 + 19 + 39)
     assert f"{passes:,} samples through the denoiser" in out
     assert "disk: images of 1.61 GB" in out, "8 x 64 x 3 x 1024 x 1024 bytes"
@@ -78,7 +78,7 @@ def test_steps_that_start_from_an_image_depend_on_the_pipeline(asked, tmp_path, 
     words = ("task=img2img", f"task.images={tmp_path}", "strength=0.5", "metrics=none", "steps=4")
     out, _ = dry_run(capsys, "model=sd15", "scheduler=ddim", *words)
     ((name, *work),) = dry_rows(out)
-    assert name == "sd15, img2img, ddim, 4 steps, guidance 7.5, strength 0.5"
+    assert name == "sd15, img2img, ddim, 4 steps, guidance 7.5, strength 0.5, float16"
     assert work == ["256", "unknown", "unknown"]
     assert "an unknown number of samples through the denoiser" in out
 
@@ -96,7 +96,7 @@ def test_each_model_that_is_not_here_has_its_command(asked, capsys):
 def test_a_weight_without_effect_is_in_no_name_as_in_the_sweep_itself(asked, capsys):
     out, _ = dry_run(capsys, "model=flux-schnell", "steps=4", "seed=1", "metrics=none")
     ((name, *_),) = dry_rows(out)
-    assert name == "flux-schnell, flow_euler, 4 steps, seed 1"
+    assert name == "flux-schnell, flow_euler, 4 steps, seed 1, bfloat16"
 
 
 def test_a_file_of_weights_wants_the_configs_of_its_pipeline(asked, tmp_path, capsys):
