@@ -375,7 +375,7 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
 
     def fsync(descriptor):
         written.append(descriptor)
-        if len(written) > 12:
+        if len(written) > 16:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
