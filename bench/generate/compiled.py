@@ -106,5 +106,6 @@ def _compiled_parts(denoiser: nn.Module, how: str) -> list[nn.Module]:
 
 
 def _as_float(timestep: Any, device: torch.device) -> Tensor:
-    """A timestep as float32, which holds every one exactly, where the states are."""
-    return torch.as_tensor(timestep).to(device, torch.float32)
+    """A timestep as float32, which holds every one exactly, where the states are. Schedulers differ
+    in whether a batch of them is one number repeated, which would be another graph."""
+    return torch.as_tensor(timestep).to(device, torch.float32).contiguous()

@@ -20,14 +20,18 @@ from denoisebench.bench.models.onnx_file import is_onnx
 from denoisebench.bench.models.quantised import quantiser_problems
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.records.cell import FACTS, kept
+from denoisebench.bench.records.cell import FACTS, STEERING, kept
 from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.settings.job import CacheSettings, Settings
 
 GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 _FEW_STEPS = 8
-# Fields of a cell that are made of a group of settings, or of a file.
-_OTHERWISE = ("model", "task", "scheduler", "prompts", "latents", "cache")
+# Fields of a cell that are made of a group of settings or of a file, and those of guidance, which
+# keeps an option only where it has an effect.
+_OTHERWISE = (
+    *("model", "task", "scheduler", "prompts", "latents", "cache"),
+    *("guidance", "negative_prompt", *STEERING),
+)
 
 
 def same_fields(settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from denoisebench.bench.records.guidance import Guidance
 from tests.helpers.cells import CELL
-from tests.helpers.cli import call, tiny
+from tests.helpers.cli import call, dry_rows, tiny
 
 STEERED = {"guidance_rescale": 0.7, "guidance_interval": (0.1, 2.0)}
 
@@ -89,6 +89,17 @@ def test_rows_tell_what_a_weight_amounts_to(tmp_path, capsys):
     assert rows["passes_per_step"].to_dict() == {"shapes-ddpm": 2, "shapes-lcm": 1}
     assert rows["negative_prompt"].fillna("").to_dict() == {"shapes-ddpm": "grey", "shapes-lcm": ""}
     assert rows["guidance_rescale"].to_dict() == {"shapes-ddpm": 0.5, "shapes-lcm": 0}
+
+
+def test_options_without_an_effect_make_no_cells_of_their_own(tmp_path, capsys):
+    options = (
+        "guidance_rescale=0,0.5",
+        "guidance_interval=null,[0.1,2]",
+        "negative_prompt='',grey",
+    )
+    code, out, _ = call(capsys, *tiny(tmp_path, *options, "scheduler=ddim", "dry_run=true"))
+    assert code == 0
+    assert len(dry_rows(out)) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def test_timesteps_of_all_types_are_one_type():
         taken = compiled._as_float(timestep, device)
         assert taken.dtype == torch.float32
         assert float(taken) == 999
+    repeated = compiled._as_float(torch.tensor(999).expand(4), device)
+    assert repeated.stride() == compiled._as_float(torch.full((4,), 999.0), device).stride()
 
 
 @pytest.mark.parametrize(
