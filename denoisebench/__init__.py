@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` itself takes as long
 if TYPE_CHECKING:
     from typing import Any
 
-    from denoisebench.bench.apply import apply
+    from denoisebench.bench.apply.apply import apply
     from denoisebench.bench.errors import UserError
     from denoisebench.bench.interface.checks import Verdicts, check, pack
     from denoisebench.bench.interface.results import Results, load
@@ -31,7 +31,7 @@ _HOMES = {
     "UserError": "errors",
     "Verdicts": "interface.checks",
     "Verification": "interface.verification",
-    "apply": "apply",
+    "apply": "apply.apply",
     "check": "interface.checks",
     "load": "interface.results",
     "load_run": "records.run",

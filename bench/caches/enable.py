@@ -1,7 +1,8 @@
 """A cache on a loaded pipeline: switched on, reset between calls, taken off without a trace."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from diffusers.hooks import HookRegistry
@@ -72,7 +73,7 @@ def laid_on(name: str, config: Any, progress: Progress) -> Iterator[None]:
             denoiser.register_forward_pre_hook(progress.starts, with_kwargs=True),
             denoiser.register_forward_hook(progress.ends, always_call=True),
         ]
-        with _reset_after_calls(progress, denoiser):
+        with _emptied_between_calls(progress, denoiser):
             yield
     finally:
         for handle in handles:
@@ -97,23 +98,45 @@ def _refused(name: str, denoiser: nn.Module, why: str) -> UserError:
 
 
 @contextmanager
-def _reset_after_calls(progress: Progress, denoiser: nn.Module) -> Iterator[None]:
-    """Empties the cache after each call of the pipeline: only some denoisers of diffusers do."""
-    pipeline = progress.pipeline
-    original = getattr(pipeline, _WHOLE_RUN)
+def _emptied_between_calls(progress: Progress, denoiser: nn.Module) -> Iterator[None]:
+    """Empties the cache after each call of the pipeline, for only some denoisers of diffusers do,
+    and before each, for one that was broken off did not come to its end."""
+    pipeline, scheduler = progress.pipeline, progress.pipeline.scheduler
 
-    def done() -> None:
-        original()
+    def empty() -> None:
         HookRegistry.check_if_exists_or_initialize(denoiser).reset_stateful_hooks()
         progress.restart()
 
-    setattr(pipeline, _WHOLE_RUN, done)
+    with _also(scheduler, "set_timesteps", before=empty), _also(pipeline, _WHOLE_RUN, after=empty):
+        yield
+
+
+@contextmanager
+def _also(
+    of: Any,
+    method: str,
+    *,
+    before: Callable[[], None] = lambda: None,
+    after: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Has an object's method do something more within the context."""
+    had_own, original = method in vars(of), getattr(of, method)
+
+    @wraps(original)
+    def more(*args: Any, **kwargs: Any) -> Any:
+        before()
+        result = original(*args, **kwargs)
+        after()
+        return result
+
+    setattr(of, method, more)
     try:
         yield
     finally:
-        delattr(pipeline, _WHOLE_RUN)
-        if getattr(pipeline, _WHOLE_RUN) != original:  # there was a patch before this one
-            setattr(pipeline, _WHOLE_RUN, original)
+        if had_own:  # there was a patch before this one
+            setattr(of, method, original)
+        else:
+            delattr(of, method)
 
 
 class _Traces:

@@ -1,6 +1,6 @@
 """What the writer of defaults.yaml and its reader have to agree on.
 
-They are reports/decide/defaults_yaml.py and bench/apply.py.
+They are reports/decide/defaults_yaml.py and bench/apply/apply.py.
 """
 
 from pathlib import Path

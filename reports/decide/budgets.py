@@ -267,5 +267,6 @@ def amount(budget: Budget, value: float) -> str:
         return f"${significant(value)}"
     if budget.unit == "joules":
         return f"{significant(value)} J"
+    number = f"{value:,.0f}" if float(value).is_integer() else significant(value)
     words = {"nfe": "NFE", "tflops": "TFLOPs"}.get(budget.unit, budget.unit.replace("_", " "))
-    return f"{significant(value)} {words}"
+    return f"{number} {words.removesuffix('s') if number == '1' else words}"

@@ -1,4 +1,4 @@
-"""defaults.yaml: what to run a model with, why, and what it saves. bench/apply.py applies it."""
+"""defaults.yaml: what to run a model with, why, and what it saves. bench/apply applies it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
-from denoisebench.bench.records.cell import NONE, WEIGHTLESS, Entry, as_set
+from denoisebench.bench.records.cell import WEIGHTLESS, Entry, as_set
 from denoisebench.bench.records.columns import PANEL_FIELDS, WHOLE
 from denoisebench.bench.records.defaults_file import NAMED_BY, SCHEMA
-from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.race import RaceRecord
 from denoisebench.bench.records.run import Run
@@ -19,6 +18,12 @@ from denoisebench.metrics.decide.racing import Trial
 from denoisebench.metrics.decide.verdicts import UNDECIDED, Verdict
 from denoisebench.reports.decide.decisions import HELD, Decisions, Recommendation
 from denoisebench.reports.decide.further import Further, further_of, is_of_noise
+from denoisebench.reports.decide.setting_record import (
+    OnOneLine,
+    noise_levels,
+    setting_record,
+    shows_by,
+)
 from denoisebench.reports.rows.frame import work
 
 _HEADER = (
@@ -35,16 +40,12 @@ _SHARE = "a share of the value of the cell that it is held against"
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
 
 
-class _OnOneLine(list[Any]):
-    """Written as [1, 2, 3]: no line each."""
-
-
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
     pass
 
 
 _Dumper.add_representer(
-    _OnOneLine,
+    OnOneLine,
     lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
 )
 
@@ -216,7 +217,7 @@ def default_record(
     i = recommendation.rows[chosen]
     return {
         **head,
-        **_setting(run.entries[i]),
+        **setting_record(run, run.entries[i]),
         "cost": _cost(rows[i]),
         **_against_vendor(rows, rows[i]),
         "evidence": _evidence(rows, recommendation, place=chosen, gates=gates),
@@ -224,8 +225,8 @@ def default_record(
         if runner_up is None
         else _short(rows, recommendation, place=runner_up, gates=gates),
         **tail,
-        **_noise_levels(run, run.entries[i]),
-        **_shows_by(run, run.entries[i]),
+        **noise_levels(run, run.entries[i]),
+        **shows_by(run, run.entries[i]),
         "provenance": _provenance(
             run.entries[i], _race_of(run, recommendation), denoiser=rows[i].get("vendor_denoiser")
         ),
@@ -249,7 +250,7 @@ def _other_guidances(recommendation: Recommendation) -> dict[str, Any]:
         {
             "guidance": _plain(guidance),
             "difference": _plain(gap.value),
-            "interval": _OnOneLine(map(_plain, gap.interval())),
+            "interval": OnOneLine(map(_plain, gap.interval())),
         }
         for guidance, gap in recommendation.other_guidances.items()
     ]
@@ -261,30 +262,6 @@ def _held(value: Any) -> Any:
     if value is None or isinstance(value, tuple):
         return [*(value or ())]
     return value if isinstance(value, str) else _plain(value)
-
-
-def _setting(entry: Entry) -> dict[str, Any]:
-    """What denoisebench.apply needs."""
-    cell = entry.cell
-    call: dict[str, Any] = {"num_inference_steps": cell.steps}
-    call |= Guidance(cell.guidance_form, cell.guidance).call()
-    if cell.task != "txt2img":
-        call["strength"] = cell.strength
-    if cell.negative_prompt:
-        call["negative_prompt"] = cell.negative_prompt
-    return {
-        "scheduler": cell.scheduler,
-        "scheduler_class": cell.scheduler_class,
-        "scheduler_flags": dict(cell.flags),
-        **({"scheduler_family": entry.scheduler_family} if entry.scheduler_family else {}),
-        "grid": cell.grid,
-        "steps": cell.steps,
-        **({"guidance": entry.guidance} if cell.has_guidance else {}),
-        **{name: value for name, value in cell.steering.items() if value},
-        **({"cache": cell.cache} if cell.cache != NONE else {}),
-        **({"compile": cell.compile} if cell.compile != "off" else {}),
-        "call": {**call, **cell.arguments},
-    }
 
 
 def _cost(row: FrameRow) -> dict[str, Any]:
@@ -361,27 +338,6 @@ def _short(
 def _guidance(row: FrameRow) -> dict[str, Any]:
     """The weight, where it has an effect."""
     return {} if row["guidance_form"] in WEIGHTLESS else {"guidance": row["guidance"]}
-
-
-def _shows_by(run: Run, entry: Entry) -> dict[str, str]:
-    """The argument of the pipeline's call that says what an image shows, where that is no prompt:
-    class_labels, or none at all."""
-    shows_by = (run.store.read_record(entry.cell.key, "vendor") or {}).get("shows_by", "prompt")
-    return {} if shows_by == "prompt" else {"shows_by": shows_by}
-
-
-def _noise_levels(run: Run, entry: Entry) -> dict[str, Any]:
-    """What the cell visited, by which denoisebench.apply knows a scheduler of other spacing: the
-    config that the flags were laid over is the model's, and not in the store. To six digits."""
-    grid = run.store.read_record(entry.cell.key, "grid")
-    if grid is None:
-        return {}
-    name, levels = "sigmas", grid["scheduler_sigmas"]
-    if levels is None:
-        name, levels = "timesteps", grid["timesteps"]
-    if not all(map(math.isfinite, levels)):
-        return {}
-    return {"noise_levels": {name: _OnOneLine(float(f"{level:.6g}") for level in levels)}}
 
 
 def _race_of(run: Run, recommendation: Recommendation) -> RaceRecord | None:

@@ -56,8 +56,11 @@ class Tiny:
         return pipeline
 
 
-def run(tiny: Tiny, pipeline: Any, *, samples: Sequence[int] = (0,), steps: int) -> Tensor:
-    """Latents [N, ...] of samples by their numbers: each has a prompt and a noise of its own."""
+def run(
+    tiny: Tiny, pipeline: Any, *, samples: Sequence[int] = (0,), steps: int, **more: Any
+) -> Tensor:
+    """Latents [N, ...] of samples by their numbers: each has a prompt and a noise of its own. more:
+    arguments of the call."""
     seeds = [sample_seed(_SEED, sample) for sample in samples]
     with torch.no_grad():
         images: Tensor
@@ -67,6 +70,7 @@ def run(tiny: Tiny, pipeline: Any, *, samples: Sequence[int] = (0,), steps: int)
             output_type="latent",
             return_dict=False,
             **tiny.arguments(samples),
+            **more,
         )
     return images
 

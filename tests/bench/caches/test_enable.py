@@ -111,3 +111,17 @@ def test_ratios_are_of_the_residuals_and_none_are_made_up(sd3):
         with_cache(sd3, make_cache("magcache"), steps=STEPS),
     ):
         pass
+
+
+def test_a_call_that_was_broken_off_leaves_nothing_to_the_next(sd3):
+    def break_off(pipeline, step, timestep, values):
+        if step == 1:
+            raise KeyboardInterrupt
+        return values
+
+    cache = make_cache("taylorseer", {"interval": 2, "warmup": 1})
+    with with_cache(sd3, cache, steps=STEPS, stacked=True):
+        whole = latents("sd3", sd3)
+        with pytest.raises(KeyboardInterrupt):
+            run(TINY["sd3"], sd3, steps=STEPS, callback_on_step_end=break_off)
+        assert torch.equal(latents("sd3", sd3), whole)

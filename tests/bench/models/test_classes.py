@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from diffusers import DDIMScheduler, DiTPipeline
 
-from denoisebench.bench.apply import apply
+from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.records.defaults_file import read_defaults
 from denoisebench.bench.records.run import load_run

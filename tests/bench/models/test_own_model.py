@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from denoisebench.bench.apply import apply
+from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.inputs.prompts import EVERYDAY, PromptSet
 from denoisebench.bench.paths import EMBEDDED

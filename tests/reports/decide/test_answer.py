@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from denoisebench.bench.apply import apply
+from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.reports.decide.answer import answer, answers, default_line, snippet
 from denoisebench.reports.decide.decisions import decide

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from denoisebench.bench.apply import apply
+from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.cell import WORK_KIND
 from denoisebench.bench.records.run import load_run, save_run
@@ -122,7 +122,7 @@ def test_what_no_cell_meets_is_answered_with_the_cheapest(run):
     (line,) = budget_lines(run, written)
     assert line == (
         "budget block_evaluations:1: shapes-ddpm: UNMET, no cell costs so little; the cheapest is "
-        "ddim, 2 steps, guidance 1: 10.0 block evaluations"
+        "ddim, 2 steps, guidance 1: 10 block evaluations"
     )
 
 

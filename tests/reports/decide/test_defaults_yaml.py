@@ -10,7 +10,7 @@ import pytest
 import yaml
 from diffusers import StableDiffusionPipeline
 
-from denoisebench.bench.apply import apply
+from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.race import RacedCell, RaceRecord

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from denoisebench.bench.apply.execution import execution_of, set_execution
+from denoisebench.bench.caches.catalogue import CACHES, NONE
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.vendor import denoiser_words
 from denoisebench.bench.records.cell import STEERING
@@ -43,7 +45,8 @@ def apply(
     budget: str | None = None,
     **held: Any,
 ) -> dict[str, Any]:
-    """Sets the pipeline's scheduler; returns the arguments of its call, steps and guidance.
+    """Sets the pipeline's scheduler, and the step cache and precision that a sweep chose; returns
+    the arguments of its call, steps and guidance.
 
     A file with several defaults is narrowed down by metric and by what its sweep varied beside
     guidance, scheduler and steps: model="shapes-ddpm", task="img2img", strength=0.5, seed=0,
@@ -51,7 +54,8 @@ def apply(
     budget="seconds:0.2" it is the best cell of one of the sweep's budgets. Raises
     UserError when none is left, or several are, when the one that is left was not decided, and
     for a pipeline that it does not fit: then the pipeline is as it was. Defaults can follow each
-    other on a pipeline. A scheduler class of the user's own is set once it is imported, while its
+    other on a pipeline, a cache in place of the one before; what was quantised or rounded stays so.
+    A scheduler class of the user's own is set once it is imported, while its
     source is the one that was measured. Warns of one whose curve still gains, that was
     chosen before all cells were run, or that was measured of another network, and of a pipeline
     whose networks hold numbers of different formats, with the line that makes them one.
@@ -83,6 +87,12 @@ def apply(
     if problem:
         raise UserError(f"{path}: {_name(default)}: {problem}")
     scheduler = _scheduler(pipeline, default, path)
+    before, pipeline.scheduler = pipeline.scheduler, scheduler
+    try:
+        set_execution(pipeline, execution_of(default))
+    except UserError as error:
+        pipeline.scheduler = before
+        raise UserError(f"{path}: {_name(default)}: {error}") from error
     if default["outcome"] == NO_PLATEAU:
         warnings.warn(
             f"{path}: {_name(default)}: its curve still gains at {default['call'][_STEPS]} steps, "
@@ -94,7 +104,6 @@ def apply(
     mixture = _mixture(pipeline)
     if mixture:
         warnings.warn(mixture, stacklevel=2)
-    pipeline.scheduler = scheduler
     return dict(default["call"])
 
 
@@ -330,22 +339,16 @@ def _doubts(pipeline: Any, default: dict[str, Any]) -> Iterator[str]:
 
 def _not_set(default: dict[str, Any]) -> Iterator[str]:
     """What a default was measured with that this leaves to its user."""
-    if "cache" in default:
-        yield (
-            f"it was measured with cache={default['cache']}, which is not switched on here: call "
-            "the pipeline within denoisebench.bench.caches.enable.with_cache, or its images and "
-            "its time are not those that were measured"
-        )
     if "compile" in default:
         yield (
             f"it was timed with compile={default['compile']}, which is not done here: compile the "
             "denoiser, or it takes longer"
         )
-    quantiser = default["provenance"]["dtype"].partition("+")[2]
-    if quantiser:
+    name = default.get("cache", NONE).partition(" ")[0]
+    if CACHES[name].by_batch:
         yield (
-            f"it was measured with precision={quantiser}: quantise the denoiser's weights, or its "
-            "images and its time are not those that were measured"
+            f"cache={name} decides for a whole batch at once, and was measured one image at a "
+            "time: images of a larger batch are other ones"
         )
 
 

@@ -1,0 +1,1 @@
+"""A default of defaults.yaml, put on a pipeline."""

@@ -1,0 +1,141 @@
+"""How a default's model is run, put on a pipeline: its step cache and the precision of its
+networks."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from denoisebench.bench.caches.catalogue import CACHES, NONE, OFF, Cache, make_cache
+from denoisebench.bench.errors import UserError
+from denoisebench.bench.models.quantised import EXTRA, QUANTISERS, quantise
+from denoisebench.bench.records.guidance import FORMS, Guidance
+
+# On a pipeline: the cache that was laid on it here, and how its weights were quantised here.
+_CACHE, _QUANTISER = "denoisebench_cache", "denoisebench_quantiser"
+_DENOISERS = ("unet", "transformer")
+_FULL = "float32"
+_ANEW = "`denoisebench report RUN` writes the file anew"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a default's cell was run."""
+
+    cache: Cache = OFF
+    steps: int = 1
+    stacked: bool = False  # whether guidance sends both halves as one batch
+    ratios: tuple[float, ...] = ()  # of MagCache
+    number_format: str = ""  # of all networks, where the sweep chose among several
+    quantiser: str = ""
+
+
+def execution_of(default: dict[str, Any]) -> Execution:
+    """How a record of defaults.yaml was run. Raises UserError for what no sweep has written."""
+    number_format, _, quantiser = default["provenance"]["dtype"].partition("+")
+    guidance = Guidance(default.get("guidance_form", "none"), default.get("guidance", 0.0))
+    return Execution(
+        cache=_cache(default),
+        steps=default["call"]["num_inference_steps"],
+        stacked=guidance.on and FORMS[guidance.form].stacked,
+        ratios=_ratios(default),
+        number_format=number_format if "precision" in default else "",
+        quantiser=quantiser,
+    )
+
+
+def _cache(default: dict[str, Any]) -> Cache:
+    name, options = str(default.get("cache", NONE)).partition(" ")[0], default.get("cache_options")
+    if name in CACHES and name != NONE and not isinstance(options, dict):
+        raise UserError(f"cache={name} stands there without its options; {_ANEW}")
+    return make_cache(name, options)
+
+
+def _ratios(default: dict[str, Any]) -> tuple[float, ...]:
+    ratios = default.get("cache_ratios", [])
+    if not isinstance(ratios, list) or not all(type(ratio) in (int, float) for ratio in ratios):
+        raise UserError(f"cache_ratios are no list of numbers; {_ANEW}")
+    return tuple(map(float, ratios))
+
+
+def _precision_problems(pipeline: Any, execution: Execution) -> Iterator[str]:
+    """Why the precision cannot be set on a pipeline, each with its cure."""
+    done, wanted = getattr(pipeline, _QUANTISER, ""), execution.quantiser
+    if done and done != wanted:
+        yield (
+            f"the weights of this pipeline were quantised as {done}, which cannot be undone: load "
+            "it anew"
+        )
+    elif wanted and find_spec("torchao") is None:
+        yield f"it was measured with precision={wanted}: torchao is not installed; {EXTRA}"
+    elif wanted and wanted not in QUANTISERS:
+        yield f"precision={wanted} is none that this version knows"
+    has = number_format_of(pipeline)
+    if execution.number_format and has not in ("", execution.number_format, _FULL):
+        yield (
+            f"it was measured with precision={execution.number_format}, and this pipeline's "
+            f"weights were rounded to {has}: load it with "
+            f"torch_dtype=torch.{execution.number_format}"
+        )
+
+
+def set_execution(pipeline: Any, execution: Execution) -> None:
+    """Casts and quantises as measured, and lays the cache, in place of one that was laid here.
+
+    Raises UserError where one of them cannot be set: then the pipeline is as it was.
+    """
+    if problem := next(_precision_problems(pipeline, execution), ""):
+        raise UserError(problem)
+    before: _Laid | None = getattr(pipeline, _CACHE, None)
+    if before is not None:
+        before.stack.close()
+        delattr(pipeline, _CACHE)
+    try:
+        _lay(pipeline, execution)
+    except UserError:
+        if before is not None:
+            _lay(pipeline, before.execution)
+        raise
+    if execution.number_format and number_format_of(pipeline) != execution.number_format:
+        import torch
+
+        pipeline.to(getattr(torch, execution.number_format))
+    if execution.quantiser and not hasattr(pipeline, _QUANTISER):
+        from denoisebench.bench.models.denoiser import denoiser_of
+
+        quantise(denoiser_of(pipeline), execution.quantiser)
+        setattr(pipeline, _QUANTISER, execution.quantiser)
+
+
+@dataclass(frozen=True)
+class _Laid:
+    execution: Execution
+    stack: ExitStack  # takes the cache off when it is closed
+
+
+def _lay(pipeline: Any, execution: Execution) -> None:
+    if not execution.cache.is_on:
+        return
+    from denoisebench.bench.caches.enable import with_cache
+
+    stack = ExitStack()
+    stack.enter_context(
+        with_cache(
+            pipeline,
+            execution.cache,
+            steps=execution.steps,
+            stacked=execution.stacked,
+            ratios=execution.ratios,
+        )
+    )
+    setattr(pipeline, _CACHE, _Laid(execution, stack))
+
+
+def number_format_of(pipeline: Any) -> str:
+    """`float16`: of the denoiser's numbers; empty where there is none."""
+    for name in _DENOISERS:
+        denoiser: Any = getattr(pipeline, name, None)
+        if hasattr(denoiser, "dtype"):
+            return str(denoiser.dtype).removeprefix("torch.")
+    return ""
