@@ -104,7 +104,7 @@ def _asked(settings: Settings) -> dict[str, Any]:
     options = {name: value for name, value in model.call.items() if own.get(name) != value}
     return {
         **same_fields(settings),
-        **({"guidance_form": model.guidance_form} if model.guidance_form else {}),
+        **guidance_of(settings, "").fields(),
         "options": kept("options", options),
         "model": model.name,
         "task": settings.task.name,
