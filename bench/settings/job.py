@@ -202,6 +202,7 @@ class ClaimsSettings(Strict):
     diffusion: Name  # models
     flow: Name | None
     distilled: Name | None
+    cached: Name | None  # a flow of transformer blocks, on which step caches go
     unfair: str | None  # in what diffusion and flow differ beside the objective; None: in nothing
     naive: Name  # schedulers of the first: of first order,
     solver: Name | None  # of higher order,

@@ -1,11 +1,13 @@
 """The cells of a run that claims are about, by the parts they play."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from denoisebench.bench.records.cell import NONE
 from denoisebench.bench.records.columns import WHOLE
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.run import Run, is_run, load_run
@@ -62,6 +64,8 @@ class Cells:
 
     def part(self, name: str) -> Any:
         """Who plays a part. Raises NotTestable for one that nobody plays."""
+        if name not in self.parts:
+            raise NotTested(f"this run is of an older version, which asked for no {name}: sweep it")
         if self.parts[name] in (None, [], ()):
             raise NotTestable(self.parts["absent"][name])
         return self.parts[name]
@@ -110,6 +114,28 @@ class Cells:
         rows = self._rows(wanted).sort_values("steps")
         rows = rows[rows["steps"].isin([self.parts[name] for name in _CURVE])]
         return [int(i) for i in rows.index if self.is_done(int(i))]
+
+    def steps_of(self, row: int) -> int:
+        return int(self._cell(row)["steps"])
+
+    def operations(self, row: int) -> float:
+        """10¹² floating point operations of an image, counted below caches."""
+        tflops = float(self._cell(row)["tflops"])
+        if math.isnan(tflops):
+            raise NotTested(f"the operations of {self.name(row)} were not counted")
+        return tflops
+
+    def caches(self, model: str) -> list[str]:
+        """The caches that a model was run with, as `taylorseer interval 2`."""
+        names = self.frame.loc[self.frame["model"] == self.part(model), "cache"]
+        return [name for name in names.unique() if name != NONE]
+
+    def in_all_steps(self, row: int) -> dict[int, int]:
+        """Rows that differ from one in nothing but steps and cache, without a cache, by steps."""
+        cell = self._cell(row)
+        held = ("model", "scheduler", "guidance", *self._usual)
+        rows = self._rows({**{name: cell[name] for name in held}, "cache": NONE})
+        return {int(rows["steps"][i]): int(i) for i in rows.index}
 
     def name(self, row: int) -> str:
         """`shapes-ddpm, ddim, 8 steps`: guidance and seed are what the claims say of the model."""
@@ -172,7 +198,12 @@ class Cells:
 
     @property
     def _usual(self) -> dict[str, Any]:
-        return {"task": "txt2img", "grid": "native", "seed": self.frame["seed"].min()}
+        return {
+            "task": "txt2img",
+            "grid": "native",
+            "seed": self.frame["seed"].min(),
+            "cache": NONE,
+        }
 
     def _cell(self, row: int) -> dict[str, Any]:
         return dict(self.frame.loc[row])

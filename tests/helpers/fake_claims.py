@@ -20,6 +20,7 @@ PARTS = {
     "diffusion": "ddpm",
     "flow": "flow",
     "distilled": "fast",
+    "cached": "flow",
     "unfair": None,
     "naive": "ddim",
     "solver": "dpmpp_2m",
@@ -62,7 +63,9 @@ _USUAL = {
     "strength": 1.0,
     "sigma_start": 10.0,
     "again": False,
+    "cache": "none",
 }
+CACHES = {"taylorseer interval 2": 0.55, "magcache threshold 0.06": 0.9}  # share of the operations
 
 
 def cells(value, *, samples=512, noise=1.0, without=(), parts=PARTS, gates=GATES, again=True):
@@ -121,6 +124,8 @@ def _rows():
     rows += [_from_image(16, strength) for strength in (0.3, 0.9, 1.0)]
     grids = ("native", "matched")
     rows += [_row("flow", "flow_euler", n, grid=g) for g in grids for n in (4, 20, 40, 50)]
+    rows += [_row("flow", "flow_euler", n) for n in range(3, 17) if n != 4]
+    rows += [_row("flow", "flow_euler", n, cache=cache) for cache in CACHES for n in (8, 16)]
     return [*rows, *(_row("ddpm", "euler", n, grid="matched") for n in (4, 50))]
 
 
@@ -130,7 +135,8 @@ def _from_image(steps, strength):
 
 
 def _row(model, scheduler, steps, **others):
-    named = {"model": model, "scheduler": scheduler, "steps": steps}
+    tflops = 0.1 * steps * CACHES.get(others.get("cache", "none"), 1.0)
+    named = {"model": model, "scheduler": scheduler, "steps": steps, "tflops": tflops}
     return {**named, **_USUAL, **others, "status": "done", "message": ""}
 
 

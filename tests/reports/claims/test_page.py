@@ -107,7 +107,7 @@ def test_the_sweep_tests_claims_on_other_models_by_override(tmp_path, capsys):
     small = (f"runs={tmp_path}", "run=small", "samples=8", "batch_size=8", "tracking=none")
     fast = ("threads=1", "metrics.reference_samples=64", "claims.flow=shapes-lcm", "grid=native")
     fast += ("metrics.images=[spectrum,sharpness,grain]", "metrics.accuracy=null")
-    fast += ("metrics.fidelity=[cosine]",)
+    fast += ("metrics.fidelity=[cosine]", "claims.cached=null", "+claims.absent.cached=unasked")
     arguments = (*small, *fast, *swept, "claims.flow_solver=lcm", "claims.matched=ddim")
     code, _, err = call(capsys, "sweep", "experiment=claims", *arguments)
     assert code == 0, err

@@ -527,3 +527,57 @@ def test_every_claim_is_tested_where_all_is_measured_and_speaks_of_the_runs_own_
     assert every[1].statement == "fast in 8 steps matches ddim in 50."
     other = cells(value, parts={**PARTS, "few": 5})
     assert "steps=5" in found("textures", other).note
+
+
+def cached(gain, **others):
+    """Distances that fall by 1 a step, and by so much more under a cache, by its first word."""
+
+    def value(metric, row):
+        if metric not in (FD, OTHER_FD):
+            return None
+        gains = {"taylorseer": gain, **others}
+        return 60 - row["steps"] - gains.get(row["cache"].split()[0], 0)
+
+    return value
+
+
+# In 8 steps taylorseer costs as much as 4 plain ones, in 16 as 8; magcache as 7 and as 14.
+@pytest.mark.parametrize(
+    ("taylorseer", "magcache", "expected"),
+    [
+        (2, 2, SUPPORTED),  # 8 plain steps are 4 and 8 better than those of equal cost
+        (-12, -6, REFUTED),
+        (2, -6, "depends on the cache"),
+        (-4, -1, UNDECIDED),  # in 8 steps as good as fewer steps, in 16 better
+    ],
+)
+def test_caches_are_held_against_plain_cells_of_equal_cost(taylorseer, magcache, expected):
+    assert verdict("caches", cached(taylorseer, magcache=magcache), noise=0.5) == expected
+
+
+def test_the_plain_cell_is_the_one_of_the_most_steps_that_costs_no_more():
+    judged = found("caches", cells(cached(2, magcache=2), noise=0.5)).judged
+    pairs = [part.words.split(": gain of ")[1] for part in judged.parts[::2]]
+    assert [pair.split(" on ")[1] for pair in pairs] == [
+        "flow, flow_euler, 4 steps",
+        "flow, flow_euler, 8 steps",
+        "flow, flow_euler, 7 steps",
+        "flow, flow_euler, 14 steps",
+    ]
+    assert judged.parts[0].held.value == pytest.approx(6, abs=0.5)
+
+
+def test_caches_are_not_tested_without_the_plain_steps_that_would_cost_as_much():
+    lacking = cells(cached(2), without=[lambda row: (row["model"], row["steps"]) == ("flow", 9)])
+    result = found("caches", lacking)
+    assert result.judged.verdict == NOT_TESTED
+    assert "16 steps, taylorseer interval 2 is held against plain" in result.note
+    assert result.note.endswith("sweep 9 too.")
+
+
+def test_caches_are_not_tested_of_a_run_that_asked_for_none():
+    old = {name: part for name, part in PARTS.items() if name != "cached"}
+    assert found("caches", cells(cached(2), parts=old)).judged.verdict == NOT_TESTED
+    nobody = {**PARTS, "cached": None, "absent": {"cached": "no cache goes there"}}
+    result = found("caches", cells(cached(2), parts=nobody))
+    assert (result.judged.verdict, result.note) == (NOT_TESTABLE, "No cache goes there.")
