@@ -16,11 +16,18 @@ def gates(
     """
     result = {}
     for metric in metrics:
-        names = [name for name in margins if metric == name or metric.startswith(f"{name}_")]
+        names = declared_for(metric, margins)
         if names:
             enough = AMPLE_SAMPLES * features.get(metric, 0)
-            result[metric] = _gate(metric, margins[max(names, key=len)], enough)
+            result[metric] = _gate(metric, margins[names[0]], enough)
     return result
+
+
+def declared_for(metric: str, margins: Iterable[str]) -> list[str]:
+    """Names of the margins that a metric has, by column or by how columns begin: the first counts,
+    and without it the next."""
+    names = [name for name in margins if metric == name or metric.startswith(f"{name}_")]
+    return sorted(names, key=len, reverse=True)
 
 
 def _gate(metric: str, margin: Mapping[str, Any], enough: int) -> Gate:

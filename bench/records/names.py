@@ -12,6 +12,7 @@ _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dic
     ("samples", "asked_samples"), "{} samples"
 )
 FAILED_METRIC = "a metric that failed"  # what a cell lacks whose other numbers are there
+_NOTHING = {("cache", "none"): "no cache", ("compile", "off"): "not compiled"}
 _PLURALS = ("{} steps", "{} samples")
 _USUAL = {part.name: part.default for part in fields(Cell) if part.default is not MISSING} | {
     name: known.usual for name, known in FACTS.items() if known.usual is not None
@@ -63,6 +64,8 @@ def _is_told(name: str, values: Mapping[str, Any]) -> bool:
 
 
 def _in_words(name: str, text: str) -> str:
+    if (name, text) in _NOTHING:
+        return _NOTHING[name, text]
     word = _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
     return word.removesuffix("s" if text == "1" and word in _PLURALS else "").format(text)
 

@@ -13,6 +13,7 @@ from denoisebench.bench.plan.job import Job, resampled
 from denoisebench.bench.plan.race import RaceRules
 from denoisebench.bench.plan.trajectory import with_convergence
 from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.margins import declared_for
 from denoisebench.bench.records.race import RacedCell, RaceRecord
 from denoisebench.bench.records.rows import panel_of, read_dims, read_estimate
 from denoisebench.bench.records.store import Store
@@ -53,7 +54,7 @@ def race_group(
 
     dims = read_dims(store, entries[runners[0].entry.cell.key])
     wanted = rules.gates(runners[0].metrics, dims)
-    _check_samples(wanted, design)
+    _check_samples(wanted, design, rules.margins)
     race = Race([_runner(job) for job in runners], wanted, design, draw=draw)
     for course in race.run():
         drawn = enumerate(zip(runners, course.drawn, strict=True))
@@ -73,7 +74,9 @@ def _design(job: Job, rules: RaceRules) -> Design:
     return replace(rules.design, prompts=job.units(rules.design.cap))
 
 
-def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
+def _check_samples(
+    wanted: Mapping[str, Gate], design: Design, margins: Mapping[str, object]
+) -> None:
     """Raises UserError when a metric could not be decided by the last rung."""
     cap, prompts = design.cap, design.prompts or design.cap
     counted = cap if cap >= REPEATED * prompts else prompts  # see metrics/features/draws.py
@@ -81,10 +84,11 @@ def _check_samples(wanted: Mapping[str, Gate], design: Design) -> None:
         if gate.enough > counted:
             repeats = f", and counts prompts drawn less than twice once: here {prompts}"
             enough = gate.enough if prompts == cap else max(gate.enough, REPEATED * prompts)
+            cure = " ".join(f"'~margins.gating.{name}'" for name in declared_for(metric, margins))
             raise UserError(
                 f"samples={cap}: a race decides by {metric} from {gate.enough} samples on, four "
                 f"per feature dimension{'' if prompts == cap else repeats}; give samples={enough} "
-                "or more, or take its margin out, as with ~margins.gating.fd"
+                f"or more, or take its margin out: {cure}"
             )
 
 

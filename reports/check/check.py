@@ -312,6 +312,8 @@ def _about_pair(pair: Pair) -> Iterator[str]:
         if old.asked[name] != new.asked[name]:
             yield f"{name}: {old.asked[name] or 'none'} before, {new.asked[name] or 'none'} now"
     changed = [name for name in _CHANGES if getattr(old.cell, name) != getattr(new.cell, name)]
+    if old.cell.cache.split()[0] != new.cell.cache.split()[0]:
+        changed = [name for name in changed if name != "cache_options"]  # those of another cache
     if changed:
         yield f"{', '.join(changed)} changed"
 

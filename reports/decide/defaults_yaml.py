@@ -185,7 +185,13 @@ def rival_name(
 def varied_fields(firsts: Sequence[FrameRow]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
     fields = [name for name in HELD if name not in NAMED_BY]
-    return [name for name in fields if len({row[name] for row in firsts}) > 1]
+    varied = [name for name in fields if len({row[name] for row in firsts}) > 1]
+    others = [name for name in varied if name != "engine"]
+    engines = {tuple(row[name] for name in others): row["engine"] for row in firsts}
+    is_implied = others and all(
+        engines[tuple(row[name] for name in others)] == row["engine"] for row in firsts
+    )
+    return others if is_implied else varied
 
 
 def default_record(

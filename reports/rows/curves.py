@@ -61,6 +61,9 @@ def panel_names(frame: pd.DataFrame, along: str = STEPS) -> list[str]:
     varied = [*guidance, *varying(frame, fields)]
     if frame.groupby("model")["weights"].nunique().max() <= 1:
         varied = [name for name in varied if name != "weights"]  # the model says it
+    others = [name for name in varied if name != "engine"]
+    if others and frame.groupby(others, dropna=False)["engine"].nunique().max() <= 1:
+        varied = others  # batches of a precision, say, which is named
     return [name for name in fields if name in varied] or ["model"]
 
 

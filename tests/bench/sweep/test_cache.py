@@ -138,3 +138,35 @@ def test_ratios_of_a_model_are_measured_once_and_kept(tmp_path, capsys):
     assert [record] == list(tmp_path.rglob("ratios*.json"))
     ((cache, images),) = first.items()
     assert (again[cache][:4] == images).all()
+
+
+@pytest.mark.slow
+def test_races_are_run_within_a_cache_and_gates_hold_one_against_none(tmp_path, capsys):
+    cached = ("cache=taylorseer", "cache.interval=2", "cache.warmup=1")
+    shown = ("metrics=shapes", "metrics.images=[]", "metrics.reference_samples=256")
+    fewer = ("~margins.gating.fd", "~margins.gating.fd_shapes", "latency.timed_runs=0")
+    common = ("model=shapes-flow", "guidance=4", "steps=2,8", "samples=64", "batch_size=32")
+    grid = (f"runs={tmp_path}", "tracking=none", "threads=1", *common, *shown, *fewer)
+    race = (*cached, "cache=none,taylorseer", "sampling=race", "sampling.first=32")
+    code, out, err = call(capsys, "sweep", *grid, "run=race", *race)
+    assert code == 0, err
+    assert "shapes-flow, guidance 4, taylorseer interval 2 warmup 1: 32 samples" in out
+    assert "default of shapes-flow, no cache by CLIP" in out
+    assert {race.over for race in load_run(tmp_path / "race").races} == {True}
+    defaults = yaml.safe_load((tmp_path / "race" / "defaults.yaml").read_text())["defaults"]
+    assert [default["held"] for default in defaults] == [
+        {"cache": "none"},
+        {"cache": "taylorseer interval 2 warmup 1"},
+    ]
+    assert defaults[1]["cache_options"]["interval"] == 2
+    assert defaults[1]["guidance_form"] == "standard"
+    for run, more in (("plain", ()), ("cached", cached)):
+        assert call(capsys, "sweep", *grid, f"run={run}", *more)[0] == 0
+    sides = ("--baseline", tmp_path / "plain", "--candidate", tmp_path / "cached")
+    code, _, err = call(capsys, "check", *sides)
+    assert code == 2
+    assert "which differ in cache: give --by=scheduler,steps,guidance" in err
+    code, out, _ = call(capsys, "check", *sides, "--by=scheduler,steps,guidance")
+    assert code == 1
+    assert "cache: none before, taylorseer interval 2 warmup 1 now" in out
+    assert "cache_options" not in out
