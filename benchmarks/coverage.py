@@ -20,7 +20,7 @@ from denoisebench.bench.machine import environment
 from denoisebench.bench.models.closed_form import SIZE, closed_form_pipeline, exact_moments
 from denoisebench.bench.noise import sample_generators
 from denoisebench.bench.paths import EMBEDDED
-from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.cell import NONE, Entry
 from denoisebench.bench.records.rows import read_estimate
 from denoisebench.bench.records.run import Run, load_run
 from denoisebench.bench.shapes.render import dataset
@@ -156,7 +156,9 @@ def embedded_population(run: Run, samples: int) -> Population:
     extract, renders = embedded_reference()
     cells, scores = {}, {}
     for entry in run.entries:
-        name = f"{entry.cell.scheduler} {entry.cell.steps}"
+        cell = entry.cell
+        cache = "" if cell.cache == NONE else f", {cell.cache}"
+        name = f"{cell.scheduler} {cell.steps}{cache}"
         cells[name] = embedded_features(run, entry, extract)[:samples]
         estimate = read_estimate(run.store, entry, "clip_score_shapes")
         assert estimate is not None

@@ -93,10 +93,11 @@ def _name(field: Field, place: int | None) -> str | None:
 
 def truths(field: Field) -> dict[str, dict[str, float]]:
     """True values of each cell by metric: of its whole population, whose moments are exact."""
-    return {runner.name: _truth(field.population, runner.name) for runner in field.runners}
+    return {runner.name: true_values(field.population, runner.name) for runner in field.runners}
 
 
-def _truth(population: Population, name: str) -> dict[str, float]:
+def true_values(population: Population, name: str) -> dict[str, float]:
+    """Those of one cell, by metric."""
     features = population.cells[name].numpy()
     moments = FeatureStats.from_moments(features.mean(0), np.cov(features.T, bias=True))
     score = float(population.scores[name].mean())
