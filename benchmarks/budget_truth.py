@@ -69,7 +69,7 @@ def shop_of(run: Run) -> Shop:
 
 
 def winners(shop: Shop, seed: int) -> list[str | None]:
-    """Of one repetition, by budget; None where nothing is proven."""
+    """Winners of one repetition, by budget; None where nothing is proven."""
     size = len(shop.population.scores[shop.names[0]])
     drawn = np.random.default_rng(seed).integers(size, size=SAMPLES)
     candidates = [
