@@ -68,8 +68,9 @@ check: install ## Check lint, format and types
 test: check ## Run make check, then all tests but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
-test-slow: install ## Run the tests that take long: whole sweeps, simulations, kills
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
+SLOW = slow
+test-slow: install ## Run the tests that take long: whole sweeps, simulations, kills (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "$(SLOW)" --durations 20
 
 bench: install ## Measure what sweeps cost and write it into docs/performance.md (half an hour, resumable)
 	$(BIN)/python -m benchmarks.performance runs/bench --write=docs/performance.md

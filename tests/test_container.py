@@ -91,6 +91,7 @@ def test_it_runs_our_command():
     assert of("WORKDIR")[-1] in " ".join(of("ENV"))  # where caches may be written
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_its_lines_run_one_after_the_other_give_the_command(tmp_path):
     """Each line in a shell of its own, as a builder does, with the folders below another root. The

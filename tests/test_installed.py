@@ -79,6 +79,7 @@ def users_folder(tmp_path):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_folder_with_packages_of_our_names_is_left_alone(python, users_folder):
     """Console script, module, pytest fixture and Python interface."""

@@ -39,6 +39,7 @@ def silent_from(mark):
     return fault
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sweep_whose_bucket_is_silent_ends_at_once_and_goes_on_later(
     server, tmp_path, monkeypatch

@@ -85,6 +85,7 @@ def test_two_processes_keep_the_answers_of_both(answer):
     assert sorted(map(str, json.loads(file.read_text()).values())) == ["1", "['a']"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_grid_that_was_planned_before_is_planned_without_torch_and_diffusers(tmp_path):
     """Nor by a command that finds every cell done; what it says is the same."""

@@ -45,6 +45,7 @@ def embedded():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["mean", "kernel"])
 @pytest.mark.slow
 def test_means_and_kernel_distances_cover(gaussian, embedded, kind):

@@ -86,6 +86,7 @@ def test_other_libraries_compute_the_same_plain_value(metric):
             assert result.value == pytest.approx(results[plain].value, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_finished_subject_is_kept(tmp_path):
     page = tmp_path / "page.md"

@@ -62,6 +62,7 @@ def larger_baseline(tmp_path_factory):
     return swept(tmp_path_factory.mktemp("larger_baseline"), LARGER)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [64, 5])
 def test_a_repetition_passes(batch, larger_baseline, tmp_path):

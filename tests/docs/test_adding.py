@@ -52,6 +52,7 @@ def test_the_model_is_listed_with_its_comment(source):
     assert "Shapes in eight steps" in listed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_model_runs_with_the_scheduler_and_its_flags_have_its_name(source):
     named = ("scheduler=dpmpp_2m_heun,dpmpp_2m", "scheduler.flags.solver_type=heun")
@@ -68,6 +69,7 @@ def test_the_scheduler_is_as_its_entry_states(source):
     assert "not listed" not in run_in(source, "verify", "scheduler=dpmpp_2m_heun")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_metric_is_measured_where_the_config_names_it(source):
     less = ("metrics.frechet=[]", "metrics.clip_score=[]", "metrics.images=[warmth]")
@@ -78,6 +80,7 @@ def test_the_metric_is_measured_where_the_config_names_it(source):
     assert "- warmth" in listed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_axis_splits_curves_and_is_said_wherever_it_is_unusual(source):
     axis = ("run=axis", "steps=4", "guidance=4", "guidance_start=0,0.5")

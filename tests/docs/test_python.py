@@ -22,6 +22,7 @@ def names(tmp_path_factory):
     return defined
 
 
+@pytest.mark.slow
 def test_every_line_runs_and_gives_what_is_said(names):
     assert names["frame"]["status"].tolist() == ["done"] * 4
     assert names["differences"]["difference"].item() < 0

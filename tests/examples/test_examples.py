@@ -40,6 +40,7 @@ def shown(notebook):
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.2g}", words)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_notebook_shows_what_its_cells_give(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -73,6 +74,7 @@ def test_a_scheduler_of_ones_own_is_measured(monkeypatch, capsys):
     assert float(re.search(r"measured order: (.*)", out)[1]) == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_gate_passes_what_is_the_same_and_stops_what_is_worse(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -40,6 +40,7 @@ def shows_its_store(run):
     return is_current(run, load_frame(run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["results.parquet", "results.csv", "report.html", "defaults.yaml", "figures/*.svg"]
 )

@@ -14,6 +14,7 @@ def run_folder(copied):
     return copied / "tiny"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_report_is_made_again_from_the_store_alone(run_folder, capsys):
     products = [run_folder / name for name in ("report.html", "results.csv", "results.parquet")]

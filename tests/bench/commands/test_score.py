@@ -77,6 +77,7 @@ def test_a_sweeps_own_images_give_its_own_numbers_to_the_last_digit(made, capsys
     pd.testing.assert_frame_equal(ours[columns], theirs[columns], check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "threads"), [((), 1), (("threads=3",), 3)])
 def test_it_computes_with_as_many_threads_as_the_run_it_is_like(
     words, threads, made, capsys, monkeypatch

@@ -53,6 +53,7 @@ def value_at(config, name):
     return config
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_setting_can_be_set_with_every_choice_of_its_group(group, composed, capsys):

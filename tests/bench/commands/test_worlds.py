@@ -81,6 +81,7 @@ def test_a_world_of_ones_own_is_a_file(capsys, tmp_path):
     assert not [name for name in names if "flow" in name]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_world_of_closed_form_models_is_tested_from_end_to_end(capsys, tmp_path):
     line = ("sweep", "experiment=claims", "claims.worlds=[mixture]", f"runs={tmp_path}")

@@ -114,6 +114,7 @@ def test_pipelines_without_the_task_are_known():
     assert task_class("LatentConsistencyModelPipeline", "inpaint") is not None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sweep_over_tasks_and_strengths(tmp_path, capsys):
     grid = ("task=txt2img,img2img,inpaint", "strength=0.45,1", "steps=10", "guidance=4")

@@ -130,6 +130,7 @@ def test_images_that_are_gone_are_said_to_be(copied):
         run.images(A, [0])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_runs_of_one_process_keep_their_own_direction_of_a_metric(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -88,6 +88,7 @@ def test_the_flow_of_a_mixture_is_the_same_in_two_legs_and_back(three, generator
     torch.testing.assert_close(again, x, rtol=0, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_flow_carries_noise_to_the_mixture(three, generator):
     samples = exact_flow(three, noise(20000, 2, generator), Level.flow(1.0), end=Level.flow(0.0))

@@ -190,6 +190,7 @@ def swept_zoo(zoo, nothing_kept, tmp_path, capsys):
     return tmp_path / "runs" / "tiny", out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_report_defaults_pack_and_check_as_of_any_model(swept_zoo, zoo, tmp_path, capsys):
     folder, out = swept_zoo

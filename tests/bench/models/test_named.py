@@ -34,6 +34,7 @@ def test_a_path_names_the_model_whatever_else_is_chosen(chosen, flow, tmp_path, 
     assert models(out) == {"my-flow"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_path_alone_is_the_local_model(flow, tmp_path, capsys):
     grid = (*model_at(flow), "scheduler=flow_euler")

@@ -188,6 +188,7 @@ def terrain():
         pytest.skip("adaptive-terrain-diffusion is an extra: pip install 'denoisebench[terrain]'")
 
 
+@pytest.mark.slow
 def test_the_ready_model_runs_the_file_of_the_installed_package(terrain, tmp_path, capsys):
     grid = ("samples=2", "steps=1,2", "batch_size=2", "latency.timed_runs=0", "metrics=none")
     code, _, err = call(capsys, *tiny(tmp_path, "model=terrain", *grid))

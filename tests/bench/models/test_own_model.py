@@ -55,6 +55,7 @@ def test_a_path_is_enough_for_a_curve_and_a_default(mine, tmp_path, capsys):
     assert "No quality metric" not in (run.folder / "report.html").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_closeness_to_many_steps_chooses_steps_and_no_guidance(mine, tmp_path, capsys):
     more = ("scheduler=ddim", "steps=4,8", "margins.gating.ssim_converged.absolute=1", "samples=32")
@@ -110,6 +111,7 @@ def test_the_weight_that_nobody_chose_is_said_once(mine, tmp_path, capsys):
         assert "pipeline's own is" not in sweep(capsys, tmp_path, mine, *plan, given)[1], given
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["unconditional", "ignored"])
 def test_nothing_speaks_of_a_weight_that_has_no_effect(form, mine, cats, tmp_path, capsys):  # noqa: F811

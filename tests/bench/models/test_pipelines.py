@@ -154,6 +154,7 @@ def test_every_text_to_image_pipeline_is_driven_refused_with_reason_or_unknown()
     }
 
 
+@pytest.mark.slow
 def test_those_that_are_told_a_class_are_known_by_their_call():
     told = {name for name in text_to_image() if (facts := facts_of(name)) and facts.takes_classes}
     assert told == OF_CLASSES

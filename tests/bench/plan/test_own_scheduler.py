@@ -40,6 +40,7 @@ def test_a_class_is_compared_with_a_scheduler_of_the_catalogue(capsys):
     assert "Crisp" in out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_class_made_from_none_of_diffusers_does_what_the_same_method_does(capsys):
     trailing = "scheduler.flags.timestep_spacing=trailing"
@@ -52,6 +53,7 @@ def test_a_class_made_from_none_of_diffusers_does_what_the_same_method_does(caps
     assert row.fd_pixels_raw == pytest.approx(ddim.fd_pixels_raw, rel=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_noise_from_the_samples_generators_is_the_same_again_and_other_noise_is_refused(capsys):
     code, _, err = gaussian(capsys, f"scheduler.class={MODULE}:Noisy")
@@ -66,6 +68,7 @@ def test_noise_from_the_samples_generators_is_the_same_again_and_other_noise_is_
     assert (images[0] == images[1]).all()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_changed_class_makes_other_cells(tmp_path, capsys):
     text = """

@@ -275,6 +275,7 @@ def test_an_unknown_command_names_the_known_ones(capsys):
     assert "sweep" in err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_corners_of_a_grid_that_do_not_fit_are_rows_that_say_why(tmp_path, capsys):
     grid = ("model=gaussian,mixture-flow", "scheduler=pndm,ddim,flow_euler", "steps=2,3")

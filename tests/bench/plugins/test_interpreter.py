@@ -50,6 +50,7 @@ def row():
     return pd.read_parquet("runs/own/results.parquet").iloc[0]
 
 
+@pytest.mark.slow
 def test_its_numbers_are_those_of_this_interpreter(tmp_path, capsys):
     assert gaussian(capsys, asked_of(sys.executable, "warmth"))[0] == 0
     apart = row().warmth
@@ -60,6 +61,7 @@ def test_its_numbers_are_those_of_this_interpreter(tmp_path, capsys):
     assert row().warmth == pytest.approx(apart)
 
 
+@pytest.mark.slow
 def test_what_fails_there_is_said_in_the_row(capsys):
     assert gaussian(capsys, asked_of(sys.executable, "raises", "dies", "few"))[0] == 1
     failed = row()

@@ -108,6 +108,7 @@ def check_equal(server, bucket, run_folder, plain):
     assert results[0] == results[1]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_make_in_a_bucket_what_one_process_makes_in_a_folder(
     plain, server, bucket, tmp_path
@@ -122,6 +123,7 @@ def test_workers_make_in_a_bucket_what_one_process_makes_in_a_folder(
     assert not [name for name in names if name.startswith(("leases/", "members/"))]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_who_sees_the_bucket_alone_helps(plain, server, bucket, tmp_path):
     store, elsewhere = f"store={bucket.address}", tmp_path / "elsewhere"

@@ -23,6 +23,7 @@ def cluster():
         pytest.skip(f"Ray starts no cluster on this machine: {error}")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_that_ray_starts_make_what_one_process_makes(cluster, alone, tmp_path):
     driving = start(*swept(tmp_path, "hydra/launcher=ray", "workers=2"))

@@ -62,6 +62,7 @@ def waiting_for(condition, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_make_what_one_process_makes(alone, tmp_path, capsys):
     code, out, err = call(capsys, *swept(tmp_path, "workers=2"))
@@ -264,6 +265,7 @@ def test_a_broken_machine_that_is_left_alone_says_so(tmp_path, capsys, quick):
     assert "answer: none; every cell failed" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
     slow = swept(tmp_path, "samples=24")
@@ -318,6 +320,7 @@ def test_a_worker_whose_disk_is_full_says_so_and_another_goes_on(
     assert content(tmp_path / "tiny") == content(alone)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_driver_that_is_killed_is_started_again_and_its_workers_end(alone, tmp_path):
     driving = start(*swept(tmp_path, "workers=1"))
@@ -356,6 +359,7 @@ def test_what_cannot_be_shared_is_said_before_anything_runs(tmp_path, capsys, se
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_one_run_has_one_driver(alone, tmp_path, capsys):
     shutil.copytree(alone, tmp_path / "tiny")
     item = f"driver-{hash_of([str((tmp_path / 'tiny').resolve()).encode()])}"
@@ -402,6 +406,7 @@ def test_a_worker_that_would_make_other_images_is_refused(alone, tmp_path, capsy
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_goes_on_when_the_sweep_is_started_again_with_another_grid(
     tmp_path, capsys, quick

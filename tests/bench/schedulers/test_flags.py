@@ -56,6 +56,7 @@ def test_flow_schedulers_know_the_shift_of_the_model():
     assert name_of("flow_euler", config, stochastic_sampling=True) == "flow_euler_sde"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cell_asked_for_by_flags_is_the_one_of_the_catalogue(tmp_path, capsys):
     """The key is that of the cell that ran before flags were an axis."""

@@ -36,6 +36,7 @@ def recorded(tmp_path_factory):
     return folder / "tiny"
 
 
+@pytest.mark.slow
 def test_timesteps_are_those_the_denoiser_was_called_with(recorded):
     found = grids(recorded)
     assert found["ddim", 4].timesteps == [999, 749, 499, 249]

@@ -144,6 +144,7 @@ def test_steps_beyond_what_a_scheduler_takes_are_refused(tmp_path, capsys):
     assert "scheduler=lcm needs at most 50; lower steps" in err
 
 
+@pytest.mark.slow
 def test_records_of_runs_without_warnings_can_be_read(copied):
     path = copied / "tiny" / "sweep.json"
     record = json.loads(path.read_text())

@@ -25,6 +25,7 @@ def photographs(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_on_fixed_directions_and_by_the_kernel(photographs, tmp_path, capsys):
     network = "metrics.frechet=[{name:efficientnet_lite0,kind:efficientnet_lite0,project:3}]"
     words = ("metrics=features", f"metrics.reference={photographs}", network)

@@ -70,6 +70,7 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path, monkeypatch):
     np.testing.assert_array_equal(arrays["values"], NUMBERS["values"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_runs_of_one_reference_have_equal_results(tmp_path, cache, capsys):
     grid = ("metrics.reference_samples=128", "scheduler=ddim", "steps=2", "guidance=1")

@@ -210,6 +210,7 @@ def frame_of(folder):
     return pd.read_parquet(folder / "tiny" / "results.parquet")
 
 
+@pytest.mark.slow
 def test_more_steps_are_closer_to_the_trajectory_and_noise_has_none(converged):
     frame = frame_of(converged)
     assert (frame.status == "done").all()
@@ -252,6 +253,7 @@ def test_the_reason_is_said_and_the_cost_counted_before_anything_runs(tmp_path, 
     assert f"{6 * 10 + 2 * 8 * (2 + 5)} samples through the denoiser" in said
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_resuming_generates_nothing_and_a_new_step_count_uses_the_same_trajectory(
     converged, capsys, monkeypatch

@@ -39,6 +39,7 @@ def test_a_function_gives_a_column_with_its_error(capsys):
     assert row.warmth_se == pytest.approx(values.std(ddof=1) / np.sqrt(8))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_runs_and_packs_are_read_where_the_function_is_not(tmp_path, capsys):
     grid = ("steps=2,4", "samples=40", "margins.gating.warmth.absolute=30")
@@ -167,6 +168,7 @@ def checked(capsys, *more):
     return code, json.loads(Path("runs/check/check.json").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_metric_that_fails_is_a_regression_of_quality_alone(tmp_path, capsys):
     """Images and all other numbers are whole: the report, comparisons and a check have them."""
@@ -295,6 +297,7 @@ def test_two_functions_of_one_name_need_two_names(tmp_path, capsys):
     assert f"metrics.own: a sweep has one list, for all its cells: {own}" in err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_go_on_where_a_function_fails(tmp_path, capsys):
     """Of several blocks, which workers share."""

@@ -81,6 +81,7 @@ def test_a_folder_must_be_complete(weights, monkeypatch):
     assert reference_place("published:few") == folder
 
 
+@pytest.mark.slow
 def test_a_folder_scores_as_its_path_does(weights, monkeypatch, tmp_path, capsys):
     small = Published("few", 80, "renders", "here", "none", resize=IMAGES)
     monkeypatch.setitem(module.REFERENCES, "few", small)

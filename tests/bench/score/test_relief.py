@@ -37,6 +37,7 @@ def results(tmp_path):
     return pd.read_csv(tmp_path / "runs" / "tiny" / "results.csv")
 
 
+@pytest.mark.slow
 def test_without_a_reference_the_order_is_measured_and_the_rest_is_said(file, tmp_path, capsys):
     code, out, err = sweep(capsys, tmp_path, file)
     assert (code, err) == (0, "")
@@ -49,6 +50,7 @@ def test_without_a_reference_the_order_is_measured_and_the_rest_is_said(file, tm
     assert frame["clipped"][0] < 0.01
 
 
+@pytest.mark.slow
 def test_a_run_is_the_reference_of_another(file, many, tmp_path, capsys):
     """A perfect consistency function draws from one distribution in any number of steps."""
     code, out, err = sweep(
@@ -63,6 +65,7 @@ def test_a_run_is_the_reference_of_another(file, many, tmp_path, capsys):
     assert (frame["relief_mean"].abs() < 0.05).all()
 
 
+@pytest.mark.slow
 def test_other_images_are_told_from_it(file, many, tmp_path, capsys):
     """The easiest maps against all."""
     easy = tmp_path / "easy.txt"
@@ -76,6 +79,7 @@ def test_other_images_are_told_from_it(file, many, tmp_path, capsys):
     assert frame["fd_relief"][0] > 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_no_reference_is_refused(file, many, tmp_path, capsys):
     two = tmp_path / "runs" / "tiny"
     assert sweep(capsys, tmp_path, file, "steps=1,2", "metrics=none")[0] == 0

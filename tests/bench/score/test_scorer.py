@@ -33,6 +33,7 @@ def inpainted(tmp_path_factory):
     return settings, store, entry, scored(store, entry, settings)
 
 
+@pytest.mark.slow
 def test_every_measure_has_its_column(inpainted):
     assert list(inpainted[3]) == [
         "fd_shapes",
@@ -205,6 +206,7 @@ def test_the_vae_of_a_pipeline_gives_latents_in_the_denoisers_units():
     assert 0.7 < latents.std() < 1.3
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sweep_of_tasks_scores_each_by_what_it_has_and_mends_what_is_lost(tmp_path, capsys):
     grid = ("task=txt2img,inpaint", "strength=0.5", "steps=4")

@@ -39,6 +39,7 @@ def test_the_autoencoder_reconstructs_to_26_db(pipeline):
     assert (-10 * error.log10()).mean() >= 26
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("model", "steps", "share"),
     # The first 64 prompts are harder for shapes-flow than the 512 of its card: 75 % against 86 %.
@@ -53,6 +54,7 @@ def test_requested_shape_and_colour_are_drawn(model, steps, share, judge):
     assert right["shape and colour"] >= share
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_frechet_distance_falls_from_2_to_8_to_32_steps(pipeline, judge):
     """Without guidance: with it, eight steps are already on the plateau (see the model card)."""

@@ -95,6 +95,7 @@ def _images(capsys, folder, *overrides):
     }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sample_does_not_depend_on_its_batch(flux, tmp_path, capsys):
     """Sea looks at the whole batch, so its samples are made alone; taylorseer counts."""

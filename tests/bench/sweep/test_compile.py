@@ -25,6 +25,7 @@ def graphs(monkeypatch):
     compiled.forget_compiled()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "of_a_pass"), [("regional", 2), ("full", 1)])
 def test_schedulers_share_a_graph_and_images_stay(how, of_a_pass, graphs, tmp_path, capsys):

@@ -21,6 +21,7 @@ def costs(capsys, tmp_path, *more):
     return dict(re.findall(r"^(time|disk|memory): (.*)$", out, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_time_is_known_once_a_cell_of_the_kind_was_made_here(tmp_path, capsys, cache):
     assert costs(capsys, tmp_path)["time"].startswith("not known before a first sweep of gaussian")
     assert call(capsys, *tiny(tmp_path, *GRID))[0] == 0

@@ -1,12 +1,14 @@
 """The three embedded generators through one sweep: what fits runs, the rest says why."""
 
 import pandas as pd
+import pytest
 
 from tests.helpers.cli import call, tiny
 
 GRID = ("model=shapes-ddpm,shapes-flow,shapes-lcm", "scheduler=ddim,flow_euler,lcm", "guidance=4")
 
 
+@pytest.mark.slow
 def test_each_generator_runs_with_its_own_kind_of_scheduler(tmp_path, capsys):
     code, _, err = call(capsys, *tiny(tmp_path, *GRID))
     assert (code, err) == (0, "")

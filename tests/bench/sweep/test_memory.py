@@ -29,6 +29,7 @@ def sweep_with_room_for(limit, folder, capsys, monkeypatch, *more):
     return code, "".join(texts), frame, sizes
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_halves_until_it_fits_and_makes_every_sample_once():
     made = []
@@ -88,6 +89,7 @@ def test_a_sweep_goes_on_with_half_and_says_the_size_that_worked(
     assert "goes on with so many, as batch_size=3 does from the start" in warning
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cell_that_holds_no_image_fails_with_what_to_do(tmp_path, monkeypatch, capsys):
     settings = ("scheduler=ddim", "steps=1", "guidance=4", "samples=4")

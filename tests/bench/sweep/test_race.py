@@ -60,6 +60,7 @@ def race_of(folder):
     return record
 
 
+@pytest.mark.slow
 def test_a_race_finds_the_default_of_the_fixed_design_with_fewer_images(raced, fixed):
     assert default_of(raced / "race") == default_of(fixed)
     frame = pd.read_parquet(raced / "race" / "results.parquet")

@@ -106,6 +106,7 @@ def test_a_second_run_generates_nothing(copied, capsys):
     assert store_files(copied / "tiny") == before
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_more_samples_keep_the_first_ones(copied, capsys):
     before = store_files(copied / "tiny")
@@ -163,6 +164,7 @@ def test_whatever_file_of_a_cell_is_lost_comes_back(copied, capsys):
     assert "nothing was generated" in out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cell_that_another_sweep_works_on_is_done_last_and_once(copied, capsys):
     run = load_run(copied / "tiny")
@@ -181,6 +183,7 @@ def test_a_cell_that_another_sweep_works_on_is_done_last_and_once(copied, capsys
     assert len(run.store.shards(first, "images")) == 2
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_sweeps_share_a_store(tmp_path, capsys):
     store = f"store={tmp_path / 'store'}"
@@ -245,6 +248,7 @@ def test_a_failed_cell_is_a_row_and_the_others_go_on(tmp_path, capsys, monkeypat
     assert "TypeError" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_model_that_answers_nan_is_degenerate_and_the_others_go_on(tmp_path, capsys):
     folder = broken_model(tmp_path / "broken")
@@ -291,6 +295,7 @@ def test_a_store_that_is_gone_is_said_and_nothing_is_written_over(tmp_path, caps
     assert (tmp_path / "runs" / "tiny" / "results.csv").read_bytes() == before
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_repeated_prompts_are_one_unit_of_the_error(tmp_path, capsys):
     path = tmp_path / "two.txt"
@@ -327,6 +332,7 @@ def test_prompts_that_the_text_encoder_cuts_are_said(tmp_path, capsys, caplog):
     assert said in page.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_prompts_that_are_cut_are_counted_of_images_that_are_there_already(tmp_path, capsys):
     path, folder = tmp_path / "long.txt", tmp_path / "runs" / "tiny"
@@ -364,6 +370,7 @@ def test_damaged_weights_are_one_line(tmp_path, capsys):
     assert f"{folder} cannot be loaded" in err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     tmp_path, capsys, monkeypatch
@@ -392,6 +399,7 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     assert kept < set(store_files(tmp_path / "tiny"))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_kill_9_loses_at_most_the_shard_in_flight(tmp_path):
     arguments = tiny(tmp_path, "samples=48", "steps=6")

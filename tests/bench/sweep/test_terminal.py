@@ -29,6 +29,7 @@ def test_nothing_is_drawn_before_there_is_a_score(tmp_path):
     assert LiveCurves([], fabricate(tmp_path / "run").store).lines(30, is_ascii=False) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sweep_on_a_terminal_draws_its_curves_below_the_bar(tmp_path):
     shown = on_terminal(

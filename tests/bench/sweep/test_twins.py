@@ -18,6 +18,7 @@ def frame(tmp_path_factory):
     return pd.read_csv(folder / "tiny" / "results.csv")
 
 
+@pytest.mark.slow
 def test_each_runs_with_its_own_kind_of_scheduler(frame):
     done = frame[frame["status"] == "done"]
     assert set(frame["status"]) == {"done", "unsupported"}

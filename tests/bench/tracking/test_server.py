@@ -175,6 +175,7 @@ def trickling_server() -> Iterator[int]:
             answering.shutdown()
 
 
+@pytest.mark.slow
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path: Path, monkeypatch):
     run = make_run(tmp_path / "demo")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

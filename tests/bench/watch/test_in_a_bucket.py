@@ -46,6 +46,7 @@ def test_a_run_in_a_bucket_is_watched_like_any_other(run, bucket):
     assert names(bucket) == before
 
 
+@pytest.mark.slow
 def test_workers_are_seen_in_the_bucket(run, bucket):
     going_on(run, ["", "done", "done", "done"])
     orders = orders_of(run.folder, bucket)

@@ -63,6 +63,7 @@ def test_a_race_comes_to_the_default_of_the_fixed_design_with_far_fewer_samples(
     assert np.mean(images) < DESIGN.cap * 10 / 5
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_wrong_default_is_as_rare_as_the_level_says():
     """Simulated at the margin: eight steps of each curve lose a hair too much."""

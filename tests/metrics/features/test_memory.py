@@ -17,6 +17,7 @@ print(took({side}(Sample.draw(30_000, 8))).extra_bytes)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("side", ["kernel_ours", "neighbours_ours"])
 def test_distances_of_many_samples_hold_a_few_blocks_not_all(side):

@@ -76,6 +76,7 @@ def test_joules_are_added_up_for_a_run_may_be_shorter_than_the_pace_of_their_cou
     assert {row.outcome for row in rows} == {REGRESSION}
 
 
+@pytest.mark.slow
 def test_on_an_accelerator_images_may_move_farther_and_times_are_known_by_their_processes(swept):
     pack = pack_run(load_run(swept / "tiny"))
     drift = {"share": 0.4, "beyond": 1e-6, "elsewhere": 1e-6, "coarse": 0.1}

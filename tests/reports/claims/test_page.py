@@ -96,6 +96,7 @@ def test_the_page_shows_verdicts_intervals_images_and_prompts(run):
     assert "2.00 dB (1.00 to 3.00)" in page.text
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_sweep_tests_claims_on_other_models_by_override(tmp_path, capsys):
     """In one or two steps: some claims can be tested, the others say why not."""

@@ -421,6 +421,7 @@ def test_character_needs_two_processes_that_make_the_same():
     assert "second run was not made" in found("character", without).note
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_character_at_its_effect_is_wrongly_decided_no_more_often_than_the_level():
     """One look of one scheduler lies at its effect, and all else is clear: neither that schedulers

@@ -25,6 +25,7 @@ def file(tmp_path_factory):
     return write_report(also_measured(run, octaves).folder)
 
 
+@pytest.mark.slow
 def test_each_is_drawn_within_the_page_and_says_what_it_shows(file):
     with chromium() as browser:
         for width in (1280, 390):

@@ -67,6 +67,7 @@ def drawn(page, words):
     )
 
 
+@pytest.mark.slow
 def test_each_control_changes_the_chart_and_the_address(opened, file):
     page = opened(file)
     start = values(page)

@@ -45,6 +45,7 @@ def names(page):
     return page.evaluate("[...document.querySelectorAll('.seen .tile')].map((t) => t.dataset.cell)")
 
 
+@pytest.mark.slow
 def test_rows_and_columns_are_chosen_and_the_rest_is_held(page):
     assert heads(page, "tbody th") == ["ddim", "euler", "heun"]
     assert heads(page, "thead th") == ["2", "4", "8", "16"]

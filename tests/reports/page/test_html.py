@@ -243,6 +243,7 @@ def test_a_page_of_tasks_tells_strengths_and_shows_inputs(tmp_path):
     assert "input image" not in plain.text
 
 
+@pytest.mark.slow
 def test_the_lines_to_copy_reach_the_file_from_where_the_report_is_made(tmp_path, monkeypatch):
     run = fabricate(tmp_path / "runs" / "mine", guidances=(4.0,), samples=256)
     monkeypatch.chdir(tmp_path)

@@ -59,6 +59,7 @@ def boxes(page, selector):
     return found
 
 
+@pytest.mark.slow
 def test_the_answer_and_its_chart_are_seen_before_anything_is_scrolled(opened, file):
     page = opened(file).page
     ((_, top, _, bottom),) = boxes(page, "#answer .sentence")
@@ -69,6 +70,7 @@ def test_the_answer_and_its_chart_are_seen_before_anything_is_scrolled(opened, f
     assert page.locator("#answer .sentence strong").inner_text().startswith("Use ")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_page_says_nothing_and_asks_for_nothing(opened, file, many, tmp_path):
     run = fabricate(
@@ -153,6 +155,7 @@ def test_a_scheduler_that_is_pressed_stands_out_in_all_figures(opened, file):
     in_full(page, "explorer", *2 * (blue, orange, green))
 
 
+@pytest.mark.slow
 def test_of_many_schedulers_a_few_stand_out_until_a_reader_chooses(opened, many):
     page = opened(many).page
     legend = page.locator("#explorer .legend")

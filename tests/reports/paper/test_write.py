@@ -33,6 +33,7 @@ def sized(svg: Path):
     return width, 72 * width / float(root.get("viewBox").split()[2]), root
 
 
+@pytest.mark.slow
 def test_the_decisive_figures_and_tables_are_written(paper):
     stems = {"decision", *(f"{m}_vs_{c}" for m in (FD, CLIP) for c in ("steps", "seconds"))}
     figures = {f"{s}_{w}.{kind}" for s in stems for w in INCHES for kind in ("pdf", "svg")}
@@ -80,6 +81,7 @@ def test_curves_are_told_apart_without_colour(paper):
     assert len(set(re.findall(r'stroke-dasharray="([^"]*)"', text))) >= 2
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_many_schedulers_still_fit_a_column(tmp_path):
     names = tuple(f"a_rather_long_name_{i:02}" for i in range(7))

@@ -45,6 +45,7 @@ def opened(browser, file):
         one.page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"viewport": {"width": 390, "height": 800}}, {"color_scheme": "dark"}],

@@ -182,6 +182,7 @@ def test_three_runs_are_held_against_the_first(made, capsys):
     assert record["page"].endswith("a+b+c/report.html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

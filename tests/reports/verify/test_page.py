@@ -1,10 +1,13 @@
 """The page and the tables of a verification."""
 
+import pytest
+
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
 from tests.helpers.browser import Opened, chromium
 from tests.helpers.folders import ROOT
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_names_what_was_found(verified):
     folder, _ = verified
     page = (folder / "verify.html").read_text()
