@@ -99,6 +99,12 @@ race-study: install ## Measure whether a race chooses as a fixed design does (ha
 		samples=2048 latency.timed_runs=0 tracking=none threads=1 workers=2 run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
+budget: install ## Ask what is best at equal seconds, caches and precision included, and write docs/results/budget.md (an hour, resumable; nothing else may run)
+	$(BIN)/denoisebench sweep experiment=budget tracking=none
+	$(BIN)/denoisebench sweep experiment=budget_fashion tracking=none
+	$(BIN)/python -m benchmarks.budget_results docs/results/budget.md runs/budget runs/budget_fashion
+	cp runs/budget/figures/iso_cost.svg docs/pictures/budget_iso_cost.svg
+
 budget-study: install ## Measure whether the winner at a budget is right, on populations of known truth
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.budget_study 200
 
@@ -137,4 +143,4 @@ zoo-fashion: install ## Train and release the networks of the photographs (Debia
 lock: install ## Pin the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo pictures examples schedulers caches references claims worlds check test test-slow bench budget-study budget-truth scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock
+.PHONY: help install demo pictures examples schedulers caches references claims worlds check test test-slow bench budget budget-study budget-truth scaling rooms walk coverage race-study regression-study chaos zoo zoo-fashion lock

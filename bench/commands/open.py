@@ -8,7 +8,7 @@ from denoisebench.bench.commands.console import terminal
 from denoisebench.bench.commands.parser import WANTS_RUNS, Command, runs_argument
 from denoisebench.bench.errors import UserError
 
-_PAGES = ("report.html", "verify.html")  # of a sweep, of a verification
+_PAGES = ("report.html", "verify.html", "caches.html")  # of a sweep, of verifications
 
 
 @click.command(

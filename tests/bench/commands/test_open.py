@@ -17,7 +17,7 @@ def opened(monkeypatch):
     return addresses
 
 
-@pytest.mark.parametrize("name", ["report.html", "verify.html"])
+@pytest.mark.parametrize("name", ["report.html", "verify.html", "caches.html"])
 def test_the_page_of_a_folder_is_opened_in_the_browser(name, opened, tmp_path, capsys):
     (tmp_path / "a run").mkdir()
     (tmp_path / "a run" / name).write_text("")
