@@ -87,11 +87,9 @@ def apply(
     if problem:
         raise UserError(f"{path}: {_name(default)}: {problem}")
     scheduler = _scheduler(pipeline, default, path)
-    before, pipeline.scheduler = pipeline.scheduler, scheduler
     try:
-        set_execution(pipeline, execution_of(default))
+        set_execution(pipeline, scheduler, execution_of(default))
     except UserError as error:
-        pipeline.scheduler = before
         raise UserError(f"{path}: {_name(default)}: {error}") from error
     if default["outcome"] == NO_PLATEAU:
         warnings.warn(

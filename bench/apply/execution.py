@@ -4,12 +4,11 @@ networks."""
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from denoisebench.bench.caches.catalogue import CACHES, NONE, OFF, Cache, make_cache
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.models.quantised import EXTRA, QUANTISERS, quantise
+from denoisebench.bench.models.quantised import QUANTISERS, quantise, quantiser_problems
 from denoisebench.bench.records.guidance import FORMS, Guidance
 
 # On a pipeline: the cache that was laid on it here, and how its weights were quantised here.
@@ -59,19 +58,22 @@ def _ratios(default: dict[str, Any]) -> tuple[float, ...]:
     return tuple(map(float, ratios))
 
 
-def _precision_problems(pipeline: Any, execution: Execution) -> Iterator[str]:
-    """Why the precision cannot be set on a pipeline, each with its cure."""
+def _problems(pipeline: Any, execution: Execution) -> Iterator[str]:
+    """Why cache or precision cannot be set on a pipeline, each with its cure."""
     done, wanted = getattr(pipeline, _QUANTISER, ""), execution.quantiser
+    if (execution.cache.is_on or wanted) and _denoiser(pipeline) is None:
+        yield f"{type(pipeline).__name__} has no {' or '.join(_DENOISERS)} to set it on"
     if done and done != wanted:
         yield (
             f"the weights of this pipeline were quantised as {done}, which cannot be undone: load "
             "it anew"
         )
-    elif wanted and find_spec("torchao") is None:
-        yield f"it was measured with precision={wanted}: torchao is not installed; {EXTRA}"
     elif wanted and wanted not in QUANTISERS:
         yield f"precision={wanted} is none that this version knows"
-    has = number_format_of(pipeline)
+    elif wanted and not done:
+        device = getattr(getattr(pipeline, "device", None), "type", "cpu")
+        yield from quantiser_problems(wanted, device)
+    has = _number_format(pipeline)
     if execution.number_format and has not in ("", execution.number_format, _FULL):
         yield (
             f"it was measured with precision={execution.number_format}, and this pipeline's "
@@ -80,31 +82,39 @@ def _precision_problems(pipeline: Any, execution: Execution) -> Iterator[str]:
         )
 
 
-def set_execution(pipeline: Any, execution: Execution) -> None:
-    """Casts and quantises as measured, and lays the cache, in place of one that was laid here.
+def set_execution(pipeline: Any, scheduler: Any, execution: Execution) -> None:
+    """Sets a scheduler, lays a cache in place of one that was laid here, casts and quantises.
 
-    Raises UserError where one of them cannot be set: then the pipeline is as it was.
+    Raises UserError where one of them cannot be done: then the pipeline is as it was, but for what
+    was cast already.
     """
-    if problem := next(_precision_problems(pipeline, execution), ""):
+    if problem := next(_problems(pipeline, execution), ""):
         raise UserError(problem)
-    before: _Laid | None = getattr(pipeline, _CACHE, None)
-    if before is not None:
-        before.stack.close()
-        delattr(pipeline, _CACHE)
+    before, laid = pipeline.scheduler, getattr(pipeline, _CACHE, None)
+    _take_off(pipeline)
+    pipeline.scheduler = scheduler
     try:
         _lay(pipeline, execution)
-    except UserError:
-        if before is not None:
-            _lay(pipeline, before.execution)
+        _set_precision(pipeline, execution)
+    except BaseException:
+        _take_off(pipeline)
+        pipeline.scheduler = before  # which a cache that is laid again is to follow
+        if laid is not None:
+            _lay(pipeline, laid.execution)
         raise
-    if execution.number_format and number_format_of(pipeline) != execution.number_format:
+
+
+def _set_precision(pipeline: Any, execution: Execution) -> None:
+    """Casts, then quantises: in the order of a sweep, for each rounds what it is given."""
+    if execution.number_format and _number_format(pipeline) != execution.number_format:
         import torch
 
         pipeline.to(getattr(torch, execution.number_format))
     if execution.quantiser and not hasattr(pipeline, _QUANTISER):
-        from denoisebench.bench.models.denoiser import denoiser_of
-
-        quantise(denoiser_of(pipeline), execution.quantiser)
+        try:
+            quantise(_denoiser(pipeline), execution.quantiser)
+        except ValueError as error:  # it has no layer that can be
+            raise UserError(str(error)) from error
         setattr(pipeline, _QUANTISER, execution.quantiser)
 
 
@@ -112,6 +122,12 @@ def set_execution(pipeline: Any, execution: Execution) -> None:
 class _Laid:
     execution: Execution
     stack: ExitStack  # takes the cache off when it is closed
+
+
+def _take_off(pipeline: Any) -> None:
+    if hasattr(pipeline, _CACHE):
+        getattr(pipeline, _CACHE).stack.close()
+        delattr(pipeline, _CACHE)
 
 
 def _lay(pipeline: Any, execution: Execution) -> None:
@@ -132,10 +148,12 @@ def _lay(pipeline: Any, execution: Execution) -> None:
     setattr(pipeline, _CACHE, _Laid(execution, stack))
 
 
-def number_format_of(pipeline: Any) -> str:
+def _denoiser(pipeline: Any) -> Any:
+    """The denoiser of a pipeline; None where there is none."""
+    networks = (getattr(pipeline, name, None) for name in _DENOISERS)
+    return next((network for network in networks if network is not None), None)
+
+
+def _number_format(pipeline: Any) -> str:
     """`float16`: of the denoiser's numbers; empty where there is none."""
-    for name in _DENOISERS:
-        denoiser: Any = getattr(pipeline, name, None)
-        if hasattr(denoiser, "dtype"):
-            return str(denoiser.dtype).removeprefix("torch.")
-    return ""
+    return str(getattr(_denoiser(pipeline), "dtype", "")).removeprefix("torch.")

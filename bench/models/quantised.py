@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-EXTRA = "pip install 'denoisebench[quantise]'"
+_EXTRA = "pip install 'denoisebench[quantise]'"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def quantiser_problems(name: str, device: str) -> Iterator[str]:
             f"capability {least} or more (Ada, Hopper); fp8wo keeps the weights alone so, anywhere"
         )
     if find_spec("torchao") is None:
-        yield f"precision={name}: torchao is not installed; {EXTRA}"
+        yield f"precision={name}: torchao is not installed; {_EXTRA}"
 
 
 def _capability() -> tuple[int, int]:

@@ -1,8 +1,11 @@
 """Step cache and precision of a default, put on a pipeline as they were measured."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import yaml
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from denoisebench import UserError, apply
 from denoisebench.bench.caches.catalogue import make_cache
@@ -118,11 +121,11 @@ def test_what_no_sweep_wrote_is_refused(damaged, words, sd3, file):
 
 def test_quantised_weights_take_torchao_and_stay(sd3, file, monkeypatch):
     measured = {"provenance": {"dtype": "float32+int8wo"}}
-    monkeypatch.setattr("denoisebench.bench.apply.execution.find_spec", lambda name: None)
+    monkeypatch.setattr("denoisebench.bench.models.quantised.find_spec", lambda name: None)
     with pytest.raises(UserError, match="precision=int8wo: torchao is not installed; pip install"):
         apply(sd3, file(**measured))
     quantised = []
-    monkeypatch.setattr("denoisebench.bench.apply.execution.find_spec", lambda name: True)
+    monkeypatch.setattr("denoisebench.bench.models.quantised.find_spec", lambda name: True)
     monkeypatch.setattr(
         "denoisebench.bench.apply.execution.quantise", lambda *given: quantised.append(given)
     )
@@ -131,3 +134,29 @@ def test_quantised_weights_take_torchao_and_stay(sd3, file, monkeypatch):
     assert quantised == [(sd3.transformer, "int8wo")]
     with pytest.raises(UserError, match="quantised as int8wo, which cannot be undone"):
         apply(sd3, file())
+
+
+def test_what_fails_at_the_end_leaves_the_pipeline_as_it_was(sd3, file, monkeypatch):
+    apply(sd3, file(**CACHED))
+    scheduler, measured = sd3.scheduler, latents(sd3)
+    monkeypatch.setattr("denoisebench.bench.models.quantised.find_spec", lambda name: True)
+
+    def fail(*given):
+        raise ValueError("the denoiser has no linear layer")
+
+    monkeypatch.setattr("denoisebench.bench.apply.execution.quantise", fail)
+    with pytest.raises(UserError, match="for fd: the denoiser has no linear layer"):
+        apply(sd3, file(provenance={"dtype": "float32+int8wo"}))
+    assert sd3.scheduler is scheduler
+    assert torch.equal(latents(sd3), measured)
+
+
+def test_what_the_device_cannot_do_is_said_first(sd3, file):
+    with pytest.raises(UserError, match=r"takes a CUDA device of compute capability 8\.9"):
+        apply(sd3, file(provenance={"dtype": "float32+fp8"}))
+
+
+def test_a_cache_asks_for_a_denoiser(file):
+    pipeline = SimpleNamespace(scheduler=FlowMatchEulerDiscreteScheduler())
+    with pytest.raises(UserError, match="SimpleNamespace has no unet or transformer"):
+        apply(pipeline, file(**CACHED))
