@@ -25,8 +25,10 @@ from denoisebench.metrics.decide.choose import (
 from denoisebench.metrics.decide.sequential import LEVEL, fixed_reach
 from denoisebench.metrics.decide.speed import BETWEEN, Typical, log_median
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNTESTED
+from denoisebench.metrics.estimate import students_quantile
 
 UNMET = "UNMET"  # no cell costs so little
+_MANY = 500  # degrees of freedom: as good as normal
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ def measured_price(
     value = math.exp(logarithm)
     if math.isnan(se):
         return Price(value, 0.0, math.inf)
-    reach = fixed_reach(LEVEL / max(1, measured))(1) * math.hypot(se, BETWEEN)
+    both = se**2 + BETWEEN**2  # of which the first alone was estimated (Welch-Satterthwaite)
+    freedom = (len(runs) - 1) * (both / se**2) ** 2 if se else math.inf
+    whole = math.floor(freedom) if freedom < _MANY else math.inf
+    reach = students_quantile(1 - LEVEL / max(1, measured), whole) * math.sqrt(both)
     ends = 0.0, -drift
     return Price(value, value * math.exp(min(ends) - reach), value * math.exp(max(ends) + reach))
 

@@ -183,8 +183,7 @@ def choose(
         for i, of_cell in enumerate(rivals)
         for j in sorted(of_cell)
     }
-    is_sequence = len(candidates) - len({*out}) > 1
-    return choice_from(candidates, pairs, out, broken=out if is_sequence else ())
+    return choice_from(candidates, pairs, out, skipped=out)
 
 
 def _rivals(
@@ -236,18 +235,19 @@ def choice_from(
     out: Collection[int] = (),
     *,
     broken: Collection[int] = (),
+    skipped: Collection[int] = (),
 ) -> Choice:
     """The choice that verdicts of candidates against their rivals lead to.
 
-    out: places of candidates that are not to be chosen. broken: places of those among them that
-    are left out of the sequence of their curve as well.
+    out: places of candidates that are not to be chosen. skipped: places of those among them that
+    are left out of the sequence of their curve as well; broken: likewise, and they are no rivals.
     """
     if not candidates:
         return Choice(UNDECIDED, None, None, [])
     places, rows = range(len(candidates)), _rows(pairs)
     if len({*places}.difference(broken)) < 2:  # nothing to compare it with
         return Choice(UNDECIDED, None, None, [_stand(rows[i]) for i in places])
-    standings = _in_sequence(candidates, [_stand(rows[i]) for i in places], broken)
+    standings = _in_sequence(candidates, [_stand(rows[i]) for i in places], {*broken, *skipped})
     passed = [i for i in places if standings[i].outcome == PASS and i not in out]
     passed.sort(key=lambda i: candidates[i].cost)  # stable: of equal cost, the first given
     if not passed:
@@ -289,7 +289,7 @@ def _badness(verdict: Verdict) -> tuple[int, float]:
 
 
 def _in_sequence(
-    candidates: Sequence[Candidate], standings: Sequence[Standing], broken: Collection[int]
+    candidates: Sequence[Candidate], standings: Sequence[Standing], skipped: Collection[int]
 ) -> list[Standing]:
     """Standings once each curve is tested from many steps down.
 
@@ -297,7 +297,7 @@ def _in_sequence(
     does, and a cell that is proven worse is no reason to stop.
     """
     result = list(standings)
-    tested = [i for i in range(len(candidates)) if i not in broken]
+    tested = [i for i in range(len(candidates)) if i not in skipped]
     order = sorted(tested, key=lambda i: (candidates[i].curve, -candidates[i].steps))
     for _, places in groupby(order, key=lambda i: candidates[i].curve):
         open_, passed = True, False

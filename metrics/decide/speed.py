@@ -15,7 +15,8 @@ from denoisebench.metrics.decide.further import units_to_decide
 from denoisebench.metrics.decide.sequential import fixed_reach
 
 # Standard deviation between processes of the logarithm of a calibrated time on a CPU, see
-# docs/regression.md. It plans how many to time; no bound rests on it.
+# docs/regression.md. It plans how many to time, and stands for what one process does not show of a
+# price at a budget; no verdict of a check rests on it.
 BETWEEN = 0.018
 FEWEST = 5  # timed runs of which a median has an error
 

@@ -1,6 +1,8 @@
 """What a budget pays for is chosen by proof, and what a time may be off by counts."""
 
 import math
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from denoisebench.metrics.decide.budget import (
     measured_price,
 )
 from denoisebench.metrics.decide.choose import Candidate, Gate
+from denoisebench.metrics.decide.sequential import LEVEL
+from denoisebench.metrics.decide.speed import BETWEEN, log_median
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 
@@ -78,6 +82,20 @@ def test_a_worse_cell_that_may_be_paid_for_holds_nobody_up():
     assert best_within(2, cells, prices, gates=GATES).chosen == 1
 
 
+def test_a_dearer_cell_that_may_be_paid_for_is_no_step_of_the_sequence():
+    """It is undecided itself, by another metric, which says nothing of the cheaper one."""
+    plain, dearer = candidates(9.0, 9.0)
+    texts = [cell.estimates["quality"] for cell in candidates(1.45, 1.0, noise=1)]
+    cells = [
+        replace(cell, estimates={**cell.estimates, "text": text})
+        for cell, text in zip((plain, dearer), texts, strict=True)
+    ]
+    gates = {**GATES, "text": Gate(1, 0.45)}
+    unsure = [counted_price(1), Price(2, 1.9, 2.1)]
+    bought = best_within(2, cells, unsure, gates=gates)
+    assert (bought.choice.outcome, bought.chosen) == (PASS, 0)
+
+
 def test_what_is_not_proven_is_undecided_and_says_what_it_takes():
     cells = candidates(0.0, 0.3, noise=3, samples=60)
     choice = best_within(4, cells, counted(1, 2), gates=GATES).choice
@@ -101,6 +119,22 @@ def test_the_more_prices_are_to_hold_together_the_wider_they_are():
     runs = np.full(5, 1.0)
     few, many = (measured_price(runs, drift=0.0, measured=count) for count in (1, 1000))
     assert many.high > few.high
+
+
+def test_a_few_uneven_runs_have_the_bounds_of_students_t():
+    """Where the runs of a process differ by more than processes do, few of them tell little."""
+    uneven = np.exp(0.1 * np.array([-1, -0.5, 0, 0.5, 1]))
+    even = np.exp(0.001 * np.array([-1, -0.5, 0, 0.5, 1]))
+    normal = NormalDist().inv_cdf(1 - LEVEL / 100)
+    for runs, is_normal in ((uneven, False), (even, True)):
+        _, se = log_median(runs)
+        price = measured_price(runs, drift=0.0, measured=100)
+        multiple = math.log(price.high / price.value) / math.hypot(se, BETWEEN)
+        assert (multiple == pytest.approx(normal, rel=0.02)) == is_normal
+    assert multiple < 4
+    wide = measured_price(uneven, drift=0.0, measured=100)
+    _, se = log_median(uneven)
+    assert math.log(wide.high / wide.value) > 1.5 * normal * se
 
 
 def test_a_few_runs_are_no_bound():
