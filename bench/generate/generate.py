@@ -35,13 +35,14 @@ def generate(
     latents: np.ndarray | None = None,
     ratios: Sequence[float] | None = None,
     inside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    is_laid: bool = False,
 ) -> np.ndarray:
     """Images [N, 3, H, W] uint8 of samples start..start+N-1, whose prompts and inputs are given.
 
     prompts: [N] texts, or numbers of classes where the pipeline is told those.
     latents [1, …] is noise of unit variance that all of them start from, in place of their own.
     ratios: of MagCache, as magnitude_ratios gives them. inside: a context to be entered once the
-    cell's cache is laid.
+    cell's cache is laid. is_laid: whether it lies on the pipeline already, see `cached`.
     Raises ValueError for images of another size.
     """
     arguments = {
@@ -61,7 +62,7 @@ def generate(
         with (
             steered(pipeline, cell.guidance, steering),
             any_latents(pipeline),
-            _cached(pipeline, cell, ratios),
+            nullcontext() if is_laid else cached(pipeline, cell, ratios),
             inside(),
         ):
             images = pipeline(
@@ -106,9 +107,10 @@ def cache_of(cell: Cell) -> Cache:
     return Cache(cell.cache.partition(" ")[0], tuple(sorted(options.items())))
 
 
-def _cached(
+def cached(
     pipeline: Any, cell: Cell, ratios: Sequence[float] | None
 ) -> AbstractContextManager[None]:
+    """The cell's cache on the pipeline within the context, for one call or many."""
     guidance = Guidance(cell.guidance_form, cell.guidance)
     stacked = guidance.on and FORMS[guidance.form].stacked
     return with_cache(pipeline, cache_of(cell), steps=cell.steps, stacked=stacked, ratios=ratios)

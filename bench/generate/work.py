@@ -77,8 +77,7 @@ def counted(denoiser: nn.Module) -> Iterator[Work]:
     )
 
     def call_starts(*args: Any, **kwargs: Any) -> None:
-        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
-        shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+        shapes = tuple(tuple(tensor.shape) for tensor in _tensors([*args, *kwargs.values()]))
         work.calls.append(Call(len(state_of(args, kwargs)), shapes))
 
     def run_starts(place: int) -> None:
@@ -91,6 +90,15 @@ def counted(denoiser: nn.Module) -> Iterator[Work]:
             starts = partial(_told, run_starts, places[module])
             patches.enter_context(_below_hooks(module, starts))
         yield work
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors within lists and mappings, as Z-Image takes its states and texts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)
 
 
 def _told(run_starts: Callable[[int], None], place: int, *_: Any, **__: Any) -> None:

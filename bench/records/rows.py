@@ -152,11 +152,16 @@ def _cost_columns(record: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _work_columns(store: Store, key: str) -> dict[str, Any]:
-    """Means of the images whose work was counted; a network whose blocks nobody sees has none."""
-    shards = store.shards(key, WORK_KIND)
-    if not shards:
+    """Means of the images whose work was counted, each once, as shards of a sweep that was stopped
+    may overlap; a network whose blocks nobody sees has none."""
+    parts, done = [], 0
+    for shard in store.shards(key, WORK_KIND):
+        if shard.stop > done:
+            start = max(done, shard.start)
+            parts.append(store.read(key, WORK_KIND, shard.stop, start=start))
+            done = shard.stop
+    if not parts:
         return {}
-    parts = [store.read(key, WORK_KIND, shard.stop, start=shard.start) for shard in shards]
     means = {name: float(np.concatenate([p[name] for p in parts]).mean()) for name in parts[0]}
     return {
         "block_evaluations": means["block_evaluations"],

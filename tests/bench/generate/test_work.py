@@ -118,3 +118,24 @@ def test_the_blocks_of_networks_of_other_makers_are_seen(name, blocks):
 
 def test_a_network_that_is_not_made_of_blocks_counts_none():
     assert blocks_of(torch.nn.Linear(2, 2)) == []
+
+
+class OfLists(torch.nn.Module):
+    """A network that takes its states and texts as lists, as Z-Image does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(2, 2)])
+
+    def forward(self, x, t, cap_feats):
+        return [self.layers[0](state) for state in x]
+
+
+def test_texts_of_other_lengths_are_other_patterns_also_within_lists():
+    network, state = OfLists(), [torch.zeros(1, 2)]
+    with counted(network) as work:
+        for words in (5, 7, 5):
+            network(state, torch.zeros(1), cap_feats=[torch.zeros(words, 2)])
+    first, second, third = (call.pattern for call in work.calls)
+    assert first != second
+    assert first == third
