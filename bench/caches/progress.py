@@ -9,7 +9,7 @@ from diffusers.hooks.hooks import CacheContext, StateManager
 from torch import nn
 
 from denoisebench.bench.models.denoiser import state_of, timestep_of
-from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
+from denoisebench.bench.schedulers.grids import noise_level, training_timestep
 from denoisebench.bench.schedulers.own import class_like
 from denoisebench.bench.schedulers.training import family_of
 
@@ -39,7 +39,7 @@ class Progress:
         """That of training, 1000 to 0 for most models. Read when it is asked for: reading waits."""
         if self._timestep is None:
             passed = float(torch.as_tensor(self._passed).flatten()[0])
-            self._timestep = training_timesteps([passed], self.pipeline.scheduler)[0]
+            self._timestep = training_timestep(passed, self.pipeline.scheduler)
         return self._timestep
 
     def restart(self) -> None:

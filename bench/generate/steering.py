@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from denoisebench.bench.models.denoiser import denoiser_of, state_of, timestep_of
-from denoisebench.bench.schedulers.grids import noise_level, training_timesteps
+from denoisebench.bench.schedulers.grids import noise_level, training_timestep
 
 
 @contextmanager
@@ -68,8 +68,8 @@ class _Steering:
             return True
         timestep = float(torch.as_tensor(timestep_of(args, kwargs)).flatten()[0])
         scheduler, (low, high) = self._pipeline.scheduler, self._interval
-        trained = training_timesteps([timestep], scheduler)
-        return bool(low < noise_level(trained[0], scheduler) <= high)
+        trained = training_timestep(timestep, scheduler)
+        return bool(low < noise_level(trained, scheduler) <= high)
 
 
 def _second_half(value: Any, rows: int) -> Any:

@@ -35,6 +35,7 @@ from denoisebench.bench.schedulers.catalogue import (
 from denoisebench.bench.schedulers.own import class_like, like
 
 _GIVEN = re.compile(r"(timesteps|sigmas)=(\[\d[\d.e+\-]*(?:, \d[\d.e+\-]*)*\])")  # bench/settings
+_NEAR = 0.01  # of all training timesteps: what rounding a share of them takes away at most
 _LEAVES_NOISE = ("DEISMultistepScheduler", "SASolverScheduler")  # their last step does nothing
 
 
@@ -153,10 +154,42 @@ def training_timesteps(passed: Sequence[float], scheduler: Any) -> list[float]:
     """
     values, steps = np.array(passed, dtype=np.float64), scheduler.config.num_train_timesteps
     visited = np.array([float(t) for t in scheduler.timesteps])
-    readings = (values, values * steps, (1 - values) * steps)
+    readings = _readings(values, steps)
     misses = [np.abs(reading[:, None] - visited).min(1).sum() for reading in readings]
     closest: list[float] = readings[int(np.argmin(misses))].tolist()
     return closest
+
+
+def training_timestep(passed: float, scheduler: Any) -> float:
+    """The training timestep of the evaluation that runs, of the one passed to its denoiser.
+
+    One number alone can be read wrongly: in bfloat16 a share is up to 4 of 1000 off, and one less
+    the share may come closer to another visited timestep. So the scheduler's own place is asked
+    first, where it keeps one.
+    """
+    timesteps, steps = scheduler.timesteps, scheduler.config.num_train_timesteps
+    place = _place(scheduler)
+    if place is not None and place < len(timesteps):
+        visited = float(timesteps[place])
+        misses = [abs(reading - visited) for reading in _readings(passed, steps)]
+        if min(misses) <= _NEAR * steps:
+            return visited
+    return training_timesteps([passed], scheduler)[0]
+
+
+def _place(scheduler: Any) -> int | None:
+    """The number of the evaluation that runs; None where the class does not count them. Many do
+    not until the first step, which begins where a pipeline says."""
+    if not hasattr(scheduler, "step_index"):
+        return None
+    if scheduler.step_index is not None:
+        return int(scheduler.step_index)
+    return int(getattr(scheduler, "begin_index", None) or 0)
+
+
+def _readings(passed: Any, steps: int) -> tuple[Any, Any, Any]:
+    """What a passed timestep, or an array of them, may mean, see training_timesteps."""
+    return passed, passed * steps, (1 - passed) * steps
 
 
 def noise_level(timestep: float, scheduler: Any) -> float:

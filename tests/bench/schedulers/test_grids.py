@@ -7,11 +7,18 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    HeunDiscreteScheduler,
+)
 
 from denoisebench.bench.records.cell import Grid
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.schedulers.catalogue import SCHEDULERS
-from denoisebench.bench.schedulers.grids import build_scheduler, can_match
+from denoisebench.bench.schedulers.grids import build_scheduler, can_match, training_timestep
 from tests.helpers.cli import call, tiny
 
 
@@ -201,3 +208,60 @@ def test_a_flow_starts_at_noise_of_variance_1_in_a_pipeline_that_asks_the_schedu
         if spec.family == "flow":
             scheduler = build_scheduler(spec.class_name, spec.flags, {})
             assert float(scheduler.init_noise_sigma) == pytest.approx(1), name
+
+
+def visited(scheduler, passed):
+    """Timesteps as they are read during a run, before each step, of what a pipeline passes."""
+    timesteps, sample = [], torch.zeros(1)
+    for t in scheduler.timesteps:
+        timesteps.append(training_timestep(float(passed(t)), scheduler))
+        sample = scheduler.step(torch.zeros(1), t, sample).prev_sample
+    return timesteps
+
+
+def shifted_flow(*, steps=50):
+    """A grid as FLUX.1-dev shifts it for an image of 1024 pixels."""
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), mu=1.15)
+    return scheduler
+
+
+@pytest.mark.parametrize(
+    "passed",
+    [
+        lambda t: t.to(torch.bfloat16) / 1000,
+        lambda t: (1000 - t) / 1000,
+        lambda t: ((1000 - t) / 1000).to(torch.bfloat16),
+        lambda t: t,
+    ],
+    ids=["share", "mirrored", "mirrored and rounded", "as it is"],
+)
+def test_a_timestep_is_the_one_that_the_scheduler_is_at(passed):
+    scheduler = shifted_flow()
+    assert visited(scheduler, passed) == [float(t) for t in scheduler.timesteps]
+
+
+def test_a_mirrored_grid_is_not_read_from_its_other_end():
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(sigmas=[0.75, 0.5, 0.25])  # one less each is a noise level of it too
+    assert visited(scheduler, lambda t: (1000 - t) / 1000) == [750, 500, 250]
+
+
+def test_a_run_that_begins_within_a_grid_is_read_there():
+    scheduler = shifted_flow()
+    scheduler.set_begin_index(30)
+    t = scheduler.timesteps[30]
+    assert training_timestep(float(t.to(torch.bfloat16) / 1000), scheduler) == t
+
+
+@pytest.mark.parametrize("cls", [HeunDiscreteScheduler, FlowMatchHeunDiscreteScheduler])
+def test_both_evaluations_of_a_step_are_read(cls):
+    scheduler = cls()
+    scheduler.set_timesteps(5)
+    assert visited(scheduler, lambda t: t) == [float(t) for t in scheduler.timesteps]
+
+
+def test_a_scheduler_that_keeps_no_place_is_read_by_what_is_closest():
+    scheduler = DDIMScheduler()
+    scheduler.set_timesteps(20)
+    assert visited(scheduler, lambda t: t) == [float(t) for t in scheduler.timesteps]
