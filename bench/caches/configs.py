@@ -43,12 +43,15 @@ def config_of(
             use_lite_mode=options["lite"],
         )
     if cache.name == "magcache":
+        sizes = _ratios(cache, ratios)
+        # Those that were measured are one an evaluation: img2img makes fewer than steps, PNDM more.
+        measured = cache.value("ratios") != "flux"
         return hooks.MagCacheConfig(
             threshold=options["threshold"],
             max_skip_steps=options["max_skip"],
             retention_ratio=options["retention"],
-            num_inference_steps=steps,
-            mag_ratios=_ratios(cache, ratios),
+            num_inference_steps=len(sizes) if measured else steps,
+            mag_ratios=sizes,
         )
     if cache.name == "faster":
         return hooks.FasterCacheConfig(
