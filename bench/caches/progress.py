@@ -74,6 +74,11 @@ class Progress:
         return CacheContext(
             name,
             step_index=self.evaluation,
-            num_inference_steps=len(scheduler.timesteps),
+            num_inference_steps=len(scheduler.timesteps) - _left_out(scheduler),
             sigma=level if is_flow else level / (1 + level),  # the share of noise, on either path
         )
+
+
+def _left_out(scheduler: Any) -> int:
+    """Evaluations of a grid before the one that a run begins with, as img2img leaves them out."""
+    return getattr(scheduler, "begin_index", None) or 0
