@@ -9,6 +9,10 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong and what to do."""
 
 
+class CannotBeLaid(UserError):
+    """A step cache that does not go on a network that is loaded: the failure of a cell alone."""
+
+
 def wrong_kind(name: str, value: object, wanted: str) -> UserError:
     """The error for an argument of a call that is of another kind than it takes. wanted: what to
     give, such as `a path`."""

@@ -9,7 +9,7 @@ from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 
 from denoisebench.bench.caches.catalogue import Cache
 from denoisebench.bench.caches.vision import frames_of
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import CannotBeLaid
 
 # The function of diffusers that lays each cache on a network: not all have `enable_cache`.
 APPLY: dict[str, Callable[..., None]] = {
@@ -89,7 +89,7 @@ def _ratios(cache: Cache, ratios: Sequence[float] | None) -> Any:
     if cache.value("ratios") == "flux":
         return FLUX_MAG_RATIOS.clone()
     if not ratios:
-        raise UserError(
+        raise CannotBeLaid(
             "cache=magcache: needs the model's ratios; measure them first, or give "
             "cache.ratios=flux for a model like FLUX"
         )

@@ -13,14 +13,14 @@ from torch import nn
 from denoisebench.bench.caches.catalogue import Cache
 from denoisebench.bench.caches.configs import APPLY, config_of
 from denoisebench.bench.caches.progress import Progress
-from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.errors import CannotBeLaid, first_line
 from denoisebench.bench.models.denoiser import denoiser_of
 
 _REGISTRY = "_diffusers_hook"  # under which a module keeps its hooks
 _WHOLE_RUN = "maybe_free_model_hooks"  # which every pipeline calls when it is done
 
 
-class HooksNothing(UserError):
+class HooksNothing(CannotBeLaid):
     """A cache that diffusers lays on a network without a word, and without any effect."""
 
 
@@ -38,7 +38,7 @@ def with_cache(
 
     steps: that the pipeline is asked for. stacked: whether guidance sends both halves, without and
     with the prompt, as one batch. ratios: of MagCache, see ratios.py.
-    Raises UserError where the cache cannot go on the denoiser.
+    Raises CannotBeLaid where the cache cannot go on the denoiser.
     """
     if not cache.is_on:
         yield
@@ -54,10 +54,10 @@ def with_cache(
 @contextmanager
 def laid_on(name: str, config: Any, progress: Progress) -> Iterator[None]:
     """Lays the cache of that name, with its config of diffusers, on the denoiser of the pipeline
-    whose progress is told to it. Raises UserError as `with_cache`."""
+    whose progress is told to it. Raises CannotBeLaid as `with_cache`."""
     denoiser = denoiser_of(progress.pipeline)
     if getattr(denoiser, "is_cache_enabled", False):
-        raise UserError(f"cache={name}: the pipeline has a cache on already; disable it first")
+        raise CannotBeLaid(f"cache={name}: the pipeline has a cache on already; disable it first")
     before, handles = _Traces(denoiser), []
     try:
         _lay(name, config, denoiser)
@@ -93,8 +93,8 @@ def _lay(name: str, config: Any, denoiser: nn.Module) -> None:
         logging.set_verbosity(level)
 
 
-def _refused(name: str, denoiser: nn.Module, why: str) -> UserError:
-    return UserError(f"cache={name}: cannot go on {type(denoiser).__name__}: {why}")
+def _refused(name: str, denoiser: nn.Module, why: str) -> CannotBeLaid:
+    return CannotBeLaid(f"cache={name}: cannot go on {type(denoiser).__name__}: {why}")
 
 
 @contextmanager

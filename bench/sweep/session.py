@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from denoisebench.bench.errors import UserError, first_line
+from denoisebench.bench.errors import CannotBeLaid, UserError, first_line
 from denoisebench.bench.inputs.latents import given_latents
 from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
@@ -156,6 +156,9 @@ class Session:
         _use_threads(job.machine.threads)
         try:
             return work()
+        except CannotBeLaid as error:
+            trace = traceback.format_exc()
+            return _finish(self.store, job.entry, "failed", message=str(error), trace=trace)
         except UserError:
             raise
         except OwnMetricError as error:  # after all else was done

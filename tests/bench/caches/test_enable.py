@@ -7,7 +7,7 @@ from diffusers import FirstBlockCacheConfig
 from denoisebench.bench.caches.catalogue import CACHES, make_cache
 from denoisebench.bench.caches.enable import HooksNothing, with_cache
 from denoisebench.bench.caches.ratios import measured_ratios
-from denoisebench.bench.errors import UserError
+from denoisebench.bench.errors import CannotBeLaid
 from denoisebench.bench.verify.caches.tiny import TINY, run
 
 STEPS = 4
@@ -81,7 +81,7 @@ def test_one_that_would_do_nothing_is_refused():
 def test_one_that_diffusers_refuses_is_refused_in_a_line():
     sana = TINY["sana"].build("flow_euler")
     with (
-        pytest.raises(UserError, match="cannot go on SanaTransformer2DModel"),
+        pytest.raises(CannotBeLaid, match="cannot go on SanaTransformer2DModel"),
         with_cache(sana, make_cache("first_block"), steps=STEPS),
     ):
         pass
@@ -92,7 +92,7 @@ def test_a_cache_that_is_on_already_is_not_laid_over(flux):
     flux.transformer.enable_cache(FirstBlockCacheConfig())
     try:
         with (
-            pytest.raises(UserError, match="on already"),
+            pytest.raises(CannotBeLaid, match="on already"),
             with_cache(flux, make_cache("pyramid"), steps=STEPS),
         ):
             pass
@@ -107,7 +107,7 @@ def test_ratios_are_of_the_residuals_and_none_are_made_up(sd3):
     assert all(0.5 < ratio < 2 for ratio in ratios)
     assert traces(sd3) == []
     with (
-        pytest.raises(UserError, match="ratios"),
+        pytest.raises(CannotBeLaid, match="ratios"),
         with_cache(sd3, make_cache("magcache"), steps=STEPS),
     ):
         pass

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from denoisebench.bench.caches.catalogue import CACHES
+from denoisebench.bench.caches.configs import APPLY
 from denoisebench.bench.paths import conf_group
 from denoisebench.bench.records.run import load_run
 from tests.helpers.cli import call, dry_rows, model_at, tiny
@@ -166,6 +167,23 @@ def test_races_are_run_within_a_cache_and_gates_hold_one_against_none(tmp_path, 
     sides = ("--baseline", tmp_path / "plain", "--candidate", tmp_path / "cached")
     code, _, err = call(capsys, "check", *sides)
     assert code == 2
+@pytest.mark.slow
+def test_a_cache_that_cannot_go_on_a_loaded_network_fails_its_cell_alone(
+    tmp_path, capsys, monkeypatch
+):
+    def refuse(network, config):
+        raise ValueError("no such blocks")
+
+    monkeypatch.setitem(APPLY, "taylorseer", refuse)
+    more = ("cache=taylorseer,none", "samples=2")
+    code, _, _ = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert code == 1
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv").set_index("cache")
+    assert frame["status"].to_dict() == {"taylorseer interval 5": "failed", "none": "done"}
+    (message,) = frame["message"].dropna()
+    assert message == "cache=taylorseer: cannot go on SD3Transformer2DModel: no such blocks"
+
+
     assert "which differ in cache: give --by=scheduler,steps,guidance" in err
     code, out, _ = call(capsys, "check", *sides, "--by=scheduler,steps,guidance")
     assert code == 1
