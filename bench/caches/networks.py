@@ -8,10 +8,7 @@ from typing import Any
 
 import diffusers
 from diffusers.hooks._common import _ALL_TRANSFORMER_BLOCK_IDENTIFIERS as BLOCK_LISTS
-from diffusers.hooks._helpers import TransformerBlockRegistry
-
-# The fewest blocks that a cache of blocks needs: one to look at, one to skip.
-FEWEST = 2
+from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 
 
 @cache
