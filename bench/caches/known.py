@@ -67,8 +67,8 @@ KNOWN = (
         "no-history-without-text",
         ("sea",),
         {"hits": 1},
-        "SeaCache keeps a residual only where the last block returns a text stream, which that of "
-        "SD3 does not: it never hits, and says so in a warning alone",
+        "of blocks that have a text stream, SeaCache keeps a residual only where the last one "
+        "returns it, which that of SD3 does not: it never hits, and says so in a warning alone",
         "use magcache on SD3",
         (_SD3,),
         stops=True,
@@ -128,7 +128,7 @@ KNOWN = (
         ("first_block", "magcache", "magcache flux ratios", "sea"),
         {"runs": 6},
         "the blocks of Z-Image are registered for caches of blocks, but their state is called x, "
-        "not hidden_states: KeyError in the first evaluation",
+        "not hidden_states: ValueError in the first call, KeyError in later ones",
         "use pyramid on Z-Image",
         (_Z_IMAGE,),
         says="hidden_states",
