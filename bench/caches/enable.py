@@ -13,6 +13,7 @@ from torch import nn
 from denoisebench.bench.caches.catalogue import Cache
 from denoisebench.bench.caches.configs import APPLY, config_of
 from denoisebench.bench.caches.progress import Progress
+from denoisebench.bench.caches.refusals import LITE_WITHOUT_PROJ_OUT
 from denoisebench.bench.errors import CannotBeLaid, first_line
 from denoisebench.bench.models.denoiser import denoiser_of
 
@@ -66,6 +67,8 @@ def laid_on(name: str, config: Any, progress: Progress) -> Iterator[None]:
                 f"cache={name}: would do nothing: {type(denoiser).__name__} has no modules of the "
                 "names that it looks for"
             )
+        if getattr(config, "use_lite_mode", False) and not hasattr(denoiser, "proj_out"):
+            raise _refused(name, denoiser, LITE_WITHOUT_PROJ_OUT)
         # The pipeline's own contexts reach new hooks only where an older list of them is dropped.
         HookRegistry.check_if_exists_or_initialize(denoiser).invalidate_child_registries_cache()
         progress.managers = before.state_managers()

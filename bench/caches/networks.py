@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+import re
 import textwrap
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -43,10 +45,26 @@ def _is_a_list_of_blocks(node: ast.Assign) -> bool:
     )
 
 
+def assigns(network: Any, attribute: str) -> bool:
+    """Whether a network gives itself an attribute of that name."""
+    source = inspect.getsource(network) + inspect.getsource(network.__init__)  # may be inherited
+    return bool(re.search(rf"self\.{attribute}\b(: [^=]*)? = ", source))
+
+
 def is_known(block: Any) -> bool:
     """Whether diffusers has been told which of a block's outputs is which."""
+    return _outputs(block) is not None
+
+
+def some_lack_a_text(blocks: Iterable[Any]) -> bool:
+    """Whether some of the classes of blocks return a text stream beside the image's, and some do
+    not, as diffusers describes them."""
+    outputs = [described for block in blocks if (described := _outputs(block)) is not None]
+    return len({one.return_encoder_hidden_states_index is None for one in outputs}) > 1
+
+
+def _outputs(block: Any) -> TransformerBlockMetadata | None:
     try:
-        TransformerBlockRegistry.get(block)
+        return TransformerBlockRegistry.get(block)
     except ValueError:
-        return False
-    return True
+        return None

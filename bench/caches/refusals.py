@@ -1,8 +1,22 @@
 """Why a cache cannot go on a denoiser, by names of classes alone: before anything loads."""
 
+from typing import Any
+
 from denoisebench.bench.caches.catalogue import Cache
 from denoisebench.bench.caches.known import KNOWN
-from denoisebench.bench.caches.networks import block_classes, denoiser_class, is_known
+from denoisebench.bench.caches.networks import (
+    assigns,
+    block_classes,
+    denoiser_class,
+    is_known,
+    some_lack_a_text,
+)
+
+LITE_WITHOUT_PROJ_OUT = (
+    "its lite mode skips blocks and extrapolates a module called proj_out, which is not there: "
+    "skipped evaluations would give zeros; leave cache.lite out, or use another cache"
+)
+_KEEPS_TEXT = ("first_block", "sea")  # beside the image: magcache computes without it
 
 
 def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
@@ -26,8 +40,13 @@ def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
     for known in KNOWN:
         if known.stops and known.is_about(_trial(cache), denoiser):
             return f"{known.effect}; {known.advice}"
-    if cache.spec.skips != "blocks":
-        return None
+    if dict(cache.options).get("lite") and not assigns(network, "proj_out"):
+        return LITE_WITHOUT_PROJ_OUT
+    return _of_blocks(cache, denoiser, network) if cache.spec.skips == "blocks" else None
+
+
+def _of_blocks(cache: Cache, denoiser: str, network: Any) -> str | None:
+    """What is against skipping blocks of a network, by what diffusers knows of them."""
     blocks = block_classes(network)
     unknown = [name for name, block in blocks.items() if not is_known(block)]
     if not blocks or unknown:
@@ -35,6 +54,11 @@ def misfit(cache: Cache, denoiser: str, *, evaluations: int = 1) -> str | None:
         return (
             f"needs transformer blocks that diffusers has described, and those of {denoiser} "
             f"are not ({names}); use a cache of attention, or none"
+        )
+    if cache.name in _KEEPS_TEXT and some_lack_a_text(blocks.values()):
+        return (
+            f"keeps the text that blocks return, and of {denoiser} the first do and the last do "
+            "not; use magcache"
         )
     return None
 

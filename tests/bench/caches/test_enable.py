@@ -78,6 +78,18 @@ def test_one_that_would_do_nothing_is_refused():
     assert traces(pixart) == []
 
 
+def test_lite_mode_is_refused_where_skipped_evaluations_would_give_zeros():
+    pixart = TINY["pixart"].build("ddim")
+    pixart.transformer.last = pixart.transformer.proj_out
+    del pixart.transformer.proj_out
+    with (
+        pytest.raises(CannotBeLaid, match="a module called proj_out, which is not there"),
+        with_cache(pixart, make_cache("taylorseer", {"lite": True}), steps=STEPS),
+    ):
+        pass
+    assert traces(pixart) == []
+
+
 def test_one_that_diffusers_refuses_is_refused_in_a_line():
     sana = TINY["sana"].build("flow_euler")
     with (

@@ -17,6 +17,8 @@ from denoisebench.bench.caches.refusals import misfit
         ("first_block", "SD3Transformer2DModel", "returns None for the text"),
         ("taylorseer", "WanTransformer3DModel", "laid on nothing"),
         ("faster", "ZImageTransformer2DModel", "lists"),
+        ("first_block", "Flux2Transformer2DModel", "the first do and the last do not"),
+        ("sea", "Flux2Transformer2DModel", "the first do and the last do not"),
     ],
 )
 def test_what_cannot_go_on_a_network_is_said(cache, network, said):
@@ -28,6 +30,11 @@ def test_what_cannot_go_on_a_network_is_said(cache, network, said):
     [
         ("first_block", "FluxTransformer2DModel"),
         ("magcache", "SD3Transformer2DModel"),
+        ("magcache", "Flux2Transformer2DModel"),
+        ("sea", "FluxTransformer2DModel"),
+        ("sea", "WanTransformer3DModel"),
+        ("first_block", "QwenImageTransformer2DModel"),
+        ("first_block", "HunyuanVideoTransformer3DModel"),
         ("taylorseer", "SD3Transformer2DModel"),
         ("pyramid", "SanaTransformer2DModel"),
         ("first_block", "SomebodysOwnTransformer"),
@@ -41,6 +48,14 @@ def test_lite_mode_goes_where_the_other_does_not_and_the_reverse():
     lite = make_cache("taylorseer", {"lite": True})
     assert misfit(lite, "WanTransformer3DModel") is None
     assert "None for the text" in misfit(lite, "SD3Transformer2DModel")
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["DiTTransformer2DModel", "HiDreamImageTransformer2DModel", "Kandinsky5Transformer3DModel"],
+)
+def test_lite_mode_needs_the_module_that_it_extrapolates(network):
+    assert "called proj_out" in misfit(make_cache("taylorseer", {"lite": True}), network)
 
 
 def test_a_cache_that_counts_evaluations_needs_a_scheduler_of_one_a_step():
