@@ -170,3 +170,9 @@ KNOWN = (
         "set cache.max_skip=0 to switch it off",
     ),
 )
+
+
+def words_of(name: str) -> str:
+    """Effect and advice of the defect of that name."""
+    (known,) = (known for known in KNOWN if known.name == name)
+    return f"{known.effect}; {known.advice}"

@@ -159,9 +159,16 @@ def read_form(name: str) -> str:
     if off != 1.0:
         return ""
     without = {base for _, base in _guided_sums(call)}
-    evaluations = [*_calls(call, *(f"self.{network}" for network in _NETWORKS))]
-    is_stacked = without & set(_stacked(call)) and len(evaluations) == 1
+    is_stacked = without & set(_stacked(call)) and denoiser_calls(name) == 1
     return "standard" if is_stacked else "separate"
+
+
+@cache
+def denoiser_calls(name: str) -> int:
+    """Places in the call of a pipeline class that call its denoiser: with two of them, guidance
+    asks it once a side. 0 for one whose source is not there to be read."""
+    call = _methods(name).get("__call__")
+    return len([*_calls(call, *(f"self.{part}" for part in _NETWORKS))]) if call else 0
 
 
 def _file_of(name: str) -> Path | None:

@@ -11,21 +11,26 @@ from shutil import which
 from typing import Any
 
 from denoisebench.bench.caches.catalogue import CACHES, NONE, Cache, make_cache
+from denoisebench.bench.caches.known import words_of
 from denoisebench.bench.errors import UserError, suggestion
 from denoisebench.bench.inputs.tasks import WITH_INPUTS
 from denoisebench.bench.machine import device_of, library_version
 from denoisebench.bench.models.files import parts_of
 from denoisebench.bench.models.load import FoundModel
 from denoisebench.bench.models.onnx_file import is_onnx
+from denoisebench.bench.models.pipelines import denoiser_calls
 from denoisebench.bench.models.quantised import quantiser_problems
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.records.cell import FACTS, STEERING, kept
+from denoisebench.bench.records.guidance import FORMS, guidance_of
 from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.settings.job import CacheSettings, Settings
 
 GENERATION = 3  # raise it when images come out differently: stored ones are then made anew
 _FEW_STEPS = 8
+_ONE_STATE = ("faster", "pyramid")  # for all calls, whatever side of guidance they are about
+_FIRST_TIMESTEP = 900  # of a whole run: seldom less
 # Fields of a cell that are made of a group of settings or of a file, and those of guidance, which
 # keeps an option only where it has an effect.
 _OTHERWISE = (
@@ -142,6 +147,57 @@ def cache_misfits(model: FoundModel, settings: Settings) -> Iterator[str]:
     if why := misfit(wanted, denoiser, evaluations=evaluations):
         by = f", scheduler={settings.scheduler.of}" if evaluations > 1 else ""
         yield f"cache={wanted.name}{by}: {settings.model.name}: {why}"
+    else:
+        yield from _ill_run(wanted, model, settings)
+
+
+def _ill_run(wanted: Cache, model: FoundModel, settings: Settings) -> Iterator[str]:
+    """Why a cache that goes on a model is wrong in runs of this guidance, strength or scheduler."""
+    guidance = guidance_of(settings, model.guidance_form)
+    stacked = guidance.on and FORMS[guidance.form].stacked
+    two_calls = guidance.on and not stacked and denoiser_calls(model.pipeline_class) > 1
+    if wanted.name in _ONE_STATE and two_calls:
+        where = f"cache={wanted.name}, guidance={guidance.weight:g}"
+        yield f"{where}: {settings.model.name}: {words_of('one-state-for-both-sides')}"
+    elif wanted.name == "faster" and not stacked:
+        yield from _begins_with_nothing(wanted, settings)
+    elif wanted.name == "magcache" and wanted.value("ratios") == "flux":
+        yield from _other_ratios(settings)
+
+
+def _begins_with_nothing(wanted: Cache, settings: Settings) -> Iterator[str]:
+    """Runs whose first timestep may be one at which FasterCache skips."""
+    if _is_cut(settings):
+        yield (
+            f"cache=faster, strength={settings.strength:g}: without guidance as one batch it takes "
+            "attention from an empty cache where a run begins below cache.below; use cache=pyramid"
+        )
+    elif float(wanted.value("below")) > _FIRST_TIMESTEP:
+        yield (
+            f"cache.below={wanted.value('below'):g}: without guidance as one batch cache=faster "
+            "takes attention from an empty cache if the first timestep is below it; keep "
+            f"cache.below at {_FIRST_TIMESTEP} or less"
+        )
+
+
+def _other_ratios(settings: Settings) -> Iterator[str]:
+    """Runs whose evaluations are not the steps that the ratios of FLUX are stretched to."""
+    cure = "use cache.ratios=calibrated"
+    if _is_cut(settings):
+        yield (
+            f"cache.ratios=flux, strength={settings.strength:g}: they are one a step of a whole "
+            f"run, and this one begins within it; {cure}"
+        )
+    elif spec_of(settings.scheduler.of).expected_nfe(settings.steps) != settings.steps:
+        yield (
+            f"cache.ratios=flux, scheduler={settings.scheduler.of}: they are one a step, and it "
+            f"makes another number of evaluations; {cure}"
+        )
+
+
+def _is_cut(settings: Settings) -> bool:
+    """Whether a run begins within the trajectory."""
+    return settings.task.name in WITH_INPUTS and settings.strength < 1
 
 
 def idle_cache_options(jobs: Sequence[Job]) -> Iterator[str]:

@@ -12,6 +12,9 @@ from denoisebench.bench.records.run import load_run
 from tests.helpers.cli import call, dry_rows, model_at, tiny
 from tests.helpers.tiny_pipelines import save_tiny
 
+_QUIET = ("metrics=none", "latency.timed_runs=0")
+_PNDM = ("scheduler=pndm", "steps=4")
+_CUT = ("task=img2img", "strength=0.5")
 FLOW = ("model=shapes-flow", "metrics=none", "latency.timed_runs=0")
 
 
@@ -78,6 +81,39 @@ def test_what_cannot_be_is_said_in_a_line(overrides, message, tmp_path, capsys):
     assert message in err
 
 
+def model_of(name, folder):
+    folder = save_tiny(name, folder)
+    as_saved = ("model.dtype=float32", "model.variant=null", "prompts=shapes")
+    return (f"model={name}", *model_at(folder), *as_saved, "dry_run=true")
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "message"),
+    [
+        ("qwen-image", ("cache=pyramid",), "cache=pyramid, guidance=4"),
+        ("qwen-image", ("cache=faster",), "the unconditional one is given attention of the cond"),
+        ("qwen-image", ("cache=pyramid", "guidance=1"), ""),
+        ("qwen-image", ("cache=taylorseer",), ""),
+        ("z-image", ("cache=pyramid",), ""),
+        ("flux-schnell", ("cache=faster", "guidance=0"), ""),
+        ("flux-schnell", ("cache=faster", "cache.below=950"), "keep cache.below at 900 or less"),
+        ("flux-schnell", ("cache=faster", *_CUT), "cache=faster, strength=0.5"),
+        ("flux-schnell", ("cache=pyramid", *_CUT), ""),
+        ("flux-schnell", ("cache=magcache", "cache.ratios=flux", *_CUT), "use cache.ratios=calib"),
+        ("flux-schnell", ("cache=magcache", *_CUT), ""),
+        ("flux-schnell", ("cache=magcache", "cache.ratios=flux"), ""),
+        ("pixart-sigma", ("cache=faster", "cache.below=1000", "scheduler=ddim"), ""),
+        ("pixart-sigma", ("cache=magcache", "cache.ratios=flux", *_PNDM), "pndm: they"),
+    ],
+)
+def test_runs_that_a_cache_gets_wrong_are_refused(model, overrides, message, tmp_path, capsys):
+    scheduler = () if model == "pixart-sigma" else ("scheduler=flow_euler",)
+    asked = (*model_of(model, tmp_path), "guidance=4", "negative_prompt=a", *scheduler, *overrides)
+    code, _, err = call(capsys, *tiny(tmp_path, *_QUIET, *asked))
+    assert code == (2 if message else 0), err
+    assert message in err
+
+
 def test_a_corner_of_a_grid_that_a_cache_miscounts_is_a_row(tmp_path, capsys):
     more = ("cache=none,taylorseer", "scheduler=flow_euler,flow_heun", "dry_run=true")
     code, out, _ = call(capsys, *tiny(tmp_path, *FLOW, *more))
@@ -133,6 +169,23 @@ def test_a_cache_that_never_hits_is_a_duplicate_with_its_own_time(tmp_path, caps
 
 
 @pytest.mark.slow
+def test_a_cache_that_cannot_go_on_a_loaded_network_fails_its_cell_alone(
+    tmp_path, capsys, monkeypatch
+):
+    def refuse(network, config):
+        raise ValueError("no such blocks")
+
+    monkeypatch.setitem(APPLY, "taylorseer", refuse)
+    more = ("cache=taylorseer,none", "samples=2")
+    code, _, _ = call(capsys, *tiny(tmp_path, *FLOW, *more))
+    assert code == 1
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv").set_index("cache")
+    assert frame["status"].to_dict() == {"taylorseer interval 5": "failed", "none": "done"}
+    (message,) = frame["message"].dropna()
+    assert message == "cache=taylorseer: cannot go on SD3Transformer2DModel: no such blocks"
+
+
+@pytest.mark.slow
 def test_ratios_of_a_model_are_measured_once_and_kept(tmp_path, capsys):
     first = _images(capsys, tmp_path, "cache=magcache", "cache.threshold=0.5", "samples=4")
     (record,) = tmp_path.rglob("ratios*.json")
@@ -167,23 +220,6 @@ def test_races_are_run_within_a_cache_and_gates_hold_one_against_none(tmp_path, 
     sides = ("--baseline", tmp_path / "plain", "--candidate", tmp_path / "cached")
     code, _, err = call(capsys, "check", *sides)
     assert code == 2
-@pytest.mark.slow
-def test_a_cache_that_cannot_go_on_a_loaded_network_fails_its_cell_alone(
-    tmp_path, capsys, monkeypatch
-):
-    def refuse(network, config):
-        raise ValueError("no such blocks")
-
-    monkeypatch.setitem(APPLY, "taylorseer", refuse)
-    more = ("cache=taylorseer,none", "samples=2")
-    code, _, _ = call(capsys, *tiny(tmp_path, *FLOW, *more))
-    assert code == 1
-    frame = pd.read_csv(tmp_path / "tiny" / "results.csv").set_index("cache")
-    assert frame["status"].to_dict() == {"taylorseer interval 5": "failed", "none": "done"}
-    (message,) = frame["message"].dropna()
-    assert message == "cache=taylorseer: cannot go on SD3Transformer2DModel: no such blocks"
-
-
     assert "which differ in cache: give --by=scheduler,steps,guidance" in err
     code, out, _ = call(capsys, "check", *sides, "--by=scheduler,steps,guidance")
     assert code == 1
