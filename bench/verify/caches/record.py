@@ -106,9 +106,16 @@ def _entry(
         known
         for known in table
         if known.is_about(row.trial, row.network)
-        and known.expects(check.name, check.value, check.note)
+        and all(known.expects(check.name, check.value, note) for note in _notes(row, check))
     )
     return next(fits, None)
+
+
+def _notes(row: VerifiedCache, check: Check) -> list[str]:
+    """What an entry must explain: each error where several sets of options fail, of which a check
+    shows the first alone."""
+    failures = row.numbers.get("failures") if check.name == "runs" else None
+    return [*failures.values()] if failures else [check.note]
 
 
 def _row(row: VerifiedCache, known: dict[int, str]) -> dict[str, Any]:
