@@ -50,9 +50,10 @@ class Ran:
         """Runs of modules, each of one sample."""
         return sum(call.rows * len(call.ran) for call in self.calls)
 
-    def computed(self, calls: int) -> list[bool]:
-        """Whether the first call of each evaluation, of so many calls, ran everything."""
-        return [len(call.ran) == self.modules for call in self.calls[::calls]]
+    def computed(self, calls: int) -> list[tuple[int, bool]]:
+        """The samples that the first call of each evaluation, of so many calls, ran, and whether it
+        ran everything of them."""
+        return [(call.rows, len(call.ran) == self.modules) for call in self.calls[::calls]]
 
 
 @dataclass(frozen=True)
