@@ -3,7 +3,8 @@
 Of the cells within a budget one is chosen as choose.py chooses a default: it is proven to be within
 every margin of every other cell that the budget pays for. What a cell costs is counted, or measured
 with bounds. A cell is paid for when its upper bound is within the budget. One whose bounds lie to
-either side may be: it is never chosen, and what is chosen has to hold against it too.
+either side may be: it is never chosen, and what is chosen has to hold against it too. So it is with
+a cell whose cost nobody knows.
 
 Images are never interpolated: a budget between the costs of two cells pays for the cheaper one.
 """
@@ -38,6 +39,13 @@ class Price:
     value: float
     low: float  # bounds; the value itself where it was counted
     high: float
+
+    @property
+    def is_known(self) -> bool:
+        return not math.isnan(self.value)
+
+
+UNKNOWN = Price(math.nan, 0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ def best_within(
     places = [i for i, price in enumerate(prices) if price.low <= budget]
     unsure = frozenset(i for i in places if prices[i].high > budget)
     if not places:
+        # No price is unknown here: such a cell may be paid for.
         cheapest = min(range(len(prices)), key=lambda i: prices[i].value)
         return Bought(Choice(UNMET, None, None, [_untested()]), [cheapest], frozenset())
     if len(places) == 1 and not unsure:

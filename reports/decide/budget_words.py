@@ -1,13 +1,12 @@
 """What is said of the best cell at a budget: a line in the terminal, a row of the page's table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Budget, Run
-from denoisebench.metrics.decide.budget import UNMET
 from denoisebench.reports.decide.answer import group_name, loss_sentence, waiting_words
-from denoisebench.reports.decide.budgets import amount
+from denoisebench.reports.decide.budgets import amount, unpriced_words
 
 
 def budget_lines(run: Run, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -41,15 +40,24 @@ def budget_row(record: Mapping[str, Any], budget: Budget) -> dict[str, str]:
         "outcome": record["outcome"],
         "setting": record.get("setting", ""),
         "price": amount(budget, record["price"]["value"]) if is_chosen else "",
-        "why": _proof(record) if is_chosen else _why(record),
+        "why": "; ".join(_reasons(record, budget)),
     }
+
+
+def _reasons(record: Mapping[str, Any], budget: Budget) -> Iterator[str]:
+    if "note" in record:
+        yield str(record["note"])
+        return
+    yield _proof(record) if "setting" in record else _why(record)
+    if unpriced := record.get("no_known_cost", ()):
+        yield unpriced_words(unpriced, budget)
 
 
 def _proof(record: Mapping[str, Any]) -> str:
     """`within all margins of the 5 others that it pays for: loses at most 0.3 of the 0.5 CLIP
     allowed`"""
     others = record["paid_for"] - 1
-    unsure = len(record.get("may_be_paid_for", ()))
+    unsure = sum(len(record.get(name, ())) for name in ("may_be_paid_for", "no_known_cost"))
     if not others and not unsure:
         return "the only cell that it pays for"
     rivals = [counted(others, "other")] if others else []
@@ -58,9 +66,7 @@ def _proof(record: Mapping[str, Any]) -> str:
 
 
 def _why(record: Mapping[str, Any]) -> str:
-    """Why there is no cell, or what would decide."""
-    if record["outcome"] == UNMET or "note" in record:
-        return str(record["note"])
+    """What would decide."""
     unsure = record.get("may_be_paid_for", ())
     timed = f"; {', '.join(unsure)} may be paid for: time again" if unsure else ""
     return f"no cell is proven to be within all margins{waiting_words(record)}{timed}"

@@ -15,8 +15,10 @@ import pandas as pd
 
 from denoisebench.bench.records.cell import SECONDS_KIND, Latency
 from denoisebench.bench.records.columns import PANEL_FIELDS
+from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Budget, Run
 from denoisebench.metrics.decide.budget import (
+    UNKNOWN,
     UNMET,
     Bought,
     Price,
@@ -60,7 +62,7 @@ class AtBudget:
     limit: float
     recommendation: Recommendation  # of the cells that are paid for, or may be
     bought: Bought
-    prices: dict[int, Price]  # by row number, of all cells that have one
+    prices: dict[int, Price]  # by row number, UNKNOWN ones too
 
     @property
     def sure(self) -> int:
@@ -69,9 +71,16 @@ class AtBudget:
 
     @property
     def unsure_rows(self) -> list[int]:
-        """Row numbers of cells that may be paid for."""
+        """Row numbers of cells that may be paid for, by a price that is known but for its error."""
         pairs = zip(self.recommendation.rows, self.bought.places, strict=True)
-        return [row for row, place in pairs if place in self.bought.unsure]
+        return [
+            row for row, place in pairs if place in self.bought.unsure and self.prices[row].is_known
+        ]
+
+    @property
+    def unpriced_rows(self) -> list[int]:
+        """Row numbers of cells of unknown price: any budget may pay for them."""
+        return [row for row, price in self.prices.items() if not price.is_known]
 
     @property
     def outcome(self) -> str:
@@ -79,15 +88,17 @@ class AtBudget:
 
     @property
     def cheapest(self) -> int:
-        """Row number."""
-        return min(self.prices, key=lambda row: self.prices[row].value)
+        """Row number of the cell of the lowest known price."""
+        known = [row for row, price in self.prices.items() if price.is_known]
+        return min(known, key=lambda row: self.prices[row].value)
 
 
 def at_budgets(
     run: Run, frame: pd.DataFrame, estimates: Estimates, *, decisions: Decisions
 ) -> list[AtBudget]:
     """One for each model and limit; none for a model of which no cell has a price, or nothing that
-    decides. The level is split between all of them."""
+    decides. Where some cells of a model have a price, the others may cost anything. The level is
+    split between all of them."""
     if run.budget is None or not decisions.gates:
         return []
     budget, judged = run.budget, judged_cells(frame, estimates, decisions.gates)
@@ -96,7 +107,7 @@ def at_budgets(
     groups = [
         rows
         for _, group in alike.groupby([*SHARED], sort=False, dropna=False)
-        if (rows := [int(i) for i in group.index if int(i) in prices])
+        if not prices.keys().isdisjoint(rows := [int(i) for i in group.index])
     ]
     reaches = partial(_shared, decisions.reaches, len(groups) * len(budget.limits))
     return [
@@ -126,7 +137,7 @@ def _at(
     reaches: Reaches,
 ) -> AtBudget:
     cells = judged.cells.loc[rows]
-    gates = judged.gates[rows[0]]
+    gates = judged.gates[next(row for row in rows if row in prices)]
     rows = [row for row in rows if judged.gates[row].keys() == gates.keys()]
     free = tuple(
         name
@@ -138,7 +149,7 @@ def _at(
         for row in rows
         if (candidate := judged.candidates[row])
     ]
-    own = {row: prices[row] for row in rows}
+    own = {row: prices.get(row, UNKNOWN) for row in rows}
     bought = best_within(limit, candidates, [*own.values()], gates=gates, reaches=reaches)
     recommendation = Recommendation(
         leading(gates, gates)[0],
@@ -228,16 +239,29 @@ def _noted(at: AtBudget, rows: Sequence[FrameRow]) -> Recommendation:
         )
         return replace(at.recommendation, note=note)
     if at.bought.chosen is None and not at.sure:
-        row = min(at.recommendation.rows, key=lambda row: at.prices[row].value)
-        low, high = at.prices[row].low, at.prices[row].high
-        wide = f"{amount(at.budget, low)} to {amount(at.budget, high)}"
-        bounds = "whose error is not known" if math.isinf(high) else wide
-        note = (
-            f"no cell is known to cost so little; {_name(at, rows, row)} may, {bounds}: time it "
-            "again where nothing else runs"
-        )
-        return replace(at.recommendation, note=note)
+        parts = ["no cell is known to cost so little"]
+        parts += [_perhaps(at, rows)] if at.unsure_rows else []
+        names = [_name(at, rows, row) for row in at.unpriced_rows]
+        parts += [unpriced_words(names, at.budget)] if names else []
+        return replace(at.recommendation, note="; ".join(parts))
     return at.recommendation
+
+
+def _perhaps(at: AtBudget, rows: Sequence[FrameRow]) -> str:
+    """`ddim, 2 steps may, 90 ms to 110 ms: time it again …`, of the cheapest that may be paid
+    for."""
+    row = min(at.unsure_rows, key=lambda row: at.prices[row].value)
+    low, high = at.prices[row].low, at.prices[row].high
+    wide = f"{amount(at.budget, low)} to {amount(at.budget, high)}"
+    bounds = "whose error is not known" if math.isinf(high) else wide
+    return f"{_name(at, rows, row)} may, {bounds}: time it again where nothing else runs"
+
+
+def unpriced_words(names: Sequence[str], budget: Budget) -> str:
+    """`3 cells have no known cost in tflops`; names: of those cells."""
+    unit = budget.unit.replace("_", " ")
+    who = f"{names[0]} has" if len(names) == 1 else f"{counted(len(names), 'cell')} have"
+    return f"{who} no known cost in {unit}"
 
 
 def _bought(at: AtBudget, rows: Sequence[FrameRow]) -> Iterator[tuple[str, Any]]:
@@ -252,6 +276,8 @@ def _bought(at: AtBudget, rows: Sequence[FrameRow]) -> Iterator[tuple[str, Any]]
     yield "paid_for", at.sure
     if at.unsure_rows:
         yield "may_be_paid_for", [_name(at, rows, row) for row in at.unsure_rows]
+    if at.unpriced_rows:
+        yield "no_known_cost", [_name(at, rows, row) for row in at.unpriced_rows]
 
 
 def _name(at: AtBudget, rows: Sequence[FrameRow], row: int) -> str:

@@ -80,7 +80,7 @@ def _points(
     cells: pd.DataFrame, purchases: Sequence[AtBudget], estimates: Mapping[int, Estimate]
 ) -> Iterator[dict[str, Any]]:
     for at in purchases:
-        rows = [row for row in at.prices if row in estimates]
+        rows = [row for row, price in at.prices.items() if price.is_known and row in estimates]
         for (panel, scheduler), curve in cells.loc[rows].groupby(
             ["panel", "scheduler"], sort=False
         ):

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.budget_study import CURVES, study
 from benchmarks.false_fronts import DRAWS
 from denoisebench.metrics.decide.budget import (
+    UNKNOWN,
     UNMET,
     Price,
     best_within,
@@ -94,6 +95,15 @@ def test_a_dearer_cell_that_may_be_paid_for_is_no_step_of_the_sequence():
     unsure = [counted_price(1), Price(2, 1.9, 2.1)]
     bought = best_within(2, cells, unsure, gates=gates)
     assert (bought.choice.outcome, bought.chosen) == (PASS, 0)
+
+
+def test_a_cell_of_unknown_cost_is_a_rival_at_every_budget_and_never_chosen():
+    better, worse = ([*candidates(0), *candidates(v, curve="b")] for v in (9.0, -9.0))
+    prices = [counted_price(1), UNKNOWN]
+    held_up = best_within(1, better, prices, gates=GATES)
+    assert (held_up.choice.outcome, held_up.chosen, held_up.unsure) == (UNDECIDED, None, {1})
+    beaten = best_within(1, worse, prices, gates=GATES)
+    assert (beaten.choice.outcome, beaten.chosen, beaten.unsure) == (PASS, 0, {1})
 
 
 def test_what_is_not_proven_is_undecided_and_says_what_it_takes():

@@ -31,9 +31,11 @@ from tests.helpers.fake_run import CLIP, FD, fabricate
 BLOCKS = 5
 
 
-def with_work(run):
+def with_work(run, *, is_counted=lambda cell: True):
     """Writes the work of each cell: so many blocks and operations in each network pass."""
     for entry, count in zip(run.entries, load_frame(run)["network_passes"], strict=True):
+        if not is_counted(entry.cell):
+            continue
         each = {"block_evaluations": BLOCKS * float(count), "flops": 1e9 * float(count)}
         arrays = {name: np.full(entry.samples, value) for name, value in each.items()}
         run.store.write(entry.cell.key, WORK_KIND, 0, arrays=arrays)
@@ -60,6 +62,11 @@ def found_at(run, text, usd_per_hour=None):
     frame, estimates, decisions = known(run.folder)
     found = at_budgets(run, frame, estimates, decisions=decisions)
     return run, frame, estimates, found, budget_records(run, frame, found, decisions=decisions)
+
+
+def at_budgets_of(run, text):
+    *_, found, _ = found_at(run, text)
+    return found
 
 
 def test_work_is_counted_per_image_and_missing_where_nobody_counted(run, tmp_path):
@@ -132,6 +139,37 @@ def test_what_is_undecided_says_what_it_takes(tmp_path):
     assert found[0].outcome == UNDECIDED
     (line,) = budget_lines(few, written)
     assert re.search(r"may be, with about [\d,]+ more samples", line)
+
+
+def without_counts_at(tmp_path, steps, samples=400):
+    grid = {"schedulers": ("ddim",), "guidances": (4.0,), "steps": (2, 4, 8, 16)}
+    run = fabricate(tmp_path / "run", samples=samples, **grid)
+    return with_work(run, is_counted=lambda cell: cell.steps not in steps)
+
+
+def test_a_cell_that_nobody_counted_has_to_be_beaten_and_is_named(tmp_path):
+    run, frame, estimates, (at,), written = found_at(without_counts_at(tmp_path, [8]), "tflops:1")
+    assert at.outcome == PASS
+    assert [frame.loc[row, "steps"] for row in at.unpriced_rows] == [8]
+    assert written[0]["no_known_cost"] == ["ddim, 8 steps, guidance 4"]
+    (line,) = budget_lines(run, written)
+    assert "of 2 others and 1 that it may pay for" in line
+    assert line.endswith("; ddim, 8 steps, guidance 4 has no known cost in tflops)")
+    figure = iso_cost(frame, at_budgets_of(run, "tflops:0.02"), estimates)
+    assert {point["cost"] for point in figure.spec["datasets"]["cells"]} == {0.02}
+
+
+def test_nothing_is_best_while_a_better_cell_may_cost_as_little(tmp_path):
+    run = without_counts_at(tmp_path, [8, 16])
+    run, _, _, (at,), written = found_at(run, "tflops:0.008")
+    assert (at.outcome, at.sure, len(at.unpriced_rows)) == (UNDECIDED, 2, 2)
+    (line,) = budget_lines(run, written)
+    assert line.endswith("; 2 cells have no known cost in tflops")
+    run, _, _, (at,), written = found_at(run, "tflops:0.001")
+    assert (at.outcome, at.sure) == (UNDECIDED, 0)
+    assert budget_lines(run, written)[0].endswith(
+        "no cell is known to cost so little; 2 cells have no known cost in tflops"
+    )
 
 
 def test_a_run_without_times_says_so(run, tmp_path):
