@@ -22,7 +22,12 @@ from denoisebench.bench.paths import write_atomically
 from denoisebench.bench.records.cell import NONE
 from denoisebench.bench.records.margins import gates
 from denoisebench.bench.records.run import Run, load_run
-from denoisebench.metrics.decide.budget import Price, best_within, counted_price
+from denoisebench.metrics.decide.budget import (
+    Price,
+    best_within,
+    costs_no_more,
+    counted_price,
+)
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.decide.verdicts import PASS
@@ -94,7 +99,8 @@ def winners(shop: Shop, seed: int) -> list[str | None]:
 
 def right_ones(shop: Shop, limit: float) -> list[str]:
     """Cells that a budget pays for and that are within every margin of all that it pays for."""
-    paid = [n for n, p in zip(shop.names, shop.prices, strict=True) if p.value <= limit]
+    costs = zip(shop.names, shop.prices, strict=True)
+    paid = [name for name, price in costs if costs_no_more(price.value, limit)]
     known = {name: true_values(shop.population, name) for name in paid}
 
     def fits(name: str) -> bool:

@@ -35,7 +35,7 @@ class Budget:
 
     @property
     def text(self) -> str:
-        return f"{self.unit}:{','.join(f'{limit:g}' for limit in self.limits)}"
+        return f"{self.unit}:{','.join(map(_shortest, self.limits))}"
 
     @property
     def column(self) -> str:
@@ -58,7 +58,7 @@ class Budget:
 
     def name(self, limit: float) -> str:
         """`seconds:0.2`, by which denoisebench.apply knows one of several."""
-        return f"{self.unit}:{limit:g}"
+        return f"{self.unit}:{_shortest(limit)}"
 
     @property
     def record(self) -> dict[str, Any]:
@@ -84,6 +84,11 @@ def budget_from(record: Mapping[str, Any] | None) -> Budget | None:
     if record is None:
         return None
     return budget_of(record["budget"], record.get("usd_per_hour"))
+
+
+def _shortest(limit: float) -> str:
+    """`40`, `0.123456789`: the shortest text that is read as the same number."""
+    return repr(limit).removesuffix(".0")
 
 
 def _amount(text: str) -> float:

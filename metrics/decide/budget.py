@@ -46,6 +46,13 @@ class Price:
 
 
 UNKNOWN = Price(math.nan, 0.0, math.inf)
+# Counts of one truth differ by the order of their sums, and by the six digits of results.csv.
+_ROUNDING = 1e-5
+
+
+def costs_no_more(cost: float, limit: float) -> bool:
+    """Whether a cost is within a limit, what rounding takes or adds left aside."""
+    return cost <= limit * (1 + _ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,8 @@ def best_within(
     A candidate's `curve` is all but its steps; `steps` its place along it. reaches: by the level of
     one choice: who makes several divides it by their number.
     """
-    places = [i for i, price in enumerate(prices) if price.low <= budget]
-    unsure = frozenset(i for i in places if prices[i].high > budget)
+    places = [i for i, price in enumerate(prices) if costs_no_more(price.low, budget)]
+    unsure = frozenset(i for i in places if not costs_no_more(prices[i].high, budget))
     if not places:
         # No price is unknown here: such a cell may be paid for.
         cheapest = min(range(len(prices)), key=lambda i: prices[i].value)

@@ -21,7 +21,7 @@ its samples. No margin is asked of either side.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from denoisebench.metrics.decide.budget import Price
+from denoisebench.metrics.decide.budget import Price, costs_no_more
 from denoisebench.metrics.decide.difference import Difference, difference_of
 from denoisebench.metrics.decide.front import resolved
 from denoisebench.metrics.decide.sequential import Reach
@@ -53,13 +53,13 @@ class Standing:
 
 def standing(cell: Priced, rivals: Sequence[Priced], *, sign: int, reach: Reach) -> Standing:
     """Where a cell stands to its rivals. sign: 1 where a higher value is better, else -1."""
-    near = [i for i, rival in enumerate(rivals) if rival.price.low <= cell.price.high]
+    near = [i for i, rival in enumerate(rivals) if costs_no_more(rival.price.low, cell.price.high)]
     if not near:
         return Standing(ALONE)
     near.sort(key=lambda i: -sign * rivals[i].estimate.value)
     gains = {i: _gain(cell.estimate, rivals[i].estimate, sign) for i in near}
     proven = {i: resolved(gain, reach) for i, gain in gains.items()}
-    sure = [i for i in near if rivals[i].price.high <= cell.price.low]
+    sure = [i for i in near if costs_no_more(rivals[i].price.high, cell.price.low)]
     for i in sure:
         if proven[i] < 0:
             return Standing(LOSES, i, gains[i])

@@ -1,6 +1,7 @@
 """The rule of the claim that step caches are worth more than fewer steps."""
 
 from denoisebench.metrics.decide.assertion import Assertion
+from denoisebench.metrics.decide.budget import costs_no_more
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.claims.cells import Cells, NotTested
 from denoisebench.reports.claims.distilled import better
@@ -9,7 +10,6 @@ from denoisebench.reports.claims.records import Judged
 from denoisebench.reports.formats import significant
 
 _STEPS = ("some", "usual")
-_NEARLY = 1 + 1e-9  # of equal counts, summed in another order
 
 
 def caches_beat_fewer_steps(cells: Cells) -> Judged:
@@ -42,8 +42,8 @@ def as_costly(cells: Cells, cached: int) -> int:
 
     Raises NotTested where the next number of steps was not run: it may cost no more either.
     """
-    curve, limit = cells.in_all_steps(cached), cells.operations(cached) * _NEARLY
-    paid = [steps for steps, row in curve.items() if cells.operations(row) <= limit]
+    curve, limit = cells.in_all_steps(cached), cells.operations(cached)
+    paid = [steps for steps, row in curve.items() if costs_no_more(cells.operations(row), limit)]
     if not paid or max(paid) + 1 not in curve:
         name, steps = cells.name(cached), f"{max(paid) + 1}" if paid else "fewer"
         raise NotTested(f"{name} is held against plain steps that cost as much: sweep {steps} too")

@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from denoisebench.metrics.decide.budget import costs_no_more
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
@@ -110,8 +111,8 @@ def interpolated(
 ) -> Estimate | None:
     """The mean of the two cells of a curve next to a cost, weighted by how near they are to it on a
     logarithmic axis; None where there is none on either side, or their samples differ."""
-    below = [row for row, cost in costs.items() if cost <= limit]
-    above = [row for row, cost in costs.items() if cost >= limit]
+    below = [row for row, cost in costs.items() if costs_no_more(cost, limit)]
+    above = [row for row, cost in costs.items() if costs_no_more(limit, cost)]
     if not below or not above:
         return None
     a, b = max(below, key=costs.__getitem__), min(above, key=costs.__getitem__)

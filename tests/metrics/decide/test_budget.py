@@ -106,6 +106,12 @@ def test_a_cell_of_unknown_cost_is_a_rival_at_every_budget_and_never_chosen():
     assert (beaten.choice.outcome, beaten.chosen, beaten.unsure) == (PASS, 0, {1})
 
 
+@pytest.mark.parametrize("cost", [1.2345649, 0.1 + 0.2, 987654.4999])
+def test_a_budget_that_is_a_rounded_cost_pays_for_that_cell(cost):
+    bought = best_within(float(f"{cost:.6g}"), candidates(0, 9), counted(cost, 2e6), gates=GATES)
+    assert (bought.choice.outcome, bought.places, bought.unsure) == (PASS, [0], frozenset())
+
+
 def test_what_is_not_proven_is_undecided_and_says_what_it_takes():
     cells = candidates(0.0, 0.3, noise=3, samples=60)
     choice = best_within(4, cells, counted(1, 2), gates=GATES).choice

@@ -57,6 +57,13 @@ def test_what_is_as_good_or_not_proven_is_not_told_apart():
     assert stands(priced(9, 8), priced(1, 8), reach=lambda units: math.inf).verdict == OPEN
 
 
+def test_means_of_equal_counts_cost_the_same_however_they_were_summed():
+    less, more = 0.3, 0.1 + 0.2
+    for cell, rival in ((less, more), (more, less)):
+        assert stands(priced(2, cell), priced(3, rival, seed=1)).verdict == LOSES
+        assert stands(priced(3, cell), priced(2, rival, seed=1)).verdict == GAINS
+
+
 def test_the_same_images_at_the_same_price_are_no_gain():
     assert stands(priced(3, 8), priced(3, 8)).verdict == OPEN
 

@@ -242,6 +242,13 @@ def test_a_run_keeps_its_budget(tmp_path):
     assert records(load_frame(load_run(run.folder)))
 
 
+@pytest.mark.parametrize("number", ["0.123456789", "40", "1234567", "1e-07"])
+def test_a_budget_is_kept_to_its_last_digit(number):
+    budget = budget_of(f"tflops:{number}")
+    assert budget.text == budget.name(budget.limits[0]) == f"tflops:{number}"
+    assert budget_of(budget.text) == budget
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
