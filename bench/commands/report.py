@@ -182,10 +182,11 @@ def _refuse_idle(run: "Run", frame: "DataFrame", budget: Budget) -> None:
         raise UserError(f"budget={budget.text}: margins decide, and {run.folder} declared none")
     if budget.unit == USD and budget.usd_per_hour is None and frame[budget.column].isna().all():
         raise UserError(f"budget={budget.text}: give --usd-per-hour, what the machine costs")
-    column = "latency_p50_s" if budget.is_of_seconds else budget.column
-    if frame[column].isna().all():
+    # A service has a price of its own, whatever the machine costs.
+    columns = [*(["latency_p50_s"] if budget.is_of_seconds else []), budget.column]
+    if frame[columns].isna().all(axis=None):
         raise UserError(
-            f"budget={budget.text}: {run.folder} has no {column} of any cell, so that none is "
+            f"budget={budget.text}: {run.folder} has no {columns[0]} of any cell, so that none is "
             "known to be within it"
         )
 

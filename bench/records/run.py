@@ -20,6 +20,7 @@ from denoisebench.bench.records.cell import Cell, Entry
 from denoisebench.bench.records.own_metrics import declare_recorded, facts_of
 from denoisebench.bench.records.race import RaceRecord, races_from_json, races_to_json
 from denoisebench.bench.records.store import SCHEMA, Store
+from denoisebench.bench.settings.budget import JOULES as JOULES
 from denoisebench.bench.settings.budget import SECONDS as SECONDS
 from denoisebench.bench.settings.budget import Budget as Budget
 from denoisebench.bench.settings.budget import budget_from

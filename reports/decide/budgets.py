@@ -5,7 +5,7 @@ The rule is that of metrics/decide/budget.py; here it meets the rows of a run an
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 from denoisebench.bench.records.cell import SECONDS_KIND, Latency
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import counted
-from denoisebench.bench.records.run import Budget, Run
+from denoisebench.bench.records.run import JOULES, SECONDS, Budget, Run
 from denoisebench.metrics.decide.budget import (
     UNKNOWN,
     UNMET,
@@ -165,16 +165,21 @@ def _at(
 def prices_of(run: Run, frame: pd.DataFrame, budget: Budget) -> dict[int, Price]:
     """Prices of the cells that have one, by row number: counted, or with bounds that hold for all
     of them together."""
-    if budget.is_of_seconds or budget.is_of_joules:
+    if budget.unit in (SECONDS, JOULES):
         return _measured(run, budget)
     values = frame[budget.column].astype(float)
-    return {int(i): counted_price(float(v)) for i, v in values.items() if math.isfinite(v)}  # type: ignore[call-overload]
+    prices = {int(i): counted_price(float(v)) for i, v in values.items() if math.isfinite(v)}  # type: ignore[call-overload]
+    # What a service charges is its price, however long it takes.
+    return _measured(run, budget, given=prices) | prices if budget.is_of_seconds else prices
 
 
-def _measured(run: Run, budget: Budget) -> dict[int, Price]:
-    """Prices by the latency passes of a run, or by what its user says images took."""
+def _measured(run: Run, budget: Budget, *, given: Collection[int] = ()) -> dict[int, Price]:
+    """Prices by the latency passes of a run, or by what its user says images took. given: rows that
+    need none."""
     runs, beside = {}, {}
     for row, entry in enumerate(run.entries):
+        if row in given:
+            continue
         record = run.store.read_record(entry.cell.key, entry.latency) if entry.latency else None
         if record is not None:
             latency = Latency(**record)
@@ -183,9 +188,9 @@ def _measured(run: Run, budget: Budget) -> dict[int, Price]:
                 runs[row] = np.array(spent) / latency.batch_size
                 beside[row] = math.log(np.median(latency.calibration_s))
         elif not budget.is_of_joules:
-            given = run.store.read_record(entry.cell.key, SECONDS_KIND) or {}
-            if given.get("seconds"):
-                runs[row] = np.array(given["seconds"])
+            of_user = run.store.read_record(entry.cell.key, SECONDS_KIND) or {}
+            if of_user.get("seconds"):
+                runs[row] = np.array(of_user["seconds"])
     usual = float(np.median([*beside.values()])) if beside else 0.0
     typical = log_mean if budget.is_of_joules else log_median
     rate = 1.0 if budget.is_of_joules else budget.each_second

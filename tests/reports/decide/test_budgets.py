@@ -13,20 +13,20 @@ import yaml
 
 from denoisebench.bench.apply.apply import apply
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.records.cell import WORK_KIND
+from denoisebench.bench.records.cell import HOSTED_KIND, SECONDS_KIND, SERVICE, WORK_KIND
 from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.settings.budget import budget_of
-from denoisebench.metrics.decide.budget import UNMET
+from denoisebench.metrics.decide.budget import UNMET, counted_price
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.budget_words import budget_lines
-from denoisebench.reports.decide.budgets import at_budgets, budget_records
+from denoisebench.reports.decide.budgets import at_budgets, budget_records, prices_of
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.page.iso_cost import interpolated, iso_cost
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.cli import call
-from tests.helpers.fake_run import CLIP, FD, fabricate
+from tests.helpers.fake_run import CLIP, FD, also_swept, fabricate
 
 BLOCKS = 5
 
@@ -112,6 +112,21 @@ def test_dollars_are_seconds_by_the_price_of_an_hour(run):
     *_, of_usd, _ = found_at(run, "usd:0.05", usd_per_hour=3600)
     assert of_seconds[0].recommendation.rows == of_usd[0].recommendation.rows
     assert of_seconds[0].prices == of_usd[0].prices
+
+
+def test_a_service_costs_what_it_charges_whatever_its_waiting_is_worth(tmp_path):
+    run = fabricate(tmp_path / "run", schedulers=("ddim",), guidances=(4.0,), steps=(4,), samples=8)
+    local, hosted = also_swept(run, engine=SERVICE, given="images").entries
+    charges = {"refused": 0, "lost": 0, "usd_an_image": 0.25}
+    run.store.write_record(hosted.cell.key, HOSTED_KIND, charges)
+    waited = {"seconds": [20.0, 21.0, 22.0, 23.0, 24.0]}
+    run.store.write_record(hosted.cell.key, SECONDS_KIND, waited)
+    run = replace(run, entries=[local, replace(hosted, latency="")])
+    rented, charged = prices_of(run, load_frame(run), budget_of("usd:1", 3600)).values()
+    assert charged == counted_price(0.25)
+    assert rented.low < rented.value < rented.high < 0.1
+    _, waiting = prices_of(run, load_frame(run), budget_of("seconds:1")).values()
+    assert waiting.value == pytest.approx(22)
 
 
 def test_a_time_near_the_budget_is_not_known_to_be_within_it(run):
