@@ -83,6 +83,14 @@ class AtBudget:
         return [row for row, price in self.prices.items() if not price.is_known]
 
     @property
+    def costs(self) -> dict[int, float]:
+        """Prices by row number of the cells that are known to be paid for."""
+        pairs = zip(self.recommendation.rows, self.bought.places, strict=True)
+        return {
+            row: self.prices[row].value for row, place in pairs if place not in self.bought.unsure
+        }
+
+    @property
     def outcome(self) -> str:
         return self.bought.choice.outcome
 
@@ -219,7 +227,14 @@ def budget_records(
             **dict(_bought(at, rows)),
             **_without_guidance(
                 at,
-                default_record(run, rows, _noted(at, rows), varied=varied, gates=decisions.gates),
+                default_record(
+                    run,
+                    rows,
+                    _noted(at, rows),
+                    varied=varied,
+                    gates=decisions.gates,
+                    costs=at.costs,
+                ),
             ),
         }
         for at in purchases

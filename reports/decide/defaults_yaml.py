@@ -149,18 +149,25 @@ def _vendor_cell(rows: Sequence[FrameRow], row: FrameRow) -> FrameRow | None:
 
 
 def cheaper_undecided(
-    recommendation: Recommendation, rows: Sequence[FrameRow]
+    recommendation: Recommendation,
+    rows: Sequence[FrameRow],
+    *,
+    costs: Mapping[int, float] | None = None,
 ) -> dict[str, Further]:
     """Settings, cheaper than the chosen one if there is one, that more samples or prompts might
-    show to pass, each with how many more that would probably take."""
-    chosen = recommendation.choice.chosen
-    limit = math.inf if chosen is None else work(rows[recommendation.rows[chosen]])
+    show to pass, each with how many more that would probably take.
+
+    costs: by row number, of the cells that may be chosen; network passes of all if None."""
+    if costs is None:
+        costs = {row: work(rows[row]) for row in recommendation.rows}
+    chosen = recommendation.chosen_row
+    limit = math.inf if chosen is None else costs[chosen]
     return {
         setting_name(rows[i], recommendation.free): further_of(
             standing.worst.values(), of_noise=is_of_noise(rows[i])
         )
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
-        if standing.outcome == UNDECIDED and work(rows[i]) < limit
+        if standing.outcome == UNDECIDED and costs.get(i, math.inf) < limit
     }
 
 
@@ -201,8 +208,14 @@ def default_record(
     *,
     varied: Sequence[str],
     gates: Mapping[str, Gate],
+    costs: Mapping[int, float] | None = None,
+    group: Sequence[FrameRow] | None = None,
 ) -> dict[str, Any]:
+    """costs: as cheaper_undecided takes them. group: rows of all cells that it was to be chosen
+    among; those that differ in nothing but guidance, scheduler and steps if None."""
     first = rows[recommendation.rows[0]]
+    if group is None:
+        group = [row for row in rows if all(str(row[name]) == str(first[name]) for name in HELD)]
     held = {name: _held(as_set(name, first[name])) for name in varied}
     head = {
         "model": first["model"],
@@ -211,9 +224,9 @@ def default_record(
         **({"held": held} if held else {}),
         "default_for": recommendation.target,
         "outcome": recommendation.choice.outcome,
-        **_not_run(rows, first),
+        **_not_run(group),
     }
-    waiting = cheaper_undecided(recommendation, rows)
+    waiting = cheaper_undecided(recommendation, rows, costs=costs)
     undecided = {name: further.plain for name, further in waiting.items()}
     tail = {**({"undecided": undecided} if waiting else {}), **_other_guidances(recommendation)}
     chosen, runner_up = recommendation.choice.chosen, recommendation.choice.runner_up
@@ -239,10 +252,9 @@ def default_record(
     }
 
 
-def _not_run(rows: Sequence[FrameRow], first: FrameRow) -> dict[str, Any]:
+def _not_run(group: Sequence[FrameRow]) -> dict[str, Any]:
     """How many of the cells that a default is chosen among were not run, where some were not: it
     may not be the cheapest, and the best may not be among those that it was held against."""
-    group = [row for row in rows if all(str(row[name]) == str(first[name]) for name in HELD)]
     missing = sum(row["status"] == "missing" for row in group)
     return {"not_run": f"{missing} of {len(group)} cells"} if missing else {}
 

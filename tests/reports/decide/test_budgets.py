@@ -18,11 +18,13 @@ from denoisebench.bench.records.run import load_run, save_run
 from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.budget import UNMET, counted_price
+from denoisebench.metrics.decide.choose import Standing
 from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.budget_words import budget_lines
 from denoisebench.reports.decide.budgets import at_budgets, budget_records, prices_of
 from denoisebench.reports.decide.decisions import decide
+from denoisebench.reports.decide.defaults_yaml import cheaper_undecided, setting_name
 from denoisebench.reports.page.iso_cost import interpolated, iso_cost
 from denoisebench.reports.rows.frame import load_estimates, load_frame, records
 from tests.helpers.cli import call
@@ -185,6 +187,26 @@ def test_nothing_is_best_while_a_better_cell_may_cost_as_little(tmp_path):
     assert budget_lines(run, written)[0].endswith(
         "no cell is known to cost so little; 2 cells have no known cost in tflops"
     )
+
+
+def test_what_would_be_cheaper_is_so_in_the_unit_of_the_budget_and_known_to_be_paid_for(tmp_path):
+    grid = {"schedulers": ("ddim",), "guidances": (4.0,), "steps": (2, 4, 8, 16), "samples": 400}
+    run = fabricate(tmp_path / "run", **grid)
+    run, _, _, (at,), _ = found_at(run, "seconds:1")
+    (chosen, *others) = at.costs
+    standings = [Standing(UNDECIDED, {}, {}) for _ in at.costs]
+    choice = replace(at.bought.choice, chosen=0, standings=standings)
+    dear, unsure, cheap = others  # more network passes than the chosen one, all of them
+    prices = {chosen: 0.5, dear: 0.6, unsure: 0.3, cheap: 0.2}
+    at = replace(
+        at,
+        recommendation=replace(at.recommendation, choice=choice),
+        bought=replace(at.bought, unsure=frozenset({2})),
+        prices={row: counted_price(price) for row, price in prices.items()},
+    )
+    rows = records(load_frame(run))
+    waiting = cheaper_undecided(at.recommendation, rows, costs=at.costs)
+    assert [*waiting] == [setting_name(rows[cheap])]
 
 
 def test_a_run_without_times_says_so(run, tmp_path):
