@@ -47,10 +47,12 @@ def budget_row(record: Mapping[str, Any], budget: Budget) -> dict[str, str]:
 def _reasons(record: Mapping[str, Any], budget: Budget) -> Iterator[str]:
     if "note" in record:
         yield str(record["note"])
-        return
-    yield _proof(record) if "setting" in record else _why(record)
-    if unpriced := record.get("no_known_cost", ()):
-        yield unpriced_words(unpriced, budget)
+    else:
+        yield _proof(record) if "setting" in record else _why(record)
+        if unpriced := record.get("no_known_cost", ()):
+            yield unpriced_words(unpriced, budget)
+    if "not_run" in record:
+        yield f"{record['not_run']} were not run, which may change it"
 
 
 def _proof(record: Mapping[str, Any]) -> str:

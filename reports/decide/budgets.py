@@ -219,6 +219,7 @@ def budget_records(
 ) -> list[dict[str, Any]]:
     """The records of defaults.yaml, by which denoisebench.apply sets the best at a budget."""
     rows = records(frame)
+    shared = [[*map(str, row)] for row in without_batches(frame)[[*SHARED]].to_numpy()]
     varied = varied_fields([rows[at.recommendation.rows[0]] for at in purchases])
     varied = [name for name in varied if name in SHARED]
     return [
@@ -234,6 +235,11 @@ def budget_records(
                     varied=varied,
                     gates=decisions.gates,
                     costs=at.costs,
+                    group=[
+                        row
+                        for row, values in zip(rows, shared, strict=True)
+                        if values == shared[at.recommendation.rows[0]]
+                    ],
                 ),
             ),
         }

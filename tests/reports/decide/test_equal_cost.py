@@ -10,7 +10,8 @@ import yaml
 from denoisebench.bench.records.cell import WORK_KIND
 from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.equal_cost import ALONE, GAINS, LOSES, OPEN
-from denoisebench.reports.decide.budgets import at_budgets
+from denoisebench.reports.decide.budget_words import budget_lines
+from denoisebench.reports.decide.budgets import at_budgets, budget_records
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.equal_cost import equal_cost_records
 from denoisebench.reports.decide.equal_cost_words import equal_cost_lines, equal_cost_rows
@@ -114,6 +115,18 @@ def test_a_budget_chooses_among_all_precisions_whatever_their_batches(tmp_path):
     estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
     (at,) = at_budgets(run, frame, estimates, decisions=decide(frame, estimates, run.margins))
     assert {*frame.loc[at.recommendation.rows, "dtype"]} == {"float32", "bfloat16"}
+
+
+def test_a_budget_tells_of_cells_of_another_cache_that_were_not_run(tmp_path):
+    run = also_swept(plain(tmp_path), **TAYLOR)
+    run, frame = replace(run, budget=budget_of("nfe:8")), load_frame(run)
+    frame.loc[frame["cache"] != "none", "status"] = "missing"
+    estimates = {metric: load_estimates(run, metric) for metric in (FD, CLIP)}
+    decisions = decide(frame, estimates, run.margins)
+    purchases = at_budgets(run, frame, estimates, decisions=decisions)
+    (record,) = written = budget_records(run, frame, purchases, decisions=decisions)
+    assert record["not_run"] == "4 of 8 cells"
+    assert "; 4 of 8 cells were not run, which may change it" in budget_lines(run, written)[0]
 
 
 def test_what_costs_less_than_all_plain_cells_is_held_against_none(tmp_path):
