@@ -25,7 +25,6 @@ from denoisebench.metrics.decide.budget import Price, best_within, measured_pric
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.decide.sequential import fixed_reach
 from denoisebench.metrics.decide.speed import BETWEEN
-from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import mean_estimate
 
 STEPS = (2, 4, 8, 16, 32, 64)
@@ -125,7 +124,7 @@ def _winner(budget: float, candidates: list[Candidate], prices: list[Price]) -> 
         gates={METRIC: Gate(1, MARGIN)},
         reaches=lambda level: fixed_reach(level / len(BUDGETS)),
     )
-    return bought.chosen if bought.choice.outcome == PASS else None
+    return bought.chosen
 
 
 def table(repetitions: int) -> Iterator[str]:

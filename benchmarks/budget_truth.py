@@ -30,7 +30,6 @@ from denoisebench.metrics.decide.budget import (
 )
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.decide.sequential import fixed_reach
-from denoisebench.metrics.decide.verdicts import PASS
 from denoisebench.metrics.estimate import Estimate, mean_estimate
 from denoisebench.metrics.features.frechet import frechet_estimate
 from denoisebench.reports.rows.frame import load_frame
@@ -91,10 +90,7 @@ def winners(shop: Shop, seed: int) -> list[str | None]:
         )
         for limit in shop.limits
     ]
-    return [
-        shop.names[one.chosen] if one.choice.outcome == PASS and one.chosen is not None else None
-        for one in bought
-    ]
+    return [None if one.chosen is None else shop.names[one.chosen] for one in bought]
 
 
 def right_ones(shop: Shop, limit: float) -> list[str]:

@@ -59,7 +59,7 @@ def costs_no_more(cost: float, limit: float) -> bool:
 class Bought:
     """What a budget pays for, by places in the list of candidates."""
 
-    choice: Choice  # its places are those of `places`; outcome PASS, UNDECIDED or UNMET
+    choice: Choice  # its places are those of `places`; its outcome may be UNMET too
     places: list[int]  # candidates that are paid for, or may be; of UNMET the cheapest alone
     unsure: frozenset[int]  # those of `places` that may cost more
 
@@ -115,12 +115,25 @@ def best_within(
         return Bought(Choice(UNMET, None, None, [_untested()]), [cheapest], frozenset())
     if len(places) == 1 and not unsure:
         return Bought(Choice(PASS, 0, None, [Standing(PASS, {}, {})]), places, unsure)
-    bought = [replace(candidates[i], cost=prices[i].value) for i in places]
+    cells = [replace(candidates[i], cost=prices[i].value) for i in places]
     out = [place for place, i in enumerate(places) if i in unsure]
-    choice = choose(bought, gates, reaches, out=out)
-    if choice.outcome == NO_PLATEAU:  # more steps are not paid for
-        choice = replace(choice, outcome=PASS)
-    return Bought(choice, places, unsure)
+    choice = choose(cells, gates, reaches, out=out)
+    bought = Bought(choice, places, unsure)
+    if choice.outcome == NO_PLATEAU and _ends_by_budget(bought, candidates):
+        return replace(bought, choice=replace(choice, outcome=PASS))
+    return bought
+
+
+def _ends_by_budget(bought: Bought, candidates: Sequence[Candidate]) -> bool:
+    """Whether more steps of the chosen curve are there, and not paid for: that it still gains is
+    then no reason to sweep more."""
+    if bought.chosen is None:
+        return False
+    chosen = candidates[bought.chosen]
+    return any(
+        cell.curve == chosen.curve and cell.steps > chosen.steps and i not in bought.places
+        for i, cell in enumerate(candidates)
+    )
 
 
 def _untested() -> Standing:

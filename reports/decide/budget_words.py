@@ -5,6 +5,7 @@ from typing import Any
 
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Budget, Run
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.reports.decide.answer import group_name, loss_sentence, waiting_words
 from denoisebench.reports.decide.budgets import amount, unpriced_words
 
@@ -64,7 +65,10 @@ def _proof(record: Mapping[str, Any]) -> str:
         return "the only cell that it pays for"
     rivals = [counted(others, "other")] if others else []
     rivals += [f"{unsure} that it may pay for"] if unsure else []
-    return f"within all margins of {' and '.join(rivals)}: {loss_sentence(record['evidence'])}"
+    grows = record["outcome"] == NO_PLATEAU
+    more = "its curve still gains there, so sweep more steps; " if grows else ""
+    loss = loss_sentence(record["evidence"])
+    return f"{more}within all margins of {' and '.join(rivals)}: {loss}"
 
 
 def _why(record: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from denoisebench.metrics.decide.budget import (
 from denoisebench.metrics.decide.choose import Candidate, Gate
 from denoisebench.metrics.decide.sequential import LEVEL
 from denoisebench.metrics.decide.speed import BETWEEN, log_median
-from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.metrics.estimate import mean_estimate
 
 GATES = {"quality": Gate(1, 0.5)}
@@ -50,6 +50,13 @@ def test_the_cheapest_within_the_margin_of_what_is_paid_for_is_chosen():
     assert (bought.choice.outcome, bought.chosen) == (PASS, 1)
     assert bought.places == [0, 1, 2]
     assert best_within(8, cells, counted(1, 2, 4, 8), gates=GATES).chosen == 3
+
+
+def test_a_curve_that_still_gains_at_its_end_has_no_plateau_but_where_the_budget_ends_it():
+    cells, prices = candidates(0, 2.0, 9.0), counted(1, 2, 4)
+    ends, at_end = (best_within(budget, cells, prices, gates=GATES) for budget in (2, 4))
+    assert (ends.choice.outcome, ends.chosen) == (PASS, 1)
+    assert (at_end.choice.outcome, at_end.chosen) == (NO_PLATEAU, 2)
 
 
 def test_a_budget_between_two_cells_pays_for_the_cheaper_one():

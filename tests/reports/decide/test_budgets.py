@@ -19,7 +19,7 @@ from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.budget import UNMET, counted_price
 from denoisebench.metrics.decide.choose import Standing
-from denoisebench.metrics.decide.verdicts import PASS, UNDECIDED
+from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.budget_words import budget_lines
 from denoisebench.reports.decide.budgets import at_budgets, budget_records, prices_of
@@ -187,6 +187,14 @@ def test_nothing_is_best_while_a_better_cell_may_cost_as_little(tmp_path):
     assert budget_lines(run, written)[0].endswith(
         "no cell is known to cost so little; 2 cells have no known cost in tflops"
     )
+
+
+def test_a_winner_at_the_end_of_the_sweep_says_where_it_still_gains(tmp_path):
+    grid = {"schedulers": ("ddim",), "guidances": (4.0,), "steps": (2, 4), "samples": 400}
+    run, _, _, (at,), written = found_at(fabricate(tmp_path / "run", **grid), "steps:100")
+    assert at.outcome == written[0]["outcome"] == NO_PLATEAU
+    (line,) = budget_lines(run, written)
+    assert "4 steps, guidance 4 at 4 steps (NO-PLATEAU, its curve still gains there, so " in line
 
 
 def test_what_would_be_cheaper_is_so_in_the_unit_of_the_budget_and_known_to_be_paid_for(tmp_path):
