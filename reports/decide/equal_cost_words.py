@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from denoisebench.bench.records.names import counted
-from denoisebench.metrics.decide.equal_cost import ALONE, GAINS, LOSES, OPEN
+from denoisebench.metrics.decide.equal_cost import ALONE, GAINS, LOSES, OPEN, RANKED
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.formats import plus_minus
 
@@ -32,12 +32,18 @@ def _sentence(record: Mapping[str, Any]) -> str:
     if verdict == ALONE:
         return "nothing is said at equal cost: no plain cell costs as little; sweep fewer steps"
     settings = record["settings"]
-    shown = next(one for one in settings if one["verdict"] == verdict)
+    shown = min(settings, key=_rank)
     head = (
         f"at equal {_UNITS[record['at_equal']]} it {_VERDICTS[verdict]} by "
         f"{metric_spec(record['metric']).short} (at best {shown['setting']}, {best_case(shown)})"
     )
     return f"{head}; {_settings(settings)}"
+
+
+def _rank(setting: Mapping[str, Any]) -> tuple[int, float]:
+    """Place of a setting among others, lower is better: by its verdict, then by the gain of its
+    best cell."""
+    return RANKED.index(setting["verdict"]), -setting.get("best_case", {}).get("better_by", 0.0)
 
 
 def _settings(settings: Sequence[Mapping[str, Any]]) -> str:

@@ -80,6 +80,15 @@ def test_a_cache_that_is_slower_and_worse_loses_in_each_of_its_settings(tmp_path
     assert line.endswith("it gains in none of its 2 settings, in 2 fewer steps are better")
 
 
+def test_the_setting_that_is_named_is_the_best_of_those_of_its_verdict(tmp_path):
+    run = also_swept(plain(tmp_path), error=0.5, **TAYLOR)
+    (record,) = said_of(also_swept(run, error=0.1, **OTHER))
+    assert [one["verdict"] for one in record["settings"]] == [GAINS, GAINS]
+    first, best = (one["best_case"]["better_by"] for one in record["settings"])
+    assert best > first
+    assert "(at best taylorseer interval 5, " in equal_cost_lines([record])[0]
+
+
 def test_what_is_as_good_at_the_same_seconds_is_not_told_apart(tmp_path):
     (record,) = said_of(also_swept(plain(tmp_path), **TAYLOR))
     assert record["verdict"] == OPEN
