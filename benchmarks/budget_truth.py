@@ -58,6 +58,10 @@ class Shop:
 
 
 def shop_of(run: Run) -> Shop:
+    """Raises ValueError for cells of several schedulers: plain steps alone name a budget."""
+    schedulers = sorted({entry.cell.scheduler for entry in run.entries})
+    if len(schedulers) > 1:
+        raise ValueError(f"give a run of one scheduler: it has {', '.join(schedulers)}")
     population = embedded_population(run, min(entry.samples for entry in run.entries))
     cells = [entry.cell for entry in run.entries]
     tflops = [float(value) for value in load_frame(run)["tflops"]]
