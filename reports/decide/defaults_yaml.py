@@ -30,7 +30,8 @@ _HEADER = (
     "# Per model, task and metric, the cheapest cell proven to be within the margins of every\n"
     "# other one at its guidance: the guidance whose best cell is best by the metric.\n"
     "# other_guidances: the best cell there less the best here, by the same metric.\n"
-    "# denoisebench.apply(pipeline, path) sets the scheduler and returns the call's arguments.\n"
+    "# denoisebench.apply(pipeline, path) sets the scheduler, and the step cache and precision\n"
+    "# that were chosen; it returns the call's arguments.\n"
 )
 FrameRow = dict[str, Any]  # of a run's frame
 EVERY_OTHER = "every other cell"

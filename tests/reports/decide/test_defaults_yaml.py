@@ -89,6 +89,19 @@ def test_the_file_holds_setting_evidence_saving_and_provenance(tmp_path):
         assert one["runner_up"]["cost"]["network_passes"] >= one["cost"]["network_passes"]
 
 
+def test_the_file_begins_with_all_that_apply_sets(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(2,), samples=8)
+    frame, decisions = decisions_of(run, MARGINS)
+    lines = [
+        line.removeprefix("# ")
+        for line in defaults_yaml(run, records(frame), decisions).splitlines()
+        if line.startswith("#")
+    ]
+    assert "sets the scheduler, and the step cache and precision that were chosen" in " ".join(
+        lines
+    )
+
+
 def test_the_file_tells_how_far_other_guidances_are_and_nothing_of_margins_not_declared(tmp_path):
     run = fabricate(tmp_path / "run", steps=STEPS, samples=400)
     margins = {FD: {"absolute": 2.0, "relative": None}, CLIP: {"absolute": 0.5, "relative": None}}
