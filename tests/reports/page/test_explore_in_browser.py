@@ -82,10 +82,10 @@ def test_each_control_changes_the_chart_and_the_address(opened, file):
     choose(page, "axis", "linear")
     assert page.locator("#explorer .mark-area path").count() > 0
     page.locator(".controls [name=bands]").uncheck()
-    page.wait_for_function("!document.querySelector('#explorer .mark-area path')")
+    page.wait_for_function("() => !document.querySelector('#explorer .mark-area path')")
     choose(page, "panels", "none")
     page.wait_for_function(
-        "!document.querySelector('#explorer svg.marks').textContent.includes('guidance 1')"
+        "() => !document.querySelector('#explorer svg.marks').textContent.includes('guidance 1')"
     )
     _, _, words = page.url.partition("#explore?")
     assert words == "x=nfe&y=clip_score_tiny&axis=linear&panels=none&bands=0"
@@ -95,7 +95,7 @@ def test_near_the_plateau_shows_what_is_within_two_margins_of_the_best(opened, f
     page = opened(file)
     metric = data_of(page)["metrics"][0]
     choose(page, "axis", "near")
-    page.wait_for_function("document.querySelector('.beyond').textContent")
+    page.wait_for_function("() => document.querySelector('.beyond').textContent")
     beyond, count = map(int, re.findall(r"\d+", page.locator(".beyond").inner_text())[:2])
     panels = {}
     for panel, value in zip(data_of(page)["cells"]["panel"], metric["value"], strict=True):
@@ -103,7 +103,7 @@ def test_near_the_plateau_shows_what_is_within_two_margins_of_the_best(opened, f
     near = sum(v <= min(panel) + metric["reach"] for panel in panels.values() for v in panel)
     assert (beyond, count) == (24 - near, 24)
     marks = "#explorer .mark-symbol path[aria-label*=cell]"
-    page.wait_for_function(f"document.querySelectorAll('{marks}').length === {near}")
+    page.wait_for_function(f"() => document.querySelectorAll('{marks}').length === {near}")
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_a_share_is_of_the_best_of_its_panel_and_closeness_says_what_it_is_not(o
     (metric,) = [one for one in data_of(page)["metrics"] if one["name"] == "fd_shapes"]
     choose(page, "y", "fd_shapes")
     choose(page, "axis", "near")
-    page.wait_for_function("document.querySelector('.beyond').textContent")
+    page.wait_for_function("() => document.querySelector('.beyond').textContent")
     panels = {}
     for panel, value in zip(data_of(page)["cells"]["panel"], metric["value"], strict=True):
         panels.setdefault(panel, []).append(value)
@@ -206,12 +206,12 @@ def test_a_click_pins_a_cell_and_a_second_one_lets_it_go(opened, file):
     page.locator("#explore").scroll_into_view_if_needed()
     mark = page.locator("#explorer .mark-symbol path[aria-label*=cell]").first
     mark.click(force=True)
-    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    page.wait_for_function("() => !document.querySelector('.pinned').hidden")
     page.wait_for_function(
-        "document.querySelector('#explorer .mark-symbol path[stroke-width=\"3\"]')"
+        "() => document.querySelector('#explorer .mark-symbol path[stroke-width=\"3\"]')"
     )
     mark.click(force=True)
-    page.wait_for_function("document.querySelector('.pinned').hidden")
+    page.wait_for_function("() => document.querySelector('.pinned').hidden")
 
 
 def test_the_sentence_is_of_the_one_curve_that_is_shown_or_of_the_defaults(opened, file):
@@ -257,7 +257,7 @@ def test_hostile_names_are_texts_in_the_chart_and_below_it(opened, tmp_path):
 def test_a_narrow_dark_page_holds_the_chart_its_controls_and_a_pinned_cell(opened, file):
     page = opened(file, viewport={"width": 390, "height": 800}, color_scheme="dark")
     page.locator(".controls [name=pin]").select_option(index=3)
-    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    page.wait_for_function("() => !document.querySelector('.pinned').hidden")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
     ends = "(all) => all.map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.right])"
     for left, right in page.eval_on_selector_all(
@@ -273,7 +273,7 @@ def test_a_row_leads_to_the_cells_samples_and_the_command_that_makes_it_again(op
     write_progress(run.folder, Progress("here-1", "denoisebench sweep steps=2,4,8,16", "/"))
     page = opened(write_report(run.folder))
     page.locator("table.cells tbody tr", has_text="8").first.locator("a").click()
-    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    page.wait_for_function("() => !document.querySelector('.pinned').hidden")
     pinned = page.locator(".pinned")
     steps = re.search(r"(\d+) steps", pinned.locator("h3").inner_text())[1]
     again = f"denoisebench sweep steps={steps} run=run-one-cell"
@@ -284,5 +284,5 @@ def test_a_row_leads_to_the_cells_samples_and_the_command_that_makes_it_again(op
 def test_no_command_is_shown_where_none_is_known(opened, file):
     page = opened(file)
     choose(page, "pin", data_of(page)["cells"]["id"][0])
-    page.wait_for_function("!document.querySelector('.pinned').hidden")
+    page.wait_for_function("() => !document.querySelector('.pinned').hidden")
     assert not page.locator(".repeat").is_visible()

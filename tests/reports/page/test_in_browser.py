@@ -116,7 +116,9 @@ def test_what_is_folded_is_printed_and_folded_again(opened, tmp_path):
     details = f"<section><details><summary>More</summary>{folded}</details></section>"
     file.write_text(file.read_text().replace("</main>", f"{details}</main>"))
     page = opened(file).page
-    page.wait_for_function("document.querySelector('#folded svg.marks')")  # drawn out of sight
+    page.wait_for_function(
+        "() => document.querySelector('#folded svg.marks')"
+    )  # drawn out of sight
     unfolded = page.locator("details[open]").count()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")

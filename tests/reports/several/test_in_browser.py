@@ -79,7 +79,7 @@ def test_a_curve_that_is_pressed_stands_out_alone(opened):
     page = opened().page
     page.locator(f"#{FIGURE} .legend .family").nth(1).locator("button").nth(0).click()
     orange = theme.COLOURS[1]
-    page.wait_for_function(f"{STROKES}.join() === '{orange}'")
+    page.wait_for_function(f"() => {STROKES}.join() === '{orange}'")
 
 
 def test_differences_are_searched_sorted_and_copied(opened):
