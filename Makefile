@@ -99,11 +99,13 @@ race-study: install ## Measure whether a race chooses as a fixed design does (ha
 		samples=2048 latency.timed_runs=0 tracking=none threads=1 workers=2 run=race-study
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.race_study runs/race-study 40
 
-budget: install ## Ask what is best at equal seconds, caches and precision included, and write docs/results/budget.md (an hour, resumable; nothing else may run)
+BUDGET = budget=tflops:0.002,0.004,0.006
+budget: install ## Ask what is best at equal cost, caches and precision included, and write docs/results/budget.md (an hour, resumable)
 	$(BIN)/denoisebench sweep experiment=budget tracking=none
 	$(BIN)/denoisebench sweep experiment=budget_fashion tracking=none
+	$(BIN)/denoisebench report runs/budget $(BUDGET)
 	$(BIN)/python -m benchmarks.budget_results docs/results/budget.md runs/budget runs/budget_fashion
-	cp runs/budget/figures/iso_cost.svg docs/pictures/budget_iso_cost.svg
+	cp runs/budget/figures/fd_shapes_at_equal_tflops.svg docs/pictures/
 
 budget-study: install ## Measure whether the winner at a budget is right, on populations of known truth
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.budget_study 200

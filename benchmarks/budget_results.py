@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks.performance.rows import write_between
 from denoisebench.bench.records.defaults_file import read_budgets, read_equal_cost
 from denoisebench.bench.records.run import load_run
+from denoisebench.bench.settings.budget import budget_of
 from denoisebench.reports.decide.budget_words import budget_row
 from denoisebench.reports.decide.equal_cost_words import equal_cost_rows
 
@@ -34,12 +35,10 @@ def main(page: Path, *folders: Path) -> None:
 def _tables(folder: Path) -> Iterator[str]:
     """Lines of a run: its conditions, what each budget pays for, and what is said at equal cost."""
     run, file = load_run(folder), folder / "defaults.yaml"
-    if run.budget is None:
-        raise ValueError(f"{folder}: was swept without a budget")
     versions = ", ".join(f"{name} {run.environment[name]}" for name in ("torch", "diffusers"))
     cells = f"{len(run.entries)} cells of {run.entries[0].samples} images"
     yield f"### {run.name}\n\n{cells}, {versions}, {run.environment['processor']}.\n"
-    yield from _table(_BUDGETS, [budget_row(one, run.budget) for one in read_budgets(file)])
+    yield from _table(_BUDGETS, [budget_row(r, budget_of(r["budget"])) for r in read_budgets(file)])
     yield ""
     if said := read_equal_cost(file):
         yield from _table(_EQUAL, equal_cost_rows(said))

@@ -38,6 +38,7 @@ EVERY_OTHER = "every other cell"
 _SHARE = "a share of the value of the cell that it is held against"
 
 
+_IMPLIED = ("engine", "weights")  # named where model, precision and the rest do not tell them
 _YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
 
 
@@ -194,12 +195,15 @@ def varied_fields(firsts: Sequence[FrameRow]) -> list[str]:
     """What else tells the defaults of a file apart, given a row of each; guidance is chosen."""
     fields = [name for name in HELD if name not in NAMED_BY]
     varied = [name for name in fields if len({row[name] for row in firsts}) > 1]
-    others = [name for name in varied if name != "engine"]
-    engines = {tuple(row[name] for name in others): row["engine"] for row in firsts}
-    is_implied = others and all(
-        engines[tuple(row[name] for name in others)] == row["engine"] for row in firsts
-    )
-    return others if is_implied else varied
+    others = [name for name in varied if name not in _IMPLIED]
+    groups: dict[tuple[Any, ...], list[FrameRow]] = {}
+    for row in firsts:
+        groups.setdefault(tuple(row[name] for name in ("model", *others)), []).append(row)
+    return [
+        name
+        for name in varied
+        if name in others or any(len({row[name] for row in rows}) > 1 for rows in groups.values())
+    ]
 
 
 def default_record(
