@@ -1,11 +1,13 @@
 """Waits that Ctrl-C ends: a library of compiled code hears of no signal before it is done."""
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 T = TypeVar("T")
+_LOOK_S = 0.2  # the longest that a signal is kept waiting
 
 
 def interruptible(call: Callable[[], T], within_s: float | None = None) -> T:
@@ -25,4 +27,11 @@ def interruptible(call: Callable[[], T], within_s: float | None = None) -> T:
             outcome.set_exception(error)
 
     threading.Thread(target=make, daemon=True).start()
-    return outcome.result(within_s)
+    begun_s = time.monotonic()
+    while not outcome.done():
+        spent_s = time.monotonic() - begun_s
+        if within_s is not None and spent_s >= within_s:
+            raise TimeoutError
+        # Not without end: a signal that comes just before a wait begins does not end it.
+        wait([outcome], _LOOK_S if within_s is None else min(_LOOK_S, within_s - spent_s))
+    return outcome.result()

@@ -36,6 +36,19 @@ def test_ctrl_c_ends_the_wait_for_a_call_that_hears_of_no_signal():
     ended.set()
 
 
+def test_a_wait_has_an_end_and_an_error_of_the_call_is_its_own():
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        interruptible(never.wait, within_s=0.01)
+    never.set()
+
+    def late():
+        raise TimeoutError("the server's")
+
+    with pytest.raises(TimeoutError, match="the server's"):
+        interruptible(late, within_s=60)
+
+
 def test_threads_that_no_signal_reaches_make_their_calls_themselves():
     threads = []
 
