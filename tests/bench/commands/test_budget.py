@@ -52,6 +52,6 @@ def test_a_sweep_counts_work_and_says_the_best_at_its_budget(tmp_path, capsys):
     code, out, _ = call(capsys, *tiny(tmp_path, "budget=block_evaluations:5,10,20"))
     assert code == 0
     said = [line for line in out.splitlines() if line.startswith("budget ")]
-    assert said[0].endswith("the cheapest is ddim, 2 steps, guidance 1: 10.0 block evaluations")
+    assert said[0].endswith("the cheapest is ddim, 2 steps, guidance 1: 10 block evaluations")
     assert "block_evaluations:10: shapes-ddpm: ddim, 2 steps" in said[1]
     assert "the only cell that it pays for" in said[2]
