@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.apply.execution import execution_of, set_execution
+from denoisebench.bench.apply.execution import ANEW, execution_of, set_execution
 from denoisebench.bench.caches.catalogue import CACHES, NONE
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.models.vendor import denoiser_words
@@ -33,7 +33,6 @@ _MOST_STEPS = 10_000
 # flags.
 _BEFORE = "denoisebench_before"
 _NEARLY = 0.01  # by which levels of one spacing may differ: rounding, half precision
-_ANEW = "`denoisebench report RUN` writes the file anew"
 _UNBUILDABLE = (TypeError, ValueError, AssertionError, AttributeError, NotImplementedError)
 
 
@@ -190,18 +189,18 @@ def _damages(default: dict[str, Any]) -> Iterator[str]:
     call = default["call"]
     for name, value in {_STEPS: None, **call}.items():
         if not _is_sensible(name, value):
-            yield f"{name} {value} is no value that a sweep measures; {_ANEW}"
+            yield f"{name} {value} is no value that a sweep measures; {ANEW}"
     if default["scheduler_class"] in CLASSES:
         takes = inspect.signature(scheduler_class(default["scheduler_class"])).parameters
         unknown = [flag for flag in default["scheduler_flags"] if flag not in takes]
         if unknown:
-            yield f"{default['scheduler_class']} has no flag {', '.join(unknown)}; {_ANEW}"
+            yield f"{default['scheduler_class']} has no flag {', '.join(unknown)}; {ANEW}"
     family = default.get("scheduler_family")  # files of before have none
     if family is not None and not _is_family_of(default, family):
-        yield f"{default['scheduler_class']} drives no {family} models; {_ANEW}"
+        yield f"{default['scheduler_class']} drives no {family} models; {ANEW}"
     levels = default.get("noise_levels", {})
     if not isinstance(levels, dict) or not all(map(_are_levels, levels.items())):
-        yield f"noise_levels are no lists of numbers; {_ANEW}"
+        yield f"noise_levels are no lists of numbers; {ANEW}"
 
 
 def _is_family_of(default: dict[str, Any], family: Any) -> bool:

@@ -15,7 +15,7 @@ from denoisebench.bench.records.guidance import FORMS, Guidance
 _CACHE, _QUANTISER = "denoisebench_cache", "denoisebench_quantiser"
 _DENOISERS = ("unet", "transformer")
 _FULL = "float32"
-_ANEW = "`denoisebench report RUN` writes the file anew"
+ANEW = "`denoisebench report RUN` writes the file anew"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Execution:
 def execution_of(default: dict[str, Any]) -> Execution:
     """How a record of defaults.yaml was run. Raises UserError for what no sweep has written."""
     number_format, _, quantiser = default["provenance"]["dtype"].partition("+")
-    guidance = Guidance(default.get("guidance_form", "none"), default.get("guidance", 0.0))
+    form = default.get("guidance_form", "none")
+    if form not in FORMS:
+        raise UserError(f"guidance_form {form} is none that this version knows; {ANEW}")
+    guidance = Guidance(form, default.get("guidance", 0.0))
     return Execution(
         cache=_cache(default),
         steps=default["call"]["num_inference_steps"],
@@ -47,14 +50,14 @@ def execution_of(default: dict[str, Any]) -> Execution:
 def _cache(default: dict[str, Any]) -> Cache:
     name, options = str(default.get("cache", NONE)).partition(" ")[0], default.get("cache_options")
     if name in CACHES and name != NONE and not isinstance(options, dict):
-        raise UserError(f"cache={name} stands there without its options; {_ANEW}")
+        raise UserError(f"cache={name} stands there without its options; {ANEW}")
     return make_cache(name, options)
 
 
 def _ratios(default: dict[str, Any]) -> tuple[float, ...]:
     ratios = default.get("cache_ratios", [])
     if not isinstance(ratios, list) or not all(type(ratio) in (int, float) for ratio in ratios):
-        raise UserError(f"cache_ratios are no list of numbers; {_ANEW}")
+        raise UserError(f"cache_ratios are no list of numbers; {ANEW}")
     return tuple(map(float, ratios))
 
 

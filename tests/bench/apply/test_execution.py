@@ -112,6 +112,7 @@ def test_a_precision_that_was_chosen_is_set(sd3, file):
         ({"cache": "taylorseer interval 2"}, "without its options"),
         ({**CACHED, "cache_options": {"interval": 0}}, "cache.interval=0: give 1 or more"),
         ({**CACHED, "cache_ratios": ["a"]}, "no list of numbers"),
+        ({**CACHED, "guidance_form": "standrad"}, "guidance_form standrad is none"),
     ],
 )
 def test_what_no_sweep_wrote_is_refused(damaged, words, sd3, file):
