@@ -7,7 +7,7 @@ from typing import Any
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.cell import LOADS, Entry, fields_with
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.packing import Format
 from denoisebench.bench.schedulers.reason import Reason
@@ -64,7 +64,7 @@ class Job:
     @property
     def load(self) -> tuple[object, ...]:
         """What jobs share that run on one loaded model."""
-        return self.model, self.entry.cell.dtype, self.entry.cell.compile
+        return self.model, *(getattr(self.entry.cell, name) for name in fields_with(LOADS))
 
     def units(self, samples: int) -> int:
         """Different prompts of the first samples, or input images where fewer of those differ."""

@@ -17,14 +17,13 @@ from denoisebench.bench.plan.fits import expected_nfe
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.plan.measures import convergence_measures
 from denoisebench.bench.plan.training import cell_problems
-from denoisebench.bench.records.cell import Entry
+from denoisebench.bench.records.cell import RUNS, Entry, fields_with
 from denoisebench.bench.schedulers.catalogue import of_the_model, scheduler_class, spec_of
 from denoisebench.bench.score.convergence import Convergence
 from denoisebench.bench.score.metric import Metric
 from denoisebench.bench.settings.job import Settings
 from denoisebench.bench.settings.metrics import MetricsSettings
 
-_EXECUTION = ("dtype", "compile", "cache", "cache_options")  # fields that say how a model is run
 _NOISE_FLAGS = ("algorithm_type", "stochastic_sampling")  # by which a class adds noise or does not
 
 
@@ -94,7 +93,7 @@ def unmeasured_convergence(jobs: Sequence[Job]) -> Iterator[str]:
 def _trajectory(job: Job) -> Job:
     settings = _in_many_steps(job.settings, job.model)
     fields = same_fields(settings)
-    changed = {name: fields[name] for name in ("steps", *_EXECUTION)}
+    changed = {name: fields[name] for name in ("steps", *fields_with(RUNS))}
     engine = engine_of(settings, job.machine)
     cell, nfe = replace(job.entry.cell, engine=engine, **changed), expected_nfe(job.model, settings)
     return replace(

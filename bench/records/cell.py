@@ -23,6 +23,8 @@ PAIRED = "paired"  # a check pairs the cells of two runs by it
 MADE = "made"  # a check says when it changed, and a merge takes the cell for the same
 OTHER = "other"  # a check says when it changed, and a merge takes the cell for another one
 STEERS = "steers"  # is applied by bench/generate/steering.py: pipelines have no argument for it
+RUNS = "runs"  # says how the model is run: its usual value changes no image to save time
+LOADS = "loads"  # is set when a model is loaded, for all cells that it then makes
 JSON = "json"  # is kept as the text of a list or a mapping, empty for none
 AXIS = frozenset({PANEL, TRACKED, PAIRED})  # what most options of generating are
 
@@ -39,6 +41,7 @@ class Facts:
     usual: Any  # value that a name leaves out; None: the field's default, or there is none
     after: str  # the column that its own stands right of; empty: that of the field above
     experiment: str  # what it is called when a check refuses runs that differ in it; empty: it may
+    nothing: str  # what its usual value is called where that is told; empty: as other values
 
 
 def facts(
@@ -49,10 +52,11 @@ def facts(
     usual: Any = None,
     after: str = "",
     experiment: str = "",
+    nothing: str = "",
 ) -> dict[str, Facts]:
     """The metadata of a field: columns, panels, names, tracked axes and what a check pairs by are
     read off it."""
-    return {_FACTS: Facts(column, word, roles, usual, after, experiment)}
+    return {_FACTS: Facts(column, word, roles, usual, after, experiment, nothing)}
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class Cell:
         metadata=facts(
             "number format of the pipeline; after a plus how its denoiser's weights are quantised",
             "{}",
-            {PANEL, TRACKED, MADE},
+            {PANEL, TRACKED, MADE, RUNS, LOADS},
             usual="float32",
         )
     )
@@ -190,8 +194,9 @@ class Cell:
         metadata=facts(
             "how torch.compile compiles the denoiser: off, regional (its repeated blocks) or full",
             "{} compile",
-            AXIS,
+            AXIS | {RUNS, LOADS},
             after="dtype",
+            nothing="not compiled",
         ),
     )
     cache: str = field(  # bench/caches/catalogue.py
@@ -199,10 +204,11 @@ class Cell:
         metadata=facts(
             "step cache of the denoiser, with its first option and all that are unusual; none",
             "{}",
-            AXIS,
+            AXIS | {RUNS},
+            nothing="no cache",
         ),
     )
-    cache_options: str = field(default="", metadata=facts(roles={OTHER, JSON}))  # all it has
+    cache_options: str = field(default="", metadata=facts(roles={OTHER, JSON, RUNS}))  # all
 
     @cached_property
     def flags(self) -> Mapping[str, Any]:
@@ -249,6 +255,11 @@ def fields_with(*roles: str) -> tuple[str, ...]:
 
 
 STEERING = fields_with(STEERS)
+USUAL: dict[str, Any] = {  # values that a name leaves out, of fields that have one
+    part.name: part.default for part in fields(Cell) if part.default is not MISSING
+} | {name: known.usual for name, known in FACTS.items() if known.usual is not None}
+# Columns of how the model is run, the caches first: what is switched on beside the steps.
+SWITCHES = tuple(reversed([name for name in fields_with(RUNS) if FACTS[name].column]))
 
 
 def _tuples_of(text: str) -> dict[str, Any]:

@@ -2,21 +2,16 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
-from denoisebench.bench.records.cell import FACTS, NAMED, WEIGHTLESS, Cell
+from denoisebench.bench.records.cell import FACTS, NAMED, USUAL, WEIGHTLESS
 from denoisebench.bench.records.columns import COLUMNS
 
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"
 )
 FAILED_METRIC = "a metric that failed"  # what a cell lacks whose other numbers are there
-_NOTHING = {("cache", "none"): "no cache", ("compile", "off"): "not compiled"}
 _PLURALS = ("{} steps", "{} samples")
-_USUAL = {part.name: part.default for part in fields(Cell) if part.default is not MISSING} | {
-    name: known.usual for name, known in FACTS.items() if known.usual is not None
-}
 
 
 def cell_name(
@@ -60,12 +55,13 @@ def _is_told(name: str, values: Mapping[str, Any]) -> bool:
     known = FACTS.get(name)
     if known is None or not known.word or name not in values:
         return False
-    return NAMED in known.roles or (name in _USUAL and values[name] != _USUAL[name])
+    return NAMED in known.roles or (name in USUAL and values[name] != USUAL[name])
 
 
 def _in_words(name: str, text: str) -> str:
-    if (name, text) in _NOTHING:
-        return _NOTHING[name, text]
+    known = FACTS.get(name)
+    if known and known.nothing and text == USUAL[name]:
+        return known.nothing
     word = _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
     return word.removesuffix("s" if text == "1" and word in _PLURALS else "").format(text)
 

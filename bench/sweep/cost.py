@@ -11,7 +11,7 @@ from denoisebench.bench.models.files import size_words, weights_bytes
 from denoisebench.bench.paths import cache_folder, write_atomically
 from denoisebench.bench.paths.guarded import Unreadable, read_mapping
 from denoisebench.bench.plan.job import Job, in_order
-from denoisebench.bench.records.cell import digest
+from denoisebench.bench.records.cell import LOADS, digest, fields_with
 from denoisebench.bench.sweep.progress import job_work
 
 _PACES = "paces"  # folder of the user's cache
@@ -78,6 +78,7 @@ def _keep_pace(job: Job, seconds: float) -> None:
 def _file(job: Job) -> Path:
     """The file of a pace, named by what decides it but the number of steps."""
     cell, machine = job.entry.cell, job.machine
-    made_of = [cell.weights, cell.width, cell.height, cell.dtype, cell.compile, cell.task]
+    loaded = [getattr(cell, name) for name in fields_with(LOADS)]
+    made_of = [cell.weights, cell.width, cell.height, *loaded, cell.task]
     made_by = [machine.device, machine.threads, machine.batch_size]
     return cache_folder() / _PACES / f"{digest([*made_of, *made_by], 16)}.json"

@@ -1,27 +1,18 @@
 """One warm process: models, embeddings, extractors and references are loaded once."""
 
-import logging
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from denoisebench.bench.errors import CannotBeLaid, UserError, first_line
-from denoisebench.bench.inputs.latents import given_latents
-from denoisebench.bench.models.vendor import vendor_default
 from denoisebench.bench.plan.job import Job
-from denoisebench.bench.records.cell import IDLE_KIND, NONE, WORK_KIND, Cost, Entry, cut_kind
+from denoisebench.bench.records.cell import Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
 from denoisebench.bench.records.store import Store
-from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.score.own import OwnMetricError
-from denoisebench.bench.sweep.memory import NO_ROOM, in_batches, is_out_of_memory
+from denoisebench.bench.sweep.images import COUNTED, Images, Progress, latents_of
+from denoisebench.bench.sweep.memory import NO_ROOM, is_out_of_memory
 from denoisebench.bench.sweep.pipelines import Pipelines
 from denoisebench.bench.sweep.scoring import (
     Act,
@@ -30,11 +21,6 @@ from denoisebench.bench.sweep.scoring import (
     has_features,
     own_metrics,
 )
-from denoisebench.bench.sweep.work import WorkBook
-
-_COUNTED = ("cost", "grid", "vendor")  # records of what was seen while generating
-_log = logging.getLogger(__name__)
-Progress = Callable[[int], None]  # called with the number of samples just generated
 
 
 def _unseen(samples: int) -> None:
@@ -48,17 +34,16 @@ class Session:
     store: Store
     is_shared: bool = False  # with workers, whom leases keep apart: a paused one holds nobody up
     _pipelines: Pipelines = field(default_factory=Pipelines)
-    _sizes: dict[Any, int] = field(default_factory=dict)  # of batches that memory holds, by load
 
     def __post_init__(self) -> None:
         self._scoring = JobScoring(self.store, self._pipelines)
-        self._work = WorkBook(self.store)
+        self._images = Images(self.store, self._pipelines)
 
     def is_done(self, job: Job) -> bool:
         """Nothing of the job is missing, down to the features its estimates were made from."""
         key, entry, ends = job.entry.cell.key, job.entry, job.trajectory
         status = self.store.read_record(key, entry.status_kind)
-        kinds = ["cell", cut_kind(entry.samples), *_COUNTED, "finished", *entry.metrics.values()]
+        kinds = ["cell", cut_kind(entry.samples), *COUNTED, "finished", *entry.metrics.values()]
         kinds += [entry.latency] if entry.latency else []
         return (
             status is not None
@@ -136,7 +121,7 @@ class Session:
         if self.store.read_record(key, "cell") is None:
             self.store.write_record(key, "cell", asdict(job.entry.cell))
         self._record_cut_prompts(job)
-        self._generate(job, gaps, progress)
+        self._images.make(job, gaps, progress)
         return "done"
 
     def _whole(self, job: Job, progress: Progress) -> str:
@@ -170,103 +155,6 @@ class Session:
             trace = traceback.format_exc()
             return _finish(self.store, job.entry, "failed", message=message, trace=trace)
 
-    def _generate(self, job: Job, gaps: list[tuple[int, int]], progress: Progress) -> None:
-        """Makes the images of ranges of samples."""
-        key, load = job.entry.cell.key, _load_of(job)
-
-        def make(first: int, last: int) -> None:
-            images = self._images(job, first, last)
-            kept = {"images": images}
-            self.store.write(key, "images", first, arrays=kept, pictures=job.pictures)
-            progress(last - first)
-
-        for start, stop in gaps:
-            size = self._sizes.get(load, job.machine.batch_size)
-            self._sizes[load] = in_batches(start, stop, size, make=make)
-            if self._sizes[load] < size:
-                _say_halved(job.entry.cell.model, self._sizes[load])
-        if any(self.store.read_record(key, kind) is None for kind in _COUNTED):
-            self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
-
-    def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
-        """Images of samples first to last - 1; their cost is recorded if it is not yet."""
-        images = _joined(partial(self._batch, job), _batches(job, first, last))
-        self._record_idle_cache(job, images, first)
-        return images
-
-    def _batch(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
-        """Images of samples first to last - 1, made at once."""
-        from denoisebench.bench.generate.flops import Inside, flops_of
-        from denoisebench.bench.generate.generate import generate
-        from denoisebench.bench.generate.work import Work, counted
-        from denoisebench.bench.models.denoiser import denoiser_of
-
-        works: list[Work] = []
-        given = {**_given(job, first, last), "ratios": self._ratios(job)}
-
-        def make(inside: Inside) -> npt.NDArray[np.uint8]:
-            return generate(pipeline, job.entry.cell, **given, inside=inside)
-
-        @contextmanager
-        def counting() -> Iterator[None]:
-            if not self._is_to_be_counted(job):
-                yield
-                return
-            with counted(denoiser_of(pipeline)) as work:
-                works.append(work)
-                yield
-
-        def count_again(patterns: Collection[Any]) -> dict[Any, float]:
-            with self._pipelines.watched(job):  # the embeddings are remembered
-                return flops_of(denoiser_of(pipeline), patterns, make)
-
-        with self._pipelines.watched(job) as (pipeline, stages):
-            images = make(counting)
-        _record_work(self.store, job, pipeline, stages=stages, samples=last - first)
-        key, samples, load = job.entry.cell.key, last - first, _load_of(job)
-        for work in works:
-            self._work.keep(key, first, samples, work=work, load=load, again=count_again)
-        return images
-
-    def _is_to_be_counted(self, job: Job) -> bool:
-        """Whether the next images tell more of what a cell computes. One batch stands for all where
-        nothing is cached. A compiled block would be compiled anew if it were wrapped."""
-        cell = job.entry.cell
-        if cell.compile != "off":
-            return False
-        return cell.cache != NONE or not self.store.shards(cell.key, WORK_KIND)
-
-    def _ratios(self, job: Job) -> list[float] | None:
-        """What a cache must know of the model, measured once for a cell, on its first sample; None
-        where it need not."""
-        from denoisebench.bench.generate.generate import magnitude_ratios, needs_ratios
-
-        cell = job.entry.cell
-        if not needs_ratios(cell):
-            return None
-        record = self.store.read_record(cell.key, "ratios")
-        if record is None:
-            ratios = magnitude_ratios(self._pipelines.of(job), cell, **_given(job, 0, 1))
-            record = {"ratios": ratios}
-            self.store.write_record(cell.key, "ratios", record)
-        return list(record["ratios"])
-
-    def _record_idle_cache(self, job: Job, images: npt.NDArray[np.uint8], first: int) -> None:
-        """Says whether a cache changes none of the first images that are made: then the cell looks
-        one without it, but for its time, and the cautions of its run name it."""
-        from denoisebench.bench.generate.generate import generate, without_cache
-
-        cell = job.entry.cell
-        if cell.cache == NONE or self.store.read_record(cell.key, IDLE_KIND) is not None:
-            return
-
-        def plain(start: int, stop: int) -> npt.NDArray[np.uint8]:
-            return generate(pipeline, without_cache(cell), **_given(job, start, stop))
-
-        with self._pipelines.watched(job) as (pipeline, _):
-            same = _joined(plain, _batches(job, first, first + len(images))) == images
-        self.store.write_record(cell.key, IDLE_KIND, {"idle": bool(same.all())})
-
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""
         key, kind = job.entry.cell.key, cut_kind(job.entry.samples)
@@ -281,7 +169,7 @@ class Session:
             return
         from denoisebench.bench.timing.latency import measure_latency
 
-        pipeline, ratios = self._pipelines.of(job), self._ratios(job)
+        pipeline, ratios = self._pipelines.of(job), self._images.ratios(job)
         self._scoring.warm_up(job)
         prompts = job.prompts.for_pipeline(job.entry.samples)
         latency = measure_latency(
@@ -289,18 +177,12 @@ class Session:
             job.entry.cell,
             (prompts * -(-count // len(prompts)))[:count],
             inputs=job.inputs.load(0, count) if job.inputs else None,
-            latents=_latents(job),
+            latents=latents_of(job),
             ratios=ratios,
             warmup_runs=job.latency.warmup_runs,
             timed_runs=job.latency.timed_runs,
         )
         self.store.write_record(job.entry.cell.key, kind, asdict(latency))
-
-
-def _load_of(job: Job) -> tuple[Any, ...]:
-    """What the size of a batch that fits, and the cost of a call, depend on."""
-    cell = job.entry.cell
-    return job.load, cell.height, cell.width, cell.task, cell.guidance
 
 
 def _use_threads(threads: int) -> None:
@@ -311,16 +193,6 @@ def _use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _say_halved(model: str, size: int) -> None:
-    _log.warning(
-        "%s: out of memory with more than %d images at once; goes on with so many, as "
-        "batch_size=%d does from the start",
-        model,
-        size,
-        size,
-    )
-
-
 def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace: str = "") -> str:
     """Records once when a cell was first finished, then how the entry ended."""
     key = entry.cell.key
@@ -329,49 +201,3 @@ def _finish(store: Store, entry: Entry, status: str, *, message: str = "", trace
     record = {"status": status, "message": message, "traceback": trace}
     store.write_record(key, entry.status_kind, record)
     return status
-
-
-def _record_work(store: Store, job: Job, pipeline: Any, *, stages: Any, samples: int) -> None:
-    """What was seen while generating, where it is not recorded yet."""
-    import torch
-
-    from denoisebench.bench.schedulers.grids import executed_grid
-
-    key = job.entry.cell.key
-    if store.read_record(key, "cost") is None:
-        steps = spec_of(job.base).steps_of(stages.calls)
-        cost = Cost(stages.calls, stages.rows // samples, steps)
-        store.write_record(key, "cost", asdict(cost))
-    if store.read_record(key, "grid") is None:
-        visited = [float(t.flatten()[0]) for t in map(torch.as_tensor, stages.timesteps)]
-        grid = executed_grid(visited, stages.scheduler)
-        store.write_record(key, "grid", asdict(grid))
-    if store.read_record(key, "vendor") is None:
-        default = vendor_default(pipeline, of_classes=bool(job.prompts.classes))
-        store.write_record(key, "vendor", asdict(default))
-
-
-def _batches(job: Job, first: int, last: int) -> list[tuple[int, int]]:
-    """Ranges of the samples first to last - 1 that are made at once."""
-    size = 1 if job.one_by_one else last - first
-    return [(start, min(start + size, last)) for start in range(first, last, size)]
-
-
-def _joined(
-    make: Callable[[int, int], npt.NDArray[np.uint8]], batches: list[tuple[int, int]]
-) -> npt.NDArray[np.uint8]:
-    return np.concatenate([make(first, last) for first, last in batches])
-
-
-def _given(job: Job, first: int, last: int) -> dict[str, Any]:
-    """What samples first to last - 1 are made of, as arguments of generate."""
-    return {
-        "prompts": job.prompts.for_pipeline(job.entry.samples)[first:last],
-        "start": first,
-        "inputs": job.inputs.load(first, last) if job.inputs else None,
-        "latents": _latents(job),
-    }
-
-
-def _latents(job: Job) -> npt.NDArray[np.float32] | None:
-    return given_latents(job.latents) if job.latents else None

@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.bench.records.cell import NONE
+from denoisebench.bench.records.cell import SWITCHES, USUAL
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import SECONDS, Run, budget_of
@@ -38,9 +38,7 @@ from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.curves import panel_names, sign
 from denoisebench.reports.rows.frame import done, records
 
-SWITCHES = ("cache", "dtype", "compile")  # columns that a plain cell has at their plain values
 COUNTED = ("tflops", "block_evaluations")  # costs of caches, the one that sees most first
-_OFF = "off"
 _EXACT = ("float32", "bfloat16", "float16")  # number formats, the most exact first
 _NO_COST = (
     "timings are uneven, lack an error or were not taken, and nothing that was counted shows what "
@@ -125,7 +123,7 @@ def _groups(
     lead = leading(estimates, gating)
     for _, cells in finished.groupby(held, sort=False, dropna=False):
         dtype = _own_dtype(cells)
-        is_plain = (cells[[*SWITCHES]] == [NONE, dtype, _OFF]).all(axis=1)
+        is_plain = (cells[[*SWITCHES]] == [*_plain_values(dtype).values()]).all(axis=1)
         if is_plain.all():
             continue
         metric = next((m for m in lead if not estimates[m].keys().isdisjoint(cells.index)), None)
@@ -143,13 +141,18 @@ def _own_dtype(cells: pd.DataFrame) -> str:
     return next((dtype for dtype in _EXACT if (cells["dtype"] == dtype).any()), "")
 
 
+def _plain_values(dtype: str) -> dict[str, Any]:
+    """What a plain cell has in the columns of how its model is run."""
+    return {name: USUAL[name] for name in SWITCHES} | {"dtype": dtype}
+
+
 def _with_switches(cells: pd.DataFrame, dtype: str) -> pd.DataFrame:
     """The cells with columns `setting`, what is on in words, and `switch`, the same without the
     options of a cache."""
-    usual = {"cache": NONE, "dtype": dtype, "compile": _OFF}
+    plain = _plain_values(dtype)
     rows = records(cells)
     settings = [
-        describe(row, [name for name in SWITCHES if row[name] != usual[name]]) for row in rows
+        describe(row, [name for name in SWITCHES if row[name] != plain[name]]) for row in rows
     ]
     switches = [
         setting.replace(row["cache"], row["cache"].split()[0], 1)
@@ -159,8 +162,8 @@ def _with_switches(cells: pd.DataFrame, dtype: str) -> pd.DataFrame:
 
 
 def _is_cache_alone(group: _Group, cells: pd.DataFrame) -> bool:
-    own = {*group.plain["dtype"]}
-    return {*cells["dtype"]} <= own and {*cells["compile"]} == {_OFF}
+    others = [name for name in SWITCHES if name != "cache"]
+    return all({*cells[name]} <= {*group.plain[name]} for name in others)
 
 
 def _unit(group: _Group, cells: pd.DataFrame, prices: Prices) -> str:

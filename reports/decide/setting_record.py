@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from denoisebench.bench.records.cell import NONE, Cell, Entry
+from denoisebench.bench.records.cell import NONE, SWITCHES, USUAL, Cell, Entry
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.run import Run
 
@@ -31,20 +31,25 @@ def setting_record(run: Run, entry: Entry) -> dict[str, Any]:
         "steps": cell.steps,
         **({"guidance": entry.guidance} if cell.has_guidance else {}),
         **{name: value for name, value in cell.steering.items() if value},
-        **_cache(run, cell),
+        **_switched_on(cell),
+        **_of_the_cache(run, cell),
         **_precision(run, cell),
-        **({"compile": cell.compile} if cell.compile != "off" else {}),
         "call": {**call, **cell.arguments},
     }
 
 
-def _cache(run: Run, cell: Cell) -> dict[str, Any]:
+def _switched_on(cell: Cell) -> dict[str, Any]:
+    """How the model is run, but for its number format."""
+    values = {name: getattr(cell, name) for name in SWITCHES if name != "dtype"}
+    return {name: value for name, value in values.items() if value != USUAL[name]}
+
+
+def _of_the_cache(run: Run, cell: Cell) -> dict[str, Any]:
     """The form of guidance says whether both halves go through the denoiser as one batch."""
     if cell.cache == NONE:
         return {}
     record = run.store.read_record(cell.key, "ratios")
     return {
-        "cache": cell.cache,
         "cache_options": json.loads(cell.cache_options),
         **({"cache_ratios": OnOneLine(record["ratios"])} if record else {}),
         "guidance_form": cell.guidance_form,

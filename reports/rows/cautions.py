@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from denoisebench.bench.records.cell import SWITCHES
 from denoisebench.bench.records.names import cell_name, counted, describe
 from denoisebench.bench.records.run import CurveNote
 from denoisebench.metrics.decide.shape import FEWEST, TOO_FEW
@@ -30,7 +31,7 @@ _START_SPREAD = 1.02  # largest to smallest start of a curve
 _IDLE = 0.1  # of an even step: a flow's last step that is shorter does next to nothing
 Curve = tuple[str, str, str]  # model, scheduler, grid
 _KEEPS_START = "scheduler.flags.timestep_spacing=trailing"
-_SAME_WORK = ("model", "dtype", "compile", "cache", "height", "width")
+_SAME_WORK = ("model", *SWITCHES, "height", "width")
 
 
 def cautions(frame: pd.DataFrame, warnings: Sequence[str] = ()) -> list[str]:
