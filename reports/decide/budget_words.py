@@ -7,7 +7,7 @@ from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Budget, Run
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 from denoisebench.reports.decide.answer import group_name, loss_sentence, waiting_words
-from denoisebench.reports.decide.budgets import amount, unpriced_words
+from denoisebench.reports.decide.budgets import amount, unit_words, unpriced_words
 
 
 def budget_lines(run: Run, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -15,9 +15,15 @@ def budget_lines(run: Run, records: Sequence[Mapping[str, Any]]) -> list[str]:
     if run.budget is None:
         return []
     if not records:
-        unit = run.budget.unit.replace("_", " ")
+        unit = unit_words(run.budget)
         return [f"budget={run.budget.text}: no cell has a known cost in {unit}, so nothing is said"]
-    return [_line(record, run.budget) for record in records]
+    lines = [_line(record, run.budget) for record in records]
+    models = dict.fromkeys(entry.cell.model for entry in run.entries)
+    unpriced = [name for name in models if all(record["model"] != name for record in records)]
+    if unpriced:
+        unit = unit_words(run.budget)
+        lines.append(f"no cell of {', '.join(unpriced)} has a known cost in {unit}: left out above")
+    return lines
 
 
 def _line(record: Mapping[str, Any], budget: Budget) -> str:

@@ -284,10 +284,9 @@ def _perhaps(at: AtBudget, rows: Sequence[FrameRow]) -> str:
 
 
 def unpriced_words(names: Sequence[str], budget: Budget) -> str:
-    """`3 cells have no known cost in tflops`; names: of those cells."""
-    unit = budget.unit.replace("_", " ")
+    """`3 cells have no known cost in TFLOPs`; names: of those cells."""
     who = f"{names[0]} has" if len(names) == 1 else f"{counted(len(names), 'cell')} have"
-    return f"{who} no known cost in {unit}"
+    return f"{who} no known cost in {unit_words(budget)}"
 
 
 def _bought(at: AtBudget, rows: Sequence[FrameRow]) -> Iterator[tuple[str, Any]]:
@@ -311,6 +310,13 @@ def _name(at: AtBudget, rows: Sequence[FrameRow], row: int) -> str:
     return setting_name(rows[row], ("guidance", *at.recommendation.free))
 
 
+def unit_words(budget: Budget) -> str:
+    """`block evaluations`, `TFLOPs`, `seconds`."""
+    return {"nfe": "NFE", "tflops": "TFLOPs", "usd": "dollars"}.get(
+        budget.unit, budget.unit.replace("_", " ")
+    )
+
+
 def amount(budget: Budget, value: float) -> str:
     """`164 ms`, `40 block evaluations`, `$0.0012`."""
     if budget.unit == "seconds":
@@ -320,5 +326,5 @@ def amount(budget: Budget, value: float) -> str:
     if budget.unit == "joules":
         return f"{significant(value)} J"
     number = f"{value:,.0f}" if float(value).is_integer() else significant(value)
-    words = {"nfe": "NFE", "tflops": "TFLOPs"}.get(budget.unit, budget.unit.replace("_", " "))
+    words = unit_words(budget)
     return f"{number} {words.removesuffix('s') if number == '1' else words}"

@@ -88,7 +88,8 @@ def _outlined(marks: alt.Chart, verdict: str) -> alt.Chart:
 
 def _note(front: Front, metric: str) -> str:
     if front.is_timed:
-        cost = f"take no longer (times within {100 * EQUAL_TIMES:g}{PERCENT} count as equal)"
+        equal = f"within {100 * EQUAL_TIMES:g}{PERCENT} they count as equal"
+        cost = f"take no longer, by times as measured ({equal})"
     else:
         cost = "take no more evaluations (timings are uneven, or were not taken)"
     return (

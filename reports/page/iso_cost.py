@@ -9,23 +9,25 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from denoisebench.bench.records.cell import NONE
+from denoisebench.bench.records.names import describe
 from denoisebench.metrics.decide.budget import costs_no_more
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.metrics.specs import metric_spec
 from denoisebench.reports.charts import Figure
-from denoisebench.reports.decide.budgets import AtBudget, amount
+from denoisebench.reports.decide.budgets import AtBudget, amount, unit_words, without_batches
 from denoisebench.reports.decide.decisions import Estimates
 from denoisebench.reports.formats import PERCENT, number, places_of, plus_minus, slug
 from denoisebench.reports.page.axes import value_axis
 from denoisebench.reports.page.chart_data import subtitle
 from denoisebench.reports.page.facets import Words, faceted
-from denoisebench.reports.page.looks import looks_of
+from denoisebench.reports.page.looks import Look, looks_of
 from denoisebench.reports.page.marks import channels, intervals
 from denoisebench.reports.rows.curves import with_panels
 
 _NOTE = (
     "Each point lies on the straight line, by the logarithm of the cost, between the two cells of "
-    "its scheduler that cost just less and just more than the budget: no images were made at that "
+    "its curve that cost just less and just more than the budget: no images were made at that "
     "cost, so it decides nothing. Bars: 95{percent} confidence intervals of such means, the noise "
     "that both cells share counted. A curve that has no cell on either side of a budget has no "
     "point there."
@@ -39,10 +41,15 @@ def iso_cost(
     if not purchases:
         return None
     metric, budget = purchases[0].recommendation.target, purchases[0].budget
-    points = pd.DataFrame(_points(with_panels(frame), purchases, estimates[metric]))
+    compared = "cache" if frame["cache"].nunique() > 1 else "scheduler"
+    points = pd.DataFrame(_points(_with_panels(frame, compared), purchases, estimates[metric]))
     if points.empty:
         return None
-    label, looks = metric_spec(metric).label, looks_of(frame)
+    looks = looks_of(frame)
+    if compared == "cache":
+        names = dict.fromkeys(points[compared])
+        looks = {name: Look.of(place, name, "") for place, name in enumerate(names)}
+    label = metric_spec(metric).label
     words = Words(
         f"{slug(metric)}_at_equal_{slug(budget.unit)}",
         f"{label} at equal cost",
@@ -52,16 +59,17 @@ def iso_cost(
     ticks = sorted(points["cost"].unique().tolist())
     x = alt.X(
         "cost:Q",
-        title=f"Budget ({budget.unit.replace('_', ' ')} per image)",
+        title=f"Budget ({unit_words(budget)} per image)",
         scale=alt.Scale(type="log", nice=False, padding=20),
         axis=alt.Axis(values=ticks, format="~r", labelOverlap="greedy"),
     )
-    look, y = channels([*looks.values()]), value_axis(metric, points)
+    look, y = channels([*looks.values()], compared), value_axis(metric, points)
     base = alt.Chart().encode(x=x, color=look["color"])
     tooltip = [
         alt.Tooltip(f"{name}:N", title=title)
         for name, title in (
             ("scheduler", "scheduler"),
+            ("cache", "step cache"),
             ("cost_text", "budget"),
             ("value_text", "value ± se, interpolated"),
             ("interval_text", f"95{PERCENT} interval"),
@@ -77,14 +85,25 @@ def iso_cost(
     return faceted(records, layers, words)
 
 
+def _with_panels(frame: pd.DataFrame, compared: str) -> pd.DataFrame:
+    """The frame with its panels: caches are compared within one, where there are several, and
+    schedulers else."""
+    if compared == "scheduler":
+        return with_panels(frame)
+    one = without_batches(frame).assign(cache=NONE)
+    panels = with_panels(one)["panel"]
+    if frame["scheduler"].nunique() > 1:
+        panels = panels + ", " + frame["scheduler"]
+    return frame.assign(panel=panels)
+
+
 def _points(
     cells: pd.DataFrame, purchases: Sequence[AtBudget], estimates: Mapping[int, Estimate]
 ) -> Iterator[dict[str, Any]]:
     for at in purchases:
         rows = [row for row, price in at.prices.items() if price.is_known and row in estimates]
-        for (panel, scheduler), curve in cells.loc[rows].groupby(
-            ["panel", "scheduler"], sort=False
-        ):
+        curves = cells.loc[rows].groupby(["panel", "scheduler", "cache"], sort=False)
+        for (panel, scheduler, cache), curve in curves:
             costs = {int(row): at.prices[int(row)].value for row in curve.index}
             estimate = interpolated(costs, estimates, at.limit)
             if estimate is None:
@@ -96,6 +115,7 @@ def _points(
             yield {
                 "panel": panel,
                 "scheduler": scheduler,
+                "cache": describe({"cache": cache}, ["cache"]),
                 "cost": at.limit,
                 "value": estimate.value,
                 "low": low,

@@ -157,8 +157,9 @@ def markers(base: alt.Chart, look: dict[str, Any], along: str = "steps") -> alt.
     return points
 
 
-def channels(looks: Sequence[Look]) -> dict[str, Any]:
-    """Colour and shape of each scheduler, in one legend; dash, size and width of its `place`."""
+def channels(looks: Sequence[Look], field: str = "scheduler") -> dict[str, Any]:
+    """Colour and shape of each scheduler, or what else a field names, in one legend; dash, size and
+    width of its `place`."""
     names = [look.name for look in looks]
     columns = max(1, min(theme.LEGEND_COLUMNS, len(names)))
     legend = alt.Legend(orient="top", columns=columns, symbolOpacity=1, symbolLimit=0)
@@ -173,8 +174,8 @@ def channels(looks: Sequence[Look]) -> dict[str, Any]:
     shapes = scale(names, [look.shape for look in looks])
     dashes = scale([*range(len(names))], [look.dash for look in looks])
     return {
-        "color": alt.Color("scheduler:N", title=None, legend=legend, scale=colours),
-        "shape": alt.Shape("scheduler:N", title=None, legend=legend, scale=shapes),
+        "color": alt.Color(f"{field}:N", title=None, legend=legend, scale=colours),
+        "shape": alt.Shape(f"{field}:N", title=None, legend=legend, scale=shapes),
         "strokeDash": alt.StrokeDash("place:O", legend=None, scale=dashes),
         "strokeWidth": alt.StrokeWidth("place:Q", legend=None, scale=falling(theme.WIDTHS)),
         "size": alt.Size("place:Q", legend=None, scale=falling(theme.SIZES)),

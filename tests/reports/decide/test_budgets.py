@@ -171,7 +171,7 @@ def test_a_cell_that_nobody_counted_has_to_be_beaten_and_is_named(tmp_path):
     assert written[0]["no_known_cost"] == ["ddim, 8 steps, guidance 4"]
     (line,) = budget_lines(run, written)
     assert "of 2 others and 1 that it may pay for" in line
-    assert line.endswith("; ddim, 8 steps, guidance 4 has no known cost in tflops)")
+    assert line.endswith("; ddim, 8 steps, guidance 4 has no known cost in TFLOPs)")
     figure = iso_cost(frame, at_budgets_of(run, "tflops:0.02"), estimates)
     assert {point["cost"] for point in figure.spec["datasets"]["cells"]} == {0.02}
 
@@ -181,11 +181,11 @@ def test_nothing_is_best_while_a_better_cell_may_cost_as_little(tmp_path):
     run, _, _, (at,), written = found_at(run, "tflops:0.008")
     assert (at.outcome, at.sure, len(at.unpriced_rows)) == (UNDECIDED, 2, 2)
     (line,) = budget_lines(run, written)
-    assert line.endswith("; 2 cells have no known cost in tflops")
+    assert line.endswith("; 2 cells have no known cost in TFLOPs")
     run, _, _, (at,), written = found_at(run, "tflops:0.001")
     assert (at.outcome, at.sure) == (UNDECIDED, 0)
     assert budget_lines(run, written)[0].endswith(
-        "no cell is known to cost so little; 2 cells have no known cost in tflops"
+        "no cell is known to cost so little; 2 cells have no known cost in TFLOPs"
     )
 
 
@@ -247,6 +247,32 @@ def test_the_chart_says_that_it_interpolates(run):
     points = figure.spec["datasets"]["cells"]
     assert {point["cost"] for point in points} == {3, 6, 12}
     assert all(math.isfinite(point["high"]) for point in points)
+
+
+def test_caches_are_drawn_in_one_panel_and_the_page_begins_with_the_budgets(tmp_path, capsys):
+    run = fabricate(tmp_path / "run", steps=(2, 4, 8), samples=400, guidances=(4.0,))
+    run = also_swept(run, error=1, cache="pyramid", cache_options="{}")
+    run = also_swept(run, error=2, cache="taylorseer interval 3", cache_options='{"interval": 3}')
+    _, frame, estimates, purchases, _ = found_at(run, "nfe:3,6")
+    figure = iso_cost(frame, purchases, estimates)
+    alt.Chart.from_dict(figure.spec)  # which validates it
+    points = figure.spec["datasets"]["cells"]
+    curves = {(point["panel"], point["cache"]) for point in points}
+    panels = {f"guidance 4, {name}" for name in frame["scheduler"].unique()}
+    names = {"no cache", "pyramid", "taylorseer interval 3"}
+    assert curves == {(panel, name) for panel in panels for name in names}
+    call(capsys, "report", run.folder, "budget=nfe:3,6")
+    page = (run.folder / "report.html").read_text()
+    assert page.index('id="budgets"') < page.index('id="answer"')
+
+
+def test_a_model_whose_costs_nobody_knows_is_named_beside_one_that_has_some(tmp_path):
+    run = fabricate(tmp_path / "run", steps=(2, 4), samples=100, guidances=(4.0,))
+    run = with_work(also_swept(run, model="other"), is_counted=lambda cell: cell.model != "other")
+    run, _, _, _, written = found_at(run, "tflops:1")
+    assert {record["model"] for record in written} == {"shapes-ddpm"}
+    *_, last = budget_lines(run, written)
+    assert last == "no cell of other has a known cost in TFLOPs: left out above"
 
 
 @pytest.mark.slow
