@@ -10,10 +10,11 @@
 https://docs.bfl.ai/api_integration/integration_guidelines and /errors.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from threading import Event
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import httpx
@@ -74,9 +75,7 @@ class BlackForestLabs:
         address, cost = answer.get("polling_url"), answer.get("cost")
         if not isinstance(address, str) or not self._may_have_the_key(address):
             raise Lost("the answer to the order names no address of the service to ask at")
-        if not isinstance(cost, int | float) or isinstance(cost, bool):
-            return Ticket(address)
-        return Ticket(address, cost * _CENT)
+        return Ticket(address, cost * _CENT if _is_a_price(cost) else None)
 
     def collect(self, ticket: Ticket, quit: Event) -> Picture:
         """Asks until the image is there, and fetches it. Raises Pending, Rejected, Refused,
@@ -172,6 +171,13 @@ def _check(response: httpx.Response) -> None:
         detail = f"{response.reason_phrase}. {_said(response)}".strip(". ")
         headers = response.headers
         refuse_status(response.status_code, detail, wait_s=seconds_to_wait(headers))
+
+
+def _is_a_price(cost: object) -> TypeGuard[float]:
+    """Whether what an order is said to cost can be believed. Nothing, or less, is what a bound of
+    money and images cannot count by: the table of prices holds then."""
+    is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
+    return is_number and math.isfinite(cost) and cost > 0
 
 
 def _said(response: httpx.Response) -> str:

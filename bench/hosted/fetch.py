@@ -52,6 +52,7 @@ class Fetcher:
     quit: Event = field(default_factory=Event)  # nothing is waited for
     _reasons: list[str] = field(default_factory=list)  # why it stopped
     _lost: int = 0
+    _is_priced: bool = False  # whether the service took a request for no more than is known
     _has_stored: bool = False
     _lock: Lock = field(default_factory=Lock)
 
@@ -61,7 +62,8 @@ class Fetcher:
         """Gets all of them that are not settled. seen: called after each.
 
         Raises UserError for what stops it; what came before is kept, and requests that were under
-        way by then are waited for.
+        way by then are waited for. The first request goes out alone: a service that takes more than
+        the table of prices says has not been sent others by then.
         """
 
         def work(image: Wanted) -> None:
@@ -75,7 +77,12 @@ class Fetcher:
 
         pool = ThreadPoolExecutor(concurrency)
         try:
-            for future in [pool.submit(work, image) for image in wanted]:
+            ordered = [image for image in wanted if self.journal.sample(image.sample).ticket]
+            new = [image for image in wanted if image not in ordered]
+            futures = [pool.submit(work, image) for image in ordered]
+            while new and not self._is_priced and not self.stop.is_set():
+                pool.submit(work, new.pop(0)).result()
+            for future in [*futures, *(pool.submit(work, image) for image in new)]:
                 future.result()
         except KeyboardInterrupt:
             self.stop.set()
@@ -138,6 +145,7 @@ class Fetcher:
             else:
                 if isinstance(answer, Ticket):
                     self._order(image, answer)
+                self._is_priced = True
                 return began, answer
         return began, None
 
@@ -155,7 +163,8 @@ class Fetcher:
     def _order(self, image: Wanted, ticket: Ticket) -> None:
         """Writes down an order; one that costs more than the table says is the last."""
         usd = image.usd if ticket.usd is None else Decimal(str(round(ticket.usd, 6)))
-        self.journal.order(image.sample, ticket, usd)
+        address = self.key.masked_in(ticket.address)
+        self.journal.order(image.sample, Ticket(address), usd)
         self.budget.settle(image.usd, usd)
         if usd > image.usd:
             self._stop(

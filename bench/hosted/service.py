@@ -69,10 +69,13 @@ class Key:
     variable: str
     value: str = field(repr=False)
 
+    def masked_in(self, text: str) -> str:
+        """The text without the secret, which a service may have repeated."""
+        return text.replace(self.value, f"${self.variable}")
+
     def hidden_in(self, text: str) -> str:
-        """The text without the secret, which a service may have repeated; cut after that, as a part
-        of a secret is one."""
-        return text.replace(self.value, f"${self.variable}")[:_LONGEST]
+        """The same of a text that is told: cut after that, as a part of a secret is one."""
+        return self.masked_in(text)[:_LONGEST]
 
 
 class Service(Protocol):

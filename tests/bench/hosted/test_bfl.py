@@ -1,5 +1,6 @@
 """The protocol of Black Forest Labs, against a server that speaks it."""
 
+import math
 from threading import Event
 
 import pytest
@@ -57,8 +58,9 @@ def test_an_image_is_ordered_asked_after_and_fetched(services):
 
 def test_what_an_order_costs_is_said_in_dollars(services):
     assert model(services).submit(PROMPT, 0).usd == pytest.approx(0.06)
-    services.cost = None
-    assert model(services).submit(PROMPT, 0).usd is None
+    for nothing in (None, 0, -5, math.nan, math.inf, True, "6"):
+        services.cost = nothing
+        assert model(services).submit(PROMPT, 0).usd is None
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,33 @@ def test_a_service_that_takes_more_than_the_table_is_sent_nothing_more(tmp_path)
     assert one.service.sent.total() == 1
     assert one.journal.sample(0).state == STORED  # what was ordered is paid for, and fetched
     assert one.journal.spent == one.budget.spent == Spent(Decimal("0.09"), 1)
+
+
+def test_many_threads_pay_a_service_that_takes_more_than_the_table_once(tmp_path):
+    """Ten times the price, and money for all images at the price of the table."""
+    one = fetcher(
+        tmp_path,
+        lambda prompt, n: Ticket("https://w", 0.70) if n else Picture(b"", ".png"),
+        usd=1.2,
+    )
+    with pytest.raises(UserError, match=r"takes \$0.7 an image where the table .* \$0.07"):
+        get(one, *range(16), concurrency=16)
+    assert one.service.sent.total() == 1
+    assert one.journal.spent == Spent(Decimal("0.7"), 1)
+
+
+def test_a_key_that_a_service_puts_into_an_address_is_not_written_down(tmp_path):
+    address = f"https://w/{KEY.value}/{'7' * 900}"
+    asked = []
+
+    def answer(prompt, number):
+        if number:
+            return Ticket(address)
+        asked.append(prompt)
+        return Picture(b"", ".png")
+
+    get(fetcher(tmp_path, answer), 0)
+    assert asked == [address]
+    journal = (tmp_path / "journal.jsonl").read_text()
+    assert KEY.value not in journal
+    assert f"https://w/${KEY.variable}/{'7' * 900}" in journal
