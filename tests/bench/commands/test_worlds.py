@@ -66,6 +66,17 @@ def test_grids_of_parts_that_nobody_plays_are_left_out(capsys):
     assert not [name for name in names if "img2img" in name or "lcm" in name or "None" in name]
 
 
+def test_of_a_world_of_one_network_and_scheduler_its_steps_alone_are_swept(capsys):
+    line = ("sweep", "experiment=claims", "world=terrain", "tracking=none", "--dry-run")
+    code, out, err = call(capsys, *line, "metrics.reference=none")
+    assert code == 0, err
+    names = [row[0] for row in dry_rows(out)]
+    assert names == [
+        f"terrain, cm_stochastic_iterative, {steps}, seed 7"
+        for steps in ("1 step", "2 steps", "4 steps", "8 steps")
+    ]
+
+
 def test_a_world_of_ones_own_is_a_file(capsys, tmp_path):
     """A copy of one that comes along, without its flow."""
     text = (conf_group("world") / "mixture.yaml").read_text()
