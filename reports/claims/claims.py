@@ -198,9 +198,9 @@ CLAIMS = (
         "{diffusion} loses, by every metric that has a margin: under {naive}, each model on its "
         "own noise levels, and under {matched}, both on matched ones. The level is split between "
         "the two grids, and where these differ the verdict depends on the grid.",
-        "The threshold is 0: either family can come out as the more sensitive one. On its own noise "
-        "levels the last step of {flow_solver} does next to nothing, as diffusers spaces them: of "
-        "{few} steps that is a good part, which the matched levels do not lose.",
+        "The threshold is 0: either family can come out as the more sensitive one. On its own "
+        "noise levels the last step of {flow_solver} does next to nothing, as diffusers spaces "
+        "them: of {few} steps that is a good part, which the matched levels do not lose.",
         flow_is_less_sensitive,
         "Matched noise levels decide too: on a model's own levels alone the grid was tested, and "
         "its sign turned with it. Models that differ in more than the objective do not count for "
