@@ -64,9 +64,12 @@ def at_most(bound: float, error: float, margin: float = math.inf) -> str:
     return number(_rounded(math.ceil, bound, places), places)
 
 
-def at_least(bound: float, error: float) -> str:
-    """A lower bound to two digits of an error, rounded down."""
+def at_least(bound: float, error: float, margin: float = -math.inf) -> str:
+    """A lower bound to two digits of an error, rounded down: to more digits where it would else
+    fall to a margin that the bound is above."""
     places = places_of(error)
+    while bound > margin >= _rounded(math.floor, bound, places) and places < _MOST_PLACES:
+        places += 1
     return number(_rounded(math.floor, bound, places), places)
 
 

@@ -24,6 +24,7 @@ from denoisebench.bench.schedulers.catalogue import CLASSES, scheduler_class
 from denoisebench.bench.schedulers.grids import build_scheduler, given_levels
 from denoisebench.bench.schedulers.own import class_like, is_own, like
 from denoisebench.bench.schedulers.training import FAMILIES, config_of, family_of
+from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU
 
 _STEPS = "num_inference_steps"
@@ -64,7 +65,9 @@ def apply(
     """
     values = {"default_for": default_for, "budget": budget, **held}
     selectors = {name: _plain(value) for name, value in values.items() if value is not None}
-    known = read_defaults(path) if budget is None else _at_budget(path, budget)
+    if budget is not None:
+        selectors["budget"] = _budget_text(budget)
+    known = read_defaults(path) if budget is None else _at_budget(path, selectors["budget"])
     default = _choose(known, selectors, path)
     if "call" not in default:
         why = default.get("note") or _needed(default)
@@ -104,12 +107,21 @@ def apply(
     return dict(default["call"])
 
 
+def _budget_text(given: str) -> str:
+    """A budget as files of defaults write it, however its number is given. Raises UserError for
+    what is none."""
+    try:
+        return budget_of(given).text
+    except ValueError as error:
+        raise UserError(f"budget={given}: {error}") from error
+
+
 def _at_budget(path: str | Path, budget: str) -> list[dict[str, Any]]:
     """The records of a budget. Raises UserError for one that the file does not have."""
     known = read_budgets(path)
     if not known:
         raise UserError(
-            f"{path}: its sweep was given no budget; `denoisebench report RUN budget={budget}` "
+            f"{path}: it holds nothing of a budget; `denoisebench report RUN budget={budget}` "
             "decides at one"
         )
     if budget not in (names := _distinct(record["budget"] for record in known)):

@@ -48,14 +48,15 @@ def inspect(model: str, settings: tuple[str, ...], *, as_json: bool) -> int:
     And which schedulers drive it. Nothing is loaded but configs and pieces of diffusers.
     """
     from denoisebench.bench.plan.inspected import inspected
-    from denoisebench.bench.settings.job import check_settings
+    from denoisebench.bench.settings.job import check_settings, without_unset
 
     model = re.sub(r"^model(\.path)?=", "", model)  # as a sweep is told it
     chosen = f"model={model}" if model in choices_of("model") else f"model.path={model}"
     configs = composed_as_typed([chosen, *settings])
     if len(configs) != 1:
         raise UserError(f"inspect {model}: looks at one model at a time; give single values")
-    checked, problems = check_settings(configs[0])
+    config, _ = without_unset(configs[0])  # prompts, say, of which nothing is asked here
+    checked, problems = check_settings(config)
     if checked is None:
         raise UserError("\n".join(problems))
     read = inspected(checked)

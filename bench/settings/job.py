@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -288,7 +289,7 @@ class Settings(Strict):
         default_factory=lambda: MarginsSettings(name="none", gating={})
     )
     claims: ClaimsSettings | None = None
-    budget: Annotated[str, AfterValidator(_checked_budget)] | None = None
+    budget: Annotated[str, BeforeValidator(str), AfterValidator(_checked_budget)] | None = None
     usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # of the machine
     precision: Precision | None = None  # None: the number format of its model
     compile: Literal["off", "regional", "full"] = "off"

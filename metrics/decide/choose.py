@@ -283,9 +283,12 @@ def _stand(against: Mapping[int, Mapping[str, Verdict]]) -> Standing:
     return Standing(all_of([*worst.values()]), worst, rivals)
 
 
-def _badness(verdict: Verdict) -> tuple[int, float]:
+def _badness(verdict: Verdict) -> tuple[int, float, float]:
+    """Rank of the outcome, the bound that decides, and where that is unknown the loss itself."""
     rank = {PASS: 0, UNDECIDED: 1, FAIL: 2}[verdict.outcome]
-    return rank, (verdict.low if verdict.outcome == FAIL else verdict.high) - verdict.margin
+    bound = verdict.low if verdict.outcome == FAIL else verdict.high
+    beyond = math.inf if math.isnan(bound) else bound - verdict.margin
+    return rank, beyond, verdict.loss - verdict.margin
 
 
 def _in_sequence(

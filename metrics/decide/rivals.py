@@ -49,6 +49,7 @@ class Judged(NamedTuple):
 
     ranks: npt.NDArray[np.int64]  # [B, C] of outcomes
     beyond: Floats  # [B, C] how far the bound that decides lies beyond the margin
+    losses: Floats  # [B, C] how far the loss as measured does
     unsure: Flags  # [B, C] pairs to be judged one by one
 
 
@@ -107,7 +108,7 @@ def _block(held: Held, rows: slice, reach: Reach) -> Judged:
         ranks[:] = _UNDECIDED
     beyond = np.where(ranks == _FAIL, low, high) - held.margins
     equal = (variance <= _NEARLY_EQUAL * both) | (loss == 0)
-    return Judged(ranks, beyond, equal | _may_be_tied(held, rows))
+    return Judged(ranks, beyond, loss - held.margins, equal | _may_be_tied(held, rows))
 
 
 def _distance(se: Floats, lean: Floats, units: int, *, reach: Reach) -> Floats:
@@ -132,11 +133,12 @@ def _moments(held: Held, rows: slice) -> tuple[Floats, Floats, Floats]:
 
 def _worst(judged: Judged, unsure: Flags) -> npt.NDArray[np.int64]:
     """The worst rival [B] of those that are sure. An unknown bound is worse than any other that is
-    undecided."""
+    undecided; of several the one of the largest loss as measured."""
     ranks = np.where(unsure, -1, judged.ranks)
     is_worst = ranks == ranks.max(1, keepdims=True)
-    beyond = np.nan_to_num(judged.beyond, nan=np.inf)
-    worst: npt.NDArray[np.int64] = np.where(is_worst, beyond, -np.inf).argmax(1)
+    beyond = np.where(is_worst, np.nan_to_num(judged.beyond, nan=np.inf), -np.inf)
+    is_worst &= beyond == beyond.max(1, keepdims=True)
+    worst: npt.NDArray[np.int64] = np.where(is_worst, judged.losses, -np.inf).argmax(1)
     return worst
 
 

@@ -157,19 +157,23 @@ def cheaper_undecided(
     costs: Mapping[int, float] | None = None,
 ) -> dict[str, Further]:
     """Settings, cheaper than the chosen one if there is one, that more samples or prompts might
-    show to pass, each with how many more that would probably take.
+    show to pass, each with how many more that would probably take. Those that are measured to be
+    beyond a margin are left out, unless all are.
 
     costs: by row number, of the cells that may be chosen; network passes of all if None."""
     if costs is None:
         costs = {row: work(rows[row]) for row in recommendation.rows}
     chosen = recommendation.chosen_row
     limit = math.inf if chosen is None else costs[chosen]
-    return {
-        setting_name(rows[i], recommendation.free): further_of(
-            standing.worst.values(), of_noise=is_of_noise(rows[i])
-        )
+    waiting = [
+        (rows[i], standing.worst.values())
         for i, standing in zip(recommendation.rows, recommendation.choice.standings, strict=True)
         if standing.outcome == UNDECIDED and costs.get(i, math.inf) < limit
+    ]
+    near = [(row, worst) for row, worst in waiting if all(v.loss < v.margin for v in worst)]
+    return {
+        setting_name(row, recommendation.free): further_of(worst, of_noise=is_of_noise(row))
+        for row, worst in near or waiting
     }
 
 

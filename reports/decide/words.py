@@ -213,7 +213,7 @@ def _stopped(rows: Sequence[FrameRow], curve: CurvePlateau, steps: int) -> str:
     metric, verdict = max(held.items(), key=lambda pair: pair[1].in_margins(pair[1].loss))
     label = metric_spec(metric).short
     if outcome == FAIL:
-        loss = at_least(verdict.low, (verdict.high - verdict.low) / 2)
+        loss = at_least(verdict.low, (verdict.high - verdict.low) / 2, verdict.margin)
         return f"{counted(steps, 'step')}: proven to lose at least {loss} {label}"
     further = further_of(held.values(), of_noise=is_of_noise(rows[curve.rows[steps]]))
     return f"{counted(steps, 'step')}: undecided by {label}, {further.words}"

@@ -6,6 +6,7 @@ import pytest
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.formats import (
     MISSING,
+    at_least,
     at_most,
     duration,
     margin_text,
@@ -77,6 +78,14 @@ def test_negative_numbers_have_a_minus_sign_and_nan_a_dash():
 )
 def test_a_bound_is_rounded_up_but_not_to_the_margin_that_it_is_below(bound, margin, text):
     assert at_most(bound, 0.3, margin) == text
+
+
+@pytest.mark.parametrize(
+    ("bound", "margin", "text"),
+    [(0.6, 0.5, "0.6"), (0.52, 0.5, "0.52"), (1.7, 0.5, "1"), (0.6, -math.inf, "0")],
+)
+def test_a_bound_is_rounded_down_but_not_to_the_margin_that_it_is_above(bound, margin, text):
+    assert at_least(bound, 30, margin) == text
 
 
 def test_a_margin_is_written_in_full():

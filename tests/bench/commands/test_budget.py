@@ -34,13 +34,21 @@ def test_the_price_of_an_hour_is_of_dollars_alone_and_kept():
         (["budget=secnds:1"], "budget=secnds:1: no unit is called secnds; did you mean seconds"),
         (["budget=seconds:0.1,x"], "budget=seconds:0.1,x: x is no number above 0"),
         (["budget=usd:1"], "budget=usd:1: give usd_per_hour=…, what the machine costs"),
+        (["budget=0.1"], "budget=0.1: give a unit and what may be spent, such as seconds:0.1,0.2"),
+        (
+            ["budget=joules:1", "latency.timed_runs=5"],
+            "budget=joules:1: nothing that may be read here counts energy",
+        ),
         (
             ["budget=seconds:1", "latency.timed_runs=2"],
             "takes latency.timed_runs=5 at least; it is 2",
         ),
     ],
 )
-def test_what_is_no_budget_is_refused_before_anything_loads(tmp_path, capsys, words, complaint):
+def test_what_is_no_budget_is_refused_before_anything_loads(
+    tmp_path, capsys, monkeypatch, words, complaint
+):
+    monkeypatch.setattr("denoisebench.bench.timing.energy._POWERCAP", tmp_path)  # no counters
     code, _, err = call(capsys, *tiny(tmp_path, *words))
     assert code == 2
     assert len(err.strip().splitlines()) == 1

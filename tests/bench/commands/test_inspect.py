@@ -86,9 +86,11 @@ def test_a_ready_name_and_settings_are_taken(capsys):
         ((), "inspect: name a model of"),
         (("gaussian", "model=mixture,gaussian"), "looks at one model at a time"),
         (("gaussian", "steps=x"), "steps=x: "),
+        (("flux-schnell",), "run `denoisebench fetch model.path=black-forest-labs/FLUX.1-schnell"),
     ],
 )
-def test_what_is_no_model_is_a_line(words, message, capsys):
+def test_what_is_no_model_is_a_line(words, message, capsys, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     code, _, err = call(capsys, "inspect", *words)
     assert code == 2
     assert message in err

@@ -104,6 +104,22 @@ def test_what_is_left_of_a_bias_counts_as_by_every_pair(left):
     assert_same(choose(cells, gates), by_every_pair(cells, gates))
 
 
+@pytest.mark.parametrize("left", [math.inf, math.nan])
+def test_where_no_bound_is_known_the_worst_rival_is_the_one_of_the_largest_loss(left):
+    values = draws(1, 120, "normal")
+
+    def estimate(metric, curve, step):
+        plain = mean_estimate(values(metric, curve, step))
+        return Estimate(plain.value, plain.influence, left=left)
+
+    cells, gates = cells_of(estimate), {"q": Gate(1, 0.25)}
+    values = [cell.estimates["q"].value for cell in cells]
+    for choice in (choose(cells, gates), by_every_pair(cells, gates)):
+        for place, standing in enumerate(choice.standings):
+            best = max(values[:place] + values[place + 1 :])
+            assert standing.worst["q"].loss == pytest.approx(best - values[place])
+
+
 def test_cells_of_other_numbers_of_samples_are_judged_pair_by_pair():
     values = draws(2, 120, "normal")
 

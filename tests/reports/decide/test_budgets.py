@@ -158,6 +158,26 @@ def test_what_is_undecided_says_what_it_takes(tmp_path):
     assert re.search(r"may be, with about [\d,]+ more samples", line)
 
 
+def test_what_may_be_the_best_at_a_budget_is_not_what_is_measured_to_lose_more_than_is_allowed(
+    tmp_path,
+):
+    """Of so few samples no bound is known, so that all would take equally many more."""
+    grid = {"guidances": (4.0,), "steps": (2, 4, 8, 16), "samples": 24}
+    run = also_swept(fabricate(tmp_path / "run", **grid), error=9, cache="pyramid")
+    run, _, _, (at,), written = found_at(run, "nfe:8")
+    assert at.outcome == UNDECIDED
+    rows = zip(at.recommendation.rows, at.recommendation.choice.standings, strict=True)
+    waiting = {
+        setting_name(vars(run.entries[row].cell), at.recommendation.free): all(
+            verdict.loss < verdict.margin for verdict in standing.worst.values()
+        )
+        for row, standing in rows
+        if standing.outcome == UNDECIDED
+    }
+    assert {*written[0]["undecided"]} == {name for name, is_near in waiting.items() if is_near}
+    assert {*waiting.values()} == {True, False}
+
+
 def without_counts_at(tmp_path, steps, samples=400):
     grid = {"schedulers": ("ddim",), "guidances": (4.0,), "steps": (2, 4, 8, 16)}
     run = fabricate(tmp_path / "run", samples=samples, **grid)
@@ -297,10 +317,15 @@ def test_a_report_decides_at_a_budget_without_generating_and_apply_sets_it(tmp_p
     path.write_text(yaml.safe_dump(content))
     pipeline = SimpleNamespace(scheduler=scheduler_class("DDIMScheduler")())
     assert apply(pipeline, path, budget="block_evaluations:400") == best["call"]
+    assert apply(pipeline, path, budget="block_evaluations:4e2") == best["call"]
+    with pytest.raises(UserError, match=r"budget=nfe:x: x is no number above 0"):
+        apply(pipeline, path, budget="nfe:x")
     with pytest.raises(UserError, match=r"no budget=nfe:1; it has block_evaluations:60"):
         apply(pipeline, path, budget="nfe:1")
     call(capsys, "report", run.folder)
-    with pytest.raises(UserError, match="given no budget; `denoisebench report RUN budget=nfe:1`"):
+    with pytest.raises(
+        UserError, match="holds nothing of a budget; `denoisebench report RUN budget=nfe:1`"
+    ):
         apply(pipeline, path, budget="nfe:1")
 
 

@@ -10,12 +10,13 @@ import yaml
 from denoisebench.bench.records.cell import WORK_KIND
 from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.equal_cost import ALONE, GAINS, LOSES, OPEN
+from denoisebench.metrics.specs import AMPLE_SAMPLES
 from denoisebench.reports.decide.budget_words import budget_lines
 from denoisebench.reports.decide.budgets import at_budgets, budget_records
 from denoisebench.reports.decide.decisions import decide
 from denoisebench.reports.decide.equal_cost import equal_cost_records
 from denoisebench.reports.decide.equal_cost_words import equal_cost_lines, equal_cost_rows
-from denoisebench.reports.rows.cautions import timings_are_even
+from denoisebench.reports.rows.cautions import samples_per_dim, timings_are_even
 from denoisebench.reports.rows.frame import load_estimates, load_frame
 from tests.helpers.cli import call
 from tests.helpers.fake_run import CLIP, FD, also_swept, fabricate
@@ -67,6 +68,15 @@ def test_a_cache_that_is_better_at_the_same_seconds_gains(tmp_path):
     )
     assert "taylorseer interval 3, ddim, 2 steps: " in line
     assert " better than ddim, 2 steps)" in line
+
+
+def test_a_metric_of_too_few_samples_is_not_what_is_said_where_another_has_enough(tmp_path):
+    run = also_swept(plain(tmp_path, samples=24), error=3, **TAYLOR)
+    frame = load_frame(run)
+    assert samples_per_dim(frame, FD) < AMPLE_SAMPLES <= samples_per_dim(frame, CLIP)
+    (record,) = said_of(run)
+    assert record["metric"] == CLIP
+    assert record["settings"][0]["best_case"]["se"] is not None
 
 
 def test_a_cache_that_is_slower_and_worse_loses_in_each_of_its_settings(tmp_path):
