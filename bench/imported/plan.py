@@ -35,6 +35,7 @@ from denoisebench.bench.score.registry import measured
 from denoisebench.bench.settings.job import PromptSettings, Settings, check_settings
 
 ENGINE = "another program"
+_LAST = "if that is not meant, add the last images"
 # What is taken of a config; all else is of images that are made here.
 _KEPT = ("prompts", "metrics", "margins", "tracking", "device", "threads", "batch_size", "images")
 
@@ -198,11 +199,13 @@ def _check_like(run: Run, prompts: PromptSet) -> None:
 
 
 def _texts(request: Request, prompts: PromptSet, images: int) -> Sequence[str] | None:
-    """The prompts that were given, all or as many as the largest cell has images; None where images
-    say them."""
-    if not (request.like or request.prompts):
+    """The prompts that were given, all or as many as the largest cell has images, or the run to be
+    like has samples; None where images say them."""
+    if request.like:
+        return prompts.first(max(images, _samples_of(request.like)))
+    if not request.prompts:
         return None
-    return prompts.first(images) if prompts.is_drawn or request.like else prompts.texts()
+    return prompts.first(images) if prompts.is_drawn else prompts.texts()
 
 
 def _said_prompts(settings: Settings, texts: Sequence[str]) -> PromptSettings:
@@ -329,6 +332,7 @@ def _warnings(
     pictures = [picture for files in cells.cells.values() for picture in files]
     if cells.note:
         yield cells.note
+    yield from _shorter(request, len(cells.prompts), prompts=prompts)
     has_prompts = prompts.path != UNCONDITIONAL
     texts = cells.prompts if has_prompts else [""] * len(cells.prompts)
     yield from copies_among(cells.cells, texts)
@@ -354,6 +358,32 @@ def _warnings(
             f"the noise of a sample is not known to be the same in all cells: {pairing}; give "
             "--same-noise if it is"
         )
+
+
+def _shorter(request: Request, samples: int, *, prompts: PromptSet) -> Iterator[str]:
+    """That cells have fewer samples than there are prompts, or than the run to be like has: it may
+    be meant so, or else the last images were lost. samples: of each cell."""
+    if request.samples is not None:
+        return  # it was asked for
+    if request.like:
+        of_run = _samples_of(request.like)
+        if samples < of_run:
+            yield (
+                f"a cell has {counted(samples, 'sample')} and one of {request.like.folder} "
+                f"{of_run:,}: {_LAST}"
+            )
+    elif request.prompts and not prompts.is_drawn and (short := -samples % len(prompts.texts())):
+        has_none = "none" if samples < len(prompts.texts()) else "fewer than the others"
+        last = "the last has" if short == 1 else f"the last {short:,} have"
+        yield (
+            f"a cell has {counted(samples, 'image')} of {len(prompts.texts()):,} prompts, of which "
+            f"{last} {has_none}: {_LAST}"
+        )
+
+
+def _samples_of(run: Run) -> int:
+    """Samples of a cell of a run; of a race, of one that ran to its end."""
+    return max(entry.samples for entry in run.entries)
 
 
 def _left_over(folder: Path, cells: Arranged, files: Iterable[Path]) -> Iterator[str]:

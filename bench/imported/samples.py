@@ -1,7 +1,7 @@
 """Which sample of its cell each image is: sample i has the same prompt in every cell."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -14,6 +14,14 @@ _SHOWN = 60  # letters of a prompt
 _GIVE_PROMPTS = (
     "give --prompts=FILE, a manifest with a column prompt, --like=RUN, or --prompts=unconditional "
     "for images that were made of none"
+)
+_GAPS = (
+    "number them without gaps, name the index of each in a manifest, or give --samples=N for the "
+    "first N"
+)
+_FROM_ONE = (
+    "numbers from 1 on are taken where they end at the number of prompts, or of the samples of the "
+    "run to be like; else the first image may be missing, so number them from 0 on"
 )
 
 
@@ -82,12 +90,26 @@ def _samples(groups: Mapping[Setting, Sequence[Picture]]) -> int:
     for setting, group in groups.items():
         largest = max(group, key=_number)
         if _number(largest) >= len(group):
+            missing = _missing({_number(picture) for picture in group}, _number(largest))
             raise UserError(
-                f"{setting.words}: {largest.file.name} is sample {largest.index}, and there are "
-                f"{counted(len(group), 'image')}: number them without gaps, name the index of each "
-                "in a manifest, or give --samples=N for the first N"
+                f"{setting.words}: {_listed(missing)} missing, counted from 0: "
+                f"{largest.file.name} is sample {largest.index}, and there are "
+                f"{counted(len(group), 'image')}: {_FROM_ONE if missing == [0] else _GAPS}"
             )
     return max(map(len, groups.values()))
+
+
+def _missing(present: Collection[int], wanted: int) -> list[int]:
+    """The first numbers below `wanted` that are not there, one more than is shown of them."""
+    return [*islice((number for number in range(wanted) if number not in present), _LISTED + 1)]
+
+
+def _listed(missing: Sequence[int]) -> str:
+    """`sample 5 is`, `samples 5, 7 are`, `samples 1, 2, 3, 4, 5, … are`."""
+    if len(missing) == 1:
+        return f"sample {missing[0]} is"
+    more = ", …" if missing[_LISTED:] else ""
+    return f"samples {', '.join(map(str, missing[:_LISTED]))}{more} are"
 
 
 def _refuse_other_settings(pictures: Sequence[Picture]) -> None:
@@ -173,13 +195,11 @@ def _in_order(setting: Setting, group: Sequence[Picture], wanted: int) -> tuple[
                 f"{setting.words}: {other.file} and {picture.file} are both sample "
                 f"{picture.index}; leave one out, or tell their cells apart in a manifest"
             )
-    missing = [*islice((n for n in range(wanted) if n not in by_index), _LISTED + 1)]
-    if missing:
-        listed = ", ".join(map(str, missing[:_LISTED])) + (", …" if missing[_LISTED:] else "")
+    if missing := _missing(by_index, wanted):
         first = f", or --samples={missing[0]} for those before" if missing[0] > 1 else ""
         raise UserError(
-            f"{setting.words}: of {counted(wanted, 'sample')} some have no image ({listed}, "
-            f"counted from 0); add them{first}"
+            f"{setting.words}: of {counted(wanted, 'sample')}, {_listed(missing)} missing, counted "
+            f"from 0; add what is missing{first}"
         )
     return tuple(by_index[number] for number in range(wanted))
 

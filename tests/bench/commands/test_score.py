@@ -12,6 +12,7 @@ from PIL import Image
 from denoisebench import UserError, apply
 from denoisebench.__main__ import run
 from denoisebench.bench.inputs.pictures import pictures_hash
+from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.records.run import load_run
 from denoisebench.bench.score.scorer import Scorer
 from tests.helpers.cli import call, tiny
@@ -207,6 +208,76 @@ def test_images_with_loss_are_told_of(made, tmp_path, capsys):
     assert "48 of 48 images were stored with loss" in out
 
 
+def numbered(folder, numbers, name="{:05d}.png"):
+    """Images of noise in files that are named by their numbers."""
+    folder.mkdir()
+    for number in numbers:
+        image = Image.effect_noise((32, 32), 60).convert("RGB")
+        image.save(folder / name.format(number))
+    return folder
+
+
+def warnings_of(out):
+    return [line for line in out.splitlines() if line.startswith("warning: ")]
+
+
+def test_a_number_that_is_missing_is_named(made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", [n for n in range(12) if n != 5])
+    code, _, err = scored(capsys, (made[0], images), *like(made), name="gap")
+    assert code == 2
+    assert "sample 5 is missing, counted from 0: 00011.png is sample 11, and there are 11" in err
+
+
+def test_fewer_images_than_a_run_has_samples_are_told_of(made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", range(11))
+    code, out, err = scored(capsys, (made[0], images), *like(made), name="shorter")
+    assert code == 0, err
+    (line,) = [line for line in warnings_of(out) if "samples" in line]
+    assert line == (
+        f"warning: a cell has 11 samples and one of {made[0] / 'made'} 12: if that is not meant, "
+        "add the last images"
+    )
+    assert "a cell has 11 samples" in Page((made[0] / "shorter" / "report.html").read_text()).text
+
+
+def test_a_prompt_of_the_run_that_no_image_is_of_is_named(made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", range(11))
+    others = [text for n, text in enumerate(PromptSet(None).first(12)) if n != 5]
+    rows = [f'{n:05d}.png,"{text}",{n}' for n, text in enumerate(others)]
+    (images / "manifest.csv").write_text("\n".join(["file,prompt,seed", *rows]))
+    code, _, err = scored(capsys, (made[0], images), *like(made), name="gap")
+    assert code == 2
+    assert "sample 5 is missing" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        ((), ["a cell has 8 images of 9 prompts, of which the last has none"]),
+        (("--samples=6",), []),  # it was asked for
+    ],
+)
+def test_fewer_images_than_prompts_are_told_of(words, warned, made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", range(8))
+    (tmp_path / "prompts.txt").write_text("".join(f"a thing {i}\n" for i in range(9)))
+    given = (f"--prompts={tmp_path / 'prompts.txt'}", *words)
+    code, out, err = scored(capsys, (made[0], images), *given, name="fewer")
+    assert code == 0, err
+    lines = [line for line in warnings_of(out) if "a cell has" in line]
+    assert len(lines) == len(warned)
+    assert all(text in line for text, line in zip(warned, lines, strict=True))
+
+
+def test_a_last_round_through_the_prompts_that_is_not_whole_is_told_of(made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", range(7))
+    (tmp_path / "prompts.txt").write_text("a\nb\nc\nd\n")
+    rows = [f"{n:05d}.png,{'abcd'[n % 4]},{n}" for n in range(7)]
+    (images / "manifest.csv").write_text("\n".join(["file,prompt,seed", *rows]))
+    given = (f"--prompts={tmp_path / 'prompts.txt'}", "metrics=none")
+    _, out, _ = scored(capsys, (made[0], images), *given, name="rounds")
+    assert "7 images of 4 prompts, of which the last has fewer than the others" in out
+
+
 def test_prompts_of_a_file_and_metrics_of_ones_own(made, tmp_path, capsys):
     (tmp_path / "prompts.txt").write_text("".join(f"a thing {i}\n" for i in range(12)))
     code, out, _ = scored(capsys, made, f"--prompts={tmp_path / 'prompts.txt'}", name="own")
@@ -253,7 +324,7 @@ def test_a_default_of_another_program_is_not_put_on_a_pipeline(made, capsys):
         (("--prompts=unconditional", "metrics=own,clip"), "one value of each setting"),
         (("--prompts=nowhere.txt",), "nowhere.txt"),
         (("--seconds=fast", "--prompts=unconditional"), "seconds that an image took"),
-        (("--prompts=unconditional", "--samples=13"), "of 13 samples some have no image"),
+        (("--prompts=unconditional", "--samples=13"), "of 13 samples, sample 12 is missing"),
         (("--prompts=unconditional", "--seconds=0"), "--seconds=0: give what an image took"),
         (("--prompts=unconditional", "prompts.path=x"), "score takes settings of metrics"),
     ],

@@ -64,10 +64,24 @@ def test_a_prompt_that_is_given_twice_has_two_samples():
 @pytest.mark.parametrize(
     ("pictures", "prompts", "reason"),
     [
-        (by_index(FEW, 0, 2), ["a", "b", "c"], "2_2.png is sample 2, and there are 2 images"),
-        (by_index(FEW, 0, 10**12), ["a", "b"], "is sample 1000000000000"),
-        (by_index(FEW, 1, 2), ["a", "b", "c"], "2_2.png is sample 2"),
-        ([*by_index(FEW, 0, 1), *by_index(MANY, 0)], ["a", "b"], r"8 steps: of 2 samples .* \(1,"),
+        (
+            by_index(FEW, 0, 2),
+            ["a", "b", "c"],
+            "sample 1 is missing, counted from 0: 2_2.png is sample 2, and there are 2 images",
+        ),
+        (by_index(FEW, *range(5), 6, 8), [*"abcdefghi"], "samples 5, 7 are missing"),
+        (
+            by_index(FEW, 0, 10**12),
+            ["a", "b"],
+            "samples 1, 2, 3, 4, 5, … are missing.* is sample 1000000000000",
+        ),
+        (by_index(FEW, 1, 2), ["a", "b", "c"], "sample 0 is missing.*numbers from 1 on are taken"),
+        (by_index(FEW, 1, 3), ["a", "b", "c"], "sample 1 is missing"),  # number 2 of the files
+        (
+            [*by_index(FEW, 0, 1), *by_index(MANY, 0)],
+            ["a", "b"],
+            "8 steps: of 2 samples, sample 1 is missing",
+        ),
         (by_prompt(FEW, ("a", 1), ("a", 1)), ["a"], "have one prompt and one seed"),
         (
             [*by_prompt(FEW, ("a", 1)), replace(*by_prompt(FEW, ("a", 2)), rest="x")],
