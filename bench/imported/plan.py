@@ -86,7 +86,8 @@ def plan_of(request: Request, config: Mapping[str, Any]) -> Given:
         _check_like(request.like, prompts)
     largest = max(Counter(picture.setting for picture in pictures).values())
     texts = _texts(request, prompts, largest)
-    cells = arranged(pictures, texts, request.samples, ends=request.like is None)
+    whole = _samples_of(request.like) if request.like else None
+    cells = arranged(pictures, texts, request.samples, whole=whole)
     if request.same_noise and (why := seeds_differ(cells.cells)):
         raise UserError(f"--same-noise: {why}; leave it out")
     if texts is None:

@@ -39,19 +39,21 @@ def arranged(
     prompts: Sequence[str] | None,
     samples: int | None = None,
     *,
-    ends: bool = True,
+    whole: int | None = None,
 ) -> Arranged:
     """Puts the images of each cell in the order of its samples.
 
-    prompts: those that images were made of, in order; None: as the images themselves say. ends:
-    whether these are all prompts, and not the first of more. samples: how many of each cell count;
-    None: all.
+    prompts: those that images were made of, in order; None: as the images themselves say. whole:
+    samples of a cell that lacks none; None: as many as there are prompts. samples: how many of each
+    cell count; None: all.
 
     A sample is known by its index, or else by its prompt, where the k-th image of a prompt, by its
     seed, is a sample of the k-th round through the prompts. Raises UserError where cells lack
     samples, have one twice, have some that no prompt is of, or differ in a prompt.
     """
-    pictures, note = _from_zero(pictures, prompts, ends=ends)
+    if whole is None and prompts is not None:
+        whole = len(prompts)
+    pictures, note = _from_zero(pictures, whole)
     is_numbered = [picture.index is not None for picture in pictures]
     if any(is_numbered) != all(is_numbered):
         file = next(p.file for p in pictures if p.index is None)
@@ -127,14 +129,11 @@ def _refuse_other_settings(pictures: Sequence[Picture]) -> None:
             )
 
 
-def _from_zero(
-    pictures: Sequence[Picture], prompts: Sequence[str] | None, *, ends: bool
-) -> tuple[list[Picture], str]:
-    """The images with indices from 0 on, where all are numbered from 1 on, up to the number of
-    prompts: else the first one may be missing."""
+def _from_zero(pictures: Sequence[Picture], whole: int | None) -> tuple[list[Picture], str]:
+    """The images with indices from 0 on, where all are numbered from 1 on, up to the samples of a
+    whole cell: else the first one may be missing. whole: None where images alone tell how many."""
     numbers = [picture.index for picture in pictures if picture.index is not None]
-    is_shifted = bool(numbers) and min(numbers) == 1 and ends
-    if not is_shifted or (prompts is not None and max(numbers) != len(prompts)):
+    if not numbers or min(numbers) != 1 or (whole is not None and max(numbers) != whole):
         return [*pictures], ""
     moved = [
         picture if picture.index is None else replace(picture, index=picture.index - 1)

@@ -228,6 +228,15 @@ def test_a_number_that_is_missing_is_named(made, tmp_path, capsys):
     assert "sample 5 is missing, counted from 0: 00011.png is sample 11, and there are 11" in err
 
 
+def test_numbers_of_comfyui_begin_at_one_beside_a_run_too(made, tmp_path, capsys):
+    images = numbered(tmp_path / "images", range(1, 13), "ComfyUI_{:05d}_.png")
+    code, out, err = scored(capsys, (made[0], images), *like(made), name="comfy")
+    assert code == 0, err
+    assert any("images are numbered from 1" in line for line in warnings_of(out))
+    (entry,) = load_run(made[0] / "comfy").entries
+    assert entry.samples == 12
+
+
 def test_fewer_images_than_a_run_has_samples_are_told_of(made, tmp_path, capsys):
     images = numbered(tmp_path / "images", range(11))
     code, out, err = scored(capsys, (made[0], images), *like(made), name="shorter")

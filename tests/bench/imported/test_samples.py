@@ -107,9 +107,15 @@ def test_a_prompt_beside_an_index_must_be_that_of_the_sample():
         arranged([picture], ["cat"])
 
 
-def test_numbers_from_one_on_of_the_first_prompts_of_more_lack_the_first(tmp_path):
+def test_numbers_from_one_on_that_end_before_a_whole_cell_may_lack_the_first():
     with pytest.raises(UserError, match="is sample 2"):
-        arranged(by_index(FEW, 1, 2), ["a", "b"], ends=False)
+        arranged(by_index(FEW, 1, 2), ["a", "b"], whole=3)
+
+
+def test_numbers_from_one_on_up_to_a_whole_cell_are_taken_where_there_are_more_prompts():
+    cells = arranged(by_index(FEW, 1, 2), ["a", "b", "c"], whole=2)
+    assert names(cells.cells[FEW]) == ["2_1.png", "2_2.png"]
+    assert cells.prompts == ("a", "b")
 
 
 def test_fewer_samples_can_be_asked_for():
