@@ -12,7 +12,7 @@ from denoisebench.bench.errors import UserError
 from denoisebench.bench.hosted.fetch import Wanted
 from denoisebench.bench.hosted.journal import REFUSED, Journal
 from denoisebench.bench.hosted.services import option_problems
-from denoisebench.bench.imported.pictures import UNKNOWN, Picture
+from denoisebench.bench.imported.pictures import Picture
 from denoisebench.bench.imported.plan import Given, job_of_images, plan_of_jobs
 from denoisebench.bench.inputs.pictures import head_of, pictures_hash
 from denoisebench.bench.inputs.prompts import CLASSES, CLOSED_FORM_PROMPTS, PromptSet
@@ -20,7 +20,15 @@ from denoisebench.bench.noise import sample_seed
 from denoisebench.bench.paths.place import is_remote
 from denoisebench.bench.plan.options import own_and_options
 from denoisebench.bench.plan.whole import idle_margins
-from denoisebench.bench.records.cell import HOSTED_KIND, SECONDS_KIND, SERVICE, Cell, digest, kept
+from denoisebench.bench.records.cell import (
+    HOSTED_KIND,
+    SECONDS_KIND,
+    SERVICE,
+    UNKNOWN,
+    Cell,
+    digest,
+    kept,
+)
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import counted, describe
 from denoisebench.bench.settings.hosted import HostedModel

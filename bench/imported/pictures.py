@@ -17,10 +17,11 @@ from denoisebench.bench.imported.png_text import settings_in
 from denoisebench.bench.inputs.pictures import pictures_in
 from denoisebench.bench.inputs.records import read_records, refuse_halves
 from denoisebench.bench.paths.guarded import Unreadable
+from denoisebench.bench.records.cell import UNKNOWN
+from denoisebench.bench.records.names import describe
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 MANIFESTS = tuple(f"manifest{suffix}" for suffix in SUFFIXES)
-UNKNOWN = "unknown"  # what a scheduler is called that nobody names
 _NUMBER = re.compile(r"\d+(?!.*\d)")  # the last one in a name
 
 
@@ -36,9 +37,8 @@ class Setting:
     @property
     def words(self) -> str:
         """`euler, 8 steps, guidance 4`, as far as it is known."""
-        steps = f"{self.steps} steps" if self.steps else ""
-        guidance = "" if self.guidance is None else f"guidance {self.guidance:g}"
-        return ", ".join(filter(None, [self.model, self.scheduler, steps, guidance]))
+        values = {name: value for name, value in vars(self).items() if value is not None}
+        return describe(values, values)
 
 
 @dataclass(frozen=True)

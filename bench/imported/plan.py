@@ -10,7 +10,6 @@ from typing import Any
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.imported.copies import copies_among
 from denoisebench.bench.imported.pictures import (
-    UNKNOWN,
     Picture,
     Setting,
     found_in,
@@ -27,7 +26,7 @@ from denoisebench.bench.plan.job import Job, Machine
 from denoisebench.bench.plan.measures import asked_metrics, check_measures, left_out
 from denoisebench.bench.plan.plan import Plan
 from denoisebench.bench.plan.whole import idle_margins
-from denoisebench.bench.records.cell import SECONDS_KIND, Cell, Entry, digest
+from denoisebench.bench.records.cell import SECONDS_KIND, UNKNOWN, Cell, Entry, digest
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.run import Run, is_run, load_run

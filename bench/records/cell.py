@@ -13,6 +13,7 @@ from denoisebench.bench.paths import hash_of
 DEVICES = ("cpu", "cuda", "mps")
 WEIGHTLESS = ("ignored", "none")  # forms of guidance in which a weight has no effect
 NONE = "none"  # the cache of a cell that has none
+UNKNOWN = "unknown"  # scheduler and number format of images that others made, where nobody says it
 RANDOM = "random"  # before the hash of a model that has no weights: its images mean nothing
 
 # What a field of a cell is used for.

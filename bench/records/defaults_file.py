@@ -9,6 +9,7 @@ from typing import Any, get_args
 from denoisebench.bench.errors import UserError
 from denoisebench.bench.paths import path_of
 from denoisebench.bench.paths.guarded import read_yaml
+from denoisebench.bench.records.cell import UNKNOWN
 from denoisebench.bench.settings.job import Dtype, Quantiser
 from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS
 
@@ -16,7 +17,7 @@ SCHEMA = 1
 DTYPES: tuple[str, ...] = (
     *get_args(Dtype),
     *(f"{dtype}+{name}" for dtype in get_args(Dtype) for name in get_args(Quantiser)),
-    "unknown",  # of images made elsewhere
+    UNKNOWN,  # of images made elsewhere
 )
 # What tells the defaults of a file apart, beside what the sweep varied, which stands under `held`.
 NAMED_BY = ("model", "task", "default_for", "strength", "budget")

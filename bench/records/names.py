@@ -4,12 +4,14 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from denoisebench.bench.records.cell import FACTS, NAMED, USUAL, WEIGHTLESS
+from denoisebench.bench.records.cell import FACTS, NAMED, UNKNOWN, USUAL, WEIGHTLESS
 from denoisebench.bench.records.columns import COLUMNS
 
 _WORDS = {name: known.word for name, known in FACTS.items() if known.word} | dict.fromkeys(
     ("samples", "asked_samples"), "{} samples"
 )
+# What is called unknown, of images that others made, by its field: empty where nothing is said.
+_UNKNOWN_WORDS = {"scheduler": "scheduler unknown", "dtype": ""}
 FAILED_METRIC = "a metric that failed"  # what a cell lacks whose other numbers are there
 _PLURALS = ("{} steps", "{} samples")
 
@@ -28,11 +30,12 @@ def cell_name(
 
 
 def describe(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """`shapes-ddpm, guidance 4`: the named fields in words. Empty ones are left out, and a weight
-    of guidance that has no effect."""
+    """`shapes-ddpm, guidance 4`: the named fields in words. Empty ones are left out, a weight of
+    guidance that has no effect, and a number format that is not known."""
     is_vain = values.get("guidance_form") in WEIGHTLESS
     texts = {n: plain(n, values[n]) for n in names if not (is_vain and n == "guidance")}
-    return ", ".join(_in_words(name, text) for name, text in texts.items() if text)
+    words = [_in_words(name, text) for name, text in texts.items() if text]
+    return ", ".join(filter(None, words))
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -59,6 +62,8 @@ def _is_told(name: str, values: Mapping[str, Any]) -> bool:
 
 
 def _in_words(name: str, text: str) -> str:
+    if text == UNKNOWN and name in _UNKNOWN_WORDS:
+        return _UNKNOWN_WORDS[name]
     known = FACTS.get(name)
     if known and known.nothing and text == USUAL[name]:
         return known.nothing

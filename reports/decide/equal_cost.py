@@ -5,7 +5,8 @@ The rule is that of metrics/decide/equal_cost.py; here it meets the rows of a ru
 - **Plain** are cells without a cache, not compiled, in the model's own number format. A run does
   not say which that is: it is the most exact one that was swept unquantised. A cell's rivals are
   the plain cells that differ from it in nothing but scheduler and steps. What differs from plain in
-  two ways is judged as the two together.
+  two ways is judged as the two together. Of cells whose number format nobody knows, such as images
+  of another program, nothing is said.
 - **Cost** is seconds, by the bounds of metrics/decide/budget.py, where timings are even and all
   plain cells have an error. Else a cache alone is held to what was counted: operations, which see
   all that it saves, or blocks. Nothing that is counted shows what a precision or a compilation
@@ -23,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from denoisebench.bench.records.cell import SWITCHES, USUAL
+from denoisebench.bench.records.cell import SWITCHES, UNKNOWN, USUAL
 from denoisebench.bench.records.columns import PANEL_FIELDS
 from denoisebench.bench.records.names import describe
 from denoisebench.bench.records.run import SECONDS, Run, budget_of
@@ -117,7 +118,7 @@ def _reach(frame: pd.DataFrame, metric: str, *, decisions: Decisions, pairs: int
 def _groups(
     frame: pd.DataFrame, estimates: Estimates, *, gating: Mapping[str, Any]
 ) -> Iterator[_Group]:
-    finished = without_batches(done(frame))
+    finished = without_batches(done(frame[frame["dtype"] != UNKNOWN]))
     held = [name for name in PANEL_FIELDS if name not in SWITCHES]
     named = [name for name in panel_names(frame) if name not in (*SWITCHES, "engine")]
     lead = leading(estimates, gating)

@@ -72,7 +72,8 @@ def front_labels(
     scale = np.log if logarithmic else np.positive
     x = _pixels(cost, cost, panel[0])
     y = _pixels(scale(points["value"]), scale(points[["value", "low", "high"]]), panel[1])
-    text = points["scheduler"] + " " + points["steps"].astype(str)
+    steps = " " + points["steps"].astype(str)
+    text = points["scheduler"] + steps.where(points["steps"] > 0, "")  # 0: not known
     length = _LETTER * text.str.len()
     start = (x + 6).clip(upper=panel[0] - length)
     height = pd.Series(math.nan, index=points.index)

@@ -306,9 +306,14 @@ def test_numbered_files_are_one_cell_without_steps(made, tmp_path, capsys):
     )
     assert code == 0, out
     assert "0 steps" not in out
+    assert "plain, scheduler unknown" in out
+    assert "unknown, unknown" not in out
+    assert "at equal cost" not in out
     (row,) = pd.read_parquet(made[0] / "plain" / "results.parquet").to_dict("records")
     assert (row["scheduler"], row["samples"], row["latency_p50_s"]) == ("unknown", 8, 0.5)
-    assert "0 steps" not in Page((made[0] / "plain" / "report.html").read_text()).text
+    page = Page((made[0] / "plain" / "report.html").read_text()).text
+    assert "0 steps" not in page
+    assert "at equal cost" not in page
 
 
 @pytest.mark.slow

@@ -78,6 +78,11 @@ def test_texts_are_stripped_and_large_numbers_exact(folder):
     assert (picture.seed, picture.setting.scheduler) == (2**64 - 1, "euler")
 
 
+def test_a_setting_is_named_by_what_is_known_of_it():
+    assert Setting("m", "euler", 1, 4.5).words == "m, euler, 1 step, guidance 4.5"
+    assert Setting().words == "scheduler unknown"
+
+
 def test_a_file_of_another_kind_is_no_manifest(folder):
     with pytest.raises(UserError, match=r"give one of \.csv, \.tsv, \.jsonl"):
         listed(manifest(folder, "x", "list.parquet"), folder)

@@ -27,6 +27,11 @@ NAME = "m, ddim, 10 steps, guidance 4"
         ),
         ({"options": '{"clip_skip": 1, "eta": 0.5}'}, f"{NAME}, clip_skip=1, eta=0.5"),
         ({"guidance_form": "embedded", "call": '{"eta": 1.0}'}, NAME),
+        ({"dtype": "unknown"}, NAME),  # of images that others made
+        (
+            {"dtype": "unknown", "scheduler": "unknown"},
+            "m, scheduler unknown, 10 steps, guidance 4",
+        ),
         ({"dtype": "bfloat16+int8wo", "compile": "full"}, f"{NAME}, bfloat16+int8wo, full compile"),
     ],
 )
@@ -44,6 +49,7 @@ def test_what_tells_cells_apart_is_said_however_usual_it_is():
     values = {**asdict(CELL), "samples": 64}
     assert cell_name(values, also=("seed", "samples")) == f"{NAME}, seed 0, 64 samples"
     assert cell_name(values, also=("dtype",)) == f"{NAME}, float32"
+    assert cell_name({**values, "dtype": "unknown"}, also=("dtype",)) == NAME
     assert "ddim, scheduler class DDIMScheduler, 10" in cell_name(values, also=("scheduler_class",))
     assert cell_name(values, also=("scheduler_flags",)) == f"{NAME}, scheduler flags {{}}"
     assert cell_name(values, also=("negative_prompt",)) == NAME  # empty

@@ -155,6 +155,12 @@ def test_what_costs_less_than_all_plain_cells_is_held_against_none(tmp_path):
     assert "no plain cell costs as little" in equal_cost_lines([record])[0]
 
 
+def test_of_cells_whose_number_format_nobody_knows_nothing_is_said(tmp_path):
+    run = also_swept(plain(tmp_path), error=0.1, dtype="unknown")
+    assert said_of(replace(run, entries=run.entries[4:])) == []
+    assert said_of(run) == []  # nor beside those of a sweep
+
+
 def test_without_plain_cells_nothing_is_said(tmp_path):
     run = also_swept(plain(tmp_path), **TAYLOR)
     (record,) = said_of(replace(run, entries=run.entries[4:]))
