@@ -14,13 +14,15 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs.deep_png import is_deep, round_levels
 from denoisebench.bench.paths import file_hash, hash_of
 from denoisebench.bench.paths.guarded import Unreadable, regular
 
 READING = "seen 1"  # raise it when a file is read as another image: what was made of it is old
+_DEEP_READING = "rounded 1"  # the same of files of 16 bits a channel of colour alone
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # that are looked for, whatever the suffix says
 _LARGEST = 2**26  # pixels
@@ -60,12 +62,15 @@ def _is_regular(path: Path) -> bool:
 @cache
 def pictures_hash(paths: Sequence[Path]) -> str:
     """SHA-256 of what the files hold, in their order, and of how they are read; 16 hex digits."""
-    return hash_of((READING.encode(), *map(file_hash, paths)))
+    content = [READING.encode(), *map(file_hash, paths)]
+    return hash_of([*content, _DEEP_READING.encode()] if any(map(is_deep, paths)) else content)
 
 
 def read_picture(path: Path, label: str) -> Image.Image:
     """The image in mode RGB as it is to be seen. Raises UserError when it cannot be read so."""
     with _opened(path, label) as picture:
+        if is_deep(path):
+            round_levels(picture, path)
         picture.load()
         return _seen(ImageOps.exif_transpose(picture))
 
@@ -93,7 +98,7 @@ def head_of(path: Path, label: str) -> Head:
 
 
 @contextmanager
-def _opened(path: Path, label: str) -> Iterator[Image.Image]:
+def _opened(path: Path, label: str) -> Iterator[ImageFile.ImageFile]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is odd about a file and harms no pixel

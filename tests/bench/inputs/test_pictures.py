@@ -2,19 +2,29 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.inputs import deep_png as deep_pngs
 from denoisebench.bench.inputs import pictures
 from denoisebench.bench.inputs.pictures import head_of, pictures_hash, pictures_in, read_picture
 from tests.helpers.fuzz import complaint, damaged
+from tests.helpers.png_files import deep_png, png
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
 GREY = NOISE[..., 0]
 ORANGE = (255, 128, 0)
+DEEP = np.random.default_rng(2).integers(0, 65536, (9, 13, 3), np.uint16)
+OPAQUE = np.full((9, 13, 1), 65535, np.uint16)
+DEEP_FORMS = {  # of images that PIL cuts to the high byte: what is written, and its colours
+    "RGB": (DEEP, DEEP),
+    "RGBA": (np.concatenate([DEEP, OPAQUE], 2), DEEP),
+    "LA": (np.concatenate([DEEP[..., :1], OPAQUE], 2), DEEP[..., [0, 0, 0]]),
+}
 
 
 def read(path):
@@ -61,25 +71,51 @@ def test_16_bits_of_grey_are_rounded_to_the_nearest_of_256_levels(tmp_path):
     assert abs(image.mean() - 127.5) < 0.01
 
 
+@pytest.mark.parametrize("is_interlaced", [False, True])
+@pytest.mark.parametrize("form", DEEP_FORMS)
+def test_16_bits_of_colour_are_rounded_as_those_of_grey(form, is_interlaced, tmp_path):
+    written, seen = DEEP_FORMS[form]
+    path = tmp_path / "x.png"
+    path.write_bytes(deep_png(written, is_interlaced=is_interlaced))
+    np.testing.assert_array_equal(read(path), np.rint(seen / 257))
+    assert head_of(path, "picture").size == (13, 9)
+
+
+@pytest.mark.parametrize(("alpha", "is_opaque"), [(65407, True), (65406, False), (0, False)])
+def test_16_bits_of_alpha_hide_nothing_where_8_bits_would_not(alpha, is_opaque, tmp_path):
+    levels = np.concatenate([DEEP, OPAQUE], 2)
+    levels[3, 4, 3] = alpha
+    path = tmp_path / "x.png"
+    path.write_bytes(deep_png(levels))
+    lines = complaint(lambda: read(path), UserError)
+    assert (lines == []) == is_opaque
+    assert all("it has transparent pixels" in line for line in lines)
+
+
+def test_a_colour_of_16_bits_that_is_transparent_is_refused_where_a_pixel_has_it(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(deep_png(DEEP, clear=tuple(DEEP[5, 6].tolist())))
+    with pytest.raises(UserError, match="it has transparent pixels"):
+        read(path)
+    other = DEEP[5, 6] ^ 1  # in a low byte
+    path.write_bytes(deep_png(DEEP, clear=tuple(other.tolist())))
+    np.testing.assert_array_equal(read(path), np.rint(DEEP / 257))
+
+
+def test_16_bits_of_colour_in_a_layout_that_pil_does_not_have_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "x.png"
+    path.write_bytes(deep_png(DEEP))
+    monkeypatch.setattr(deep_pngs, "_LOW", {})
+    with pytest.raises(UserError, match="convert it to 8 bits"):
+        read(path)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_few_bits_of_grey_reach_from_black_to_white(bits, tmp_path):
-    """Written by hand, as PIL writes no such file."""
-    import struct
-    import zlib
-
-    def chunk(kind, content):
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
-
     head = struct.pack(">IIBBBBB", 8, 1, bits, 0, 0, 0, 0)
     row = b"\x00" + b"\x00" * (bits // 2) + b"\xff" * (bits - bits // 2)
     path = tmp_path / "x.png"
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(row))
-        + chunk(b"IEND", b"")
-    )
+    path.write_bytes(png(head, row))
     image = read(path)
     assert image[0, -1].tolist() == [255] * 3
     assert {0, 255} >= set(np.unique(image).tolist())
@@ -203,6 +239,18 @@ def test_another_way_of_reading_is_another_identity(tmp_path, monkeypatch):
     assert pictures_hash((path,)) != before
 
 
+def test_another_way_of_reading_16_bits_is_another_identity_of_those_files_alone(
+    tmp_path, monkeypatch
+):
+    deep, plain = tmp_path / "deep.png", saved(tmp_path, Image.fromarray(GREY))
+    deep.write_bytes(deep_png(DEEP))
+    before = [pictures_hash((path,)) for path in (deep, plain)]
+    monkeypatch.setattr(pictures, "_DEEP_READING", "cut")
+    pictures_hash.cache_clear()
+    after = [pictures_hash((path,)) for path in (deep, plain)]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, True]
+
+
 def test_damage_anywhere_is_an_image_or_one_clear_line(tmp_path):
     """Every file of a fuzz is read or refused; nothing else comes out."""
     draws = np.random.default_rng(1)
@@ -212,6 +260,7 @@ def test_damage_anywhere_is_an_image_or_one_clear_line(tmp_path):
         image = Image.fromarray(NOISE)
         image.save(buffer, Image.registered_extensions()[name[1:]], icc_profile=profile((0, 1, 2)))
         wholes.append((tmp_path / name, buffer.getvalue()))
+    wholes.append((tmp_path / "deep.png", deep_png(DEEP)))
     for _ in range(150):
         for path, whole in wholes:
             path.write_bytes(damaged(whole, draws))
