@@ -1,6 +1,6 @@
 """What is known of each image of a folder: from a manifest, from the file itself, or by its name.
 
-manifest.csv, .tsv, .jsonl   a record for each image; COLUMNS says what it may hold
+manifest.csv, .tsv, .jsonl   a record for each image; columns.py says what it may hold
 PNG text                     as Stable Diffusion web UI and ComfyUI write it: png_text.py
 else                         the last number in the file's name is the sample
 """
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.columns import COLUMNS, by_column
 from denoisebench.bench.imported.png_text import settings_in
 from denoisebench.bench.inputs.pictures import pictures_in
 from denoisebench.bench.inputs.records import read_records, refuse_halves
-from denoisebench.bench.paths.guarded import Unreadable
+from denoisebench.bench.paths.guarded import Unreadable, read_text
 from denoisebench.bench.records.cell import UNKNOWN
 from denoisebench.bench.records.names import describe
 
@@ -54,13 +55,6 @@ class Picture:
     rest: str = ""  # what else made it, as its file says: the same for all of a cell
 
 
-COLUMNS = (
-    "file",
-    *(part.name for part in fields(Setting)),
-    *(part.name for part in fields(Picture) if part.name not in ("file", "setting", "rest")),
-)
-
-
 def manifest_in(folder: Path) -> Path | None:
     """The manifest that lies in a folder; None where there is none. Raises UserError for two."""
     present = [folder / name for name in MANIFESTS if (folder / name).exists()]
@@ -74,24 +68,36 @@ def listed(manifest: Path, folder: Path) -> tuple[list[Picture], list[str]]:
     """The images of a manifest, in its order, and the names of columns that mean nothing here;
     files are looked for in the folder.
 
-    Raises UserError for a record that names no image, one that is not there, or a value of another
-    kind than its column holds.
+    Raises UserError for a record that names no image, one that is not there, a value of another
+    kind than its column holds, or a column that is called otherwise than it seems to be meant.
     """
     if manifest.suffix.lower() not in SUFFIXES:
         raise UserError(f"manifest {manifest}: give one of {', '.join(SUFFIXES)}")
     try:
+        _refuse_semicolons(manifest)
         records = read_records(manifest, None)
     except Unreadable as error:
         raise UserError(f"manifest {manifest} cannot be read: {error}") from error
     if not records:
         raise UserError(f"manifest {manifest}: names no image")
+    records, unread = by_column(records, f"manifest {manifest}")
     pictures = [
         _of_record(record, f"manifest {manifest}: record {number}", folder)
         for number, record in enumerate(records, 1)
     ]
     _refuse_twice([picture.file for picture in pictures], manifest)
-    names = dict.fromkeys(name for record in records for name in record)
-    return pictures, [str(name) for name in names if name and name not in COLUMNS]
+    return pictures, unread
+
+
+def _refuse_semicolons(manifest: Path) -> None:
+    """Raises Unreadable for columns that are separated as some spreadsheets do it."""
+    if manifest.suffix.lower() == ".csv":
+        header = read_text(manifest).partition("\n")[0]
+        if ";" in header and "," not in header:
+            raise Unreadable(
+                f"its header {header.strip()} has one column; separate columns by commas, or by "
+                "tabs in a .tsv"
+            )
 
 
 def _refuse_twice(files: Sequence[Path], manifest: Path) -> None:
@@ -103,8 +109,14 @@ def _refuse_twice(files: Sequence[Path], manifest: Path) -> None:
 
 
 def _of_record(record: Any, where: str, folder: Path) -> Picture:
-    if not isinstance(record, Mapping) or not record.get("file"):
-        raise UserError(f"{where} names no file; give its path in a column `file`")
+    if not isinstance(record, Mapping):
+        raise UserError(f"{where} has no columns; give an object with the key `file`")
+    if not record.get("file"):
+        names = ", ".join(name for name in record if name)
+        raise UserError(
+            f"{where} names no file; the columns that were read are {names}; give its path in a "
+            f"column `file`, and what is known of it in {', '.join(COLUMNS[1:])}"
+        )
     file = folder / str(record["file"])
     if not _is_there(file):
         raise UserError(f"{where}: there is no {file}; mend the name or take the record out")

@@ -58,8 +58,8 @@ def arranged(
     if any(is_numbered) != all(is_numbered):
         file = next(p.file for p in pictures if p.index is None)
         raise UserError(f"{file} has no index, and others have: give one to each or to none")
-    if prompts is None and any(picture.prompt is None for picture in pictures):
-        raise UserError(f"the prompts are not known: {_GIVE_PROMPTS}")
+    if prompts is None:
+        _refuse_unknown_prompts(pictures)
     _refuse_other_settings(pictures)
     groups = _cells(pictures)
     wanted = samples or _samples(groups)
@@ -77,6 +77,19 @@ def arranged(
     for setting, ordered in cells.items():
         _check_prompts(setting, ordered, of_samples)
     return Arranged(cells, tuple(of_samples), note)
+
+
+def _refuse_unknown_prompts(pictures: Sequence[Picture]) -> None:
+    """Raises UserError where images do not say their prompts, or some of them do not."""
+    without = [picture for picture in pictures if picture.prompt is None]
+    if without and len(without) == len(pictures):
+        raise UserError(f"the prompts are not known: {_GIVE_PROMPTS}")
+    if without:
+        raise UserError(
+            f"{len(without)} of {counted(len(pictures), 'image')} say no prompt, the first is "
+            f"{without[0].file}: give it one where the others have theirs, or --prompts=FILE with "
+            "those of all"
+        )
 
 
 def _cells(pictures: Sequence[Picture]) -> dict[Setting, list[Picture]]:

@@ -1,11 +1,13 @@
 """What is known of the images of a folder."""
 
 import json
+from dataclasses import fields
 
 import pytest
 from PIL import Image
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.imported.columns import COLUMNS
 from denoisebench.bench.imported.pictures import (
     Picture,
     Setting,
@@ -70,6 +72,68 @@ def test_a_record_that_is_wrong_is_named(row, reason, folder):
     path = manifest(folder, f"file,steps,guidance\n{row}\n")
     with pytest.raises(UserError, match=reason):
         listed(path, folder)
+
+
+def test_columns_are_known_in_any_case(folder):
+    path = manifest(folder, "File,INDEX, Prompt,Note\na.png,3,a cat,x\n")
+    (pictures, unread) = listed(path, folder)
+    assert pictures == [Picture(folder / "a.png", index=3, prompt="a cat")]
+    assert unread == ["Note"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("sampler", "scheduler"),
+        ("Sampler", "scheduler"),
+        ("cfg", "guidance"),
+        ("CFG scale", "guidance"),
+        ("step", "steps"),
+        ("seeds", "seed"),
+        ("noise_seed", "seed"),
+        ("promt", "prompt"),
+    ],
+)
+def test_a_column_that_is_meant_for_another_is_refused(name, meant, folder):
+    path = manifest(folder, f"file,{name}\na.png,1\n")
+    with pytest.raises(UserError, match=f"column {name}: did you mean {meant}"):
+        listed(path, folder)
+
+
+@pytest.mark.parametrize("name", ["note", "negative_prompt", "prompt_id", "model_hash", "size"])
+def test_a_column_that_is_meant_for_none_is_named(name, folder):
+    assert listed(manifest(folder, f"file,{name}\na.png,1\n"), folder)[1] == [name]
+
+
+def test_another_name_beside_the_column_itself_is_not_read(folder):
+    path = manifest(folder, "file,scheduler,sampler\na.png,euler,Euler a\n")
+    ((picture,), unread) = listed(path, folder)
+    assert (picture.setting.scheduler, unread) == ("euler", ["sampler"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("name,who\na.png,x\n", "record 1 names no file; the columns that were read are name, who"),
+        ("path\na.png\n", "column path: did you mean file"),
+        ("file,File\na.png,b.png\n", "has the column file 2 times"),
+        ("file;index\na.png;0\n", "its header file;index has one column; separate columns by com"),
+        ("file;prompt\na.png;a cat, wet\n", "separate columns by commas"),
+    ],
+)
+def test_columns_that_cannot_be_read_are_shown(text, reason, folder):
+    with pytest.raises(UserError, match=reason):
+        listed(manifest(folder, text), folder)
+
+
+def test_a_line_without_columns_is_named(folder):
+    with pytest.raises(UserError, match="record 1 has no columns"):
+        listed(manifest(folder, '"a.png"\n', "manifest.jsonl"), folder)
+
+
+def test_columns_are_what_is_known_of_an_image():
+    known = {part.name for part in (*fields(Setting), *fields(Picture))}
+    assert {*COLUMNS} == known - {"setting", "rest"}
 
 
 def test_texts_are_stripped_and_large_numbers_exact(folder):

@@ -92,6 +92,11 @@ def test_a_prompt_that_is_given_twice_has_two_samples():
         (by_index(FEW, 0, 1, 2), ["a", "b"], "there are 2 prompts and 3 samples"),
         (by_index(FEW, 0, 0), ["a"], "are both sample 0"),
         (by_index(FEW, 0, 1), None, "the prompts are not known"),
+        (
+            [*by_prompt(FEW, ("a", 1), ("b", 1)), Picture(Path("c.png"), FEW)],
+            None,
+            "1 of 3 images say no prompt, the first is c.png",
+        ),
         (by_prompt(FEW, ("x", 1)), ["a"], "“x” is none of those given"),
         ([*by_index(FEW, 0), *by_prompt(FEW, ("a", 1))], ["a"], "has no index"),
     ],
