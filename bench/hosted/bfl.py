@@ -176,8 +176,9 @@ def _check(response: httpx.Response) -> None:
 def _is_a_price(cost: object) -> TypeGuard[float]:
     """Whether what an order is said to cost can be believed. Nothing, or less, is what a bound of
     money and images cannot count by: the table of prices holds then."""
-    is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
-    return is_number and math.isfinite(cost) and cost > 0
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return False
+    return math.isfinite(cost) and cost > 0
 
 
 def _said(response: httpx.Response) -> str:
