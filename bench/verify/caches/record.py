@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from denoisebench.bench.caches.catalogue import CACHES
 from denoisebench.bench.caches.known import KNOWN, TABLE, KnownCacheDefect
 from denoisebench.bench.machine import environment
 from denoisebench.bench.verify.caches.judge import LIMITS, severity
@@ -142,8 +141,7 @@ def _pipelines(rows: Sequence[VerifiedCache]) -> list[dict[str, Any]]:
 def _trials(rows: Sequence[VerifiedCache]) -> list[dict[str, Any]]:
     verified = dict.fromkeys(row.trial for row in rows)
     return [
-        {"name": name, "what": CACHES[TRIALS[name].cache].what, "cache": TRIALS[name].cache}
-        for name in verified
+        {"name": name, "what": TRIALS[name].does, "cache": TRIALS[name].cache} for name in verified
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from denoisebench.bench.caches.catalogue import Cache, make_cache
+from denoisebench.bench.caches.catalogue import CACHES, Cache, make_cache
 
 STEPS = 6
 
@@ -29,6 +29,13 @@ class Trial:
     def at(self, value: Any) -> Cache:
         """The cache at a value of its option."""
         return self._with(self.base, {name: value for name in (self.option, *self.alike)})
+
+    @property
+    def does(self) -> str:
+        """What it does: by an option that is on, where one makes the trial what it is."""
+        spec = CACHES[self.cache]
+        ways = [spec.options[name].what for name, value in self.way.items() if value is True]
+        return ways[0] if ways else spec.what
 
     @property
     def rungs(self) -> list[Cache]:
