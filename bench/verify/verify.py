@@ -1,15 +1,14 @@
 """Measures and judges schedulers: every path and grid of each."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from denoisebench.bench.verify import measures, noising
 from denoisebench.bench.verify.case import Case
 from denoisebench.bench.verify.judge import Check, judge, worst
+from denoisebench.bench.verify.processes import pool_of
 from denoisebench.bench.verify.subject import NATIVE, SPACINGS, Subject
 
 # Where the order shows best: a smooth grid that ends at the same level for any number of steps.
@@ -49,7 +48,7 @@ def verify(subjects: Sequence[Subject]) -> Iterator[list[VerifiedCase]]:
     """Yields the rows of each subject, in order, as soon as its cases are done; they run in
     parallel."""
     parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(parts))) as pool:
+    with pool_of(len(parts)) as pool:
         done = pool.map(verify_case, *zip(*parts, strict=True))
         for subject in subjects:
             cases = len(subject.paths) * len(subject.grids)

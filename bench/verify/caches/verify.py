@@ -1,9 +1,7 @@
 """Measures and judges caches on every tiny pipeline with every scheduler that it takes."""
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +9,7 @@ from denoisebench.bench.verify.caches.judge import judge
 from denoisebench.bench.verify.caches.tiny import TINY
 from denoisebench.bench.verify.caches.trials import trials_of
 from denoisebench.bench.verify.judge import Check, worst
+from denoisebench.bench.verify.processes import pool_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def cases_of(caches: Sequence[str]) -> list[tuple[str, str, str]]:
 
 def verify_caches(cases: Sequence[tuple[str, str, str]]) -> Iterator[VerifiedCache]:
     """Yields the row of each case, in order, as soon as it is measured; they run in parallel."""
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(cases))) as pool:
+    with pool_of(len(cases)) as pool:
         yield from pool.map(verify_case, *zip(*cases, strict=True))
 
 
