@@ -3,6 +3,7 @@
 import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
@@ -13,6 +14,7 @@ from denoisebench.bench.interface.words import chosen_by
 from denoisebench.bench.records.names import counted
 from denoisebench.bench.records.own_metrics import declare_recorded
 from denoisebench.bench.records.run import Run, load_run
+from denoisebench.bench.settings.budget import budget_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +97,31 @@ class Results:
         text = defaults_yaml(self._run, records(self._frame), self._decisions)
         defaults: list[dict[str, Any]] = yaml.safe_load(text)["defaults"]  # as a file gives them
         return defaults
+
+    def budgets(self, budget: str | None = None) -> list[dict[str, Any]]:
+        """The best cell at each budget as mappings, those of defaults.yaml; none without a budget.
+
+        budget: such as "tflops:0.002,0.004"; by default the sweep's own. Dollars of a machine take
+        its price, `denoisebench report --usd-per-hour`. Raises UserError for what is no budget."""
+        from denoisebench.reports.decide.budgets import at_budgets, budget_records
+
+        run = self._run
+        if budget is not None:
+            try:
+                run = replace(run, budget=budget_of(budget))
+            except ValueError as error:
+                raise UserError(f"budget={budget}: {error}") from error
+        purchases = at_budgets(run, self._frame, self._estimates, decisions=self._decisions)
+        return budget_records(run, self._frame, purchases, decisions=self._decisions)
+
+    def equal_cost(self) -> list[dict[str, Any]]:
+        """What each cache, precision and compilation of the run is worth beside fewer steps, as
+        mappings, those of defaults.yaml: its verdict, at equal what, and its best case."""
+        from denoisebench.reports.decide.equal_cost import equal_cost_records
+
+        return equal_cost_records(
+            self._run, self._frame, self._estimates, decisions=self._decisions
+        )
 
     def plot(self, metric: str, figure: str = "vs_steps") -> "Chart":
         """A figure of the report as an Altair chart, which a notebook shows.

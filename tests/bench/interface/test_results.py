@@ -6,9 +6,10 @@ import pytest
 
 import denoisebench as db
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.records.defaults_file import read_budgets, read_equal_cost
 from denoisebench.bench.records.store import Store
 from tests.helpers.cli import call
-from tests.helpers.fake_run import CLIP, FD, fabricate
+from tests.helpers.fake_run import CLIP, FD, also_swept, fabricate
 from tests.helpers.plugins import gaussian, write
 
 CONTRAST = """
@@ -37,6 +38,21 @@ def test_what_is_done_to_a_frame_changes_no_later_one(run):
 
 def test_the_defaults_are_those_of_the_file(run):
     assert run.defaults() == db.read_defaults(run.folder / "defaults.yaml")
+
+
+def test_budgets_and_worths_at_equal_cost_are_those_of_the_file(tmp_path, capsys):
+    run = fabricate(tmp_path / "run", steps=(2, 4, 8), guidances=(4.0,), samples=100)
+    run = also_swept(run, cache="pyramid", cache_options="{}")
+    results = db.load(run.folder)
+    assert results.budgets() == []
+    path = run.folder / "defaults.yaml"
+    call(capsys, "report", run.folder, "budget=nfe:3,6")
+    assert results.budgets("nfe:3,6") == read_budgets(path)
+    assert db.load(run.folder).budgets("nfe:6") != read_budgets(path)
+    assert results.equal_cost() == read_equal_cost(path)
+    assert results.equal_cost()[0]["switched_on"] == "pyramid"
+    with pytest.raises(UserError, match=r"budget=nfe: give a unit and what may be spent"):
+        results.budgets("nfe")
 
 
 def test_a_comparison_has_the_numbers_of_the_command(run, capsys):
