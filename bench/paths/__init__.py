@@ -235,6 +235,18 @@ def is_running(process: int) -> bool:
     return True
 
 
+def may_be_paused(process: int) -> bool:
+    """Whether a process of this machine is stopped, as by SIGSTOP; where the system does not say,
+    as macOS, it may be."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return not Path("/proc/self/stat").exists()
+    except (OSError, IndexError):
+        return True
+    return state in ("T", "t")
+
+
 @cache
 def process_space() -> str:
     """What process numbers count in: a short name of this boot of this machine and, in a container,

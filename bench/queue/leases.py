@@ -9,7 +9,8 @@
 A lease is a file that one of many can create: by a hard link, on a network file system too, or by a
 conditional put. No lock of the system is needed. It has no date: a member is gone when an observer
 has seen its heartbeat stand still for `patience_s` of the observer's own clock, so clocks may
-differ. On the member's own machine its process is asked for, which needs no waiting.
+differ. On the member's own machine its process is asked for, which needs no waiting: but where one
+runs, it may be another that was given the same number, as in a container that is started again.
 
 A member that was only paused comes back to leases that others hold by then. So what is done under a
 lease must be harmless when it is done twice; a lease saves work, and nothing that is stored is
@@ -26,13 +27,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import is_running, process_space
+from denoisebench.bench.paths import is_running, may_be_paused, process_space
 from denoisebench.bench.paths.place import Place
 
 PATIENCE_S = 30.0
 _BEATS = 6  # within the patience
 _POLL_S = 0.5
 _LAST_BEAT_S = 2.0  # that one which is under way is waited for: a silent server holds nobody up
+_OF_THIS_PROCESS: set[str] = set()  # members that have not ended
 
 
 @dataclass(eq=False)
@@ -48,6 +50,9 @@ class Leases:
     _seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)  # beat, and since when
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        _OF_THIS_PROCESS.add(self.member)
 
     def __enter__(self) -> "Leases":
         self.place.prepare("members", "leases", "lost", "failed")
@@ -69,6 +74,7 @@ class Leases:
         for name in (self._ticket, _heart(self.member)):
             with suppress(OSError, UserError):  # a heart that stays is seen to stand still
                 self.place.delete(name)
+        _OF_THIS_PROCESS.discard(self.member)
 
     def _check_place(self) -> None:
         """Raises UserError where two could hold one item."""
@@ -92,10 +98,15 @@ class Leases:
         return holder is not None and self.is_gone(holder) and self._take_over(item, holder)
 
     def claim_patiently(self, item: str) -> bool:
-        """The same, for long enough to see whether a holder elsewhere is alive."""
+        """The same, for long enough to see whether a holder is alive; one on this machine is seen
+        to be so at its next heartbeat."""
         until = time.monotonic() + 1.5 * self.patience_s
+        beats: dict[str, bytes] = {}  # the first that was seen, by member
         while not self.claim(item):
-            if self._is_alive_here(self.holder(item)) or time.monotonic() > until:
+            holder = self.holder(item)
+            if holder is not None and self._is_alive_here(holder, beats):
+                return False
+            if time.monotonic() > until:
                 return False
             time.sleep(_POLL_S)
         return True
@@ -160,7 +171,7 @@ class Leases:
     def is_gone(self, member: str) -> bool:
         """Whether a member has ended, or seems so to this observer, who may have to ask again."""
         process = process_here(member)
-        if process is not None and not is_running(process):
+        if process is not None and (_is_forerunner(member, process) or not is_running(process)):
             return True
         now = time.monotonic()
         beat = self._beat_of(member)
@@ -170,10 +181,18 @@ class Leases:
             return False
         return now - since > self.patience_s
 
-    def _is_alive_here(self, member: str | None) -> bool:
-        """Whether a member is a process of this machine that runs."""
-        process = process_here(member or "")
-        return process is not None and is_running(process)
+    def _is_alive_here(self, member: str, beats: dict[str, bytes]) -> bool:
+        """Whether a member is surely a process of this machine: that its number runs says little,
+        since numbers are given again. A paused one is, for its heart may stand for long.
+
+        beats: the first that was seen of each member; that of this one is added.
+        """
+        process = process_here(member)
+        if process is None or _is_forerunner(member, process) or not is_running(process):
+            return False
+        beat = self._beat_of(member)
+        has_beaten = bool(beat) and beats.setdefault(member, beat) != beat
+        return has_beaten or member in _OF_THIS_PROCESS or may_be_paused(process)
 
     def _take_over(self, item: str, holder: str) -> bool:
         """Takes the lease of a member that is gone; False when another was quicker."""
@@ -212,6 +231,12 @@ def process_here(member: str) -> int | None:
     space, _, rest = member.partition("-")
     number = rest.partition("-")[0]
     return int(number) if space == process_space() and number.isdecimal() else None
+
+
+def _is_forerunner(member: str, process: int) -> bool:
+    """Whether a member was a process of before that had this one's number: the first process of a
+    container has the same each time."""
+    return process == os.getpid() and member not in _OF_THIS_PROCESS
 
 
 def _heart(member: str) -> str:

@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from denoisebench.bench.errors import UserError
+from denoisebench.bench.paths import process_space
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue import leases as leasing
 from denoisebench.bench.queue.leases import Leases
@@ -29,9 +32,9 @@ def clock(monkeypatch):
     return now
 
 
-def hold_from_elsewhere(folder, item, beat=b"7"):
-    (folder / "members" / f"{ELSEWHERE}.beat").write_bytes(beat)
-    (folder / "leases" / item).write_text(ELSEWHERE)
+def hold_from_elsewhere(folder, item, beat=b"7", *, member=ELSEWHERE):
+    (folder / "members" / f"{member}.beat").write_bytes(beat)
+    (folder / "leases" / item).write_text(member)
 
 
 def test_an_item_has_one_holder_until_it_is_released(folder):
@@ -67,21 +70,30 @@ import sys
 from pathlib import Path
 from denoisebench.bench.paths.folder import Folder
 from denoisebench.bench.queue.leases import Leases
-with Leases(Folder(Path(sys.argv[1]))) as leases:
+with Leases(Folder(Path(sys.argv[1])), patience_s=float(sys.argv[2])) as leases:
     print(leases.claim("piece"), flush=True)
     sys.stdin.read()
 """
 
 
-def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(folder):
-    command = [sys.executable, "-c", HOLD, str(folder)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "True\n"
+@pytest.fixture
+def holder(folder):
+    """A process of this machine that holds `piece`, and whose heart beats five times a second."""
+    command = [sys.executable, "-c", HOLD, str(folder), "1.2"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "True\n"
+        yield process
+        process.kill()
+
+
+def test_what_a_killed_process_of_this_machine_held_is_free_at_once_and_counted(folder, holder):
     with Leases(Folder(folder)) as mine:
         assert not mine.claim("piece")
         assert mine.others_alive()
-        process.kill()
-        process.communicate()
+        holder.kill()
+        holder.communicate()
         assert not mine.others_alive()
         assert mine.claim("piece")
         assert mine.losses("piece") == 1
@@ -212,3 +224,42 @@ def test_a_holder_elsewhere_that_died_is_waited_for_once(folder, monkeypatch):
         hold_from_elsewhere(folder, "driver")
         assert mine.claim_patiently("driver")
         assert not yours.claim_patiently("driver")  # at once: its holder is alive, and here
+
+
+def test_a_driver_that_was_the_same_process_number_before_is_dead_at_once(folder):
+    """The first process of a container that is started again has its forerunner's number."""
+    forerunner = f"{process_space()}-{os.getpid()}-89abcdef"
+    with Leases(Folder(folder)) as mine:
+        hold_from_elsewhere(folder, "driver", member=forerunner)
+        assert mine.claim("driver")
+        assert mine.holds("driver")
+
+
+def test_another_process_that_was_given_a_dead_driver_s_number_does_not_keep_its_run(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(leasing, "_POLL_S", 0.01)
+    leases = Leases(Folder(folder), patience_s=0.2)
+    with subprocess.Popen(["sleep", "60"]) as another, leases as mine:
+        recycled = f"{process_space()}-{another.pid}-89abcdef"
+        hold_from_elsewhere(folder, "driver", member=recycled)
+        assert mine.claim_patiently("driver")
+        another.kill()
+
+
+def test_a_driver_here_whose_heart_beats_is_refused_long_before_the_patience_ends(
+    folder, holder, monkeypatch
+):
+    monkeypatch.setattr(leasing, "_POLL_S", 0.01)
+    with Leases(Folder(folder), patience_s=30) as mine:
+        begun_s = time.monotonic()
+        assert not mine.claim_patiently("piece")
+        assert time.monotonic() - begun_s < 10
+
+
+def test_a_driver_here_that_is_paused_keeps_its_run(folder, holder, monkeypatch):
+    monkeypatch.setattr(leasing, "_POLL_S", 0.01)
+    holder.send_signal(signal.SIGSTOP)
+    with Leases(Folder(folder), patience_s=0.2) as mine:
+        assert not mine.claim_patiently("piece")
+    holder.send_signal(signal.SIGCONT)
