@@ -9,8 +9,12 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong and what to do."""
 
 
-class CannotBeLaid(UserError):
-    """A step cache that does not go on a network that is loaded: the failure of a cell alone."""
+class FailsOneCell(UserError):
+    """The failure of a cell alone: its record says the message, and other cells go on."""
+
+
+class CannotBeLaid(FailsOneCell):
+    """A step cache that does not go on a network that is loaded."""
 
 
 def wrong_kind(name: str, value: object, wanted: str) -> UserError:

@@ -22,7 +22,7 @@ from denoisebench.bench.models.pipelines import denoiser_calls
 from denoisebench.bench.models.quantised import quantiser_problems
 from denoisebench.bench.paths import CLOSED_FORM
 from denoisebench.bench.plan.job import Job, Machine
-from denoisebench.bench.records.cell import FACTS, STEERING, kept
+from denoisebench.bench.records.cell import BATCHES, FACTS, STEERING, kept
 from denoisebench.bench.records.guidance import FORMS, guidance_of
 from denoisebench.bench.schedulers.catalogue import spec_of
 from denoisebench.bench.settings.job import CacheSettings, Settings
@@ -67,9 +67,9 @@ def engine_of(settings: Settings, machine: Machine) -> str:
     libraries = ["diffusers", "torch", *(["onnxruntime"] if is_onnx(settings.model.path) else [])]
     parts = [*(f"{name} {library_version(name)}" for name in libraries), machine.device]
     if decides_by_batch(settings):
-        parts.append("batches of 1")
+        parts.append(f"{BATCHES} 1")
     elif settings.dtype != "float32" or machine.device != "cpu" or settings.compile != "off":
-        parts.append(f"batches of {machine.batch_size}")
+        parts.append(f"{BATCHES} {machine.batch_size}")
     return ", ".join([*parts, f"generation {GENERATION}"])
 
 

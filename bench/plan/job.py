@@ -7,7 +7,7 @@ from typing import Any
 from denoisebench.bench.inputs.images import InputSet
 from denoisebench.bench.inputs.prompts import PromptSet
 from denoisebench.bench.models.load import FoundModel
-from denoisebench.bench.records.cell import LOADS, Entry, fields_with
+from denoisebench.bench.records.cell import BATCHES, LOADS, Entry, fields_with
 from denoisebench.bench.records.guidance import Guidance
 from denoisebench.bench.records.packing import Format
 from denoisebench.bench.schedulers.reason import Reason
@@ -65,6 +65,11 @@ class Job:
     def load(self) -> tuple[object, ...]:
         """What jobs share that run on one loaded model."""
         return self.model, *(getattr(self.entry.cell, name) for name in fields_with(LOADS))
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether an image depends on those it is made with, so that its key names their number."""
+        return BATCHES in self.entry.cell.engine and not self.one_by_one
 
     def units(self, samples: int) -> int:
         """Different prompts of the first samples, or input images where fewer of those differ."""

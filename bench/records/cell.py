@@ -406,6 +406,7 @@ def sized_kind(column: str, basis: list[Any], samples: int, *, first: int = 0) -
     return f"estimate_{column}_{digest(basis, 12)}_{of}"
 
 
+BATCHES = "batches of"  # before their size in an engine that makes images depend on it
 SERVICE = "a service"  # the engine of a cell whose images were bought
 HOSTED_KIND = "hosted"  # names the record of what a service was paid for, and what it did not give
 WORK_KIND = "work"  # names the shards of what was really computed for each image

@@ -17,7 +17,7 @@ from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import IDLE_KIND, NONE, WORK_KIND, Cost
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.schedulers.catalogue import spec_of
-from denoisebench.bench.sweep.memory import in_batches
+from denoisebench.bench.sweep.memory import in_batches, in_whole_batches
 from denoisebench.bench.sweep.pipelines import Pipelines
 from denoisebench.bench.sweep.work import WorkBook
 
@@ -38,8 +38,9 @@ class Images:
         self._work = WorkBook(self.store)
 
     def make(self, job: Job, gaps: Sequence[tuple[int, int]], progress: Progress) -> None:
-        """Makes and stores the images of ranges of samples, in batches that memory holds."""
-        key, load = job.entry.cell.key, _load_of(job)
+        """Makes and stores the images of ranges of samples, in batches that memory holds. Raises
+        BatchTooLarge where it does not, and smaller ones would change the images."""
+        key = job.entry.cell.key
 
         def make(first: int, last: int) -> None:
             images = self._images(job, first, last)
@@ -48,12 +49,22 @@ class Images:
             progress(last - first)
 
         for start, stop in gaps:
-            size = self._sizes.get(load, job.machine.batch_size)
-            self._sizes[load] = in_batches(start, stop, size, make=make)
-            if self._sizes[load] < size:
-                _say_halved(job.entry.cell.model, self._sizes[load])
+            if job.depends_on_batch:
+                in_whole_batches(start, stop, job.machine.batch_size, make=make)
+            else:
+                self._make_as_fits(job, start, stop, make=make)
         if any(self.store.read_record(key, kind) is None for kind in COUNTED):
             self._images(job, 0, 1)  # a record was lost: one sample counts as well as many
+
+    def _make_as_fits(
+        self, job: Job, start: int, stop: int, *, make: Callable[[int, int], None]
+    ) -> None:
+        """Makes samples in batches of the size that the job's load has been seen to fit in."""
+        load = _load_of(job)
+        size = self._sizes.get(load, job.machine.batch_size)
+        self._sizes[load] = in_batches(start, stop, size, make=make)
+        if self._sizes[load] < size:
+            _say_halved(job.entry.cell.model, self._sizes[load])
 
     def _images(self, job: Job, first: int, last: int) -> npt.NDArray[np.uint8]:
         """Images of samples first to last - 1; their cost is recorded if it is not yet."""

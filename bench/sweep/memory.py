@@ -1,7 +1,9 @@
-"""What to do when a device's memory does not hold a batch: halve it."""
+"""What to do when a device's memory does not hold a batch: halve it, where images stay the same."""
 
 import gc
 from collections.abc import Callable
+
+from denoisebench.bench.errors import FailsOneCell
 
 # Of RuntimeErrors that are no type of their own: the CPU's allocator, Apple's, NVIDIA's libraries.
 _SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
@@ -9,6 +11,16 @@ NO_ROOM = (
     "out of memory: lower model.width and model.height or latency.batch_size, set "
     "model.dtype=bfloat16, or use a device with more"
 )
+
+
+class BatchTooLarge(FailsOneCell):
+    """A batch that memory does not hold, of images that a smaller one would change."""
+
+    def __init__(self, size: int):
+        super().__init__(
+            f"out of memory with {size} images at once; their images depend on it: "
+            f"batch_size={size // 2}"
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -33,6 +45,19 @@ def in_batches(start: int, stop: int, size: int, *, make: Callable[[int, int], N
             size = (last - first) // 2
             _release()
     return size
+
+
+def in_whole_batches(start: int, stop: int, size: int, *, make: Callable[[int, int], None]) -> None:
+    """Makes samples start to stop - 1 by make(first, last), `size` at once: images that depend on
+    their batch are made in no other.
+
+    Raises what make raises, and BatchTooLarge where memory does not hold several samples.
+    """
+    for first in range(start, stop, size):
+        last = min(first + size, stop)
+        if not _fits(first, last, make):
+            _release()
+            raise BatchTooLarge(last - first)
 
 
 def _fits(first: int, last: int, make: Callable[[int, int], None]) -> bool:

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from denoisebench.bench.errors import CannotBeLaid, UserError, first_line
+from denoisebench.bench.errors import FailsOneCell, UserError, first_line
 from denoisebench.bench.plan.job import Job
 from denoisebench.bench.records.cell import Entry, cut_kind
 from denoisebench.bench.records.columns import UNSCORED, WHOLE
@@ -141,7 +141,7 @@ class Session:
         _use_threads(job.machine.threads)
         try:
             return work()
-        except CannotBeLaid as error:
+        except FailsOneCell as error:
             trace = traceback.format_exc()
             return _finish(self.store, job.entry, "failed", message=str(error), trace=trace)
         except UserError:

@@ -214,7 +214,7 @@ def test_a_cell_that_fails_at_a_worker_fails_and_the_others_go_on(
 class Broken(Session):
     """On a machine that can make nothing."""
 
-    def _images(self, job, first, last):
+    def _begin(self, job, gaps, progress=None):
         raise RuntimeError("this machine is broken")
 
 
@@ -446,3 +446,23 @@ def test_a_piece_at_which_workers_keep_ending_is_given_up(tmp_path, capsys, monk
     assert driven.code == 1
     frame = pd.read_csv(tmp_path / "tiny" / "results.csv")
     assert "5 workers ended while they were at it" in frame.message[0]
+
+
+def test_a_worker_makes_no_smaller_pieces_of_images_that_depend_on_their_batch(
+    tmp_path, capsys, monkeypatch, quick
+):
+    plain = sampling.generate
+
+    def generate_a_few(pipeline, cell, prompts, **options):
+        if len(prompts) > 5:
+            raise MemoryError
+        return plain(pipeline, cell, prompts, **options)
+
+    monkeypatch.setattr(sampling, "generate", generate_a_few)
+    below = ("precision=bfloat16", "scheduler=ddim", "steps=2", *UNTIMED)
+    with Driven(swept(tmp_path, *below)) as driven:
+        assert call(capsys, "work", tmp_path / "tiny", "--wait=60")[0] == 0
+    assert driven.code == 1
+    frame = pd.read_csv(tmp_path / "tiny" / "results.csv")
+    assert "out of memory with 8 images at once" in frame.message[0]
+    assert not [*tmp_path.glob("tiny/cells/*/images-*")]

@@ -1,4 +1,5 @@
-"""Batches that memory does not hold are halved, and the size that worked is said."""
+"""Batches that memory does not hold are halved where that changes no image, and the size that
+worked is said."""
 
 import numpy as np
 import pandas as pd
@@ -96,3 +97,20 @@ def test_a_cell_that_holds_no_image_fails_with_what_to_do(tmp_path, monkeypatch,
     code, text, frame, _ = sweep_with_room_for(0, tmp_path, capsys, monkeypatch, *settings)
     assert (code, set(frame.status)) == (1, {"failed"})
     assert "out of memory: lower model.width" in text
+
+
+def test_images_that_depend_on_their_batch_are_not_made_in_smaller_ones(
+    tmp_path, monkeypatch, capsys
+):
+    """Below float32 the key names the size; cells of less fail alone with the one to give."""
+    settings = ("model=gaussian", "scheduler=ddim", "steps=1,2", "samples=12", "batch_size=8")
+    settings += ("precision=bfloat16,float32", "latency.timed_runs=0")
+    code, text, frame, _ = sweep_with_room_for(LIMIT, tmp_path, capsys, monkeypatch, *settings)
+    assert code == 1
+    status = {name: {*group.status} for name, group in frame.groupby("dtype")}
+    assert status == {"bfloat16": {"failed"}, "float32": {"done"}}
+    message = "out of memory with 8 images at once; their images depend on it: batch_size=4"
+    assert {*frame.message[frame.dtype == "bfloat16"]} == {message}
+    assert message in text
+    made = (tmp_path / "tiny" / "cells").glob("*/images-*")
+    assert len({path.parent for path in made}) == 2, "nothing of those that fail is stored"
