@@ -13,6 +13,8 @@ from denoisebench.bench.queue.crew import USERS_ERROR, Starter
 from denoisebench.bench.queue.here import last_line_of
 from denoisebench.bench.queue.order import QUEUE
 
+_OWN = {"worker_niceness": 0}  # configuration of a cluster that is started here
+
 
 def ray_starter(plan: Plan) -> Starter:
     """Raises UserError where Ray is not installed, does not answer or has too little for all."""
@@ -40,15 +42,24 @@ def ray_starter(plan: Plan) -> Starter:
 def _connect(ray: Any, address: str | None) -> None:
     if ray.is_initialized():
         return
-    # Its workers on this machine would have the lowest priority, and starve beside other work.
-    own = {} if address else {"_system_config": {"worker_niceness": 0}}
+    # Without "local" Ray would join a cluster that RAY_ADDRESS names or that runs here, and refuse
+    # the configuration: its workers on this machine would have the lowest priority, and starve.
+    there = {"address": address} if address else {"address": "local", "_system_config": _OWN}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(log_to_driver=False, logging_level="ERROR", **there)
     except Exception as error:  # each way of not answering has its own
-        raise UserError(
-            f"ray.address={address}: {first_line(error)}; give the address of a running cluster, "
-            "or null to start one here"
-        ) from error
+        raise UserError(_unreached(address, first_line(error))) from error
+
+
+def _unreached(address: str | None, why: str) -> str:
+    """Why there is no cluster, and what to do."""
+    if address:
+        cure = "give the address of a running cluster, or null to start one here"
+        return f"ray.address={address}: {why}; {cure}"
+    return (
+        f"launcher=ray: no cluster can be started on this machine: {why}; give the address of a "
+        "running one by ray.address"
+    )
 
 
 def _needs(plan: Plan) -> dict[str, int]:
@@ -101,8 +112,13 @@ class _Actor:
         return self._code() if self.ends_within(0) else None
 
     def _code(self) -> int:
+        """As of a process: 1 after an error that nobody expected, whose traceback ends the log."""
         try:
             return int(self.ray.get(self.ended))
+        except self.ray.exceptions.RayTaskError as error:  # the actor lives: it raised this
+            with self.log.open("a") as out:
+                print(error, file=out)
+            return 1
         except self.ray.exceptions.RayError:  # the actor died
             return -signal.SIGKILL
 
