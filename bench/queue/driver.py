@@ -37,6 +37,7 @@ from denoisebench.bench.sweep.progress import Listener, SweepProgress
 from denoisebench.bench.sweep.sweep import Helpers, result_words
 
 _SAY_AGAIN_S = 600.0  # that nobody works
+_LOOK_S = 5.0  # between looks at whether the run is still this driver's
 
 
 @contextmanager
@@ -182,17 +183,26 @@ class _Driver:
         return statuses
 
     def _write(self, order: Order) -> None:
-        """Raises UserError when another driver has the run by now: this one was paused."""
-        if not self._leases.holds(order.driver):
-            raise UserError("another sweep has taken this run over meanwhile: it goes on there")
+        """Raises UserError as _check_run."""
+        self._check_run()
         self._orders.write(order)
         self._order = order
 
+    def _check_run(self) -> None:
+        """Raises UserError when another driver has the run by now: this one was paused."""
+        if not self._leases.holds(self._order.driver):
+            raise UserError("another sweep has taken this run over meanwhile: it goes on there")
+
     def _ending(self) -> Iterator[tuple[Task, str]]:
-        """Tasks of the order as they end, with their status."""
+        """Tasks of the order as they end, with their status. Raises UserError as _check_run: the
+        tasks of another driver's order are never seen to end here."""
         known: set[Task] = set()
         since = time.monotonic() - _SAY_AGAIN_S
+        looked = time.monotonic()
         while True:
+            if time.monotonic() - looked > _LOOK_S:
+                self._check_run()
+                looked = time.monotonic()
             ended = self._orders.ended(self._order)
             fresh = [task for task in ended if task not in known]
             yield from ((task, ended[task]) for task in fresh)

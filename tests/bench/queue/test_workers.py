@@ -371,6 +371,20 @@ def test_one_run_has_one_driver(alone, tmp_path, capsys):
     assert len(err.splitlines()) == 1
 
 
+def test_a_driver_whose_run_another_took_ends_with_a_line(tmp_path, capsys, monkeypatch, quick):
+    """It was frozen for longer than the others' patience, and waits for an order that is gone."""
+    monkeypatch.setattr(driver, "_LOOK_S", 0.1)
+    queue = tmp_path / "tiny" / "queue"
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2")) as driven:
+        waiting_for(lambda: (queue / "order.json").exists())
+        (lease,) = (queue / "leases").glob("driver-*")
+        Folder(queue).replace(f"leases/{lease.name}", lease.read_bytes(), b"another")
+        waiting_for(lambda: driven.code is not None, seconds=30)
+    assert driven.code == 2
+    assert "another sweep has taken this run over meanwhile" in capsys.readouterr().err
+    assert lease.read_bytes() == b"another"
+
+
 def test_a_worker_without_a_sweep_says_how_to_plan_one(tmp_path, capsys):
     code, _, err = call(capsys, "work", tmp_path)
     assert code == 2
