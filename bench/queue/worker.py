@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from denoisebench.bench.errors import UserError
@@ -26,7 +27,7 @@ from denoisebench.bench.queue.order import (
 from denoisebench.bench.records.names import cell_name
 from denoisebench.bench.records.store import Store
 from denoisebench.bench.sweep.scoring import Act
-from denoisebench.bench.sweep.session import Session
+from denoisebench.bench.sweep.session import Holds, Session
 
 MOST_LOSSES = 5  # members that may end at one piece before its cell is given up
 POLL_S, LONGEST_POLL_S = 0.5, 5.0  # between looks at what others are at: the longer, the later
@@ -177,12 +178,12 @@ class _Worker:
     def _make(self, order: Order, task: Task, piece: tuple[int, int]) -> bool:
         job, (first, last) = self._job(task), piece
 
-        def make() -> str | None:
+        def make(holds: Holds) -> str | None:
             gaps = self.session.store.unwritten(task.key, "images", last)
             if not any(stop > first for _, stop in gaps):
                 return _MEANWHILE
             self._model = job.model
-            return self.session.run_piece(job, first, last)
+            return self.session.run_piece(job, first, last, holds=holds)
 
         status = self._under_lease(f"{task.key}-{first:08d}-{last:08d}", job, make)
         if status == "done":
@@ -194,9 +195,9 @@ class _Worker:
     def _do_part(self, order: Order, task: Task, name: str, *, part: Act) -> bool:
         job = self._job(task)
 
-        def act() -> str | None:
+        def act(holds: Holds) -> str | None:
             is_left = name in self.session.scoring_parts(job)
-            return self.session.run_part(job, part) if is_left else _MEANWHILE
+            return self.session.run_part(job, part, holds=holds) if is_left else _MEANWHILE
 
         status = self._under_lease(f"{task.key}-{name}", job, act)
         if status == "failed":
@@ -206,17 +207,17 @@ class _Worker:
     def _score(self, order: Order, task: Task) -> bool:
         job = self._job(task)
 
-        def score() -> str | None:
+        def score(holds: Holds) -> str | None:
             is_over = self.orders.has_ended(order, task)
-            return _MEANWHILE if is_over else self.session.run(job, wait=False)
+            return _MEANWHILE if is_over else self.session.run(job, wait=False, holds=holds)
 
         status = self._under_lease(_whole(task), job, score)
         if status:
             self._end(order, task, status)
         return bool(status)
 
-    def _under_lease(self, item: str, job: Job, act: Callable[[], str | None]) -> str | None:
-        """What the act returns; None where another has the item."""
+    def _under_lease(self, item: str, job: Job, act: Callable[[Holds], str | None]) -> str | None:
+        """What the act returns, which can ask for the lease; None where another has the item."""
         if not self.leases.claim(item):
             return None
         try:
@@ -225,7 +226,7 @@ class _Worker:
                 return self.session.give_up(
                     job, f"{losses} workers ended while they were at it: killed, or out of memory"
                 )
-            status = act()
+            status = act(partial(self.leases.holds, item))
             self.done += bool(status)
             return status
         finally:

@@ -22,9 +22,16 @@ from denoisebench.bench.sweep.scoring import (
     own_metrics,
 )
 
+Holds = Callable[[], bool]  # whether what is worked on is still this process's to do
+
 
 def _unseen(samples: int) -> None:
     """The progress that nobody looks at."""
+
+
+def _held() -> bool:
+    """What nobody takes away is held."""
+    return True
 
 
 @dataclass(eq=False)
@@ -57,31 +64,36 @@ class Session:
             )
         )
 
-    def run(self, job: Job, progress: Progress = _unseen, *, wait: bool = True) -> str | None:
+    def run(
+        self, job: Job, progress: Progress = _unseen, *, wait: bool = True, holds: Holds = _held
+    ) -> str | None:
         """Does what is missing of a job; returns its status. A failure becomes the cell's record.
 
+        holds: asked after a failure. One of a process from which the work was taken meanwhile, as
+        it was paused, says nothing of a cell that another has done.
         Returns None when another process works on the cell and wait is False. Raises UserError for
         what would fail every cell: a full disk, weights that are not there.
         """
         ends = job.trajectory
-        if ends and not self.is_done(ends) and self.run(ends, wait=wait) is None:
+        if ends and not self.is_done(ends) and self.run(ends, wait=wait, holds=holds) is None:
             return None  # before the lock: no process ever waits for one while it holds another
-        return self._holding(job, lambda: self._whole(job, progress), wait=wait)
+        return self._holding(job, lambda: self._whole(job, progress), holds, wait=wait)
 
-    def run_piece(self, job: Job, first: int, last: int) -> str | None:
-        """Makes the images of samples first to last - 1 alone; `run` does the rest once all are
-        there. Returns None when a process has the whole cell, "failed" where its record says why.
+    def run_piece(self, job: Job, first: int, last: int, *, holds: Holds = _held) -> str | None:
+        """Makes the images of samples first to last - 1 alone; `run`, whose arguments these are,
+        does the rest once all are there. Returns None when a process has the whole cell, "failed"
+        where its record says why.
 
         Raises UserError as `run` does.
         """
-        return self._holding(job, lambda: self._piece(job, first, last))
+        return self._holding(job, lambda: self._piece(job, first, last), holds)
 
     def scoring_parts(self, job: Job) -> dict[str, Act]:
         """What can be done by itself of the scoring of a job whose images are all there, by name;
         nothing where `run` does the rest."""
         return self._scoring.parts(job)
 
-    def run_part(self, job: Job, part: Act) -> str | None:
+    def run_part(self, job: Job, part: Act, *, holds: Holds = _held) -> str | None:
         """Does a part of a job's scoring. Returns and raises what `run_piece` does; "lost" where
         images were damaged, which are to be made again first."""
 
@@ -94,12 +106,14 @@ class Session:
                 return "lost"
             return "done"
 
-        return self._holding(job, work)
+        return self._holding(job, work, holds)
 
-    def _holding(self, job: Job, work: Callable[[], str], *, wait: bool = False) -> str | None:
+    def _holding(
+        self, job: Job, work: Callable[[], str], holds: Holds, *, wait: bool = False
+    ) -> str | None:
         """Works on a cell that is held, in a shared store beside others that hold it too."""
         with self.store.lock(job.entry.cell.key, wait=wait, shared=self.is_shared) as held:
-            return self._recorded(job, work) if held else None
+            return self._recorded(job, work, holds) if held else None
 
     def _piece(self, job: Job, first: int, last: int) -> str:
         """Makes a piece. One that another made meanwhile is done, even if it fails here."""
@@ -136,24 +150,30 @@ class Session:
         self._scoring.score(job)
         return _finish(self.store, job.entry, "done")
 
-    def _recorded(self, job: Job, work: Callable[[], str]) -> str:
+    def _recorded(self, job: Job, work: Callable[[], str], holds: Holds) -> str:
         """What the work returns; an error of it becomes the cell's record."""
         _use_threads(job.machine.threads)
         try:
             return work()
         except FailsOneCell as error:
-            trace = traceback.format_exc()
-            return _finish(self.store, job.entry, "failed", message=str(error), trace=trace)
+            return self._fail(job, str(error), holds)
         except UserError:
             raise
         except OwnMetricError as error:  # after all else was done
-            message, trace = first_line(error), traceback.format_exc()
-            return _finish(self.store, job.entry, UNSCORED, message=message, trace=trace)
+            return self._fail(job, first_line(error), holds, status=UNSCORED)
         except Exception as error:
             message = f"{type(error).__name__}: {error}".splitlines()[0]
             message = NO_ROOM if is_out_of_memory(error) else message
-            trace = traceback.format_exc()
-            return _finish(self.store, job.entry, "failed", message=message, trace=trace)
+            return self._fail(job, message, holds)
+
+    def _fail(self, job: Job, message: str, holds: Holds, *, status: str = "failed") -> str:
+        """Records the error that is handled now, unless another has done what it took from this
+        process; returns the job's status."""
+        record = self.store.read_record(job.entry.cell.key, job.entry.status_kind)
+        if record is not None and record["status"] == "done" and not holds():
+            return "done"
+        trace = traceback.format_exc()
+        return _finish(self.store, job.entry, status, message=message, trace=trace)
 
     def _record_cut_prompts(self, job: Job) -> None:
         """Says how many prompts were read in part: a page is made from the store alone."""

@@ -265,6 +265,34 @@ def test_a_broken_machine_that_is_left_alone_says_so(tmp_path, capsys, quick):
     assert "answer: none; every cell failed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("is_taken", "status"), [(True, "done"), (False, "failed")])
+def test_a_failure_of_a_worker_whose_lease_was_taken_leaves_what_another_has_done(
+    tmp_path, monkeypatch, quick, is_taken, status
+):
+    """It was paused while it scored a cell, which another took and did."""
+    folder = tmp_path / "tiny"
+
+    def done_meanwhile(self, job, progress):
+        if is_taken:
+            (lease,) = (folder / "queue" / "leases").glob(f"{job.entry.cell.key}-*")
+            lease.write_text("another")
+        record = {"status": "done", "message": "", "traceback": ""}
+        self.store.write_record(job.entry.cell.key, job.entry.status_kind, record)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Session, "_whole", done_meanwhile)
+    with Driven(swept(tmp_path, "scheduler=ddim", "steps=2", *UNTIMED)):
+        waiting_for(lambda: (folder / "queue" / "order.json").exists())
+        orders = orders_of(folder)
+        with Leases(Folder(folder / "queue")) as leases:
+            session, order = Session(Store(folder), is_shared=True), orders.read()
+            worker._Worker(orders, leases, session, say=print).turn(order)
+            (task,) = order.tasks
+            assert [*orders.ended(order).values()] == [status]
+            record = Store(folder).read_record(task.key, task.status_kind)
+            assert record["status"] == status
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_its_piece_alone(alone, tmp_path, capsys):
