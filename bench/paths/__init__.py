@@ -30,6 +30,7 @@ LOCAL_FOLDER = "local-dir:"  # open_clip's prefix for a folder with config and w
 _DOCUMENTS = {".md", ".png"}  # beside the weights, no part of them
 _LARGE = 2**26  # bytes, from which a file takes noticeably long to hash
 _A_DAY_S = 86_400
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (
     errno.EACCES,
     errno.EROFS,
@@ -212,14 +213,14 @@ def _remove_leftovers(path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def is_abandoned(partial: Path) -> bool:
-    """Whether the process that was writing a `.partial` file is gone. Of one on another machine it
-    is not known: it is taken for gone after a day, which clocks hardly differ by."""
-    space, _, process = partial.name.split(".")[-2].rpartition("-")
-    if process.isdigit() and space in ("", process_space()):
+def is_abandoned(draft: Path) -> bool:
+    """Whether the process that was writing a `.partial` or `.new` file is gone. Of one on another
+    machine it is not known: it is taken for gone after a day, which clocks hardly differ by."""
+    space, _, process = draft.name.split(".")[-2].rpartition("-")
+    if process.isdecimal() and space in ("", process_space()):
         return not is_running(int(process))
     try:
-        return time.time() - partial.stat().st_mtime > _A_DAY_S
+        return time.time() - draft.stat().st_mtime > _A_DAY_S
     except FileNotFoundError:
         return False
 
@@ -228,7 +229,7 @@ def is_running(process: int) -> bool:
     """Whether this machine has a process of that number."""
     try:
         os.kill(process, 0)  # only asks
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # someone else's
         return True
@@ -258,17 +259,22 @@ def process_space() -> str:
         return hash_of([platform.node().encode()], 8)
 
 
+def disk_full(path: Path) -> UserError:
+    """The error for a file that finds no room, as FULL says."""
+    return UserError(
+        f"disk full while writing {path}: free some space and run the same command again, "
+        "finished shards are kept"
+    )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Raises UserError when what is done within finds the disk full or the place closed."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"disk full while writing {path}: free some space and run the same command again, "
-                "finished shards are kept"
-            ) from error
+        if error.errno in FULL:
+            raise disk_full(path) from error
         if error.errno in _UNWRITABLE:
             raise UserError(
                 f"cannot write {path}: {error.strerror}; choose another run folder"

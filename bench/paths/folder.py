@@ -12,9 +12,18 @@ from pathlib import Path
 from stat import S_ISREG
 
 from denoisebench.bench.errors import UserError
-from denoisebench.bench.paths import is_abandoned, write_atomically, writing
+from denoisebench.bench.paths import (
+    FULL,
+    disk_full,
+    is_abandoned,
+    process_space,
+    write_atomically,
+    writing,
+)
 from denoisebench.bench.paths.place import File
 
+_READS = 5  # of a file that others replace on a network file system
+_DRAFTS = (".partial", ".new")  # what killed processes leave
 _LOOKS = 100  # at files that others replace again and again between a list and a read
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
@@ -22,7 +31,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 @dataclass(frozen=True)
 class Folder:
     """Files appear by an atomic rename, or by a hard link where only one may. A process killed in
-    mid-write leaves only a `.partial` file."""
+    mid-write leaves only a `.partial` or `.new` file."""
 
     root: Path
 
@@ -37,6 +46,7 @@ class Folder:
         for path in (self.root / folder for folder in folders):
             with writing(path):
                 path.mkdir(parents=True, exist_ok=True)
+            _remove_drafts(path)
 
     def holds(self, folder: str) -> bool:
         return (self.root / folder).is_dir()
@@ -55,10 +65,13 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         path = self.root / name
-        try:  # a pipe would be waited for without end
-            return path.read_bytes() if S_ISREG(path.stat().st_mode) else b""
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        for _ in range(_READS - 1):
+            try:
+                return _content(path)
+            except OSError as error:
+                if error.errno != errno.ESTALE:
+                    raise
+        return _content(path)
 
     def read_listed(self, file: File) -> bytes | None:
         return self.read(file.name)
@@ -74,6 +87,8 @@ class Folder:
         except FileExistsError:
             return False
         except OSError as error:
+            if error.errno in FULL:
+                raise disk_full(path) from error
             raise UserError(
                 f"{path}: {error.strerror}; the folder must stay, on a file system that has hard "
                 "links"
@@ -89,7 +104,7 @@ class Folder:
         except FileNotFoundError:
             return False
         try:
-            if aside.read_bytes() == old:
+            if _content(aside) == old:
                 return self.create(name, new)
             with suppress(FileExistsError, FileNotFoundError):  # one made meanwhile: put back
                 path.hardlink_to(aside)
@@ -130,14 +145,13 @@ class Folder:
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise
-            for partial in filter(is_abandoned, place.glob("*.partial")):
-                partial.unlink(missing_ok=True)
             yield True
 
     def _neighbour(self, name: str) -> Path:
         """A file that nobody else has, beside one of that name."""
         path = self.root / name
-        return path.with_name(f"{path.name}.{os.getpid()}{uuid.uuid4().hex[:8]}.new")
+        own = f"{uuid.uuid4().hex[:8]}.{process_space()}-{os.getpid()}"
+        return path.with_name(f"{path.name}.{own}.new")
 
     def _listed(self, path: Path) -> File | None:
         """None for what is not there, or was taken away meanwhile."""
@@ -147,3 +161,18 @@ class Folder:
             return None
         name = path.relative_to(self.root).as_posix()
         return File(name, stat.st_size, stat.st_mtime, f"{stat.st_ino}-{stat.st_mtime_ns}")
+
+
+def _content(path: Path) -> bytes | None:
+    """None where nothing is. Raises OSError, ESTALE where a server replaced the file meanwhile."""
+    try:  # a pipe would be waited for without end
+        return path.read_bytes() if S_ISREG(path.stat().st_mode) else b""
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Removes what processes left in a folder that were killed as they wrote."""
+    for draft in folder.glob("*"):
+        if draft.suffix in _DRAFTS and is_abandoned(draft):
+            draft.unlink(missing_ok=True)

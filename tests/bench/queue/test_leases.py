@@ -1,5 +1,6 @@
 """Leases: one holder an item, whoever dies, pauses or has another clock."""
 
+import errno
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -263,3 +265,40 @@ def test_a_driver_here_that_is_paused_keeps_its_run(folder, holder, monkeypatch)
     with Leases(Folder(folder), patience_s=0.2) as mine:
         assert not mine.claim_patiently("piece")
     holder.send_signal(signal.SIGCONT)
+
+
+def test_drafts_of_killed_claimers_are_removed_and_those_of_living_ones_stay(folder):
+    with Leases(Folder(folder)):
+        pass
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    processes = (ended.pid, os.getppid())
+    drafts = [f"piece.0123abcd.{process_space()}-{process}.new" for process in processes]
+    drafts.append("piece.120123abcd.new")  # as former versions name them
+    for place in ("members", "leases"):
+        for draft in drafts:
+            (folder / place / draft).write_text("name")
+    a_day_ago = time.time() - 90_000
+    os.utime(folder / "leases" / drafts[2], (a_day_ago, a_day_ago))
+    with Leases(Folder(folder)):
+        assert [(folder / "leases" / draft).exists() for draft in drafts] == [False, True, False]
+        assert [(folder / "members" / draft).exists() for draft in drafts] == [False, True, True]
+
+
+def test_a_draft_says_whose_it_is(folder, monkeypatch):
+    with Leases(Folder(folder)) as mine:
+        monkeypatch.setattr(Path, "hardlink_to", lambda path, draft: drafts.append(draft))
+        drafts = []
+        mine.claim("piece")
+    assert drafts[0].name.split(".")[-2] == f"{process_space()}-{os.getpid()}"
+
+
+def test_a_full_disk_is_no_lack_of_hard_links(folder, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Leases(Folder(folder)) as mine:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(UserError, match="disk full while writing") as refusal:
+            mine.claim("piece")
+    assert "hard links" not in str(refusal.value)
