@@ -168,6 +168,7 @@ SKYPILOT = {
             "properties": {"accelerators": {"type": ["string", "object", "array"]}},
         },
         "volumes": {"type": "object"},
+        "workdir": {"type": ["string", "object"]},
         "setup": {"type": "string"},
         "run": {"type": "string"},
     },
@@ -194,3 +195,11 @@ def test_the_job_is_one_that_kubernetes_takes():
 def test_the_task_is_one_that_skypilot_takes():
     task = yaml.safe_load((ROOT / "docs" / "scaling" / "skypilot.yaml").read_text())
     jsonschema.validate(task, SKYPILOT)
+
+
+def test_nodes_of_skypilot_do_not_install_into_one_shared_folder():
+    """Several that install at once into one folder break each other's environment."""
+    task = yaml.safe_load((ROOT / "docs" / "scaling" / "skypilot.yaml").read_text("utf-8"))
+    assert task["workdir"] == "."  # what SkyPilot copies to ~/sky_workdir of each node
+    assert not any(volume in task["setup"] for volume in task["volumes"])
+    assert "~/sky_workdir/.venv/bin/denoisebench" in task["run"]

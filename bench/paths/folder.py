@@ -43,6 +43,7 @@ class Folder:
         return Folder(self.root / folder)
 
     def prepare(self, *folders: str) -> None:
+        """Makes folders; what killed processes left in those that are there is removed."""
         for path in (self.root / folder for folder in folders):
             with writing(path):
                 path.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,7 @@ class Folder:
 
     @contextmanager
     def lock(self, folder: str, *, wait: bool, shared: bool) -> Iterator[bool]:
-        """Holds the file `lock` of a folder; what killed writers left there is removed.
+        """Holds the file `lock` of a folder.
 
         A file system that has no locks holds nobody back: there, leases do.
         """
