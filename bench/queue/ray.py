@@ -112,7 +112,8 @@ class _Actor:
         return self._code() if self.ends_within(0) else None
 
     def _code(self) -> int:
-        """As of a process: 1 after an error that nobody expected, whose traceback ends the log."""
+        """Exit code as of a process: 1 after an error that nobody expected, whose traceback ends
+        the log."""
         try:
             return int(self.ray.get(self.ended))
         except self.ray.exceptions.RayTaskError as error:  # the actor lives: it raised this
