@@ -1,6 +1,7 @@
 """What is seen of a run, whoever is at it."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -240,8 +241,9 @@ def queue(run, driver):
 
 def test_members_of_a_queue_are_seen_with_what_they_hold(run):
     open_again(run, 0, 1)
-    going_on(run, ["", "", "done", "done"])
-    place = queue(run, f"{here()}-aaaa")
+    sweep = here(os.getppid())
+    going_on(run, ["", "", "done", "done"], process=sweep)
+    place = queue(run, f"{sweep}-aaaa")
     gone, key = f"{dead()}-bbbb", run.entries[0].cell.key
     place.write(f"members/{gone}.beat", b"3 driver-x")
     place.write(f"leases/{run.entries[1].cell.key}-00000000-00000008", gone.encode())
