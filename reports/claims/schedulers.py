@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from denoisebench.bench.records.names import counted
 from denoisebench.metrics.decide.assertion import (
     REFUTED,
     SUPPORTED,
@@ -49,7 +50,7 @@ def few_steps_are_gritty(cells: Cells) -> Judged:
     if not cells.measured("grain"):
         raise cells.lack("looks", "grain was not measured in this run")
     cases, beside, shown = {}, [], []
-    steps = "{few} steps less {many}".format(**cells.parts)
+    steps = f"{counted(cells.parts['few'], 'step')} less {cells.parts['many']}"
     for part in cells.played(*CURVES):
         few, many = (cells.row("diffusion", part, count) for count in ("few", "many"))
         name = cells.part(part)
