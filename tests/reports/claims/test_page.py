@@ -116,7 +116,7 @@ def test_the_sweep_tests_claims_on_other_models_by_override(tmp_path, capsys):
     text = (folder / "claims.md").read_text()
     assert text.count("\n## ") == len(CLAIMS) + 1  # and who plays which part
     assert "Fd_shapes decides nothing below 256 samples" in text
-    assert "ddim: grain, 1 steps less 2" in text
+    assert "ddim: grain, 1 step less 2" in text
     assert "The second run was not made: sweep experiment=claims_again." in text
     assert "no cell of this run has model=shapes-lcm" in text.lower()
     assert 'href="claims.html"' in (folder / "report.html").read_text()
