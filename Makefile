@@ -115,6 +115,8 @@ budget-study: install ## Measure whether the winner at a budget is right, on pop
 budget-truth: install ## The same on shapes-flow with caches, against 4,096 images (half an hour of generating, resumable)
 	$(BIN)/denoisebench sweep experiment=budget_truth tracking=none threads=1 workers=2
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.budget_truth runs/budget-truth 40
+	$(BIN)/denoisebench report runs/budget-truth budget=tflops:0.0025,0.003,0.0035,0.004,0.0045,0.005
+	cp runs/budget-truth/figures/fd_shapes_at_equal_tflops.svg docs/pictures/budget_truth_at_equal_tflops.svg
 
 regression-study: install ## Measure what a check catches of planted faults (resumable)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.regression_study runs/regression-study 200

@@ -29,6 +29,7 @@ from denoisebench.metrics.decide.budget import (
 from denoisebench.metrics.decide.choose import Reaches
 from denoisebench.metrics.decide.sequential import Reach
 from denoisebench.metrics.decide.speed import log_mean, log_median
+from denoisebench.metrics.decide.verdicts import FAIL
 from denoisebench.metrics.specs import leading
 from denoisebench.reports.decide.decisions import (
     Decisions,
@@ -50,6 +51,10 @@ from denoisebench.reports.rows.frame import records
 SHARED = (
     *("model", "weights", "task", "strength", "prompts", "negative_prompt", "seed"),
     *("asked_samples", "height", "width", "engine"),
+)
+_NONE_WITHIN = (
+    "each cell that it pays for is proven to lose more than a margin to another one: which is best "
+    "depends on the metric"
 )
 _BATCH = re.compile(r", batches of \d+")  # in an engine
 
@@ -264,6 +269,9 @@ def _noted(at: AtBudget, rows: Sequence[FrameRow]) -> Recommendation:
             f"{amount(at.budget, at.prices[cheapest].value)}"
         )
         return replace(at.recommendation, note=note)
+    standings = at.bought.choice.standings
+    if standings and all(standing.outcome == FAIL for standing in standings):
+        return replace(at.recommendation, note=_NONE_WITHIN)
     if at.bought.chosen is None and not at.sure:
         parts = ["no cell is known to cost so little"]
         parts += [_perhaps(at, rows)] if at.unsure_rows else []

@@ -19,7 +19,7 @@ from denoisebench.bench.schedulers.catalogue import scheduler_class
 from denoisebench.bench.settings.budget import budget_of
 from denoisebench.metrics.decide.budget import UNMET, counted_price
 from denoisebench.metrics.decide.choose import Standing
-from denoisebench.metrics.decide.verdicts import NO_PLATEAU, PASS, UNDECIDED
+from denoisebench.metrics.decide.verdicts import FAIL, NO_PLATEAU, PASS, UNDECIDED
 from denoisebench.metrics.estimate import Estimate
 from denoisebench.reports.decide.budget_words import budget_lines
 from denoisebench.reports.decide.budgets import at_budgets, budget_records, prices_of
@@ -207,6 +207,17 @@ def test_nothing_is_best_while_a_better_cell_may_cost_as_little(tmp_path):
     assert budget_lines(run, written)[0].endswith(
         "no cell is known to cost so little; 2 cells have no known cost in TFLOPs"
     )
+
+
+def test_where_each_cell_loses_to_another_that_is_said(run):
+    run, frame, _, (at,), _ = found_at(run, "nfe:8")
+    standings = [replace(one, outcome=FAIL) for one in at.bought.choice.standings]
+    choice = replace(at.bought.choice, outcome=UNDECIDED, chosen=None, standings=standings)
+    recommendation = replace(at.recommendation, choice=choice)
+    at = replace(at, bought=replace(at.bought, choice=choice), recommendation=recommendation)
+    decisions = known(run.folder)[2]
+    (line,) = budget_lines(run, budget_records(run, frame, [at], decisions=decisions))
+    assert "UNDECIDED, each cell that it pays for is proven to lose more than a margin" in line
 
 
 def test_a_winner_at_the_end_of_the_sweep_says_where_it_still_gains(tmp_path):
