@@ -107,11 +107,11 @@ def apply(
     return dict(default["call"])
 
 
-def _budget_text(given: str) -> str:
+def _budget_text(given: object) -> str:
     """A budget as files of defaults write it, however its number is given. Raises UserError for
     what is none."""
     try:
-        return budget_of(given).text
+        return budget_of(str(given)).text
     except ValueError as error:
         raise UserError(f"budget={given}: {error}") from error
 

@@ -10,7 +10,6 @@
 https://docs.bfl.ai/api_integration/integration_guidelines and /errors.
 """
 
-import math
 import time
 from collections.abc import Mapping
 from threading import Event
@@ -42,6 +41,7 @@ _UNKNOWN_OFTEN = 3  # times in a row that a task may not be found: it may be kno
 _TRIES = 3  # at fetching an image: a broken one, or one whose address has ended to work
 _LARGEST = 2**27  # bytes of an image
 _CENT = 0.01
+_LEAST, _MOST = 0.001, 1e6  # credits, beyond which a number is no price of an image
 
 
 class BlackForestLabs:
@@ -178,7 +178,7 @@ def _is_a_price(cost: object) -> TypeGuard[float]:
     money and images cannot count by: the table of prices holds then."""
     if isinstance(cost, bool) or not isinstance(cost, int | float):
         return False
-    return math.isfinite(cost) and cost > 0
+    return _LEAST <= cost < _MOST
 
 
 def _said(response: httpx.Response) -> str:

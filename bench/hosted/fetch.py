@@ -52,7 +52,7 @@ class Fetcher:
     quit: Event = field(default_factory=Event)  # nothing is waited for
     _reasons: list[str] = field(default_factory=list)  # why it stopped
     _lost: int = 0
-    _is_priced: bool = False  # whether the service took a request for no more than is known
+    _is_priced: bool = False  # whether the service took a request: what it takes is known, or told
     _has_stored: bool = False
     _lock: Lock = field(default_factory=Lock)
 
@@ -95,8 +95,10 @@ class Fetcher:
 
     def _get(self, image: Wanted) -> None:
         """Brings one sample to its end, or stops everything."""
-        ticket, began = self.journal.sample(image.sample).ticket, None
-        if ticket is None:
+        ordered, began = self.journal.sample(image.sample).ticket, None
+        if ordered is not None:
+            ticket = Ticket(self.key.restored_in(ordered.address))
+        else:
             began, answer = self._sent(image)
             if isinstance(answer, Picture):
                 self._store(image, answer, time.monotonic() - began)

@@ -73,6 +73,10 @@ class Key:
         """The text without the secret, which a service may have repeated."""
         return text.replace(self.value, f"${self.variable}")
 
+    def restored_in(self, text: str) -> str:
+        """What was masked."""
+        return text.replace(f"${self.variable}", self.value)
+
     def hidden_in(self, text: str) -> str:
         """The same of a text that is told: cut after that, as a part of a secret is one."""
         return self.masked_in(text)[:_LONGEST]

@@ -23,16 +23,16 @@ COLUMNS = (
     "seed",
     "seconds",
 )
-_CLOSE = 0.82  # of spellings: `steps` for step, and nothing for prompt_id
+_CLOSE = 0.9  # of spellings: `prompt` for promt, and nothing for speed, mode or prompt_2
 _OTHER_NAMES = {
     "file": ("filename", "file_name", "path", "filepath", "file_path", "image", "image_path"),
     "model": ("checkpoint", "ckpt", "ckpt_name", "model_name"),
     "scheduler": ("sampler", "sampler_name", "scheduler_name", "solver"),
-    "steps": ("num_steps", "num_inference_steps", "sampling_steps", "inference_steps"),
+    "steps": ("step", "num_steps", "num_inference_steps", "sampling_steps", "inference_steps"),
     "guidance": ("cfg", "cfg_scale", "guidance_scale"),
     "index": ("idx", "sample_index"),
-    "prompt": ("positive_prompt",),
-    "seed": ("noise_seed", "random_seed"),
+    "prompt": ("prompts", "positive_prompt"),
+    "seed": ("seeds", "noise_seed", "random_seed"),
 }
 _MEANT = {other: name for name, others in _OTHER_NAMES.items() for other in others}
 

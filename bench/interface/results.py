@@ -108,7 +108,7 @@ class Results:
         run = self._run
         if budget is not None:
             try:
-                run = replace(run, budget=budget_of(budget))
+                run = replace(run, budget=budget_of(str(budget)))
             except ValueError as error:
                 raise UserError(f"budget={budget}: {error}") from error
         purchases = at_budgets(run, self._frame, self._estimates, decisions=self._decisions)

@@ -102,6 +102,7 @@ class Folder:
         path, aside = self.root / name, self._neighbour(name)
         try:
             path.rename(aside)  # of many who do so one gets it
+            os.utime(aside)  # a draft of now, however old the lease is
         except FileNotFoundError:
             return False
         try:

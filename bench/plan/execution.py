@@ -129,23 +129,8 @@ def _cache_problems(settings: Settings) -> Iterator[str]:
         yield f"{where}, compile={settings.compile}: it decides within what is compiled; use {cure}"
 
 
-def _energy_problems(settings: Settings) -> Iterator[str]:
-    budget = settings.spending
-    if budget is None or not budget.is_of_joules:
-        return
-    import torch
-
-    from denoisebench.bench.timing.energy import energy_meter
-
-    if energy_meter(torch.device(device_of(settings.device))) is None:
-        yield (
-            f"budget={budget.text}: nothing that may be read here counts energy; tflops and "
-            "block_evaluations are counted, and seconds are measured"
-        )
-
-
 def execution_problems(settings: Settings) -> Iterator[str]:
-    for rule in (_precision_problems, _compile_problems, _cache_problems, _energy_problems):
+    for rule in (_precision_problems, _compile_problems, _cache_problems):
         yield from rule(settings)
 
 

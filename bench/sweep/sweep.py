@@ -64,6 +64,7 @@ def run_sweep(
     Raises UserError for what stops the whole sweep; finished shards are kept.
     """
     store = Store.make(plan.store_root)
+    _check_energy(plan, store)
     run = Run(
         plan.run_folder,
         store,
@@ -100,6 +101,29 @@ def run_sweep(
     unscored = statuses.count(UNSCORED)
     failed = len(statuses) - statuses.count(DONE) - unscored
     return Outcome(run, computed=len(statuses), failed=failed, unscored=unscored)
+
+
+def _check_energy(plan: Plan, store: Store) -> None:
+    """Raises UserError for a budget of joules where nothing here counts those of a cell that is to
+    be timed. Workers take no times, so they need not count."""
+    if plan.budget is None or not plan.budget.is_of_joules:
+        return
+    untimed = [
+        job
+        for job in plan.jobs
+        if job.entry.latency and store.read_record(job.entry.cell.key, job.entry.latency) is None
+    ]
+    if not untimed:
+        return
+    import torch
+
+    from denoisebench.bench.timing.energy import energy_meter
+
+    if energy_meter(torch.device(untimed[0].machine.device)) is None:
+        raise UserError(
+            f"budget={plan.budget.text}: nothing that may be read here counts energy; tflops and "
+            "block_evaluations are counted, and seconds are measured"
+        )
 
 
 class _Work:

@@ -50,9 +50,12 @@ def verify(subjects: Sequence[Subject]) -> Iterator[list[VerifiedCase]]:
     parts = [(s, path, grid) for s in subjects for path in s.paths for grid in s.grids]
     with pool_of(len(parts)) as pool:
         done = pool.map(verify_case, *zip(*parts, strict=True))
-        for subject in subjects:
-            cases = len(subject.paths) * len(subject.grids)
-            yield [row for _ in range(cases) for row in next(done)]
+        try:
+            for subject in subjects:
+                cases = len(subject.paths) * len(subject.grids)
+                yield [row for _ in range(cases) for row in next(done)]
+        finally:  # of who stops, the cases that are left are not verified
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def verify_case(subject: Subject, path: str, grid: str) -> list[VerifiedCase]:

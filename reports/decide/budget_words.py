@@ -22,7 +22,8 @@ def budget_lines(run: Run, records: Sequence[Mapping[str, Any]]) -> list[str]:
     unpriced = [name for name in models if all(record["model"] != name for record in records)]
     if unpriced:
         unit = unit_words(run.budget)
-        lines.append(f"no cell of {', '.join(unpriced)} has a known cost in {unit}: left out above")
+        names = ", ".join(unpriced)
+        lines.append(f"left out above: no finished cell of {names} has a known cost in {unit}")
     return lines
 
 

@@ -158,7 +158,7 @@ def cheaper_undecided(
 ) -> dict[str, Further]:
     """Settings, cheaper than the chosen one if there is one, that more samples or prompts might
     show to pass, each with how many more that would probably take. Those that are measured to be
-    beyond a margin are left out, unless all are.
+    beyond a margin of the rival that they do worst against are left out, unless all are.
 
     costs: by row number, of the cells that may be chosen; network passes of all if None."""
     if costs is None:

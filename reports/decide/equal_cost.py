@@ -122,7 +122,7 @@ def _groups(
     held = [name for name in PANEL_FIELDS if name not in SWITCHES]
     named = [name for name in panel_names(frame) if name not in (*SWITCHES, "engine")]
     lead = leading(estimates, gating)
-    lead = [m for m in lead if samples_per_dim(frame, m) >= AMPLE_SAMPLES] or lead
+    lead = sorted(lead, key=lambda metric: samples_per_dim(frame, metric) < AMPLE_SAMPLES)  # stable
     for _, cells in finished.groupby(held, sort=False, dropna=False):
         dtype = _own_dtype(cells)
         is_plain = (cells[[*SWITCHES]] == [*_plain_values(dtype).values()]).all(axis=1)

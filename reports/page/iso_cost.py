@@ -41,15 +41,12 @@ def iso_cost(
     if not purchases:
         return None
     metric, budget = purchases[0].recommendation.target, purchases[0].budget
-    compared = "cache" if frame["cache"].nunique() > 1 else "scheduler"
-    points = pd.DataFrame(_points(_with_panels(frame, compared), purchases, estimates[metric]))
+    points = pd.DataFrame(_points(_with_curves(frame), purchases, estimates[metric]))
     if points.empty:
         return None
-    looks = looks_of(frame)
-    if compared == "cache":
-        names = dict.fromkeys(points[compared])
-        looks = {name: Look.of(place, name, "") for place, name in enumerate(names)}
-    label = metric_spec(metric).label
+    label, schedulers = metric_spec(metric).label, looks_of(frame)
+    names = dict.fromkeys(points["curve"])
+    looks = [schedulers.get(name) or Look.of(place, name, "") for place, name in enumerate(names)]
     words = Words(
         f"{slug(metric)}_at_equal_{slug(budget.unit)}",
         f"{label} at equal cost",
@@ -63,7 +60,7 @@ def iso_cost(
         scale=alt.Scale(type="log", nice=False, padding=20),
         axis=alt.Axis(values=ticks, format="~r", labelOverlap="greedy"),
     )
-    look, y = channels([*looks.values()], compared), value_axis(metric, points)
+    look, y = channels(looks, "curve"), value_axis(metric, points)
     base = alt.Chart().encode(x=x, color=look["color"])
     tooltip = [
         alt.Tooltip(f"{name}:N", title=title)
@@ -85,16 +82,18 @@ def iso_cost(
     return faceted(records, layers, words)
 
 
-def _with_panels(frame: pd.DataFrame, compared: str) -> pd.DataFrame:
-    """The frame with its panels: caches are compared within one, where there are several, and
-    schedulers else."""
-    if compared == "scheduler":
-        return with_panels(frame)
+def _with_curves(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the names of its panels and of the curves in them: of a model that was run
+    with caches these are compared within one panel, and schedulers else."""
     one = without_batches(frame).assign(cache=NONE)
-    panels = with_panels(one)["panel"]
-    if frame["scheduler"].nunique() > 1:
-        panels = panels + ", " + frame["scheduler"]
-    return frame.assign(panel=panels)
+    has_caches = frame.groupby("model")["cache"].transform("nunique") > 1
+    by_scheduler = one["model"].map(one.groupby("model")["scheduler"].nunique()) > 1
+    schedulers = np.where(has_caches & by_scheduler, ", " + frame["scheduler"], "")
+    caches = [describe({"cache": cache}, ["cache"]) for cache in frame["cache"]]
+    return frame.assign(
+        panel=with_panels(one)["panel"] + schedulers,
+        curve=np.where(has_caches, caches, frame["scheduler"]),
+    )
 
 
 def _points(
@@ -102,8 +101,8 @@ def _points(
 ) -> Iterator[dict[str, Any]]:
     for at in purchases:
         rows = [row for row, price in at.prices.items() if price.is_known and row in estimates]
-        curves = cells.loc[rows].groupby(["panel", "scheduler", "cache"], sort=False)
-        for (panel, scheduler, cache), curve in curves:
+        curves = cells.loc[rows].groupby(["panel", "curve", "scheduler", "cache"], sort=False)
+        for (panel, name, scheduler, cache), curve in curves:
             costs = {int(row): at.prices[int(row)].value for row in curve.index}
             estimate = interpolated(costs, estimates, at.limit)
             if estimate is None:
@@ -114,6 +113,7 @@ def _points(
             places = places_of(estimate.se)
             yield {
                 "panel": panel,
+                "curve": name,
                 "scheduler": scheduler,
                 "cache": describe({"cache": cache}, ["cache"]),
                 "cost": at.limit,

@@ -100,7 +100,9 @@ def test_a_column_that_is_meant_for_another_is_refused(name, meant, folder):
         listed(path, folder)
 
 
-@pytest.mark.parametrize("name", ["note", "negative_prompt", "prompt_id", "model_hash", "size"])
+@pytest.mark.parametrize(
+    "name", ["note", "negative_prompt", "prompt_id", "prompt_2", "size", "speed", "mode"]
+)
 def test_a_column_that_is_meant_for_none_is_named(name, folder):
     assert listed(manifest(folder, f"file,{name}\na.png,1\n"), folder)[1] == [name]
 

@@ -288,10 +288,16 @@ def test_caches_are_drawn_in_one_panel_and_the_page_begins_with_the_budgets(tmp_
     figure = iso_cost(frame, purchases, estimates)
     alt.Chart.from_dict(figure.spec)  # which validates it
     points = figure.spec["datasets"]["cells"]
-    curves = {(point["panel"], point["cache"]) for point in points}
+    curves = {(point["panel"], point["curve"]) for point in points}
     panels = {f"guidance 4, {name}" for name in frame["scheduler"].unique()}
     names = {"no cache", "pyramid", "taylorseer interval 3"}
     assert curves == {(panel, name) for panel in panels for name in names}
+    run = fabricate(tmp_path / "two", steps=(2, 4, 8), samples=100, models=("a", "b"))
+    run = also_swept(run, model="a", cache="pyramid", cache_options="{}")
+    _, frame, estimates, purchases, _ = found_at(run, "nfe:6")
+    points = iso_cost(frame, purchases, estimates).spec["datasets"]["cells"]
+    curves = {point["curve"] for point in points if point["panel"].startswith("b")}
+    assert curves == {*frame["scheduler"]}
     call(capsys, "report", run.folder, "budget=nfe:3,6")
     page = (run.folder / "report.html").read_text()
     assert page.index('id="budgets"') < page.index('id="answer"')
@@ -303,7 +309,7 @@ def test_a_model_whose_costs_nobody_knows_is_named_beside_one_that_has_some(tmp_
     run, _, _, _, written = found_at(run, "tflops:1")
     assert {record["model"] for record in written} == {"shapes-ddpm"}
     *_, last = budget_lines(run, written)
-    assert last == "no cell of other has a known cost in TFLOPs: left out above"
+    assert last == "left out above: no finished cell of other has a known cost in TFLOPs"
 
 
 @pytest.mark.slow
